@@ -1,0 +1,48 @@
+package store
+
+import "time"
+
+// A Limit bounds how often something may happen: Burst times at once, and once
+// more for every Every that passes. In any span of time d at most
+// Burst + d/Every attempts are admitted. (It is the generic cell rate algorithm,
+// ITU-T I.371, whose whole state is one instant.)
+type Limit struct {
+	Burst int           // 1 to 1,000,000
+	Every time.Duration // 1 µs or more; Burst × Every is at most 100 years
+}
+
+// A Decision is a store's answer to Hit.
+type Decision struct {
+	// OK is true if the attempts were counted, always so when giving back.
+	OK bool
+	// Left is how many more attempts would be admitted at this instant.
+	Left int
+	// RetryAfter is, where OK is false, how long until the same call would be
+	// admitted if nothing else happens; more than zero. It is zero where OK.
+	RetryAfter time.Duration
+}
+
+// Apply is the arithmetic of Hit: it takes a counter's state and returns its
+// next one with the decision. The state is an instant in nanoseconds since the
+// Unix epoch; a counter that was never used, or whose state is not after now,
+// is as good as absent and may be dropped. Adapters that can run Go inside their
+// atomic step call it; others (a Lua script) do the same sums. They are exact for
+// arguments that CheckHit accepts and a now from 1970 to 2060.
+func (l Limit) Apply(state int64, n int, now time.Time) (next int64, d Decision) {
+	at := now.UnixNano()
+	span := int64(l.Burst) * int64(l.Every)
+	next = max(state, at) + int64(n)*int64(l.Every)
+	if n <= 0 {
+		next = max(next, at)
+		return next, Decision{OK: true, Left: l.left(next, at, span)}
+	}
+	if wait := next - (at + span); wait > 0 {
+		next = max(state, at)
+		return next, Decision{RetryAfter: time.Duration(wait), Left: l.left(next, at, span)}
+	}
+	return next, Decision{OK: true, Left: l.left(next, at, span)}
+}
+
+func (l Limit) left(state, at, span int64) int {
+	return int(max(0, at+span-state) / int64(l.Every))
+}
