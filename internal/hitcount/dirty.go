@@ -1,0 +1,76 @@
+package hitcount
+
+import "slices"
+
+// An Entry is one counter as it is written down. State is as of store.Limit.Apply;
+// 0 says that the counter is unused again and that what was written is to be
+// deleted.
+type Entry struct {
+	Key   string
+	State int64
+}
+
+// Track makes the Table note from now on which counters change, for Dirty. Call
+// it before the first Hit, and only if Dirty is called time and again: a counter
+// that changed keeps its place until it is drained.
+func (t *Table) Track() {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		s.tracked = true
+		s.mu.Unlock()
+	}
+}
+
+// Dirty returns up to limit counters that changed since they were last returned,
+// as they are now; fewer than limit means that there are no more at the moment.
+// The Table takes them for written: a caller that fails to write them must keep
+// them and try again before it calls Dirty again, since later entries of the same
+// keys must win. Overflow counters have no key and are never returned; they end
+// with the process.
+func (t *Table) Dirty(limit int) []Entry {
+	t.drainMu.Lock()
+	defer t.drainMu.Unlock()
+
+	var out []Entry
+	for range shards {
+		if len(out) >= limit {
+			break
+		}
+		out = t.shards[t.drainAt].drain(out, limit-len(out))
+		t.drainAt = (t.drainAt + 1) % shards // no shard waits behind a busy one
+	}
+	return out
+}
+
+// Load gives a written counter back to the Table, not as a change. A counter
+// without room joins the overflow counter of its key. Call it before the first
+// Hit.
+func (t *Table) Load(e Entry) {
+	s, overflow := t.find(e.Key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, held := s.index[e.Key]
+	switch {
+	case held:
+		s.slots[i].state = e.State
+	case e.State != 0 && !s.add(e.Key, e.State, false):
+		s.overflow[overflow] = max(s.overflow[overflow], e.State)
+	}
+}
+
+func (s *shard) drain(out []Entry, limit int) []Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(limit, len(s.dirty))
+	for _, i := range s.dirty[:n] {
+		c := &s.slots[i]
+		out = append(out, Entry{c.key, c.state})
+		c.dirty = false
+		if c.state == 0 {
+			s.drop(i)
+		}
+	}
+	s.dirty = slices.Delete(s.dirty, 0, n)
+	return out
+}

@@ -1,0 +1,330 @@
+package hitcount_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth/internal/hitcount"
+	"github.com/datixlab/auth/store"
+)
+
+var (
+	start   = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	guesses = store.Limit{Burst: 5, Every: time.Hour}
+)
+
+// LG-11: a million strangers push out nobody, and memory has an end.
+func TestFourFailuresOfAVictimOutliveAFloodOfAMillionOtherKeys(t *testing.T) {
+	const room, flood = 1 << 16, 1_000_000
+	table := hitcount.New(room)
+	for range 4 {
+		table.Hit("login/victim", guesses, 1, start)
+	}
+	before := heap()
+	refused := 0
+	for i := range flood {
+		if !table.Hit("login/"+strconv.Itoa(i), guesses, 1, start).OK {
+			refused++
+		}
+	}
+	if grown := heap() - before; grown > 16<<20 {
+		t.Errorf("%d counters grew to %d bytes", room, grown)
+	}
+	if n := table.Len(); n > room {
+		t.Errorf("%d counters in a table for %d", n, room)
+	}
+	if refused == 0 {
+		t.Error("a full table refused nobody: then it must have forgotten somebody")
+	}
+	if d := table.Hit("login/victim", guesses, 1, start); !d.OK || d.Left != 0 {
+		t.Errorf("fifth attempt: %+v, want it admitted as the last", d)
+	}
+	if d := table.Hit("login/victim", guesses, 1, start); d.OK || d.RetryAfter != time.Hour {
+		t.Errorf("sixth attempt: %+v, want it refused for an hour", d)
+	}
+}
+
+func TestAFloodPassesWhenItsCountersRunOut(t *testing.T) {
+	table := hitcount.New(1 << 14)
+	for i := range 50_000 {
+		table.Hit("a/"+strconv.Itoa(i), guesses, 1, start)
+	}
+	later := start.Add(6 * time.Hour)
+	for i := range 10_000 {
+		if d := table.Hit("b/"+strconv.Itoa(i), guesses, 1, later); !d.OK || d.Left != 4 {
+			t.Fatalf("key %d after the flood: %+v", i, d)
+		}
+	}
+	if n := table.Len(); n > 1<<14 {
+		t.Errorf("%d counters in a table for %d", n, 1<<14)
+	}
+}
+
+func TestAKeyThatCountedInTheOverflowIsNotForgottenWhenItGetsItsOwnCounter(t *testing.T) {
+	table := hitcount.New(64) // one counter in each shard
+	short := store.Limit{Burst: 1, Every: time.Second}
+	for i := range 2000 {
+		table.Hit("short/"+strconv.Itoa(i), short, 1, start)
+	}
+	admitted := 0
+	guess := func(now time.Time) {
+		if table.Hit("login/victim", guesses, 1, now).OK {
+			admitted++
+		}
+	}
+	for range 5 {
+		guess(start)
+	}
+	later := start.Add(time.Minute) // the short ones are over
+	for i := range 2000 {
+		table.Hit("short/"+strconv.Itoa(i), short, 1, later)
+		guess(later)
+	}
+	if admitted > guesses.Burst {
+		t.Errorf("%d attempts admitted within a minute, limit %d", admitted, guesses.Burst)
+	}
+}
+
+func TestAKeyWithoutACounterTakesNothingBackFromItsNeighbours(t *testing.T) {
+	table := hitcount.New(64)
+	for i := range 100_000 {
+		table.Hit("a/"+strconv.Itoa(i), guesses, 5, start)
+	}
+	for i := range 10_000 {
+		key := "b/" + strconv.Itoa(i)
+		table.Hit(key, guesses, -5, start)
+		if d := table.Hit(key, guesses, 1, start); d.OK {
+			t.Fatal("giving back emptied an overflow counter")
+		}
+	}
+}
+
+func TestRacersAreNeverAdmittedBeyondTheLimit(t *testing.T) {
+	const racers, rounds = 32, 200
+	limit := store.Limit{Burst: 100, Every: time.Hour}
+	for _, room := range []int{0, 64} { // with counters of their own, and in the overflow
+		table := hitcount.New(room)
+		for i := range 1000 {
+			table.Hit("other/"+strconv.Itoa(i), store.Limit{Burst: 1000, Every: time.Millisecond}, 1, start)
+		}
+		var admitted atomic.Int64
+		var ready, done sync.WaitGroup
+		gate := make(chan struct{})
+		ready.Add(racers)
+		for range racers {
+			done.Go(func() {
+				ready.Done()
+				<-gate
+				for range rounds {
+					if table.Hit("raced/key", limit, 1, start).OK {
+						admitted.Add(1)
+					}
+				}
+			})
+		}
+		ready.Wait()
+		close(gate)
+		done.Wait()
+		if n := admitted.Load(); n > 100 || room == 0 && n != 100 {
+			t.Errorf("room %d: %d of %d attempts admitted, limit 100", room, n, racers*rounds)
+		}
+	}
+}
+
+func TestATableDecidesLikeTheLimitItself(t *testing.T) {
+	for seed := range uint64(20) {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		table := hitcount.New(0)
+		if seed%2 == 1 {
+			table.Track()
+		}
+		states := map[string]int64{}
+		now := start
+		for range 2000 {
+			now = now.Add(time.Duration(rnd.IntN(3)) * time.Second)
+			key := fmt.Sprintf("k/%d", rnd.IntN(50))
+			limit := store.Limit{Burst: 1 + rnd.IntN(10), Every: time.Duration(1+rnd.IntN(20)) * time.Second}
+			n := 1 + rnd.IntN(limit.Burst)
+			if rnd.IntN(3) == 0 {
+				n = -n
+			}
+			next, want := limit.Apply(states[key], n, now)
+			states[key] = next
+			if got := table.Hit(key, limit, n, now); got != want {
+				t.Fatalf("seed %d: Hit(%s, %v, %d) = %+v, want %+v", seed, key, limit, n, got, want)
+			}
+			if rnd.IntN(20) == 0 {
+				table.Dirty(1 + rnd.IntN(10))
+			}
+		}
+	}
+}
+
+// The writer behind keeps a copy of the table by Dirty alone: at any time a table
+// loaded from the copy decides like the first.
+func TestWhatDirtyReturnedRestoresTheTable(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	table := hitcount.New(0)
+	table.Track()
+	disk := map[string]int64{}
+	now := start
+	drained, deleted := 0, 0
+	for range 300 {
+		for range 30 {
+			now = now.Add(time.Duration(rnd.IntN(10)) * time.Minute)
+			table.Hit("k/"+strconv.Itoa(rnd.IntN(200)), guesses, 1-2*rnd.IntN(2), now)
+		}
+		for more := true; more; {
+			got := table.Dirty(7)
+			more = len(got) == 7
+			for _, e := range got {
+				drained++
+				if e.State == 0 {
+					delete(disk, e.Key)
+					deleted++
+				} else {
+					disk[e.Key] = e.State
+				}
+			}
+		}
+		if len(disk) != table.Len() {
+			t.Fatalf("%d counters written, %d in the table", len(disk), table.Len())
+		}
+		again := hitcount.New(0)
+		for k, s := range disk {
+			again.Load(hitcount.Entry{Key: k, State: s})
+		}
+		for i := range 200 {
+			k := "k/" + strconv.Itoa(i)
+			_, want := guesses.Apply(disk[k], 1, now)
+			if got := again.Hit(k, guesses, 1, now); got != want {
+				t.Fatalf("%s after a reload: %+v, want %+v", k, got, want)
+			}
+		}
+		if len(again.Dirty(1000)) != 0 {
+			t.Fatal("a table that nobody tracks collected changes")
+		}
+	}
+	if drained == 0 || deleted == 0 {
+		t.Errorf("%d entries drained, %d of them deletions: the test saw nothing", drained, deleted)
+	}
+}
+
+func TestDirtyReturnsEachChangeOnceAndAtMostLimit(t *testing.T) {
+	table := hitcount.New(0)
+	table.Track()
+	for range 3 {
+		for i := range 100 {
+			table.Hit("k/"+strconv.Itoa(i), guesses, 1, start)
+		}
+	}
+	seen := map[string]bool{}
+	for _, want := range []int{60, 40, 0} {
+		got := table.Dirty(60)
+		if len(got) != want {
+			t.Fatalf("%d entries, want %d", len(got), want)
+		}
+		for _, e := range got {
+			if seen[e.Key] || e.State != start.Add(3*time.Hour).UnixNano() {
+				t.Errorf("entry %+v, seen before: %v", e, seen[e.Key])
+			}
+			seen[e.Key] = true
+		}
+	}
+	for range 3 { // the third is refused and changes nothing
+		table.Hit("k/1", guesses, 1, start)
+	}
+	if got := table.Dirty(60); len(got) != 1 {
+		t.Errorf("%d entries after one key changed", len(got))
+	}
+	table.Hit("k/1", guesses, 1, start)
+	if got := table.Dirty(60); len(got) != 0 {
+		t.Errorf("a refused attempt was reported as a change: %v", got)
+	}
+}
+
+func TestLoadingMoreThanThereIsRoomForForgetsNobody(t *testing.T) {
+	table := hitcount.New(64)
+	for i := range 1000 {
+		table.Load(hitcount.Entry{Key: "k/" + strconv.Itoa(i), State: start.Add(5 * time.Hour).UnixNano()})
+	}
+	for i := range 1000 {
+		if table.Hit("k/"+strconv.Itoa(i), guesses, 1, start).OK {
+			t.Fatalf("key %d was forgotten", i)
+		}
+	}
+}
+
+func TestAHitOnAKnownKeyAllocatesNothing(t *testing.T) {
+	table := hitcount.New(0)
+	table.Hit("login/somebody", guesses, 1, start)
+	if n := testing.AllocsPerRun(100, func() { table.Hit("login/somebody", guesses, 1, start) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkHitKnownKey(b *testing.B) {
+	table := hitcount.New(0)
+	limit := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
+	now := start
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Microsecond)
+		table.Hit("login/7f9c24e8b1d04a6aa3c5", limit, 1, now)
+	}
+}
+
+func BenchmarkHitKnownKeysParallel(b *testing.B) {
+	table := hitcount.New(0)
+	limit := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
+	keys := make([]string, 1<<16)
+	for i := range keys {
+		keys[i] = "login/7f9c24e8b1d04a6aa3c5" + strconv.Itoa(i)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		i := rand.Int()
+		for pb.Next() {
+			i++
+			table.Hit(keys[i%len(keys)], limit, 1, start)
+		}
+	})
+}
+
+// Every key is new and the table is full: what a flood costs.
+func BenchmarkHitFlood(b *testing.B) {
+	for _, size := range []int{40, store.MaxKey} {
+		b.Run(fmt.Sprintf("key=%d", size), func(b *testing.B) {
+			before := heap()
+			table := hitcount.New(0)
+			pad := strings.Repeat("x", size-10)
+			for i := range 1_500_000 {
+				table.Hit(fmt.Sprintf("%s/%09d", pad, i), guesses, 1, start)
+			}
+			grown := float64(heap()-before) / 1e6
+			key := fmt.Appendf(nil, "%s/%09d", pad, 0)
+			i := 0
+			for b.Loop() {
+				i++
+				key[i%5+1]++
+				table.Hit(string(key), guesses, 1, start)
+			}
+			b.ReportMetric(grown, "MB")
+			runtime.KeepAlive(table)
+		})
+	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
