@@ -99,8 +99,9 @@ type Store interface {
 	//
 	// Counters live apart from records: Get, List and Commit neither see nor
 	// touch them. A counter in use is never dropped to make room for another.
-	// Counters are shared by every process on the store; an adapter may write
-	// them behind, and then says what a crash can lose.
+	// Counters are shared by every process on the store, whose clocks agree to
+	// within seconds; an adapter may write them behind, and then says what a
+	// crash can lose.
 	Hit(ctx context.Context, key string, limit Limit, n int, now time.Time) (Decision, error)
 
 	// Close makes durable what was written behind and releases everything.

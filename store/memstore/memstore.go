@@ -1,0 +1,154 @@
+// Package memstore is a store.Store in the memory of one process, for tests and
+// development. Everything in it is gone with the process: accounts, sessions,
+// keys and counters alike.
+//
+// Records are unbounded: nothing is dropped before its expiry, and each Commit
+// collects some of what is past it. Counters of Hit are bounded to about a
+// million keys at a time (see package internal/hitcount for what happens beyond).
+package memstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+
+	"github.com/datixlab/auth/internal/hitcount"
+	"github.com/datixlab/auth/store"
+)
+
+const (
+	shards = 64
+	// collected is how many expired records one Commit drops from a shard: more
+	// than it can have added.
+	collected = 2 * store.MaxOps
+)
+
+// A Store is a store.Store in memory. Make it with [New].
+type Store struct {
+	// Now is the clock that expiry goes by; nil stands for time.Now. Set it
+	// before the first call. A test whose clock is behind the real one must set
+	// it, or what is live by its clock is already expired by the real one.
+	Now func() time.Time
+
+	seed   maphash.Seed
+	shards [shards]shard
+	turn   atomic.Uint64 // the shard to collect from next
+	hits   atomic.Pointer[hitcount.Table]
+}
+
+var _ store.Store = (*Store)(nil)
+
+// New returns an empty Store.
+func New() *Store {
+	s := &Store{seed: maphash.MakeSeed()}
+	for i := range s.shards {
+		s.shards[i].partitions = make(map[string]partition)
+	}
+	s.hits.Store(hitcount.New(0))
+	return s
+}
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("memstore: %w", err)
+	}
+	if err := store.CheckGet(keys); err != nil {
+		return nil, err
+	}
+	name := store.Partition(keys[0])
+	values := make([][]byte, len(keys))
+	if err := s.shard(name).get(name, keys, values); err != nil {
+		return nil, err
+	}
+	for i, v := range values {
+		if v != nil {
+			values[i] = clone(v)
+		}
+	}
+	return values, nil
+}
+
+// List implements store.Store.
+func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("memstore: %w", err)
+	}
+	if err := store.CheckList(prefix, after, limit); err != nil {
+		return nil, err
+	}
+	name := store.Partition(prefix)
+	items, err := s.shard(name).list(name, prefix, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	for i := range items {
+		items[i].Value = clone(items[i].Value)
+	}
+	return items, nil
+}
+
+// Commit implements store.Store.
+func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("memstore: %w", err)
+	}
+	if err := store.CheckCommit(ops); err != nil {
+		return err
+	}
+	name := store.Partition(ops[0].Key)
+	if err := s.shard(name).commit(name, ops); err != nil {
+		return err
+	}
+	// Both the shard that just grew and, in turn, those that nobody writes to.
+	now := s.now()
+	s.shard(name).collect(now)
+	s.shards[s.turn.Add(1)%shards].collect(now)
+	return nil
+}
+
+// Hit implements store.Store.
+func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, now time.Time) (store.Decision, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Decision{}, fmt.Errorf("memstore: %w", err)
+	}
+	if err := store.CheckHit(key, limit, n); err != nil {
+		return store.Decision{}, err
+	}
+	hits := s.hits.Load()
+	if hits == nil {
+		return store.Decision{}, store.ErrClosed
+	}
+	return hits.Hit(key, limit, n, now), nil
+}
+
+// Close drops everything. It never fails.
+func (s *Store) Close() error {
+	s.hits.Store(nil)
+	for i := range s.shards {
+		s.shards[i].close()
+	}
+	return nil
+}
+
+func (s *Store) shard(partition string) *shard {
+	return &s.shards[maphash.String(s.seed, partition)%shards]
+}
+
+func (s *Store) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+// clone copies a value that exists: the copy of an empty one is not nil.
+func clone(v []byte) []byte {
+	if len(v) == 0 {
+		return []byte{}
+	}
+	return bytes.Clone(v)
+}
