@@ -1,0 +1,237 @@
+// Package boltstore keeps the records of package auth in one file on the local
+// disk, with go.etcd.io/bbolt. One process at a time has the file open.
+//
+// # What survives
+//
+// An acknowledged Commit has been synced to the disk: it survives the end of the
+// process at any instant (kill -9), and a power failure as far as the disk keeps
+// what it reports as synced. A Commit that was not acknowledged is there as a
+// whole or not at all.
+//
+// Counters (Hit) live in memory and are written behind: a counter is on the disk
+// at the latest one second after it changed, as long as the disk keeps up, and
+// after Close. So the end of the process loses at most the last second of hits.
+// While they cannot be written, Hit returns an error instead of counting what a
+// crash would forget.
+//
+// # What the host must see to
+//
+//   - The file is on a local file system: bbolt's lock and its memory map are not
+//     for NFS or other shared ones. Nobody else may write, truncate or replace
+//     the file while it is open. ext4 with fast_commit needs Linux 5.10.94,
+//     5.15.27 or later.
+//   - What is deleted stays in free pages of the file until they are used again,
+//     and the file never shrinks. Keep the file and its backups as secret as live
+//     records; package auth puts nothing into it that opens anything by itself.
+//   - bbolt has checksums for its header only. [Open] and [Store.Verify] find
+//     damage to the structure of the file, nothing finds a flipped bit inside a
+//     value: package auth seals what carries authority.
+//
+// # When the disk fails
+//
+// A full disk fails the Commits that needed room and nothing else: reads go on,
+// and writes succeed again once there is room. After an input/output error, an
+// outcome that cannot be known, or a damaged page, the Store refuses every write
+// until the file is opened again, and reads what can still be read.
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/datixlab/auth/internal/hitcount"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/boltstore/internal/pages"
+)
+
+var (
+	// ErrLocked reports that the database is open already, in this process or
+	// another.
+	ErrLocked = errors.New("in use by another process")
+
+	// ErrDamaged reports that the file is not what was written to it. Restore a
+	// backup; the file itself has not been changed.
+	ErrDamaged = pages.ErrDamaged
+)
+
+// Options are the settings of a Store. The zero value is right for most hosts.
+type Options struct {
+	// MaxSize bounds the file, in bytes: 32 MiB or more, or 0 for no bound. A
+	// write that needs more fails as on a full disk. The file grows by 16 MiB at a
+	// time, so up to that much of the bound stays unused.
+	MaxSize int64
+
+	// Now tells the time by which expired records are dropped and old counters
+	// forgotten; nil is time.Now. It must be the clock that Hit is called with.
+	Now func() time.Time
+
+	// Logger is told what no caller is told: a header page that was bad but has a
+	// good twin, counters that cannot be written, damage. nil is slog.Default().
+	Logger *slog.Logger
+}
+
+// A Store is a store.Store in one file.
+type Store struct {
+	path   string
+	db     *bbolt.DB
+	file   *os.File // bbolt's own handle, for Verify
+	now    func() time.Time
+	log    *slog.Logger
+	hits   *hitcount.Table
+	behind atomic.Pointer[error] // why counters cannot be written, if they cannot
+	broken atomic.Pointer[error] // why no write is accepted any more, if so
+
+	calls  sync.RWMutex // held for reading by every call, for good by Close
+	closed sync.Once
+	stop   chan struct{}
+	done   chan struct{}
+
+	queue     chan *request
+	unwritten []hitcount.Entry // drained from hits, not yet on disk; the committer's own
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Get implements store.Store. All keys are read in one transaction.
+func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
+	if err := store.CheckGet(keys); err != nil {
+		return nil, err
+	}
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.calls.RUnlock()
+
+	values := make([][]byte, len(keys))
+	err := s.view(func(tx *bbolt.Tx) error {
+		records := tx.Bucket(recordsBucket)
+		for i, key := range keys {
+			raw := records.Get([]byte(key))
+			if raw == nil {
+				continue
+			}
+			value, _, err := decodeRecord(raw)
+			if err != nil {
+				return err
+			}
+			values[i] = bytes.Clone(value)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return values, nil
+}
+
+// List implements store.Store. Each page is read in one transaction.
+func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
+	if err := store.CheckList(prefix, after, limit); err != nil {
+		return nil, err
+	}
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.calls.RUnlock()
+
+	var items []store.Item
+	err := s.view(func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket(recordsBucket).Cursor()
+		key, raw := cursor.Seek([]byte(max(prefix, after)))
+		if after != "" && string(key) == after {
+			key, raw = cursor.Next()
+		}
+		for len(items) < limit && bytes.HasPrefix(key, []byte(prefix)) {
+			value, _, err := decodeRecord(raw)
+			if err != nil {
+				return err
+			}
+			items = append(items, store.Item{Key: string(key), Value: bytes.Clone(value)})
+			key, raw = cursor.Next()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+// Close implements store.Store. It returns an error if the last counters could
+// not be written or the file could not be released.
+func (s *Store) Close() error {
+	var err error
+	s.closed.Do(func() {
+		s.calls.Lock() // and never Unlock: enter fails from here on
+		close(s.stop)
+		<-s.done
+		err = errors.Join(s.flush(), s.release())
+	})
+	return err
+}
+
+// release closes the file. A panic inside bbolt may have left one of its locks
+// behind, and then its Close would wait for ever.
+func (s *Store) release() error {
+	if s.broken.Load() == nil {
+		return s.db.Close()
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- s.db.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(time.Second):
+		return fmt.Errorf("boltstore: %s stays locked until the process ends", s.path)
+	}
+}
+
+// enter begins a call. If it returns nil the caller must s.calls.RUnlock().
+func (s *Store) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !s.calls.TryRLock() { // only Close ever takes the lock for writing
+		return store.ErrClosed
+	}
+	return nil
+}
+
+// view runs fn in a read transaction. It must neither wait nor call foreign code:
+// an open read transaction keeps pages from being used again, and keeps a growing
+// file from being mapped anew.
+func (s *Store) view(fn func(*bbolt.Tx) error) (err error) {
+	defer s.rescue(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	if err := s.db.View(fn); err != nil {
+		return describe(s.path, err)
+	}
+	return nil
+}
+
+// rescue turns a panic into an error. bbolt trusts its file: it panics, or reads
+// outside the map, where a page is not what it should be.
+func (s *Store) rescue(err *error) {
+	if p := recover(); p != nil {
+		*err = s.fail(fmt.Errorf("%w: %v", ErrDamaged, p))
+	}
+}
+
+// fail makes the Store refuse writes from now on, and returns the reason.
+func (s *Store) fail(cause error) error {
+	err := fmt.Errorf("boltstore: %s: %w; nothing is written any more", s.path, cause)
+	if s.broken.CompareAndSwap(nil, &err) {
+		s.log.Error("boltstore: writes are refused until the database is opened again", "path", s.path, "error", cause)
+	}
+	return err
+}

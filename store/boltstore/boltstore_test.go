@@ -1,0 +1,173 @@
+package boltstore_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/boltstore"
+)
+
+var (
+	start = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	ever  = context.Background()
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv("BOLTSTORE_TEST_ROLE"); role != "" {
+		if err := roles[role](os.Getenv("BOLTSTORE_TEST_PATH")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// roles are what the test binary does where a test starts it as another process.
+var roles = map[string]func(path string) error{}
+
+func launch(t *testing.T, role, path string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "BOLTSTORE_TEST_ROLE="+role, "BOLTSTORE_TEST_PATH="+path)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() { cmd.Process.Kill() })
+	return cmd, bufio.NewScanner(out)
+}
+
+func newPath(tb testing.TB) string { return filepath.Join(tb.TempDir(), "auth.db") }
+
+func mustOpen(tb testing.TB, path string, o boltstore.Options) *boltstore.Store {
+	tb.Helper()
+	s, err := boltstore.OpenOrCreate(path, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Close() })
+	return s
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func get(tb testing.TB, s store.Store, key string) []byte {
+	tb.Helper()
+	values, err := s.Get(ever, key)
+	must(tb, err)
+	return values[0]
+}
+
+// lastTx returns the number of the last transaction that reached the file.
+func lastTx(tb testing.TB, path string) uint64 {
+	tb.Helper()
+	b, err := os.ReadFile(path)
+	must(tb, err)
+	page := os.Getpagesize()
+	return max(binary.NativeEndian.Uint64(b[64:]), binary.NativeEndian.Uint64(b[page+64:]))
+}
+
+func TestRecordsAndTheirAbsenceSurviveReopening(t *testing.T) {
+	path := newPath(t)
+	s := mustOpen(t, path, boltstore.Options{})
+	must(t, s.Commit(ever, store.Put("u/a", []byte("1")), store.Put("u/b", nil), store.Put("u/c", []byte("3")).Until(start)))
+	must(t, s.Commit(ever, store.Delete("u/c"), store.Put("u/a", []byte("2")).Equal([]byte("1"))))
+	must(t, s.Close())
+
+	s = mustOpen(t, path, boltstore.Options{})
+	values, err := s.Get(ever, "u/a", "u/b", "u/c")
+	must(t, err)
+	if string(values[0]) != "2" || values[1] == nil || len(values[1]) != 0 || values[2] != nil {
+		t.Errorf("read %q", values)
+	}
+	must(t, s.Verify(ever))
+}
+
+// Where bbolt's own memory is returned, writing to it faults. It takes some records:
+// of a bucket that is still inline, bbolt may hand out a copy.
+func TestWhatGetAndListReturnIsTheCallersOwnMemory(t *testing.T) {
+	s := mustOpen(t, newPath(t), boltstore.Options{})
+	for i := range 100 {
+		must(t, s.Commit(ever, store.Put(fmt.Sprintf("u/%02d", i), make([]byte, 1000))))
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	clear(get(t, s, "u/50"))
+	items, err := s.List(ever, "u/", "", 100)
+	must(t, err)
+	for _, item := range items {
+		clear(item.Value)
+	}
+}
+
+func TestEveryCallAfterCloseIsErrClosedAndClosingAgainDoesNothing(t *testing.T) {
+	s := mustOpen(t, newPath(t), boltstore.Options{})
+	must(t, s.Close())
+	must(t, s.Close())
+	_, getErr := s.Get(ever, "u/a")
+	_, listErr := s.List(ever, "u/", "", 1)
+	_, hitErr := s.Hit(ever, "u/a", store.Limit{Burst: 1, Every: time.Second}, 1, start)
+	for name, err := range map[string]error{
+		"Get": getErr, "List": listErr, "Hit": hitErr, "Commit": s.Commit(ever, store.Put("u/a", nil)),
+		"Verify": s.Verify(ever), "Backup": s.Backup(ever, nil),
+	} {
+		if !errors.Is(err, store.ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestABackupOfAStoreInUseOpensAndVerifies(t *testing.T) {
+	path := newPath(t)
+	s := mustOpen(t, path, boltstore.Options{})
+	must(t, s.Commit(ever, store.Put("u/a", []byte("old"))))
+
+	copied := newPath(t)
+	f, err := os.OpenFile(copied, os.O_CREATE|os.O_WRONLY, 0o600)
+	must(t, err)
+	between := writer(func(b []byte) (int, error) { // a Commit while the backup is under way
+		if err := s.Commit(ever, store.Put("u/a", []byte("new"))); err != nil {
+			return 0, err
+		}
+		return f.Write(b)
+	})
+	must(t, s.Backup(ever, between))
+	must(t, f.Close())
+
+	restored := mustOpen(t, copied, boltstore.Options{})
+	must(t, restored.Verify(ever))
+	if v := get(t, restored, "u/a"); string(v) != "old" {
+		t.Errorf("the backup holds %q, not what was there when it began", v)
+	}
+	if v := get(t, s, "u/a"); string(v) != "new" {
+		t.Errorf("the store holds %q", v)
+	}
+}
+
+func TestABackupEndsWithItsContext(t *testing.T) {
+	s := mustOpen(t, newPath(t), boltstore.Options{})
+	ctx, cancel := context.WithCancel(ever)
+	err := s.Backup(ctx, writer(func(b []byte) (int, error) { cancel(); return len(b), nil }))
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }

@@ -1,0 +1,105 @@
+package boltstore
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/datixlab/auth/internal/hitcount"
+	"github.com/datixlab/auth/store"
+)
+
+// Hit implements store.Store. It counts in memory; the package comment says what
+// a crash loses.
+func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, now time.Time) (store.Decision, error) {
+	if err := store.CheckHit(key, limit, n); err != nil {
+		return store.Decision{}, err
+	}
+	if err := s.enter(ctx); err != nil {
+		return store.Decision{}, err
+	}
+	defer s.calls.RUnlock()
+
+	for _, reason := range [...]*error{s.broken.Load(), s.behind.Load()} {
+		if reason != nil {
+			return store.Decision{}, *reason
+		}
+	}
+	return s.hits.Hit(key, limit, n, now), nil
+}
+
+// load reads the counters of the file. Those that ended are not in use: they are
+// left to be deleted with the first counters that change.
+func (s *Store) load(tx *bbolt.Tx) error {
+	s.hits.Track()
+	now := s.now().UnixNano()
+	return tx.Bucket(countersBucket).ForEach(func(k, v []byte) error {
+		if len(v) != 8 {
+			return fmt.Errorf("%w: a counter of %d bytes", ErrDamaged, len(v))
+		}
+		c := hitcount.Entry{Key: string(k), State: int64(binary.BigEndian.Uint64(v))}
+		if c.State > now {
+			s.hits.Load(c)
+		} else {
+			s.unwritten = append(s.unwritten, hitcount.Entry{Key: c.Key})
+		}
+		return nil
+	})
+}
+
+// changed returns up to limit counters to write next. They stay first in line
+// until note hears that they are written: a later state of the same counter must
+// win.
+func (s *Store) changed(limit int) []hitcount.Entry {
+	if len(s.unwritten) == 0 {
+		s.unwritten = s.hits.Dirty(limit)
+	}
+	return s.unwritten[:min(limit, len(s.unwritten))]
+}
+
+// note takes the counters off the line, or makes Hit fail if writing them did.
+func (s *Store) note(counters []hitcount.Entry, err error) {
+	switch {
+	case err == nil:
+		s.unwritten = s.unwritten[len(counters):]
+		s.behind.Store(nil)
+	case len(counters) > 0:
+		if s.behind.Swap(&err) == nil {
+			s.log.Error("boltstore: counters cannot be written", "path", s.path, "error", err)
+		}
+	}
+}
+
+// flush writes down every counter that changed, in larger transactions than tidy:
+// nobody else waits to write any more.
+func (s *Store) flush() error {
+	for {
+		counters := s.changed(1 << 15)
+		if len(counters) == 0 {
+			return nil
+		}
+		err := s.update(func(t *tables) (bool, error) { return true, t.writeCounters(counters) })
+		s.note(counters, err)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (t *tables) writeCounters(counters []hitcount.Entry) error {
+	for _, c := range counters {
+		var err error
+		if c.State == 0 {
+			err = t.counters.Delete([]byte(c.Key))
+		} else {
+			err = t.counters.Put([]byte(c.Key), binary.BigEndian.AppendUint64(nil, uint64(c.State)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

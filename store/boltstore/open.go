@@ -1,0 +1,258 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/datixlab/auth/internal/hitcount"
+	"github.com/datixlab/auth/store/boltstore/internal/pages"
+)
+
+const (
+	// lockTimeout is waited for twice at most, so that Open fails within a second
+	// and yet outlasts a predecessor that is just closing the file.
+	lockTimeout = 400 * time.Millisecond
+
+	// checkAtOpen bounds the size, in bytes, of a database that Open checks page by
+	// page, which takes about a tenth of a second. Of a larger one it checks the
+	// header, the free list and the root; Verify does the rest.
+	checkAtOpen = 64 << 20
+
+	initialMap = 64 << 20 // a file up to this size grows without being mapped anew
+	minMaxSize = 32 << 20 // bbolt does not keep to a lower bound
+)
+
+// Open opens the database at path. It never creates one, so a volume that is not
+// mounted or a file that was emptied does not pass for a service without users:
+// that is what [OpenOrCreate] is for.
+//
+// It refuses, without changing a byte of the file: one that is missing
+// ([fs.ErrNotExist]), empty, truncated or damaged ([ErrDamaged]), of another
+// program or a newer version of this one, that others than its owner may read or
+// write, or that is open already ([ErrLocked], within a second). A database of up
+// to 64 MiB is checked page by page; of a larger one only the header, the free
+// list and the root are, so that opening it stays quick: see [Store.Verify].
+func Open(path string, o Options) (*Store, error) {
+	s := &Store{
+		path:  path,
+		now:   o.Now,
+		log:   o.Logger,
+		hits:  hitcount.New(0),
+		stop:  make(chan struct{}),
+		done:  make(chan struct{}),
+		queue: make(chan *request, maxBatch),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if err := s.open(o); err != nil {
+		return nil, describe(path, err)
+	}
+	go s.run()
+	return s, nil
+}
+
+// OpenOrCreate opens the database at path like [Open] or, only where there is no
+// file at all, makes a new one that only its owner may read and write. A new
+// database appears under path complete or not at all; if the process ends in
+// between, a small file named path.new-… may stay behind and may be deleted. The
+// file system must know hard links.
+func OpenOrCreate(path string, o Options) (*Store, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := create(path); err != nil {
+			return nil, fmt.Errorf("boltstore: create %s: %w", path, err)
+		}
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("boltstore: %w", err)
+	}
+	return Open(path, o)
+}
+
+// describe names the file, once.
+func describe(path string, err error) error {
+	var inPath *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("boltstore: %s does not exist; is its volume mounted? (%w)", path, fs.ErrNotExist)
+	case errors.As(err, &inPath):
+		err = inPath.Err // it is named already
+	}
+	return fmt.Errorf("boltstore: %s: %w", path, err)
+}
+
+func (s *Store) open(o Options) (err error) {
+	if o.MaxSize != 0 && o.MaxSize < minMaxSize {
+		return fmt.Errorf("MaxSize of %d bytes is below 32 MiB", o.MaxSize)
+	}
+	if err := s.inspect(); err != nil {
+		return err
+	}
+	s.db, s.file, err = openBolt(s.path, &bbolt.Options{
+		Timeout:         lockTimeout,
+		FreelistType:    bbolt.FreelistMapType,
+		InitialMmapSize: initialMap,
+		MaxSize:         int(o.MaxSize),
+		NoStatistics:    true,
+	})
+	if err != nil {
+		return err
+	}
+	if err := guarded(func() error { return s.db.View(s.load) }); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	return nil
+}
+
+// inspect looks at the file without the means to change it, and leaves no lock.
+func (s *Store) inspect() error {
+	db, f, err := openBolt(s.path, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	h, err := pages.ReadHeader(f)
+	if err != nil {
+		return err
+	}
+	if h.Twin != nil {
+		s.log.Warn("boltstore: one of the two header pages is bad; if the machine did not just crash, the last Commit may be lost",
+			"path", s.path, "error", h.Twin)
+	}
+	if err := pages.Check(context.Background(), f, h, h.Size() <= checkAtOpen); err != nil {
+		return err
+	}
+	return guarded(func() error { return db.View(checkFormat) })
+}
+
+func checkFormat(tx *bbolt.Tx) error {
+	b := tx.Bucket(formatBucket)
+	if b == nil {
+		return errors.New("a bbolt database, but not one of package auth")
+	}
+	if v := b.Get(formatKey); len(v) != 1 {
+		return fmt.Errorf("%w: no format", ErrDamaged)
+	} else if v[0] != formatVersion {
+		return fmt.Errorf("has format %d, this program knows format %d", v[0], formatVersion)
+	}
+	for _, name := range [][]byte{recordsBucket, expiriesBucket, countersBucket} {
+		if tx.Bucket(name) == nil {
+			return fmt.Errorf("%w: no %s", ErrDamaged, name)
+		}
+	}
+	return nil
+}
+
+// openBolt is bbolt.Open without its creating, initialising or faulting, and
+// returns the file handle as well. The header is read before bbolt maps the file:
+// a map that is longer than its file kills the process where it ends.
+func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, f *os.File, err error) {
+	o.OpenFile = func(path string, flag int, _ fs.FileMode) (*os.File, error) {
+		if f, err = os.OpenFile(path, flag&^os.O_CREATE, 0); err != nil {
+			return nil, err
+		}
+		if err = admit(f); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return f, nil
+	}
+	err = guarded(func() error {
+		db, err = bbolt.Open(path, 0, o)
+		return err
+	})
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, nil, ErrLocked
+	case err != nil && f != nil:
+		f.Close() // after a panic bbolt has not
+	}
+	return db, f, err
+}
+
+// admit looks at what there is to see of a file before it is locked.
+func admit(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return fmt.Errorf("mode %#o lets others than its owner at it; run: chmod 600 %s", mode, f.Name())
+	}
+	_, err = pages.ReadHeader(f)
+	return err
+}
+
+func guarded(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, p)
+		}
+	}()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	return fn()
+}
+
+// create makes a complete database under another name and links it to path. Unlike
+// a rename, a link never takes the place of a file that appeared in the meantime.
+func create(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+		return err
+	}
+	db, err := bbolt.Open(f.Name(), 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{recordsBucket, expiriesBucket, countersBucket} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		b, err := tx.CreateBucket(formatBucket)
+		if err != nil {
+			return err
+		}
+		return b.Put(formatKey, []byte{formatVersion})
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// syncDir makes the name of a new file as durable as its content.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" { // knows no such thing
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

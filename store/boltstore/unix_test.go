@@ -1,0 +1,123 @@
+//go:build unix
+
+package boltstore_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/boltstore"
+)
+
+func init() { roles["full"] = fillTheDisk }
+
+// ST-3
+func TestANewFileIsForItsOwnerAloneWhateverTheUmask(t *testing.T) {
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	path := newPath(t)
+	must(t, mustOpen(t, path, boltstore.Options{}).Close())
+	info, err := os.Stat(path)
+	must(t, err)
+	if mode := info.Mode(); mode != 0o600 {
+		t.Errorf("mode %v", mode)
+	}
+	if names, _ := os.ReadDir(filepath.Dir(path)); len(names) != 1 {
+		t.Errorf("creating left files behind: %v", names)
+	}
+}
+
+func TestOnAFullDiskReadsGoOnAndWritesRecoverWithoutARestart(t *testing.T) {
+	child, lines := launch(t, "full", newPath(t))
+	for lines.Scan() {
+		t.Log(lines.Text())
+	}
+	if err := child.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// fillTheDisk lets the file grow no further by the limit of the process on the
+// size of files, which is its own to raise again.
+func fillTheDisk(path string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	s, err := boltstore.OpenOrCreate(path, boltstore.Options{})
+	if err != nil {
+		return err
+	}
+	if err := limitFiles(20 << 20); err != nil {
+		return err
+	}
+	value := make([]byte, store.MaxValue)
+	put := func(i int) error { return s.Commit(ever, store.Put(fmt.Sprintf("u/%d", i), value)) }
+	fits := 0
+	for ; err == nil && fits < 1000; fits++ {
+		err = put(fits)
+	}
+	fits--
+	if err == nil || errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "large") {
+		return fmt.Errorf("the disk is never full: %w", err)
+	}
+	for i := range 100 { // again and again: no page is lost by failing
+		if put(fits) == nil {
+			return fmt.Errorf("retry %d succeeded on a full disk", i)
+		}
+	}
+	values, err := s.Get(ever, "u/0", fmt.Sprintf("u/%d", fits-1), fmt.Sprintf("u/%d", fits))
+	if err != nil || len(values[0]) != store.MaxValue || len(values[1]) != store.MaxValue || values[2] != nil {
+		return fmt.Errorf("reading on a full disk: %w", err)
+	}
+	if err := hitUntil(s, func(err error) bool { return err != nil }); err != nil {
+		return fmt.Errorf("hits on a full disk: %w", err)
+	}
+	if err := limitFiles(1 << 40); err != nil {
+		return err
+	}
+	if err := put(fits); err != nil {
+		return fmt.Errorf("there is room again: %w", err)
+	}
+	if err := hitUntil(s, func(err error) bool { return err == nil }); err != nil {
+		return fmt.Errorf("hits where there is room again: %w", err)
+	}
+	if err := s.Verify(ever); err != nil {
+		return err
+	}
+	fmt.Println(fits, "values fitted")
+	return s.Close()
+}
+
+// hitUntil hits a thousand counters until ok accepts what Hit returns.
+func hitUntil(s store.Store, ok func(error) bool) error {
+	tick, late := time.NewTicker(10*time.Millisecond), time.After(10*time.Second)
+	for i := 0; ; i++ {
+		_, err := s.Hit(ever, fmt.Sprintf("login/%0200d", i), store.Limit{Burst: 5, Every: time.Hour}, 1, time.Now())
+		if ok(err) {
+			return nil
+		}
+		if i%1000 != 0 {
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return fmt.Errorf("still: %w", err)
+		}
+	}
+}
+
+func limitFiles(bytes uint64) error {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &l); err != nil {
+		return err
+	}
+	l.Cur = bytes
+	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &l)
+}
