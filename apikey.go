@@ -1,0 +1,400 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/datixlab/auth/store"
+)
+
+// An API key is its prefix, 30 random base62 digits (178 bits), the 29 digits of its
+// user's id and 6 of a CRC-32 over all of that:
+//
+//	sk_live_ xyz…(30) …(29) …(6)
+//
+// The user's digits say which partition the key lies in, so that one read finds it
+// together with its owner, and making or revoking it is one Commit beside the
+// account. The checksum refuses a typo before the store is asked. The store has the
+// key's SHA-256 only: no guesser gets through 178 bits.
+const (
+	keySecretLen = 30
+	keyCheckLen  = 6
+	keyIDLen     = 32 // hex digits: the first half of the key's SHA-256
+	keyShown     = 3  // digits of the secret that a list shows
+	maxAPIKeyTTL = 3650 * 24 * time.Hour
+	maxKeyText   = 500 // code points in a key's description
+)
+
+// A NewAPIKey is what the owner says of a key to be made.
+type NewAPIKey struct {
+	Name        string // 1 to 100 characters on one line
+	Description string // up to 500
+	// ExpiresIn is up to 3650 days. Zero: Config.APIKeyTTL.
+	ExpiresIn time.Duration
+}
+
+// An APIKey is what a Manager tells of a key. The key itself is told once, by
+// [Manager.CreateAPIKey].
+type APIKey struct {
+	ID          string // "key_…"
+	Name        string
+	Description string
+	Prefix      string // "sk_live_xyz..."
+	CreatedAt   time.Time
+	ExpiresAt   time.Time // zero is never
+	LastUsedAt  time.Time // zero is never
+	LastAddress string    // address prefix of the last use, "" if unknown
+	Uses        uint64    // how often it has opened something
+}
+
+type keyRecord struct {
+	Digest      []byte // SHA-256 of the key
+	Name        string
+	Description string
+	Prefix      string
+	Created     time.Time
+	Expires     time.Time
+	newer       []byte
+}
+
+func (k *keyRecord) fields(c *codec) {
+	c.bytes(&k.Digest)
+	c.string(&k.Name)
+	c.string(&k.Description)
+	c.string(&k.Prefix)
+	c.time(&k.Created)
+	c.time(&k.Expires)
+	c.rest(&k.newer)
+}
+
+func (k *keyRecord) expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }
+
+func (k *keyRecord) public(kid string, u keyUsage) APIKey {
+	return APIKey{
+		ID: keyIDPrefix + kid, Name: k.Name, Description: k.Description, Prefix: k.Prefix,
+		CreatedAt: k.Created, ExpiresAt: k.Expires, LastUsedAt: u.Last, LastAddress: u.Address, Uses: u.Count,
+	}
+}
+
+// keyCount is how many keys a user has. Every Commit that makes or removes one
+// writes it, so the cap holds against any number of racers.
+type keyCount struct {
+	N     uint64
+	newer []byte
+}
+
+func (k *keyCount) fields(c *codec) {
+	c.uint(&k.N)
+	c.rest(&k.newer)
+}
+
+// IsAPIKey reports whether a credential is meant to be an API key: it begins with
+// Config.APIKeyPrefix. It says nothing of its worth.
+func (m *Manager) IsAPIKey(credential string) bool {
+	return strings.HasPrefix(credential, m.cfg.APIKeyPrefix)
+}
+
+func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
+	sum := crc32.ChecksumIEEE(text)
+	for i := keyCheckLen - 1; i >= 0; i-- {
+		digits[i], sum = base62[sum%62], sum/62
+	}
+	return digits
+}
+
+// parseAPIKey returns the ids of a well-formed key and its digest.
+func (m *Manager) parseAPIKey(key string) (uid, kid string, digest [sha256.Size]byte, ok bool) {
+	rest, ok := strings.CutPrefix(key, m.cfg.APIKeyPrefix)
+	if !ok || !isBase62(rest, keySecretLen+timedLen+keyCheckLen) {
+		return "", "", digest, false
+	}
+	text := []byte(key)
+	if check := len(text) - keyCheckLen; keyChecksum(text[:check]) != [keyCheckLen]byte(text[check:]) {
+		return "", "", digest, false
+	}
+	digest = sha256.Sum256(text)
+	return rest[keySecretLen : keySecretLen+timedLen], hex.EncodeToString(digest[:keyIDLen/2]), digest, true
+}
+
+// VerifyAPIKey returns who the key speaks for, or ErrInvalidToken, or
+// ErrUnavailable if the store could not say. It reads the key and the account at
+// the time of the call: what has been revoked or disabled anywhere is seen at once.
+// Unknown, expired and revoked keys are one and the same, and a mistyped one is
+// refused without asking the store. The use is counted in memory and written within
+// Config.UsageInterval.
+func (m *Manager) VerifyAPIKey(ctx context.Context, key string) (Identity, error) {
+	if err := m.ready(); err != nil {
+		return Identity{}, err
+	}
+	uid, kid, digest, ok := m.parseAPIKey(key)
+	if !ok {
+		return Identity{}, ErrInvalidToken
+	}
+	acct, k := newRow[account](userKey(uid, "acct")), newRow[keyRecord](apiKeyKey(uid, kid))
+	if err := m.records.read(ctx, &acct, &k); err != nil {
+		return Identity{}, err
+	}
+	now := m.now()
+	if !acct.exists() || !acct.rec.open() || !k.exists() ||
+		subtle.ConstantTimeCompare(k.rec.Digest, digest[:]) != 1 || k.rec.expired(now) {
+		return Identity{}, ErrInvalidToken
+	}
+	m.usage.touch(uid, kid, now, ClientFrom(ctx))
+	return Identity{User: acct.rec.user(uid), APIKeyID: keyIDPrefix + kid, ExpiresAt: k.rec.Expires}, nil
+}
+
+// CreateAPIKey makes a key for the caller and returns it: the only time that it can
+// be seen. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited.
+func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
+	c, err := m.readCaller(ctx, id)
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	if err := checkNewAPIKey(n); err != nil {
+		return APIKey{}, "", err
+	}
+	if err := m.chargeNewKey(ctx, c.uid); err != nil {
+		return APIKey{}, "", err
+	}
+	ttl := n.ExpiresIn
+	if ttl == 0 {
+		ttl = max(m.cfg.APIKeyTTL, 0)
+	}
+	now := m.now()
+	rec := keyRecord{Name: n.Name, Description: n.Description, Created: now}
+	if ttl > 0 {
+		rec.Expires = now.Add(ttl)
+	}
+	return m.addAPIKey(ctx, id, rec, nil)
+}
+
+// chargeNewKey counts one more key that the user makes, in whichever way.
+func (m *Manager) chargeNewKey(ctx context.Context, uid string) error {
+	return m.charge(ctx, uid, []budget{{key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}})
+}
+
+func checkNewAPIKey(n NewAPIKey) error {
+	var fields []FieldError
+	if e := checkText("name", n.Name, maxName, true); e != nil {
+		fields = append(fields, *e)
+	}
+	if e := checkText("description", n.Description, maxKeyText, false); e != nil {
+		fields = append(fields, *e)
+	}
+	if n.ExpiresIn < 0 || n.ExpiresIn > maxAPIKeyTTL {
+		fields = append(fields, FieldError{"expires_in_days", "out_of_range", "It is not within 1 and 3650."})
+	}
+	if fields != nil {
+		return &InputError{Err: ErrInvalidInput, Fields: fields}
+	}
+	return nil
+}
+
+// addAPIKey stores a new key with the fields of rec, on the conditions of extra.
+func (m *Manager) addAPIKey(ctx context.Context, id Identity, rec keyRecord, extra func(uid string) ([]store.Op, error)) (APIKey, Secret, error) {
+	uid := bareUser(id)
+	text := m.cfg.APIKeyPrefix + randomBase62(keySecretLen) + uid
+	check := keyChecksum([]byte(text))
+	text += string(check[:])
+	digest := sha256.Sum256([]byte(text))
+	rec.Digest = digest[:]
+	rec.Prefix = text[:len(m.cfg.APIKeyPrefix)+keyShown] + "..."
+	k := newRow[keyRecord](apiKeyKey(uid, hex.EncodeToString(digest[:keyIDLen/2])))
+	k.rec = rec
+	err := retry(ctx, func() error {
+		count := newRow[keyCount](userKey(uid, "keys"))
+		c, err := m.readCaller(ctx, id, &count)
+		if err != nil {
+			return err
+		}
+		ops := []store.Op{c.acct.unchanged(), c.session.unchanged(), k.put()}
+		if count.rec.N >= uint64(m.cfg.MaxAPIKeys) {
+			expired, err := m.removeExpiredKeys(ctx, uid)
+			if err != nil {
+				return err
+			}
+			count.rec.N -= min(count.rec.N, uint64(len(expired)/2))
+			ops = append(ops, expired...)
+		}
+		if count.rec.N >= uint64(m.cfg.MaxAPIKeys) {
+			return ErrAPIKeyLimit
+		}
+		if extra != nil {
+			more, err := extra(uid)
+			if err != nil {
+				return err
+			}
+			ops = append(ops, more...)
+		}
+		count.rec.N++
+		return m.records.commit(ctx, append(ops, count.put())...)
+	})
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	key := k.rec.public(kidOf(uid, k.key), keyUsage{})
+	m.emit(ctx, Event{Type: EventAPIKeyCreated, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, APIKeyID: key.ID})
+	return key, Secret(text), nil
+}
+
+// removeExpiredKeys are two operations for each of up to 20 keys that have expired.
+func (m *Manager) removeExpiredKeys(ctx context.Context, uid string) (ops []store.Op, err error) {
+	rows, err := m.keyRows(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range rows {
+		if k.rec.expired(m.now()) && len(ops) < 40 {
+			ops = append(ops, k.remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.key))))
+		}
+	}
+	return ops, nil
+}
+
+func kidOf(uid, key string) string { return strings.TrimPrefix(key, apiKeyKey(uid, "")) }
+
+// keyRows reads the key records of the user; a damaged one opens nothing and is
+// left out.
+func (m *Manager) keyRows(ctx context.Context, uid string) ([]row[keyRecord], error) {
+	items, err := m.records.list(ctx, apiKeyKey(uid, ""), store.MaxList)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]row[keyRecord], 0, len(items))
+	for _, it := range items {
+		k := newRow[keyRecord](it.Key)
+		if k.scan(it.Value) == nil {
+			rows = append(rows, k)
+		}
+	}
+	return rows, nil
+}
+
+// APIKeys returns the caller's keys, the newest first, expired ones included until
+// they are revoked or make room for new ones. A use shows at once if it was this
+// Manager's, and within Config.UsageInterval if it was another's.
+func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
+	c, err := m.readCaller(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := m.keyRows(ctx, c.uid)
+	if err != nil {
+		return nil, err
+	}
+	// What is still in memory is looked at first: a use that is just being written
+	// may for that moment count twice, but it never fails to show.
+	uses := make(map[string]keyUsage, len(rows))
+	for _, k := range rows {
+		kid := kidOf(c.uid, k.key)
+		uses[kid] = m.usage.pending(kid)
+	}
+	written, err := m.records.list(ctx, keyUsageKey(c.uid, ""), store.MaxList)
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range written {
+		kid, u := strings.TrimPrefix(it.Key, keyUsageKey(c.uid, "")), newRow[keyUsage](it.Key)
+		if u.scan(it.Value) == nil {
+			u.rec.merge(uses[kid])
+			uses[kid] = u.rec
+		}
+	}
+	keys := make([]APIKey, 0, len(rows))
+	for _, k := range rows {
+		kid := kidOf(c.uid, k.key)
+		keys = append(keys, k.rec.public(kid, uses[kid]))
+	}
+	slices.SortStableFunc(keys, func(a, b APIKey) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return keys, nil
+}
+
+// RevokeAPIKey removes a key of the caller. From its return on the key opens
+// nothing, anywhere. A key that is unknown or another user's is ErrNotFound.
+func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
+	c, err := m.readCaller(ctx, id)
+	if err != nil {
+		return err
+	}
+	kid, ok := bareKeyID(keyID)
+	if !ok {
+		return ErrNotFound
+	}
+	err = retry(ctx, func() error {
+		k, count := newRow[keyRecord](apiKeyKey(c.uid, kid)), newRow[keyCount](userKey(c.uid, "keys"))
+		if err := m.records.read(ctx, &k, &count); err != nil {
+			return err
+		}
+		if !k.exists() {
+			return ErrNotFound
+		}
+		count.rec.N -= min(count.rec.N, 1)
+		return m.records.commit(ctx, k.remove(), store.Delete(keyUsageKey(c.uid, kid)), count.put())
+	})
+	if err != nil {
+		return err
+	}
+	m.emit(ctx, Event{Type: EventAPIKeyRevoked, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, APIKeyID: keyID})
+	return nil
+}
+
+// RotateAPIKey makes a key with the name, description and lifetime of one of the
+// caller's, which stays good for overlap, up to 30 days, so that programs can be
+// given the new one. Both happen in one Commit. The error is ErrNotFound for a key
+// that is not the caller's or has expired, or as for [Manager.CreateAPIKey].
+func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration) (APIKey, Secret, error) {
+	if overlap < 0 || overlap > 30*24*time.Hour {
+		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")
+	}
+	kid, ok := bareKeyID(keyID)
+	if !ok {
+		return APIKey{}, "", ErrNotFound
+	}
+	c, err := m.readCaller(ctx, id)
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	now := m.now()
+	old := newRow[keyRecord](apiKeyKey(c.uid, kid))
+	if err := m.records.read(ctx, &old); err != nil {
+		return APIKey{}, "", err
+	}
+	if !old.exists() || old.rec.expired(now) {
+		return APIKey{}, "", ErrNotFound
+	}
+	if err := m.chargeNewKey(ctx, c.uid); err != nil {
+		return APIKey{}, "", err
+	}
+	rec := old.rec
+	rec.Created = now
+	if !old.rec.Expires.IsZero() {
+		rec.Expires = now.Add(old.rec.Expires.Sub(old.rec.Created))
+	}
+	return m.addAPIKey(ctx, id, rec, func(uid string) ([]store.Op, error) {
+		if err := m.records.read(ctx, &old); err != nil {
+			return nil, err
+		}
+		if !old.exists() {
+			return nil, ErrNotFound
+		}
+		if until := now.Add(overlap); old.rec.Expires.IsZero() || until.Before(old.rec.Expires) {
+			old.rec.Expires = until
+		}
+		return []store.Op{old.put()}, nil
+	})
+}
+
+func bareKeyID(keyID string) (kid string, ok bool) {
+	kid, ok = strings.CutPrefix(keyID, keyIDPrefix)
+	if !ok || len(kid) != keyIDLen {
+		return "", false
+	}
+	_, err := hex.DecodeString(kid)
+	return kid, err == nil && strings.ToLower(kid) == kid
+}

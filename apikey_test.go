@@ -1,0 +1,587 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"reflect"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+func newKey(t *testing.T, m *auth.Manager, id auth.Identity, k auth.NewAPIKey) (auth.APIKey, string) {
+	t.Helper()
+	if k.Name == "" {
+		k.Name = "test"
+	}
+	made, key, err := m.CreateAPIKey(t.Context(), id, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made, string(key)
+}
+
+func verifyKey(m *auth.Manager, key string) error {
+	_, err := m.VerifyAPIKey(context.Background(), key)
+	return err
+}
+
+// AK-1, AK-2.
+func TestAnAPIKeyHasItsFormAndIsToldOnce(t *testing.T) {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for _, prefix := range []string{"", "acme_live_"} {
+		h := authtest.With(t, memstore.New(), auth.Config{APIKeyPrefix: prefix})
+		if prefix == "" {
+			prefix = "sk_live_"
+		}
+		u := h.Register()
+		id := u.Identity()
+		form := regexp.MustCompile("^" + prefix + "[0-9A-Za-z]{65}$")
+		seen := map[string]bool{}
+		for range 20 {
+			made, key := newKey(t, h.Manager, id, auth.NewAPIKey{Description: "for the robot"})
+			if !form.MatchString(key) || seen[key[:len(prefix)+30]] || !h.IsAPIKey(key) {
+				t.Fatalf("the key %s", key)
+			}
+			seen[key[:len(prefix)+30]] = true
+			body, sum := key[:len(key)-6], crc32.ChecksumIEEE([]byte(key[:len(key)-6]))
+			check := ""
+			for range 6 {
+				check, sum = digits[sum%62:sum%62+1]+check, sum/62
+			}
+			if body+check != key {
+				t.Errorf("%s does not end in its checksum %s", key, check)
+			}
+			if made.Prefix != key[:len(prefix)+3]+"..." || made.Description != "for the robot" || !strings.HasPrefix(made.ID, "key_") {
+				t.Errorf("the key %s is told as %+v", key, made)
+			}
+			if secret := key[len(prefix)+3 : len(prefix)+30]; strings.Contains(fmt.Sprintf("%+v", made), secret) {
+				t.Errorf("%+v says the key", made)
+			}
+		}
+		keys, err := h.APIKeys(t.Context(), id)
+		if err != nil || len(keys) != 20 {
+			t.Fatalf("%d keys, %v", len(keys), err)
+		}
+		for key := range seen {
+			if strings.Contains(fmt.Sprintf("%+v %v", keys, slog.AnyValue(keys)), key[len(prefix)+3:]) {
+				t.Error("the list says a key")
+			}
+		}
+	}
+}
+
+func TestAnAPIKeySpeaksForItsOwner(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
+		id, err := h.VerifyAPIKey(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id.User.ID != u.ID || id.User.OrganizationID != u.OrganizationID || id.User.Role != "admin" ||
+			!id.IsAPIKey() || id.APIKeyID != made.ID || id.SessionID != "" || id.AMR != nil || !id.AuthTime.IsZero() ||
+			!id.ExpiresAt.Equal(made.ExpiresAt) {
+			t.Errorf("the identity is %+v", id)
+		}
+		if err := h.SetRole(t.Context(), u.ID, "reader"); err != nil {
+			t.Fatal(err)
+		}
+		if id, err := h.VerifyAPIKey(t.Context(), key); err != nil || id.User.Role != "reader" {
+			t.Errorf("after a change of role: %s, %v", id.User.Role, err)
+		}
+	})
+}
+
+// AK-4.
+func TestAMistypedAPIKeyIsRefusedWithoutAskingTheStore(t *testing.T) {
+	spy := &spyStore{Store: memstore.New()}
+	h := authtest.With(t, spy, auth.Config{})
+	key := h.Register().APIKey()
+	before := spy.gets.Load()
+	for name, bad := range map[string]string{
+		"empty": "", "the prefix": "sk_live_", "one digit": key[:20] + string('0'+(key[20]-'0'+1)%2) + key[21:],
+		"cut": key[:len(key)-1], "longer": key + "0", "a space": key + " ", "a line": "\n" + key, "capitals": strings.ToUpper(key),
+		"another prefix": "sk_test_" + key[8:], "NUL": key[:30] + "\x00" + key[31:], "not ASCII": key[:30] + "é" + key[32:],
+		"long": "sk_live_" + strings.Repeat("A", 1<<20), "quoted": `"` + key + `"`,
+	} {
+		if bad == key {
+			continue
+		}
+		if err := verifyKey(h.Manager, bad); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("%s: %v, want ErrInvalidToken", name, err)
+		}
+	}
+	if n := spy.gets.Load() - before; n != 0 {
+		t.Errorf("the store was asked %d times", n)
+	}
+	if err := verifyKey(h.Manager, key); err != nil || spy.gets.Load() != before+1 {
+		t.Errorf("the key itself: %d reads, %v", spy.gets.Load()-before, err)
+	}
+}
+
+// AK-4: a well-formed key with a right checksum that nobody has.
+func TestAnUnknownAPIKeyIsRefusedLikeARevokedOne(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		elsewhere := authtest.New(t)
+		u := h.Register()
+		id := u.Identity()
+		made, revoked := newKey(t, h.Manager, id, auth.NewAPIKey{})
+		if err := h.RevokeAPIKey(t.Context(), id, made.ID); err != nil {
+			t.Fatal(err)
+		}
+		_, expired := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: time.Hour})
+		h.Clock.Advance(time.Hour)
+		want := verifyKey(h.Manager, revoked)
+		for name, key := range map[string]string{"unknown": elsewhere.Register().APIKey(), "expired": expired, "malformed": "sk_live_x"} {
+			if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) || err.Error() != want.Error() {
+				t.Errorf("%s: %v, revoked: %v", name, err, want)
+			}
+		}
+	})
+}
+
+func TestAnAPIKeyExpiresWhenItSaid(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, keeper{s}, auth.Config{})
+		forever := twin(t, h, auth.Config{APIKeyTTL: -1})
+		u := h.Register()
+		id := u.Identity()
+		short, key := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: 24 * time.Hour})
+		usual, _ := newKey(t, h.Manager, id, auth.NewAPIKey{})
+		never, neverKey := newKey(t, forever.Manager, id, auth.NewAPIKey{})
+		begin := h.Clock.Now()
+		if !short.ExpiresAt.Equal(begin.Add(24*time.Hour)) || !usual.ExpiresAt.Equal(begin.Add(365*24*time.Hour)) || !never.ExpiresAt.IsZero() {
+			t.Errorf("the keys expire at %v, %v, %v", short.ExpiresAt, usual.ExpiresAt, never.ExpiresAt)
+		}
+		h.Clock.Advance(24*time.Hour - 1)
+		if err := verifyKey(h.Manager, key); err != nil {
+			t.Errorf("just before its end: %v", err)
+		}
+		h.Clock.Advance(1)
+		if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("at its end: %v, want ErrInvalidToken", err)
+		}
+		h.Clock.Advance(100 * 365 * 24 * time.Hour)
+		if err := verifyKey(h.Manager, neverKey); err != nil {
+			t.Errorf("a key without an end, a century later: %v", err)
+		}
+	})
+}
+
+// AK-9.
+func TestAKeysNameIsTextThatCanBeShown(t *testing.T) {
+	h := authtest.New(t)
+	id := h.Register().Identity()
+	for name, k := range map[string]auth.NewAPIKey{
+		"no name": {}, "blank": {Name: "  "}, "a line": {Name: "a\nb"}, "a NUL": {Name: "a\x00"}, "an escape": {Name: "\x1b[31m"},
+		"bidi override": {Name: "a\u202eb"}, "bidi isolate": {Name: "a\u2066b"}, "zero width": {Name: "a\u200bb"}, "byte order": {Name: "\ufeffa"},
+		"line separator": {Name: "a\u2028b"}, "not UTF-8": {Name: "a\xff"}, "long": {Name: strings.Repeat("é", 101)}, "space at an end": {Name: "a "},
+		"description": {Name: "a", Description: "a\u202eb"}, "long description": {Name: "a", Description: strings.Repeat("x", 501)},
+		"negative": {Name: "a", ExpiresIn: -1}, "too long a life": {Name: "a", ExpiresIn: 3650*24*time.Hour + 1},
+	} {
+		_, _, err := h.CreateAPIKey(t.Context(), id, k)
+		var in *auth.InputError
+		if !errors.As(err, &in) || !errors.Is(err, auth.ErrInvalidInput) || len(in.Fields) != 1 {
+			t.Errorf("%s: %v, want ErrInvalidInput with a field", name, err)
+		}
+	}
+	for _, k := range []auth.NewAPIKey{
+		{Name: "<script>alert(1)</script>"}, {Name: strings.Repeat("é", 100), Description: strings.Repeat("ü", 500)},
+		{Name: "日本語 'quoted' \"twice\"", ExpiresIn: 3650 * 24 * time.Hour},
+	} {
+		made, _, err := h.CreateAPIKey(t.Context(), id, k)
+		if err != nil || made.Name != k.Name || made.Description != k.Description {
+			t.Errorf("%q became %q, %v", k.Name, made.Name, err)
+		}
+	}
+	if keys, err := h.APIKeys(t.Context(), id); err != nil || len(keys) != 3 {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+}
+
+// RC-11, AK-8.
+func TestOfSixtyKeysMadeAtOnceFiftyAreMade(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{}).Manager}
+		u := h.Register()
+		id := u.Identity()
+		errs := atOnce(t, 60, func(i int) error {
+			_, _, err := managers[i%2].CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: fmt.Sprint("key ", i)})
+			return err
+		})
+		if made := countIs(errs, nil); made != 50 || made+countIs(errs, auth.ErrAPIKeyLimit) != 60 {
+			t.Errorf("%d were made: %v", made, errs)
+		}
+		keys, err := h.APIKeys(t.Context(), id)
+		if err != nil || len(keys) != 50 {
+			t.Fatalf("%d keys, %v", len(keys), err)
+		}
+		h.Clock.Advance(time.Hour - time.Minute)
+		errs = atOnce(t, 10, func(i int) error { return managers[i%2].RevokeAPIKey(t.Context(), id, keys[i/2].ID) })
+		if n := countIs(errs, nil); n != 5 || n+countIs(errs, auth.ErrNotFound) != 10 {
+			t.Errorf("5 keys were revoked %d times: %v", n, errs)
+		}
+		errs = atOnce(t, 10, func(i int) error {
+			_, _, err := managers[i%2].CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "again"})
+			return err
+		})
+		if made := countIs(errs, nil); made != 5 {
+			t.Errorf("%d were made in the place of 5: %v", made, errs)
+		}
+	})
+}
+
+func TestExpiredKeysMakeRoomForNewOnes(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{MaxAPIKeys: 3})
+		u := h.Register()
+		id := u.Identity()
+		_, kept := newKey(t, h.Manager, id, auth.NewAPIKey{})
+		_, old := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: time.Minute})
+		use(t, h.Manager, old, "192.0.2.7")
+		newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: time.Minute})
+		if _, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "fourth"}); !errors.Is(err, auth.ErrAPIKeyLimit) {
+			t.Fatalf("the fourth key: %v, want ErrAPIKeyLimit", err)
+		}
+		h.Clock.Advance(time.Minute)
+		if keys, err := h.APIKeys(t.Context(), id); err != nil || len(keys) != 3 {
+			t.Errorf("%d keys are listed after two expired, %v", len(keys), err)
+		}
+		for range 2 {
+			newKey(t, h.Manager, id, auth.NewAPIKey{})
+		}
+		if _, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "another"}); !errors.Is(err, auth.ErrAPIKeyLimit) {
+			t.Errorf("one too many again: %v, want ErrAPIKeyLimit", err)
+		}
+		if err := verifyKey(h.Manager, kept); err != nil {
+			t.Errorf("the key that had not expired: %v", err)
+		}
+	})
+}
+
+// AK-8: making keys has a budget, however it is done.
+func TestMakingAndRotatingKeysShareABudget(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: auth.Limits{APIKeyByAccount: store.Limit{Burst: 4, Every: time.Minute}}})
+	id := h.Register().Identity()
+	made, _ := newKey(t, h.Manager, id, auth.NewAPIKey{})
+	newKey(t, h.Manager, id, auth.NewAPIKey{})
+	for range 2 {
+		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour)
+	retryAfter(t, err)
+	_, _, err = h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "fifth"})
+	h.Clock.Advance(retryAfter(t, err))
+	newKey(t, h.Manager, id, auth.NewAPIKey{})
+}
+
+// RC-10: what begins after a revocation returned finds the key revoked.
+func TestARevokedKeyIsRevokedEverywhereAtOnce(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{}).Manager}
+		u := h.Register()
+		id := u.Identity()
+		for range 5 {
+			made, key := newKey(t, h.Manager, id, auth.NewAPIKey{})
+			var revoked atomic.Bool
+			var used atomic.Int64
+			errs := atOnce(t, 5, func(i int) error {
+				if i == 0 {
+					for used.Load() < 20 {
+						if err := verifyKey(managers[0], key); err != nil {
+							return err
+						}
+					}
+					defer revoked.Store(true)
+					return managers[0].RevokeAPIKey(t.Context(), id, made.ID)
+				}
+				for {
+					before := revoked.Load()
+					err := verifyKey(managers[i%2], key)
+					switch {
+					case before && err == nil:
+						return errors.New("a revoked key opened")
+					case err != nil && !errors.Is(err, auth.ErrInvalidToken):
+						return err
+					case before:
+						return nil
+					case err == nil:
+						used.Add(1)
+					}
+				}
+			})
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// AK-6.
+func TestTheKeyOfAnotherUserIsNotFound(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		ann, bob := h.Register(), h.Register()
+		made, key := newKey(t, h.Manager, ann.Identity(), auth.NewAPIKey{})
+		unknown := "key_" + strings.Repeat("0", 32)
+		for _, id := range []string{
+			made.ID, unknown, "", "key_", made.ID[4:], made.ID + "0", strings.ToUpper(made.ID), "key_../acct", "key_" + strings.Repeat("0", 31) + "/",
+			"user_" + made.ID[4:], "key_" + strings.Repeat("é", 16),
+		} {
+			if err := h.RevokeAPIKey(t.Context(), bob.Identity(), id); !errors.Is(err, auth.ErrNotFound) || err.Error() != auth.ErrNotFound.Error() {
+				t.Errorf("revoke %q: %v, want ErrNotFound", id, err)
+			}
+			if _, _, err := h.RotateAPIKey(t.Context(), bob.Identity(), id, 0); !errors.Is(err, auth.ErrNotFound) || err.Error() != auth.ErrNotFound.Error() {
+				t.Errorf("rotate %q: %v, want ErrNotFound", id, err)
+			}
+		}
+		if keys, err := h.APIKeys(t.Context(), bob.Identity()); err != nil || len(keys) != 0 {
+			t.Errorf("bob sees %d keys, %v", len(keys), err)
+		}
+		if err := verifyKey(h.Manager, key); err != nil {
+			t.Errorf("ann's key afterwards: %v", err)
+		}
+	})
+}
+
+// AK-7. Every method that takes an identity is called with a key's: a new one is
+// covered the day it is written.
+func TestAnAPIKeyManagesNoCredential(t *testing.T) {
+	spy := &spyStore{Store: memstore.New()}
+	h := authtest.With(t, spy, auth.Config{})
+	u := h.Register()
+	made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
+	id, err := h.VerifyAPIKey(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := id
+	forged.SessionID = u.Identity().SessionID // a key's identity stays one
+	before := spy.commits.Load() + spy.hits.Load()
+	called := 0
+	m := reflect.ValueOf(h.Manager)
+	for i := range m.NumMethod() {
+		method, name := m.Method(i), m.Type().Method(i).Name
+		for _, id := range []auth.Identity{id, forged} {
+			args, takesIdentity := []reflect.Value{}, false
+			for j := range method.Type().NumIn() {
+				switch in := method.Type().In(j); in {
+				case reflect.TypeFor[context.Context]():
+					args = append(args, reflect.ValueOf(t.Context()))
+				case reflect.TypeFor[auth.Identity]():
+					args, takesIdentity = append(args, reflect.ValueOf(id)), true
+				case reflect.TypeFor[auth.Secret]():
+					args = append(args, reflect.ValueOf(auth.Secret(authtest.Password)))
+				case reflect.TypeFor[string]():
+					args = append(args, reflect.ValueOf(made.ID))
+				case reflect.TypeFor[auth.NewAPIKey]():
+					args = append(args, reflect.ValueOf(auth.NewAPIKey{Name: "child"}))
+				default:
+					args = append(args, reflect.Zero(in))
+				}
+			}
+			if !takesIdentity {
+				continue
+			}
+			called++
+			out := method.Call(args)
+			if err, _ := out[len(out)-1].Interface().(error); !errors.Is(err, auth.ErrForbidden) {
+				t.Errorf("%s with a key: %v, want ErrForbidden", name, err)
+			}
+		}
+	}
+	if called < 2*10 {
+		t.Errorf("%d calls: the methods were not found", called)
+	}
+	if n := spy.commits.Load() + spy.hits.Load() - before; n != 0 {
+		t.Errorf("they wrote to the store %d times", n)
+	}
+	if err := verifyKey(h.Manager, key); err != nil {
+		t.Errorf("the key afterwards: %v", err)
+	}
+}
+
+func TestAKeyOpensNothingOnceItsOwnerIsDisabledOrGone(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		other := twin(t, h, auth.Config{})
+		u := h.Register()
+		key := u.APIKey()
+		if err := h.DisableUser(t.Context(), u.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyKey(other.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("disabled: %v, want ErrInvalidToken", err)
+		}
+		if err := h.EnableUser(t.Context(), u.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyKey(other.Manager, key); err != nil {
+			t.Errorf("enabled again: %v", err)
+		}
+		if err := h.RevokeSessions(t.Context(), u.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyKey(other.Manager, key); err != nil {
+			t.Errorf("after the end of every session: %v", err)
+		}
+		if err := h.DeleteUser(t.Context(), u.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyKey(other.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("deleted: %v, want ErrInvalidToken", err)
+		}
+	})
+}
+
+func TestARotatedKeyOverlapsWithItsSuccessor(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		other := twin(t, h, auth.Config{})
+		u := h.Register()
+		id := u.Identity()
+		old, oldKey := newKey(t, h.Manager, id, auth.NewAPIKey{Name: "robot", Description: "of the yard", ExpiresIn: 30 * 24 * time.Hour})
+		h.Clock.Advance(30 * time.Minute)
+		next, nextKey, err := h.RotateAPIKey(t.Context(), id, old.ID, 15*time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next.ID == old.ID || next.Name != "robot" || next.Description != "of the yard" || !next.CreatedAt.Equal(h.Clock.Now()) ||
+			!next.ExpiresAt.Equal(h.Clock.Now().Add(30*24*time.Hour)) {
+			t.Errorf("the successor is %+v", next)
+		}
+		h.Clock.Advance(15*time.Minute - 1)
+		if err := errors.Join(verifyKey(other.Manager, oldKey), verifyKey(other.Manager, string(nextKey))); err != nil {
+			t.Errorf("during the overlap: %v", err)
+		}
+		h.Clock.Advance(1)
+		if err := verifyKey(other.Manager, oldKey); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("the old key after the overlap: %v, want ErrInvalidToken", err)
+		}
+		if err := verifyKey(other.Manager, string(nextKey)); err != nil {
+			t.Errorf("the successor after the overlap: %v", err)
+		}
+		if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, 0); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("rotating what has expired: %v, want ErrNotFound", err)
+		}
+		last, lastKey, err := h.RotateAPIKey(t.Context(), id, next.ID, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyKey(other.Manager, string(nextKey)); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("rotated without an overlap: %v, want ErrInvalidToken", err)
+		}
+		if err := h.RevokeAPIKey(t.Context(), id, last.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyKey(other.Manager, string(lastKey)); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("the last one, revoked: %v", err)
+		}
+		for _, overlap := range []time.Duration{-1, 30*24*time.Hour + 1} {
+			if _, _, err := h.RotateAPIKey(t.Context(), id, next.ID, overlap); !errors.Is(err, auth.ErrInvalidInput) {
+				t.Errorf("an overlap of %v: %v, want ErrInvalidInput", overlap, err)
+			}
+		}
+	})
+}
+
+// An overlap is a deadline, never an extension.
+func TestRotatingDoesNotLengthenTheLifeOfTheOldKey(t *testing.T) {
+	h := authtest.New(t)
+	id := h.Register().Identity()
+	old, oldKey := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: 10 * time.Minute})
+	if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	h.Clock.Advance(10 * time.Minute)
+	if err := verifyKey(h.Manager, oldKey); !errors.Is(err, auth.ErrInvalidToken) {
+		t.Errorf("the old key after its own end: %v, want ErrInvalidToken", err)
+	}
+}
+
+// The revocation comes in between the rotation's look at the key and its Commit.
+func TestARotationDoesNotBringBackAKeyThatIsRevokedMeanwhile(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		spy := &spyStore{Store: s}
+		h := authtest.With(t, spy, auth.Config{})
+		u := h.Register()
+		id := u.Identity()
+		made, key := newKey(t, h.Manager, id, auth.NewAPIKey{})
+		spy.afterHit = func(key string) {
+			spy.afterHit = nil
+			if err := h.RevokeAPIKey(t.Context(), id, made.ID); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("%v, want ErrNotFound", err)
+		}
+		if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("the revoked key: %v, want ErrInvalidToken", err)
+		}
+		if keys, err := h.APIKeys(t.Context(), id); err != nil || len(keys) != 0 {
+			t.Errorf("%d keys are left, %v", len(keys), err)
+		}
+	})
+}
+
+// A rotation beside a revocation never leaves a successor of a key that was revoked
+// first.
+func TestOfARotationAndARevocationAtOnceEitherIsSeenByTheOther(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		other := twin(t, h, auth.Config{})
+		u := h.Register()
+		id := u.Identity()
+		for range 8 {
+			made, key := newKey(t, h.Manager, id, auth.NewAPIKey{})
+			var next auth.Secret
+			errs := atOnce(t, 2, func(i int) (err error) {
+				if i == 0 {
+					_, next, err = h.RotateAPIKey(t.Context(), id, made.ID, time.Hour)
+					return err
+				}
+				return other.RevokeAPIKey(t.Context(), id, made.ID)
+			})
+			if errs[1] != nil || errs[0] != nil && !errors.Is(errs[0], auth.ErrNotFound) {
+				t.Fatalf("%v", errs)
+			}
+			if err := verifyKey(other.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
+				t.Errorf("the revoked key: %v", err)
+			}
+			if errs[0] == nil {
+				if err := verifyKey(other.Manager, string(next)); err != nil {
+					t.Errorf("the successor: %v", err)
+				}
+			}
+		}
+	})
+}
+
+// A store that does not answer is neither yes nor no.
+func TestAKeyThatCannotBeLookedUpIsUnavailableAndNotInvalid(t *testing.T) {
+	s := memstore.New()
+	h := authtest.With(t, s, auth.Config{})
+	key := h.Register().APIKey()
+	_ = s.Close()
+	if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrInvalidToken) {
+		t.Errorf("%v, want ErrUnavailable", err)
+	}
+}

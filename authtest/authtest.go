@@ -1,0 +1,229 @@
+// Package authtest is for the tests of programs that use package auth: a Manager on
+// memory with a clock that the test turns and hashing that costs nothing, and a
+// user, a token, a code or a key in one line each.
+//
+//	h := authtest.New(t)
+//	alice := h.Register()
+//	req.Header.Set("Authorization", "Bearer "+alice.Token())
+//	h.Clock.Advance(2 * time.Hour) // alice's token has expired
+package authtest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// Password is the password of every user that a Harness makes.
+const Password = "correct horse battery staple"
+
+// Secret is the Config.Secrets of every Harness. Nothing but a test may use it.
+const Secret auth.Secret = "authtest: a secret for tests alone, known to everyone"
+
+// A Harness is a Manager that is ready for use, with what a test wants to turn and
+// to see. All methods fail the test where they cannot do what they say.
+type Harness struct {
+	*auth.Manager
+	Clock  *Clock
+	Store  store.Store
+	Events *Events
+	t      testing.TB
+	users  atomic.Int64
+}
+
+// New returns a Harness over a fresh memory store. It is closed with the test.
+func New(t testing.TB) *Harness {
+	t.Helper()
+	clock, s := NewClock(), memstore.New()
+	s.Now = clock.Now
+	return with(t, clock, s, auth.Config{})
+}
+
+// With returns a Harness over s, configured by cfg: where cfg has no Secrets, Now,
+// Logger, Events or PasswordHash, it is given those for tests. The Manager is closed
+// with the test; the store is the caller's.
+func With(t testing.TB, s store.Store, cfg auth.Config) *Harness {
+	t.Helper()
+	return with(t, NewClock(), s, cfg)
+}
+
+func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
+	t.Helper()
+	h := &Harness{Store: s, Clock: clock, Events: &Events{}, t: t}
+	if cfg.Secrets == nil {
+		cfg.Secrets = []auth.Secret{Secret}
+	}
+	if cfg.Now == nil {
+		cfg.Now = h.Clock.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Events == nil {
+		cfg.Events = h.Events
+	}
+	if cfg.PasswordHash == (auth.HashParams{}) {
+		cfg.PasswordHash = auth.HashParams{Memory: 8, Time: 1, Threads: 1}
+		cfg.InsecureCheapHashing = true
+	}
+	m, err := auth.New(s, cfg)
+	if err != nil {
+		t.Fatalf("authtest: %v", err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	h.Manager = m
+	return h
+}
+
+// A User is an account with its password and the session it was last logged in with.
+type User struct {
+	auth.User
+	h      *Harness
+	token  string
+	secret auth.Secret // of the second factor
+	backup []auth.Secret
+}
+
+// Register makes a user of an organization of its own, who is its admin, and logs
+// it in. Each has another address.
+func (h *Harness) Register() *User {
+	h.t.Helper()
+	n := h.users.Add(1)
+	u, err := h.Manager.Register(context.Background(), auth.Registration{
+		Email: fmt.Sprintf("user%d@example.com", n), Password: Password,
+		FullName: fmt.Sprintf("User %d", n), OrganizationName: fmt.Sprintf("Organization %d", n),
+	})
+	if err != nil {
+		h.t.Fatalf("authtest: register: %v", err)
+	}
+	user := &User{User: u, h: h}
+	user.Login()
+	return user
+}
+
+// Login begins a new session, with the second factor if the user has one, and
+// returns its access token.
+func (u *User) Login() string {
+	u.h.t.Helper()
+	ctx := context.Background()
+	r, err := u.h.Manager.Login(ctx, u.Email, Password)
+	if err == nil && r.TwoFactorRequired() {
+		r, err = u.h.Manager.VerifyTwoFactor(ctx, r.TempToken, auth.Secret(u.Code()))
+	}
+	if err != nil {
+		u.h.t.Fatalf("authtest: log in: %v", err)
+	}
+	u.token = string(r.AccessToken.Token)
+	return u.token
+}
+
+// Token returns the access token of the user's last login.
+func (u *User) Token() string { return u.token }
+
+// Identity returns who the user's token speaks for.
+func (u *User) Identity() auth.Identity {
+	u.h.t.Helper()
+	id, err := u.h.VerifyAccessToken(context.Background(), u.token)
+	if err != nil {
+		u.h.t.Fatalf("authtest: identity: %v", err)
+	}
+	return id
+}
+
+// EnableTwoFactor turns the user's second factor on and returns its backup codes.
+// It turns the clock by one step, so that the next Code is a new one.
+func (u *User) EnableTwoFactor() []auth.Secret {
+	u.h.t.Helper()
+	ctx := context.Background()
+	e, err := u.h.Manager.EnableTwoFactor(ctx, u.Identity(), Password)
+	if err == nil {
+		err = u.h.ConfirmTwoFactor(ctx, u.Identity(), auth.Secret(TOTPCode(e.Secret, u.h.Clock.Now())))
+	}
+	if err != nil {
+		u.h.t.Fatalf("authtest: enable two-factor: %v", err)
+	}
+	u.secret, u.backup = e.Secret, e.BackupCodes
+	u.h.Clock.Advance(30 * time.Second)
+	return u.backup
+}
+
+// Code returns the code that the user's authenticator shows now. A code works once:
+// turn the clock by 30 seconds for the next.
+func (u *User) Code() string { return TOTPCode(u.secret, u.h.Clock.Now()) }
+
+// APIKey makes an API key for the user.
+func (u *User) APIKey() string {
+	u.h.t.Helper()
+	_, key, err := u.h.CreateAPIKey(context.Background(), u.Identity(), auth.NewAPIKey{Name: "test"})
+	if err != nil {
+		u.h.t.Fatalf("authtest: create API key: %v", err)
+	}
+	return string(key)
+}
+
+// TOTPCode returns the code that an authenticator with this secret shows at t. It
+// panics if secret is not base32.
+func TOTPCode(secret auth.Secret, t time.Time) string {
+	code, err := totp.GenerateCodeCustom(string(secret), t, totp.ValidateOpts{
+		Period: 30, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1,
+	})
+	if err != nil {
+		panic("authtest: the secret is not base32")
+	}
+	return code
+}
+
+// A Clock stands still until it is turned.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewClock returns a clock at the real time, to the second.
+func NewClock() *Clock { return &Clock{now: time.Now().UTC().Truncate(time.Second)} }
+
+// Now returns the clock's time; pass it as Config.Now.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance turns the clock by d, which may be negative.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Events keeps the events that a Manager emitted.
+type Events struct {
+	mu  sync.Mutex
+	all []auth.Event
+}
+
+// HandleEvent implements [auth.EventHandler].
+func (e *Events) HandleEvent(_ context.Context, ev auth.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, ev)
+}
+
+// All returns the events so far. The Manager delivers them beside its calls: those
+// of a call are certain to be here after the Manager's Close.
+func (e *Events) All() []auth.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]auth.Event(nil), e.all...)
+}

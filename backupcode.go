@@ -1,0 +1,169 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+)
+
+const (
+	backupCodes  = 10
+	backupDigits = 8
+	backupTagLen = 16
+)
+
+// backupSet keeps backup codes as tags: Argon2id of the code under a pepper that is
+// not in the store. Eight digits alone would not withstand a guesser who has the
+// store; without the pepper there is nothing to guess against.
+type backupSet struct {
+	Pepper  string // the id of the root secret
+	Salt    []byte // one for the set, so that a wrong code costs one hash and not ten
+	Memory  uint64 // KiB
+	Time    uint64
+	Threads uint64
+	Tags    []string // "" is spent
+}
+
+func (b *backupSet) fields(c *codec) {
+	c.string(&b.Pepper)
+	c.bytes(&b.Salt)
+	c.uint(&b.Memory)
+	c.uint(&b.Time)
+	c.uint(&b.Threads)
+	c.strings(&b.Tags)
+}
+
+func (b *backupSet) left() (n int) {
+	for _, tag := range b.Tags {
+		if tag != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// tag is what a code is kept as.
+func (b *backupSet) tag(pepper []byte, code Secret) string {
+	mac := hmac.New(sha256.New, pepper)
+	mac.Write([]byte(code))
+	return string(argon2.IDKey(mac.Sum(nil), b.Salt, uint32(b.Time), uint32(b.Memory), uint8(b.Threads), backupTagLen))
+}
+
+// codeList is a set of backup codes in the clear, on its way to the user.
+type codeList []string
+
+// newBackupCodes returns codes that differ from each other.
+func newBackupCodes() codeList {
+	codes := make(codeList, 0, backupCodes)
+	for len(codes) < backupCodes {
+		n, _ := rand.Int(rand.Reader, big.NewInt(1e8)) // never fails, and favours no number
+		if code := fmt.Sprintf("%0*d", backupDigits, n); !slices.Contains(codes, code) {
+			codes = append(codes, code)
+		}
+	}
+	return codes
+}
+
+func (l codeList) joined() []byte { return []byte(strings.Join(l, "")) }
+
+func splitBackupCodes(b []byte) (l codeList) {
+	for code := range slices.Chunk(b, backupDigits) {
+		l = append(l, string(code))
+	}
+	return l
+}
+
+func (l codeList) secrets() []Secret {
+	out := make([]Secret, len(l))
+	for i, code := range l {
+		out[i] = Secret(code)
+	}
+	return out
+}
+
+// hashBackupCodes costs as many hashes as there are codes. Each takes a slot of its
+// own, so that logins come in between.
+func (m *Manager) hashBackupCodes(ctx context.Context, codes codeList) (backupSet, error) {
+	p := m.cfg.PasswordHash
+	b := backupSet{
+		Pepper: m.keys.IDs()[0], Salt: make([]byte, 16),
+		Memory: uint64(p.Memory), Time: uint64(p.Time), Threads: uint64(p.Threads),
+	}
+	_, _ = rand.Read(b.Salt)
+	for _, code := range codes {
+		err := m.inSlot(ctx, func() { b.Tags = append(b.Tags, b.tag(m.peppers[b.Pepper](), Secret(code))) })
+		if err != nil {
+			return backupSet{}, err
+		}
+	}
+	return b, nil
+}
+
+// spendBackupCode reports whether code is one of the set, unspent, and marks it as
+// spent in b.
+func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret, proof *codeProof) (ok bool, err error) {
+	pepper := m.peppers[b.Pepper]
+	if pepper == nil {
+		m.cfg.Logger.ErrorContext(ctx, "auth: backup codes were made under a secret that is no longer in Config.Secrets")
+		return false, nil
+	}
+	if !slices.Equal(proof.salt, b.Salt) {
+		err := m.inSlot(ctx, func() { *proof = codeProof{salt: b.Salt, tag: []byte(b.tag(pepper(), code))} })
+		if err != nil {
+			return false, err
+		}
+	}
+	found := -1
+	for i, tag := range b.Tags {
+		if subtle.ConstantTimeCompare([]byte(tag), proof.tag) == 1 {
+			found = i
+		}
+	}
+	if found < 0 {
+		return false, nil
+	}
+	b.Tags[found] = ""
+	return true, nil
+}
+
+// ReplaceBackupCodes makes ten new backup codes for the caller and returns them,
+// once; the old ones are void. It needs a fresh login or the password.
+func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret) ([]Secret, error) {
+	if err := m.reauthenticate(ctx, id, pw); err != nil {
+		return nil, err
+	}
+	codes := newBackupCodes()
+	var set *backupSet
+	err := retry(ctx, func() error {
+		totp := newRow[totpRecord](userKey(bareUser(id), "totp"))
+		c, err := m.readCaller(ctx, id, &totp)
+		if err != nil {
+			return err
+		}
+		if c.acct.rec.Enrolment == "" {
+			return ErrTwoFactorNotEnabled
+		}
+		if set == nil {
+			made, err := m.hashBackupCodes(ctx, codes)
+			if err != nil {
+				return err
+			}
+			set = &made
+		}
+		totp.rec.Active.Backup = *set
+		return m.records.commit(ctx, c.acct.unchanged(), c.session.unchanged(), totp.put())
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.emit(ctx, Event{Type: EventBackupCodesReplaced, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	return codes.secrets(), nil
+}

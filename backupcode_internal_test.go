@@ -1,0 +1,67 @@
+package auth
+
+import "testing"
+
+// BC-1. Chance exceeds the bound once in 10^9 runs.
+func TestBackupCodesAreUnbiasedAndDifferWithinASet(t *testing.T) {
+	var counts [backupDigits][10]int
+	zeros := 0
+	for range 10_000 {
+		codes := newBackupCodes()
+		seen := map[string]bool{}
+		for _, code := range codes {
+			if len(code) != backupDigits || !wellFormedCode(Secret(code)) || seen[code] {
+				t.Fatalf("the set %q", codes)
+			}
+			seen[code] = true
+			for i := range code {
+				counts[i][code[i]-'0']++
+			}
+			if code[0] == '0' {
+				zeros++
+			}
+		}
+		if len(codes) != 10 {
+			t.Fatalf("%d codes", len(codes))
+		}
+	}
+	for i := range counts {
+		if x := chiSquare(counts[i][:]); x > 65 {
+			t.Errorf("chi-square of digit %d is %.0f: %v", i, x, counts[i])
+		}
+	}
+	if zeros == 0 {
+		t.Error("no code begins with 0")
+	}
+}
+
+// BC-2: who has the store but not the root secret has nothing to try codes against.
+func TestTheTagOfABackupCodeNeedsThePepperAndTheSalt(t *testing.T) {
+	set := backupSet{Salt: []byte("sixteen bytes ok"), Memory: 8, Time: 1, Threads: 1}
+	other := set
+	other.Salt = []byte("another sixteen!")
+	tag := set.tag([]byte("pepper"), "01234567")
+	if again := set.tag([]byte("pepper"), "01234567"); again != tag || len(tag) != backupTagLen {
+		t.Fatalf("%x, then %x", tag, again)
+	}
+	for name, other := range map[string]string{
+		"pepper":    set.tag([]byte("another pepper"), "01234567"),
+		"no pepper": set.tag(nil, "01234567"),
+		"salt":      other.tag([]byte("pepper"), "01234567"),
+		"code":      set.tag([]byte("pepper"), "01234568"),
+	} {
+		if other == tag {
+			t.Errorf("another %s, the same tag", name)
+		}
+	}
+}
+
+// A spent code is kept as the empty tag, which nothing may match.
+func TestNoCodeMatchesASpentTag(t *testing.T) {
+	m := &Manager{peppers: map[string]func() []byte{"p": func() []byte { return []byte("pepper") }}}
+	set := backupSet{Pepper: "p", Salt: []byte("sixteen bytes ok"), Memory: 8, Time: 1, Threads: 1, Tags: make([]string, backupCodes)}
+	proof := codeProof{salt: set.Salt, tag: []byte(set.tag([]byte("pepper"), "01234567"))}
+	if ok, err := m.spendBackupCode(t.Context(), &set, "01234567", &proof); ok || err != nil {
+		t.Errorf("a code of a set that is spent: %v, %v", ok, err)
+	}
+}

@@ -1,0 +1,328 @@
+package auth_test
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/boltstore"
+)
+
+func codesLeft(t *testing.T, h *authtest.Harness, u *authtest.User) int {
+	t.Helper()
+	status, err := h.TwoFactorStatus(t.Context(), u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status.BackupCodesLeft
+}
+
+// BC-3, BC-6.
+func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		u := h.Register()
+		for i, code := range u.EnableTwoFactor() {
+			r, err := h.VerifyTwoFactor(t.Context(), firstStep(t, h, u.Email), code)
+			if err != nil {
+				t.Fatalf("code %d: %v", i, err)
+			}
+			id, err := h.VerifyAccessToken(t.Context(), string(r.AccessToken.Token))
+			if err != nil || !id.MultiFactor() {
+				t.Errorf("code %d opened %v, %v", i, id.AMR, err)
+			}
+			if n := codesLeft(t, h, u); n != 9-i {
+				t.Errorf("%d codes left after %d", n, i+1)
+			}
+			h.Clock.Advance(24 * time.Hour)
+			if err := secondStep(t.Context(), h.Manager, firstStep(t, h, u.Email), code); !errors.Is(err, auth.ErrInvalidCode) {
+				t.Errorf("code %d the next day: %v, want ErrInvalidCode", i, err)
+			}
+		}
+		_ = h.Close()
+		told := 0
+		for _, e := range h.Events.All() {
+			if e.Type == auth.EventBackupCodeUsed && e.UserID == u.ID {
+				told++
+			}
+		}
+		if told != 10 {
+			t.Errorf("%d of 10 uses were told", told)
+		}
+	})
+}
+
+// RC-6: one backup code, fifty logins and ten disablings at once.
+func TestOneBackupCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		limits := openDoors()
+		limits.CodeByAccount = plenty
+		cfg := auth.Config{Limits: limits, HashQueue: 500}
+		h := authtest.With(t, s, cfg)
+		managers := []*auth.Manager{h.Manager, twin(t, h, cfg).Manager}
+		u := h.Register()
+		codes := u.EnableTwoFactor()
+		id := u.Identity()
+		var temps []auth.Secret
+		for range 10 {
+			temps = append(temps, firstStep(t, h, u.Email))
+		}
+		race := func(n int, code auth.Secret) []error {
+			return atOnce(t, n, func(i int) error {
+				if i >= 50 {
+					return managers[i%2].DisableTwoFactor(t.Context(), id, authtest.Password, code)
+				}
+				return secondStep(t.Context(), managers[i%2], temps[i%10], code)
+			})
+		}
+		if errs := race(50, codes[0]); countIs(errs, nil) != 1 {
+			t.Errorf("%d won: %v", countIs(errs, nil), errs)
+		}
+		if n := codesLeft(t, h, u); n != 9 {
+			t.Errorf("%d codes left, want 9", n)
+		}
+		if errs := race(60, codes[1]); countIs(errs, nil) != 1 {
+			t.Errorf("with disablings, %d won: %v", countIs(errs, nil), errs)
+		}
+	})
+}
+
+// BC-4.
+func TestABackupCodeOfAnotherUserIsRefusedAndNotSpent(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		ann, bob := h.Register(), h.Register()
+		codes := ann.EnableTwoFactor()
+		bob.EnableTwoFactor()
+		temp := firstStep(t, h, bob.Email)
+		for _, code := range codes[:3] {
+			if err := secondStep(t.Context(), h.Manager, temp, code); !errors.Is(err, auth.ErrInvalidCode) {
+				t.Errorf("another's code: %v, want ErrInvalidCode", err)
+			}
+		}
+		if a, b := codesLeft(t, h, ann), codesLeft(t, h, bob); a != 10 || b != 10 {
+			t.Errorf("%d and %d codes left", a, b)
+		}
+		if err := secondStep(t.Context(), h.Manager, firstStep(t, h, ann.Email), codes[0]); err != nil {
+			t.Errorf("its owner: %v", err)
+		}
+	})
+}
+
+func TestReplacingBackupCodesVoidsTheOldOnes(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		u := h.Register()
+		if _, err := h.ReplaceBackupCodes(t.Context(), u.Identity(), authtest.Password); !errors.Is(err, auth.ErrTwoFactorNotEnabled) {
+			t.Errorf("without a second factor: %v, want ErrTwoFactorNotEnabled", err)
+		}
+		old := u.EnableTwoFactor()
+		if err := secondStep(t.Context(), h.Manager, firstStep(t, h, u.Email), old[0]); err != nil {
+			t.Fatal(err)
+		}
+		h.Clock.Advance(time.Hour - 2*time.Minute)
+		id := u.Identity()
+		if _, err := h.ReplaceBackupCodes(t.Context(), id, ""); !errors.Is(err, auth.ErrReauthenticationRequired) {
+			t.Errorf("without the password: %v, want ErrReauthenticationRequired", err)
+		}
+		if _, err := h.ReplaceBackupCodes(t.Context(), id, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("with a wrong password: %v, want ErrInvalidCredentials", err)
+		}
+		if n := codesLeft(t, h, u); n != 9 {
+			t.Fatalf("%d codes left, want 9", n)
+		}
+		fresh, err := h.ReplaceBackupCodes(t.Context(), id, authtest.Password)
+		if err != nil || len(fresh) != 10 || codesLeft(t, h, u) != 10 {
+			t.Fatalf("%d new codes, %d left, %v", len(fresh), codesLeft(t, h, u), err)
+		}
+		temp := firstStep(t, h, u.Email)
+		for _, code := range old[1:4] {
+			if err := secondStep(t.Context(), h.Manager, temp, code); !errors.Is(err, auth.ErrInvalidCode) {
+				t.Errorf("an old code: %v, want ErrInvalidCode", err)
+			}
+		}
+		if err := secondStep(t.Context(), h.Manager, temp, fresh[9]); err != nil {
+			t.Errorf("a new code: %v", err)
+		}
+		u.Login() // the authenticator is as it was
+	})
+}
+
+const newSecret auth.Secret = "another secret of this service, for after a rotation"
+
+// JW-11 for what rests: [new, old] is the time to move, [new] is after it.
+func TestAfterARotationOfTheSecretsFactorsWorkAndMove(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		before := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		both := twin(t, before, auth.Config{Limits: openDoors(), Secrets: []auth.Secret{newSecret, authtest.Secret}})
+		after := twin(t, before, auth.Config{Limits: openDoors(), Secrets: []auth.Secret{newSecret}})
+		moved, left := before.Register(), before.Register()
+		em, el := confirmed(t, before, moved), confirmed(t, before, left)
+		before.Clock.Advance(step)
+
+		temp := firstStep(t, before, moved.Email)
+		if err := secondStep(t.Context(), both.Manager, temp, codeAt(em, before.Clock.Now())); err != nil {
+			t.Fatalf("[new, old], a TOTP code on a temp token of old: %v", err)
+		}
+		if err := secondStep(t.Context(), both.Manager, firstStep(t, both, left.Email), el.BackupCodes[0]); err != nil {
+			t.Fatalf("[new, old], a backup code: %v", err)
+		}
+		before.Clock.Advance(step)
+		if err := secondStep(t.Context(), after.Manager, firstStep(t, after, moved.Email), codeAt(em, before.Clock.Now())); err != nil {
+			t.Errorf("[new], a TOTP secret that was sealed again: %v", err)
+		}
+		if err := secondStep(t.Context(), after.Manager, firstStep(t, after, left.Email), codeAt(el, before.Clock.Now())); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("[new], a TOTP secret that was not: %v, want ErrUnavailable", err)
+		}
+		for _, c := range []struct {
+			u *authtest.User
+			e auth.TwoFactorEnrollment
+		}{{moved, em}, {left, el}} {
+			if err := secondStep(t.Context(), after.Manager, firstStep(t, after, c.u.Email), c.e.BackupCodes[1]); !errors.Is(err, auth.ErrInvalidCode) {
+				t.Errorf("[new], a backup code under old: %v, want ErrInvalidCode", err)
+			}
+		}
+		if err := secondStep(t.Context(), after.Manager, firstStep(t, before, moved.Email), codeAt(em, before.Clock.Now())); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("[new], a temp token of old: %v, want ErrInvalidToken", err)
+		}
+
+		id := sessionWith(t, both, moved, em)
+		fresh, err := both.ReplaceBackupCodes(t.Context(), id, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := secondStep(t.Context(), after.Manager, firstStep(t, after, moved.Email), fresh[0]); err != nil {
+			t.Errorf("[new], a backup code of after the rotation: %v", err)
+		}
+	})
+}
+
+// sessionWith is a new session on h, by the next code of the enrolment.
+func sessionWith(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.TwoFactorEnrollment) auth.Identity {
+	t.Helper()
+	h.Clock.Advance(step)
+	r, err := h.VerifyTwoFactor(t.Context(), firstStep(t, h, u.Email), codeAt(e, h.Clock.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := h.VerifyAccessToken(t.Context(), string(r.AccessToken.Token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// ST-2, BC-2, AK-3, TF-13: who has the file, with all that was ever deleted from it,
+// has nothing to log in with. A digest that anybody can compute from a guess is as bad
+// as the secret itself where guesses are few.
+func TestNoSecretLiesInTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.db")
+	s, err := boltstore.OpenOrCreate(path, boltstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+	u := h.Register()
+	guessable := map[string]string{"password": authtest.Password}
+	random := map[string]string{"first token": u.Token(), "root secret": string(authtest.Secret)}
+
+	e := confirmed(t, h, u)
+	random["key"] = u.APIKey()
+	h.Clock.Advance(step)
+	temp := firstStep(t, h, u.Email)
+	random["temp token"] = string(temp)
+	r, err := h.VerifyTwoFactor(t.Context(), temp, e.BackupCodes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	random["second token"] = string(r.AccessToken.Token)
+	id, err := h.VerifyAccessToken(t.Context(), string(r.AccessToken.Token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := h.ReplaceBackupCodes(t.Context(), id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, rotated, err := h.RotateAPIKey(t.Context(), id, theKey(t, h.Manager, id).ID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random["rotated key"] = string(rotated)
+	use(t, h.Manager, string(rotated), "192.0.2.7")
+	if err := h.RevokeAPIKey(t.Context(), id, k.ID); err != nil {
+		t.Fatal(err)
+	}
+	pending := h.Register()
+	guessable["new password"] = "a new password, and long enough"
+	if err := h.ChangePassword(t.Context(), pending.Identity(), authtest.Password, "a new password, and long enough"); err != nil {
+		t.Fatal(err)
+	}
+	p, err := h.EnableTwoFactor(t.Context(), pending.Identity(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, all := range map[string][]auth.Secret{"backup code": e.BackupCodes, "new code": fresh, "pending code": p.BackupCodes} {
+		for i, code := range all {
+			guessable[name+" "+string(rune('0'+i))] = string(code)
+		}
+	}
+	for name, secret := range map[string]auth.Secret{"TOTP secret": e.Secret, "pending secret": p.Secret} {
+		raw, err := base32.StdEncoding.DecodeString(string(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		random[name] = string(secret)
+		random[name+" as bytes"] = string(raw)
+	}
+	_ = h.Close()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(file, []byte(u.Email)) {
+		t.Fatal("the file does not hold the account: the test looks at nothing")
+	}
+	spellings := func(b []byte) [][]byte {
+		return [][]byte{
+			b, []byte(hex.EncodeToString(b)), []byte(base64.RawStdEncoding.EncodeToString(b)),
+			[]byte(base64.RawURLEncoding.EncodeToString(b)),
+		}
+	}
+	for name, secret := range random {
+		for _, form := range spellings([]byte(secret)) {
+			if bytes.Contains(file, form) {
+				t.Errorf("the %s is in the file", name)
+			}
+		}
+	}
+	for name, secret := range guessable {
+		sum256, sum1 := sha256.Sum256([]byte(secret)), sha1.Sum([]byte(secret))
+		for _, b := range [][]byte{[]byte(secret), sum256[:], sum1[:]} {
+			for _, form := range spellings(b) {
+				if bytes.Contains(file, form) {
+					t.Errorf("the %s, or a digest of it, is in the file", name)
+				}
+			}
+		}
+	}
+	// An access token must not be made anew either: its signature is nowhere.
+	if sig := random["second token"][len(random["second token"])-43:]; bytes.Contains(file, []byte(sig)) {
+		t.Error("the signature of an access token is in the file")
+	}
+}

@@ -1,0 +1,173 @@
+package auth
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"time"
+)
+
+// A record is one byte of format, four of checksum, and its fields in a fixed
+// order. The checksum covers the key as well, so a value that was damaged, or that
+// lies under another key, is refused instead of believed: engines such as bbolt
+// check their pages' shape and not their bytes.
+//
+// Fields are only ever added at the end. A record that ends early has the zero
+// value in the fields it lacks, and fields beyond those that are known are kept as
+// they are, so that two versions of a program can share a store during an update.
+
+const recordFormat = 1
+
+var (
+	errDamaged  = errors.New("auth: damaged record")
+	checksumTab = crc32.MakeTable(crc32.Castagnoli)
+)
+
+// fields is a record: it names its fields to a codec, in order, and the codec reads
+// or writes each.
+type fields interface{ fields(c *codec) }
+
+// encode returns the bytes of r as they lie under key.
+func encode(key string, r fields) []byte {
+	c := codec{writing: true, buf: make([]byte, 5, 192)}
+	r.fields(&c)
+	c.buf[0] = recordFormat
+	binary.BigEndian.PutUint32(c.buf[1:], checksum(key, c.buf[5:]))
+	return c.buf
+}
+
+// decode fills r, which is zero, from the bytes under key.
+func decode(key string, b []byte, r fields) error {
+	if len(b) < 5 || b[0] != recordFormat || binary.BigEndian.Uint32(b[1:]) != checksum(key, b[5:]) {
+		return errDamaged
+	}
+	c := codec{buf: b[5:], text: string(b[5:])}
+	r.fields(&c)
+	if c.failed {
+		return errDamaged
+	}
+	return nil
+}
+
+// checksum is over key and body. The key's part is written out because crc32.Update
+// would move a copy of the key to the heap on every read.
+func checksum(key string, body []byte) uint32 {
+	crc := ^uint32(0)
+	for i := range len(key) {
+		crc = checksumTab[byte(crc)^key[i]] ^ crc>>8
+	}
+	return crc32.Update(^crc, checksumTab, body)
+}
+
+type codec struct {
+	buf     []byte // writing: what is written so far; reading: what is left
+	text    string // reading: all of it, which the strings are parts of
+	writing bool
+	failed  bool
+}
+
+func (c *codec) uint(v *uint64) {
+	if c.writing {
+		c.buf = binary.AppendUvarint(c.buf, *v)
+		return
+	}
+	if len(c.buf) == 0 {
+		return
+	}
+	n, size := binary.Uvarint(c.buf)
+	if size <= 0 {
+		c.fail()
+		return
+	}
+	*v, c.buf = n, c.buf[size:]
+}
+
+func (c *codec) bool(v *bool) {
+	var n uint64
+	if *v {
+		n = 1
+	}
+	c.uint(&n)
+	*v = n == 1
+}
+
+// time keeps an instant to the nanosecond, in UTC; the zero time is 0.
+func (c *codec) time(t *time.Time) {
+	var n uint64
+	if !t.IsZero() {
+		n = uint64(t.UnixNano())
+	}
+	if c.uint(&n); !c.writing && n != 0 {
+		*t = time.Unix(0, int64(n)).UTC()
+	}
+}
+
+func (c *codec) string(s *string) {
+	if c.writing {
+		c.buf = binary.AppendUvarint(c.buf, uint64(len(*s)))
+		c.buf = append(c.buf, *s...)
+		return
+	}
+	if t := c.take(); len(t) > 0 {
+		end := len(c.text) - len(c.buf)
+		*s = c.text[end-len(t) : end]
+	}
+}
+
+func (c *codec) bytes(b *[]byte) {
+	if c.writing {
+		c.buf = binary.AppendUvarint(c.buf, uint64(len(*b)))
+		c.buf = append(c.buf, *b...)
+		return
+	}
+	if t := c.take(); len(t) > 0 {
+		*b = append([]byte(nil), t...)
+	}
+}
+
+func (c *codec) strings(list *[]string) {
+	n := c.length(len(*list))
+	if !c.writing && n > 0 {
+		*list = make([]string, n)
+	}
+	for i := range n {
+		c.string(&(*list)[i])
+	}
+}
+
+// length writes the length of a list, or reads one. No list has more elements than
+// bytes are left, so a damaged length cannot ask for memory.
+func (c *codec) length(have int) int {
+	n := uint64(have)
+	c.uint(&n)
+	if !c.writing && n > uint64(len(c.buf)) {
+		c.fail()
+		return 0
+	}
+	return int(n)
+}
+
+// rest keeps, between a reading and the next writing, the fields that a newer
+// version added. It comes last.
+func (c *codec) rest(b *[]byte) {
+	if c.writing {
+		c.buf = append(c.buf, *b...)
+		return
+	}
+	if len(c.buf) > 0 {
+		*b, c.buf = append([]byte(nil), c.buf...), nil
+	}
+}
+
+func (c *codec) take() []byte {
+	var n uint64
+	if c.uint(&n); c.failed || n > uint64(len(c.buf)) {
+		c.fail()
+		return nil
+	}
+	t := c.buf[:n]
+	c.buf = c.buf[n:]
+	return t
+}
+
+func (c *codec) fail() { c.buf, c.failed = nil, true }

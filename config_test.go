@@ -1,0 +1,314 @@
+package auth_test
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+const goodSecret auth.Secret = "0123456789abcdef0123456789ABCDEF"
+
+// cheap returns cfg with a secret, hashing that costs nothing, and no log.
+func cheap(cfg auth.Config) auth.Config {
+	cfg.Secrets = []auth.Secret{goodSecret}
+	cfg.PasswordHash, cfg.InsecureCheapHashing = auth.HashParams{Memory: 8, Time: 1, Threads: 1}, true
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	return cfg
+}
+
+func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
+	const day = 24 * time.Hour
+	bad := map[string][]func(*auth.Config){
+		"Secrets": {func(c *auth.Config) { c.Secrets = nil }, func(c *auth.Config) { c.Secrets = []auth.Secret{goodSecret, goodSecret} }},
+		"Secrets[0]": { // JW-2
+			func(c *auth.Config) { c.Secrets[0] = "" },
+			func(c *auth.Config) { c.Secrets[0] = "secret" },
+			func(c *auth.Config) { c.Secrets[0] = goodSecret[:31] },
+			func(c *auth.Config) {
+				c.Secrets[0] = auth.Secret(strings.Repeat("changeme", 8)[:7] + strings.Repeat("a", 40))
+			},
+			func(c *auth.Config) { c.Secrets[0] = auth.Secret(make([]byte, 64)) },
+		},
+		"Secrets[1]": {func(c *auth.Config) { c.Secrets = append(c.Secrets, "short") }},
+		"Issuer": {
+			func(c *auth.Config) { c.Issuer = "a:b" }, func(c *auth.Config) { c.Issuer = " a" },
+			func(c *auth.Config) { c.Issuer = "a\n" }, func(c *auth.Config) { c.Issuer = strings.Repeat("a", 101) },
+		},
+		"Audience": {func(c *auth.Config) { c.Audience = "\u202ea" }, func(c *auth.Config) { c.Audience = strings.Repeat("a", 201) }},
+		"APIKeyPrefix": {
+			func(c *auth.Config) { c.APIKeyPrefix = "sk" }, func(c *auth.Config) { c.APIKeyPrefix = "_" },
+			func(c *auth.Config) { c.APIKeyPrefix = "s-k_" }, func(c *auth.Config) { c.APIKeyPrefix = strings.Repeat("a", 32) + "_" },
+		},
+		"AccessTokenTTL":        {func(c *auth.Config) { c.AccessTokenTTL = time.Minute - 1 }, func(c *auth.Config) { c.AccessTokenTTL = day + 1 }, func(c *auth.Config) { c.AccessTokenTTL = -1 }},
+		"SessionTTL":            {func(c *auth.Config) { c.SessionTTL = time.Minute - 1 }, func(c *auth.Config) { c.SessionTTL = 400*day + 1 }, func(c *auth.Config) { c.SessionTTL = -1 }},
+		"MultiFactorSessionTTL": {func(c *auth.Config) { c.MultiFactorSessionTTL = time.Minute - 1 }, func(c *auth.Config) { c.MultiFactorSessionTTL = 400*day + 1 }},
+		"RefreshGrace":          {func(c *auth.Config) { c.RefreshGrace = time.Minute + 1 }},
+		"FreshLogin":            {func(c *auth.Config) { c.FreshLogin = time.Hour + 1 }},
+		"TempTokenTTL":          {func(c *auth.Config) { c.TempTokenTTL = 10*time.Minute + 1 }, func(c *auth.Config) { c.TempTokenTTL = -time.Minute }},
+		"APIKeyTTL":             {func(c *auth.Config) { c.APIKeyTTL = 3650*day + 1 }},
+		"MaxSessions":           {func(c *auth.Config) { c.MaxSessions = -1 }, func(c *auth.Config) { c.MaxSessions = 501 }},
+		"MaxAPIKeys":            {func(c *auth.Config) { c.MaxAPIKeys = -1 }, func(c *auth.Config) { c.MaxAPIKeys = 501 }},
+		"UsageInterval":         {func(c *auth.Config) { c.UsageInterval = -1 }, func(c *auth.Config) { c.UsageInterval = time.Minute + 1 }},
+		"PasswordMinLength":     {func(c *auth.Config) { c.PasswordMinLength = 7 }, func(c *auth.Config) { c.PasswordMinLength = 65 }},
+		"PasswordHash": {
+			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 19455, Time: 2, Threads: 1} },
+			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 8, Time: 1, Threads: 1} },
+			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 1 << 20, Time: 2, Threads: 1} },
+			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 1 << 30} },
+		},
+		"HashSlots":                    {func(c *auth.Config) { c.HashSlots = -1 }, func(c *auth.Config) { c.HashSlots = 1025 }},
+		"HashQueue":                    {func(c *auth.Config) { c.HashQueue = 10_001 }},
+		"HashWait":                     {func(c *auth.Config) { c.HashWait = -1 }, func(c *auth.Config) { c.HashWait = time.Minute + 1 }},
+		"StoreTimeout":                 {func(c *auth.Config) { c.StoreTimeout = -1 }, func(c *auth.Config) { c.StoreTimeout = time.Minute + 1 }},
+		"Limits.LoginByAddress":        {func(c *auth.Config) { c.Limits.LoginByAddress = store.Limit{Burst: 1} }},
+		"Limits.LoginByAccountAddress": {func(c *auth.Config) { c.Limits.LoginByAccountAddress = store.Limit{Every: time.Second} }},
+		"Limits.LoginByAccount":        {func(c *auth.Config) { c.Limits.LoginByAccount = store.Limit{Burst: -1, Every: time.Second} }},
+		"Limits.RegisterByAddress":     {func(c *auth.Config) { c.Limits.RegisterByAddress = store.Limit{Burst: 1, Every: -1} }},
+		"Limits.CodeByAccount":         {func(c *auth.Config) { c.Limits.CodeByAccount = store.Limit{Burst: 1 << 30, Every: time.Hour} }},
+		"Limits.APIKeyByAccount":       {func(c *auth.Config) { c.Limits.APIKeyByAccount = store.Limit{Burst: 1} }},
+	}
+	for field, edits := range bad {
+		for i, edit := range edits {
+			cfg := auth.Config{Secrets: []auth.Secret{goodSecret}}
+			edit(&cfg)
+			m, err := auth.New(memstore.New(), cfg)
+			if err == nil {
+				_ = m.Close()
+				t.Errorf("%s, case %d: accepted", field, i)
+				continue
+			}
+			if !strings.Contains(err.Error(), "Config."+field+": ") {
+				t.Errorf("%s, case %d: the error does not name it: %v", field, i, err)
+			}
+			if w := holds([]byte(err.Error()), string(goodSecret), "changeme", "short\""); w != "" {
+				t.Errorf("%s, case %d: the error tells %q", field, i, w)
+			}
+		}
+	}
+}
+
+func TestAllFieldsAtFaultAreNamedAtOnce(t *testing.T) {
+	_, err := auth.New(memstore.New(), auth.Config{Issuer: "a:b", SessionTTL: 1, HashSlots: -1})
+	for _, field := range []string{"Secrets", "Issuer", "SessionTTL", "HashSlots"} {
+		if err == nil || !strings.Contains(err.Error(), "Config."+field) {
+			t.Errorf("%s is not named in %v", field, err)
+		}
+	}
+}
+
+func TestAManagerNeedsAStore(t *testing.T) {
+	if _, err := auth.New(nil, auth.Config{Secrets: []auth.Secret{goodSecret}}); err == nil {
+		t.Fatal("New without a store")
+	}
+}
+
+func TestTheEndsOfEveryRangeAreAccepted(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, cfg := range map[string]auth.Config{
+		"defaults": {},
+		"least": {
+			Issuer: "a", Audience: "b", APIKeyPrefix: "k_", AccessTokenTTL: time.Minute, SessionTTL: time.Minute,
+			MultiFactorSessionTTL: time.Minute, RefreshGrace: -1, FreshLogin: -1, TempTokenTTL: 10 * time.Second, APIKeyTTL: -1,
+			MaxSessions: 1, MaxAPIKeys: 1, UsageInterval: time.Millisecond, PasswordMinLength: 8,
+			PasswordHash: auth.HashParams{Memory: 7168, Time: 5, Threads: 1}, HashSlots: 1, HashQueue: -1,
+			HashWait: time.Millisecond, StoreTimeout: time.Millisecond,
+		},
+		"most": {
+			Issuer: strings.Repeat("é", 100), Audience: strings.Repeat("b", 200), APIKeyPrefix: strings.Repeat("k", 31) + "_",
+			AccessTokenTTL: day, SessionTTL: 400 * day, MultiFactorSessionTTL: 400 * day, RefreshGrace: time.Minute,
+			FreshLogin: time.Hour, TempTokenTTL: 10 * time.Minute, APIKeyTTL: 3650 * day, MaxSessions: 500, MaxAPIKeys: 500,
+			UsageInterval: time.Minute, PasswordMinLength: 64, HashSlots: 1024, HashQueue: 10_000,
+			HashWait: time.Minute, StoreTimeout: time.Minute,
+		},
+	} {
+		cfg.Secrets = []auth.Secret{goodSecret}
+		m, err := auth.New(memstore.New(), cfg)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		_ = m.Close()
+	}
+}
+
+// The defaults that the documentation names, as a user meets them.
+func TestDefaultsAreWhatTheDocumentationSays(t *testing.T) {
+	h := authtest.New(t)
+	ctx := context.Background()
+	alice := h.Register()
+	r, err := h.Login(ctx, alice.Email, authtest.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.AccessToken.ExpiresIn != time.Hour {
+		t.Errorf("an access token lives %v", r.AccessToken.ExpiresIn)
+	}
+	c := payload(t, r.AccessToken.Token)
+	if c["iss"] != "auth" || c["aud"] != "auth" {
+		t.Errorf("iss %v, aud %v", c["iss"], c["aud"])
+	}
+	sessions, err := h.Sessions(ctx, alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sessions[0].ExpiresAt.Sub(sessions[0].CreatedAt); got != 30*24*time.Hour {
+		t.Errorf("a session lives %v", got)
+	}
+	if key := alice.APIKey(); !strings.HasPrefix(key, "sk_live_") {
+		t.Errorf("an API key begins %.8s", key)
+	}
+	h.Clock.Advance(10 * time.Minute)
+	if err := reauthenticated(h, alice); err != nil {
+		t.Errorf("10 minutes after the login: %v", err)
+	}
+	h.Clock.Advance(time.Second)
+	if err := reauthenticated(h, alice); err == nil {
+		t.Error("a login of 10 minutes and a second ago is fresh")
+	}
+}
+
+// reauthenticated makes a call that needs a fresh login.
+func reauthenticated(h *authtest.Harness, u *authtest.User) error {
+	_, err := h.Manager.EnableTwoFactor(context.Background(), u.Identity(), "")
+	return err
+}
+
+func TestTheCallersConfigIsCopied(t *testing.T) {
+	cfg := cheap(auth.Config{PasswordBlocklist: []string{"turnips-forever"}})
+	s := memstore.New()
+	m, err := auth.New(s, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	cfg.Secrets[0], cfg.PasswordBlocklist[0] = "another secret, of the same length or more", "other"
+	if _, err := signUp(m, "ada@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Register(context.Background(), auth.Registration{Email: "eve@example.com", Password: "Turnips-Forever", FullName: "Eve"})
+	if got := fieldCodes(err); len(got) != 1 || got[0] != "password: blocked" {
+		t.Errorf("a word of the blocklist: %v", err)
+	}
+	r, err := m.Login(context.Background(), "ada@example.com", authtest.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := auth.New(s, cheap(auth.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer same.Close()
+	if _, err := same.VerifyAccessToken(context.Background(), string(r.AccessToken.Token)); err != nil {
+		t.Errorf("the Manager signs with what the caller's slice became: %v", err)
+	}
+}
+
+func TestNewDoesNotTouchTheStore(t *testing.T) {
+	s := newTapStore(memstore.New())
+	s.tap(func(context.Context, storeCall) error { t.Error("the store was called"); return errOutage }, nil)
+	authtest.With(t, s, auth.Config{})
+}
+
+// DO-4
+func TestCloseIsIdempotentAndLeavesNoGoroutine(t *testing.T) {
+	before := runtime.NumGoroutine()
+	s := memstore.New()
+	for range 10 {
+		m, err := auth.New(s, cheap(auth.Config{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		allAtOnce(t, 4, func(int) {
+			if err := m.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+	}
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<16)
+			t.Fatalf("%d goroutines more than before:\n%s", runtime.NumGoroutine()-before, buf[:runtime.Stack(buf, true)])
+		}
+	}
+}
+
+func TestEveryCallAfterCloseReturnsErrClosed(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{})
+	alice := h.Register()
+	id, key := alice.Identity(), alice.APIKey()
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tap.tap(func(_ context.Context, c storeCall) error {
+		t.Errorf("%s of %v after Close", c.kind, c.keys)
+		return errOutage
+	}, nil)
+	for name, call := range everyCall(alice, id, key) {
+		if err := call(h.Manager); err != auth.ErrClosed {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// everyCall is each method of a Manager that may ask the store, as alice would call it.
+func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]func(*auth.Manager) error {
+	ctx := context.Background()
+	name := "Ada King"
+	return map[string]func(*auth.Manager) error{
+		"Register": func(m *auth.Manager) error { _, err := signUp(m, "new@example.com"); return err },
+		"CreateUser": func(m *auth.Manager) error {
+			_, err := m.CreateUser(ctx, auth.NewUser{Email: "new@example.com", Password: authtest.Password, FullName: "New", OrganizationID: alice.OrganizationID, Role: "user"})
+			return err
+		},
+		"Organization":      func(m *auth.Manager) error { _, err := m.Organization(ctx, alice.OrganizationID); return err },
+		"Login":             func(m *auth.Manager) error { _, err := m.Login(ctx, alice.Email, authtest.Password); return err },
+		"VerifyTwoFactor":   func(m *auth.Manager) error { _, err := m.VerifyTwoFactor(ctx, "temp_x", "123456"); return err },
+		"VerifyAccessToken": func(m *auth.Manager) error { _, err := m.VerifyAccessToken(ctx, alice.Token()); return err },
+		"VerifyAPIKey":      func(m *auth.Manager) error { _, err := m.VerifyAPIKey(ctx, key); return err },
+		"Refresh":           func(m *auth.Manager) error { _, err := m.Refresh(ctx, alice.Token()); return err },
+		"Logout":            func(m *auth.Manager) error { return m.Logout(ctx, id) },
+		"ChangePassword": func(m *auth.Manager) error {
+			return m.ChangePassword(ctx, id, authtest.Password, "another long password")
+		},
+		"UpdateProfile": func(m *auth.Manager) error {
+			_, err := m.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name})
+			return err
+		},
+		"User":               func(m *auth.Manager) error { _, err := m.User(ctx, alice.ID); return err },
+		"UserByEmail":        func(m *auth.Manager) error { _, err := m.UserByEmail(ctx, alice.Email); return err },
+		"Sessions":           func(m *auth.Manager) error { _, err := m.Sessions(ctx, alice.ID); return err },
+		"RevokeSession":      func(m *auth.Manager) error { return m.RevokeSession(ctx, alice.ID, id.SessionID) },
+		"RevokeSessions":     func(m *auth.Manager) error { return m.RevokeSessions(ctx, alice.ID) },
+		"EnableTwoFactor":    func(m *auth.Manager) error { _, err := m.EnableTwoFactor(ctx, id, ""); return err },
+		"ConfirmTwoFactor":   func(m *auth.Manager) error { return m.ConfirmTwoFactor(ctx, id, "123456") },
+		"DisableTwoFactor":   func(m *auth.Manager) error { return m.DisableTwoFactor(ctx, id, authtest.Password, "123456") },
+		"ReplaceBackupCodes": func(m *auth.Manager) error { _, err := m.ReplaceBackupCodes(ctx, id, ""); return err },
+		"TwoFactorStatus":    func(m *auth.Manager) error { _, err := m.TwoFactorStatus(ctx, alice.ID); return err },
+		"CreateAPIKey": func(m *auth.Manager) error {
+			_, _, err := m.CreateAPIKey(ctx, id, auth.NewAPIKey{Name: "k"})
+			return err
+		},
+		"APIKeys":      func(m *auth.Manager) error { _, err := m.APIKeys(ctx, id); return err },
+		"RevokeAPIKey": func(m *auth.Manager) error { return m.RevokeAPIKey(ctx, id, "key_"+strings.Repeat("0", 32)) },
+		"RotateAPIKey": func(m *auth.Manager) error {
+			_, _, err := m.RotateAPIKey(ctx, id, "key_"+strings.Repeat("0", 32), 0)
+			return err
+		},
+		"SetRole":           func(m *auth.Manager) error { return m.SetRole(ctx, alice.ID, "user") },
+		"SetAssignedAgents": func(m *auth.Manager) error { return m.SetAssignedAgents(ctx, alice.ID, []string{"a"}) },
+		"DisableUser":       func(m *auth.Manager) error { return m.DisableUser(ctx, alice.ID) },
+		"EnableUser":        func(m *auth.Manager) error { return m.EnableUser(ctx, alice.ID) },
+		"DeleteUser":        func(m *auth.Manager) error { return m.DeleteUser(ctx, alice.ID) },
+		"Unlock":            func(m *auth.Manager) error { return m.Unlock(ctx, alice.ID) },
+		"ResetTwoFactor":    func(m *auth.Manager) error { return m.ResetTwoFactor(ctx, alice.ID) },
+	}
+}

@@ -1,0 +1,178 @@
+package auth
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// canonicalEmail returns the one spelling under which an address is looked up,
+// claimed and counted, or false if the text is not an address. It takes the
+// addr-spec of RFC 5322 as people use it: a dot-atom, '@', and a host name of two
+// labels or more, all ASCII (no display name, comment, quoted local part or address
+// literal). Letters are folded to lower case and nothing else is: outside ASCII,
+// different letters can fold to the same one.
+func canonicalEmail(s string) (string, bool) {
+	if len(s) > 254 {
+		return "", false
+	}
+	local, domain, ok := strings.Cut(s, "@")
+	if !ok || len(local) > 64 || !dotAtom(local) || !hostName(domain) {
+		return "", false
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b), true
+}
+
+func dotAtom(s string) bool {
+	for _, atom := range strings.Split(s, ".") {
+		if atom == "" {
+			return false
+		}
+		for i := range len(atom) {
+			if !isBase62(atom[i:i+1], 1) && !strings.Contains("!#$%&'*+-/=?^_`{|}~", atom[i:i+1]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func hostName(s string) bool {
+	labels := strings.Split(s, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if !isBase62(label[i:i+1], 1) && label[i] != '-' {
+				return false
+			}
+		}
+	}
+	return len(labels) >= 2
+}
+
+// An emailClaim says which user an address belongs to, if that user's account
+// agrees: the account is the arbiter, and a claim that its account does not name is
+// void. So every operation that spans the two partitions can be cut off between any
+// two of its steps, and the next who wants the address sees from the account what
+// became of it:
+//
+//	register      claim e → U;  create U with Email e
+//	change email  U.PendingEmail = e;  claim e → U;  U.Email = e;  drop the old claim
+//	delete        U.Deleted;  drop the claim
+//
+// An operation under way holds its address for claimGrace. Whoever takes an address
+// over after that first makes the account renounce it, in a conditional Commit: an
+// operation that was only slow then fails at its next step, whatever the clocks say.
+type emailClaim struct {
+	User  string
+	Since time.Time
+	Nonce string // makes every claim's bytes its own, so that dropping one drops no other
+	newer []byte
+}
+
+func (e *emailClaim) fields(c *codec) {
+	c.string(&e.User)
+	c.time(&e.Since)
+	c.string(&e.Nonce)
+	c.rest(&e.newer)
+}
+
+// claimGrace is how long an address is held for a registration or change that is
+// under way. It is well over the time that one takes, and under the minute after
+// which a registration that a crash cut short has freed its address.
+const claimGrace = 30 * time.Second
+
+// tombstone is how long the record lasts that stops a registration from continuing
+// after its address went to another.
+const tombstone = 24 * time.Hour
+
+// claimEmail makes the address canonical belong to uid, or returns ErrEmailTaken.
+// The claim means nothing until the account of uid names the address.
+func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (row[emailClaim], error) {
+	claim := newRow[emailClaim](claimKey(emailDigest(canonical)))
+	err := retry(ctx, func() error {
+		if err := m.records.read(ctx, &claim); err != nil {
+			return err
+		}
+		if claim.exists() && claim.rec.User != uid {
+			if err := m.renounce(ctx, canonical, claim.rec); err != nil {
+				return err
+			}
+		}
+		claim.rec = emailClaim{User: uid, Since: m.now(), Nonce: newRandomID()}
+		op := claim.put()
+		if err := m.records.commit(ctx, op); err != nil {
+			return err
+		}
+		claim.raw = op.Value
+		return nil
+	})
+	return claim, err
+}
+
+// renounce returns nil once the account that claim names will never say that the
+// address is its own, and ErrEmailTaken if it does or may soon.
+func (m *Manager) renounce(ctx context.Context, canonical string, claim emailClaim) error {
+	acct := newRow[account](userKey(claim.User, "acct"))
+	if err := m.records.read(ctx, &acct); err != nil {
+		return err
+	}
+	underWay := m.now().Sub(claim.Since) < claimGrace
+	switch {
+	case !acct.exists() && underWay:
+		return ErrEmailTaken
+	case !acct.exists():
+		acct.rec = account{Deleted: true}
+		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstone)))
+	case acct.rec.Deleted:
+		return nil
+	case sameEmail(acct.rec.Email, canonical):
+		return ErrEmailTaken
+	case !sameEmail(acct.rec.PendingEmail, canonical):
+		return nil
+	case underWay && m.now().Sub(acct.rec.PendingSince) < claimGrace:
+		return ErrEmailTaken
+	}
+	acct.rec.PendingEmail, acct.rec.PendingSince = "", time.Time{}
+	return m.records.commit(ctx, acct.put())
+}
+
+// releaseEmail drops a claim that its account no longer names. It is only
+// tidiness: the claim is void already, and a failure leaves it to the next who
+// wants the address.
+func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
+	claim := newRow[emailClaim](claimKey(emailDigest(canonical)))
+	if err := m.records.read(ctx, &claim); err != nil || claim.rec.User != uid {
+		return
+	}
+	acct := newRow[account](userKey(uid, "acct"))
+	if err := m.records.read(ctx, &acct); err != nil {
+		return
+	}
+	if acct.exists() && !acct.rec.Deleted &&
+		(sameEmail(acct.rec.Email, canonical) || sameEmail(acct.rec.PendingEmail, canonical)) {
+		return
+	}
+	_ = m.records.commit(ctx, claim.remove())
+}
+
+// emailOwner returns the user whom the address is claimed for, or "". The caller
+// reads that user's account and believes it, not the claim.
+func (m *Manager) emailOwner(ctx context.Context, canonical string) (uid string, err error) {
+	claim := newRow[emailClaim](claimKey(emailDigest(canonical)))
+	err = m.records.read(ctx, &claim)
+	return claim.rec.User, err
+}
+
+func sameEmail(a, canonical string) bool {
+	c, ok := canonicalEmail(a)
+	return ok && c == canonical
+}

@@ -1,0 +1,317 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// member registers an address and returns the identity of its first session.
+func member(t *testing.T, m *auth.Manager, email string) auth.Identity {
+	t.Helper()
+	if _, err := signUp(m, email); err != nil {
+		t.Fatalf("register %s: %v", email, err)
+	}
+	r, err := m.Login(context.Background(), email, authtest.Password)
+	if err != nil {
+		t.Fatalf("log in with %s: %v", email, err)
+	}
+	id, err := m.VerifyAccessToken(context.Background(), string(r.AccessToken.Token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// moveTo changes the caller's address.
+func moveTo(m *auth.Manager, id auth.Identity, email string) error {
+	_, err := m.UpdateProfile(context.Background(), id, auth.ProfileChange{Email: &email})
+	return err
+}
+
+// PR-3
+func TestAChangeOfAddressCutOffAnywhereLeavesBothOwnedOrFree(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		ids := map[int]string{}
+		afterEveryStop(t, s,
+			func(h *authtest.Harness, round int) func(*auth.Manager) error {
+				id := member(t, h.Manager, emailOf("old", round))
+				ids[round] = id.User.ID
+				return func(m *auth.Manager) error { return moveTo(m, id, emailOf("new", round)) }
+			},
+			func(h *authtest.Harness, tap *tapStore, round int, err error) {
+				before, after := emailOf("old", round), emailOf("new", round)
+				u, userErr := h.User(context.Background(), ids[round])
+				switch {
+				case userErr != nil:
+					t.Fatalf("round %d: %v", round, userErr)
+				case err == nil && u.Email != after:
+					t.Errorf("round %d: changed, but still %s", round, u.Email)
+				case err != nil && !errors.Is(err, auth.ErrUnavailable):
+					t.Errorf("round %d: %v", round, err)
+				}
+				tap.checkOwners(t, h.Manager)
+				checkOwnedOrFree(t, h.Manager, before)
+				checkOwnedOrFree(t, h.Manager, after)
+				tap.checkOwners(t, h.Manager)
+			})
+	})
+}
+
+func TestADeletionCutOffAnywhereLeavesTheAddressOwnedOrFree(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		ids := map[int]auth.Identity{}
+		afterEveryStop(t, s,
+			func(h *authtest.Harness, round int) func(*auth.Manager) error {
+				ids[round] = member(t, h.Manager, emailOf("ada", round))
+				return func(m *auth.Manager) error { return m.DeleteUser(context.Background(), ids[round].User.ID) }
+			},
+			func(h *authtest.Harness, tap *tapStore, round int, err error) {
+				if err != nil && !errors.Is(err, auth.ErrUnavailable) {
+					t.Errorf("round %d: %v", round, err)
+				}
+				tap.checkOwners(t, h.Manager)
+				checkOwnedOrFree(t, h.Manager, emailOf("ada", round))
+				if err := h.DeleteUser(context.Background(), ids[round].User.ID); err != nil && !errors.Is(err, auth.ErrNotFound) {
+					t.Errorf("round %d: delete again: %v", round, err)
+				}
+				if _, err := h.User(context.Background(), ids[round].User.ID); !errors.Is(err, auth.ErrNotFound) {
+					t.Errorf("round %d: deleted again, but there: %v", round, err)
+				}
+				checkOwnedOrFree(t, h.Manager, emailOf("ada", round))
+				tap.checkOwners(t, h.Manager)
+			})
+	})
+}
+
+// RC-2
+func TestOfARegistrationAndAChangeToOneAddressExactlyOneWins(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		other := authtest.With(t, tap, auth.Config{Limits: unlimited(), Now: h.Clock.Now})
+		for round := range 10 {
+			id := member(t, h.Manager, emailOf("old", round))
+			goal := emailOf("goal", round)
+			var won atomic.Int64
+			allAtOnce(t, 4, func(i int) {
+				var err error
+				if i == 0 {
+					err = moveTo(h.Manager, id, goal)
+				} else {
+					_, err = signUp(other.Manager, goal)
+				}
+				if err == nil {
+					won.Add(1)
+				} else if !errors.Is(err, auth.ErrEmailTaken) {
+					t.Error(err)
+				}
+			})
+			if won.Load() != 1 {
+				t.Errorf("round %d: %d won", round, won.Load())
+			}
+		}
+		tap.checkOwners(t, h.Manager)
+	})
+}
+
+// RC-3
+func TestOfTwoChangesToOneAddressExactlyOneWins(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		for round := range 10 {
+			ids := []auth.Identity{member(t, h.Manager, emailOf("ada", round)), member(t, h.Manager, emailOf("bob", round))}
+			goal := emailOf("goal", round)
+			var won atomic.Int64
+			allAtOnce(t, 2, func(i int) {
+				if err := moveTo(h.Manager, ids[i], goal); err == nil {
+					won.Add(1)
+				} else if !errors.Is(err, auth.ErrEmailTaken) {
+					t.Error(err)
+				}
+			})
+			if won.Load() != 1 {
+				t.Errorf("round %d: %d won", round, won.Load())
+			}
+			checkOwnedOrFree(t, h.Manager, emailOf("ada", round))
+			checkOwnedOrFree(t, h.Manager, emailOf("bob", round))
+		}
+		tap.checkOwners(t, h.Manager)
+	})
+}
+
+// RC-3
+func TestNobodyLosesTheirAddressInASwap(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		for round := range 10 {
+			emails := []string{emailOf("ada", round), emailOf("bob", round)}
+			ids := []auth.Identity{member(t, h.Manager, emails[0]), member(t, h.Manager, emails[1])}
+			allAtOnce(t, 2, func(i int) {
+				if err := moveTo(h.Manager, ids[i], emails[1-i]); !errors.Is(err, auth.ErrEmailTaken) {
+					t.Errorf("round %d: %v", round, err)
+				}
+			})
+		}
+		tap.checkOwners(t, h.Manager)
+	})
+}
+
+// RC-3
+func TestAnAddressChangedTwiceAtOnceIsOneOfTheTwo(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		for round := range 10 {
+			id := member(t, h.Manager, emailOf("old", round))
+			goals := []string{emailOf("one", round), emailOf("two", round)}
+			allAtOnce(t, 2, func(i int) {
+				if err := moveTo(h.Manager, id, goals[i]); err != nil && !errors.Is(err, auth.ErrEmailTaken) {
+					t.Error(err)
+				}
+			})
+			tap.checkOwners(t, h.Manager)
+			h.Clock.Advance(time.Minute)
+			for _, email := range append(goals, emailOf("old", round)) {
+				checkOwnedOrFree(t, h.Manager, email)
+			}
+		}
+		tap.checkOwners(t, h.Manager)
+	})
+}
+
+func TestTheSameChangeMadeTwiceAtOnceSucceedsTwice(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+	for round := range 20 {
+		id := member(t, h.Manager, emailOf("old", round))
+		allAtOnce(t, 2, func(int) {
+			if err := moveTo(h.Manager, id, emailOf("new", round)); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := signUp(h.Manager, emailOf("old", round)); err != nil {
+			t.Errorf("the address given up: %v", err)
+		}
+	}
+	tap.checkOwners(t, h.Manager)
+}
+
+// A change of address that is held up in any of its steps for so long that another
+// takes the new address over.
+func TestAChangeOfAddressThatWasTooSlowLosesIt(t *testing.T) {
+	lost := 0
+	for step := range 12 {
+		tap := newTapStore(memstore.New())
+		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+		id := member(t, h.Manager, "old@example.com")
+		n := 0
+		held, release := stall(tap, func(c storeCall) bool { n++; return n == step+1 })
+		slow := make(chan error, 1)
+		go func() { slow <- moveTo(h.Manager, id, "new@example.com") }()
+		held()
+		h.Clock.Advance(31 * time.Second)
+		fast, taken := signUp(h.Manager, "new@example.com")
+		release()
+		err := <-slow
+		switch {
+		case taken == nil && errors.Is(err, auth.ErrEmailTaken):
+			lost++
+		case err == nil && errors.Is(taken, auth.ErrEmailTaken): // it was through already
+		default:
+			t.Errorf("step %d: the change %v, the registration %v", step, err, taken)
+		}
+		if r, err := h.Login(context.Background(), "new@example.com", authtest.Password); err != nil || (taken == nil && r.User.ID != fast.ID) {
+			t.Errorf("step %d: %v as %s", step, err, r.User.ID)
+		}
+		tap.checkOwners(t, h.Manager)
+	}
+	if lost < 5 {
+		t.Errorf("only %d of the steps lost the address", lost)
+	}
+}
+
+// A change stalls; another takes the address over and stalls in the middle of that;
+// the user asks for the same change again. The first change must not believe that
+// the intention it finds is its own.
+func TestAStalledChangeDoesNotFinishOnALaterOnesIntention(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+	id := member(t, h.Manager, "old@example.com")
+	hold := func(match func(storeCall) bool, act func() error) (release func(), result chan error) {
+		held, release := stall(tap, match)
+		result = make(chan error, 1)
+		go func() { result <- act() }()
+		held()
+		return release, result
+	}
+	commitOf := func(suffix string, nth int) func(storeCall) bool {
+		n := 0
+		return func(c storeCall) bool {
+			if c.kind == "Commit" && c.names(suffix) {
+				n++
+				return n == nth
+			}
+			return false
+		}
+	}
+	change := func() error { return moveTo(h.Manager, id, "new@example.com") }
+	releaseFirst, first := hold(commitOf("/acct", 2), change) // before it is written into the account
+	h.Clock.Advance(31 * time.Second)
+	releaseOther, other := hold(commitOf("/claim", 1), func() error { _, err := signUp(h.Manager, "new@example.com"); return err })
+	releaseSecond, second := hold(commitOf("/claim", 1), change)
+	tap.tap(nil, nil)
+	releaseOther()
+	otherErr := <-other
+	releaseFirst()
+	firstErr := <-first
+	releaseSecond()
+	secondErr := <-second
+	won := 0
+	for _, err := range []error{firstErr, secondErr, otherErr} {
+		if err == nil {
+			won++
+		} else if !errors.Is(err, auth.ErrEmailTaken) {
+			t.Error(err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("first %v, second %v, other %v", firstErr, secondErr, otherErr)
+	}
+	tap.checkOwners(t, h.Manager)
+}
+
+// Another spelling of the address one has needs no claim; beside a change to a
+// different one it must not bring the old address back.
+func TestANewSpellingBesideAChangeDoesNotBringTheOldAddressBack(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
+		id := member(t, h.Manager, "old@example.com")
+		n := 0
+		held, release := stall(tap, func(c storeCall) bool { n++; return n == 2 })
+		respelled := make(chan error, 1)
+		go func() { respelled <- moveTo(h.Manager, id, "OLD@example.com") }()
+		held()
+		if err := moveTo(h.Manager, id, "new@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := signUp(h.Manager, "old@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if err := <-respelled; !errors.Is(err, auth.ErrEmailTaken) {
+			t.Errorf("the new spelling: %v", err)
+		}
+		tap.checkOwners(t, h.Manager)
+	})
+}

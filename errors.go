@@ -1,0 +1,118 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What a Manager's methods return, to be told apart with [errors.Is]. The HTTP
+// status is what package httpauth answers. None of their texts holds a secret, an
+// email address or a word of the store's.
+var (
+	// ErrInvalidInput reports input that is malformed; the error is an
+	// [*InputError] that names the fields. HTTP 400.
+	ErrInvalidInput = errors.New("auth: invalid input")
+
+	// ErrWeakPassword reports a new password that is refused; the error is an
+	// [*InputError] whose field says why: too_short, too_long, blocked. HTTP 400.
+	ErrWeakPassword = errors.New("auth: password refused")
+
+	// ErrInvalidCredentials reports that email and password, or the password or
+	// code that a call asks for again, do not prove the account. It is the same
+	// for an unknown, a disabled and a deleted account. HTTP 401.
+	ErrInvalidCredentials = errors.New("auth: invalid credentials")
+
+	// ErrInvalidToken reports a credential that opens nothing: an access token,
+	// API key or temp token that is malformed, unknown, expired, used, superseded
+	// or revoked, or whose user is disabled or gone. HTTP 401.
+	ErrInvalidToken = errors.New("auth: invalid token")
+
+	// ErrInvalidCode reports a second-factor code that is malformed, wrong or
+	// used. HTTP 401.
+	ErrInvalidCode = errors.New("auth: invalid code")
+
+	// ErrReauthenticationRequired reports a sensitive call from a session whose
+	// login is not fresh, without the password. HTTP 403.
+	ErrReauthenticationRequired = errors.New("auth: reauthentication required")
+
+	// ErrForbidden reports a call that this kind of identity may not make, such
+	// as an API key that tries to manage credentials. HTTP 403.
+	ErrForbidden = errors.New("auth: forbidden")
+
+	// ErrAPIKeyLimit reports that the user has as many API keys as allowed. HTTP 403.
+	ErrAPIKeyLimit = errors.New("auth: too many API keys")
+
+	// ErrNotFound reports an id that does not exist or is another user's. HTTP 404.
+	ErrNotFound = errors.New("auth: not found")
+
+	// ErrEmailTaken reports an email address that an account holds. HTTP 409.
+	ErrEmailTaken = errors.New("auth: email already registered")
+
+	// ErrTwoFactorEnabled reports that two-factor authentication is on already. HTTP 409.
+	ErrTwoFactorEnabled = errors.New("auth: two-factor authentication is already enabled")
+
+	// ErrTwoFactorNotEnabled reports that it is not on, or that there is nothing
+	// to confirm. HTTP 400.
+	ErrTwoFactorNotEnabled = errors.New("auth: two-factor authentication is not enabled")
+
+	// ErrRateLimited reports a guess that was not looked at because too many
+	// came before it; the error is a [*RetryError]. HTTP 429.
+	ErrRateLimited = errors.New("auth: too many attempts")
+
+	// ErrOverloaded reports that password hashing has no free slot and its queue
+	// is full; nothing was decided. The error is a [*RetryError]. HTTP 503.
+	ErrOverloaded = errors.New("auth: overloaded")
+
+	// ErrUnavailable reports that the store did not answer, or that a record is
+	// damaged: nothing could be decided. Whatever was asked is not granted. HTTP 503.
+	ErrUnavailable = errors.New("auth: store unavailable")
+
+	// ErrClosed reports a call on a Manager after its Close. HTTP 503.
+	ErrClosed = errors.New("auth: manager closed")
+)
+
+// An InputError says what is wrong with which fields. It matches, with
+// [errors.Is], ErrInvalidInput or ErrWeakPassword.
+type InputError struct {
+	Err    error
+	Fields []FieldError
+}
+
+// A FieldError is one thing wrong with one field. Detail is an English sentence
+// that never repeats the value.
+type FieldError struct {
+	Field  string // as in the HTTP contract: "email", "new_password"
+	Code   string // stable and machine-readable: "required", "too_short"
+	Detail string
+}
+
+func (e *InputError) Error() string {
+	if len(e.Fields) == 0 {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("%v: %s: %s", e.Err, e.Fields[0].Field, e.Fields[0].Code)
+}
+
+// Unwrap returns the sentinel.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// A RetryError says when trying again makes sense. It matches ErrRateLimited or
+// ErrOverloaded.
+type RetryError struct {
+	Err   error
+	After time.Duration // more than zero
+}
+
+func (e *RetryError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the sentinel.
+func (e *RetryError) Unwrap() error { return e.Err }
+
+func invalidField(field, code, detail string) error {
+	return &InputError{Err: ErrInvalidInput, Fields: []FieldError{{field, code, detail}}}
+}
+
+// unavailable wraps what a store returned. The cause is kept for errors.Is and for
+// the operator's log; package httpauth never shows it.
+func unavailable(cause error) error { return fmt.Errorf("%w: %w", ErrUnavailable, cause) }

@@ -1,0 +1,234 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// LO-1: what each scenario emits, in order.
+func TestEveryActEmitsItsEvents(t *testing.T) {
+	ctx := auth.WithClient(context.Background(), auth.Client{Addr: netip.MustParseAddr("192.0.2.7"), UserAgent: "a\nlevel=INFO msg=ok\x1b[31m"})
+	name, email := "Ada King", "new@example.com"
+	for scenario, tc := range map[string]struct {
+		act  func(h *authtest.Harness, u *authtest.User, id auth.Identity)
+		want string
+	}{
+		"a wrong password": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _, _ = h.Login(ctx, u.Email, "wrong") }, "login_failed"},
+		"nobody": {func(h *authtest.Harness, _ *authtest.User, _ auth.Identity) {
+			_, _ = h.Login(ctx, "x@example.com", "wrong")
+		}, "login_failed"},
+		"too many": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) {
+			for range 6 {
+				_, _ = h.Login(ctx, u.Email, "wrong")
+			}
+		}, "login_failed login_failed login_failed login_failed login_failed rate_limited"},
+		"register": {func(h *authtest.Harness, _ *authtest.User, _ auth.Identity) {
+			_, _ = signUp(h.Manager, "b@example.com")
+		}, "registered"},
+		"a taken email": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _, _ = signUp(h.Manager, u.Email) }, ""},
+		"log in": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) {
+			_, _ = h.Login(ctx, u.Email, authtest.Password)
+		}, "login_succeeded:pwd"},
+		"refresh": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _, _ = h.Refresh(ctx, u.Token()) }, "token_refreshed"},
+		"reuse": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) {
+			_, _ = h.Refresh(ctx, u.Token())
+			h.Clock.Advance(time.Minute)
+			_, _ = h.Refresh(ctx, u.Token())
+		}, "token_refreshed token_reused"},
+		"log out": {func(h *authtest.Harness, _ *authtest.User, id auth.Identity) { _ = h.Logout(ctx, id) }, "logged_out"},
+		"revoke one": {func(h *authtest.Harness, u *authtest.User, id auth.Identity) {
+			_ = h.RevokeSession(ctx, u.ID, id.SessionID)
+		}, "session_revoked"},
+		"revoke all": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _ = h.RevokeSessions(ctx, u.ID) }, "session_revoked:all"},
+		"change password": {func(h *authtest.Harness, _ *authtest.User, id auth.Identity) {
+			_ = h.ChangePassword(ctx, id, authtest.Password, otherPassword)
+		}, "password_changed"},
+		"change password, wrong": {func(h *authtest.Harness, _ *authtest.User, id auth.Identity) {
+			_ = h.ChangePassword(ctx, id, "wrong", otherPassword)
+		}, "reauthentication_failed"},
+		"change name": {func(h *authtest.Harness, _ *authtest.User, id auth.Identity) {
+			_, _ = h.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name})
+		}, "profile_changed"},
+		"change email": {func(h *authtest.Harness, _ *authtest.User, id auth.Identity) {
+			_, _ = h.UpdateProfile(ctx, id, auth.ProfileChange{Email: &email})
+		}, "email_changed"},
+		"change email, wrong password": {func(h *authtest.Harness, _ *authtest.User, id auth.Identity) {
+			_, _ = h.UpdateProfile(ctx, id, auth.ProfileChange{Email: &email, CurrentPassword: "wrong"})
+		}, "reauthentication_failed"},
+		"role":    {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _ = h.SetRole(ctx, u.ID, "reader") }, "role_changed:reader"},
+		"agents":  {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _ = h.SetAssignedAgents(ctx, u.ID, nil) }, "assigned_agents_changed"},
+		"disable": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _ = h.DisableUser(ctx, u.ID) }, "user_disabled"},
+		"enable":  {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _ = h.EnableUser(ctx, u.ID) }, "user_enabled"},
+		"delete":  {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _ = h.DeleteUser(ctx, u.ID) }, "user_deleted"},
+		"unlock":  {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _ = h.Unlock(ctx, u.ID) }, "user_unlocked"},
+	} {
+		h := authtest.New(t)
+		u := h.Register()
+		id := u.Identity()
+		tc.act(h, u, id)
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range h.Events.All()[2:] { // of registering and logging in
+			word := string(e.Type)
+			if e.Reason != "" {
+				word += ":" + e.Reason
+			}
+			got = append(got, word)
+			text := fmt.Sprintf("%+v", e)
+			if w := holds([]byte(text), "@", authtest.Password, "wrong", string(otherPassword), u.Token(), "\n", "\x1b"); w != "" {
+				t.Errorf("%s: an event tells %q: %s", scenario, w, text)
+			}
+			if e.Time.IsZero() || e.Time.Location() != time.UTC {
+				t.Errorf("%s: at %v", scenario, e.Time)
+			}
+			if scenario != "nobody" && scenario != "register" && scenario != "too many" && e.UserID != u.ID {
+				t.Errorf("%s: %s is of %q", scenario, e.Type, e.UserID)
+			}
+			if scenario != "register" && e.Client.Addr.String() != "192.0.2.7" {
+				t.Errorf("%s: from %v", scenario, e.Client)
+			}
+		}
+		if strings.Join(got, " ") != tc.want {
+			t.Errorf("%s: %q, want %q", scenario, strings.Join(got, " "), tc.want)
+		}
+	}
+}
+
+// LO-3
+func TestLogEventsWritesOneRecordForEachEvent(t *testing.T) {
+	var b bytes.Buffer
+	l := auth.LogEvents(slog.New(slog.NewJSONHandler(&b, nil)))
+	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	l.HandleEvent(context.Background(), auth.Event{Type: auth.EventLoginFailed, Time: at, UserID: "user_1", Client: auth.Client{Addr: netip.MustParseAddr("192.0.2.7"), UserAgent: "a\nb"}})
+	l.HandleEvent(context.Background(), auth.Event{Type: auth.EventLoggedOut, Time: at})
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	for i, want := range []struct{ level, event string }{
+		{"WARN", `{"address":"192.0.2.7","time":"2030-01-02T03:04:05Z","type":"login_failed","user_agent":"a\nb","user_id":"user_1"}`},
+		{"INFO", `{"time":"2030-01-02T03:04:05Z","type":"logged_out"}`},
+	} {
+		var r map[string]any
+		if err := json.Unmarshal([]byte(lines[i]), &r); err != nil {
+			t.Fatal(err)
+		}
+		event, _ := json.Marshal(r["event"])
+		if r["level"] != want.level || string(event) != want.event {
+			t.Errorf("%v %s", r["level"], event)
+		}
+	}
+}
+
+type handlerFunc func(context.Context, auth.Event)
+
+func (f handlerFunc) HandleEvent(ctx context.Context, e auth.Event) { f(ctx, e) }
+
+type notifierFunc func(context.Context, auth.Notice) error
+
+func (f notifierFunc) Notify(ctx context.Context, n auth.Notice) error { return f(ctx, n) }
+
+func TestAHandlerThatPanicsHangsOrIsSlowChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, f := range map[string]func(context.Context){
+			"panics": func(context.Context) { panic("handler") },
+			"hangs":  func(ctx context.Context) { <-ctx.Done() },
+			"slow":   func(context.Context) { time.Sleep(time.Second) },
+		} {
+			handled := 0
+			var log lockedBuffer
+			h := authtest.With(t, memstore.New(), auth.Config{
+				Logger:   log.logger(),
+				Events:   handlerFunc(func(ctx context.Context, _ auth.Event) { handled++; f(ctx) }),
+				Notifier: notifierFunc(func(ctx context.Context, _ auth.Notice) error { f(ctx); return nil }),
+			})
+			began := time.Now()
+			alice := h.Register()
+			if err := h.ChangePassword(context.Background(), alice.Identity(), authtest.Password, otherPassword); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !opens(t, h.Manager, alice.Token()) {
+				t.Errorf("%s: the token is refused", name)
+			}
+			if took := time.Since(began); took != 0 {
+				t.Errorf("%s: the calls took %v", name, took)
+			}
+			_ = h.Close()
+			if handled != 3 {
+				t.Errorf("%s: %d events", name, handled)
+			}
+			if (name == "panics") != strings.Contains(log.String(), "a hook panicked") {
+				t.Errorf("%s: log %q", name, log.String())
+			}
+		}
+	})
+}
+
+func TestEventsOverTheQueueAreDroppedAndSaid(t *testing.T) {
+	hold, entered := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	var log lockedBuffer
+	h := authtest.With(t, memstore.New(), auth.Config{Logger: log.logger(), Limits: unlimited(), Events: handlerFunc(func(context.Context, auth.Event) {
+		once.Do(func() { close(entered); <-hold })
+	})})
+	alice := h.Register()
+	<-entered
+	for range 4096 + 10 {
+		if err := h.SetRole(context.Background(), alice.ID, "reader"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(hold)
+	for deadline := time.Now().Add(raceTime); !strings.Contains(log.String(), "were dropped"); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not said: %q", log.String())
+		}
+		if err := h.SetRole(context.Background(), alice.ID, "reader"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// PR-2
+func TestNoticesGoToTheUserAndOfAChangedAddressToBoth(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	h := authtest.With(t, memstore.New(), auth.Config{Notifier: notifierFunc(func(_ context.Context, n auth.Notice) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, string(n.Type)+" "+n.To)
+		if n.Name == "" || !strings.HasPrefix(n.UserID, "user_") || n.Time.IsZero() {
+			t.Errorf("%+v", n)
+		}
+		return errors.New("no mail today")
+	})})
+	id := member(t, h.Manager, "Old@example.com")
+	if err := moveTo(h.Manager, id, "new@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.ChangePassword(context.Background(), id, authtest.Password, otherPassword); err != nil {
+		t.Fatal(err)
+	}
+	_ = h.Close()
+	want := []string{"email_changed Old@example.com", "email_changed new@example.com", "password_changed new@example.com"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

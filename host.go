@@ -1,0 +1,193 @@
+package auth
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/datixlab/auth/store"
+)
+
+// This file holds what the host does to accounts, as their operator. None of it is
+// reachable through httpauth.
+
+// changeAccount edits an account that exists, whatever else happens to it meanwhile.
+func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edit func(*account) error) error {
+	err := retry(ctx, func() error {
+		_, acct, err := m.findUser(ctx, userID)
+		if err != nil {
+			return err
+		}
+		if err := edit(&acct.rec); err != nil {
+			return err
+		}
+		e.OrganizationID = orgPrefix + acct.rec.Org
+		return m.records.commit(ctx, acct.put())
+	})
+	if err == nil {
+		e.UserID = userID
+		m.emit(ctx, e)
+	}
+	return err
+}
+
+// SetRole gives the user a role: 1 to 64 letters, digits, '_', '-', '.' or ':'. The
+// next request of every session and API key of the user has it.
+func (m *Manager) SetRole(ctx context.Context, userID, role string) error {
+	if !validRole(role) {
+		return invalidField("role", "invalid_characters", "A role is 1 to 64 letters, digits, '_', '-', '.' or ':'.")
+	}
+	return m.changeAccount(ctx, userID, Event{Type: EventRoleChanged, Reason: role}, func(a *account) error {
+		a.Role = role
+		return nil
+	})
+}
+
+// SetAssignedAgents replaces the list that GET /me shows as assigned_agents: up to
+// 1,000 texts of up to 100 characters, 100,000 bytes together.
+func (m *Manager) SetAssignedAgents(ctx context.Context, userID string, agents []string) error {
+	if len(agents) > 1000 || len(strings.Join(agents, "")) > 100_000 {
+		return invalidField("assigned_agents", "too_long", "At most 1,000 can be assigned, of 100,000 bytes together.")
+	}
+	for _, agent := range agents {
+		if e := checkText("assigned_agents", agent, maxName, true); e != nil {
+			return &InputError{Err: ErrInvalidInput, Fields: []FieldError{*e}}
+		}
+	}
+	return m.changeAccount(ctx, userID, Event{Type: EventAssignedAgentsChanged}, func(a *account) error {
+		a.Agents = slices.Clone(agents)
+		return nil
+	})
+}
+
+// DisableUser shuts the account: from its return on no password, token, temp token
+// or API key of it opens anything, anywhere. Logging in fails like a wrong password.
+func (m *Manager) DisableUser(ctx context.Context, userID string) error {
+	return m.changeAccount(ctx, userID, Event{Type: EventUserDisabled}, func(a *account) error {
+		a.Disabled = true
+		a.Epoch++
+		return nil
+	})
+}
+
+// EnableUser opens a disabled account again. API keys work as before; sessions do
+// not come back.
+func (m *Manager) EnableUser(ctx context.Context, userID string) error {
+	return m.changeAccount(ctx, userID, Event{Type: EventUserEnabled}, func(a *account) error {
+		a.Disabled = false
+		return nil
+	})
+}
+
+// DeleteUser removes the account and everything of it. It takes effect at once and
+// as a whole: a tombstone in place of the account ends every credential and frees
+// the email address; what is removed after it is only tidied up. A call that was cut
+// off can be made again until it returns nil.
+func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
+	uid, email, err := m.bury(ctx, userID)
+	if err != nil {
+		return err
+	}
+	if canonical, ok := canonicalEmail(email); ok {
+		m.releaseEmail(ctx, canonical, uid)
+	}
+	for _, kind := range []string{"s.", "k.", "l."} {
+		if err := m.removeAll(ctx, userKey(uid, kind)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bury puts a tombstone in place of the account and returns the address it had. Of
+// an account that is buried already the address is gone, and its claim void.
+func (m *Manager) bury(ctx context.Context, userID string) (uid, email string, err error) {
+	if err := m.ready(); err != nil {
+		return "", "", err
+	}
+	uid, ok := bareID(userID, userPrefix, timedLen)
+	if !ok {
+		return "", "", ErrNotFound
+	}
+	buried := false
+	err = retry(ctx, func() error {
+		acct := newRow[account](userKey(uid, "acct"))
+		if err := m.records.read(ctx, &acct); err != nil {
+			return err
+		}
+		if !acct.exists() {
+			return ErrNotFound
+		}
+		if buried = acct.rec.Deleted; buried {
+			return nil
+		}
+		email = acct.rec.Email
+		acct.rec = account{Deleted: true, Epoch: acct.rec.Epoch + 1}
+		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstone)),
+			store.Delete(userKey(uid, "pass")), store.Delete(userKey(uid, "totp")),
+			store.Delete(userKey(uid, "temp")), store.Delete(userKey(uid, "keys")))
+	})
+	if err == nil && !buried {
+		m.emit(ctx, Event{Type: EventUserDeleted, UserID: userID})
+	}
+	return uid, email, err
+}
+
+func (m *Manager) removeAll(ctx context.Context, prefix string) error {
+	for {
+		items, err := m.records.list(ctx, prefix, store.MaxOps)
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		ops := make([]store.Op, len(items))
+		for i, it := range items {
+			ops[i] = store.Delete(it.Key)
+		}
+		if err := m.records.commit(ctx, ops...); err != nil {
+			return err
+		}
+	}
+}
+
+// Unlock gives the user back every attempt that wrong codes, and wrong passwords
+// from anywhere, have used up. Budgets of single addresses refill by themselves.
+func (m *Manager) Unlock(ctx context.Context, userID string) error {
+	uid, acct, err := m.findUser(ctx, userID)
+	if err != nil {
+		return err
+	}
+	canonical, _ := canonicalEmail(acct.rec.Email)
+	budgets := append(m.codeBudgets(uid), m.passwordBudgets(emailDigest(canonical), clientPrefix(ctx))...)
+	for _, b := range budgets {
+		if _, err := m.records.hit(ctx, b.key, b.limit, -b.limit.Burst, m.now()); err != nil {
+			return err
+		}
+	}
+	m.emit(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org})
+	return nil
+}
+
+// ResetTwoFactor turns the user's second factor off and ends every session: the way
+// out for who has lost both the authenticator and the backup codes. The host makes
+// sure that it is the user who asks.
+func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
+	err := retry(ctx, func() error {
+		uid, acct, err := m.findUser(ctx, userID)
+		if err != nil {
+			return err
+		}
+		acct.rec.Enrolment = ""
+		acct.rec.Epoch++
+		return m.records.commit(ctx, acct.put(), store.Delete(userKey(uid, "totp")), store.Delete(userKey(uid, "temp")))
+	})
+	if err != nil {
+		return err
+	}
+	uid, acct, err := m.findUser(ctx, userID)
+	if err != nil {
+		return err
+	}
+	m.emit(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org})
+	m.notice(ctx, EventTwoFactorReset, uid, &acct.rec, acct.rec.Email)
+	return m.Unlock(ctx, userID)
+}

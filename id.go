@@ -1,0 +1,89 @@
+package auth
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"math/big"
+	"strings"
+	"time"
+)
+
+// Identifiers are a prefix that names the kind and base62 digits. Those of users,
+// organizations and API keys begin with 40 bits of time, so that records made
+// together lie together in an ordered store; all hold 128 random bits or more.
+const (
+	userPrefix    = "user_"
+	orgPrefix     = "org_"
+	sessionPrefix = "ses_"
+	keyIDPrefix   = "key_"
+	tempPrefix    = "temp_"
+
+	timedLen  = 29 // base62 digits of 5 + 16 bytes
+	randomLen = 22 // base62 digits of 16 bytes
+)
+
+// base62 is in ASCII order: equally long texts sort as the numbers do.
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// newTimedID returns the digits of an identifier made at t.
+func newTimedID(t time.Time) string {
+	var b [21]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(t.Unix())<<24)
+	_, _ = rand.Read(b[5:]) // never fails: crypto/rand ends the process first
+	return encodeBase62(b[:], timedLen)
+}
+
+// newRandomID returns the digits of an identifier that says nothing.
+func newRandomID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return encodeBase62(b[:], randomLen)
+}
+
+// encodeBase62 writes b as a number of n digits.
+func encodeBase62(b []byte, n int) string {
+	v, base, digit := new(big.Int).SetBytes(b), big.NewInt(62), new(big.Int)
+	out := make([]byte, n)
+	for i := n - 1; i >= 0; i-- {
+		v.DivMod(v, base, digit)
+		out[i] = base62[digit.Int64()]
+	}
+	return string(out)
+}
+
+// randomBase62 returns n digits, each one of the 62 with the same probability.
+func randomBase62(n int) string {
+	out := make([]byte, 0, n)
+	var b [64]byte
+	for {
+		_, _ = rand.Read(b[:])
+		for _, c := range b {
+			if c >= 4*62 { // the remainder would favour the first digits
+				continue
+			}
+			if out = append(out, base62[c%62]); len(out) == n {
+				return string(out)
+			}
+		}
+	}
+}
+
+// bareID takes the prefix off an identifier and returns its n digits, or false if
+// it is not one.
+func bareID(id, prefix string, n int) (string, bool) {
+	digits, ok := strings.CutPrefix(id, prefix)
+	return digits, ok && isBase62(digits, n)
+}
+
+func isBase62(s string, n int) bool {
+	if len(s) != n {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,95 @@
+package auth
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// A User is what a Manager tells of an account. It holds no secret.
+type User struct {
+	ID               string // "user_…"
+	Email            string // as the user wrote it
+	FullName         string
+	Role             string // "admin" for who registers; else what the host set
+	OrganizationID   string // "org_…"
+	TwoFactorEnabled bool
+	AssignedAgents   []string // set by the host with [Manager.SetAssignedAgents]
+	Disabled         bool
+	CreatedAt        time.Time // UTC
+}
+
+// An Identity is who makes a request and how that was proven. It comes from
+// [Manager.VerifyAccessToken] and [Manager.VerifyAPIKey], which read the user's
+// state at that moment. Treat its slices as read-only: identities of the same
+// credential may share them.
+type Identity struct {
+	User User
+
+	SessionID string // "ses_…", or "" for an API key
+	APIKeyID  string // "key_…", or "" for a session
+
+	// AuthTime is when the user last proved their credentials to begin this
+	// session; refreshing does not move it. Zero for an API key.
+	AuthTime time.Time
+
+	// AMR are the authentication methods of the session (RFC 8176): "pwd",
+	// "otp" for a TOTP code, "mfa" where a second factor was checked. Nil for
+	// an API key.
+	AMR []string
+
+	// ExpiresAt is when the credential ends by itself; zero is never.
+	ExpiresAt time.Time
+
+	tokenID string
+}
+
+// IsAPIKey reports whether the identity was proven with an API key.
+func (id Identity) IsAPIKey() bool { return id.APIKeyID != "" }
+
+// MultiFactor reports whether a second factor was checked at login.
+func (id Identity) MultiFactor() bool {
+	for _, m := range id.AMR {
+		if m == "mfa" {
+			return true
+		}
+	}
+	return false
+}
+
+type contextKey int
+
+const (
+	identityKey contextKey = iota
+	clientKey
+)
+
+// WithIdentity returns a context that carries id.
+func WithIdentity(ctx context.Context, id Identity) context.Context {
+	return context.WithValue(ctx, identityKey, id)
+}
+
+// IdentityFrom returns the identity that ctx carries.
+func IdentityFrom(ctx context.Context) (id Identity, ok bool) {
+	id, ok = ctx.Value(identityKey).(Identity)
+	return id, ok
+}
+
+// A Client is where a request comes from. Throttles count by its address (an IPv4
+// address, or the /64 of an IPv6 address), sessions and events record it.
+type Client struct {
+	Addr      netip.Addr // the zero Addr is "unknown": all such calls share one budget
+	UserAgent string
+}
+
+// WithClient returns a context that carries c. Package httpauth does this for the
+// requests it serves; a program that calls a Manager for remote users does it itself.
+func WithClient(ctx context.Context, c Client) context.Context {
+	return context.WithValue(ctx, clientKey, c)
+}
+
+// ClientFrom returns the client that ctx carries, or the zero Client.
+func ClientFrom(ctx context.Context) Client {
+	c, _ := ctx.Value(clientKey).(Client)
+	return c
+}

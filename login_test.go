@@ -1,0 +1,371 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// A lockedBuffer is a log that the Manager's goroutines may write to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *lockedBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func checkOverloaded(t *testing.T, err error) {
+	t.Helper()
+	var retry *auth.RetryError
+	if !errors.Is(err, auth.ErrOverloaded) || !errors.As(err, &retry) || retry.After <= 0 {
+		t.Errorf("not overloaded: %v", err)
+	}
+}
+
+func TestLoginReturnsATokenAndTheUser(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u, err := signUp(h.Manager, "ada@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := auth.WithClient(context.Background(), auth.Client{Addr: netip.MustParseAddr("::ffff:192.0.2.7"), UserAgent: "curl\n/8"})
+		r, err := h.Login(ctx, "ada@example.com", authtest.Password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.TwoFactorRequired() || r.TempToken != "" || !sameUser(r.User, u) {
+			t.Errorf("%+v", r)
+		}
+		if !r.AccessToken.ExpiresAt.Equal(h.Clock.Now().Add(r.AccessToken.ExpiresIn)) {
+			t.Errorf("expires in %v, at %v", r.AccessToken.ExpiresIn, r.AccessToken.ExpiresAt)
+		}
+		id, err := h.VerifyAccessToken(ctx, string(r.AccessToken.Token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sameUser(id.User, u) || id.IsAPIKey() || id.MultiFactor() || !reflect.DeepEqual(id.AMR, []string{"pwd"}) ||
+			!id.AuthTime.Equal(h.Clock.Now()) || !id.ExpiresAt.Equal(r.AccessToken.ExpiresAt) || !strings.HasPrefix(id.SessionID, "ses_") {
+			t.Errorf("%+v", id)
+		}
+		sessions, err := h.Sessions(ctx, u.ID)
+		if err != nil || len(sessions) != 1 || sessions[0].ID != id.SessionID ||
+			sessions[0].Client.Addr.String() != "192.0.2.7" || sessions[0].Client.UserAgent != "curl?/8" {
+			t.Errorf("%+v, %v", sessions, err)
+		}
+	})
+}
+
+// LG-1
+func TestAllWhoMayNotLogInGetTheSameAnswer(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
+		ctx := context.Background()
+		wrong, disabled, deleted := h.Register(), h.Register(), h.Register()
+		if err := h.DisableUser(ctx, disabled.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.DeleteUser(ctx, deleted.ID); err != nil {
+			t.Fatal(err)
+		}
+		for name, try := range map[string][2]string{
+			"an unknown address": {"nobody@example.com", authtest.Password},
+			"no address":         {"not an address", authtest.Password},
+			"no address at all":  {"", authtest.Password},
+			"a wrong password":   {wrong.Email, "wrong horse battery staple"},
+			"no password":        {wrong.Email, ""},
+			"not a text":         {wrong.Email, "\xff"},
+			"a disabled user":    {disabled.Email, authtest.Password},
+			"a deleted user":     {deleted.Email, authtest.Password},
+		} {
+			r, err := h.Login(ctx, try[0], auth.Secret(try[1]))
+			if err != auth.ErrInvalidCredentials {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !reflect.DeepEqual(r, auth.LoginResult{}) {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	})
+}
+
+// LG-2: whoever is asked about, a hash is computed.
+func TestAPasswordIsHashedForEveryoneWhoTriesToLogIn(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Limits: unlimited()})
+	ctx := context.Background()
+	alice, disabled, deleted := h.Register(), h.Register(), h.Register()
+	if err := h.DisableUser(ctx, disabled.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.DeleteUser(ctx, deleted.ID); err != nil {
+		t.Fatal(err)
+	}
+	release := h.OccupyHashing()
+	for _, email := range []string{alice.Email, disabled.Email, deleted.Email, "nobody@example.com", "not an address"} {
+		_, err := h.Login(ctx, email, authtest.Password)
+		checkOverloaded(t, err)
+	}
+	release()
+	if _, err := h.Login(ctx, alice.Email, authtest.Password); err != nil {
+		t.Errorf("after the overload: %v", err)
+	}
+}
+
+func TestALoginThatWasShedIsNotCounted(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
+	alice := h.Register()
+	release := h.OccupyHashing()
+	for range 30 {
+		_, err := h.Login(context.Background(), alice.Email, authtest.Password)
+		checkOverloaded(t, err)
+	}
+	release()
+	if _, err := h.Login(context.Background(), alice.Email, authtest.Password); err != nil {
+		t.Errorf("after the overload: %v", err)
+	}
+}
+
+func TestTokensAreCheckedWhilePasswordHashingIsOverloaded(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
+	alice := h.Register()
+	defer h.OccupyHashing()()
+	if _, err := h.VerifyAccessToken(context.Background(), alice.Token()); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.Refresh(context.Background(), alice.Token()); err != nil {
+		t.Error(err)
+	}
+}
+
+// PW-2, PW-3, PW-4
+func TestAPasswordIsUsedWholeAndInNFC(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
+	for i, tc := range []struct {
+		set  auth.Secret
+		good []auth.Secret
+		bad  []auth.Secret
+	}{
+		{" my password is long ", []auth.Secret{" my password is long "}, []auth.Secret{"my password is long", " my password is long", " My password is long ", " my password is long  "}},
+		{"cafe\u0301 au lait", []auth.Secret{"caf\u00e9 au lait", "cafe\u0301 au lait"}, []auth.Secret{"cafe au lait"}},
+		{"\ufb01ve fine fish", []auth.Secret{"\ufb01ve fine fish"}, []auth.Secret{"five fine fish"}},
+		{auth.Secret(strings.Repeat("a", 72) + "X"), []auth.Secret{auth.Secret(strings.Repeat("a", 72) + "X")}, []auth.Secret{auth.Secret(strings.Repeat("a", 72) + "Y"), auth.Secret(strings.Repeat("a", 72))}},
+	} {
+		email := fmt.Sprintf("user%d@example.com", i)
+		if _, err := h.Manager.Register(context.Background(), auth.Registration{Email: email, Password: tc.set, FullName: "A"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, pw := range tc.good {
+			if _, err := h.Login(context.Background(), email, pw); err != nil {
+				t.Errorf("%q for %q: %v", string(pw), string(tc.set), err)
+			}
+		}
+		for _, pw := range tc.bad {
+			if _, err := h.Login(context.Background(), email, pw); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Errorf("%q for %q: %v", string(pw), string(tc.set), err)
+			}
+		}
+	}
+}
+
+// passwordHash returns the hash that lies in the store for the user.
+func passwordHash(t *testing.T, s store.Store, userID string) string {
+	t.Helper()
+	key := "u." + strings.TrimPrefix(userID, "user_") + "/pass"
+	v, err := s.Get(context.Background(), key)
+	if err != nil || v[0] == nil {
+		t.Fatalf("%s: %v", key, err)
+	}
+	at := bytes.Index(v[0], []byte("$argon2id$"))
+	if at < 0 {
+		t.Fatalf("%s holds no Argon2id hash", key)
+	}
+	hash, _, _ := bytes.Cut(v[0][at:], []byte{0})
+	return string(hash)
+}
+
+var higherCost = auth.HashParams{Memory: 16, Time: 2, Threads: 1}
+
+// PW-8, PW-10
+func TestALoginRenewsAHashThatIsCheaperThanConfigured(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		alice, bob := h.Register(), h.Register()
+		before := passwordHash(t, s, alice.ID)
+		if !strings.HasPrefix(before, "$argon2id$v=19$m=8,t=1,p=1$") {
+			t.Fatalf("%q", before)
+		}
+		now := authtest.With(t, s, auth.Config{PasswordHash: higherCost, InsecureCheapHashing: true, Now: h.Clock.Now})
+		ctx := context.Background()
+		if _, err := now.Login(ctx, alice.Email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Fatal(err)
+		}
+		if passwordHash(t, s, alice.ID) != before {
+			t.Error("a wrong password renewed the hash")
+		}
+		for range 2 {
+			if _, err := now.Login(ctx, alice.Email, authtest.Password); err != nil {
+				t.Fatal(err)
+			}
+			if after := passwordHash(t, s, alice.ID); !strings.HasPrefix(after, "$argon2id$v=19$m=16,t=2,p=1$") {
+				t.Errorf("%q", after)
+			}
+		}
+		if after := passwordHash(t, s, bob.ID); !strings.HasPrefix(after, "$argon2id$v=19$m=8,") {
+			t.Errorf("one who did not log in: %q", after)
+		}
+	})
+}
+
+// PW-10, RC-9: the renewal is held up until after the password was changed.
+func TestARenewedHashNeverUndoesAChangeOfPassword(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		old := authtest.With(t, s, auth.Config{})
+		alice := old.Register()
+		ctx, id := context.Background(), alice.Identity()
+		tap := newTapStore(s)
+		now := authtest.With(t, tap, auth.Config{PasswordHash: higherCost, InsecureCheapHashing: true, Now: old.Clock.Now})
+		held, release := stall(tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/pass") })
+		done := make(chan error)
+		go func() { _, err := now.Login(ctx, alice.Email, authtest.Password); done <- err }()
+		held()
+		if err := old.ChangePassword(ctx, id, authtest.Password, "another long password"); err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if err := <-done; err != nil {
+			t.Errorf("the login that renews: %v", err)
+		}
+		if _, err := old.Login(ctx, alice.Email, authtest.Password); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("the old password: %v", err)
+		}
+		if _, err := old.Login(ctx, alice.Email, "another long password"); err != nil {
+			t.Errorf("the new password: %v", err)
+		}
+	})
+}
+
+// RC-15: the old password is proven, then changed, then the login goes on.
+func TestALoginHeldUpBesideAChangeOfPasswordFails(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{})
+		alice := h.Register()
+		id, ctx := alice.Identity(), context.Background()
+		held, release := stall(tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
+		done := make(chan error)
+		go func() { _, err := h.Login(ctx, alice.Email, authtest.Password); done <- err }()
+		held()
+		if err := h.ChangePassword(ctx, id, authtest.Password, "another long password"); err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if err := <-done; !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("%v", err)
+		}
+		if sessions, err := h.Sessions(ctx, alice.ID); err != nil || len(sessions) != 1 {
+			t.Errorf("%d sessions, %v", len(sessions), err)
+		}
+	})
+}
+
+// RC-15, RC-21: whatever ends sessions is never survived by a login beside it.
+func TestNoLoginSurvivesWhatEndsSessionsBesideIt(t *testing.T) {
+	for name, end := range map[string]func(m *auth.Manager, u *authtest.User, id auth.Identity) error{
+		"change of password": func(m *auth.Manager, _ *authtest.User, id auth.Identity) error {
+			return m.ChangePassword(context.Background(), id, authtest.Password, "another long password")
+		},
+		"revoke all": func(m *auth.Manager, u *authtest.User, _ auth.Identity) error {
+			return m.RevokeSessions(context.Background(), u.ID)
+		},
+		"disable": func(m *auth.Manager, u *authtest.User, _ auth.Identity) error {
+			return m.DisableUser(context.Background(), u.ID)
+		},
+		"delete": func(m *auth.Manager, u *authtest.User, _ auth.Identity) error {
+			return m.DeleteUser(context.Background(), u.ID)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memstore.New()
+			h := authtest.With(t, s, auth.Config{Limits: unlimited()})
+			other := authtest.With(t, s, auth.Config{Limits: unlimited(), Now: h.Clock.Now})
+			for range 10 {
+				alice := h.Register()
+				id := alice.Identity()
+				var ended atomic.Bool
+				var mu sync.Mutex
+				var tokens []string // of logins that began before the end was known
+				allAtOnce(t, 6, func(i int) {
+					m := []*auth.Manager{h.Manager, other.Manager}[i%2]
+					if i == 0 {
+						if err := end(m, alice, id); err != nil {
+							t.Error(err)
+						}
+						ended.Store(true)
+						return
+					}
+					for !ended.Load() {
+						r, err := m.Login(context.Background(), alice.Email, authtest.Password)
+						if errors.Is(err, auth.ErrInvalidCredentials) {
+							return
+						}
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						token := string(r.AccessToken.Token)
+						if fresh, err := m.Refresh(context.Background(), token); err == nil {
+							token = string(fresh.Token)
+						}
+						mu.Lock()
+						tokens = append(tokens, token)
+						mu.Unlock()
+					}
+				})
+				sessions, err := h.Sessions(context.Background(), alice.ID)
+				if err != nil && !errors.Is(err, auth.ErrNotFound) {
+					t.Fatal(err)
+				}
+				alive := map[string]bool{}
+				for _, s := range sessions {
+					alive[s.ID] = true
+				}
+				for _, token := range tokens {
+					got, err := other.VerifyAccessToken(context.Background(), token)
+					if err == nil && (!alive[got.SessionID] || name != "revoke all") {
+						t.Fatalf("a token of a login beside it opens session %s", got.SessionID)
+					}
+				}
+				if name == "change of password" && (len(sessions) != 1 || sessions[0].ID != id.SessionID) {
+					t.Fatalf("%d sessions are left", len(sessions))
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,123 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+const otherPassword auth.Secret = "another long password"
+
+// SE-8
+func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		other := authtest.With(t, s, auth.Config{Now: h.Clock.Now})
+		ctx := context.Background()
+		alice, bob := h.Register(), h.Register()
+		elsewhere := alice.Token()
+		here := alice.Login()
+		id := alice.Identity()
+		if err := h.ChangePassword(ctx, id, authtest.Password, otherPassword); err != nil {
+			t.Fatal(err)
+		}
+		if opens(t, other.Manager, elsewhere) || !opens(t, other.Manager, here) || !opens(t, other.Manager, bob.Token()) {
+			t.Error("the wrong sessions ended")
+		}
+		if !opens(t, other.Manager, refreshed(t, other.Manager, here)) {
+			t.Error("the caller's session does not go on")
+		}
+		if _, err := other.Manager.Refresh(ctx, elsewhere); err != auth.ErrInvalidToken {
+			t.Errorf("refresh elsewhere: %v", err)
+		}
+		if _, err := other.Login(ctx, alice.Email, authtest.Password); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("the old password: %v", err)
+		}
+		if _, err := other.Login(ctx, alice.Email, otherPassword); err != nil {
+			t.Errorf("the new password: %v", err)
+		}
+	})
+}
+
+// PR-4
+func TestANewPasswordIsJudgedBeforeTheCurrentOneIsLookedAt(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
+	alice := h.Register()
+	id, ctx := alice.Identity(), context.Background()
+	release := h.OccupyHashing()
+	for _, current := range []auth.Secret{authtest.Password, "wrong horse battery staple", ""} {
+		for pw, code := range map[auth.Secret]string{"short": "too_short", "password123": "blocked", "": "required", auth.Secret(alice.Email): "blocked", "a \xff password": "invalid"} {
+			err := h.ChangePassword(ctx, id, current, pw)
+			if !errors.Is(err, auth.ErrWeakPassword) || !slices.Equal(fieldCodes(err), []string{"new_password: " + code}) {
+				t.Errorf("%q after %q: %v", string(pw), string(current), err)
+			}
+		}
+	}
+	release()
+	for range 5 {
+		if err := h.ChangePassword(ctx, id, "wrong horse battery staple", otherPassword); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Fatal(err)
+		}
+	}
+	var retry *auth.RetryError
+	if err := h.ChangePassword(ctx, id, authtest.Password, otherPassword); !errors.Is(err, auth.ErrRateLimited) || !errors.As(err, &retry) || retry.After <= 0 {
+		t.Errorf("the right password after 5 wrong ones: %v", err)
+	}
+	h.Clock.Advance(15 * time.Minute)
+	if err := h.ChangePassword(ctx, id, authtest.Password, otherPassword); err != nil {
+		t.Errorf("a quarter of an hour later: %v", err)
+	}
+}
+
+func TestAPasswordIsChangedFromALiveSessionOnly(t *testing.T) {
+	h := authtest.New(t)
+	alice := h.Register()
+	id, ctx := alice.Identity(), context.Background()
+	if err := h.Logout(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []auth.Identity{id, {}} {
+		if err := h.ChangePassword(ctx, id, authtest.Password, otherPassword); err != auth.ErrInvalidToken {
+			t.Errorf("%v", err)
+		}
+	}
+	if _, err := h.Login(ctx, alice.Email, authtest.Password); err != nil {
+		t.Error(err)
+	}
+}
+
+// RC-9
+func TestOfManyChangesFromOnePasswordExactlyOneHappens(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
+		ctx := context.Background()
+		alice := h.Register()
+		id := alice.Identity()
+		var won atomic.Int64
+		var winner atomic.Value
+		allAtOnce(t, 8, func(i int) {
+			pw := otherPassword + auth.Secret(rune('a'+i))
+			switch err := h.ChangePassword(ctx, id, authtest.Password, pw); {
+			case err == nil:
+				won.Add(1)
+				winner.Store(pw)
+			case !errors.Is(err, auth.ErrInvalidCredentials):
+				t.Error(err)
+			}
+		})
+		if won.Load() != 1 {
+			t.Fatalf("%d changes", won.Load())
+		}
+		if _, err := h.Login(ctx, alice.Email, winner.Load().(auth.Secret)); err != nil {
+			t.Errorf("the winner's password: %v", err)
+		}
+	})
+}

@@ -1,0 +1,118 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/datixlab/auth/internal/password"
+	"github.com/datixlab/auth/internal/slots"
+)
+
+// checkPassword says why a new password is refused, or nil. The account's address,
+// its local part and the issuer are refused as passwords too.
+func (m *Manager) checkPassword(ctx context.Context, field string, pw Secret, email string) *FieldError {
+	local, _, _ := strings.Cut(email, "@")
+	words := append([]string{email, local, m.cfg.Issuer}, m.cfg.PasswordBlocklist...)
+	switch reason := (password.Policy{Min: m.cfg.PasswordMinLength}).Check(string(pw), words...); {
+	case pw == "":
+		return &FieldError{field, "required", "It is required."}
+	case reason == password.TooShort:
+		return &FieldError{field, string(reason), fmt.Sprintf("It has fewer than %d characters.", m.cfg.PasswordMinLength)}
+	case reason == password.TooLong:
+		return &FieldError{field, string(reason), fmt.Sprintf("It has more than %d characters.", password.DefaultMax)}
+	case reason == password.Blocked:
+		return &FieldError{field, string(reason), "It is one of the passwords that are tried first."}
+	case reason != password.OK:
+		return &FieldError{field, string(reason), "It is not valid text."}
+	case m.breached(ctx, pw):
+		return &FieldError{field, string(password.Blocked), "It is in a list of passwords that became known."}
+	}
+	return nil
+}
+
+// breached asks the host's checker. One that fails, panics or does not answer in
+// time stops nobody from having a password.
+func (m *Manager) breached(ctx context.Context, pw Secret) bool {
+	if m.cfg.PasswordChecker == nil {
+		return false
+	}
+	type answer struct {
+		unsafe bool
+		err    error
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	answers := make(chan answer, 1) // a checker that comes too late still finds room
+	go func() {
+		defer func() {
+			if recover() != nil {
+				answers <- answer{err: errors.New("it panicked")}
+			}
+		}()
+		unsafe, err := m.cfg.PasswordChecker.CheckPassword(ctx, pw)
+		answers <- answer{unsafe, err}
+	}()
+	var a answer
+	select {
+	case a = <-answers:
+	case <-ctx.Done():
+		a.err = ctx.Err()
+	}
+	if a.err != nil {
+		m.cfg.Logger.WarnContext(ctx, "auth: the password checker failed, the password is accepted", "err", a.err)
+		return false
+	}
+	return a.unsafe
+}
+
+// inSlot runs f, which costs an Argon2, in one of the hashing slots.
+func (m *Manager) inSlot(ctx context.Context, f func()) error {
+	err := m.hashing.Do(ctx, f)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, slots.ErrBusy):
+		return &RetryError{Err: ErrOverloaded, After: max(m.cfg.HashWait, time.Second)}
+	default:
+		return unavailable(err)
+	}
+}
+
+func (m *Manager) hashPassword(ctx context.Context, pw Secret) (hash string, err error) {
+	slotErr := m.inSlot(ctx, func() {
+		hash, err = password.Hash(password.Params(m.cfg.PasswordHash), string(pw))
+	})
+	if slotErr != nil {
+		return "", slotErr
+	}
+	return hash, err
+}
+
+// verifyPassword returns ErrInvalidCredentials unless pw is the password of hash
+// and the account is usable. Where there is no hash, or none that can be compared
+// with, it does the same work on a decoy.
+func (m *Manager) verifyPassword(ctx context.Context, hash string, pw Secret, usable bool) (stale bool, err error) {
+	params := password.Params(m.cfg.PasswordHash)
+	ok := false
+	slotErr := m.inSlot(ctx, func() {
+		if hash != "" {
+			ok, stale, err = password.Verify(params, hash, string(pw))
+		}
+		if hash == "" || errors.Is(err, password.ErrMalformed) {
+			_, _, _ = password.Verify(params, m.decoy, string(pw))
+		}
+	})
+	switch {
+	case slotErr != nil:
+		return false, slotErr
+	case errors.Is(err, password.ErrMalformed):
+		m.cfg.Logger.ErrorContext(ctx, "auth: an account's password hash is malformed, it opens nothing")
+		return false, ErrInvalidCredentials
+	case err != nil || !ok || !usable:
+		return false, ErrInvalidCredentials
+	}
+	return stale, nil
+}

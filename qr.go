@@ -1,0 +1,46 @@
+package auth
+
+import (
+	"bytes"
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+
+	"github.com/boombuler/barcode/qr"
+)
+
+const (
+	qrModule = 4 // pixels
+	qrQuiet  = 4 // modules of margin, ISO/IEC 18004, 9.1
+)
+
+// qrPNG draws text as a QR code in two colours. Its errors do not quote the text:
+// the library's own would, and the text is a secret.
+func qrPNG(text string) ([]byte, error) {
+	code, err := qr.Encode(text, qr.M, qr.Auto)
+	if err != nil {
+		return nil, errors.New("auth: the account's name does not fit into a QR code")
+	}
+	n := code.Bounds().Dx()
+	side := (n + 2*qrQuiet) * qrModule
+	img := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.White, color.Black})
+	for y := range n {
+		for x := range n {
+			if code.At(x, y) != color.Black {
+				continue
+			}
+			for dy := range qrModule {
+				row := img.Pix[((y+qrQuiet)*qrModule+dy)*img.Stride+(x+qrQuiet)*qrModule:]
+				for dx := range qrModule {
+					row[dx] = 1
+				}
+			}
+		}
+	}
+	var out bytes.Buffer
+	if err := png.Encode(&out, img); err != nil {
+		return nil, errors.New("auth: the QR code could not be drawn")
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,239 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/datixlab/auth/store"
+)
+
+// The layout. Everything that must change together with an account lies in the
+// partition of its user; only what has to be found from outside, an email address,
+// has one of its own.
+//
+//	u.<user>/acct          account: profile, state, epoch
+//	u.<user>/pass          passwordRecord
+//	u.<user>/totp          totpRecord: pending and active second factor
+//	u.<user>/temp          tempRecord: logins that wait for their second factor
+//	u.<user>/keys          keyCount
+//	u.<user>/k.<key>       keyRecord
+//	u.<user>/l.<key>       keyUsage ("last used")
+//	u.<user>/s.<session>   sessionRecord
+//	e.<digest>/claim       emailClaim
+//	o.<org>/org            orgRecord
+//
+// Counters (see throttle.go) lie under u.<user>/, e.<digest>/ and a.<address>/.
+
+func userKey(uid, name string) string    { return "u." + uid + "/" + name }
+func sessionKey(uid, sid string) string  { return "u." + uid + "/s." + sid }
+func apiKeyKey(uid, kid string) string   { return "u." + uid + "/k." + kid }
+func keyUsageKey(uid, kid string) string { return "u." + uid + "/l." + kid }
+func claimKey(digest string) string      { return "e." + digest + "/claim" }
+func orgKey(oid string) string           { return "o." + oid + "/org" }
+
+// emailDigest is the name of an email address in keys: every address has one, of
+// one length, and keys say no address aloud.
+func emailDigest(canonical string) string {
+	d := sha256.Sum256([]byte(canonical))
+	return base64.RawURLEncoding.EncodeToString(d[:])
+}
+
+// account is the state that every request of a user is checked against.
+type account struct {
+	Email        string // as written; canonicalEmail(Email) is what is claimed
+	PendingEmail string // an email change under way, see email.go
+	PendingSince time.Time
+	FullName     string
+	Role         string
+	Org          string
+	Agents       []string
+	Created      time.Time
+	Disabled     bool
+	Deleted      bool // a tombstone: nobody can create this account any more
+	// Epoch counts what ends sessions: a session whose epoch is not the
+	// account's opens nothing.
+	Epoch     uint64
+	Enrolment string // the active second factor's id, "" while it is off
+	newer     []byte
+}
+
+func (a *account) fields(c *codec) {
+	c.string(&a.Email)
+	c.string(&a.PendingEmail)
+	c.time(&a.PendingSince)
+	c.string(&a.FullName)
+	c.string(&a.Role)
+	c.string(&a.Org)
+	c.strings(&a.Agents)
+	c.time(&a.Created)
+	c.bool(&a.Disabled)
+	c.bool(&a.Deleted)
+	c.uint(&a.Epoch)
+	c.string(&a.Enrolment)
+	c.rest(&a.newer)
+}
+
+func (a *account) open() bool { return !a.Disabled && !a.Deleted }
+
+func (a *account) user(uid string) User {
+	return User{
+		ID: userPrefix + uid, Email: a.Email, FullName: a.FullName, Role: a.Role,
+		OrganizationID: orgPrefix + a.Org, TwoFactorEnabled: a.Enrolment != "",
+		AssignedAgents: a.Agents, Disabled: a.Disabled, CreatedAt: a.Created,
+	}
+}
+
+type passwordRecord struct {
+	Hash    string
+	Changed time.Time
+	newer   []byte
+}
+
+func (p *passwordRecord) fields(c *codec) {
+	c.string(&p.Hash)
+	c.time(&p.Changed)
+	c.rest(&p.newer)
+}
+
+type orgRecord struct {
+	Name    string
+	Created time.Time
+	newer   []byte
+}
+
+func (o *orgRecord) fields(c *codec) {
+	c.string(&o.Name)
+	c.time(&o.Created)
+	c.rest(&o.newer)
+}
+
+// A row is a record as it was read: what it says, and the bytes that a conditional
+// write compares with. A record that is not there has nil bytes and zero fields.
+type row[T any] struct {
+	key string
+	raw []byte
+	rec T
+}
+
+func (r *row[T]) exists() bool { return r.raw != nil }
+
+// unchanged is the condition that the record is still what was read.
+func (r *row[T]) unchanged() store.Op { return store.Check(r.key).Was(r.raw) }
+
+// remove deletes the record if it is still what was read.
+func (r *row[T]) remove() store.Op { return store.Delete(r.key).Was(r.raw) }
+
+// scan decodes what Get returned for r.key.
+func (r *row[T]) scan(raw []byte) error {
+	var zero T
+	r.raw, r.rec = raw, zero
+	if raw == nil {
+		return nil
+	}
+	if err := decode(r.key, raw, any(&r.rec).(fields)); err != nil {
+		return fmt.Errorf("%w: %w at %s", ErrUnavailable, err, r.key)
+	}
+	return nil
+}
+
+// put writes the record as it is now, if the store has what was read.
+func (r *row[T]) put() store.Op {
+	return store.Put(r.key, encode(r.key, any(&r.rec).(fields))).Was(r.raw)
+}
+
+func newRow[T any](key string) row[T] { return row[T]{key: key} }
+
+type scanner interface {
+	name() string
+	scan(raw []byte) error
+}
+
+func (r *row[T]) name() string { return r.key }
+
+// records is the store with a deadline on every call and one kind of failure:
+// ErrUnavailable. ErrConflict passes as it is.
+type records struct {
+	s       store.Store
+	timeout time.Duration
+}
+
+// read fills rows, which share a partition, from one instant.
+func (r records) read(ctx context.Context, rows ...scanner) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	keys := make([]string, len(rows))
+	for i, row := range rows {
+		keys[i] = row.name()
+	}
+	values, err := r.s.Get(ctx, keys...)
+	if err != nil {
+		return unavailable(err)
+	}
+	for i, row := range rows {
+		if err := row.scan(values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r records) commit(ctx context.Context, ops ...store.Op) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	err := r.s.Commit(ctx, ops...)
+	if err == nil || errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	return unavailable(err)
+}
+
+// list returns all records under prefix, up to most.
+func (r records) list(ctx context.Context, prefix string, most int) ([]store.Item, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	var all []store.Item
+	for after := ""; len(all) < most; {
+		n := min(most-len(all), store.MaxList)
+		page, err := r.s.List(ctx, prefix, after, n)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		if all = append(all, page...); len(page) < n {
+			break
+		}
+		after = page[len(page)-1].Key
+	}
+	return all, nil
+}
+
+func (r records) hit(ctx context.Context, key string, l store.Limit, n int, now time.Time) (store.Decision, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	d, err := r.s.Hit(ctx, key, l, n, now)
+	if err != nil {
+		return d, unavailable(err)
+	}
+	return d, nil
+}
+
+// maxAttempts bounds retry. Every conflict means that somebody else's write went
+// through, so only a partition under attack by its own owner gets there.
+const maxAttempts = 200
+
+// retry runs a read-decide-commit step until its Commit meets no conflict.
+func retry(ctx context.Context, step func() error) error {
+	for range maxAttempts {
+		err := step()
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return unavailable(ctx.Err())
+		}
+	}
+	return unavailable(store.ErrConflict)
+}

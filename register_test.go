@@ -1,0 +1,488 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+func TestRegisterMakesAnAdminOfANewOrganization(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		ctx := context.Background()
+		u, err := h.Manager.Register(ctx, auth.Registration{
+			Email: "Ada.Lovelace@Example.COM", Password: authtest.Password, FullName: "Ada Lovelace", OrganizationName: "Analytical Engines",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(u.ID, "user_") || !strings.HasPrefix(u.OrganizationID, "org_") {
+			t.Errorf("ids %q, %q", u.ID, u.OrganizationID)
+		}
+		want := auth.User{
+			ID: u.ID, Email: "Ada.Lovelace@Example.COM", FullName: "Ada Lovelace", Role: "admin",
+			OrganizationID: u.OrganizationID, CreatedAt: h.Clock.Now(),
+		}
+		if !sameUser(u, want) {
+			t.Errorf("%+v, want %+v", u, want)
+		}
+		if got, err := h.User(ctx, u.ID); err != nil || !sameUser(got, want) {
+			t.Errorf("User: %+v, %v", got, err)
+		}
+		if got, err := h.UserByEmail(ctx, "ada.lovelace@example.com"); err != nil || !sameUser(got, want) {
+			t.Errorf("UserByEmail: %+v, %v", got, err)
+		}
+		org, err := h.Organization(ctx, u.OrganizationID)
+		if err != nil || org.Name != "Analytical Engines" || org.ID != u.OrganizationID || !org.CreatedAt.Equal(h.Clock.Now()) {
+			t.Errorf("organization %+v, %v", org, err)
+		}
+		if u.CreatedAt.Location() != time.UTC {
+			t.Errorf("CreatedAt is in %v", u.CreatedAt.Location())
+		}
+	})
+}
+
+func sameUser(a, b auth.User) bool {
+	return a.ID == b.ID && a.Email == b.Email && a.FullName == b.FullName && a.Role == b.Role &&
+		a.OrganizationID == b.OrganizationID && a.TwoFactorEnabled == b.TwoFactorEnabled &&
+		slices.Equal(a.AssignedAgents, b.AssignedAgents) && a.Disabled == b.Disabled && a.CreatedAt.Equal(b.CreatedAt)
+}
+
+func TestWithoutAnOrganizationNameOneIsNamedAfterTheUser(t *testing.T) {
+	h := authtest.New(t)
+	u, err := h.Manager.Register(context.Background(), auth.Registration{Email: "ada@example.com", Password: authtest.Password, FullName: "Ada Lovelace"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if org, err := h.Organization(context.Background(), u.OrganizationID); err != nil || org.Name != "Ada Lovelace" {
+		t.Errorf("%+v, %v", org, err)
+	}
+}
+
+func TestTheHostMakesUsersInAnOrganizationThatExists(t *testing.T) {
+	h := authtest.New(t)
+	ctx := context.Background()
+	alice := h.Register()
+	n := auth.NewUser{Email: "bob@example.com", Password: authtest.Password, FullName: "Bob", OrganizationID: alice.OrganizationID, Role: "agent:read.only_1-x"}
+	bob, err := h.CreateUser(ctx, n)
+	if err != nil || bob.OrganizationID != alice.OrganizationID || bob.Role != n.Role {
+		t.Fatalf("%+v, %v", bob, err)
+	}
+	if _, err := h.Login(ctx, "bob@example.com", authtest.Password); err != nil {
+		t.Errorf("log in: %v", err)
+	}
+	n.Email = "eve@example.com"
+	for _, org := range []string{"", "org_", "org_" + strings.Repeat("0", 29), alice.ID, "org_../../x", alice.OrganizationID + "0"} {
+		n.OrganizationID = org
+		if _, err := h.CreateUser(ctx, n); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("organization %q: %v", org, err)
+		}
+	}
+	n.OrganizationID = alice.OrganizationID
+	for _, role := range []string{"", "an admin", "admin\n", "rôle", strings.Repeat("r", 65), "a\"b"} {
+		n.Role = role
+		if _, err := h.CreateUser(ctx, n); !slices.Equal(fieldCodes(err), []string{"role: invalid_characters"}) {
+			t.Errorf("role %q: %v", role, err)
+		}
+	}
+	if _, err := h.UserByEmail(ctx, n.Email); !errors.Is(err, auth.ErrNotFound) {
+		t.Errorf("a refused user: %v", err)
+	}
+}
+
+// LG-13
+func TestSpellingsOfOneAddressAreOneAccount(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		ctx := context.Background()
+		u, err := signUp(h.Manager, "Kevin@Example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spelling := range []string{"kevin@example.com", "KEVIN@EXAMPLE.COM", "Kevin@example.COM"} {
+			if _, err := signUp(h.Manager, spelling); !errors.Is(err, auth.ErrEmailTaken) {
+				t.Errorf("register %s: %v", spelling, err)
+			}
+			r, err := h.Login(ctx, spelling, authtest.Password)
+			if err != nil || r.User.ID != u.ID || r.User.Email != "Kevin@Example.com" {
+				t.Errorf("log in with %s: %+v, %v", spelling, r.User, err)
+			}
+		}
+	})
+}
+
+func TestAddressesThatFoldToAnotherAreRefused(t *testing.T) {
+	h := authtest.New(t)
+	for _, email := range notAddresses {
+		_, err := signUp(h.Manager, email)
+		if got := fieldCodes(err); !errors.Is(err, auth.ErrInvalidInput) || len(got) != 1 || !strings.HasPrefix(got[0], "email: ") {
+			t.Errorf("%q: %v", email, err)
+		}
+	}
+}
+
+var notAddresses = []string{
+	"", "a", "@", "a@", "@b.example", "a@b", "a@@b.example", "a@b@c.example", "a b@c.example", " a@b.example", "a@b.example ",
+	"a@b.example.", "a@.b.example", "a@b..example", ".a@b.example", "a.@b.example", "a..b@c.example", "a@-b.example", "a@b-.example",
+	"Bob <a@b.example>", "<a@b.example>", `"a b"@c.example`, `"a"@c.example`, "a@[127.0.0.1]", "a@[IPv6:::1]", "a@b.example(x)", "a(x)@b.example",
+	"a@b.example\n", "a\x00@b.example", "a\r\nBcc: c@d.example@b.example", "a,b@c.example", "a;b@c.example", `a\b@c.example`, "a:b@c.example",
+	"\u212aevin@example.com", "\u0130@example.com", "a@\u212a.example", "ſ@example.com", "é@example.com", "e\u0301@example.com", "a@bücher.example",
+	"ａ@example.com", "a\u200b@example.com", "\ufeffa@example.com", "a@example\u3002com", "\xff@example.com",
+	strings.Repeat("a", 65) + "@example.com", "a@" + strings.Repeat("b", 64) + ".example", "a@" + strings.Repeat("b.", 126) + "example",
+}
+
+// PW-1, PW-5, PW-6
+func TestAWeakPasswordIsRefusedWithItsReason(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Issuer: "Example Service", PasswordBlocklist: []string{"acme corporation"}})
+	for pw, code := range map[auth.Secret]string{
+		"":                         "required",
+		"kwzbvqx":                  "too_short",
+		"😀😀😀😀😀😀😀":                  "too_short",
+		"password123":              "blocked",
+		"PASSWORD123":              "blocked",
+		"ada.lovelace@example.com": "blocked",
+		"ADA.lovelace":             "blocked",
+		"example service":          "blocked",
+		"ACME Corporation":         "blocked",
+		"a \xff password":          "invalid",
+		"a \ufffd password":        "invalid",
+		auth.Secret(strings.Repeat("kwzb", 64) + "k"): "too_long",
+	} {
+		_, err := h.Manager.Register(context.Background(), auth.Registration{Email: "ada.lovelace@example.com", Password: pw, FullName: "Ada"})
+		if got := fieldCodes(err); !errors.Is(err, auth.ErrWeakPassword) || errors.Is(err, auth.ErrInvalidInput) || !slices.Equal(got, []string{"password: " + code}) {
+			t.Errorf("%q: %v", string(pw), err)
+		}
+		if pw != "" && err != nil && strings.Contains(err.Error(), string(pw)) {
+			t.Errorf("the error repeats the password: %v", err)
+		}
+	}
+	for i, pw := range []auth.Secret{"kwzbvqxj", "SecurePass123!", "OldPass123!", "NewPass456!", "😀😀😀😀😀😀😀😀", " my password is long ", auth.Secret(strings.Repeat("kwzb", 64))} {
+		if _, err := h.Manager.Register(context.Background(), auth.Registration{Email: strings.Repeat("a", i+1) + "@example.com", Password: pw, FullName: "Ada"}); err != nil {
+			t.Errorf("%q: %v", string(pw), err)
+		}
+	}
+}
+
+func TestEveryFieldAtFaultIsNamed(t *testing.T) {
+	h := authtest.New(t)
+	for _, tc := range []struct {
+		r    auth.Registration
+		is   error
+		want []string
+	}{
+		{auth.Registration{}, auth.ErrWeakPassword, []string{"password: required", "email: required", "full_name: required"}},
+		{auth.Registration{Email: "x", Password: "short", FullName: "  ", OrganizationName: "a\nb"}, auth.ErrWeakPassword,
+			[]string{"password: too_short", "email: invalid_email", "full_name: required", "organization_name: invalid_characters"}},
+		{auth.Registration{Email: "x", Password: authtest.Password, FullName: strings.Repeat("é", 101)}, auth.ErrInvalidInput,
+			[]string{"email: invalid_email", "full_name: too_long"}},
+		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "\u202eadA", OrganizationName: strings.Repeat("o", 101)}, auth.ErrInvalidInput,
+			[]string{"full_name: invalid_characters", "organization_name: too_long"}},
+		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "Ada "}, auth.ErrInvalidInput, []string{"full_name: invalid_characters"}},
+		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "Ada\x1b[31m"}, auth.ErrInvalidInput, []string{"full_name: invalid_characters"}},
+		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "A", OrganizationName: "   "}, auth.ErrInvalidInput, []string{"organization_name: required"}},
+	} {
+		_, err := h.Manager.Register(context.Background(), tc.r)
+		if got := fieldCodes(err); !errors.Is(err, tc.is) || !slices.Equal(got, tc.want) {
+			t.Errorf("%v %v, want %v %v", err, got, tc.is, tc.want)
+		}
+	}
+}
+
+func TestARefusedRegistrationWritesNothing(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{})
+	if _, err := signUp(h.Manager, "ada@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	before := tap.commits.Load()
+	for _, r := range []auth.Registration{
+		{},
+		{Email: "new@example.com", Password: "short", FullName: "New"},
+		{Email: "new@example.com", Password: authtest.Password},
+		{Email: "ADA@example.com", Password: authtest.Password, FullName: "Ada"},
+	} {
+		if _, err := h.Manager.Register(context.Background(), r); err == nil {
+			t.Errorf("registered %s", r.Email)
+		}
+	}
+	if n := tap.commits.Load() - before; n != 0 {
+		t.Errorf("%d commits", n)
+	}
+}
+
+// RC-1
+func TestOfManyWhoRegisterOneAddressExactlyOneDoes(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		other := authtest.With(t, tap, auth.Config{Limits: unlimited(), Now: h.Clock.Now})
+		spellings := []string{"ada@example.com", "ADA@EXAMPLE.COM", "Ada@Example.com", "aDA@example.COM"}
+		var won, taken atomic.Int64
+		allAtOnce(t, 100, func(i int) {
+			m := []*auth.Manager{h.Manager, other.Manager}[i%2]
+			switch _, err := signUp(m, spellings[i%len(spellings)]); {
+			case err == nil:
+				won.Add(1)
+			case errors.Is(err, auth.ErrEmailTaken):
+				taken.Add(1)
+			default:
+				t.Errorf("racer %d: %v", i, err)
+			}
+		})
+		if won.Load() != 1 || taken.Load() != 99 {
+			t.Errorf("%d won, %d found it taken", won.Load(), taken.Load())
+		}
+		if users := tap.users(t, h.Manager); len(users) != 1 {
+			t.Errorf("%d accounts", len(users))
+		}
+		tap.checkOwners(t, h.Manager)
+	})
+}
+
+// stopped is a tap that carries out so many commits and then stops the process: no
+// call reaches the store any more, and the reply to the last commit is lost with it.
+func stopped(tap *tapStore, commits int64, replied bool) {
+	left := commits
+	var down atomic.Bool
+	tap.tap(func(_ context.Context, c storeCall) error {
+		if down.Load() || (c.kind == "Commit" && commits == 0) {
+			down.Store(true)
+			return errOutage
+		}
+		return nil
+	}, func(_ context.Context, c storeCall) error {
+		if c.kind != "Commit" {
+			return nil
+		}
+		if left--; left > 0 {
+			return nil
+		}
+		down.Store(true)
+		if replied {
+			return nil
+		}
+		return errOutage
+	})
+}
+
+// afterEveryStop runs act once for every number of commits after which the process
+// can stop, with the reply to the last one seen or lost, until act is done before it
+// is stopped. Then it lets check look at what is there, a minute later.
+func afterEveryStop(t *testing.T, s store.Store, prepare func(h *authtest.Harness, round int) (act func(m *auth.Manager) error), check func(h *authtest.Harness, tap *tapStore, round int, err error)) {
+	t.Helper()
+	clock, round := authtest.NewClock(), 0
+	for _, replied := range []bool{true, false} {
+		for k := int64(0); ; k++ {
+			if k > 30 {
+				t.Fatal("it never ends")
+			}
+			round++
+			tap := newTapStore(s)
+			h := authtest.With(t, tap, auth.Config{Limits: unlimited(), Now: clock.Now})
+			act := prepare(h, round)
+			stopped(tap, k, replied)
+			before := tap.commits.Load()
+			err := act(h.Manager)
+			made := tap.commits.Load() - before
+			tap.tap(nil, nil)
+			clock.Advance(time.Minute)
+			fresh := authtest.With(t, tap, auth.Config{Limits: unlimited(), Now: clock.Now})
+			check(fresh, tap, round, err)
+			if made < k {
+				if err != nil {
+					t.Errorf("nothing stopped it, but: %v", err)
+				}
+				break
+			}
+		}
+	}
+}
+
+func TestARegistrationCutOffAnywhereLeavesTheAddressOwnedOrFree(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		afterEveryStop(t, s,
+			func(_ *authtest.Harness, round int) func(*auth.Manager) error {
+				return func(m *auth.Manager) error { _, err := signUp(m, emailOf("ada", round)); return err }
+			},
+			func(h *authtest.Harness, tap *tapStore, round int, err error) {
+				if err != nil && !errors.Is(err, auth.ErrUnavailable) {
+					t.Errorf("round %d: %v", round, err)
+				}
+				checkOwnedOrFree(t, h.Manager, emailOf("ada", round))
+				tap.checkOwners(t, h.Manager)
+			})
+	})
+}
+
+func emailOf(name string, round int) string {
+	return name + string(rune('a'+round/26)) + string(rune('a'+round%26)) + "@example.com"
+}
+
+// A registration holds its address while it is under way, and no longer.
+func TestAnAddressIsHeldForARegistrationUnderWay(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{})
+	stopped(tap, 1, true)
+	if _, err := signUp(h.Manager, "ada@example.com"); !errors.Is(err, auth.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	tap.tap(nil, nil)
+	h.Clock.Advance(10 * time.Second)
+	if _, err := signUp(h.Manager, "ada@example.com"); !errors.Is(err, auth.ErrEmailTaken) {
+		t.Errorf("10 seconds after: %v", err)
+	}
+	if _, err := h.Login(context.Background(), "ada@example.com", authtest.Password); !errors.Is(err, auth.ErrInvalidCredentials) {
+		t.Errorf("log in to half an account: %v", err)
+	}
+	if _, err := h.UserByEmail(context.Background(), "ada@example.com"); !errors.Is(err, auth.ErrNotFound) {
+		t.Errorf("half an account: %v", err)
+	}
+	h.Clock.Advance(50 * time.Second)
+	if _, err := signUp(h.Manager, "ada@example.com"); err != nil {
+		t.Errorf("a minute after: %v", err)
+	}
+}
+
+// stall returns a tap that holds up the next call that match picks, just before it
+// is made, and two functions: to wait until it is held, and to let it go on.
+func stall(tap *tapStore, match func(storeCall) bool) (held, release func()) {
+	at, on := make(chan struct{}), make(chan struct{})
+	var once atomic.Bool
+	tap.tap(func(ctx context.Context, c storeCall) error {
+		if match(c) && once.CompareAndSwap(false, true) {
+			close(at)
+			<-on
+		}
+		return nil
+	}, nil)
+	return func() { <-at }, func() { close(on) }
+}
+
+func TestARegistrationThatWasTooSlowLosesItsAddress(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
+		held, release := stall(tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
+		slow := make(chan error)
+		go func() { _, err := signUp(h.Manager, "ada@example.com"); slow <- err }()
+		held()
+		h.Clock.Advance(31 * time.Second)
+		fast, err := signUp(h.Manager, "Ada@example.com")
+		if err != nil {
+			t.Errorf("the one who took over: %v", err)
+		}
+		release()
+		if err := <-slow; !errors.Is(err, auth.ErrEmailTaken) {
+			t.Errorf("the slow one: %v", err)
+		}
+		if users := tap.users(t, h.Manager); len(users) != 1 || users[0].ID != fast.ID {
+			t.Errorf("accounts: %v", users)
+		}
+		tap.checkOwners(t, h.Manager)
+	})
+}
+
+// A slow registration that meets its takeover in each of its steps.
+func TestOfASlowRegistrationAndItsTakeoverOneWins(t *testing.T) {
+	for step := range 7 { // its calls of the store
+		tap := newTapStore(memstore.New())
+		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
+		if _, err := signUp(h.Manager, "warm@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		// The one who takes over is held up before its step-th call.
+		stopped(tap, 1, true)
+		if _, err := signUp(h.Manager, "ada@example.com"); err == nil {
+			t.Fatal("not cut off")
+		}
+		h.Clock.Advance(31 * time.Second)
+		n := 0
+		held, release := stall(tap, func(storeCall) bool { n++; return n == step+1 })
+		first := make(chan error)
+		go func() { _, err := signUp(h.Manager, "ada@example.com"); first <- err }()
+		held()
+		h.Clock.Advance(31 * time.Second)
+		_, second := signUp(h.Manager, "ada@example.com")
+		release()
+		won := 0
+		for _, err := range []error{<-first, second} {
+			switch {
+			case err == nil:
+				won++
+			case !errors.Is(err, auth.ErrEmailTaken):
+				t.Errorf("step %d: %v", step, err)
+			}
+		}
+		if won != 1 {
+			t.Errorf("step %d: %d won", step, won)
+		}
+		tap.checkOwners(t, h.Manager)
+	}
+}
+
+func TestAnAddressOfALostRegistrationIsFreeAtOnceIfHashingIsOverloaded(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
+	release := h.OccupyHashing()
+	_, err := signUp(h.Manager, "ada@example.com")
+	checkOverloaded(t, err)
+	release()
+	if _, err := signUp(h.Manager, "ada@example.com"); err != nil {
+		t.Errorf("after the overload: %v", err)
+	}
+}
+
+// PW-12
+func TestThePasswordCheckerIsAskedAndNeverWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, tc := range map[string]struct {
+			check   checkerFunc
+			refused bool
+			within  time.Duration
+		}{
+			"a hit":                       {func(context.Context, auth.Secret) (bool, error) { return true, nil }, true, 0},
+			"no hit":                      {func(context.Context, auth.Secret) (bool, error) { return false, nil }, false, 0},
+			"an error":                    {func(context.Context, auth.Secret) (bool, error) { return true, errOutage }, false, 0},
+			"a panic":                     {func(context.Context, auth.Secret) (bool, error) { panic(authtest.Password) }, false, 0},
+			"a hang":                      {func(ctx context.Context, _ auth.Secret) (bool, error) { <-ctx.Done(); return true, nil }, false, 2 * time.Second},
+			"a hang that does not listen": {func(context.Context, auth.Secret) (bool, error) { time.Sleep(time.Hour); return true, nil }, false, 2 * time.Second},
+		} {
+			var log lockedBuffer
+			h := authtest.With(t, memstore.New(), auth.Config{PasswordChecker: tc.check, Logger: log.logger()})
+			began := time.Now()
+			_, err := signUp(h.Manager, "ada@example.com")
+			if took := time.Since(began); took > tc.within {
+				t.Errorf("%s: took %v", name, took)
+			}
+			switch {
+			case tc.refused && !slices.Equal(fieldCodes(err), []string{"password: blocked"}):
+				t.Errorf("%s: %v", name, err)
+			case !tc.refused && err != nil:
+				t.Errorf("%s: %v", name, err)
+			}
+			if failed := name != "a hit" && name != "no hit"; failed != strings.Contains(log.String(), "password checker failed") {
+				t.Errorf("%s: log %q", name, log.String())
+			}
+			if strings.Contains(log.String(), authtest.Password) {
+				t.Errorf("%s: the log has the password", name)
+			}
+			_ = h.Close()
+		}
+		time.Sleep(time.Hour) // for the one that does not listen
+	})
+}
+
+type checkerFunc func(ctx context.Context, password auth.Secret) (bool, error)
+
+func (f checkerFunc) CheckPassword(ctx context.Context, password auth.Secret) (bool, error) {
+	return f(ctx, password)
+}

@@ -1,0 +1,137 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/datixlab/auth/store"
+)
+
+// VerifyTwoFactor is the second step of a login: the temp token that [Manager.Login]
+// returned, with a code of the user's authenticator or a backup code. Code and temp
+// token are spent in the Commit that makes the session, so each works once,
+// whatever the number of racers. ErrInvalidToken says that the login must begin
+// anew; ErrInvalidCode, that the temp token may be tried again, 5 times in all.
+func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (LoginResult, error) {
+	if err := m.ready(); err != nil {
+		return LoginResult{}, err
+	}
+	uid, digest, ok := m.openTemp(tempToken)
+	if !ok {
+		return LoginResult{}, ErrInvalidToken
+	}
+	step := secondStep{uid: uid, digest: digest}
+	if err := m.readSecondStep(ctx, &step); err != nil {
+		return LoginResult{}, err
+	}
+	if step.login().Tries >= maxTempTries {
+		return LoginResult{}, ErrInvalidToken
+	}
+	if !wellFormedCode(code) {
+		return LoginResult{}, ErrInvalidCode
+	}
+	prefix := clientPrefix(ctx)
+	var result LoginResult
+	budgets := append(m.codeBudgets(uid), m.addressBudget(prefix))
+	err := m.guess(ctx, uid, budgets, func() (bool, error) {
+		if err := m.countTry(ctx, &step); err != nil {
+			return false, err
+		}
+		var err error
+		result, err = m.completeLogin(ctx, &step, code)
+		if errors.Is(err, ErrInvalidCode) {
+			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: publicUser(uid), OrganizationID: orgPrefix + step.acct.rec.Org})
+			m.notice(ctx, EventSecondFactorFailed, uid, &step.acct.rec, step.acct.rec.Email)
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		return LoginResult{}, err
+	}
+	if len(code) == backupDigits {
+		m.emit(ctx, Event{Type: EventBackupCodeUsed, UserID: result.User.ID, OrganizationID: result.User.OrganizationID})
+		m.notice(ctx, EventBackupCodeUsed, uid, &step.acct.rec, step.acct.rec.Email)
+	}
+	if canonical, ok := canonicalEmail(step.acct.rec.Email); ok { // what the password step was charged
+		m.refund(ctx, append(m.passwordBudgets(emailDigest(canonical), step.prefix), m.addressBudget(step.prefix)), true)
+	}
+	return result, nil
+}
+
+// secondStep is a login that waits for its second factor, as it was last read.
+type secondStep struct {
+	uid    string
+	digest []byte
+	prefix string // where the first step came from
+	index  int    // of the login in temps
+	acct   row[account]
+	totp   row[totpRecord]
+	temps  row[tempRecord]
+}
+
+func (s *secondStep) login() *waiting { return &s.temps.rec.Waiting[s.index] }
+
+func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
+	s.acct = newRow[account](userKey(s.uid, "acct"))
+	s.totp = newRow[totpRecord](userKey(s.uid, "totp"))
+	s.temps = newRow[tempRecord](userKey(s.uid, "temp"))
+	if err := m.records.read(ctx, &s.acct, &s.totp, &s.temps); err != nil {
+		return err
+	}
+	s.temps.rec.prune(&s.acct.rec, m.now())
+	s.index = s.temps.rec.find(s.digest)
+	if s.index < 0 || !s.acct.exists() || !s.acct.rec.open() || s.acct.rec.Enrolment == "" {
+		return ErrInvalidToken
+	}
+	s.prefix = s.login().Prefix
+	return nil
+}
+
+// writeTemps is the operation that puts what is left of the user's waiting logins.
+func (s *secondStep) writeTemps() store.Op {
+	if len(s.temps.rec.Waiting) == 0 {
+		return s.temps.remove()
+	}
+	last := s.temps.rec.Waiting[len(s.temps.rec.Waiting)-1]
+	return s.temps.put().Until(last.Expires)
+}
+
+// countTry takes one of the temp token's tries, before the code is looked at and
+// whatever comes of it.
+func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
+	return retry(ctx, func() error {
+		if err := m.readSecondStep(ctx, s); err != nil {
+			return err
+		}
+		if s.login().Tries >= maxTempTries {
+			return ErrInvalidToken
+		}
+		s.login().Tries++
+		return m.records.commit(ctx, s.writeTemps())
+	})
+}
+
+// completeLogin spends code and temp token and makes the session, in one Commit.
+func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret) (result LoginResult, err error) {
+	amr, proof := byTOTP, codeProof{}
+	if len(code) == backupDigits {
+		amr = byBackupCode
+	}
+	err = retry(ctx, func() error {
+		if err := m.readSecondStep(ctx, s); err != nil {
+			return err
+		}
+		ok, err := m.spendCode(ctx, s.uid, &s.acct.rec, &s.totp.rec, code, &proof)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ErrInvalidCode
+		}
+		s.temps.rec.Waiting = slices.Delete(s.temps.rec.Waiting, s.index, s.index+1)
+		result, err = m.admit(ctx, s.uid, &s.acct, amr, s.totp.put(), s.writeTemps())
+		return err
+	})
+	return result, err
+}

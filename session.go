@@ -1,0 +1,246 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/datixlab/auth/store"
+)
+
+// A Session is a login that has not ended, as its owner may see it.
+type Session struct {
+	ID        string // "ses_…"
+	AMR       []string
+	Client    Client    // where the login came from
+	CreatedAt time.Time // the login
+	RefreshAt time.Time // the last refresh, or the login
+	ExpiresAt time.Time // however often it is refreshed
+}
+
+// sessionRecord is the allow-list: a token whose session has no record, or a record
+// of another epoch, opens nothing.
+type sessionRecord struct {
+	Epoch     uint64
+	Created   time.Time
+	Expires   time.Time
+	AMR       []string
+	Address   string
+	UserAgent string
+	Token     string    // the jti that is good
+	Issued    time.Time // when it was signed
+	// Retired are the jtis before it that are still within their grace.
+	Retired []retired
+	newer   []byte
+}
+
+type retired struct {
+	Token string
+	Until time.Time
+}
+
+func (s *sessionRecord) fields(c *codec) {
+	c.uint(&s.Epoch)
+	c.time(&s.Created)
+	c.time(&s.Expires)
+	c.strings(&s.AMR)
+	c.string(&s.Address)
+	c.string(&s.UserAgent)
+	c.string(&s.Token)
+	c.time(&s.Issued)
+	n := c.length(len(s.Retired))
+	if !c.writing && n > 0 {
+		s.Retired = make([]retired, n)
+	}
+	for i := range n {
+		c.string(&s.Retired[i].Token)
+		c.time(&s.Retired[i].Until)
+	}
+	c.rest(&s.newer)
+}
+
+// alive reports whether the session belongs to the account as it is now.
+func (s *sessionRecord) alive(acct *row[account], now time.Time) bool {
+	return acct.exists() && acct.rec.open() && s.Token != "" && s.Epoch == acct.rec.Epoch && now.Before(s.Expires)
+}
+
+// accepts reports whether the token jti opens the session.
+func (s *sessionRecord) accepts(jti string, now time.Time) bool {
+	if jti == s.Token {
+		return true
+	}
+	return slices.ContainsFunc(s.Retired, func(r retired) bool { return r.Token == jti && now.Before(r.Until) })
+}
+
+func (s *sessionRecord) public(sid string) Session {
+	addr, _ := netip.ParseAddr(s.Address)
+	return Session{
+		ID: sessionPrefix + sid, AMR: s.AMR, Client: Client{Addr: addr, UserAgent: s.UserAgent},
+		CreatedAt: s.Created, RefreshAt: s.Issued, ExpiresAt: s.Expires,
+	}
+}
+
+// What was proven at a login, and how it is written in amr (RFC 8176).
+var (
+	byPassword   = []string{"pwd"}
+	byTOTP       = []string{"pwd", "otp", "mfa"}
+	byBackupCode = []string{"pwd", "mfa"}
+)
+
+// admit is the one door: the only way to a session, and so to a token. It looks at
+// the state of the account and at its factors; where one is missing it hands out a
+// temp token and nothing else. The session is made in one Commit with extra, on the
+// condition that the account is as it was read: a login never survives a change of
+// password, factors or state that happened beside it. It returns store.ErrConflict
+// if the account or a condition of extra has changed.
+func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr []string, extra ...store.Op) (LoginResult, error) {
+	if !acct.exists() || !acct.rec.open() {
+		return LoginResult{}, ErrInvalidCredentials
+	}
+	user := acct.rec.user(uid)
+	if acct.rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
+		temp, err := m.issueTemp(ctx, uid, acct)
+		if err != nil {
+			return LoginResult{}, err
+		}
+		m.emit(ctx, Event{Type: EventSecondFactorRequired, UserID: user.ID, OrganizationID: user.OrganizationID})
+		return LoginResult{TempToken: temp, User: user}, nil
+	}
+
+	now := m.now()
+	ttl := m.cfg.SessionTTL
+	if slices.Contains(amr, "mfa") {
+		ttl = m.cfg.MultiFactorSessionTTL
+	}
+	client := ClientFrom(ctx)
+	sid := newRandomID()
+	s := newRow[sessionRecord](sessionKey(uid, sid))
+	s.rec = sessionRecord{
+		Epoch: acct.rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
+		UserAgent: clipped(client.UserAgent, 200), Token: newRandomID(), Issued: now,
+	}
+	if client.Addr.IsValid() {
+		s.rec.Address = client.Addr.Unmap().WithZone("").String()
+	}
+	token, err := m.mint(uid, sid, &acct.rec, &s.rec)
+	if err != nil {
+		return LoginResult{}, err
+	}
+	ops := append([]store.Op{acct.unchanged(), s.put().Until(s.rec.Expires)}, extra...)
+	surplus, err := m.surplusSessions(ctx, uid, acct)
+	if err != nil {
+		return LoginResult{}, err
+	}
+	if err := m.records.commit(ctx, append(ops, surplus...)...); err != nil {
+		return LoginResult{}, err
+	}
+	m.emit(ctx, Event{
+		Type: EventLoginSucceeded, UserID: user.ID, OrganizationID: user.OrganizationID,
+		SessionID: sessionPrefix + sid, Reason: strings.Join(amr, " "),
+	})
+	return LoginResult{AccessToken: token, User: user}, nil
+}
+
+// surplusSessions removes the sessions that are dead and, to keep within the cap,
+// the oldest. Two logins at once may leave one more than the cap: it bounds what an
+// account can fill the store with, no decision rests on it.
+func (m *Manager) surplusSessions(ctx context.Context, uid string, acct *row[account]) ([]store.Op, error) {
+	const mostAtOnce = 50
+	rows, err := m.sessionRows(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(rows, func(a, b row[sessionRecord]) int { return a.rec.Issued.Compare(b.rec.Issued) })
+	var ops []store.Op
+	left := len(rows)
+	for _, s := range rows {
+		if len(ops) < mostAtOnce && (left >= m.cfg.MaxSessions || !s.rec.alive(acct, m.now())) {
+			ops, left = append(ops, store.Delete(s.key)), left-1
+		}
+	}
+	return ops, nil
+}
+
+// sessionRows reads every session record of the user that can be read; a damaged
+// one opens nothing and is left out.
+func (m *Manager) sessionRows(ctx context.Context, uid string) ([]row[sessionRecord], error) {
+	items, err := m.records.list(ctx, sessionKey(uid, ""), store.MaxList)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]row[sessionRecord], 0, len(items))
+	for _, it := range items {
+		s := newRow[sessionRecord](it.Key)
+		if s.scan(it.Value) == nil {
+			rows = append(rows, s)
+		}
+	}
+	return rows, nil
+}
+
+// Sessions returns the user's live sessions, the newest first.
+func (m *Manager) Sessions(ctx context.Context, userID string) ([]Session, error) {
+	uid, acct, err := m.findUser(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := m.sessionRows(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	var live []Session
+	for _, s := range rows {
+		if s.rec.alive(acct, m.now()) {
+			live = append(live, s.rec.public(strings.TrimPrefix(s.key, sessionKey(uid, ""))))
+		}
+	}
+	slices.SortFunc(live, func(a, b Session) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return live, nil
+}
+
+// RevokeSession ends one session of the user at once, on every instance. It
+// returns ErrNotFound if the user has no such session.
+func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) error {
+	if err := m.ready(); err != nil {
+		return err
+	}
+	uid, okUser := bareID(userID, userPrefix, timedLen)
+	sid, okSession := bareID(sessionID, sessionPrefix, randomLen)
+	if !okUser || !okSession {
+		return ErrNotFound
+	}
+	if err := m.endSession(ctx, uid, sid); err != nil {
+		if errors.Is(err, ErrInvalidToken) {
+			return ErrNotFound
+		}
+		return err
+	}
+	m.emit(ctx, Event{Type: EventSessionRevoked, UserID: userID, SessionID: sessionID})
+	return nil
+}
+
+// RevokeSessions ends every session of the user, and every login that waits for its
+// second factor, at once and on every instance.
+func (m *Manager) RevokeSessions(ctx context.Context, userID string) error {
+	return m.changeAccount(ctx, userID, Event{Type: EventSessionRevoked, Reason: "all"}, func(a *account) error {
+		a.Epoch++
+		return nil
+	})
+}
+
+// endSession removes a session's record, on no condition: it must also work where a
+// store out of memory takes nothing but deletions. It returns ErrInvalidToken if
+// there is none.
+func (m *Manager) endSession(ctx context.Context, uid, sid string) error {
+	s := newRow[sessionRecord](sessionKey(uid, sid))
+	if err := m.records.read(ctx, &s); err != nil && !errors.Is(err, errDamaged) {
+		return err
+	}
+	if !s.exists() {
+		return ErrInvalidToken
+	}
+	return m.records.commit(ctx, store.Delete(s.key))
+}

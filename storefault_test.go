@@ -1,0 +1,210 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// wantsFaults is what is called with a store that fails: everything but what needs a
+// second factor to get as far as the store.
+func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]func(*auth.Manager) error {
+	calls := everyCall(alice, id, key)
+	for _, name := range []string{"VerifyTwoFactor", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "RotateAPIKey"} {
+		delete(calls, name)
+	}
+	calls["UpdateProfile, email"] = func(m *auth.Manager) error { return moveTo(m, id, "moved@example.com") }
+	calls["UpdateProfile, email and password"] = func(m *auth.Manager) error {
+		email := "moved@example.com"
+		_, err := m.UpdateProfile(context.Background(), id, auth.ProfileChange{Email: &email, CurrentPassword: authtest.Password})
+		return err
+	}
+	return calls
+}
+
+// Section "fail closed": a store that fails in any call, before or after it was
+// carried out, is ErrUnavailable, or it did not matter. It is never a refusal.
+func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := authtest.New(t)
+		probeUser := probe.Register()
+		for name := range wantsFaults(probeUser, probeUser.Identity(), "") {
+			for _, how := range []string{"fails", "loses the reply", "hangs"} {
+				failed := 0
+				for nth := 1; ; nth++ {
+					tap := newTapStore(memstore.New())
+					h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+					alice := h.Register()
+					call := wantsFaults(alice, alice.Identity(), alice.APIKey())[name]
+					n := 0
+					count := func() bool { n++; return n >= nth }
+					switch how {
+					case "fails":
+						tap.tap(func(context.Context, storeCall) error {
+							if count() {
+								return errOutage
+							}
+							return nil
+						}, nil)
+					case "loses the reply":
+						tap.tap(nil, func(context.Context, storeCall) error {
+							if count() {
+								return errOutage
+							}
+							return nil
+						})
+					case "hangs":
+						tap.tap(func(ctx context.Context, _ storeCall) error {
+							if count() {
+								<-ctx.Done()
+								return ctx.Err()
+							}
+							return nil
+						}, nil)
+					}
+					began := time.Now()
+					err := call(h.Manager)
+					took := time.Since(began)
+					tap.tap(nil, nil)
+					_ = h.Close()
+					if n < nth {
+						if err != nil {
+							t.Errorf("%s without a fault: %v", name, err)
+						}
+						break
+					}
+					if err != nil {
+						failed++
+						if !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrInvalidToken) || errors.Is(err, auth.ErrInvalidCredentials) {
+							t.Errorf("%s, whose store %s from call %d on: %v", name, how, nth, err)
+						}
+						if limit := 2 * 2 * time.Second; took > limit {
+							t.Errorf("%s, whose store %s from call %d on: took %v", name, how, nth, took)
+						}
+					}
+				}
+				if failed == 0 {
+					t.Errorf("%s, whose store %s, never failed", name, how)
+				}
+			}
+		}
+	})
+}
+
+// Every byte of every record of a user, flipped: the record is refused as a whole,
+// or it is one that nothing rests on.
+func TestADamagedRecordIsNeverBelieved(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		log := &lockedBuffer{}
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited(), Logger: log.logger()})
+		ctx := context.Background()
+		alice := h.Register()
+		key := alice.APIKey()
+		uid := strings.TrimPrefix(alice.ID, "user_")
+		items, err := s.List(ctx, "u."+uid+"/", "", 100)
+		if err != nil || len(items) < 4 {
+			t.Fatalf("%d records, %v", len(items), err)
+		}
+		tap.mu.Lock()
+		for p := range tap.partitions {
+			if strings.HasPrefix(p, "e.") {
+				claims, _ := s.List(ctx, p+"/", "", 10)
+				items = append(items, claims...)
+			}
+		}
+		tap.mu.Unlock()
+		rests := map[string][]string{ // which credentials rest on which record
+			"acct": {"token", "key", "password"}, "pass": {"password"}, "s.": {"token"}, "k.": {"key"}, "claim": {"password"},
+		}
+		step := 1
+		if t.Name() != "TestADamagedRecordIsNeverBelieved/memory" {
+			step = 16
+		}
+		for _, it := range items {
+			name := it.Key[strings.IndexByte(it.Key, '/')+1:]
+			for at := 0; at < len(it.Value); at += step {
+				damaged := append([]byte(nil), it.Value...)
+				damaged[at] ^= 1 << (at % 8)
+				if err := s.Commit(ctx, store.Put(it.Key, damaged)); err != nil {
+					t.Fatal(err)
+				}
+				_, byToken := h.VerifyAccessToken(ctx, alice.Token())
+				_, byKey := h.VerifyAPIKey(ctx, key)
+				var byPassword error
+				if strings.HasPrefix(name, "acct") || name == "pass" || name == "claim" {
+					_, byPassword = h.Login(ctx, alice.Email, authtest.Password)
+				}
+				got := map[string]error{"token": byToken, "key": byKey, "password": byPassword}
+				for prefix, credentials := range rests {
+					if !strings.HasPrefix(name, prefix) {
+						continue
+					}
+					for _, c := range credentials {
+						if !errors.Is(got[c], auth.ErrUnavailable) {
+							t.Fatalf("byte %d of %s flipped: %s: %v", at, name, c, got[c])
+						}
+					}
+				}
+			}
+			if err := s.Commit(ctx, store.Put(it.Key, it.Value)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !opens(t, h.Manager, alice.Token()) {
+			t.Error("mended, but refused")
+		}
+	})
+}
+
+// A record under another's key: two users' accounts, passwords and sessions swapped.
+func TestARecordUnderAnotherKeyIsNotBelieved(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		ctx := context.Background()
+		alice, eve := h.Register(), h.Register()
+		for _, name := range []string{"acct", "pass"} {
+			from, to := "u."+strings.TrimPrefix(eve.ID, "user_")+"/"+name, "u."+strings.TrimPrefix(alice.ID, "user_")+"/"+name
+			v, err := s.Get(ctx, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			old, err := s.Get(ctx, to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Commit(ctx, store.Put(to, v[0])); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.Login(ctx, alice.Email, authtest.Password); !errors.Is(err, auth.ErrUnavailable) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := s.Commit(ctx, store.Put(to, old[0])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestErrorsOfTheStoreTellNoSecretAndNoAddress(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+	alice := h.Register()
+	id, key := alice.Identity(), alice.APIKey()
+	tap.tap(func(context.Context, storeCall) error { return errOutage }, nil)
+	for name, call := range wantsFaults(alice, id, key) {
+		err := call(h.Manager)
+		if text := fmt.Sprintf("%v %+v", err, err); holds([]byte(text), "@", authtest.Password, alice.Token(), key) != "" {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}

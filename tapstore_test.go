@@ -1,0 +1,248 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+)
+
+// A tapStore does what its store does, and lets a test stand in front of every call
+// and behind it.
+type tapStore struct {
+	store.Store
+	mu            sync.Mutex
+	before, after func(ctx context.Context, c storeCall) error
+	partitions    map[string]bool // that a record was ever put into
+	commits       atomic.Int64    // that were carried out
+}
+
+// A storeCall is one call of a store: its method and its keys.
+type storeCall struct {
+	kind string // "Get", "List", "Commit", "Hit"
+	keys []string
+}
+
+// names reports whether the call has a key that ends in the given text.
+func (c storeCall) names(suffix string) bool {
+	return slices.ContainsFunc(c.keys, func(k string) bool { return strings.HasSuffix(k, suffix) })
+}
+
+var errOutage = errors.New("disk: /var/lib/auth.db: input/output error")
+
+func newTapStore(s store.Store) *tapStore { return &tapStore{Store: s, partitions: map[string]bool{}} }
+
+// tap sets what happens before each call, which is not made if it returns an error,
+// and after each call that was carried out, whose reply is lost if it returns one.
+func (s *tapStore) tap(before, after func(ctx context.Context, c storeCall) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.after = before, after
+}
+
+func (s *tapStore) around(ctx context.Context, c storeCall, call func() error) error {
+	s.mu.Lock()
+	before, after := s.before, s.after
+	s.mu.Unlock()
+	if before != nil {
+		if err := before(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := call(); err != nil {
+		return err
+	}
+	if after != nil {
+		return after(ctx, c)
+	}
+	return nil
+}
+
+func (s *tapStore) Get(ctx context.Context, keys ...string) (values [][]byte, err error) {
+	err = s.around(ctx, storeCall{"Get", keys}, func() error {
+		values, err = s.Store.Get(ctx, keys...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return values, nil
+}
+
+func (s *tapStore) List(ctx context.Context, prefix, after string, limit int) (items []store.Item, err error) {
+	err = s.around(ctx, storeCall{"List", []string{prefix}}, func() error {
+		items, err = s.Store.List(ctx, prefix, after, limit)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+func (s *tapStore) Commit(ctx context.Context, ops ...store.Op) error {
+	c := storeCall{kind: "Commit"}
+	for _, op := range ops {
+		c.keys = append(c.keys, op.Key)
+	}
+	return s.around(ctx, c, func() error {
+		if err := s.Store.Commit(ctx, ops...); err != nil {
+			return err
+		}
+		s.commits.Add(1)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.partitions[store.Partition(ops[0].Key)] = true
+		return nil
+	})
+}
+
+func (s *tapStore) Hit(ctx context.Context, key string, l store.Limit, n int, now time.Time) (d store.Decision, err error) {
+	err = s.around(ctx, storeCall{"Hit", []string{key}}, func() error {
+		d, err = s.Store.Hit(ctx, key, l, n, now)
+		return err
+	})
+	if err != nil {
+		return store.Decision{}, err
+	}
+	return d, nil
+}
+
+// users returns the accounts that were ever made through the tap and still are there.
+func (s *tapStore) users(t *testing.T, m *auth.Manager) []auth.User {
+	t.Helper()
+	s.mu.Lock()
+	var ids []string
+	for p := range s.partitions {
+		if uid, ok := strings.CutPrefix(p, "u."); ok {
+			ids = append(ids, "user_"+uid)
+		}
+	}
+	s.mu.Unlock()
+	slices.Sort(ids)
+	var all []auth.User
+	for _, id := range ids {
+		u, err := m.User(context.Background(), id)
+		if errors.Is(err, auth.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", id, err)
+		}
+		all = append(all, u)
+	}
+	return all
+}
+
+// checkOwners fails the test unless every account that was ever made through the tap
+// can log in with its own address, and no two with the same.
+func (s *tapStore) checkOwners(t *testing.T, m *auth.Manager) {
+	t.Helper()
+	owner := map[string]string{}
+	for _, u := range s.users(t, m) {
+		email := strings.ToLower(u.Email)
+		if other := owner[email]; other != "" {
+			t.Errorf("%s and %s both have %s", other, u.ID, email)
+		}
+		owner[email] = u.ID
+		r, err := m.Login(context.Background(), u.Email, authtest.Password)
+		if err != nil {
+			t.Errorf("%s cannot log in with its own address %s: %v", u.ID, u.Email, err)
+		} else if r.User.ID != u.ID {
+			t.Errorf("%s logs in as %s with %s", u.ID, r.User.ID, u.Email)
+		}
+	}
+}
+
+// checkOwnedOrFree fails the test unless the address belongs to one working account
+// or can be registered.
+func checkOwnedOrFree(t *testing.T, m *auth.Manager, email string) {
+	t.Helper()
+	_, err := m.Login(context.Background(), email, authtest.Password)
+	if err == nil {
+		if _, err := signUp(m, email); !errors.Is(err, auth.ErrEmailTaken) {
+			t.Errorf("%s has an owner and was registered again: %v", email, err)
+		}
+		return
+	}
+	if !errors.Is(err, auth.ErrInvalidCredentials) {
+		t.Errorf("log in with %s: %v", email, err)
+	}
+	if _, err := signUp(m, email); err != nil {
+		t.Errorf("%s has no owner and cannot be registered: %v", email, err)
+	}
+}
+
+// signUp registers an account with the Harness's password.
+func signUp(m *auth.Manager, email string) (auth.User, error) {
+	return m.Register(context.Background(), auth.Registration{
+		Email: email, Password: authtest.Password, FullName: "Ada Lovelace", OrganizationName: "Analytical Engines",
+	})
+}
+
+// raceTime is what a race of this suite may take.
+const raceTime = 20 * time.Second
+
+// allAtOnce runs f for 0 to n-1 at once, each behind the same barrier, and fails the
+// test if they are not done in time.
+func allAtOnce(t *testing.T, n int, f func(i int)) {
+	t.Helper()
+	start, done := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
+	}
+	close(start)
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(raceTime):
+		t.Fatalf("%d racers were not done in %v", n, raceTime)
+	}
+}
+
+// unlimited are budgets that no test of something else runs out of.
+func unlimited() auth.Limits {
+	l := store.Limit{Burst: 1_000_000, Every: time.Millisecond}
+	return auth.Limits{
+		LoginByAddress: l, LoginByAccountAddress: l, LoginByAccount: l,
+		RegisterByAddress: l, CodeByAccount: l, APIKeyByAccount: l,
+	}
+}
+
+// fieldCodes returns what an InputError says of its fields, as "field: code".
+func fieldCodes(err error) (codes []string) {
+	var input *auth.InputError
+	if errors.As(err, &input) {
+		for _, f := range input.Fields {
+			codes = append(codes, f.Field+": "+f.Code)
+		}
+	}
+	return codes
+}
+
+// holds reports whether text has any of the words, which are said in neither case.
+func holds(text []byte, words ...string) string {
+	low := bytes.ToLower(text)
+	for _, w := range words {
+		if bytes.Contains(low, bytes.ToLower([]byte(w))) {
+			return w
+		}
+	}
+	return ""
+}

@@ -1,0 +1,114 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxTemps     = 10 // logins of one user that may wait for their second factor
+	maxTempTries = 5  // wrong codes that end one
+	tempSecret   = 32 // bytes
+)
+
+// tempRecord holds the logins of a user that wait for their second factor. They
+// share a record so that their number is bounded and each is spent in the same
+// Commit as the code that completes it.
+type tempRecord struct {
+	Waiting []waiting
+	newer   []byte
+}
+
+type waiting struct {
+	Digest    []byte // SHA-256 of the token's secret part
+	Expires   time.Time
+	Epoch     uint64
+	Enrolment string // a code of another enrolment does not complete it
+	Tries     uint64
+	Prefix    string // the address prefix whose password budget the login is charged to
+}
+
+func (t *tempRecord) fields(c *codec) {
+	n := c.length(len(t.Waiting))
+	if !c.writing && n > 0 {
+		t.Waiting = make([]waiting, n)
+	}
+	for i := range n {
+		w := &t.Waiting[i]
+		c.bytes(&w.Digest)
+		c.time(&w.Expires)
+		c.uint(&w.Epoch)
+		c.string(&w.Enrolment)
+		c.uint(&w.Tries)
+		c.string(&w.Prefix)
+	}
+	c.rest(&t.newer)
+}
+
+// prune drops what can complete no login any more.
+func (t *tempRecord) prune(acct *account, now time.Time) {
+	t.Waiting = slices.DeleteFunc(t.Waiting, func(w waiting) bool {
+		return !now.Before(w.Expires) || w.Epoch != acct.Epoch || w.Enrolment != acct.Enrolment
+	})
+}
+
+// find returns the index of the login that the token's secret part stands for, or -1.
+func (t *tempRecord) find(digest []byte) int {
+	return slices.IndexFunc(t.Waiting, func(w waiting) bool {
+		return subtle.ConstantTimeCompare(w.Digest, digest) == 1
+	})
+}
+
+// issueTemp makes a temp token: 256 random bits that open nothing but the second
+// step of this login. It names its user, whose partition it lies in, under seal.
+func (m *Manager) issueTemp(ctx context.Context, uid string, acct *row[account]) (Secret, error) {
+	secret := make([]byte, tempSecret)
+	_, _ = rand.Read(secret)
+	digest := sha256.Sum256(secret)
+	now := m.now()
+	temps := newRow[tempRecord](userKey(uid, "temp"))
+	if err := m.records.read(ctx, &temps); err != nil {
+		return "", err
+	}
+	temps.rec.prune(&acct.rec, now)
+	if surplus := len(temps.rec.Waiting) - maxTemps + 1; surplus > 0 {
+		temps.rec.Waiting = slices.Delete(temps.rec.Waiting, 0, surplus)
+	}
+	temps.rec.Waiting = append(temps.rec.Waiting, waiting{
+		Digest: digest[:], Expires: now.Add(m.cfg.TempTokenTTL), Epoch: acct.rec.Epoch,
+		Enrolment: acct.rec.Enrolment, Prefix: clientPrefix(ctx),
+	})
+	if err := m.records.commit(ctx, acct.unchanged(), temps.put().Until(now.Add(m.cfg.TempTokenTTL))); err != nil {
+		return "", err
+	}
+	sealed := m.keys.Seal(labelTemp, append(secret, uid...), nil)
+	return Secret(tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)), nil
+}
+
+// openTemp returns the user and the digest of a temp token that a Manager with one
+// of these secrets made.
+func (m *Manager) openTemp(token Secret) (uid string, digest []byte, ok bool) {
+	if len(token) > 512 {
+		return "", nil, false
+	}
+	text, ok := strings.CutPrefix(string(token), tempPrefix)
+	if !ok {
+		return "", nil, false
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder passes over
+		return "", nil, false
+	}
+	plain, _, err := m.keys.Open(labelTemp, sealed, nil)
+	if err != nil || len(plain) != tempSecret+timedLen {
+		return "", nil, false
+	}
+	d := sha256.Sum256(plain[:tempSecret])
+	return string(plain[tempSecret:]), d[:], true
+}

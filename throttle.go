@@ -1,0 +1,117 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/datixlab/auth/store"
+)
+
+// A budget is one counter that a guess is charged to.
+type budget struct {
+	key   string
+	limit store.Limit
+	// clears: a success empties the counter instead of giving one attempt back.
+	// Only counters of one account's own authenticator do: those shared with
+	// other accounts must not be washed clean by a login to another.
+	clears bool
+}
+
+// codeTotal bounds the wrong codes in a row that are ever looked at (NIST SP
+// 800-63B-4, 3.2.2): with three codes valid at a time, 100 guesses find one with a
+// chance of 0.03 %. After that the second factor is refused until the host calls
+// Unlock or ResetTwoFactor.
+var codeTotal = store.Limit{Burst: 100, Every: 365 * 24 * time.Hour}
+
+// guess is the one way to try a password or a code: it counts the attempt on every
+// budget, then lets verify look at it, so that no number of parallel attempts gets
+// more of them looked at than the budgets hold. Where verify returns done, the
+// authenticator succeeded in full and the attempt is given back. An attempt that
+// was shed before anything was compared is given back too; whatever else verify
+// returns, it stays counted.
+func (m *Manager) guess(ctx context.Context, uid string, budgets []budget, verify func() (done bool, err error)) error {
+	if err := m.charge(ctx, uid, budgets); err != nil {
+		return err
+	}
+	done, err := verify()
+	if done || errors.Is(err, ErrOverloaded) {
+		m.refund(ctx, budgets, done)
+	}
+	return err
+}
+
+// charge counts one attempt on each budget in turn, up to the first that refuses.
+// What was counted by then stays counted: hammering on a locked door is paid for by
+// the address that does it.
+func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) error {
+	for _, b := range budgets {
+		d, err := m.records.hit(ctx, b.key, b.limit, 1, m.now())
+		if err != nil {
+			return err
+		}
+		if !d.OK {
+			m.emit(ctx, Event{Type: EventRateLimited, UserID: publicUser(uid)})
+			return &RetryError{Err: ErrRateLimited, After: d.RetryAfter}
+		}
+	}
+	return nil
+}
+
+// refund gives an attempt back. The decision has been made; a store that fails here
+// only leaves the budget smaller.
+func (m *Manager) refund(ctx context.Context, budgets []budget, success bool) {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout) // for all of them: somebody waits
+	defer cancel()
+	for _, b := range budgets {
+		n := -1
+		if success && b.clears {
+			n = -b.limit.Burst
+		}
+		if _, err := m.records.hit(ctx, b.key, b.limit, n, m.now()); err != nil {
+			m.cfg.Logger.WarnContext(ctx, "auth: an attempt was not given back", "err", err)
+		}
+	}
+}
+
+// addressBudget is what one address prefix may try, whatever the account.
+func (m *Manager) addressBudget(prefix string) budget {
+	return budget{key: "a." + prefix + "/login", limit: m.cfg.Limits.LoginByAddress}
+}
+
+// passwordBudgets are those of one account's password: tight for the address that
+// tries, loose from everywhere, so that strangers who use theirs up do not shut out
+// the owner. They are keyed by the email address, whether an account has it or not,
+// so that they tell nobody which.
+func (m *Manager) passwordBudgets(digest, prefix string) []budget {
+	return []budget{
+		{key: "e." + digest + "/password." + prefix, limit: m.cfg.Limits.LoginByAccountAddress, clears: true},
+		{key: "e." + digest + "/password", limit: m.cfg.Limits.LoginByAccount},
+	}
+}
+
+// codeBudgets are those of one account's second factor, TOTP and backup codes alike.
+func (m *Manager) codeBudgets(uid string) []budget {
+	return []budget{
+		{key: userKey(uid, "code"), limit: m.cfg.Limits.CodeByAccount, clears: true},
+		{key: userKey(uid, "code.total"), limit: codeTotal, clears: true},
+	}
+}
+
+// clientPrefix names the network that the request comes from: an IPv4 address, in
+// whichever of its spellings, or the /64 of an IPv6 address, of which one customer
+// has 2^64.
+func clientPrefix(ctx context.Context) string { return addressPrefix(ClientFrom(ctx).Addr) }
+
+func addressPrefix(a netip.Addr) string {
+	a = a.Unmap().WithZone("")
+	if !a.IsValid() {
+		return "unknown"
+	}
+	if a.Is4() {
+		return a.String()
+	}
+	p, _ := a.Prefix(64)
+	return p.Masked().Addr().String()
+}

@@ -1,0 +1,76 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// busyManager has a user, and one hashing slot with no queue, which is taken until
+// free is called: whoever hashes gets ErrOverloaded.
+func busyManager(t *testing.T) (m *Manager, email string, free func()) {
+	t.Helper()
+	m, err := New(memstore.New(), Config{
+		Secrets:      []Secret{"a root secret for this test alone, 0123456789"},
+		PasswordHash: HashParams{Memory: 8, Time: 1, Threads: 1}, InsecureCheapHashing: true,
+		HashSlots: 1, HashQueue: -1, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	if _, err := m.Register(t.Context(), Registration{Email: "ann@example.com", Password: "correct horse battery", FullName: "Ann"}); err != nil {
+		t.Fatal(err)
+	}
+	taken, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		done <- m.hashing.Do(context.Background(), func() {
+			close(taken)
+			<-release
+		})
+	}()
+	<-taken
+	return m, "ann@example.com", func() {
+		close(release)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAnAttemptThatWasShedCostsNothing(t *testing.T) {
+	m, email, free := busyManager(t)
+	for i := range 50 {
+		if _, err := m.Login(t.Context(), email, "correct horse battery"); !errors.Is(err, ErrOverloaded) {
+			t.Fatalf("login %d without a free slot: %v, want ErrOverloaded", i, err)
+		}
+	}
+	free()
+	for i := range 5 {
+		if _, err := m.Login(t.Context(), email, "wrong, and long enough"); !errors.Is(err, ErrInvalidCredentials) {
+			t.Fatalf("wrong password %d: %v, want ErrInvalidCredentials", i, err)
+		}
+	}
+	if _, err := m.Login(t.Context(), email, "correct horse battery"); !errors.Is(err, ErrRateLimited) {
+		t.Errorf("after five wrong passwords: %v, want ErrRateLimited", err)
+	}
+}
+
+// LG-4: who hashes here is shed, so who is not shed has not hashed.
+func TestWhileLimitedTheRightPasswordIsNotHashed(t *testing.T) {
+	m, email, free := busyManager(t)
+	for _, b := range m.passwordBudgets(emailDigest(email), "unknown") {
+		if err := m.charge(t.Context(), "", []budget{b, b, b, b, b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pw := range []Secret{"correct horse battery", "wrong, and long enough"} {
+		if _, err := m.Login(t.Context(), email, pw); !errors.Is(err, ErrRateLimited) {
+			t.Errorf("while limited: %v, want ErrRateLimited", err)
+		}
+	}
+	free()
+}

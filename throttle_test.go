@@ -1,0 +1,394 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// plenty is a limit that no test reaches, not even one that turns its clock back.
+var plenty = store.Limit{Burst: 1_000_000, Every: time.Second}
+
+// openDoors limits nothing but codes, so that a test of codes can log in as it likes.
+func openDoors() auth.Limits {
+	return auth.Limits{
+		LoginByAddress: plenty, LoginByAccountAddress: plenty, LoginByAccount: plenty, RegisterByAddress: plenty,
+	}
+}
+
+// from is the context of a request from addr.
+func from(t *testing.T, addr string) context.Context {
+	t.Helper()
+	return auth.WithClient(t.Context(), auth.Client{Addr: netip.MustParseAddr(addr)})
+}
+
+// atOnce calls f n times at the same time, and fails the test if that takes a minute.
+func atOnce(t *testing.T, n int, f func(i int) error) []error {
+	t.Helper()
+	errs := make([]error, n)
+	var ready, running sync.WaitGroup
+	gate := make(chan struct{})
+	ready.Add(n)
+	for i := range n {
+		running.Go(func() {
+			ready.Done()
+			<-gate
+			errs[i] = f(i)
+		})
+	}
+	ready.Wait()
+	close(gate)
+	done := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("racers are stuck")
+	}
+	return errs
+}
+
+// countIs returns how many of errs are target; a nil target counts successes.
+func countIs(errs []error, target error) (n int) {
+	for _, err := range errs {
+		if errors.Is(err, target) {
+			n++
+		}
+	}
+	return n
+}
+
+// twin is another Manager, as of another process, on the store and clock of h.
+func twin(t *testing.T, h *authtest.Harness, cfg auth.Config) *authtest.Harness {
+	t.Helper()
+	cfg.Now = h.Clock.Now
+	other := authtest.With(t, h.Store, cfg)
+	other.Clock = h.Clock
+	return other
+}
+
+func retryAfter(t *testing.T, err error) time.Duration {
+	t.Helper()
+	var e *auth.RetryError
+	if !errors.As(err, &e) || !errors.Is(err, auth.ErrRateLimited) || e.After <= 0 {
+		t.Fatalf("%v, want ErrRateLimited with a time to wait", err)
+	}
+	return e.After
+}
+
+// login returns the error of a login alone.
+func login(ctx context.Context, m *auth.Manager, email string, pw auth.Secret) error {
+	_, err := m.Login(ctx, email, pw)
+	return err
+}
+
+// RC-4, LG-5: an attempt is counted before it is looked at.
+func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsLookedAt(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{HashQueue: 500})
+		other := twin(t, h, auth.Config{HashQueue: 500})
+		u := h.Register()
+		ctx := from(t, "192.0.2.7")
+		errs := atOnce(t, 200, func(i int) error {
+			return login(ctx, []*auth.Manager{h.Manager, other.Manager}[i%2], u.Email, "wrong, and long enough")
+		})
+		if looked, shed := countIs(errs, auth.ErrInvalidCredentials), countIs(errs, auth.ErrRateLimited); looked != 5 || looked+shed != 200 {
+			t.Errorf("%d were looked at and %d refused, want 5 and 195", looked, shed)
+		}
+		_, _ = h.Close(), other.Close()
+		failed := 0
+		for _, e := range append(h.Events.All(), other.Events.All()...) {
+			if e.Type == auth.EventLoginFailed {
+				failed++
+			}
+		}
+		if failed != 5 {
+			t.Errorf("%d failed logins were told, want 5", failed)
+		}
+	})
+}
+
+// HT-11: what RetryError says is true to the nanosecond.
+func TestTheTimeToWaitIsTheTruth(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		for range 5 {
+			if err := login(t.Context(), h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Fatal(err)
+			}
+		}
+		wait := retryAfter(t, login(t.Context(), h.Manager, u.Email, authtest.Password))
+		h.Clock.Advance(wait - 1)
+		if left := retryAfter(t, login(t.Context(), h.Manager, u.Email, authtest.Password)); left != 1 {
+			t.Errorf("a nanosecond before, %v are left", left)
+		}
+		h.Clock.Advance(1)
+		if err := login(t.Context(), h.Manager, u.Email, authtest.Password); err != nil {
+			t.Errorf("after the time to wait: %v", err)
+		}
+	})
+}
+
+// LG-3.
+func TestAnUnknownAddressIsLimitedLikeAKnownOne(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		off := h.Register()
+		if err := h.DisableUser(t.Context(), off.ID); err != nil {
+			t.Fatal(err)
+		}
+		outcomes := func(email string) (all []string) {
+			for i := range 30 {
+				ctx := from(t, fmt.Sprintf("192.0.2.%d", i/6))
+				err := login(ctx, h.Manager, email, "wrong, and long enough")
+				var e *auth.RetryError
+				after := time.Duration(0)
+				if errors.As(err, &e) {
+					after = e.After
+				}
+				all = append(all, fmt.Sprint(err, " ", after))
+			}
+			return all
+		}
+		known := outcomes(u.Email)
+		for name, email := range map[string]string{
+			"unknown": "nobody@example.com", "disabled": off.Email, "not an address": "nobody", "empty": "",
+			"unknown in capitals": "NOBODY2@EXAMPLE.COM",
+		} {
+			if got := outcomes(email); !slices.Equal(got, known) {
+				t.Errorf("%s:\n%q\nknown:\n%q", name, got, known)
+			}
+		}
+		if !strings.Contains(known[29], auth.ErrRateLimited.Error()) || !strings.Contains(known[4], auth.ErrInvalidCredentials.Error()) {
+			t.Errorf("the outcomes are %q", known)
+		}
+	})
+}
+
+// LG-3, LG-13: the spelling of an address is no way around its budget.
+func TestSpellingsOfAnAddressShareItsBudget(t *testing.T) {
+	h := authtest.New(t)
+	u := h.Register()
+	for i := range 5 {
+		if err := login(t.Context(), h.Manager, []string{u.Email, strings.ToUpper(u.Email)}[i%2], "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Fatal(err)
+		}
+	}
+	retryAfter(t, login(t.Context(), h.Manager, "U"+u.Email[1:], authtest.Password))
+}
+
+// LG-6: the attacker's own logins in between wash nothing clean.
+func TestASuccessOfOneAccountClearsNoCounterOfAnother(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: store.Limit{Burst: 8, Every: time.Hour}}})
+		victim, attacker := h.Register(), h.Register()
+		ctx := from(t, "192.0.2.7")
+		for i := range 5 {
+			if err := login(ctx, h.Manager, victim.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Fatalf("wrong password %d: %v", i, err)
+			}
+			if err := login(ctx, h.Manager, attacker.Email, authtest.Password); err != nil {
+				t.Fatalf("own login %d: %v", i, err)
+			}
+		}
+		retryAfter(t, login(ctx, h.Manager, victim.Email, authtest.Password))
+		// Five wrong ones for the victim and three for others are all that the address has.
+		for range 3 {
+			if err := login(ctx, h.Manager, "nobody@example.com", "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Fatal(err)
+			}
+		}
+		retryAfter(t, login(ctx, h.Manager, attacker.Email, authtest.Password))
+	})
+}
+
+// LG-6: nor is the password step of a login with two steps a success yet.
+func TestThePasswordStepAloneDoesNotClearTheCounters(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		u.EnableTwoFactor()
+		ctx := t.Context()
+		for i := range 5 {
+			pw := []auth.Secret{"wrong, and long enough", authtest.Password}[i%2]
+			if err := login(ctx, h.Manager, u.Email, pw); err != nil && !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Fatalf("attempt %d: %v", i, err)
+			}
+		}
+		h.Clock.Advance(retryAfter(t, login(ctx, h.Manager, u.Email, authtest.Password)))
+		u.Login() // both steps: now they are cleared
+		for i := range 5 {
+			if err := login(ctx, h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Fatalf("attempt %d after a full login: %v", i, err)
+			}
+		}
+	})
+}
+
+func TestAFullLoginClearsTheBudgetOfItsOwnAddress(t *testing.T) {
+	h := authtest.New(t)
+	u := h.Register()
+	for range 10 {
+		for range 4 {
+			if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Fatal(err)
+			}
+		}
+		if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
+			t.Fatal(err)
+		}
+		h.Clock.Advance(time.Hour) // for the budget of the account, which stays charged
+	}
+}
+
+// LG-8: who uses up a budget from one network shuts out that network.
+func TestAnAttackFromElsewhereDoesNotShutOutTheOwner(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		attack := func(addr string) (looked int) {
+			for range 50 {
+				if err := login(from(t, addr), h.Manager, u.Email, "wrong, and long enough"); errors.Is(err, auth.ErrInvalidCredentials) {
+					looked++
+				}
+			}
+			return looked
+		}
+		for i := range 3 {
+			if n := attack(fmt.Sprintf("203.0.113.%d", i)); n != 5 {
+				t.Errorf("%d wrong passwords from one address were looked at, want 5", n)
+			}
+		}
+		if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
+			t.Errorf("the owner, from another address: %v", err)
+		}
+		total := 15
+		for i := range 10 {
+			total += attack(fmt.Sprintf("203.0.113.%d", 100+i))
+		}
+		if total != 20 {
+			t.Errorf("%d wrong passwords from everywhere were looked at, want 20", total)
+		}
+		if err := h.Unlock(t.Context(), u.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
+			t.Errorf("the owner, after Unlock: %v", err)
+		}
+		if n := attack("203.0.113.200"); n != 5 {
+			t.Errorf("%d more wrong passwords were looked at after Unlock, want 5: the whole budget is back", n)
+		}
+	})
+}
+
+// LG-9.
+func TestAddressesOfOneNetworkShareABudget(t *testing.T) {
+	for name, addrs := range map[string][]string{
+		"IPv4 and its mapped forms": {"192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207"},
+		"an IPv6 /64":               {"2001:db8:1:2::1", "2001:db8:1:2:ffff::", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::2", "2001:db8:1:2::3", "2001:db8:1:2::4"},
+	} {
+		h := authtest.New(t)
+		u := h.Register()
+		for i := range 5 {
+			if err := login(from(t, addrs[i%len(addrs)]), h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Fatalf("%s, attempt %d: %v", name, i, err)
+			}
+		}
+		for _, addr := range addrs {
+			retryAfter(t, login(from(t, addr), h.Manager, u.Email, authtest.Password))
+		}
+		for _, addr := range []string{"192.0.2.8", "2001:db8:1:3::1"} {
+			if err := login(from(t, addr), h.Manager, u.Email, authtest.Password); err != nil {
+				t.Errorf("%s: the neighbour %s: %v", name, addr, err)
+			}
+		}
+	}
+}
+
+// LG-10.
+func TestOneAddressCannotTryOnePasswordOnEverybody(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		looked := 0
+		for i := range 300 {
+			err := login(from(t, "203.0.113.9"), h.Manager, fmt.Sprintf("person%d@example.com", i), "Winter2030!")
+			switch {
+			case errors.Is(err, auth.ErrInvalidCredentials):
+				looked++
+			default:
+				retryAfter(t, err)
+			}
+		}
+		if looked != 100 {
+			t.Errorf("%d accounts were tried, want 100", looked)
+		}
+		retryAfter(t, login(from(t, "203.0.113.9"), h.Manager, u.Email, authtest.Password))
+		if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
+			t.Errorf("from another address: %v", err)
+		}
+	})
+}
+
+// LG-10: second steps are charged to the address as well.
+func TestSecondStepsCountOnTheAddressTheyComeFrom(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: auth.Limits{
+		LoginByAddress: store.Limit{Burst: 3, Every: time.Hour}, LoginByAccountAddress: plenty, LoginByAccount: plenty,
+	}})
+	u := h.Register()
+	u.EnableTwoFactor()
+	temp := firstStep(t, h, u.Email)
+	for range 3 {
+		if _, err := h.VerifyTwoFactor(from(t, "203.0.113.9"), temp, wrongCode(u.Code())); !errors.Is(err, auth.ErrInvalidCode) {
+			t.Fatal(err)
+		}
+	}
+	_, err := h.VerifyTwoFactor(from(t, "203.0.113.9"), temp, auth.Secret(u.Code()))
+	retryAfter(t, err)
+	if _, err := h.VerifyTwoFactor(from(t, "192.0.2.7"), temp, auth.Secret(u.Code())); err != nil {
+		t.Errorf("from another address: %v", err)
+	}
+}
+
+// RC-22: the budget is one for all instances, at every instant.
+func TestNoSpanHoldsMoreWrongPasswordsThanTheBudgetOverTwoInstances(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{}).Manager}
+		u := h.Register()
+		begin := h.Clock.Now()
+		var looked []time.Duration
+		for i := range 120 {
+			if err := login(t.Context(), managers[i%2], u.Email, "wrong, and long enough"); errors.Is(err, auth.ErrInvalidCredentials) {
+				looked = append(looked, h.Clock.Now().Sub(begin))
+			}
+			h.Clock.Advance(29 * time.Second)
+		}
+		for i := range looked {
+			for j := i; j < len(looked); j++ {
+				if most := 5 + int((looked[j]-looked[i])/(3*time.Minute)); j-i+1 > most {
+					t.Fatalf("%d wrong passwords were looked at in %v, want at most %d", j-i+1, looked[j]-looked[i], most)
+				}
+			}
+		}
+		if len(looked) < 20 {
+			t.Errorf("%d were looked at in an hour: the budget does not refill", len(looked))
+		}
+	})
+}

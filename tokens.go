@@ -1,0 +1,176 @@
+package auth
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// An AccessToken is what a client sends with its requests: a JWT (RFC 7519, typed
+// as in RFC 9068) that belongs to one session.
+type AccessToken struct {
+	Token     Secret
+	ExpiresIn time.Duration // from now
+	ExpiresAt time.Time     // UTC
+}
+
+// maxRetired bounds how many superseded tokens of a session are within their grace
+// at once.
+const maxRetired = 8
+
+// mint signs the session's current token. It is a function of its arguments: the
+// same session state gives the same token.
+func (m *Manager) mint(uid, sid string, a *account, s *sessionRecord) (AccessToken, error) {
+	issued := s.Issued.Truncate(time.Second)
+	expires := issued.Add(m.cfg.AccessTokenTTL)
+	if expires.After(s.Expires) {
+		expires = s.Expires.Truncate(time.Second)
+	}
+	token, err := m.signers.sign(claims{
+		Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
+		Subject: userPrefix + uid, Session: sessionPrefix + sid, ID: s.Token,
+		Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix(),
+		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: orgPrefix + a.Org, Role: a.Role,
+	})
+	return AccessToken{Token: token, ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC()}, err
+}
+
+// VerifyAccessToken returns who the token speaks for, or ErrInvalidToken, or
+// ErrUnavailable if the store could not say. It reads the session and the account
+// at the time of the call: what has been revoked, disabled or changed anywhere is
+// seen at once. The identity's role and profile are the account's, not the token's.
+func (m *Manager) VerifyAccessToken(ctx context.Context, token string) (Identity, error) {
+	t, err := m.readToken(ctx, token)
+	if err != nil {
+		return Identity{}, err
+	}
+	if !t.session.rec.accepts(t.claims.ID, m.now()) {
+		return Identity{}, ErrInvalidToken
+	}
+	return Identity{
+		User: t.acct.rec.user(t.uid), SessionID: t.claims.Session, AuthTime: t.session.rec.Created,
+		AMR: t.session.rec.AMR, ExpiresAt: time.Unix(t.claims.Expires, 0).UTC(), tokenID: t.claims.ID,
+	}, nil
+}
+
+// A liveToken is a proven, unexpired token with the live session and the open
+// account that it belongs to. Whether the session still accepts it is not said.
+type liveToken struct {
+	claims   claims
+	uid, sid string
+	acct     row[account]
+	session  row[sessionRecord]
+}
+
+func (m *Manager) readToken(ctx context.Context, token string) (*liveToken, error) {
+	if err := m.ready(); err != nil {
+		return nil, err
+	}
+	c, err := m.signers.verify(token)
+	if err != nil {
+		return nil, err
+	}
+	uid, okUser := bareID(c.Subject, userPrefix, timedLen)
+	sid, okSession := bareID(c.Session, sessionPrefix, randomLen)
+	if !okUser || !okSession || !isBase62(c.ID, randomLen) || !c.current(m.cfg.Issuer, m.cfg.Audience, m.now()) {
+		return nil, ErrInvalidToken
+	}
+	t := &liveToken{
+		claims: c, uid: uid, sid: sid,
+		acct: newRow[account](userKey(uid, "acct")), session: newRow[sessionRecord](sessionKey(uid, sid)),
+	}
+	if err := m.records.read(ctx, &t.acct, &t.session); err != nil {
+		return nil, err
+	}
+	if !t.session.rec.alive(&t.acct, m.now()) {
+		return nil, ErrInvalidToken
+	}
+	return t, nil
+}
+
+// Refresh exchanges a live token for a new one of the same session, which ends when
+// it would have ended. The old token stays good for Config.RefreshGrace; refreshing
+// it again within that time returns the same new token, so of any number of racers
+// all continue one session. Refreshing a token after its grace is a sign that it
+// was copied: the session ends, and the error is ErrInvalidToken.
+func (m *Manager) Refresh(ctx context.Context, token string) (AccessToken, error) {
+	var fresh AccessToken
+	err := retry(ctx, func() error {
+		t, err := m.readToken(ctx, token)
+		if err != nil {
+			return err
+		}
+		now, s := m.now(), &t.session
+		event := Event{
+			Type: EventTokenRefreshed, UserID: t.claims.Subject,
+			OrganizationID: orgPrefix + t.acct.rec.Org, SessionID: t.claims.Session,
+		}
+		if !s.rec.accepts(t.claims.ID, now) {
+			if err := m.records.commit(ctx, s.remove()); err != nil {
+				return err
+			}
+			event.Type = EventTokenReused
+			m.emit(ctx, event)
+			return ErrInvalidToken
+		}
+		if t.claims.ID != s.rec.Token {
+			fresh, err = m.mint(t.uid, t.sid, &t.acct.rec, &s.rec)
+			fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
+			return err
+		}
+		s.rec.retire(now, max(m.cfg.RefreshGrace, 0))
+		s.rec.Token, s.rec.Issued = newRandomID(), now
+		if fresh, err = m.mint(t.uid, t.sid, &t.acct.rec, &s.rec); err != nil {
+			return err
+		}
+		if err := m.records.commit(ctx, t.acct.unchanged(), s.put().Until(s.rec.Expires)); err != nil {
+			return err
+		}
+		m.emit(ctx, event)
+		return nil
+	})
+	if err != nil {
+		return AccessToken{}, err
+	}
+	return fresh, nil
+}
+
+// retire supersedes the current token, with grace.
+func (s *sessionRecord) retire(now time.Time, grace time.Duration) {
+	s.Retired = slices.DeleteFunc(s.Retired, func(r retired) bool { return !now.Before(r.Until) })
+	s.Retired = append(s.Retired, retired{s.Token, now.Add(grace)})
+	if extra := len(s.Retired) - maxRetired; extra > 0 {
+		s.Retired = slices.Delete(s.Retired, 0, extra)
+	}
+}
+
+// Logout ends the identity's session and every token of it, at once and on every
+// instance.
+func (m *Manager) Logout(ctx context.Context, id Identity) error {
+	uid, sid, err := m.sessionOf(id)
+	if err != nil {
+		return err
+	}
+	if err := m.endSession(ctx, uid, sid); err != nil {
+		return err
+	}
+	m.emit(ctx, Event{Type: EventLoggedOut, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	return nil
+}
+
+// sessionOf returns the bare ids of a session's identity. An API key's is refused:
+// a key never manages credentials.
+func (m *Manager) sessionOf(id Identity) (uid, sid string, err error) {
+	if err := m.ready(); err != nil {
+		return "", "", err
+	}
+	if id.IsAPIKey() {
+		return "", "", ErrForbidden
+	}
+	uid, okUser := bareID(id.User.ID, userPrefix, timedLen)
+	sid, okSession := bareID(id.SessionID, sessionPrefix, randomLen)
+	if !okUser || !okSession {
+		return "", "", ErrInvalidToken
+	}
+	return uid, sid, nil
+}

@@ -1,0 +1,468 @@
+package auth_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// payload returns the claims of a token, unverified.
+func payload(t *testing.T, token auth.Secret) map[string]any {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(strings.Split(string(token), ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c map[string]any
+	if err := json.Unmarshal(b, &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// opens reports whether the token is accepted; anything but a clear answer fails
+// the test.
+func opens(t *testing.T, m *auth.Manager, token string) bool {
+	t.Helper()
+	_, err := m.VerifyAccessToken(context.Background(), token)
+	if err != nil && err != auth.ErrInvalidToken {
+		t.Errorf("verify: %v", err)
+	}
+	return err == nil
+}
+
+// refreshed is Refresh, which must succeed.
+func refreshed(t *testing.T, m *auth.Manager, token string) string {
+	t.Helper()
+	fresh, err := m.Refresh(context.Background(), token)
+	if err != nil {
+		t.Fatalf("refresh: %v", err)
+	}
+	return string(fresh.Token)
+}
+
+// JW-10
+func TestATokenSaysExactlyTheDocumentedClaims(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Issuer: "Example", Audience: "https://api.example.com"})
+	alice := h.Register()
+	if !strings.HasPrefix(alice.Token(), "eyJhbGciOiJIUzI1NiIs") {
+		t.Errorf("it begins %.25s", alice.Token())
+	}
+	c := payload(t, auth.Secret(alice.Token()))
+	want := []string{"amr", "aud", "auth_time", "exp", "iat", "iss", "jti", "nbf", "org", "role", "sid", "sub"}
+	if got := slices.Sorted(maps.Keys(c)); !slices.Equal(got, want) {
+		t.Errorf("claims %v, want %v", got, want)
+	}
+	now := float64(h.Clock.Now().Unix())
+	if c["iss"] != "Example" || c["aud"] != "https://api.example.com" || c["sub"] != alice.ID || c["sid"] != alice.Identity().SessionID ||
+		c["iat"] != now || c["nbf"] != now || c["exp"] != now+3600 || c["auth_time"] != now || c["org"] != alice.OrganizationID || c["role"] != "admin" {
+		t.Errorf("%v", c)
+	}
+	if jti, _ := c["jti"].(string); len(jti) < 22 {
+		t.Errorf("jti %q", jti)
+	}
+	other := alice.Login()
+	d := payload(t, auth.Secret(other))
+	if c["jti"] == d["jti"] || c["sid"] == d["sid"] {
+		t.Error("two logins share an id")
+	}
+}
+
+// JW-1
+func TestNoMutationOfATokenIsAccepted(t *testing.T) {
+	h := authtest.New(t)
+	token := h.Register().Token()
+	rng := rand.New(rand.NewPCG(1, 2))
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n\x00\xff"
+	for i := range 10_000 {
+		b := []byte(token)
+		for range 1 + rng.IntN(3) {
+			at := rng.IntN(len(b))
+			switch rng.IntN(6) {
+			case 0:
+				b[at] ^= 1 << rng.IntN(8)
+			case 1:
+				b[at] = alphabet[rng.IntN(len(alphabet))]
+			case 2:
+				b = append(slices.Delete(b, at, at+1), byte(0x41))[:max(len(b)-1, 1)]
+			case 3:
+				b = slices.Insert(b, at, alphabet[rng.IntN(len(alphabet))])
+			case 4:
+				b = b[:max(at, 1)]
+			case 5:
+				other := rng.IntN(len(b))
+				b[at], b[other] = b[other], b[at]
+			}
+		}
+		if string(b) != token && opens(t, h.Manager, string(b)) {
+			t.Fatalf("mutation %d is accepted: %q", i, b)
+		}
+	}
+	if !opens(t, h.Manager, token) {
+		t.Error("the token itself is refused")
+	}
+}
+
+// JW-1, JW-8
+func TestATokenHasOneTextOnly(t *testing.T) {
+	h := authtest.New(t)
+	token := h.Register().Token()
+	parts := strings.Split(token, ".")
+	variants := []string{
+		"", ".", "..", "...", token + ".", "." + token, token + "=", token + "\n", "\n" + token, token + " ", " " + token, token + "." + parts[2],
+		parts[0] + "." + parts[1], parts[0] + "." + parts[1] + ".", parts[0] + ".." + parts[2], "." + parts[1] + "." + parts[2],
+		parts[0] + "." + parts[1] + "\n." + parts[2], parts[0] + "." + parts[1] + "." + parts[2][:10] + "\r\n" + parts[2][10:],
+		parts[0] + "=." + parts[1] + "." + parts[2], parts[0] + "." + parts[1] + "=." + parts[2], "Bearer " + token,
+		strings.ToUpper(token), strings.ToLower(token), token + token,
+	}
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(alphabet, token[len(token)-1])
+	for low := range 4 { // 256 bits in 43 digits leave two bits over
+		if v := token[:len(token)-1] + string(alphabet[last&^3|low]); v != token {
+			variants = append(variants, v)
+		}
+	}
+	for _, v := range variants {
+		if opens(t, h.Manager, v) {
+			t.Errorf("accepted: %q", v)
+		}
+		if _, err := h.Manager.Refresh(context.Background(), v); err != auth.ErrInvalidToken {
+			t.Errorf("refresh %q: %v", v, err)
+		}
+	}
+}
+
+// JW-9
+func TestAHugeTokenIsRefusedWithoutBeingRead(t *testing.T) {
+	h := authtest.New(t)
+	token := h.Register().Token()
+	huge := []string{strings.Repeat("a", 900<<10), strings.Repeat(".", 900<<10), token + strings.Repeat("A", 900<<10), strings.Repeat("A", 900<<10) + "." + token}
+	for _, v := range huge {
+		n := testing.AllocsPerRun(10, func() {
+			if opens(t, h.Manager, v) {
+				t.Error("accepted")
+			}
+		})
+		if n > 5 {
+			t.Errorf("%v allocations", n)
+		}
+	}
+}
+
+// TT-2
+func TestOtherCredentialsAreNoAccessTokens(t *testing.T) {
+	h := authtest.New(t)
+	alice := h.Register()
+	key, enrolled := alice.APIKey(), h.Register()
+	enrolled.EnableTwoFactor()
+	r, err := h.Login(context.Background(), enrolled.Email, authtest.Password)
+	if err != nil || !r.TwoFactorRequired() {
+		t.Fatal(err)
+	}
+	id := alice.Identity()
+	for _, v := range []string{key, string(r.TempToken), id.SessionID, alice.ID, string(authtest.Secret)} {
+		if opens(t, h.Manager, v) {
+			t.Errorf("accepted: %.12s…", v)
+		}
+		if _, err := h.Manager.Refresh(context.Background(), v); err != auth.ErrInvalidToken {
+			t.Errorf("refresh %.12s…: %v", v, err)
+		}
+	}
+	if _, err := h.VerifyAPIKey(context.Background(), alice.Token()); err != auth.ErrInvalidToken {
+		t.Errorf("a token as an API key: %v", err)
+	}
+}
+
+// JW-4
+func TestATokenOpensWithItsOwnIssuerAudienceAndSecretOnly(t *testing.T) {
+	s := memstore.New()
+	h := authtest.With(t, s, auth.Config{})
+	token := h.Register().Token()
+	for name, tc := range map[string]struct {
+		cfg  auth.Config
+		want bool
+	}{
+		"the same":              {auth.Config{}, true},
+		"another issuer":        {auth.Config{Issuer: "other", Audience: "auth"}, false},
+		"another audience":      {auth.Config{Audience: "other"}, false},
+		"another secret":        {auth.Config{Secrets: []auth.Secret{goodSecret}}, false},
+		"a new secret in front": {auth.Config{Secrets: []auth.Secret{goodSecret, authtest.Secret}}, true},
+	} {
+		tc.cfg.Now = h.Clock.Now
+		if got := opens(t, authtest.With(t, s, tc.cfg).Manager, token); got != tc.want {
+			t.Errorf("%s: opens %v", name, got)
+		}
+	}
+}
+
+// JW-11, RC-25
+func TestARotatedSecretSignsAndTheOldOneStillVerifies(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		before := authtest.With(t, s, auth.Config{})
+		alice := before.Register()
+		old := alice.Token()
+		with := func(secrets ...auth.Secret) *auth.Manager {
+			return authtest.With(t, s, auth.Config{Secrets: secrets, Now: before.Clock.Now}).Manager
+		}
+		during, after := with(goodSecret, authtest.Secret), with(goodSecret)
+		fresh := refreshed(t, during, old)
+		if !opens(t, during, old) || !opens(t, during, fresh) {
+			t.Error("in the middle of the rotation a token is refused")
+		}
+		if opens(t, before.Manager, fresh) {
+			t.Error("the fresh token is signed with the old secret")
+		}
+		if opens(t, after, old) || !opens(t, after, fresh) {
+			t.Error("after the rotation the old secret decides")
+		}
+	})
+}
+
+func TestATokenExpiresByTheManagersClock(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{AccessTokenTTL: 5 * time.Minute})
+	token := h.Register().Token()
+	h.Clock.Advance(5*time.Minute - time.Nanosecond)
+	if !opens(t, h.Manager, token) {
+		t.Error("it expired early")
+	}
+	h.Clock.Advance(time.Nanosecond)
+	if opens(t, h.Manager, token) {
+		t.Error("it outlives its expiry")
+	}
+	if _, err := h.Manager.Refresh(context.Background(), token); err != auth.ErrInvalidToken { // SE-2
+		t.Errorf("an expired token was refreshed: %v", err)
+	}
+	if _, err := h.Sessions(context.Background(), "user_x"); !errors.Is(err, auth.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+// JW-3: another instance's clock may be ahead by half a minute.
+func TestATokenFromTheFutureIsRefusedBeyondTheLeeway(t *testing.T) {
+	h := authtest.New(t)
+	token := h.Register().Token()
+	h.Clock.Advance(-30 * time.Second)
+	if !opens(t, h.Manager, token) {
+		t.Error("30 seconds ahead: refused")
+	}
+	h.Clock.Advance(-time.Second)
+	if opens(t, h.Manager, token) {
+		t.Error("31 seconds ahead: accepted")
+	}
+}
+
+// SE-5, SE-6
+func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		alice := h.Register()
+		first, id := alice.Token(), alice.Identity()
+		h.Clock.Advance(time.Minute)
+		got, err := h.Manager.Refresh(context.Background(), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.ExpiresIn != time.Hour || !got.ExpiresAt.Equal(h.Clock.Now().Add(time.Hour)) {
+			t.Errorf("expires in %v, at %v", got.ExpiresIn, got.ExpiresAt)
+		}
+		second := string(got.Token)
+		next, err := h.VerifyAccessToken(context.Background(), second)
+		if err != nil || next.SessionID != id.SessionID || !next.AuthTime.Equal(id.AuthTime) || !slices.Equal(next.AMR, id.AMR) || next.User.ID != id.User.ID {
+			t.Errorf("%+v, %v", next, err)
+		}
+		h.Clock.Advance(10*time.Second - 1)
+		if !opens(t, h.Manager, first) {
+			t.Error("within its grace the old token is refused")
+		}
+		if again := refreshed(t, h.Manager, first); again != second {
+			t.Error("within its grace the old token has another successor")
+		}
+		h.Clock.Advance(1)
+		if opens(t, h.Manager, first) {
+			t.Error("after its grace the old token opens")
+		}
+		if !opens(t, h.Manager, second) {
+			t.Error("merely using a superseded token ended the session")
+		}
+		if _, err := h.Manager.Refresh(context.Background(), first); err != auth.ErrInvalidToken {
+			t.Errorf("refresh with a superseded token: %v", err)
+		}
+		if opens(t, h.Manager, second) {
+			t.Error("the session of a copied token goes on")
+		}
+		if sessions, err := h.Sessions(context.Background(), alice.ID); err != nil || len(sessions) != 0 {
+			t.Errorf("%d sessions, %v", len(sessions), err)
+		}
+	})
+}
+
+func TestWithoutGraceARefreshedTokenIsDeadAtOnce(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{RefreshGrace: -1})
+	first := h.Register().Token()
+	second := refreshed(t, h.Manager, first)
+	if opens(t, h.Manager, first) || !opens(t, h.Manager, second) {
+		t.Error("the old token lives, or the new one does not")
+	}
+}
+
+func TestNotMoreThanEightSupersededTokensAreInGrace(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{RefreshGrace: time.Minute})
+	tokens := []string{h.Register().Token()}
+	for range 9 {
+		tokens = append(tokens, refreshed(t, h.Manager, tokens[len(tokens)-1]))
+	}
+	for i, token := range tokens {
+		if got, want := opens(t, h.Manager, token), i > 0; got != want {
+			t.Errorf("token %d: opens %v", i, got)
+		}
+	}
+}
+
+// SE-3
+func TestNoRefreshOutlivesTheSession(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{SessionTTL: 3 * time.Hour})
+		alice := h.Register()
+		token, began := alice.Token(), h.Clock.Now()
+		for h.Clock.Now().Sub(began) < 3*time.Hour-20*time.Minute {
+			h.Clock.Advance(20 * time.Minute)
+			token = refreshed(t, h.Manager, token)
+			if c := payload(t, auth.Secret(token)); c["exp"].(float64) > float64(began.Add(3*time.Hour).Unix()) {
+				t.Errorf("a token expires %v after the login", time.Unix(int64(c["exp"].(float64)), 0).Sub(began))
+			}
+		}
+		if !opens(t, h.Manager, token) {
+			t.Fatal("refused before the end")
+		}
+		h.Clock.Advance(20 * time.Minute)
+		if opens(t, h.Manager, token) {
+			t.Error("it opens after the end of its session")
+		}
+		if _, err := h.Manager.Refresh(context.Background(), token); err != auth.ErrInvalidToken {
+			t.Errorf("refresh after the end: %v", err)
+		}
+	})
+}
+
+// RC-12
+func TestOfManyWhoRefreshOneTokenAllContinueOneSession(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		other := authtest.With(t, s, auth.Config{Now: h.Clock.Now})
+		alice := h.Register()
+		var mu sync.Mutex
+		got := map[string]bool{}
+		allAtOnce(t, 50, func(i int) {
+			m := []*auth.Manager{h.Manager, other.Manager}[i%2]
+			fresh, err := m.Refresh(context.Background(), alice.Token())
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			got[string(fresh.Token)] = true
+		})
+		if len(got) != 1 || got[alice.Token()] {
+			t.Errorf("%d successors", len(got))
+		}
+		for token := range got {
+			if !opens(t, other.Manager, token) {
+				t.Error("the successor is refused")
+			}
+		}
+	})
+}
+
+// RC-13, SE-7
+func TestNoTokenOfASessionWorksAfterItsLogout(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
+		other := authtest.With(t, s, auth.Config{Now: h.Clock.Now, Limits: unlimited()})
+		alice := h.Register()
+		for range 10 {
+			token := alice.Login()
+			id := alice.Identity()
+			var mu sync.Mutex
+			tokens := []string{token}
+			allAtOnce(t, 4, func(i int) {
+				if i == 0 {
+					if err := h.Logout(context.Background(), id); err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				mine := token
+				for range 2 { // fewer than are kept in grace
+					fresh, err := other.Manager.Refresh(context.Background(), mine)
+					if err != nil {
+						if err != auth.ErrInvalidToken {
+							t.Error(err)
+						}
+						return
+					}
+					mine = string(fresh.Token)
+					mu.Lock()
+					tokens = append(tokens, mine)
+					mu.Unlock()
+				}
+			})
+			for _, token := range tokens {
+				if opens(t, other.Manager, token) {
+					t.Fatal("a token opens after the logout")
+				}
+			}
+		}
+	})
+}
+
+// RC-14
+func TestOfManyLogoutsNoneIsAnError(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		alice := h.Register()
+		id := alice.Identity()
+		var ended atomic.Int64
+		allAtOnce(t, 50, func(int) {
+			switch err := h.Logout(context.Background(), id); {
+			case err == nil:
+				ended.Add(1)
+			case err != auth.ErrInvalidToken:
+				t.Error(err)
+			}
+		})
+		if ended.Load() == 0 {
+			t.Error("none of them ended the session")
+		}
+		if opens(t, h.Manager, alice.Token()) {
+			t.Error("the token opens")
+		}
+	})
+}
+
+func TestARoleIsTheAccountsAndNotTheTokens(t *testing.T) {
+	h := authtest.New(t)
+	alice := h.Register()
+	if err := h.SetRole(context.Background(), alice.ID, "reader"); err != nil {
+		t.Fatal(err)
+	}
+	if role := alice.Identity().User.Role; role != "reader" {
+		t.Errorf("role %q", role)
+	}
+	if c := payload(t, auth.Secret(refreshed(t, h.Manager, alice.Token()))); c["role"] != "reader" {
+		t.Errorf("claim %v", c["role"])
+	}
+}

@@ -1,0 +1,356 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base32"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+)
+
+// The second factor is TOTP, RFC 6238, as every authenticator program speaks it:
+// HMAC-SHA-1 over a secret of 160 bits (RFC 4226, R6), 6 digits, steps of 30
+// seconds, and one step of drift either way.
+const (
+	totpSecretLen = 20 // bytes
+	totpDigits    = 6
+	totpStep      = 30 // seconds
+	totpDrift     = 1  // steps
+	pendingTTL    = 10 * time.Minute
+)
+
+// A TwoFactorEnrollment is what the user needs once, to set up an authenticator:
+// it is shown in the answer to [Manager.EnableTwoFactor] and never again.
+type TwoFactorEnrollment struct {
+	Secret      Secret   // base32 without padding, to type in
+	URI         Secret   // otpauth://totp/…, what the QR code says
+	QRCode      []byte   // a PNG; holds the secret
+	BackupCodes []Secret // 10 of 8 digits; each stands in for a code once
+}
+
+// A TwoFactorStatus is the state of a user's second factor.
+type TwoFactorStatus struct {
+	Enabled         bool
+	EnabledAt       time.Time // zero while not enabled
+	BackupCodesLeft int
+}
+
+// totpRecord keeps the pending enrolment apart from the active one: until it is
+// confirmed, a pending secret opens nothing and gates nothing.
+type totpRecord struct {
+	Pending pendingFactor
+	Active  activeFactor
+	newer   []byte
+}
+
+type pendingFactor struct {
+	ID     string // "" is none
+	Sealed []byte // the secret and the backup codes
+	Since  time.Time
+}
+
+type activeFactor struct {
+	ID     string // account.Enrolment
+	Sealed []byte // the secret
+	Since  time.Time
+	// LastStep is the last time step whose code was accepted. Only later ones
+	// are: no code works twice (RFC 6238, 5.2).
+	LastStep uint64
+	Backup   backupSet
+}
+
+func (t *totpRecord) fields(c *codec) {
+	c.string(&t.Pending.ID)
+	c.bytes(&t.Pending.Sealed)
+	c.time(&t.Pending.Since)
+	c.string(&t.Active.ID)
+	c.bytes(&t.Active.Sealed)
+	c.time(&t.Active.Since)
+	c.uint(&t.Active.LastStep)
+	t.Active.Backup.fields(c)
+	c.rest(&t.newer)
+}
+
+func (p *pendingFactor) usable(now time.Time) bool {
+	return p.ID != "" && now.Sub(p.Since) < pendingTTL
+}
+
+// sealFactor and openFactor bind a sealed secret to its user and enrolment, so that
+// it opens nowhere else.
+func (m *Manager) sealFactor(uid, enrolment string, plain []byte) []byte {
+	return m.keys.Seal(labelTOTP, plain, []byte(uid+"/"+enrolment))
+}
+
+func (m *Manager) openFactor(uid, enrolment string, sealed []byte, size int) (plain []byte, current bool, err error) {
+	plain, current, err = m.keys.Open(labelTOTP, sealed, []byte(uid+"/"+enrolment))
+	if err != nil || len(plain) != size {
+		return nil, false, unavailable(errors.New("auth: a TOTP secret does not open with Config.Secrets"))
+	}
+	return plain, current, nil
+}
+
+// EnableTwoFactor begins to set up a second factor for the caller and returns what
+// the user needs for it. Nothing changes until [Manager.ConfirmTwoFactor]; a second
+// call replaces the first, and after 10 minutes it lapses. It needs a fresh login or
+// the password, else the error is ErrReauthenticationRequired. ErrTwoFactorEnabled
+// says that a second factor is on already, and leaves it as it is.
+func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (TwoFactorEnrollment, error) {
+	c, err := m.readCaller(ctx, id)
+	if err != nil {
+		return TwoFactorEnrollment{}, err
+	}
+	if c.acct.rec.Enrolment != "" {
+		return TwoFactorEnrollment{}, ErrTwoFactorEnabled
+	}
+	if err := m.reauthenticate(ctx, id, pw); err != nil {
+		return TwoFactorEnrollment{}, err
+	}
+	secret := make([]byte, totpSecretLen)
+	_, _ = rand.Read(secret)
+	codes := newBackupCodes()
+	uri := totpURI(m.cfg.Issuer, c.acct.rec.Email, secret)
+	png, err := qrPNG(uri)
+	if err != nil {
+		return TwoFactorEnrollment{}, err
+	}
+	enrolment := newRandomID()
+	sealed := m.sealFactor(c.uid, enrolment, append(append([]byte(nil), secret...), codes.joined()...))
+	err = retry(ctx, func() error {
+		totp := newRow[totpRecord](userKey(c.uid, "totp"))
+		c, err := m.readCaller(ctx, id, &totp)
+		if err != nil {
+			return err
+		}
+		if c.acct.rec.Enrolment != "" {
+			return ErrTwoFactorEnabled
+		}
+		totp.rec.Pending = pendingFactor{ID: enrolment, Sealed: sealed, Since: m.now()}
+		return m.records.commit(ctx, c.acct.unchanged(), c.session.unchanged(), totp.put())
+	})
+	if err != nil {
+		return TwoFactorEnrollment{}, err
+	}
+	m.emit(ctx, Event{Type: EventTwoFactorStarted, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	return TwoFactorEnrollment{Secret: Secret(totpBase32(secret)), URI: Secret(uri), QRCode: png, BackupCodes: codes.secrets()}, nil
+}
+
+// ConfirmTwoFactor turns the second factor on: code proves that the authenticator
+// works. It ends the user's other sessions at once, on every instance; the caller's
+// goes on. The error is ErrInvalidCode, or ErrTwoFactorNotEnabled where nothing
+// waits to be confirmed, or ErrTwoFactorEnabled.
+func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
+	totp := newRow[totpRecord](userKey(bareUser(id), "totp"))
+	c, err := m.readCaller(ctx, id, &totp)
+	if err != nil {
+		return err
+	}
+	if c.acct.rec.Enrolment != "" {
+		return ErrTwoFactorEnabled
+	}
+	if !totp.rec.Pending.usable(m.now()) {
+		return ErrTwoFactorNotEnabled
+	}
+	err = m.guess(ctx, c.uid, append(m.codeBudgets(c.uid), m.addressBudget(clientPrefix(ctx))), func() (bool, error) {
+		err := m.confirmPending(ctx, id, c, totp.rec.Pending, code)
+		if errors.Is(err, ErrInvalidCode) {
+			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, Reason: "confirm"})
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	m.emit(ctx, Event{Type: EventTwoFactorEnabled, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	m.notice(ctx, EventTwoFactorEnabled, c.uid, &c.acct.rec, c.acct.rec.Email)
+	return nil
+}
+
+// confirmPending makes the enrolment that was pending the active one, if code is of
+// its secret and it is pending still.
+func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, pending pendingFactor, code Secret) error {
+	plain, _, err := m.openFactor(c.uid, pending.ID, pending.Sealed, totpSecretLen+backupCodes*backupDigits)
+	if err != nil {
+		return err
+	}
+	secret, codes := plain[:totpSecretLen], splitBackupCodes(plain[totpSecretLen:])
+	step, ok := matchTOTP(secret, code, 0, m.now())
+	if !ok {
+		return ErrInvalidCode
+	}
+	backup, err := m.hashBackupCodes(ctx, codes)
+	if err != nil {
+		return err
+	}
+	sealed := m.sealFactor(c.uid, pending.ID, secret)
+	return retry(ctx, func() error {
+		totp := newRow[totpRecord](userKey(c.uid, "totp"))
+		c, err := m.readCaller(ctx, id, &totp)
+		if err != nil {
+			return err
+		}
+		if c.acct.rec.Enrolment != "" {
+			return ErrTwoFactorEnabled
+		}
+		if totp.rec.Pending.ID != pending.ID { // replaced meanwhile
+			return ErrInvalidCode
+		}
+		c.acct.rec.Enrolment = pending.ID
+		totp.rec.Pending = pendingFactor{}
+		totp.rec.Active = activeFactor{ID: pending.ID, Sealed: sealed, Since: m.now(), LastStep: step, Backup: backup}
+		return m.records.commit(ctx, append(c.endOthers(), totp.put())...)
+	})
+}
+
+// DisableTwoFactor turns the second factor off, given the password and a code of
+// it, TOTP or backup. It ends the user's other sessions at once, on every instance.
+// ErrInvalidCredentials does not say which of the two was wrong; both are charged
+// for it. ErrTwoFactorNotEnabled says that there is nothing to turn off.
+func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Secret) error {
+	c, err := m.readCaller(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.acct.rec.Enrolment == "" {
+		return ErrTwoFactorNotEnabled
+	}
+	budgets := append(m.callerBudgets(ctx, c), m.codeBudgets(c.uid)...)
+	err = m.guess(ctx, c.uid, budgets, func() (bool, error) {
+		err := m.disableFactor(ctx, id, c, pw, code)
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	m.emit(ctx, Event{Type: EventTwoFactorDisabled, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	m.notice(ctx, EventTwoFactorDisabled, c.uid, &c.acct.rec, c.acct.rec.Email)
+	return nil
+}
+
+func (m *Manager) disableFactor(ctx context.Context, id Identity, c *caller, pw, code Secret) error {
+	proven, wrongPassword := m.provePassword(ctx, id, c, pw)
+	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
+		return wrongPassword
+	}
+	proof := codeProof{}
+	return retry(ctx, func() error {
+		totp, pass := newRow[totpRecord](userKey(c.uid, "totp")), newRow[passwordRecord](proven.key)
+		c, err := m.readCaller(ctx, id, &totp, &pass)
+		if err != nil {
+			return err
+		}
+		if c.acct.rec.Enrolment == "" {
+			return ErrTwoFactorNotEnabled
+		}
+		ok, err := m.spendCode(ctx, c.uid, &c.acct.rec, &totp.rec, code, &proof)
+		if err != nil {
+			return err
+		}
+		if !ok && wrongPassword == nil {
+			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, Reason: "disable"})
+		}
+		if !ok || wrongPassword != nil || pass.rec.Hash != proven.rec.Hash {
+			return ErrInvalidCredentials
+		}
+		c.acct.rec.Enrolment = ""
+		return m.records.commit(ctx, append(c.endOthers(), totp.remove())...)
+	})
+}
+
+func bareUser(id Identity) string {
+	uid, _ := bareID(id.User.ID, userPrefix, timedLen)
+	return uid
+}
+
+func wellFormedCode(code Secret) bool {
+	if len(code) != totpDigits && len(code) != backupDigits {
+		return false
+	}
+	for i := range len(code) {
+		if code[i] < '0' || code[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// matchTOTP returns the time step that code is of, if it is one of those around now
+// and later than after. It looks at every step whatever the first says.
+func matchTOTP(secret []byte, code Secret, after uint64, now time.Time) (step uint64, ok bool) {
+	if len(secret) != totpSecretLen || len(code) != totpDigits {
+		return 0, false
+	}
+	current := uint64(now.Unix()) / totpStep
+	for s := current - totpDrift; s <= current+totpDrift; s++ {
+		want, err := hotp.GenerateCodeCustom(totpBase32(secret), s, hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 && s > after {
+			step, ok = s, true
+		}
+	}
+	return step, ok
+}
+
+func totpBase32(secret []byte) string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
+}
+
+// totpURI is the text of the QR code, in the form that authenticator programs agree
+// on. The issuer has no ':' (Config), which would end it.
+func totpURI(issuer, account string, secret []byte) string {
+	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+	return "otpauth://totp/" + escape(issuer) + ":" + escape(account) +
+		"?secret=" + totpBase32(secret) + "&issuer=" + escape(issuer) + "&algorithm=SHA1&digits=6&period=30"
+}
+
+// codeProof remembers, between the attempts of one call, what was costly to find out
+// about its code.
+type codeProof struct {
+	salt []byte // of the set that tag was computed for
+	tag  []byte
+}
+
+// spendCode reports whether code is one of the account's active factor, unspent,
+// and marks it as spent in t: the Commit that writes t is what spends it.
+func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totpRecord, code Secret, proof *codeProof) (ok bool, err error) {
+	f := &t.Active
+	if f.ID == "" || f.ID != a.Enrolment {
+		return false, unavailable(errDamaged)
+	}
+	if !wellFormedCode(code) {
+		return false, nil
+	}
+	if len(code) == backupDigits {
+		return m.spendBackupCode(ctx, &f.Backup, code, proof)
+	}
+	secret, current, err := m.openFactor(uid, f.ID, f.Sealed, totpSecretLen)
+	if err != nil {
+		return false, err
+	}
+	step, ok := matchTOTP(secret, code, f.LastStep, m.now())
+	if !ok {
+		return false, nil
+	}
+	f.LastStep = step
+	if !current {
+		f.Sealed = m.sealFactor(uid, f.ID, secret)
+	}
+	return true, nil
+}
+
+// TwoFactorStatus returns the state of the user's second factor, or ErrNotFound.
+func (m *Manager) TwoFactorStatus(ctx context.Context, userID string) (TwoFactorStatus, error) {
+	uid, _, err := m.findUser(ctx, userID)
+	if err != nil {
+		return TwoFactorStatus{}, err
+	}
+	acct, totp := newRow[account](userKey(uid, "acct")), newRow[totpRecord](userKey(uid, "totp"))
+	if err := m.records.read(ctx, &acct, &totp); err != nil || acct.rec.Enrolment == "" {
+		return TwoFactorStatus{}, err
+	}
+	return TwoFactorStatus{Enabled: true, EnabledAt: totp.rec.Active.Since, BackupCodesLeft: totp.rec.Active.Backup.left()}, nil
+}

@@ -1,0 +1,303 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+var rfcSecret = []byte("12345678901234567890") // RFC 4226, appendix D; RFC 6238, appendix B
+
+// TF-4.
+func TestTheVectorsOfRFC6238Match(t *testing.T) {
+	for at, code := range map[int64]Secret{
+		59: "287082", 1111111109: "081804", 1111111111: "050471",
+		1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
+	} {
+		if step, ok := matchTOTP(rfcSecret, code, 0, time.Unix(at, 0)); !ok || step != uint64(at)/30 {
+			t.Errorf("the code at %d: step %d, %v", at, step, ok)
+		}
+	}
+}
+
+// Counter 0 is the first half minute of 1970, which no clock shows.
+func TestTheVectorsOfRFC4226Match(t *testing.T) {
+	for i, code := range []Secret{
+		"287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489",
+	} {
+		counter := int64(i + 1)
+		if step, ok := matchTOTP(rfcSecret, code, 0, time.Unix(counter*30, 0)); !ok || step != uint64(counter) {
+			t.Errorf("counter %d: step %d, %v", counter, step, ok)
+		}
+	}
+}
+
+func codeOf(t *testing.T, secret []byte, step uint64) Secret {
+	t.Helper()
+	code, err := hotp.GenerateCodeCustom(totpBase32(secret), step, hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Secret(code)
+}
+
+// TF-4: one step of drift and not a second more.
+func TestACodeMatchesFromOneStepBeforeItsOwnToOneStepAfter(t *testing.T) {
+	for _, step := range []uint64{41152263, 41152264, 66666666} {
+		code, begin := codeOf(t, rfcSecret, step), int64(step)*30
+		for at, want := range map[int64]bool{
+			begin - 60: false, begin - 31: false, begin - 30: true, begin - 1: true, begin: true,
+			begin + 29: true, begin + 30: true, begin + 59: true, begin + 60: false, begin + 90: false,
+		} {
+			if got, ok := matchTOTP(rfcSecret, code, 0, time.Unix(at, 0)); ok != want || ok && got != step {
+				t.Errorf("the code of step %d, %d s after its begin: step %d, %v", step, at-begin, got, ok)
+			}
+		}
+	}
+}
+
+// TF-5: whatever the phase and the drift of the two uses, the second is accepted only
+// if its code is of a later step.
+func TestOfTwoCodesTheSecondIsAcceptedOnlyIfItIsOfALaterStep(t *testing.T) {
+	const base = 1_900_000_020
+	for phase := int64(0); phase < 30; phase += 7 {
+		for drift := int64(-2); drift <= 2; drift++ {
+			for pause := int64(0); pause <= 100; pause += 10 {
+				for later := int64(-2); later <= 2; later++ {
+					t0, t1 := base+phase, base+phase+pause
+					first, second := uint64(t0/30+drift), uint64(t1/30+later)
+					last, ok := matchTOTP(rfcSecret, codeOf(t, rfcSecret, first), 0, time.Unix(t0, 0))
+					if ok != (-1 <= drift && drift <= 1) {
+						t.Fatalf("a drift of %d steps at phase %d: %v", drift, phase, ok)
+					}
+					if !ok {
+						continue
+					}
+					step, ok := matchTOTP(rfcSecret, codeOf(t, rfcSecret, second), last, time.Unix(t1, 0))
+					if want := -1 <= later && later <= 1 && second > first; ok != want || ok && step != second {
+						t.Fatalf("t0 %d drift %d, t1 %d drift %d: %v, want %v", t0, drift, t1, later, ok, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TF-6: pquerna/otp would say yes to a code of the empty secret.
+func TestASecretOfAnyOtherLengthMatchesNothing(t *testing.T) {
+	now := time.Unix(1234567890, 0)
+	for _, n := range []int{0, 1, 10, 16, 19, 21, 32} {
+		secret := []byte(strings.Repeat("s", n))
+		if _, ok := matchTOTP(secret, codeOf(t, secret, 41152263), 0, now); ok {
+			t.Errorf("a secret of %d bytes matched", n)
+		}
+	}
+	if _, ok := matchTOTP(rfcSecret, "", 0, now); ok {
+		t.Error("the empty code matched")
+	}
+}
+
+// TF-7: the code is compared as it is; pquerna/otp alone would trim these.
+func TestACodeIsSixASCIIDigitsAndNothingAround(t *testing.T) {
+	now := time.Unix(1234567890, 0)
+	for _, code := range []Secret{
+		" 005924", "005924 ", "005924\n", "\u00a0005924", "005 924", "5924", "05924", "0005924", "00005924",
+		"００５９２４", "00592\x004", "005924\x00", "+05924", "-05924", "0x5924", "٠٠٥٩٢٤",
+	} {
+		if _, ok := matchTOTP(rfcSecret, code, 0, now); ok {
+			t.Errorf("%q matched", string(code))
+		}
+		if wellFormedCode(code) && len(code) != backupDigits {
+			t.Errorf("%q is well-formed", string(code))
+		}
+	}
+}
+
+func TestTheURIIsExactlyWhatAuthenticatorsAgreeOn(t *testing.T) {
+	for _, c := range []struct{ issuer, account, label, issuerParam string }{
+		{"Acme", "ann@example.com", "Acme:ann%40example.com", "Acme"},
+		{"Acme & Söhne", "ann@example.com", "Acme%20%26%20S%C3%B6hne:ann%40example.com", "Acme%20%26%20S%C3%B6hne"},
+		{"a+b=c/d?e#f%g", "x+y/z?q#r%s=&t@example.com", "a%2Bb%3Dc%2Fd%3Fe%23f%25g:x%2By%2Fz%3Fq%23r%25s%3D%26t%40example.com", "a%2Bb%3Dc%2Fd%3Fe%23f%25g"},
+	} {
+		got := totpURI(c.issuer, c.account, rfcSecret)
+		want := "otpauth://totp/" + c.label + "?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=" + c.issuerParam +
+			"&algorithm=SHA1&digits=6&period=30"
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		u, err := url.Parse(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := otp.NewKeyFromURL(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Path != "/"+c.issuer+":"+c.account || u.Query().Get("issuer") != c.issuer ||
+			key.Issuer() != c.issuer || key.AccountName() != c.account || key.Period() != 30 || key.Digits() != otp.DigitsSix {
+			t.Errorf("%s reads back as %q, %q, %q", got, u.Path, key.Issuer(), key.AccountName())
+		}
+	}
+}
+
+// TF-12: the library that draws the code quotes its text in its errors.
+func TestAnErrorOfTheQRCodeDoesNotQuoteItsText(t *testing.T) {
+	_, err := qrPNG("otpauth://totp/" + strings.Repeat("x", 4000) + "?secret=GEZDGNBVGY3TQOJQ")
+	if err == nil || strings.Contains(err.Error(), "xx") || strings.Contains(err.Error(), "GEZDGNBVGY3TQOJQ") {
+		t.Errorf("a text too long for a QR code: %.80v", err)
+	}
+}
+
+// twoUsersWithFactor are two users with a second factor each, on one Manager.
+func twoUsersWithFactor(t *testing.T, now func() time.Time) (m *Manager, users [2]User, uids [2]string, secrets [2][]byte) {
+	t.Helper()
+	ctx := context.Background()
+	s := memstore.New()
+	m, err := New(s, Config{
+		Secrets: []Secret{"a root secret for this test alone, 0123456789"}, Now: now,
+		PasswordHash: HashParams{Memory: 8, Time: 1, Threads: 1}, InsecureCheapHashing: true,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	for i, email := range []string{"ann@example.com", "bob@example.com"} {
+		u, err := m.Register(ctx, Registration{Email: email, Password: "correct horse battery", FullName: "X"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := m.Login(ctx, email, "correct horse battery")
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := m.VerifyAccessToken(ctx, string(r.AccessToken.Token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.EnableTwoFactor(ctx, id, ""); err != nil {
+			t.Fatal(err)
+		}
+		uids[i], users[i] = bareUser(id), u
+		totp := newRow[totpRecord](userKey(uids[i], "totp"))
+		if err := m.records.read(ctx, &totp); err != nil {
+			t.Fatal(err)
+		}
+		p := totp.rec.Pending
+		plain, _, err := m.openFactor(uids[i], p.ID, p.Sealed, totpSecretLen+backupCodes*backupDigits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets[i] = plain[:totpSecretLen]
+		if err := m.ConfirmTwoFactor(ctx, id, codeOf(t, secrets[i], uint64(now().Unix())/30-1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m, users, uids, secrets
+}
+
+func editTOTP(t *testing.T, m *Manager, uid string, edit func(*totpRecord)) {
+	t.Helper()
+	totp := newRow[totpRecord](userKey(uid, "totp"))
+	if err := m.records.read(t.Context(), &totp); err != nil {
+		t.Fatal(err)
+	}
+	edit(&totp.rec)
+	if err := m.records.commit(t.Context(), totp.put()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func secondStepOf(t *testing.T, m *Manager, u User, code Secret) error {
+	t.Helper()
+	r, err := m.Login(t.Context(), u.Email, "correct horse battery")
+	if err != nil || !r.TwoFactorRequired() {
+		t.Fatalf("the first step: %v", err)
+	}
+	_, err = m.VerifyTwoFactor(t.Context(), r.TempToken, code)
+	return err
+}
+
+// TF-13: what is sealed for one user opens for no other, even where someone who can
+// write to the store gets the record's checksum and enrolment right.
+func TestASealedSecretOfAnotherUserDoesNotOpen(t *testing.T) {
+	now := time.Unix(1_900_000_000, 0)
+	m, users, uids, secrets := twoUsersWithFactor(t, func() time.Time { return now })
+	var stolen []byte
+	editTOTP(t, m, uids[0], func(r *totpRecord) { stolen = slices.Clone(r.Active.Sealed) })
+	editTOTP(t, m, uids[1], func(r *totpRecord) { r.Active.Sealed = stolen })
+	for _, secret := range secrets {
+		if err := secondStepOf(t, m, users[1], codeOf(t, secret, uint64(now.Unix())/30)); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("a code against another's sealed secret: %v, want ErrUnavailable", err)
+		}
+	}
+	if _, _, err := m.openFactor(uids[0], "another enrolment", stolen, totpSecretLen); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a sealed secret under another enrolment: %v", err)
+	}
+}
+
+// A record that is copied to another key does not even decode.
+func TestATOTPRecordIsGoodUnderItsOwnKeyOnly(t *testing.T) {
+	now := time.Unix(1_900_000_000, 0)
+	m, users, uids, secrets := twoUsersWithFactor(t, func() time.Time { return now })
+	raw, err := m.records.s.Get(t.Context(), userKey(uids[0], "totp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.records.commit(t.Context(), store.Put(userKey(uids[1], "totp"), raw[0])); err != nil {
+		t.Fatal(err)
+	}
+	r, err := m.Login(t.Context(), users[1].Email, "correct horse battery")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = m.VerifyTwoFactor(t.Context(), r.TempToken, codeOf(t, secrets[0], uint64(now.Unix())/30)); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("the record of another user: %v, want ErrUnavailable", err)
+	}
+}
+
+// TF-5: who used a code does not use up the same digits of anybody else.
+func TestACodeThatOneUserSpentStillServesAnother(t *testing.T) {
+	now := time.Unix(1_900_000_000, 0)
+	m, users, uids, secrets := twoUsersWithFactor(t, func() time.Time { return now })
+	editTOTP(t, m, uids[1], func(r *totpRecord) { r.Active.Sealed = m.sealFactor(uids[1], r.Active.ID, secrets[0]) })
+	code := codeOf(t, secrets[0], uint64(now.Unix())/30)
+	for i, u := range users {
+		if err := secondStepOf(t, m, u, code); err != nil {
+			t.Errorf("user %d: %v", i, err)
+		}
+		if err := secondStepOf(t, m, u, code); !errors.Is(err, ErrInvalidCode) {
+			t.Errorf("user %d again: %v, want ErrInvalidCode", i, err)
+		}
+	}
+}
+
+// A clock that jumps ahead and back must not shut the user out for longer than the
+// jump, so the step kept is never further ahead than the drift allows.
+func TestTheLastStepIsNeverAheadOfTheClockByMoreThanTheDrift(t *testing.T) {
+	now := time.Unix(1_900_000_000, 0)
+	m, users, uids, secrets := twoUsersWithFactor(t, func() time.Time { return now })
+	step := uint64(now.Unix()) / 30
+	if err := secondStepOf(t, m, users[0], codeOf(t, secrets[0], step+2)); !errors.Is(err, ErrInvalidCode) {
+		t.Errorf("a code of two steps ahead: %v", err)
+	}
+	if err := secondStepOf(t, m, users[0], codeOf(t, secrets[0], step+1)); err != nil {
+		t.Errorf("a code of one step ahead: %v", err)
+	}
+	editTOTP(t, m, uids[0], func(r *totpRecord) {
+		if r.Active.LastStep != step+1 {
+			t.Errorf("the last step is %d, now is %d", r.Active.LastStep, step)
+		}
+	})
+}

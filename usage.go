@@ -1,0 +1,182 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// keyUsage is when and how often an API key was used. It lies beside the key and
+// not in it, so that writing a use can never bring back a key, or undo a change of
+// it.
+type keyUsage struct {
+	Last    time.Time
+	Count   uint64
+	Address string // address prefix of the last use
+	newer   []byte
+}
+
+func (u *keyUsage) fields(c *codec) {
+	c.time(&u.Last)
+	c.uint(&u.Count)
+	c.string(&u.Address)
+	c.rest(&u.newer)
+}
+
+// merge adds uses that are not in u yet. Time only goes forward.
+func (u *keyUsage) merge(more keyUsage) {
+	u.Count += more.Count
+	if more.Last.After(u.Last) {
+		u.Last, u.Address = more.Last, more.Address
+	}
+}
+
+const (
+	usageShards   = 16
+	maxUsageShard = 16 << 10 // keys that wait to be written, in each shard
+)
+
+// usage keeps the uses of API keys in memory and writes them behind, all uses of a
+// key since the last time at once. A crash loses those of one Config.UsageInterval.
+type usage struct {
+	m      *Manager
+	shards [usageShards]usageShard
+	stop   chan struct{}
+	done   chan struct{}
+}
+
+type usageShard struct {
+	mu   sync.Mutex
+	uses map[string]*pendingUse // by key id
+}
+
+type pendingUse struct {
+	uid string
+	keyUsage
+}
+
+func newUsage(m *Manager) *usage {
+	u := &usage{m: m, stop: make(chan struct{}), done: make(chan struct{})}
+	for i := range u.shards {
+		u.shards[i].uses = map[string]*pendingUse{}
+	}
+	go u.loop()
+	return u
+}
+
+func (u *usage) loop() {
+	defer close(u.done)
+	tick := time.NewTicker(u.m.cfg.UsageInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := u.flush(); err != nil {
+				u.m.cfg.Logger.Warn("auth: the use of API keys was not written, it will be tried again", "err", err)
+			}
+		case <-u.stop:
+			return
+		}
+	}
+}
+
+// close writes what is left, once.
+func (u *usage) close() error {
+	close(u.stop)
+	<-u.done
+	return u.flush()
+}
+
+// shard picks by the first hex digit of the id, which is as good as random.
+func (u *usage) shard(kid string) *usageShard {
+	return &u.shards[kid[0]&15+kid[0]>>6*9]
+}
+
+// touch counts a use. Where more keys are in use than can be kept, the surplus is
+// not counted: tracking never fails a request.
+func (u *usage) touch(uid, kid string, now time.Time, from Client) {
+	s := u.shard(kid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.uses[kid]
+	if p == nil {
+		if len(s.uses) >= maxUsageShard {
+			return
+		}
+		p = &pendingUse{uid: uid}
+		s.uses[kid] = p
+	}
+	p.Count++
+	if now.After(p.Last) {
+		p.Last, p.Address = now, ""
+		if from.Addr.IsValid() {
+			p.Address = addressPrefix(from.Addr)
+		}
+	}
+}
+
+// pending returns the uses of the key that are not written yet.
+func (u *usage) pending(kid string) keyUsage {
+	s := u.shard(kid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.uses[kid]; p != nil {
+		return p.keyUsage
+	}
+	return keyUsage{}
+}
+
+// flush writes every use that was counted before it. What could not be written
+// stays in memory.
+func (u *usage) flush() error {
+	var errs []error
+	for i := range u.shards {
+		s := &u.shards[i]
+		for kid, p := range s.snapshot() {
+			if err := u.write(kid, p); err != nil {
+				errs = append(errs, err)
+				break // the store does not answer: do not ask it again for each key
+			}
+			s.subtract(kid, p.keyUsage)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *usageShard) snapshot() map[string]pendingUse {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]pendingUse, len(s.uses))
+	for kid, p := range s.uses {
+		all[kid] = *p
+	}
+	return all
+}
+
+func (s *usageShard) subtract(kid string, written keyUsage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.uses[kid]; p != nil {
+		if p.Count -= written.Count; p.Count == 0 {
+			delete(s.uses, kid)
+		}
+	}
+}
+
+// write adds the uses to the key's record, if the key is still there.
+func (u *usage) write(kid string, p pendingUse) error {
+	ctx := context.Background()
+	return retry(ctx, func() error {
+		k := newRow[keyRecord](apiKeyKey(p.uid, kid))
+		old := newRow[keyUsage](keyUsageKey(p.uid, kid))
+		if err := u.m.records.read(ctx, &k, &old); err != nil {
+			return err
+		}
+		if !k.exists() {
+			return nil
+		}
+		old.rec.merge(p.keyUsage)
+		return u.m.records.commit(ctx, k.unchanged(), old.put())
+	})
+}
