@@ -1,0 +1,124 @@
+package httpauth
+
+import (
+	"time"
+
+	"github.com/datixlab/auth"
+)
+
+type registerBody struct {
+	Email            string      `json:"email" format:"email" example:"ada@example.com"`
+	Password         auth.Secret `json:"password" example:"SecurePass123!"`
+	FullName         string      `json:"full_name" example:"Ada Lovelace"`
+	OrganizationName *string     `json:"organization_name" example:"Analytical Engines" doc:"Without it the organization is named after the user."`
+}
+
+type registration struct {
+	ID             string `json:"id" example:"user_1a2b3c"`
+	Email          string `json:"email" format:"email" example:"ada@example.com"`
+	FullName       string `json:"full_name" example:"Ada Lovelace"`
+	OrganizationID string `json:"organization_id" example:"org_1a2b3c"`
+	Role           string `json:"role" example:"admin"`
+	CreatedAt      string `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
+}
+
+func register(c *call, in registerBody) (any, error) {
+	u, err := c.manager.Register(c, auth.Registration{
+		Email:            in.Email,
+		Password:         in.Password,
+		FullName:         in.FullName,
+		OrganizationName: orZero(in.OrganizationName),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return registration{
+		ID:             u.ID,
+		Email:          u.Email,
+		FullName:       u.FullName,
+		OrganizationID: u.OrganizationID,
+		Role:           u.Role,
+		CreatedAt:      stamp(u.CreatedAt),
+	}, nil
+}
+
+type profile struct {
+	ID               string   `json:"id" example:"user_1a2b3c"`
+	Email            string   `json:"email" format:"email" example:"ada@example.com"`
+	FullName         string   `json:"full_name" example:"Ada Lovelace"`
+	Role             string   `json:"role" example:"admin"`
+	OrganizationID   string   `json:"organization_id" example:"org_1a2b3c"`
+	TwoFactorEnabled bool     `json:"two_factor_enabled" example:"false"`
+	AssignedAgents   []string `json:"assigned_agents" example:"agent_1a2b3c"`
+	CreatedAt        string   `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
+}
+
+func profileOf(u auth.User) profile {
+	return profile{
+		ID:               u.ID,
+		Email:            u.Email,
+		FullName:         u.FullName,
+		Role:             u.Role,
+		OrganizationID:   u.OrganizationID,
+		TwoFactorEnabled: u.TwoFactorEnabled,
+		AssignedAgents:   append([]string{}, u.AssignedAgents...), // a list, never null
+		CreatedAt:        stamp(u.CreatedAt),
+	}
+}
+
+func getProfile(c *call) (any, error) { return profileOf(c.identity.User), nil }
+
+type updateProfileBody struct {
+	FullName        *string      `json:"full_name" example:"Ada King"`
+	Email           *string      `json:"email" format:"email" example:"ada@example.org"`
+	CurrentPassword *auth.Secret `json:"current_password" example:"SecurePass123!" doc:"For a new email, where the login is not fresh."`
+}
+
+func updateProfile(c *call, in updateProfileBody) (any, error) {
+	u, err := c.manager.UpdateProfile(c, c.identity, auth.ProfileChange{
+		FullName:        in.FullName,
+		Email:           in.Email,
+		CurrentPassword: orZero(in.CurrentPassword),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return profileOf(u), nil
+}
+
+type changePasswordBody struct {
+	CurrentPassword auth.Secret `json:"current_password" example:"OldPass123!"`
+	NewPassword     auth.Secret `json:"new_password" example:"NewPass456!"`
+}
+
+func changePassword(c *call, in changePasswordBody) (any, error) {
+	if err := c.manager.ChangePassword(c, c.identity, in.CurrentPassword, in.NewPassword); err != nil {
+		return nil, err
+	}
+	return done{true, "Password changed"}, nil
+}
+
+// done is the answer of a call that has nothing else to tell.
+type done struct {
+	Success bool   `json:"success" example:"true"`
+	Message string `json:"message" example:"Logged out successfully"`
+}
+
+// stamp writes t as all answers do: RFC 3339, in UTC, whole seconds.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// stampOrNull is stamp for a time that may not be.
+func stampOrNull(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := stamp(t)
+	return &s
+}
+
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

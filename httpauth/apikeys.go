@@ -1,0 +1,65 @@
+package httpauth
+
+import (
+	"time"
+
+	"github.com/datixlab/auth"
+)
+
+type createKeyBody struct {
+	Name          string  `json:"name" example:"Production"`
+	Description   *string `json:"description" example:"Nightly export"`
+	ExpiresInDays *int    `json:"expires_in_days" minimum:"1" maximum:"3650" example:"90" doc:"Without it the configured default applies."`
+}
+
+type createdKey struct {
+	ID        string  `json:"id" example:"key_1a2b3c"`
+	Name      string  `json:"name" example:"Production"`
+	Key       string  `json:"key" example:"sk_live_xyz..." doc:"The only time it is shown."`
+	CreatedAt string  `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
+	ExpiresAt *string `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null is never."`
+}
+
+func createAPIKey(c *call, in createKeyBody) (any, error) {
+	k, key, err := c.manager.CreateAPIKey(c, c.identity, auth.NewAPIKey{
+		Name:        in.Name,
+		Description: orZero(in.Description),
+		ExpiresIn:   time.Duration(orZero(in.ExpiresInDays)) * 24 * time.Hour,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return createdKey{k.ID, k.Name, string(key), stamp(k.CreatedAt), stampOrNull(k.ExpiresAt)}, nil
+}
+
+type keyList struct {
+	APIKeys []listedKey `json:"api_keys"`
+}
+
+type listedKey struct {
+	ID         string  `json:"id" example:"key_1a2b3c"`
+	Name       string  `json:"name" example:"Production"`
+	KeyPrefix  string  `json:"key_prefix" example:"sk_live_xyz..."`
+	CreatedAt  string  `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
+	ExpiresAt  *string `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null is never."`
+	LastUsedAt *string `json:"last_used_at" format:"date-time" example:"2026-01-16T08:00:00Z" doc:"Null until first use."`
+}
+
+func listAPIKeys(c *call) (any, error) {
+	keys, err := c.manager.APIKeys(c, c.identity)
+	if err != nil {
+		return nil, err
+	}
+	list := keyList{make([]listedKey, len(keys))}
+	for i, k := range keys {
+		list.APIKeys[i] = listedKey{k.ID, k.Name, k.Prefix, stamp(k.CreatedAt), stampOrNull(k.ExpiresAt), stampOrNull(k.LastUsedAt)}
+	}
+	return list, nil
+}
+
+func revokeAPIKey(c *call) (any, error) {
+	if err := c.manager.RevokeAPIKey(c, c.identity, c.param); err != nil {
+		return nil, err
+	}
+	return done{true, "API key revoked"}, nil
+}

@@ -1,0 +1,214 @@
+package httpauth_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/httpauth"
+)
+
+func TestAPIKeyLife(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		if list := f.call("GET", "/api-keys", nil, bearer(token)).want(200).wantMembers("api_keys").body["api_keys"].([]any); len(list) != 0 {
+			t.Errorf("list is %v", list)
+		}
+		made := f.call("POST", "/api-keys", members{"name": "Production", "description": "Nightly export", "expires_in_days": 90, "user_id": "user_1"}, bearer(token)).
+			want(201).wantMembers("id", "name", "key", "created_at", "expires_at")
+		id, key := made.text("id"), made.text("key")
+		if !strings.HasPrefix(id, "key_") || !strings.HasPrefix(key, "sk_live_") || made.text("name") != "Production" {
+			t.Errorf("got %s", made.raw)
+		}
+		if made.text("created_at") != "2026-01-15T10:30:00Z" || made.text("expires_at") != "2026-04-15T10:30:00Z" {
+			t.Errorf("times are %s and %s", made.text("created_at"), made.text("expires_at"))
+		}
+		listed := func() map[string]any {
+			t.Helper()
+			a := f.call("GET", "/api-keys", nil, bearer(token)).want(200)
+			if strings.Contains(a.raw, key) {
+				t.Error("the key is in the list")
+			}
+			list := a.body["api_keys"].([]any)
+			if len(list) != 1 {
+				t.Fatalf("list is %v", list)
+			}
+			return dig(list[0])
+		}
+		k := listed()
+		wantMembers(t, "listed key", k, "id", "name", "key_prefix", "created_at", "expires_at", "last_used_at")
+		prefix, dots := strings.CutSuffix(fmt.Sprint(k["key_prefix"]), "...")
+		if !dots || !strings.HasPrefix(key, prefix) || !strings.HasPrefix(prefix, "sk_live_") || len(prefix) > len("sk_live_")+6 {
+			t.Errorf("key_prefix is %v", k["key_prefix"])
+		}
+		if k["id"] != id || k["expires_at"] != made.text("expires_at") || k["last_used_at"] != nil {
+			t.Errorf("listed as %v", k)
+		}
+
+		f.clock.advance(time.Minute)
+		f.call("GET", "/me", nil, bearer(key)).want(200)
+		if k := listed(); k["last_used_at"] != "2026-01-15T10:31:00Z" {
+			t.Errorf("last_used_at is %v", k["last_used_at"])
+		}
+		if me := f.call("GET", "/me", nil, header("X-API-Key", key)).want(200); me.text("email") != "ada@example.com" {
+			t.Errorf("got %s", me.raw)
+		}
+
+		// AK-6: a foreign id, an unknown one and one that is none are the same 404.
+		stranger := f.account("eve@example.com")
+		foreign := f.call("DELETE", "/api-keys/"+id, nil, bearer(stranger)).want(404, httpauth.CodeNotFound)
+		for _, other := range []string{"key_1", "key_" + strings.Repeat("0", 27), "user_1", "x", "-", strings.Repeat("k", 65)} {
+			if a := f.call("DELETE", "/api-keys/"+other, nil, bearer(token)).want(404); a.raw != foreign.raw {
+				t.Errorf("%s: %s differs from %s", other, a.raw, foreign.raw)
+			}
+		}
+		f.call("GET", "/me", nil, bearer(key)).want(200)
+
+		a := f.call("DELETE", "/api-keys/"+id, nil, bearer(token)).want(200).wantMembers("success", "message")
+		if a.body["success"] != true || a.text("message") != "API key revoked" {
+			t.Errorf("got %s", a.raw)
+		}
+		f.call("DELETE", "/api-keys/"+id, nil, bearer(token)).want(404)
+		gone := f.call("GET", "/me", nil, bearer(key)).want(401, httpauth.CodeInvalidToken)
+		if got := gone.header.Get("WWW-Authenticate"); got != `Bearer realm="auth", error="invalid_token"` {
+			t.Errorf("challenge is %q", got)
+		}
+		f.call("GET", "/me", nil, header("X-API-Key", key)).want(401, httpauth.CodeInvalidToken)
+	})
+}
+
+func TestAPIKeyExpiryInDays(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	for _, c := range []struct{ days, field string }{
+		{"0", "expires_in_days:out_of_range"},
+		{"-1", "expires_in_days:out_of_range"},
+		{"-0", "expires_in_days:out_of_range"},
+		{"3651", "expires_in_days:out_of_range"},
+		{"99999999999999999999999999", "expires_in_days:out_of_range"},
+		{"1.5", "expires_in_days:wrong_type"},
+		{"30.0", "expires_in_days:wrong_type"},
+		{"1e2", "expires_in_days:wrong_type"},
+		{`"30"`, "expires_in_days:wrong_type"},
+		{"true", "expires_in_days:wrong_type"},
+		{"[30]", "expires_in_days:wrong_type"},
+		{"{}", "expires_in_days:wrong_type"},
+	} {
+		f.call("POST", "/api-keys", `{"name":"x","expires_in_days":`+c.days+`}`, bearer(token)).
+			want(400, httpauth.CodeInvalidInput).wantFields(c.field)
+	}
+	for days, expires := range map[string]string{
+		`,"expires_in_days":1`:    "2026-01-16T10:30:00Z",
+		`,"expires_in_days":3650`: "2036-01-13T10:30:00Z",
+		`,"expires_in_days":null`: "2027-01-15T10:30:00Z", // the default, 365 days
+		``:                        "2027-01-15T10:30:00Z",
+	} {
+		if got := f.call("POST", "/api-keys", `{"name":"x"`+days+`}`, bearer(token)).want(201).text("expires_at"); got != expires {
+			t.Errorf("%q: expires_at is %s, want %s", days, got, expires)
+		}
+	}
+}
+
+func TestAPIKeyExpires(t *testing.T) {
+	f := newFixture(t, setup{})
+	key := f.call("POST", "/api-keys", members{"name": "x", "expires_in_days": 1}, bearer(f.account("ada@example.com"))).want(201).text("key")
+	f.clock.advance(24*time.Hour - time.Second)
+	f.call("GET", "/me", nil, bearer(key)).want(200)
+	f.clock.advance(time.Second)
+	f.call("GET", "/me", nil, bearer(key)).want(401, httpauth.CodeInvalidToken)
+}
+
+func TestAPIKeyThatNeverExpiresSaysNull(t *testing.T) {
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.APIKeyTTL = -1 }})
+	token := f.account("ada@example.com")
+	a := f.call("POST", "/api-keys", members{"name": "x"}, bearer(token)).want(201)
+	if v, ok := a.body["expires_at"]; !ok || v != nil {
+		t.Errorf("expires_at is %v", v)
+	}
+	list := f.call("GET", "/api-keys", nil, bearer(token)).want(200).body["api_keys"].([]any)
+	if v, ok := dig(list[0])["expires_at"]; !ok || v != nil {
+		t.Errorf("listed expires_at is %v", v)
+	}
+}
+
+func TestAPIKeyNames(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	f.call("POST", "/api-keys", members{"name": "<script>alert(1)</script>"}, bearer(token)).want(201)
+	f.call("POST", "/api-keys", members{"description": "no name"}, bearer(token)).want(400, httpauth.CodeInvalidInput).wantFields("name:required")
+	for _, name := range []string{"a\nb", "a\u202eb", strings.Repeat("n", 101), " "} {
+		f.call("POST", "/api-keys", members{"name": name}, bearer(token)).want(400, httpauth.CodeInvalidInput)
+	}
+}
+
+func TestAPIKeysAreLimited(t *testing.T) {
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.MaxAPIKeys = 2 }})
+	token := f.account("ada@example.com")
+	f.apiKey(token)
+	f.apiKey(token)
+	f.call("POST", "/api-keys", members{"name": "one too many"}, bearer(token)).want(403, httpauth.CodeAPIKeyLimit)
+}
+
+// AK-7: a key reads the profile and manages nothing.
+func TestAPIKeyManagesNothing(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	id, key := f.apiKey(token)
+	bodies := map[string]any{
+		"/confirm-2fa":     members{"code": "123456"},
+		"/disable-2fa":     members{"password": password, "code": "123456"},
+		"/api-keys":        members{"name": "child"},
+		"/me":              members{"full_name": "Eve"},
+		"/change-password": members{"current_password": password, "new_password": "NewPass456!"},
+	}
+	for _, rt := range f.handler.Routes() {
+		method, path, _ := strings.Cut(rt, " ")
+		if !authenticated(f, method, path) {
+			continue
+		}
+		body := bodies[path]
+		path = strings.Replace(path, "{key_id}", id, 1)
+		for _, credential := range []with{bearer(key), header("X-API-Key", key)} {
+			a := f.call(method, path, body, credential)
+			if rt == "GET /me" {
+				a.want(200)
+			} else {
+				a.want(403, httpauth.CodeForbidden)
+			}
+		}
+		if rt != "GET /me" { // and what it sends is not looked at
+			f.call(method, path, "{", bearer(key)).want(403, httpauth.CodeForbidden)
+		}
+		// A key that is none is no better than any other bad token.
+		f.call(method, path, body, bearer(key+"x")).want(401, httpauth.CodeInvalidToken)
+	}
+	if me := f.call("GET", "/me", nil, bearer(token)).want(200); me.text("full_name") != "Ada Lovelace" {
+		t.Errorf("profile is %s", me.raw)
+	}
+	f.call("GET", "/me", nil, bearer(key)).want(200)
+}
+
+func TestAPIKeySeesItsOwnerAsOfNow(t *testing.T) {
+	f := newFixture(t, setup{})
+	user := f.register("ada@example.com")
+	_, key := f.apiKey(f.login("ada@example.com"))
+	if err := f.manager.SetRole(context.Background(), user, "viewer"); err != nil {
+		t.Fatal(err)
+	}
+	if me := f.call("GET", "/me", nil, bearer(key)).want(200); me.text("role") != "viewer" {
+		t.Errorf("got %s", me.raw)
+	}
+	if err := f.manager.DisableUser(context.Background(), user); err != nil {
+		t.Fatal(err)
+	}
+	f.call("GET", "/me", nil, bearer(key)).want(401, httpauth.CodeInvalidToken)
+}
+
+// authenticated reports whether the document says that a route needs a credential.
+func authenticated(f *fixture, method, path string) bool {
+	security, _ := dig(f.document, "paths", path, strings.ToLower(method))["security"].([]any)
+	return len(security) > 0
+}

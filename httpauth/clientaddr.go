@@ -1,0 +1,77 @@
+package httpauth
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/datixlab/auth"
+)
+
+// client returns where r comes from. Its address is the peer of the connection
+// or, where that is a trusted proxy, the last hop of X-Forwarded-For that is not
+// one: what stands further left was written by who is being measured. It is the
+// zero Addr where the peer has none, as on a Unix socket.
+func (h *Handler) client(r *http.Request) auth.Client {
+	c := auth.Client{UserAgent: r.UserAgent()}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return c
+	}
+	c.Addr = plain(peer.Addr())
+	if !h.trusted(c.Addr) {
+		return c
+	}
+	lines := r.Header["X-Forwarded-For"]
+	for i := len(lines) - 1; i >= 0; i-- {
+		for rest, more := lines[i], true; more; {
+			var hop string
+			rest, hop, more = cutLast(rest)
+			addr, ok := parseHop(hop)
+			if !ok {
+				return c
+			}
+			c.Addr = addr
+			if !h.trusted(addr) {
+				return c
+			}
+		}
+	}
+	return c
+}
+
+func (h *Handler) trusted(a netip.Addr) bool {
+	for _, p := range h.proxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// plain removes what makes two spellings of one address differ.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+// parseHop reads an address as proxies write it: bare, in brackets, with a port.
+func parseHop(s string) (netip.Addr, bool) {
+	s = strings.Trim(s, " \t")
+	if a, err := netip.ParseAddr(s); err == nil {
+		return plain(a), true
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return plain(ap.Addr()), true
+	}
+	inner, open := strings.CutPrefix(s, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	if a, err := netip.ParseAddr(inner); err == nil && open && closed && a.Is6() {
+		return plain(a), true
+	}
+	return netip.Addr{}, false
+}
+
+func cutLast(list string) (before, last string, more bool) {
+	if i := strings.LastIndexByte(list, ','); i >= 0 {
+		return list[:i], list[i+1:], true
+	}
+	return "", list, false
+}

@@ -1,0 +1,98 @@
+package httpauth_test
+
+import (
+	"net/http"
+	"net/netip"
+	"testing"
+
+	"github.com/datixlab/auth/httpauth"
+)
+
+// LG-9.
+func TestClientAddress(t *testing.T) {
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for _, c := range []struct {
+		peer      string
+		forwarded []string
+		want      string
+	}{
+		{"192.0.2.1:1000", nil, "192.0.2.1"},
+		{"192.0.2.1:1000", []string{"1.1.1.1"}, "192.0.2.1"}, // not a proxy of ours
+		{"[::ffff:192.0.2.1]:1000", nil, "192.0.2.1"},
+		{"[2001:db8::1%eth0]:1000", nil, "2001:db8::1"},
+		{"10.0.0.1:1000", nil, "10.0.0.1"},
+		{"10.0.0.1:1000", []string{"192.0.2.1"}, "192.0.2.1"},
+		{"[::ffff:10.0.0.1]:1000", []string{"192.0.2.1"}, "192.0.2.1"},
+		{"[fd00::1%eth0]:1000", []string{"192.0.2.1"}, "192.0.2.1"},
+		{"10.0.0.1:1000", []string{"1.1.1.1, 192.0.2.1"}, "192.0.2.1"},
+		{"10.0.0.1:1000", []string{"1.1.1.1", "192.0.2.1"}, "192.0.2.1"},
+		{"10.0.0.1:1000", []string{"1.1.1.1, 192.0.2.1, 10.0.0.2,10.0.0.3"}, "192.0.2.1"},
+		{"10.0.0.1:1000", []string{"1.1.1.1, 192.0.2.1", "10.0.0.2", "fd00::2"}, "192.0.2.1"},
+		{"10.0.0.1:1000", []string{"10.0.0.9, 10.0.0.2"}, "10.0.0.9"},
+		{"10.0.0.1:1000", []string{"192.0.2.1, nonsense, 10.0.0.2"}, "10.0.0.2"},
+		{"10.0.0.1:1000", []string{"192.0.2.1,"}, "10.0.0.1"},
+		{"10.0.0.1:1000", []string{""}, "10.0.0.1"},
+		{"10.0.0.1:1000", []string{"unknown"}, "10.0.0.1"},
+		{"10.0.0.1:1000", []string{"::ffff:192.0.2.1"}, "192.0.2.1"},
+		{"10.0.0.1:1000", []string{"192.0.2.1:4711"}, "192.0.2.1"},
+		{"10.0.0.1:1000", []string{"[2001:db8::1]:4711"}, "2001:db8::1"},
+		{"10.0.0.1:1000", []string{"[2001:db8::1]"}, "2001:db8::1"},
+		{"10.0.0.1:1000", []string{"2001:db8::1%eth0"}, "2001:db8::1"},
+		{"10.0.0.1:1000", []string{"[192.0.2.1]"}, "10.0.0.1"},
+		{"10.0.0.1:1000", []string{"[2001:db8::1"}, "10.0.0.1"},
+		{"@", []string{"192.0.2.1"}, "invalid IP"}, // a Unix socket
+		{"", nil, "invalid IP"},
+	} {
+		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-For": c.forwarded, "User-Agent": {"test"}}}
+		got := httpauth.ClientOf(r, proxies...)
+		if got.Addr.String() != c.want || got.UserAgent != "test" {
+			t.Errorf("%s with %q: got %v, want %s", c.peer, c.forwarded, got, c.want)
+		}
+	}
+}
+
+func TestTrustedProxiesAreChecked(t *testing.T) {
+	f := newFixture(t, setup{})
+	for _, p := range []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.0.0.0/104")} {
+		if _, err := httpauth.New(f.manager, httpauth.Config{TrustedProxies: []netip.Prefix{p}}); err == nil {
+			t.Errorf("%v was accepted", p)
+		}
+	}
+	if _, err := httpauth.New(nil, httpauth.Config{}); err == nil {
+		t.Error("no manager was accepted")
+	}
+}
+
+func TestForwardedAddressChangesNothingByDefault(t *testing.T) {
+	f := newFixture(t, setup{})
+	f.register("ada@example.com")
+	statuses := guessFrom(f, "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7")
+	if statuses[401] != 5 || statuses[429] != 2 {
+		t.Errorf("statuses are %v", statuses)
+	}
+}
+
+// Behind a trusted proxy each client has its own budget; what it writes into the
+// header itself, and how its address is spelled, makes no other of it.
+func TestForwardedAddressIsWhatATrustedProxyAppended(t *testing.T) {
+	f := newFixture(t, setup{http: loopback})
+	f.register("ada@example.com")
+	statuses := guessFrom(f, "9.9.9.1, 192.0.2.1", "9.9.9.2, 192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1:80", "[::ffff:192.0.2.1]:81", "9.9.9.3,192.0.2.1", "192.0.2.1")
+	if statuses[401] != 5 || statuses[429] != 2 {
+		t.Errorf("statuses of one address are %v", statuses)
+	}
+	statuses = guessFrom(f, "2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::", "2001:db8::3", "2001:DB8::4", "2001:db8::5")
+	if statuses[401] != 5 || statuses[429] != 1 {
+		t.Errorf("statuses of one /64 are %v", statuses)
+	}
+	f.call("POST", "/login", members{"email": "ada@example.com", "password": password}, header("X-Forwarded-For", "198.51.100.7")).want(200)
+}
+
+func guessFrom(f *fixture, forwarded ...string) (statuses map[int]int) {
+	f.t.Helper()
+	statuses = map[int]int{}
+	for _, from := range forwarded {
+		statuses[f.call("POST", "/login", members{"email": "ada@example.com", "password": "wrong password"}, header("X-Forwarded-For", from)).status]++
+	}
+	return statuses
+}

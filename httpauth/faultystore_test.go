@@ -1,0 +1,57 @@
+package httpauth_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/datixlab/auth/store"
+)
+
+// A faultyStore does what its store does until it is told to fail, or to panic.
+type faultyStore struct {
+	store.Store
+	fault atomic.Value // of func() error
+}
+
+var errDisk = errors.New("bolt: /var/lib/secret/path.db: input/output error")
+
+func (s *faultyStore) fail()  { s.fault.Store(func() error { return errDisk }) }
+func (s *faultyStore) panic() { s.fault.Store(func() error { panic("bolt: page 7 is damaged") }) }
+func (s *faultyStore) heal()  { s.fault.Store(func() error { return nil }) }
+
+func (s *faultyStore) check() error {
+	if f, ok := s.fault.Load().(func() error); ok {
+		return f()
+	}
+	return nil
+}
+
+func (s *faultyStore) Get(ctx context.Context, keys ...string) ([][]byte, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s.Store.Get(ctx, keys...)
+}
+
+func (s *faultyStore) List(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s.Store.List(ctx, prefix, after, limit)
+}
+
+func (s *faultyStore) Commit(ctx context.Context, ops ...store.Op) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	return s.Store.Commit(ctx, ops...)
+}
+
+func (s *faultyStore) Hit(ctx context.Context, key string, limit store.Limit, n int, now time.Time) (store.Decision, error) {
+	if err := s.check(); err != nil {
+		return store.Decision{}, err
+	}
+	return s.Store.Hit(ctx, key, limit, n, now)
+}

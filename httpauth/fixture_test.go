@@ -1,0 +1,393 @@
+package httpauth_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/boltstore"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+const (
+	mount    = "/v1/auth"
+	password = "SecurePass123!"
+)
+
+// A clock stands still until it is told to go on.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
+
+func (c *clock) advance(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.t = c.t.Add(d) }
+
+// A fixture is the handler on a real server over a real Manager. Every answer that
+// comes through it is held against the OpenAPI document and the common headers.
+type fixture struct {
+	t        *testing.T
+	clock    *clock
+	store    *faultyStore
+	manager  *auth.Manager
+	handler  *httpauth.Handler
+	server   *httptest.Server
+	log      *logBuffer
+	document map[string]any
+}
+
+type setup struct {
+	auth  func(*auth.Config)
+	http  func(*httpauth.Config)
+	store func(t *testing.T, now func() time.Time) store.Store // default: memory
+}
+
+func newFixture(t *testing.T, s setup) *fixture {
+	t.Helper()
+	f := &fixture{t: t, clock: &clock{t: time.Date(2026, 1, 15, 10, 30, 0, 123456789, time.UTC)}, log: &logBuffer{}}
+	if s.store == nil {
+		s.store = onMemory
+	}
+	f.store = &faultyStore{Store: s.store(t, f.clock.Now)}
+	logger := slog.New(slog.NewTextHandler(f.log, nil))
+	wide := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
+	cfg := auth.Config{
+		Secrets:              []auth.Secret{"0123456789abcdefghijklmnopqrstuv"},
+		InsecureCheapHashing: true,
+		PasswordHash:         auth.HashParams{Memory: 8, Time: 1, Threads: 1},
+		Limits:               auth.Limits{LoginByAddress: wide, RegisterByAddress: wide},
+		Logger:               logger,
+		Now:                  f.clock.Now,
+	}
+	if s.auth != nil {
+		s.auth(&cfg)
+	}
+	web := httpauth.Config{Logger: logger, Now: f.clock.Now}
+	if s.http != nil {
+		s.http(&web)
+	}
+	var err error
+	if f.manager, err = auth.New(f.store, cfg); err != nil {
+		t.Fatal(err)
+	}
+	if f.handler, err = httpauth.New(f.manager, web); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(mount+"/", http.StripPrefix(mount, f.handler))
+	f.server = httptest.NewServer(mux)
+	t.Cleanup(f.close)
+
+	rec := httptest.NewRecorder()
+	f.handler.ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
+	if f.document, err = parseObject(rec.Body.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *fixture) close() {
+	f.server.Close()
+	f.store.heal()
+	_ = f.manager.Close()
+	_ = f.store.Store.Close()
+}
+
+// onEachStore runs test on every store that needs no server of its own.
+func onEachStore(t *testing.T, test func(t *testing.T, f *fixture)) {
+	t.Run("memory", func(t *testing.T) { test(t, newFixture(t, setup{store: onMemory})) })
+	t.Run("bolt", func(t *testing.T) { test(t, newFixture(t, setup{store: onBolt})) })
+}
+
+func onMemory(_ *testing.T, now func() time.Time) store.Store {
+	s := memstore.New()
+	s.Now = now
+	return s
+}
+
+func onBolt(t *testing.T, now func() time.Time) store.Store {
+	s, err := boltstore.OpenOrCreate(filepath.Join(t.TempDir(), "auth.db"), boltstore.Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// An answer is what came back for one request.
+type answer struct {
+	t      *testing.T
+	what   string
+	status int
+	header http.Header
+	raw    string
+	body   map[string]any
+}
+
+// with is a change to a request before it is sent.
+type with func(*http.Request)
+
+func bearer(token string) with { return header("Authorization", "Bearer "+token) }
+
+func header(name, value string) with { return func(r *http.Request) { r.Header.Add(name, value) } }
+
+// call sends a request to the handler. A body that is a string is sent as it is,
+// any other as JSON.
+func (f *fixture) call(method, path string, body any, changes ...with) answer {
+	f.t.Helper()
+	var reader io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(b)
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		reader = bytes.NewReader(text)
+	}
+	r, err := http.NewRequest(method, f.server.URL+mount+path, reader)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, change := range changes {
+		change(r)
+	}
+	return f.send(r)
+}
+
+func (f *fixture) send(r *http.Request) answer {
+	f.t.Helper()
+	res, err := f.server.Client().Do(r)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	path := strings.TrimPrefix(r.URL.Path, mount)
+	a := answer{f.t, r.Method + " " + path, res.StatusCode, res.Header, string(raw), nil}
+	if len(raw) > 0 {
+		if a.body, err = parseObject(raw); err != nil {
+			f.t.Fatalf("%s: %d is not an object: %q", a.what, a.status, raw)
+		}
+	}
+	f.inspect(r.Method, path, a)
+	return a
+}
+
+// inspect holds an answer against what is promised of all.
+func (f *fixture) inspect(method, path string, a answer) {
+	f.t.Helper()
+	for name, want := range map[string]string{
+		"Cache-Control":               "no-store",
+		"X-Content-Type-Options":      "nosniff",
+		"Referrer-Policy":             "no-referrer",
+		"Content-Security-Policy":     "default-src 'none'; frame-ancestors 'none'",
+		"Access-Control-Allow-Origin": "",
+		"Set-Cookie":                  "",
+	} {
+		if got := a.header.Get(name); got != want {
+			f.t.Errorf("%s: %d has %s %q, want %q", a.what, a.status, name, got, want)
+		}
+	}
+	media := "application/json; charset=utf-8"
+	if a.status >= 400 {
+		media = "application/problem+json; charset=utf-8"
+		if method != "HEAD" && a.body["status"] != float64(a.status) {
+			f.t.Errorf("%s: %d has a problem with status %v", a.what, a.status, a.body["status"])
+		}
+	}
+	if got := a.header.Get("Content-Type"); got != media {
+		f.t.Errorf("%s: %d has Content-Type %q, want %q", a.what, a.status, got, media)
+	}
+	f.inspectChallenge(a)
+	if a.status == http.StatusMethodNotAllowed {
+		return
+	}
+	if strings.HasPrefix(path, "/api-keys/") {
+		path = "/api-keys/{key_id}"
+	}
+	operation := dig(f.document, "paths", path, strings.ToLower(method))
+	if operation == nil {
+		if a.status != http.StatusNotFound {
+			f.t.Errorf("%s: answered %d and is not documented", a.what, a.status)
+		}
+		return
+	}
+	bare, _, _ := strings.Cut(media, ";")
+	schema := dig(operation, "responses", fmt.Sprint(a.status), "content", bare, "schema")
+	if schema == nil {
+		f.t.Errorf("%s: %d is not documented: %s", a.what, a.status, a.raw)
+		return
+	}
+	if path == "/openapi.json" && a.status == http.StatusOK {
+		return // its schema only says "object"
+	}
+	if err := (validator{f.document}).check(schema, any(a.body)); err != nil {
+		f.t.Errorf("%s: %d is not as documented: %v\n%s", a.what, a.status, err, a.raw)
+	}
+	for name := range dig(operation, "responses", fmt.Sprint(a.status), "headers") {
+		if a.header.Get(name) == "" {
+			f.t.Errorf("%s: %d has no %s", a.what, a.status, name)
+		}
+	}
+}
+
+func (f *fixture) inspectChallenge(a answer) {
+	f.t.Helper()
+	challenge := a.header.Get("WWW-Authenticate")
+	if (a.status == http.StatusUnauthorized) != strings.HasPrefix(challenge, `Bearer realm="auth"`) {
+		f.t.Errorf("%s: %d has WWW-Authenticate %q", a.what, a.status, challenge)
+	}
+	if (a.status == http.StatusMethodNotAllowed) != (a.header.Get("Allow") != "") {
+		f.t.Errorf("%s: %d has Allow %q", a.what, a.status, a.header.Get("Allow"))
+	}
+	waits := a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable
+	if after := a.header.Get("Retry-After"); waits != (after != "") || waits && (strings.Trim(after, "0123456789") != "" || after == "0") {
+		f.t.Errorf("%s: %d has Retry-After %q", a.what, a.status, after)
+	}
+}
+
+// want fails the test unless the answer has this status and, if given, this code.
+func (a answer) want(status int, code ...httpauth.Code) answer {
+	a.t.Helper()
+	if a.status != status || len(code) > 0 && a.body["code"] != string(code[0]) {
+		a.t.Fatalf("%s: got %d %s, want %d %v", a.what, a.status, a.raw, status, code)
+	}
+	return a
+}
+
+// wantFields fails the test unless errors names exactly these, as "field:code".
+func (a answer) wantFields(fields ...string) answer {
+	a.t.Helper()
+	var got []string
+	list, _ := a.body["errors"].([]any)
+	for _, e := range list {
+		got = append(got, fmt.Sprint(dig(e)["field"], ":", dig(e)["code"]))
+	}
+	slices.Sort(got)
+	slices.Sort(fields)
+	if !slices.Equal(got, fields) {
+		a.t.Fatalf("%s: errors are %v, want %v: %s", a.what, got, fields, a.raw)
+	}
+	return a
+}
+
+// wantMembers fails the test unless the answer has exactly these members.
+func (a answer) wantMembers(names ...string) answer {
+	a.t.Helper()
+	wantMembers(a.t, a.what, a.body, names...)
+	return a
+}
+
+func wantMembers(t *testing.T, what string, object map[string]any, names ...string) {
+	t.Helper()
+	got := slices.Sorted(maps.Keys(object))
+	slices.Sort(names)
+	if !slices.Equal(got, names) {
+		t.Fatalf("%s: members are %v, want %v", what, got, names)
+	}
+}
+
+func (a answer) text(name string) string {
+	a.t.Helper()
+	s, ok := a.body[name].(string)
+	if !ok {
+		a.t.Fatalf("%s: no text %q in %s", a.what, name, a.raw)
+	}
+	return s
+}
+
+type members = map[string]any
+
+// register makes an account and returns its id.
+func (f *fixture) register(email string) (userID string) {
+	f.t.Helper()
+	return f.call("POST", "/register", members{"email": email, "password": password, "full_name": "Ada Lovelace", "organization_name": "Engines"}).want(201).text("id")
+}
+
+// login returns an access token of an account without a second factor.
+func (f *fixture) login(email string) (token string) {
+	f.t.Helper()
+	return f.call("POST", "/login", members{"email": email, "password": password}).want(200).text("access_token")
+}
+
+// account registers and logs in.
+func (f *fixture) account(email string) (token string) {
+	f.t.Helper()
+	f.register(email)
+	return f.login(email)
+}
+
+// code is the TOTP code of this moment.
+func (f *fixture) code(secret string) string {
+	f.t.Helper()
+	code, err := totp.GenerateCode(secret, f.clock.Now())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return code
+}
+
+// enrol turns the second factor on, and moves the clock on so that the next code is
+// another one.
+func (f *fixture) enrol(token string) (secret string, backup []string) {
+	f.t.Helper()
+	e := f.call("POST", "/enable-2fa", nil, bearer(token)).want(200)
+	secret = e.text("secret")
+	for _, code := range e.body["backup_codes"].([]any) {
+		backup = append(backup, code.(string))
+	}
+	f.call("POST", "/confirm-2fa", members{"code": f.code(secret)}, bearer(token)).want(200)
+	f.clock.advance(time.Minute)
+	return secret, backup
+}
+
+// apiKey makes a key and returns it with its id.
+func (f *fixture) apiKey(token string) (id, key string) {
+	f.t.Helper()
+	a := f.call("POST", "/api-keys", members{"name": "Production"}, bearer(token)).want(201)
+	return a.text("id"), a.text("key")
+}
+
+// A logBuffer keeps what is logged.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
+
+func loopback(c *httpauth.Config) {
+	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}

@@ -1,0 +1,141 @@
+package httpauth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/datixlab/auth"
+)
+
+// A Rule is one more thing that a request must satisfy once its credential is
+// proven: it returns nil, or why not. Return [auth.ErrForbidden], bare or wrapped,
+// from rules of your own. now is what the Handler's clock shows.
+type Rule func(id auth.Identity, now time.Time) error
+
+// SessionOnly is a [Rule]: an access token, no API key. Else 403.
+func SessionOnly(id auth.Identity, _ time.Time) error {
+	if id.IsAPIKey() {
+		return fmt.Errorf("httpauth: an API key is not enough: %w", auth.ErrForbidden)
+	}
+	return nil
+}
+
+// APIKeyOnly is a [Rule]: an API key, no access token. Else 403.
+func APIKeyOnly(id auth.Identity, _ time.Time) error {
+	if !id.IsAPIKey() {
+		return fmt.Errorf("httpauth: an API key is needed: %w", auth.ErrForbidden)
+	}
+	return nil
+}
+
+// Role returns a [Rule]: the user has one of these roles, now and not when the
+// credential was made. Else, and if there are none, 403.
+func Role(roles ...string) Rule {
+	roles = slices.Clone(roles)
+	return func(id auth.Identity, _ time.Time) error {
+		if !slices.Contains(roles, id.User.Role) {
+			return fmt.Errorf("httpauth: not for this role: %w", auth.ErrForbidden)
+		}
+		return nil
+	}
+}
+
+// FreshLogin returns a [Rule]: the user logged in no longer ago than d. Else 401
+// with the challenge of RFC 9470, which asks to log in again; 403 for an API key,
+// which cannot.
+func FreshLogin(d time.Duration) Rule {
+	return func(id auth.Identity, now time.Time) error {
+		if err := SessionOnly(id, now); err != nil {
+			return err
+		}
+		if now.Sub(id.AuthTime) > d {
+			return &stepUp{maxAge: d}
+		}
+		return nil
+	}
+}
+
+// MultiFactor is a [Rule]: a second factor was checked when the session began.
+// Else 401 with the challenge of RFC 9470, which a user without a second factor
+// can meet after setting one up; 403 for an API key.
+func MultiFactor(id auth.Identity, now time.Time) error {
+	if err := SessionOnly(id, now); err != nil {
+		return err
+	}
+	if !id.MultiFactor() {
+		return &stepUp{}
+	}
+	return nil
+}
+
+// Check proves the one credential of r, an access token or an API key, reads the
+// state of its user and session at this moment, and applies the rules in order. It
+// changes nothing and answers nothing. Any error means no: give it to
+// [Handler.WriteProblem], or tell errors apart with [errors.Is]: [ErrNoCredential],
+// [ErrManyCredentials], [auth.ErrInvalidToken], [auth.ErrForbidden],
+// [auth.ErrReauthenticationRequired], and [auth.ErrUnavailable] where it could not
+// be decided.
+func (h *Handler) Check(r *http.Request, rules ...Rule) (auth.Identity, error) {
+	return h.check(h.withClient(r), r.Header, rules)
+}
+
+// Require returns middleware that lets a request pass if [Handler.Check] does,
+// with the identity and the client in its context, where [auth.IdentityFrom] and
+// [auth.ClientFrom] find them, and answers it with [Handler.WriteProblem] if not.
+func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
+	rules = slices.Clone(rules)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx := h.withClient(r)
+			id, err := h.check(ctx, r.Header, rules)
+			if err != nil {
+				h.WriteProblem(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(auth.WithIdentity(ctx, id)))
+		})
+	}
+}
+
+// check is prove, with a panic of the store or of a rule as an error.
+func (h *Handler) check(ctx context.Context, head http.Header, rules []Rule) (id auth.Identity, err error) {
+	err = recovered(func() (err error) {
+		id, err = h.prove(ctx, head, rules...)
+		return err
+	})
+	return id, err
+}
+
+// prove returns whose credential is in the headers, if every rule lets them pass,
+// else the zero Identity and why not.
+func (h *Handler) prove(ctx context.Context, head http.Header, rules ...Rule) (auth.Identity, error) {
+	cred, err := parseCredential(head)
+	if err != nil {
+		return auth.Identity{}, err
+	}
+	verify := h.manager.VerifyAccessToken
+	if h.isAPIKey(cred) {
+		verify = h.manager.VerifyAPIKey
+	}
+	id, err := verify(ctx, cred.text)
+	if err != nil {
+		return auth.Identity{}, err
+	}
+	for _, rule := range rules {
+		if err := rule(id, h.now()); err != nil {
+			return auth.Identity{}, err
+		}
+	}
+	return id, nil
+}
+
+func (h *Handler) withClient(r *http.Request) context.Context {
+	return auth.WithClient(r.Context(), h.client(r))
+}
+
+func (h *Handler) isAPIKey(c credential) bool {
+	return c.header == headerAPIKey || h.manager.IsAPIKey(c.text)
+}

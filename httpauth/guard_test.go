@@ -1,0 +1,281 @@
+package httpauth_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/httpauth"
+)
+
+// guarded calls a route of the host behind h.Require(rules...), which says who came.
+func guarded(f *fixture, rules []httpauth.Rule, changes ...with) answer {
+	f.t.Helper()
+	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, ok := auth.IdentityFrom(r.Context())
+		fmt.Fprintf(w, `{"ok":%v,"email":%q,"address":%q}`, ok, id.User.Email, auth.ClientFrom(r.Context()).Addr)
+	})
+	r := httptest.NewRequest("GET", "/agents", nil)
+	for _, change := range changes {
+		change(r)
+	}
+	w := httptest.NewRecorder()
+	f.handler.Require(rules...)(next).ServeHTTP(w, r)
+	body, err := parseObject(w.Body.Bytes())
+	if err != nil {
+		f.t.Fatalf("%q: %v", w.Body, err)
+	}
+	a := answer{f.t, "GET /agents", w.Code, w.Header(), w.Body.String(), body}
+	if a.status != 200 {
+		if got := a.header.Get("Content-Type"); got != "application/problem+json; charset=utf-8" || a.header.Get("Cache-Control") != "no-store" {
+			f.t.Errorf("refused with headers %v", a.header)
+		}
+		f.inspectChallenge(a)
+	}
+	return a
+}
+
+func rules(rs ...httpauth.Rule) []httpauth.Rule { return rs }
+
+func TestGuardLetsEitherCredentialPass(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		_, key := f.apiKey(token)
+		for _, credential := range []with{bearer(token), bearer(key), header("X-API-Key", key)} {
+			a := guarded(f, nil, credential).want(200)
+			if a.body["ok"] != true || a.text("email") != "ada@example.com" || a.text("address") != "192.0.2.1" {
+				t.Errorf("got %s", a.raw)
+			}
+		}
+		guarded(f, nil).want(401, httpauth.CodeAuthenticationRequired)
+		guarded(f, nil, bearer("nonsense")).want(401, httpauth.CodeInvalidToken)
+		guarded(f, nil, bearer(token), header("X-API-Key", key)).want(400, httpauth.CodeInvalidRequest)
+		f.call("POST", "/logout", nil, bearer(token)).want(200)
+		guarded(f, nil, bearer(token)).want(401, httpauth.CodeInvalidToken)
+		guarded(f, nil, bearer(key)).want(200)
+	})
+}
+
+func TestGuardTellsKindsOfCredentialApart(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	_, key := f.apiKey(token)
+	guarded(f, rules(httpauth.SessionOnly), bearer(token)).want(200)
+	guarded(f, rules(httpauth.SessionOnly), bearer(key)).want(403, httpauth.CodeForbidden)
+	guarded(f, rules(httpauth.APIKeyOnly), bearer(key)).want(200)
+	guarded(f, rules(httpauth.APIKeyOnly), bearer(token)).want(403, httpauth.CodeForbidden)
+}
+
+func TestGuardAsksForARoleAsOfNow(t *testing.T) {
+	f := newFixture(t, setup{})
+	user := f.register("ada@example.com")
+	token := f.login("ada@example.com")
+	admins := rules(httpauth.Role("owner", "admin"))
+	guarded(f, admins, bearer(token)).want(200)
+	if err := f.manager.SetRole(t.Context(), user, "viewer"); err != nil {
+		t.Fatal(err)
+	}
+	guarded(f, admins, bearer(token)).want(403, httpauth.CodeForbidden)
+	guarded(f, rules(httpauth.Role()), bearer(token)).want(403, httpauth.CodeForbidden)
+}
+
+func TestGuardAsksForAFreshLogin(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	_, key := f.apiKey(token)
+	fresh := rules(httpauth.FreshLogin(5 * time.Minute))
+	guarded(f, fresh, bearer(key)).want(403, httpauth.CodeForbidden)
+	f.clock.advance(5 * time.Minute)
+	guarded(f, fresh, bearer(token)).want(200)
+	f.clock.advance(time.Second)
+	token = f.call("POST", "/refresh", nil, bearer(token)).want(200).text("access_token") // proves nothing anew
+	a := guarded(f, fresh, bearer(token)).want(401, httpauth.CodeReauthenticationRequired)
+	if got, want := a.header.Get("WWW-Authenticate"), `Bearer realm="auth", error="insufficient_user_authentication", max_age="300"`; got != want {
+		t.Errorf("challenge is %q, want %q", got, want)
+	}
+	guarded(f, fresh, bearer(f.login("ada@example.com"))).want(200)
+}
+
+func TestGuardAsksForASecondFactor(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	_, key := f.apiKey(token)
+	both := rules(httpauth.MultiFactor)
+	guarded(f, both, bearer(key)).want(403, httpauth.CodeForbidden)
+	a := guarded(f, both, bearer(token)).want(401, httpauth.CodeReauthenticationRequired)
+	if got, want := a.header.Get("WWW-Authenticate"), `Bearer realm="auth", error="insufficient_user_authentication"`; got != want {
+		t.Errorf("challenge is %q, want %q", got, want)
+	}
+	secret, _ := f.enrol(token)
+	step := f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200)
+	token = f.call("POST", "/verify-2fa", members{"temp_token": step.text("temp_token"), "code": f.code(secret)}).want(200).text("access_token")
+	guarded(f, both, bearer(token)).want(200)
+}
+
+func TestGuardAppliesEveryRuleAndTheHostsOwn(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	var seen []string
+	own := func(name string, err error) httpauth.Rule {
+		return func(id auth.Identity, now time.Time) error {
+			if id.User.Email != "ada@example.com" || !now.Equal(f.clock.Now()) {
+				t.Errorf("rule %s got %v at %v", name, id.User.Email, now)
+			}
+			seen = append(seen, name)
+			return err
+		}
+	}
+	guarded(f, rules(own("a", nil), own("b", fmt.Errorf("app: no: %w", auth.ErrForbidden)), own("c", nil)), bearer(token)).want(403, httpauth.CodeForbidden)
+	if fmt.Sprint(seen) != "[a b]" {
+		t.Errorf("rules ran: %v", seen)
+	}
+	a := guarded(f, rules(own("d", errors.New("app: a secret detail"))), bearer(token)).want(500, httpauth.CodeInternalError)
+	if a.text("detail") != "Something went wrong." {
+		t.Errorf("got %s", a.raw)
+	}
+	guarded(f, rules(func(auth.Identity, time.Time) error { panic("app: broken rule") }), bearer(token)).want(500, httpauth.CodeInternalError)
+	guarded(f, rules(nil), bearer(token)).want(500, httpauth.CodeInternalError) // no rule at all is not a rule that is met
+}
+
+func TestCheckAnswersNothingAndTellsErrorsApart(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	check := func(rule httpauth.Rule, changes ...with) (auth.Identity, error) {
+		r := httptest.NewRequest("GET", "/", nil)
+		for _, change := range changes {
+			change(r)
+		}
+		return f.handler.Check(r, rule)
+	}
+	id, err := check(httpauth.SessionOnly, bearer(token))
+	if err != nil || id.User.Email != "ada@example.com" || id.SessionID == "" {
+		t.Errorf("got %+v, %v", id, err)
+	}
+	f.clock.advance(time.Minute)
+	for want, got := range map[error]func() (auth.Identity, error){
+		httpauth.ErrNoCredential: func() (auth.Identity, error) { return check(httpauth.SessionOnly) },
+		httpauth.ErrManyCredentials: func() (auth.Identity, error) {
+			return check(httpauth.SessionOnly, bearer(token), bearer(token))
+		},
+		auth.ErrInvalidToken:             func() (auth.Identity, error) { return check(httpauth.SessionOnly, bearer("x")) },
+		auth.ErrForbidden:                func() (auth.Identity, error) { return check(httpauth.APIKeyOnly, bearer(token)) },
+		auth.ErrReauthenticationRequired: func() (auth.Identity, error) { return check(httpauth.FreshLogin(0), bearer(token)) },
+		auth.ErrUnavailable: func() (auth.Identity, error) {
+			f.store.fail()
+			defer f.store.heal()
+			return check(httpauth.SessionOnly, bearer(token))
+		},
+	} {
+		id, err := got()
+		if !errors.Is(err, want) || id.User.ID != "" {
+			t.Errorf("got %v, %v, want %v", id.User.ID, err, want)
+		}
+	}
+}
+
+// A panic of the host's own handler is the host's.
+func TestGuardDoesNotSwallowPanicsOfTheHandlerBehindIt(t *testing.T) {
+	f := newFixture(t, setup{})
+	r := httptest.NewRequest("GET", "/", nil)
+	bearer(f.account("ada@example.com"))(r)
+	defer func() {
+		if v := recover(); v != "the host's" {
+			t.Errorf("recovered %v", v)
+		}
+	}()
+	f.handler.Require()(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the host's") })).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// TestEveryRouteForEveryPrincipal is the whole table of who may call what. A route
+// without a row fails.
+func TestEveryRouteForEveryPrincipal(t *testing.T) {
+	f := newFixture(t, setup{})
+	owner := f.account("owner@example.com")
+	_, key := f.apiKey(owner)
+	spareID, _ := f.apiKey(owner)
+	expired := f.account("expired@example.com")
+	f.clock.advance(time.Hour) // expires every access token so far
+	owner = f.login("owner@example.com")
+	stranger := f.account("stranger@example.com")
+	loggedOut := f.account("out@example.com")
+	f.call("POST", "/logout", nil, bearer(loggedOut)).want(200)
+	shut := f.register("shut@example.com")
+	disabled := f.login("shut@example.com")
+	_, disabledKey := f.apiKey(disabled)
+	if err := f.manager.DisableUser(t.Context(), shut); err != nil {
+		t.Fatal(err)
+	}
+	gone := f.register("gone@example.com")
+	deleted := f.login("gone@example.com")
+	if err := f.manager.DeleteUser(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+
+	principals := []struct {
+		name string
+		with with
+	}{
+		{"nobody", func(*http.Request) {}},
+		{"expired", bearer(expired)},
+		{"logged out", bearer(loggedOut)},
+		{"disabled", bearer(disabled)},
+		{"disabled key", bearer(disabledKey)},
+		{"deleted", bearer(deleted)},
+		{"key", bearer(key)},
+		{"stranger", bearer(stranger)},
+		{"owner", bearer(owner)},
+	}
+	// Statuses in the order of principals: nobody to deleted are always refused alike.
+	table := map[string]struct {
+		refused, key, stranger, owner int
+		body                          any
+	}{
+		"POST /register":            {400, 400, 400, 400, members{}},
+		"POST /login":               {400, 400, 400, 400, members{}},
+		"POST /verify-2fa":          {401, 401, 401, 401, members{"temp_token": "temp_1", "code": "123456"}},
+		"GET /openapi.json":         {200, 200, 200, 200, nil},
+		"POST /enable-2fa":          {401, 403, 200, 200, nil},
+		"POST /confirm-2fa":         {401, 403, 400, 400, members{"code": "nonsense"}},
+		"POST /disable-2fa":         {401, 403, 400, 400, members{"password": password, "code": "123456"}},
+		"POST /refresh":             {401, 403, 200, 200, nil},
+		"POST /api-keys":            {401, 403, 201, 201, members{"name": "x"}},
+		"GET /api-keys":             {401, 403, 200, 200, nil},
+		"DELETE /api-keys/{key_id}": {401, 403, 404, 200, nil},
+		"GET /me":                   {401, 200, 200, 200, nil},
+		"PATCH /me":                 {401, 403, 200, 200, members{"full_name": "A"}},
+		"POST /change-password":     {401, 403, 401, 401, members{"current_password": "wrong password", "new_password": "NewPass456!"}},
+		"POST /logout":              {401, 403, 200, 200, nil},
+	}
+	routes := f.handler.Routes()
+	slices.Sort(routes)
+	// What ends the session comes last.
+	routes = append(slices.DeleteFunc(routes, func(rt string) bool { return rt == "POST /logout" }), "POST /logout")
+	for _, rt := range routes {
+		row, ok := table[rt]
+		if !ok {
+			t.Errorf("%s has no row", rt)
+			continue
+		}
+		for _, p := range principals {
+			want := row.refused
+			switch p.name {
+			case "key":
+				want = row.key
+			case "stranger":
+				want = row.stranger
+			case "owner":
+				want = row.owner
+			}
+			method, path, _ := strings.Cut(rt, " ")
+			if a := f.call(method, strings.Replace(path, "{key_id}", spareID, 1), row.body, p.with); a.status != want {
+				t.Errorf("%s as %s: %d %s, want %d", rt, p.name, a.status, a.raw, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package httpauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/datixlab/auth"
+)
+
+// Config is what a host may set. The zero value of every field is safe.
+type Config struct {
+	// TrustedProxies are the addresses whose X-Forwarded-For header is
+	// believed. Empty means nobody's: the client is then the peer of the
+	// connection. An IPv4 network is written as one, not as ::ffff:0:0/96.
+	TrustedProxies []netip.Prefix
+
+	// Logger hears of failures that the client is told nothing about: a store
+	// that does not answer, an unexpected error, a panic. Nil is slog.Default().
+	Logger *slog.Logger
+
+	// Now is the clock of [FreshLogin]. Nil is time.Now. Give it the clock that
+	// the Manager has.
+	Now func() time.Time
+}
+
+// A Handler serves the authentication routes and guards other routes. All its
+// methods may be called by any number of goroutines.
+type Handler struct {
+	manager *auth.Manager
+	proxies []netip.Prefix
+	log     *slog.Logger
+	now     func() time.Time
+	routes  routing
+}
+
+// New returns a Handler over m. The error says which field of cfg is wrong. The
+// Handler does not close m.
+func New(m *auth.Manager, cfg Config) (*Handler, error) {
+	if m == nil {
+		return nil, errors.New("httpauth: no manager")
+	}
+	for _, p := range cfg.TrustedProxies {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return nil, fmt.Errorf("httpauth: TrustedProxies: %v is not an IPv4 or IPv6 network", p)
+		}
+	}
+	h := &Handler{
+		manager: m,
+		proxies: slices.Clone(cfg.TrustedProxies),
+		log:     cfg.Logger,
+		now:     cfg.Now,
+	}
+	if h.log == nil {
+		h.log = slog.Default()
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	document, err := openAPI(append(table(), documentRoute(nil)))
+	if err != nil {
+		return nil, fmt.Errorf("httpauth: OpenAPI document: %w", err)
+	}
+	h.routes = newRouting(append(table(), documentRoute(document)))
+	return h, nil
+}
+
+// ServeHTTP serves the routes of the package documentation. It matches the path
+// as it finds it, so a host that mounts the Handler under a prefix strips that,
+// without its last slash, with [http.StripPrefix].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	boundBodyTime(w, r)
+	r = r.WithContext(h.withClient(r))
+	var status int
+	var answer any
+	err := recovered(func() (err error) {
+		status, answer, err = h.serve(w, r)
+		return err
+	})
+	if err != nil {
+		h.WriteProblem(w, r, err)
+		return
+	}
+	body, err := encode(answer)
+	if err != nil {
+		h.WriteProblem(w, r, err)
+		return
+	}
+	write(w, status, "application/json; charset=utf-8", body)
+}
+
+// serve runs the call that r is. Nothing is written to w: whatever goes wrong on
+// the way, a panic included, can still be answered.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (status int, answer any, err error) {
+	rt, param, err := h.routes.find(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	c := &call{Context: r.Context(), manager: h.manager, param: param}
+	if err := h.admit(c, r.Header, rt.access); err != nil {
+		return 0, nil, err
+	}
+	if rt.call.in != nil {
+		c.body, err = readBody(w, r, rt.bodyOptional)
+		if err != nil {
+			return 0, nil, err
+		}
+	}
+	answer, err = rt.call.run(c)
+	if rt.challenges && errors.Is(err, auth.ErrReauthenticationRequired) {
+		err = &stepUp{}
+	}
+	return rt.status, answer, err
+}
+
+// admit fills in who makes the call, or refuses it.
+func (h *Handler) admit(c *call, head http.Header, a access) (err error) {
+	switch a {
+	case anyone:
+		return nil
+	case anyCredential:
+		c.identity, err = h.prove(c, head)
+		return err
+	case sessionOnly:
+		c.identity, err = h.prove(c, head, SessionOnly)
+		return err
+	}
+	cred, err := parseCredential(head)
+	if err != nil {
+		return err
+	}
+	if h.isAPIKey(cred) {
+		_, err = h.prove(c, head, SessionOnly)
+		return err
+	}
+	c.token = cred.text
+	return nil
+}
+
+// A call is one request to one of the table's endpoints.
+type call struct {
+	context.Context
+	manager  *auth.Manager
+	identity auth.Identity // zero where anyone may call
+	token    string        // where access is unprovenToken
+	param    string        // the path's variable
+	body     []byte        // nil if the endpoint reads none, or none was sent
+}
+
+// A panicked is a panic that recovered turned into an error.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("httpauth: panic: %v", p.value) }
+
+// recovered runs f and returns its error, or what it panicked with as one. The
+// panic by which a handler asks the server to drop the connection passes.
+func recovered(f func() error) (err error) {
+	defer func() {
+		switch v := recover(); v {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(v)
+		default:
+			err = &panicked{v, debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+func encode(answer any) ([]byte, error) {
+	if ready, ok := answer.(json.RawMessage); ok {
+		return ready, nil
+	}
+	return json.Marshal(answer)
+}
+
+// write sends an answer with the headers that every answer has. None of them
+// comes from the request.
+func write(w http.ResponseWriter, status int, contentType string, body []byte) {
+	head := w.Header()
+	head.Set("Cache-Control", "no-store")
+	head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	head.Set("Content-Type", contentType)
+	head.Set("Referrer-Policy", "no-referrer")
+	head.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // fails if the client has gone, who then needs no answer
+}

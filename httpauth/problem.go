@@ -1,0 +1,254 @@
+package httpauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/datixlab/auth"
+)
+
+// A Code says what went wrong, in a form that does not change: it is the code
+// member of a problem, and its type member is the address of the constant's
+// documentation.
+type Code string
+
+// The codes, with the status they come with.
+const (
+	CodeInvalidJSON              Code = "invalid_json"               // 400: not one strict JSON object
+	CodeInvalidInput             Code = "invalid_input"              // 400: members at fault are named in errors
+	CodeInvalidRequest           Code = "invalid_request"            // 400: two credentials, or a body that breaks off
+	CodeWeakPassword             Code = "weak_password"              // 400: errors says too_short, too_long or blocked
+	CodeTwoFactorNotEnabled      Code = "two_factor_not_enabled"     // 400: nothing to confirm or to turn off
+	CodeAuthenticationRequired   Code = "authentication_required"    // 401: no credential
+	CodeInvalidToken             Code = "invalid_token"              // 401: access token, API key or temp token opens nothing
+	CodeInvalidCredentials       Code = "invalid_credentials"        // 401: email, password or code do not prove the account
+	CodeInvalidCode              Code = "invalid_code"               // 401: second-factor code is malformed, wrong or used
+	CodeReauthenticationRequired Code = "reauthentication_required"  // 403, or 401 where the challenge says what is missing
+	CodeForbidden                Code = "forbidden"                  // 403: not with this credential, or not for this user
+	CodeAPIKeyLimit              Code = "api_key_limit"              // 403: as many keys as a user may have
+	CodeNotFound                 Code = "not_found"                  // 404
+	CodeMethodNotAllowed         Code = "method_not_allowed"         // 405: Allow has the methods
+	CodeRequestTimeout           Code = "request_timeout"            // 408: the body took too long
+	CodeEmailTaken               Code = "email_taken"                // 409
+	CodeTwoFactorAlreadyEnabled  Code = "two_factor_already_enabled" // 409
+	CodeBodyTooLarge             Code = "body_too_large"             // 413
+	CodeUnsupportedMediaType     Code = "unsupported_media_type"     // 415
+	CodeRateLimited              Code = "rate_limited"               // 429: Retry-After says when
+	CodeInternalError            Code = "internal_error"             // 500
+	CodeOverloaded               Code = "overloaded"                 // 503: Retry-After says when
+	CodeUnavailable              Code = "unavailable"                // 503: nothing could be decided
+)
+
+// typeBase makes the type of a problem from the name of its constant: an address
+// that stays, and where what it stands for can be read (RFC 9457 section 3.1.1).
+const typeBase = "https://pkg.go.dev/github.com/datixlab/auth/httpauth#"
+
+// A kind is what all problems of one code have in common.
+type kind struct {
+	status int
+	name   string // of the constant
+	title  string
+	detail string
+}
+
+var kinds = map[Code]kind{
+	CodeInvalidJSON:              {http.StatusBadRequest, "CodeInvalidJSON", "Malformed JSON", "The body is not one strict JSON object."},
+	CodeInvalidInput:             {http.StatusBadRequest, "CodeInvalidInput", "Invalid input", "The request is not valid; errors names what is wrong."},
+	CodeInvalidRequest:           {http.StatusBadRequest, "CodeInvalidRequest", "Invalid request", "The request is not valid."},
+	CodeWeakPassword:             {http.StatusBadRequest, "CodeWeakPassword", "Password refused", "The new password cannot be used; errors says why."},
+	CodeTwoFactorNotEnabled:      {http.StatusBadRequest, "CodeTwoFactorNotEnabled", "Two-factor authentication is not enabled", "There is no second factor to confirm or to turn off."},
+	CodeAuthenticationRequired:   {http.StatusUnauthorized, "CodeAuthenticationRequired", "Authentication required", "Send an access token in the Authorization header."},
+	CodeInvalidToken:             {http.StatusUnauthorized, "CodeInvalidToken", "Invalid token", "The token is malformed, unknown, expired, used or revoked."},
+	CodeInvalidCredentials:       {http.StatusUnauthorized, "CodeInvalidCredentials", "Invalid credentials", "The credentials are not valid."},
+	CodeInvalidCode:              {http.StatusUnauthorized, "CodeInvalidCode", "Invalid code", "The code is not valid."},
+	CodeReauthenticationRequired: {http.StatusForbidden, "CodeReauthenticationRequired", "Reauthentication required", "The login is too old or too weak for this; log in again or prove the password."},
+	CodeForbidden:                {http.StatusForbidden, "CodeForbidden", "Forbidden", "The credential does not allow this."},
+	CodeAPIKeyLimit:              {http.StatusForbidden, "CodeAPIKeyLimit", "Too many API keys", "Revoke an API key before creating another."},
+	CodeNotFound:                 {http.StatusNotFound, "CodeNotFound", "Not found", "There is nothing here."},
+	CodeMethodNotAllowed:         {http.StatusMethodNotAllowed, "CodeMethodNotAllowed", "Method not allowed", "This cannot be called with this method."},
+	CodeRequestTimeout:           {http.StatusRequestTimeout, "CodeRequestTimeout", "Request timeout", "The body took too long to arrive."},
+	CodeEmailTaken:               {http.StatusConflict, "CodeEmailTaken", "Email taken", "An account with this email address exists."},
+	CodeTwoFactorAlreadyEnabled:  {http.StatusConflict, "CodeTwoFactorAlreadyEnabled", "Two-factor authentication is already enabled", "Turn two-factor authentication off before setting it up again."},
+	CodeBodyTooLarge:             {http.StatusRequestEntityTooLarge, "CodeBodyTooLarge", "Body too large", "The body is longer than 64 KiB."},
+	CodeUnsupportedMediaType:     {http.StatusUnsupportedMediaType, "CodeUnsupportedMediaType", "Unsupported media type", "The body must be application/json in UTF-8, without a content coding."},
+	CodeRateLimited:              {http.StatusTooManyRequests, "CodeRateLimited", "Too many attempts", "Too many attempts; wait as long as Retry-After says."},
+	CodeInternalError:            {http.StatusInternalServerError, "CodeInternalError", "Internal error", "Something went wrong."},
+	CodeOverloaded:               {http.StatusServiceUnavailable, "CodeOverloaded", "Overloaded", "Too much to do at the moment; wait as long as Retry-After says."},
+	CodeUnavailable:              {http.StatusServiceUnavailable, "CodeUnavailable", "Unavailable", "The request could not be decided; try again later."},
+}
+
+// A refusal is an error whose answer this package chose by itself.
+type refusal struct {
+	code   Code
+	detail string // "" means that of the kind
+	allow  string // the Allow header
+}
+
+func (e *refusal) Error() string { return "httpauth: " + string(e.code) }
+
+// A stepUp is a refusal until the user proves more, or again: RFC 9470. It is
+// answered with 401 and a challenge, where a bare ErrReauthenticationRequired is
+// answered with 403.
+type stepUp struct {
+	maxAge time.Duration // how old the login may be; zero is not said
+}
+
+func (e *stepUp) Error() string { return auth.ErrReauthenticationRequired.Error() }
+func (e *stepUp) Unwrap() error { return auth.ErrReauthenticationRequired }
+
+// A problem is the body of a refusal, RFC 9457.
+type problem struct {
+	Type   string         `json:"type" format:"uri" doc:"Where the code is documented."`
+	Title  string         `json:"title" example:"Invalid credentials"`
+	Status int            `json:"status" example:"401"`
+	Detail string         `json:"detail" example:"The credentials are not valid."`
+	Code   string         `json:"code" example:"invalid_credentials" doc:"What went wrong, stable and machine-readable."`
+	Errors []problemField `json:"errors,omitempty" doc:"The members at fault."`
+}
+
+type problemField struct {
+	Field  string `json:"field" example:"email"`
+	Code   string `json:"code" example:"required" doc:"Stable and machine-readable."`
+	Detail string `json:"detail" example:"This member is required."`
+}
+
+// newProblem returns the body that code is answered with, where there is nothing
+// more to say.
+func newProblem(code Code) problem {
+	k := kinds[code]
+	p := problem{Type: typeBase + k.name, Title: k.title, Status: k.status, Detail: k.detail, Code: string(code)}
+	if code == CodeInvalidCode {
+		p.Errors = []problemField{{"code", string(code), k.detail}}
+	}
+	return p
+}
+
+// codeOf tells which code err is answered with. What is not known to be anything
+// else is internal_error: nothing is granted and nothing is told.
+func codeOf(err error) Code {
+	var own *refusal
+	if errors.As(err, &own) {
+		return own.code
+	}
+	for _, known := range codeByError {
+		if errors.Is(err, known.err) {
+			return known.code
+		}
+	}
+	return CodeInternalError
+}
+
+// codeByError is in order: an error that also says that nothing could be decided
+// says nothing else.
+var codeByError = []struct {
+	err  error
+	code Code
+}{
+	{auth.ErrUnavailable, CodeUnavailable},
+	{auth.ErrClosed, CodeUnavailable},
+	{context.DeadlineExceeded, CodeUnavailable},
+	{context.Canceled, CodeUnavailable},
+	{auth.ErrOverloaded, CodeOverloaded},
+	{auth.ErrRateLimited, CodeRateLimited},
+	{ErrNoCredential, CodeAuthenticationRequired},
+	{ErrManyCredentials, CodeInvalidRequest},
+	{auth.ErrInvalidToken, CodeInvalidToken},
+	{auth.ErrInvalidCredentials, CodeInvalidCredentials},
+	{auth.ErrInvalidCode, CodeInvalidCode},
+	{auth.ErrReauthenticationRequired, CodeReauthenticationRequired},
+	{auth.ErrForbidden, CodeForbidden},
+	{auth.ErrAPIKeyLimit, CodeAPIKeyLimit},
+	{auth.ErrNotFound, CodeNotFound},
+	{auth.ErrEmailTaken, CodeEmailTaken},
+	{auth.ErrTwoFactorEnabled, CodeTwoFactorAlreadyEnabled},
+	{auth.ErrTwoFactorNotEnabled, CodeTwoFactorNotEnabled},
+	{auth.ErrWeakPassword, CodeWeakPassword},
+	{auth.ErrInvalidInput, CodeInvalidInput},
+}
+
+// WriteProblem answers r with err as application/problem+json and the headers
+// that go with it: WWW-Authenticate, Retry-After, Allow. It understands every
+// error of package auth and of [Handler.Check]; any other is a 500 that says
+// nothing. The text of err is never shown; what an operator should know is logged.
+func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
+	code := codeOf(err)
+	p := newProblem(code)
+	var own *refusal
+	if errors.As(err, &own) {
+		if own.detail != "" {
+			p.Detail = own.detail
+		}
+		if own.allow != "" {
+			w.Header().Set("Allow", own.allow)
+		}
+	}
+	var input *auth.InputError
+	if errors.As(err, &input) {
+		for _, f := range input.Fields {
+			p.Errors = append(p.Errors, problemField(f))
+		}
+	}
+	var more *stepUp
+	if errors.As(err, &more) {
+		p.Status = http.StatusUnauthorized
+	}
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", challenge(err, more))
+	}
+	if after, ok := retryAfter(p.Status, err); ok {
+		w.Header().Set("Retry-After", after)
+	}
+	h.logFailure(r, code, err)
+	body, _ := json.Marshal(p) // strings and an int
+	write(w, p.Status, "application/problem+json; charset=utf-8", body)
+}
+
+// challenge is the WWW-Authenticate of a 401. It speaks of the token in the
+// request's header, so it blames that only where that is what was refused
+// (RFC 6750 section 3.1).
+func challenge(err error, more *stepUp) string {
+	const bearer = `Bearer realm="auth"`
+	switch {
+	case more != nil && more.maxAge > 0:
+		return bearer + `, error="insufficient_user_authentication", max_age="` + strconv.FormatInt(int64(more.maxAge/time.Second), 10) + `"`
+	case more != nil:
+		return bearer + `, error="insufficient_user_authentication"`
+	case errors.Is(err, auth.ErrInvalidToken):
+		return bearer + `, error="invalid_token"`
+	}
+	return bearer
+}
+
+// retryAfter is the Retry-After of err, in whole seconds and rounded up: who waits
+// that long is not too early (RFC 9110 section 10.2.3).
+func retryAfter(status int, err error) (seconds string, ok bool) {
+	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
+		return "", false
+	}
+	wait := 5 * time.Second // where nobody knows
+	var retry *auth.RetryError
+	if errors.As(err, &retry) {
+		wait = max(retry.After, time.Second)
+	}
+	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10), true
+}
+
+// logFailure tells the operator what the client is not told. The path of the
+// request stays out: a host may have secrets in it.
+func (h *Handler) logFailure(r *http.Request, code Code, err error) {
+	gone := code == CodeUnavailable && r.Context().Err() != nil
+	if kinds[code].status < http.StatusInternalServerError || code == CodeOverloaded || gone {
+		return
+	}
+	attrs := []slog.Attr{slog.String("method", r.Method), slog.String("code", string(code)), slog.Any("error", err)}
+	var p *panicked
+	if errors.As(err, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	h.log.LogAttrs(r.Context(), slog.LevelError, "httpauth: request failed", attrs...)
+}

@@ -1,0 +1,100 @@
+package httpauth
+
+import (
+	"errors"
+	"time"
+
+	"github.com/datixlab/auth"
+)
+
+type loginBody struct {
+	Email    string      `json:"email" example:"ada@example.com"`
+	Password auth.Secret `json:"password" example:"SecurePass123!"`
+}
+
+type accessToken struct {
+	AccessToken string `json:"access_token" example:"eyJhbGciOiJIUzI1NiIs..."`
+	TokenType   string `json:"token_type" enum:"bearer" example:"bearer"`
+	ExpiresIn   int64  `json:"expires_in" example:"3600" doc:"Seconds."`
+}
+
+type session struct {
+	AccessToken string      `json:"access_token" example:"eyJhbGciOiJIUzI1NiIs..."`
+	TokenType   string      `json:"token_type" enum:"bearer" example:"bearer"`
+	ExpiresIn   int64       `json:"expires_in" example:"3600" doc:"Seconds."`
+	User        sessionUser `json:"user"`
+}
+
+type sessionUser struct {
+	ID               string `json:"id" example:"user_1a2b3c"`
+	Email            string `json:"email" format:"email" example:"ada@example.com"`
+	FullName         string `json:"full_name" example:"Ada Lovelace"`
+	Role             string `json:"role" example:"admin"`
+	OrganizationID   string `json:"organization_id" example:"org_1a2b3c"`
+	TwoFactorEnabled bool   `json:"two_factor_enabled" example:"false"`
+}
+
+// secondStep is the answer to a right password where a second factor is on.
+type secondStep struct {
+	Requires2FA bool   `json:"requires_2fa" enum:"true" example:"true"`
+	TempToken   string `json:"temp_token" example:"temp_1a2b3c" doc:"For verify-2fa, once and soon; it opens nothing else."`
+}
+
+func login(c *call, in loginBody) (any, error) {
+	res, err := c.manager.Login(c, in.Email, in.Password)
+	if err != nil {
+		return nil, err
+	}
+	if res.TwoFactorRequired() {
+		return secondStep{true, string(res.TempToken)}, nil
+	}
+	return sessionOf(res), nil
+}
+
+type verifyTwoFactorBody struct {
+	TempToken auth.Secret `json:"temp_token" example:"temp_1a2b3c"`
+	Code      auth.Secret `json:"code" example:"123456" doc:"A TOTP code, or a backup code."`
+}
+
+func verifyTwoFactor(c *call, in verifyTwoFactorBody) (any, error) {
+	res, err := c.manager.VerifyTwoFactor(c, in.TempToken, in.Code)
+	if errors.Is(err, auth.ErrInvalidToken) {
+		// The temp token: not a token that the challenge could speak of.
+		return nil, &refusal{code: CodeInvalidToken}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return sessionOf(res), nil
+}
+
+func sessionOf(res auth.LoginResult) session {
+	t := accessTokenOf(res.AccessToken)
+	return session{t.AccessToken, t.TokenType, t.ExpiresIn, sessionUser{
+		ID:               res.User.ID,
+		Email:            res.User.Email,
+		FullName:         res.User.FullName,
+		Role:             res.User.Role,
+		OrganizationID:   res.User.OrganizationID,
+		TwoFactorEnabled: res.User.TwoFactorEnabled,
+	}}
+}
+
+func accessTokenOf(t auth.AccessToken) accessToken {
+	return accessToken{string(t.Token), "bearer", int64(t.ExpiresIn / time.Second)}
+}
+
+func refresh(c *call) (any, error) {
+	t, err := c.manager.Refresh(c, c.token)
+	if err != nil {
+		return nil, err
+	}
+	return accessTokenOf(t), nil
+}
+
+func logout(c *call) (any, error) {
+	if err := c.manager.Logout(c, c.identity); err != nil {
+		return nil, err
+	}
+	return done{true, "Logged out successfully"}, nil
+}

@@ -1,0 +1,52 @@
+package httpauth
+
+import (
+	"encoding/base64"
+
+	"github.com/datixlab/auth"
+)
+
+type enableTwoFactorBody struct {
+	Password *auth.Secret `json:"password" example:"SecurePass123!" doc:"Where the login is not fresh."`
+}
+
+type enrollment struct {
+	Secret      string   `json:"secret" pattern:"^[A-Z2-7]+$" example:"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP" doc:"Base32, for typing in by hand."`
+	QRCode      string   `json:"qr_code" pattern:"^data:image/png;base64," example:"data:image/png;base64,iVBORw0KGgo=" doc:"A data URI for scanning."`
+	BackupCodes []string `json:"backup_codes" pattern:"^[0-9]{8}$" example:"12345678" doc:"Each stands in for a TOTP code, once."`
+}
+
+func enableTwoFactor(c *call, in enableTwoFactorBody) (any, error) {
+	e, err := c.manager.EnableTwoFactor(c, c.identity, orZero(in.Password))
+	if err != nil {
+		return nil, err
+	}
+	codes := make([]string, len(e.BackupCodes))
+	for i, code := range e.BackupCodes {
+		codes[i] = string(code)
+	}
+	return enrollment{string(e.Secret), "data:image/png;base64," + base64.StdEncoding.EncodeToString(e.QRCode), codes}, nil
+}
+
+type confirmTwoFactorBody struct {
+	Code auth.Secret `json:"code" example:"123456"`
+}
+
+func confirmTwoFactor(c *call, in confirmTwoFactorBody) (any, error) {
+	if err := c.manager.ConfirmTwoFactor(c, c.identity, in.Code); err != nil {
+		return nil, err
+	}
+	return done{true, "Two-factor authentication enabled"}, nil
+}
+
+type disableTwoFactorBody struct {
+	Password auth.Secret `json:"password" example:"SecurePass123!"`
+	Code     auth.Secret `json:"code" example:"123456" doc:"A TOTP code, or a backup code."`
+}
+
+func disableTwoFactor(c *call, in disableTwoFactorBody) (any, error) {
+	if err := c.manager.DisableTwoFactor(c, c.identity, in.Password, in.Code); err != nil {
+		return nil, err
+	}
+	return done{true, "Two-factor authentication disabled"}, nil
+}

@@ -1,0 +1,166 @@
+package httpauth_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"image/png"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth/httpauth"
+)
+
+func TestTwoFactorLife(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		other := f.login("ada@example.com")
+
+		f.call("POST", "/confirm-2fa", members{"code": "123456"}, bearer(token)).want(400, httpauth.CodeTwoFactorNotEnabled)
+		e := f.call("POST", "/enable-2fa", nil, bearer(token)).want(200).wantMembers("secret", "qr_code", "backup_codes")
+		image, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(e.text("qr_code"), "data:image/png;base64,"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := png.Decode(bytes.NewReader(image)); err != nil {
+			t.Errorf("qr_code: %v", err)
+		}
+		if n := len(e.body["backup_codes"].([]any)); n != 10 {
+			t.Errorf("%d backup codes", n)
+		}
+
+		// Pending: login asks for no code yet.
+		f.login("ada@example.com")
+		f.call("POST", "/confirm-2fa", members{"code": "000000x"}, bearer(token)).want(401, httpauth.CodeInvalidCode)
+		a := f.call("POST", "/confirm-2fa", members{"code": f.code(e.text("secret"))}, bearer(token)).want(200).wantMembers("success", "message")
+		if a.body["success"] != true || a.text("message") != "Two-factor authentication enabled" {
+			t.Errorf("got %s", a.raw)
+		}
+		f.call("GET", "/me", nil, bearer(other)).want(401, httpauth.CodeInvalidToken)
+		if me := f.call("GET", "/me", nil, bearer(token)).want(200); me.body["two_factor_enabled"] != true {
+			t.Errorf("got %s", me.raw)
+		}
+		f.call("POST", "/enable-2fa", nil, bearer(token)).want(409, httpauth.CodeTwoFactorAlreadyEnabled)
+
+		// The second step.
+		f.clock.advance(time.Minute)
+		step := f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200).wantMembers("requires_2fa", "temp_token")
+		if step.body["requires_2fa"] != true || !strings.HasPrefix(step.text("temp_token"), "temp_") {
+			t.Errorf("got %s", step.raw)
+		}
+		code := f.code(e.text("secret"))
+		s := f.call("POST", "/verify-2fa", members{"temp_token": step.text("temp_token"), "code": code}).want(200).
+			wantMembers("access_token", "token_type", "expires_in", "user")
+		if dig(s.body, "user")["two_factor_enabled"] != true {
+			t.Errorf("got %s", s.raw)
+		}
+		// Temp token and code work once.
+		a = f.call("POST", "/verify-2fa", members{"temp_token": step.text("temp_token"), "code": code}).want(401, httpauth.CodeInvalidToken)
+		if got := a.header.Get("WWW-Authenticate"); got != `Bearer realm="auth"` {
+			t.Errorf("challenge is %q: no token was in the header", got)
+		}
+		step = f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200)
+		f.call("POST", "/verify-2fa", members{"temp_token": step.text("temp_token"), "code": code}).want(401, httpauth.CodeInvalidCode)
+		backup := e.body["backup_codes"].([]any)
+		f.call("POST", "/verify-2fa", members{"temp_token": step.text("temp_token"), "code": backup[0]}).want(200)
+
+		// Off again.
+		off := func(password string, code any) answer {
+			return f.call("POST", "/disable-2fa", members{"password": password, "code": code}, bearer(token))
+		}
+		wrong := off("wrong password", backup[1]).want(401, httpauth.CodeInvalidCredentials)
+		for _, a := range []answer{off(password, "00000000"), off("wrong password", "00000000"), off(password, backup[0])} {
+			if a.raw != wrong.raw {
+				t.Errorf("%s differs from %s", a.raw, wrong.raw)
+			}
+		}
+		a = off(password, backup[1]).want(200).wantMembers("success", "message")
+		if a.body["success"] != true || a.text("message") != "Two-factor authentication disabled" {
+			t.Errorf("got %s", a.raw)
+		}
+		f.call("GET", "/me", nil, bearer(s.text("access_token"))).want(401, httpauth.CodeInvalidToken)
+		off(password, backup[2]).want(400, httpauth.CodeTwoFactorNotEnabled)
+		f.login("ada@example.com")
+	})
+}
+
+func TestEveryWrongCodeHasTheSameAnswer(t *testing.T) {
+	f := newFixture(t, setup{})
+	f.enrol(f.account("ada@example.com"))
+	var first answer
+	for i, code := range []string{"000000", "00000000", "", "12345", "abcdef", " 123456", "１２３４５６", strings.Repeat("1", 5000), "123456\x00"} {
+		f.clock.advance(time.Hour)
+		step := f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200)
+		a := f.call("POST", "/verify-2fa", members{"temp_token": step.text("temp_token"), "code": code}).
+			want(401, httpauth.CodeInvalidCode).wantFields("code:invalid_code")
+		if i == 0 {
+			first = a
+		}
+		if a.raw != first.raw {
+			t.Errorf("%q: %s differs from %s", code, a.raw, first.raw)
+		}
+	}
+	for _, code := range []any{123456, []string{"000000", "111111"}, true, members{}} {
+		f.call("POST", "/verify-2fa", members{"temp_token": "temp_1", "code": code}).want(400, httpauth.CodeInvalidInput).wantFields("code:wrong_type")
+	}
+	for _, body := range []members{{"temp_token": "temp_1"}, {"temp_token": "temp_1", "code": nil}} {
+		f.call("POST", "/verify-2fa", body).want(400, httpauth.CodeInvalidInput).wantFields("code:required")
+	}
+}
+
+func TestWrongCodesAreLimited(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		_, backup := f.enrol(token)
+		statuses := map[int]int{}
+		for range 4 {
+			step := f.call("POST", "/login", members{"email": "ada@example.com", "password": password})
+			if step.status != 200 {
+				continue
+			}
+			for range 4 {
+				statuses[f.call("POST", "/verify-2fa", members{"temp_token": step.text("temp_token"), "code": "000000"}).status]++
+			}
+		}
+		if statuses[401] != 8 || statuses[429] == 0 {
+			t.Errorf("statuses are %v, want 401 for 8 codes and 429 for the rest", statuses)
+		}
+		f.call("POST", "/disable-2fa", members{"password": password, "code": backup[0]}, bearer(token)).want(429, httpauth.CodeRateLimited)
+	})
+}
+
+// TF-1.
+func TestEnablingNeedsAFreshLoginOrThePassword(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	f.clock.advance(11 * time.Minute)
+	for _, body := range []any{nil, "", members{}, members{"password": nil}} {
+		f.call("POST", "/enable-2fa", body, bearer(token)).want(403, httpauth.CodeReauthenticationRequired)
+	}
+	// Chunked: that there is no body is known only when it ends.
+	f.call("POST", "/enable-2fa", "", bearer(token), func(r *http.Request) {
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader("")), -1
+		r.Header.Del("Content-Type")
+	}).want(403, httpauth.CodeReauthenticationRequired)
+	f.call("POST", "/enable-2fa", members{"password": "wrong password"}, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
+	f.call("POST", "/enable-2fa", members{"password": 7}, bearer(token)).want(400, httpauth.CodeInvalidInput).wantFields("password:wrong_type")
+	f.call("POST", "/enable-2fa", members{"password": password}, bearer(token)).want(200)
+}
+
+// TF-10: a temp token opens its one call and nothing else.
+func TestTempTokenOpensNothingElse(t *testing.T) {
+	f := newFixture(t, setup{})
+	f.enrol(f.account("ada@example.com"))
+	temp := f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200).text("temp_token")
+	for _, rt := range f.handler.Routes() {
+		method, path, _ := strings.Cut(rt, " ")
+		if !authenticated(f, method, path) {
+			continue
+		}
+		path = strings.Replace(path, "{key_id}", "key_1", 1)
+		f.call(method, path, members{}, bearer(temp)).want(401, httpauth.CodeInvalidToken)
+		f.call(method, path, members{}, header("X-API-Key", temp)).want(401, httpauth.CodeInvalidToken)
+	}
+}
