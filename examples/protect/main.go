@@ -1,0 +1,114 @@
+// Protect guards a host's own routes with package httpauth: with any credential, by
+// role, for programs with an API key only, and for users whose login is fresh.
+//
+//	go run ./examples/protect
+//
+// It keeps everything in memory, and prints the credentials of a user to try it with.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log"
+	"net/http"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+func main() {
+	// A real program reads its secret from where it keeps secrets: another one at
+	// every start ends every session.
+	manager, err := auth.New(memstore.New(), auth.Config{Secrets: []auth.Secret{auth.Secret(rand.Text() + rand.Text())}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	guard, err := httpauth.New(manager, httpauth.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := introduce(manager); err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{
+		Addr:              "127.0.0.1:8081",
+		Handler:           routes(guard),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+	}
+	log.Fatal(server.ListenAndServe())
+}
+
+// routes is what a host writes: its own routes on its own mux, and in front of each
+// the rules that a request must satisfy.
+func routes(guard *httpauth.Handler) http.Handler {
+	mux := http.NewServeMux()
+
+	// The authentication API itself. StripPrefix takes the prefix without its last slash.
+	mux.Handle("/v1/auth/", http.StripPrefix("/v1/auth", guard))
+
+	// Any credential will do: an access token or an API key.
+	anyone := guard.Require()
+	mux.Handle("GET /reports", anyone(answer("reports")))
+
+	// Rules are applied in order, and all of them must hold. A role is the user's
+	// now, whenever the token was made.
+	admins := guard.Require(httpauth.SessionOnly, httpauth.Role("admin"))
+	mux.Handle("GET /members", admins(answer("members")))
+
+	// For programs: an API key, and no person's session.
+	programs := guard.Require(httpauth.APIKeyOnly)
+	mux.Handle("POST /imports", programs(answer("import begun")))
+
+	// What cannot be undone asks for a login of the last five minutes.
+	fresh := guard.Require(httpauth.Role("admin"), httpauth.FreshLogin(5*time.Minute))
+	mux.Handle("DELETE /organization", fresh(answer("organization deleted")))
+
+	// A rule of the host's own is a function. Its error decides the answer.
+	customers := guard.Require(func(id auth.Identity, _ time.Time) error {
+		if len(id.User.AssignedAgents) == 0 {
+			return fmt.Errorf("no agents are assigned: %w", auth.ErrForbidden)
+		}
+		return nil
+	})
+	mux.Handle("GET /agents", customers(answer("agents")))
+	return mux
+}
+
+// answer is a handler behind a guard: it need not ask again who is calling.
+func answer(what string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, _ := auth.IdentityFrom(r.Context())
+		fmt.Fprintf(w, "%s, for %s\n", what, id.User.FullName)
+	})
+}
+
+// introduce makes a user and prints how to call the routes as that user.
+func introduce(m *auth.Manager) error {
+	ctx := context.Background()
+	password := auth.Secret(rand.Text())
+	user, err := m.Register(ctx, auth.Registration{Email: "ada@example.com", Password: password, FullName: "Ada"})
+	if err != nil {
+		return err
+	}
+	login, err := m.Login(ctx, user.Email, password)
+	if err != nil {
+		return err
+	}
+	id, err := m.VerifyAccessToken(ctx, string(login.AccessToken.Token))
+	if err != nil {
+		return err
+	}
+	_, key, err := m.CreateAPIKey(ctx, id, auth.NewAPIKey{Name: "example"})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("TOKEN=%s\nKEY=%s\n", string(login.AccessToken.Token), string(key))
+	fmt.Println(`curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/members`)
+	fmt.Println(`curl -X POST -H "X-API-Key: $KEY" http://127.0.0.1:8081/imports`)
+	return nil
+}

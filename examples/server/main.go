@@ -1,0 +1,108 @@
+// Server is package auth as a program of its own. It serves the authentication API
+// under /v1/auth/ and protects one resource, GET /v1/agents, with an access token or
+// an API key.
+//
+//	go run ./examples/server
+//	go run ./examples/server -addr 127.0.0.1:9000 -store bolt:/var/lib/auth/auth.db
+//
+// The environment variable AUTH_SECRET holds the root secret, 32 random bytes or
+// more. Without it one is made on the first start and kept beside the database. The
+// program speaks plain HTTP: on a network, put TLS in front of it.
+//
+// It exits with 0 after SIGTERM or SIGINT, 1 if it cannot do what it was asked, and
+// 2 if the command line is not understood.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/httpauth"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], auth.Secret(os.Getenv("AUTH_SECRET")), os.Stderr))
+}
+
+type options struct {
+	addr    string
+	store   string
+	proxies string
+	secret  auth.Secret // of the environment; "" is none
+}
+
+// run is main with everything it depends on as an argument.
+func run(ctx context.Context, args []string, secret auth.Secret, stderr io.Writer) (exit int) {
+	o := options{secret: secret}
+	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
+	flags.StringVar(&o.store, "store", "bolt:auth.db", "where records are kept: `memory|bolt:PATH`")
+	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "server: unexpected argument %q\n", flags.Arg(0))
+		return 2
+	}
+	if err := serve(ctx, o, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
+		fmt.Fprintln(stderr, "server:", err)
+		return 1
+	}
+	return 0
+}
+
+// serve puts the parts together, serves until ctx is done, and takes them apart in
+// the opposite order.
+func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
+	proxies, err := parseProxies(o.proxies)
+	if err != nil {
+		return err
+	}
+	place, err := parseStore(o.store)
+	if err != nil {
+		return err
+	}
+	secrets, err := place.secrets(o.secret)
+	if err != nil {
+		return err
+	}
+	records, err := place.open(log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, records.Close()) }()
+
+	manager, err := auth.New(records, auth.Config{Secrets: secrets, Events: auth.LogEvents(log), Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, manager.Close()) }()
+
+	handler, err := httpauth.New(manager, httpauth.Config{TrustedProxies: proxies, Logger: log})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	log.Info("listening", "addr", listener.Addr().String(), "store", place.kind())
+	return serveUntil(ctx, newServer(routes(handler), log), listener)
+}

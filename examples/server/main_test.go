@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+)
+
+const testSecret auth.Secret = "a root secret that only tests use: 0123456789"
+
+// TestMain lets the test binary be the server that the crash test kills.
+func TestMain(m *testing.M) {
+	if database := os.Getenv(crashDatabase); database != "" {
+		os.Exit(serveUntilKilled(database))
+	}
+	os.Exit(m.Run())
+}
+
+func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	dir := t.TempDir()
+	taken := filepath.Join(dir, "taken.db")
+	owner, err := place{path: taken}.open(discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	free := "bolt:" + filepath.Join(dir, "auth.db")
+
+	for _, c := range []struct {
+		name string
+		args []string
+		exit int
+		says string
+	}{
+		{"unknown flag", []string{"-port", "80"}, 2, "not defined: -port"},
+		{"argument", []string{"start"}, 2, `unexpected argument "start"`},
+		{"unknown store", []string{"-store", "postgres://u:hunter2@db/auth"}, 1, `unknown store "postgres"`},
+		{"no store", []string{"-store", ""}, 1, "unknown store"},
+		{"bolt without path", []string{"-store", "bolt:"}, 1, "needs a path"},
+		{"redis", []string{"-store", "redis://u:hunter2@db"}, 1, "no Redis adapter yet"},
+		{"redis cluster", []string{"-store", "redis-cluster://u:hunter2@db:1?addr=b:2"}, 1, "no Redis adapter yet"},
+		{"redis sentinel", []string{"-store", "redis-sentinel://u:hunter2@db:1?master_name=m"}, 1, "no Redis adapter yet"},
+		{"bad network", []string{"-store", "memory", "-trusted-proxies", "10.0.0.0/8,10.0.0.1/33"}, 1, "10.0.0.1/33"},
+		{"mapped network", []string{"-store", "memory", "-trusted-proxies", "::ffff:10.0.0.0/104"}, 1, "TrustedProxies"},
+		{"bad address", []string{"-store", free, "-addr", "nowhere"}, 1, "missing port"},
+		{"busy port", []string{"-store", free, "-addr", busy.Addr().String()}, 1, "address already in use"},
+		{"busy database", []string{"-store", "bolt:" + taken}, 1, "in use by another process"},
+		{"missing directory", []string{"-store", "bolt:" + filepath.Join(dir, "no", "auth.db")}, 1, "no such file or directory"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			if exit := run(t.Context(), c.args, testSecret, &stderr); exit != c.exit {
+				t.Errorf("exit status %d, want %d", exit, c.exit)
+			}
+			text := stderr.String()
+			if !strings.Contains(text, c.says) {
+				t.Errorf("it says %q", text)
+			}
+			if strings.Contains(text, "hunter2") || strings.Contains(text, string(testSecret)) {
+				t.Errorf("it tells a secret: %q", text)
+			}
+			var lines int
+			for line := range strings.Lines(text) {
+				if !strings.Contains(line, "level=") { // of the log
+					lines++
+				}
+			}
+			if c.exit == 1 && lines != 1 {
+				t.Errorf("%d lines: %q", lines, text)
+			}
+		})
+	}
+}
+
+func TestHelpIsNotAnError(t *testing.T) {
+	var stderr bytes.Buffer
+	if exit := run(t.Context(), []string{"-h"}, "", &stderr); exit != 0 {
+		t.Errorf("exit status %d", exit)
+	}
+	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-trusted-proxies"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("the help does not say %s", want)
+		}
+	}
+}
+
+func TestTheMemoryStoreWritesNothing(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stderr := &output{listening: make(chan string, 1)}
+	exit := make(chan int, 1)
+	go func() { exit <- run(ctx, []string{"-addr", "127.0.0.1:0", "-store", "memory"}, "", stderr) }()
+	select {
+	case addr := <-stderr.listening:
+		if _, port, err := net.SplitHostPort(addr); err != nil || port == "0" {
+			t.Errorf("the log gives the address %q", addr)
+		}
+	case <-time.After(patience):
+		t.Fatalf("it does not start: %s", stderr)
+	}
+	cancel()
+	if got := <-exit; got != 0 {
+		t.Errorf("exit status %d", got)
+	}
+	if files, err := os.ReadDir("."); err != nil || len(files) > 0 {
+		t.Errorf("it left %v (%v)", files, err)
+	}
+}

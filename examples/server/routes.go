@@ -1,0 +1,40 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/httpauth"
+)
+
+// routes mounts the authentication API and, guarded by it, the program's own resource.
+func routes(h *httpauth.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/v1/auth/", http.StripPrefix("/v1/auth", h))
+	mux.Handle("GET /v1/agents", h.Require()(http.HandlerFunc(listAgents)))
+	return mux
+}
+
+type agentList struct {
+	OrganizationID string   `json:"organization_id"`
+	Agents         []string `json:"agents"`
+}
+
+// listAgents shows what a guarded handler knows of its caller. A real one would look
+// up the organization's agents; this one has those that the user is assigned to.
+func listAgents(w http.ResponseWriter, r *http.Request) {
+	id, _ := auth.IdentityFrom(r.Context()) // Require put it there
+	answer, err := json.Marshal(agentList{
+		OrganizationID: id.User.OrganizationID,
+		Agents:         append([]string{}, id.User.AssignedAgents...), // a list, never null
+	})
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(answer) // fails if the client has gone
+}

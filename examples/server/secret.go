@@ -1,0 +1,112 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/datixlab/auth"
+)
+
+const minSecret = 32 // bytes
+
+// secrets returns the root secrets, the one that signs first. They are
+//
+//   - given, the one of the environment, if there is one;
+//   - the one in the file beside the database, which is made on the first start
+//     without a given one, and which goes on opening what it sealed if one is given
+//     later;
+//   - for a store in memory, where nothing outlives the process, a new one.
+//
+// A database that is there without either is refused: a new secret would open none
+// of the second factors in it.
+func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
+	if given != "" && len(given) < minSecret {
+		return nil, fmt.Errorf("AUTH_SECRET has %d bytes, %d or more are needed", len(given), minSecret)
+	}
+	if p.path == "" {
+		if given == "" {
+			given = newSecret()
+		}
+		return []auth.Secret{given}, nil
+	}
+
+	// In this order: the file is made before the database, so who finds the
+	// database finds the file too, also beside another process that starts.
+	_, err := os.Stat(p.path)
+	first := errors.Is(err, fs.ErrNotExist)
+	file := p.path + ".secret"
+	kept, err := readSecret(file)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case err != nil && !missing:
+		return nil, err
+	case given != "" && missing:
+		return []auth.Secret{given}, nil
+	case given != "" && given != kept:
+		return []auth.Secret{given, kept}, nil
+	case missing && first:
+		kept, err = makeSecret(file)
+	case missing:
+		return nil, fmt.Errorf("%s exists but its secret, %s, does not: restore that file or set AUTH_SECRET", p.path, file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []auth.Secret{kept}, nil
+}
+
+// newSecret returns 32 random bytes as text, which can be moved into AUTH_SECRET as
+// it is.
+func newSecret() auth.Secret {
+	var b [minSecret]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process first
+	return auth.Secret(hex.EncodeToString(b[:]))
+}
+
+// readSecret reads the secret in file. What others may read is no secret.
+func readSecret(file string) (auth.Secret, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", err
+	}
+	if mode := info.Mode(); !mode.IsRegular() {
+		return "", fmt.Errorf("%s is not a regular file", file)
+	} else if mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return "", fmt.Errorf("%s has mode %#o, which lets others at the secret; run: chmod 600 %s", file, mode.Perm(), file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	secret := auth.Secret(strings.TrimRight(string(text), "\r\n"))
+	if len(secret) < minSecret {
+		return "", fmt.Errorf("%s holds %d bytes, %d or more are needed; restore it from a backup", file, len(secret), minSecret)
+	}
+	return secret, nil
+}
+
+// makeSecret puts a new secret into file, complete or not at all, and returns what
+// is there then: of two processes that start together, both have the same.
+func makeSecret(file string) (auth.Secret, error) {
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-*") // mode 0600
+	if err != nil {
+		return "", fmt.Errorf("make %s: %w", file, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(string(newSecret()) + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", fmt.Errorf("make %s: %w", file, err)
+	}
+	// Unlike a rename, a link never replaces what another process has put there.
+	if err := os.Link(f.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("make %s: %w", file, err)
+	}
+	return readSecret(file) // boltstore syncs the directory when it makes the database
+}

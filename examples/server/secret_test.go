@@ -1,0 +1,145 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/datixlab/auth"
+)
+
+var discard = slog.New(slog.DiscardHandler)
+
+func TestTheSecretIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
+	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
+	made, err := p.secrets("")
+	if err != nil || len(made) != 1 || len(made[0]) < minSecret {
+		t.Fatalf("%d secrets, %v", len(made), err)
+	}
+	info, err := os.Stat(p.path + ".secret")
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("mode %v, %v", info.Mode(), err)
+	}
+	again, err := p.secrets("")
+	if err != nil || !slices.Equal(again, made) {
+		t.Errorf("the second start has another secret (%v)", err)
+	}
+	if left, _ := filepath.Glob(p.path + ".secret.new-*"); left != nil {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestProcessesThatStartTogetherHaveTheSameSecret(t *testing.T) {
+	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
+	const starters = 16
+	got := make([][]auth.Secret, starters)
+	var all sync.WaitGroup
+	barrier := make(chan struct{})
+	for i := range starters {
+		all.Go(func() {
+			<-barrier
+			var err error
+			if got[i], err = p.secrets(""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(barrier)
+	all.Wait()
+	for _, secrets := range got {
+		if !slices.Equal(secrets, got[0]) {
+			t.Fatal("two of them differ")
+		}
+	}
+}
+
+func TestAGivenSecretSignsAndTheKeptOneStillOpens(t *testing.T) {
+	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
+	alone, err := p.secrets(testSecret)
+	if err != nil || !slices.Equal(alone, []auth.Secret{testSecret}) {
+		t.Errorf("with a given secret: %d secrets, %v", len(alone), err)
+	}
+	if _, err := os.Stat(p.path + ".secret"); err == nil {
+		t.Error("a file was made beside a given secret")
+	}
+	kept, err := p.secrets("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := p.secrets(testSecret)
+	if err != nil || !slices.Equal(both, []auth.Secret{testSecret, kept[0]}) {
+		t.Errorf("with both: %d secrets, %v", len(both), err)
+	}
+	same, err := p.secrets(kept[0])
+	if err != nil || !slices.Equal(same, kept) {
+		t.Errorf("with the kept one given: %d secrets, %v", len(same), err)
+	}
+}
+
+func TestABadSecretIsRefused(t *testing.T) {
+	if _, err := (place{}).secrets("31 bytes are one too few, alas."); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET has 31 bytes") {
+		t.Errorf("short AUTH_SECRET: %v", err)
+	}
+	for _, c := range []struct {
+		name, text string
+		mode       os.FileMode
+		says       string
+	}{
+		{"readable by the group", string(testSecret), 0o640, "chmod 600"},
+		{"writable by others", string(testSecret), 0o602, "chmod 600"},
+		{"empty", "", 0o600, "holds 0 bytes"},
+		{"short", strings.Repeat("a", 31) + "\n", 0o600, "holds 31 bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := place{path: filepath.Join(t.TempDir(), "auth.db")}
+			if err := os.WriteFile(p.path+".secret", []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(p.path+".secret", c.mode); err != nil {
+				t.Fatal(err)
+			}
+			_, err := p.secrets("")
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %v", err)
+			}
+			if text, _ := os.ReadFile(p.path + ".secret"); string(text) != c.text {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func TestADatabaseWhoseSecretIsGoneIsNotGivenANewOne(t *testing.T) {
+	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
+	s, err := p.open(discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.secrets(""); err == nil || !strings.Contains(err.Error(), "set AUTH_SECRET") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := p.secrets(testSecret); err != nil {
+		t.Errorf("with AUTH_SECRET: %v", err)
+	}
+}
+
+func TestEveryProcessOnMemoryHasASecretOfItsOwn(t *testing.T) {
+	one, err := place{}.secrets("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := place{}.secrets("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one[0] == other[0] {
+		t.Error("two of them are the same")
+	}
+}

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+)
+
+const (
+	walkEmail       = "ada@example.com"
+	walkPassword    = "a passphrase nobody else has"
+	walkNewPassword = "another passphrase nobody has"
+)
+
+// A walk collects, while it goes, everything that nobody but the user may see.
+type walk struct {
+	secrets []string
+	token   string
+	backup  []string
+	liveKey string
+	deadKey string
+}
+
+// TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart runs the program
+// that users run: built, started on a database that is not there yet, used in every
+// way that the contract names, stopped with SIGTERM and started again.
+func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testing.T) {
+	binary := buildServer(t)
+	database := filepath.Join(t.TempDir(), "auth.db")
+	start := func() *process {
+		cmd := exec.Command(binary, "-addr", "127.0.0.1:0", "-store", "bolt:"+database)
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AUTH_SECRET=") })
+		return startProcess(t, cmd)
+	}
+	server := start()
+
+	w := &walk{}
+	t.Run("Go", func(t *testing.T) { w.firstStart(t, server.client) })
+	oathtool := installed(t, "oathtool", inPath("oathtool"))
+	python, requests := pythonWithRequests()
+	if installed(t, "Python with requests", requests) && oathtool {
+		t.Run("Python", func(t *testing.T) { runScript(t, python, "testdata/walk.py", server.base) })
+	}
+	if installed(t, "node", inPath("node")) && oathtool {
+		t.Run("JavaScript", func(t *testing.T) { runScript(t, "node", "testdata/walk.mjs", server.base) })
+	}
+	if t.Failed() {
+		t.Fatalf("the server's log:\n%s", server.output)
+	}
+	if exit := server.stop(t); exit != 0 {
+		t.Fatalf("exit status %d after SIGTERM:\n%s", exit, server.output)
+	}
+
+	again := start()
+	t.Run("after a restart", func(t *testing.T) { w.afterRestart(t, again.client) })
+	if exit := again.stop(t); exit != 0 {
+		t.Fatalf("exit status %d after SIGTERM:\n%s", exit, again.output)
+	}
+
+	log := server.output.String() + again.output.String()
+	for _, event := range []string{"registered", "login_succeeded", "two_factor_enabled", "api_key_revoked", "logged_out"} {
+		if !strings.Contains(log, "event.type="+event) {
+			t.Errorf("the log does not say that somebody %s", event)
+		}
+	}
+	root, err := os.ReadFile(database + ".secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := os.ReadFile(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, secret := range append(w.secrets, strings.TrimSpace(string(root))) {
+		if strings.Contains(log, secret) {
+			t.Errorf("LO-2: secret %d of the walk is in the log", i)
+		}
+		if bytes.Contains(records, []byte(secret)) {
+			t.Errorf("ST-2: secret %d of the walk is in the database", i)
+		}
+	}
+	if strings.Contains(log, walkEmail) {
+		t.Error("an email address is in the log")
+	}
+}
+
+// firstStart is the first walk: everything up to, and including, what a restart must keep.
+func (w *walk) firstStart(t *testing.T, c client) {
+	const v1 = "/v1/auth"
+	registered := c.must(t, 201, "POST", v1+"/register", "", object{
+		"email": walkEmail, "password": walkPassword, "full_name": "Ada Lovelace", "organization_name": "Engines",
+	})
+	if registered.text("role") != "admin" || !strings.HasPrefix(registered.text("organization_id"), "org_") {
+		t.Errorf("registered as %v", registered)
+	}
+	c.must(t, 409, "POST", v1+"/register", "", object{"email": strings.ToUpper(walkEmail), "password": walkPassword, "full_name": "Eve"})
+	c.must(t, 401, "POST", v1+"/login", "", object{"email": walkEmail, "password": "wrong " + walkPassword})
+	login := c.must(t, 200, "POST", v1+"/login", "", object{"email": walkEmail, "password": walkPassword})
+	token := w.keep(t, login, "access_token")
+	if login.text("token_type") != "bearer" || login["expires_in"] != 3600.0 {
+		t.Errorf("token_type %v, expires_in %v", login["token_type"], login["expires_in"])
+	}
+	me := c.must(t, 200, "GET", v1+"/me", token, nil)
+	if me.text("id") != registered.text("id") || me.text("email") != walkEmail || me["two_factor_enabled"] != false {
+		t.Errorf("GET /me: %v", me)
+	}
+	me = c.must(t, 200, "PATCH", v1+"/me", token, object{"full_name": "Ada King"})
+	if me.text("full_name") != "Ada King" {
+		t.Errorf("PATCH /me: %v", me)
+	}
+	success(t, c.must(t, 200, "POST", v1+"/change-password", token, object{"current_password": walkPassword, "new_password": walkNewPassword}))
+	w.secrets = append(w.secrets, walkPassword, walkNewPassword)
+
+	enrolment := c.must(t, 200, "POST", v1+"/enable-2fa", token, nil)
+	secret := w.keep(t, enrolment, "secret")
+	for _, code := range enrolment["backup_codes"].([]any) {
+		w.backup = append(w.backup, code.(string))
+	}
+	if len(w.backup) != 10 {
+		t.Errorf("%d backup codes", len(w.backup))
+	}
+	w.secrets = append(w.secrets, w.backup...)
+	checkQRCode(t, enrolment.text("qr_code"), secret)
+	now := time.Now()
+	success(t, c.must(t, 200, "POST", v1+"/confirm-2fa", token, object{"code": totpCode(t, secret, now)}))
+
+	half := c.must(t, 200, "POST", v1+"/login", "", object{"email": walkEmail, "password": walkNewPassword})
+	temp := w.keep(t, half, "temp_token")
+	if half["requires_2fa"] != true || half["access_token"] != nil {
+		t.Errorf("the first step of a login answers %v", half)
+	}
+	c.must(t, 401, "GET", v1+"/me", temp, nil)
+	c.must(t, 401, "POST", v1+"/verify-2fa", "", object{"temp_token": temp, "code": totpCode(t, secret, now)}) // it is spent
+	// The code of the next step: one step of drift is allowed.
+	full := c.must(t, 200, "POST", v1+"/verify-2fa", "", object{"temp_token": temp, "code": totpCode(t, secret, now.Add(30*time.Second))})
+	token = w.keep(t, full, "access_token")
+
+	c.must(t, 400, "POST", v1+"/api-keys", token, object{"name": "none", "expires_in_days": 0})
+	made := c.must(t, 201, "POST", v1+"/api-keys", token, object{"name": "Production", "description": "Nightly", "expires_in_days": 90})
+	w.deadKey = w.keep(t, made, "key")
+	other := c.must(t, 201, "POST", v1+"/api-keys", token, object{"name": "Kept"})
+	w.liveKey = w.keep(t, other, "key")
+	if used := listedKey(t, c, token, made.text("id"))["last_used_at"]; used != nil {
+		t.Errorf("last_used_at of a new key: %v", used)
+	}
+	agents := c.must(t, 200, "GET", "/v1/agents", w.deadKey, nil)
+	if _, list := agents["agents"].([]any); !list || agents["organization_id"] != registered["organization_id"] {
+		t.Errorf("GET /v1/agents: %v", agents)
+	}
+	c.must(t, 200, "GET", "/v1/agents", token, nil)
+	c.must(t, 401, "GET", "/v1/agents", "", nil)
+	c.must(t, 403, "GET", v1+"/api-keys", w.deadKey, nil)
+	listed := listedKey(t, c, token, made.text("id"))
+	used, err := time.Parse(time.RFC3339, listed.text("last_used_at"))
+	if err != nil || time.Since(used).Abs() > time.Minute {
+		t.Errorf("last_used_at after a use: %v", listed["last_used_at"])
+	}
+	if prefix := listed.text("key_prefix"); !strings.HasPrefix(w.deadKey, strings.TrimSuffix(prefix, "...")) || len(prefix) != len("sk_live_xyz...") {
+		t.Errorf("key_prefix %q", prefix)
+	}
+	success(t, c.must(t, 200, "DELETE", v1+"/api-keys/"+made.text("id"), token, nil))
+	c.must(t, 401, "GET", "/v1/agents", w.deadKey, nil)
+	c.must(t, 404, "DELETE", v1+"/api-keys/"+made.text("id"), token, nil)
+
+	w.token = w.keep(t, c.must(t, 200, "POST", v1+"/refresh", token, nil), "access_token")
+	c.must(t, 200, "GET", v1+"/me", w.token, nil)
+	success(t, c.must(t, 200, "POST", v1+"/logout", w.token, nil))
+	c.must(t, 401, "GET", v1+"/me", w.token, nil)
+	c.must(t, 401, "GET", v1+"/me", token, nil)
+	c.must(t, 200, "GET", v1+"/openapi.json", "", nil)
+}
+
+func (w *walk) afterRestart(t *testing.T, c client) {
+	c.must(t, 401, "GET", "/v1/auth/me", w.token, nil)
+	c.must(t, 401, "GET", "/v1/agents", w.deadKey, nil)
+	c.must(t, 200, "GET", "/v1/agents", w.liveKey, nil)
+	half := c.must(t, 200, "POST", "/v1/auth/login", "", object{"email": walkEmail, "password": walkNewPassword})
+	full := c.must(t, 200, "POST", "/v1/auth/verify-2fa", "", object{"temp_token": w.keep(t, half, "temp_token"), "code": w.backup[0]})
+	me := c.must(t, 200, "GET", "/v1/auth/me", w.keep(t, full, "access_token"), nil)
+	if me.text("full_name") != "Ada King" || me["two_factor_enabled"] != true {
+		t.Errorf("GET /me after a restart: %v", me)
+	}
+	for _, key := range c.must(t, 200, "GET", "/v1/auth/api-keys", full.text("access_token"), nil)["api_keys"].([]any) {
+		if key.(map[string]any)["last_used_at"] == nil {
+			t.Error("the key that was just used has no last_used_at")
+		}
+	}
+}
+
+// keep returns a member that is a secret, and remembers it as one.
+func (w *walk) keep(t *testing.T, answer object, member string) string {
+	t.Helper()
+	secret := answer.text(member)
+	if secret == "" {
+		t.Fatalf("no %s in %v", member, answer)
+	}
+	w.secrets = append(w.secrets, secret)
+	return secret
+}
+
+func success(t *testing.T, answer object) {
+	t.Helper()
+	if answer["success"] != true || answer.text("message") == "" {
+		t.Errorf("answer %v", answer)
+	}
+}
+
+func listedKey(t *testing.T, c client, token, id string) object {
+	t.Helper()
+	for _, key := range c.must(t, 200, "GET", "/v1/auth/api-keys", token, nil)["api_keys"].([]any) {
+		if key := object(key.(map[string]any)); key.text("id") == id {
+			return key
+		}
+	}
+	t.Fatalf("no key %s in the list", id)
+	return nil
+}
+
+// totpCode is what an authenticator shows at a time: an independent one, where there
+// is one.
+func totpCode(t *testing.T, secret string, at time.Time) string {
+	t.Helper()
+	if !installed(t, "oathtool", inPath("oathtool")) {
+		return authtest.TOTPCode(auth.Secret(secret), at)
+	}
+	out, err := exec.Command("oathtool", "--totp", "-b", secret, "--now", fmt.Sprintf("@%d", at.Unix())).Output()
+	if err != nil {
+		t.Fatalf("oathtool: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// checkQRCode has an independent reader say what is in the picture.
+func checkQRCode(t *testing.T, dataURI, secret string) {
+	t.Helper()
+	picture, ok := strings.CutPrefix(dataURI, "data:image/png;base64,")
+	if !ok {
+		t.Fatalf("qr_code begins %.30q", dataURI)
+	}
+	png, err := base64.StdEncoding.DecodeString(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !installed(t, "zbarimg", inPath("zbarimg")) {
+		return
+	}
+	file := filepath.Join(t.TempDir(), "qr.png")
+	if err := os.WriteFile(file, png, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", file).Output()
+	if err != nil {
+		t.Fatalf("zbarimg: %v", err)
+	}
+	uri, err := url.Parse(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uri.Scheme != "otpauth" || uri.Host != "totp" || uri.Query().Get("secret") != secret || !strings.HasSuffix(uri.Path, ":"+walkEmail) {
+		t.Error("the QR code is not the otpauth URI of the secret in the answer")
+	}
+}
+
+// pythonWithRequests finds a Python that has the requests package.
+func pythonWithRequests() (python string, ok bool) {
+	for _, python := range []string{"/usr/bin/python3", "python3"} {
+		if exec.Command(python, "-c", "import requests").Run() == nil {
+			return python, true
+		}
+	}
+	return "", false
+}
+
+func runScript(t *testing.T, program, script, base string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), program, script, base).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	var done struct{ Calls int }
+	if err := json.Unmarshal(out, &done); err != nil || done.Calls < 20 {
+		t.Fatalf("%s did not walk to its end: %s", script, out)
+	}
+}
