@@ -1,0 +1,57 @@
+# The project's commands. `make test` is the gate, and what CI runs.
+
+SHELL := bash
+.DEFAULT_GOAL := test
+
+FUZZTIME ?= 10s
+GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: help
+help: ## Say what there is.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# With CI set, nothing may be left out: a missing program fails the tests that need
+# it, and a test that skips fails the run. -v is what makes go test tell of skips.
+.PHONY: test
+test: deps fmt vet ## The gate: formatting, vet, every test under the race detector in random order.
+ifdef CI
+	@echo 'go test -race -shuffle=on ./... # where a skip is a failure'
+	@set -o pipefail; go test -race -shuffle=on -timeout 5m -v ./... | awk -f .ci/verdict.awk
+else
+	go test -race -shuffle=on -timeout 5m ./...
+endif
+
+.PHONY: fmt
+fmt: ## Fail if a file is not formatted.
+	@unformatted=$$(gofmt -l .); \
+	[ -z "$$unformatted" ] || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+
+.PHONY: vet
+vet: ## go vet.
+	go vet ./...
+
+.PHONY: deps
+deps: ## Install what the tests run, on Debian as root; elsewhere, say what to install.
+	@.ci/deps
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME, 10s if not said otherwise.
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## Every benchmark.
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: cover
+cover: ## Coverage of the whole module by all its tests, into coverage.out.
+	go test -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -func=coverage.out | tail -n 1
+
+.PHONY: lint
+lint: ## golangci-lint, at the version that its configuration was written for.
+	$(GOLANGCI_LINT) run ./...
