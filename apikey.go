@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"hash/crc32"
 	"slices"
 	"strings"
@@ -82,14 +83,15 @@ func (k *keyRecord) public(kid string, u keyUsage) APIKey {
 	}
 }
 
-// keyCount is how many keys a user has. Every Commit that makes or removes one
-// writes it, so the cap holds against any number of racers.
-type keyCount struct {
+// keysMade is how many keys a user has ever made. Every Commit that makes one writes
+// it, so of two racers the second counts the keys again and the cap holds. Revoking
+// does not touch it: that must need nothing but the key.
+type keysMade struct {
 	N     uint64
 	newer []byte
 }
 
-func (k *keyCount) fields(c *codec) {
+func (k *keysMade) fields(c *codec) {
 	c.uint(&k.N)
 	c.rest(&k.newer)
 }
@@ -164,7 +166,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	}
 	ttl := n.ExpiresIn
 	if ttl == 0 {
-		ttl = max(m.cfg.APIKeyTTL, 0)
+		ttl = m.cfg.APIKeyTTL
 	}
 	now := m.now()
 	rec := keyRecord{Name: n.Name, Description: n.Description, Created: now}
@@ -176,7 +178,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 
 // chargeNewKey counts one more key that the user makes, in whichever way.
 func (m *Manager) chargeNewKey(ctx context.Context, uid string) error {
-	return m.charge(ctx, uid, []budget{{key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}})
+	return m.charge(ctx, uid, []budget{{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}})
 }
 
 func checkNewAPIKey(n NewAPIKey) error {
@@ -208,23 +210,16 @@ func (m *Manager) addAPIKey(ctx context.Context, id Identity, rec keyRecord, ext
 	k := newRow[keyRecord](apiKeyKey(uid, hex.EncodeToString(digest[:keyIDLen/2])))
 	k.rec = rec
 	err := retry(ctx, func() error {
-		count := newRow[keyCount](userKey(uid, "keys"))
-		c, err := m.readCaller(ctx, id, &count)
+		made := newRow[keysMade](userKey(uid, "keys"))
+		c, err := m.readCaller(ctx, id, &made)
 		if err != nil {
 			return err
 		}
-		ops := []store.Op{c.acct.unchanged(), c.session.unchanged(), k.put()}
-		if count.rec.N >= uint64(m.cfg.MaxAPIKeys) {
-			expired, err := m.removeExpiredKeys(ctx, uid)
-			if err != nil {
-				return err
-			}
-			count.rec.N -= min(count.rec.N, uint64(len(expired)/2))
-			ops = append(ops, expired...)
+		room, err := m.makeRoom(ctx, uid)
+		if err != nil {
+			return err
 		}
-		if count.rec.N >= uint64(m.cfg.MaxAPIKeys) {
-			return ErrAPIKeyLimit
-		}
+		ops := append(room, c.acct.unchanged(), c.session.unchanged(), k.put())
 		if extra != nil {
 			more, err := extra(uid)
 			if err != nil {
@@ -232,27 +227,37 @@ func (m *Manager) addAPIKey(ctx context.Context, id Identity, rec keyRecord, ext
 			}
 			ops = append(ops, more...)
 		}
-		count.rec.N++
-		return m.records.commit(ctx, append(ops, count.put())...)
+		made.rec.N++
+		return m.records.commit(ctx, append(ops, made.put())...)
 	})
 	if err != nil {
 		return APIKey{}, "", err
 	}
 	key := k.rec.public(kidOf(uid, k.key), keyUsage{})
-	m.emit(ctx, Event{Type: EventAPIKeyCreated, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, APIKeyID: key.ID})
+	m.emit(ctx, id.keyEvent(EventAPIKeyCreated, key.ID))
+	m.notice(ctx, EventAPIKeyCreated, uid, &account{FullName: id.User.FullName}, id.User.Email)
 	return key, Secret(text), nil
 }
 
-// removeExpiredKeys are two operations for each of up to 20 keys that have expired.
-func (m *Manager) removeExpiredKeys(ctx context.Context, uid string) (ops []store.Op, err error) {
+// makeRoom returns nothing if the user may have one more key, the removal of expired
+// ones if that lets them, and else ErrAPIKeyLimit.
+func (m *Manager) makeRoom(ctx context.Context, uid string) (ops []store.Op, err error) {
 	rows, err := m.keyRows(ctx, uid)
 	if err != nil {
 		return nil, err
 	}
+	left := len(rows)
 	for _, k := range rows {
-		if k.rec.expired(m.now()) && len(ops) < 40 {
-			ops = append(ops, k.remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.key))))
+		if left < m.cfg.MaxAPIKeys || len(ops) == 40 {
+			break
 		}
+		if k.rec.expired(m.now()) {
+			ops = append(ops, k.remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.key))))
+			left--
+		}
+	}
+	if left >= m.cfg.MaxAPIKeys {
+		return nil, ErrAPIKeyLimit
 	}
 	return ops, nil
 }
@@ -280,11 +285,14 @@ func (m *Manager) keyRows(ctx context.Context, uid string) ([]row[keyRecord], er
 // they are revoked or make room for new ones. A use shows at once if it was this
 // Manager's, and within Config.UsageInterval if it was another's.
 func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
-	c, err := m.readCaller(ctx, id)
-	if err != nil {
+	if _, err := m.readCaller(ctx, id); err != nil {
 		return nil, err
 	}
-	rows, err := m.keyRows(ctx, c.uid)
+	return m.listKeys(ctx, bareUser(id))
+}
+
+func (m *Manager) listKeys(ctx context.Context, uid string) ([]APIKey, error) {
+	rows, err := m.keyRows(ctx, uid)
 	if err != nil {
 		return nil, err
 	}
@@ -292,15 +300,15 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	// may for that moment count twice, but it never fails to show.
 	uses := make(map[string]keyUsage, len(rows))
 	for _, k := range rows {
-		kid := kidOf(c.uid, k.key)
+		kid := kidOf(uid, k.key)
 		uses[kid] = m.usage.pending(kid)
 	}
-	written, err := m.records.list(ctx, keyUsageKey(c.uid, ""), store.MaxList)
+	written, err := m.records.list(ctx, keyUsageKey(uid, ""), store.MaxList)
 	if err != nil {
 		return nil, err
 	}
 	for _, it := range written {
-		kid, u := strings.TrimPrefix(it.Key, keyUsageKey(c.uid, "")), newRow[keyUsage](it.Key)
+		kid, u := strings.TrimPrefix(it.Key, keyUsageKey(uid, "")), newRow[keyUsage](it.Key)
 		if u.scan(it.Value) == nil {
 			u.rec.merge(uses[kid])
 			uses[kid] = u.rec
@@ -308,7 +316,7 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	}
 	keys := make([]APIKey, 0, len(rows))
 	for _, k := range rows {
-		kid := kidOf(c.uid, k.key)
+		kid := kidOf(uid, k.key)
 		keys = append(keys, k.rec.public(kid, uses[kid]))
 	}
 	slices.SortStableFunc(keys, func(a, b APIKey) int { return b.CreatedAt.Compare(a.CreatedAt) })
@@ -318,30 +326,31 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 // RevokeAPIKey removes a key of the caller. From its return on the key opens
 // nothing, anywhere. A key that is unknown or another user's is ErrNotFound.
 func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
-	c, err := m.readCaller(ctx, id)
-	if err != nil {
+	if _, err := m.readCaller(ctx, id); err != nil {
 		return err
 	}
+	if err := m.removeKey(ctx, bareUser(id), keyID); err != nil {
+		return err
+	}
+	m.emit(ctx, id.keyEvent(EventAPIKeyRevoked, keyID))
+	return nil
+}
+
+func (m *Manager) removeKey(ctx context.Context, uid, keyID string) error {
 	kid, ok := bareKeyID(keyID)
 	if !ok {
 		return ErrNotFound
 	}
-	err = retry(ctx, func() error {
-		k, count := newRow[keyRecord](apiKeyKey(c.uid, kid)), newRow[keyCount](userKey(c.uid, "keys"))
-		if err := m.records.read(ctx, &k, &count); err != nil {
+	return retry(ctx, func() error {
+		k := newRow[keyRecord](apiKeyKey(uid, kid))
+		if err := m.records.read(ctx, &k); err != nil && !errors.Is(err, errDamaged) {
 			return err
 		}
 		if !k.exists() {
 			return ErrNotFound
 		}
-		count.rec.N -= min(count.rec.N, 1)
-		return m.records.commit(ctx, k.remove(), store.Delete(keyUsageKey(c.uid, kid)), count.put())
+		return m.records.commit(ctx, k.remove(), store.Delete(keyUsageKey(uid, kid)))
 	})
-	if err != nil {
-		return err
-	}
-	m.emit(ctx, Event{Type: EventAPIKeyRevoked, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, APIKeyID: keyID})
-	return nil
 }
 
 // RotateAPIKey makes a key with the name, description and lifetime of one of the
@@ -376,11 +385,11 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !old.rec.Expires.IsZero() {
 		rec.Expires = now.Add(old.rec.Expires.Sub(old.rec.Created))
 	}
-	return m.addAPIKey(ctx, id, rec, func(uid string) ([]store.Op, error) {
+	key, text, err := m.addAPIKey(ctx, id, rec, func(uid string) ([]store.Op, error) {
 		if err := m.records.read(ctx, &old); err != nil {
 			return nil, err
 		}
-		if !old.exists() {
+		if !old.exists() || old.rec.expired(m.now()) {
 			return nil, ErrNotFound
 		}
 		if until := now.Add(overlap); old.rec.Expires.IsZero() || until.Before(old.rec.Expires) {
@@ -388,6 +397,10 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 		}
 		return []store.Op{old.put()}, nil
 	})
+	if err == nil {
+		m.emit(ctx, id.keyEvent(EventAPIKeyRotated, keyID))
+	}
+	return key, text, err
 }
 
 func bareKeyID(keyID string) (kid string, ok bool) {

@@ -10,8 +10,11 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/datixlab/auth/store"
 )
 
 const (
@@ -134,10 +137,17 @@ func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret
 	return true, nil
 }
 
+// newCodesLimit bounds how often a user can have backup codes hashed.
+var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
+
 // ReplaceBackupCodes makes ten new backup codes for the caller and returns them,
 // once; the old ones are void. It needs a fresh login or the password.
 func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret) ([]Secret, error) {
 	if err := m.reauthenticate(ctx, id, pw); err != nil {
+		return nil, err
+	}
+	limit := budget{name: "new_codes", key: userKey(bareUser(id), "newcodes"), limit: newCodesLimit}
+	if err := m.charge(ctx, bareUser(id), []budget{limit}); err != nil { // ten hashes
 		return nil, err
 	}
 	codes := newBackupCodes()
@@ -164,6 +174,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret
 	if err != nil {
 		return nil, err
 	}
-	m.emit(ctx, Event{Type: EventBackupCodesReplaced, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	m.emit(ctx, id.event(EventBackupCodesReplaced))
+	m.notice(ctx, EventBackupCodesReplaced, bareUser(id), &account{FullName: id.User.FullName}, id.User.Email)
 	return codes.secrets(), nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ type Config struct {
 	// minutes. Default 5 minutes.
 	TempTokenTTL time.Duration
 	// MaxSessions is how many sessions a user may have, 1 to 500; a login over
-	// it ends the oldest. Default 100.
+	// it ends the one that has gone unrefreshed for longest. Default 100.
 	MaxSessions int
 
 	// APIKeyPrefix begins every API key: letters, digits and '_', ending in '_'.
@@ -108,21 +109,24 @@ type Config struct {
 
 // HashParams is the cost of Argon2id (RFC 9106).
 type HashParams struct {
-	Memory  uint32 // KiB
-	Time    uint32 // passes
-	Threads uint8  // lanes
+	Memory  uint32 // KiB, 8 × Threads to 262144
+	Time    uint32 // passes, 1 to 10
+	Threads uint8  // lanes, 1 to 16
 }
 
 // Limits are the budgets of attempts. A zero field means its default. An attempt
-// is counted before it is looked at; one that succeeds is given back.
+// is counted before it is looked at; one that succeeds is given back, but not to
+// LoginByAddress.
 type Limits struct {
 	// LoginByAddress: logins and second steps from one address prefix, whatever
-	// the account. Default 100, and one more every 2 seconds.
+	// the account, right or wrong. Default 200, and one more every 2 seconds.
 	LoginByAddress store.Limit
 	// LoginByAccountAddress: wrong passwords for one account from one address
 	// prefix. Default 5, and one more every 3 minutes.
 	LoginByAccountAddress store.Limit
-	// LoginByAccount: wrong passwords for one account from everywhere. Default
+	// LoginByAccount: wrong passwords for one account from everywhere but the
+	// addresses that have logged in to it before, which have only the budget
+	// above. Default
 	// 20, and one more every 3 minutes.
 	LoginByAccount store.Limit
 	// RegisterByAddress: registrations from one address prefix, those refused
@@ -187,7 +191,13 @@ func (c Config) withDefaults() Config {
 	num(&c.MaxAPIKeys, 50)
 	num(&c.PasswordMinLength, 8)
 	num(&c.HashQueue, 64)
-	lim(&c.Limits.LoginByAddress, 100, 2*time.Second)
+	num(&c.HashSlots, runtime.GOMAXPROCS(0))
+	none := func(d *time.Duration) { *d = max(*d, 0) } // what negative means
+	none(&c.RefreshGrace)
+	none(&c.FreshLogin)
+	none(&c.APIKeyTTL)
+	c.HashQueue = max(c.HashQueue, 0)
+	lim(&c.Limits.LoginByAddress, 200, 2*time.Second)
 	lim(&c.Limits.LoginByAccountAddress, 5, 3*time.Minute)
 	lim(&c.Limits.LoginByAccount, 20, 3*time.Minute)
 	lim(&c.Limits.RegisterByAddress, 200, 10*time.Second)
@@ -232,18 +242,18 @@ func (c Config) validate() error {
 	within("AccessTokenTTL", c.AccessTokenTTL, time.Minute, day)
 	within("SessionTTL", c.SessionTTL, time.Minute, 400*day)
 	within("MultiFactorSessionTTL", c.MultiFactorSessionTTL, time.Minute, 400*day)
-	within("RefreshGrace", max(c.RefreshGrace, 0), 0, time.Minute)
-	within("FreshLogin", max(c.FreshLogin, 0), 0, time.Hour)
+	within("RefreshGrace", c.RefreshGrace, 0, time.Minute)
+	within("FreshLogin", c.FreshLogin, 0, time.Hour)
 	within("TempTokenTTL", c.TempTokenTTL, 10*time.Second, 10*time.Minute)
-	within("APIKeyTTL", max(c.APIKeyTTL, time.Hour), time.Hour, maxAPIKeyTTL)
+	within("APIKeyTTL", c.APIKeyTTL, 0, maxAPIKeyTTL)
 	within("UsageInterval", c.UsageInterval, time.Millisecond, time.Minute)
 	within("HashWait", c.HashWait, time.Millisecond, time.Minute)
 	within("StoreTimeout", c.StoreTimeout, time.Millisecond, time.Minute)
 	count("MaxSessions", c.MaxSessions, 1, 500)
 	count("MaxAPIKeys", c.MaxAPIKeys, 1, 500)
 	count("PasswordMinLength", c.PasswordMinLength, 8, 64)
-	count("HashSlots", c.HashSlots, 0, 1024)
-	count("HashQueue", max(c.HashQueue, 0), 0, 10_000)
+	count("HashSlots", c.HashSlots, 1, 1024)
+	count("HashQueue", c.HashQueue, 0, 10_000)
 	p := password.Params(c.PasswordHash)
 	if err := p.Validate(); err != nil {
 		bad("PasswordHash", err.Error())

@@ -308,7 +308,7 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"DisableUser":       func(m *auth.Manager) error { return m.DisableUser(ctx, alice.ID) },
 		"EnableUser":        func(m *auth.Manager) error { return m.EnableUser(ctx, alice.ID) },
 		"DeleteUser":        func(m *auth.Manager) error { return m.DeleteUser(ctx, alice.ID) },
-		"Unlock":            func(m *auth.Manager) error { return m.Unlock(ctx, alice.ID) },
+		"UnlockUser":        func(m *auth.Manager) error { return m.UnlockUser(ctx, alice.ID) },
 		"ResetTwoFactor":    func(m *auth.Manager) error { return m.ResetTwoFactor(ctx, alice.ID) },
 	}
 }

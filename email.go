@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 )
@@ -141,7 +142,7 @@ func (m *Manager) renounce(ctx context.Context, canonical string, claim emailCla
 	case underWay && m.now().Sub(acct.rec.PendingSince) < claimGrace:
 		return ErrEmailTaken
 	}
-	acct.rec.PendingEmail, acct.rec.PendingSince = "", time.Time{}
+	acct.rec.settle()
 	return m.records.commit(ctx, acct.put())
 }
 
@@ -164,12 +165,58 @@ func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 	_ = m.records.commit(ctx, claim.remove())
 }
 
-// emailOwner returns the user whom the address is claimed for, or "". The caller
-// reads that user's account and believes it, not the claim.
-func (m *Manager) emailOwner(ctx context.Context, canonical string) (uid string, err error) {
-	claim := newRow[emailClaim](claimKey(emailDigest(canonical)))
-	err = m.records.read(ctx, &claim)
-	return claim.rec.User, err
+// emailOwner returns the user whom the address with this digest is claimed for, or
+// "", and the address prefixes that its owner is known to come from. The caller reads
+// that user's account and believes it, not the claim.
+func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known []string, err error) {
+	claim, prefixes := newRow[emailClaim](claimKey(digest)), newRow[knownPrefixes](knownKey(digest))
+	err = m.records.read(ctx, &claim, &prefixes)
+	return claim.rec.User, prefixes.rec.Prefixes, err
+}
+
+// moveEmail is the change of the caller's address in its steps: announce, claim,
+// adopt. emailClaim says why they are safe to be cut off.
+func (m *Manager) moveEmail(ctx context.Context, id Identity, change ProfileChange, canonical string) (*caller, error) {
+	pending := newRandomID()
+	c, err := m.editProfile(ctx, id, ProfileChange{}, func(a *account) error {
+		if sameEmail(a.PendingEmail, canonical) && m.now().Sub(a.PendingSince) < claimGrace {
+			pending = a.PendingID // the same change, made twice at once: either may finish it
+		}
+		a.PendingEmail, a.PendingSince, a.PendingID = *change.Email, m.now(), pending
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.claimEmail(ctx, canonical, c.uid); err != nil {
+		if errors.Is(err, ErrEmailTaken) {
+			m.abandonEmail(ctx, c.uid, pending)
+		}
+		return nil, err
+	}
+	return m.editProfile(ctx, id, change, func(a *account) error {
+		switch {
+		case a.PendingID == pending:
+			a.settle()
+			return nil
+		case sameEmail(a.Email, canonical): // the other of the two has finished it
+			return nil
+		}
+		return ErrEmailTaken // another took it over, or the user asked for yet another
+	})
+}
+
+// abandonEmail takes back the announcement of an address that is taken. Left
+// standing, it would only lapse later.
+func (m *Manager) abandonEmail(ctx context.Context, uid, pending string) {
+	_ = retry(ctx, func() error {
+		acct := newRow[account](userKey(uid, "acct"))
+		if err := m.records.read(ctx, &acct); err != nil || acct.rec.PendingID != pending {
+			return err
+		}
+		acct.rec.settle()
+		return m.records.commit(ctx, acct.put())
+	})
 }
 
 func sameEmail(a, canonical string) bool {

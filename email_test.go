@@ -215,7 +215,7 @@ func TestAChangeOfAddressThatWasTooSlowLosesIt(t *testing.T) {
 		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
 		id := member(t, h.Manager, "old@example.com")
 		n := 0
-		held, release := stall(tap, func(c storeCall) bool { n++; return n == step+1 })
+		held, release := stall(t, tap, func(c storeCall) bool { n++; return n == step+1 })
 		slow := make(chan error, 1)
 		go func() { slow <- moveTo(h.Manager, id, "new@example.com") }()
 		held()
@@ -248,7 +248,7 @@ func TestAStalledChangeDoesNotFinishOnALaterOnesIntention(t *testing.T) {
 	h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
 	id := member(t, h.Manager, "old@example.com")
 	hold := func(match func(storeCall) bool, act func() error) (release func(), result chan error) {
-		held, release := stall(tap, match)
+		held, release := stall(t, tap, match)
 		result = make(chan error, 1)
 		go func() { result <- act() }()
 		held()
@@ -290,6 +290,44 @@ func TestAStalledChangeDoesNotFinishOnALaterOnesIntention(t *testing.T) {
 	tap.checkOwners(t, h.Manager)
 }
 
+// A change and the way back, made while the change is held up in any of its steps:
+// tidying up after the first must not take the claim of the second.
+func TestAChangeAndItsWayBackLoseNoLogin(t *testing.T) {
+	for step := 0; ; step++ {
+		tap := newTapStore(memstore.New())
+		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+		id := member(t, h.Manager, "old@example.com")
+		n, reached := 0, make(chan struct{})
+		on := make(chan struct{})
+		tap.tap(func(context.Context, storeCall) error {
+			if n++; n == step+1 {
+				close(reached)
+				<-on
+			}
+			return nil
+		}, nil)
+		first := make(chan error, 1)
+		go func() { first <- moveTo(h.Manager, id, "new@example.com") }()
+		select {
+		case <-reached:
+		case err := <-first:
+			if err != nil || step < 10 {
+				t.Errorf("%v after %d steps", err, step)
+			}
+			return
+		}
+		back := moveTo(h.Manager, id, "old@example.com")
+		close(on)
+		for _, err := range []error{back, <-first} {
+			if err != nil && !errors.Is(err, auth.ErrEmailTaken) {
+				t.Errorf("step %d: %v", step, err)
+			}
+		}
+		tap.tap(nil, nil)
+		tap.checkOwners(t, h.Manager)
+	}
+}
+
 // Another spelling of the address one has needs no claim; beside a change to a
 // different one it must not bring the old address back.
 func TestANewSpellingBesideAChangeDoesNotBringTheOldAddressBack(t *testing.T) {
@@ -298,7 +336,7 @@ func TestANewSpellingBesideAChangeDoesNotBringTheOldAddressBack(t *testing.T) {
 		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
 		id := member(t, h.Manager, "old@example.com")
 		n := 0
-		held, release := stall(tap, func(c storeCall) bool { n++; return n == 2 })
+		held, release := stall(t, tap, func(c storeCall) bool { n++; return n == 2 })
 		respelled := make(chan error, 1)
 		go func() { respelled <- moveTo(h.Manager, id, "OLD@example.com") }()
 		held()

@@ -3,7 +3,7 @@ package auth
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
+	"strings"
 	"time"
 )
 
@@ -16,7 +16,7 @@ const (
 	EventLoginSucceeded        EventType = "login_succeeded"
 	EventLoginFailed           EventType = "login_failed"
 	EventSecondFactorRequired  EventType = "second_factor_required"
-	EventSecondFactorFailed    EventType = "second_factor_failed" // after a right password
+	EventSecondFactorFailed    EventType = "second_factor_failed"
 	EventBackupCodeUsed        EventType = "backup_code_used"
 	EventRateLimited           EventType = "rate_limited"
 	EventTokenRefreshed        EventType = "token_refreshed"
@@ -33,6 +33,7 @@ const (
 	EventTwoFactorReset        EventType = "two_factor_reset" // by the host
 	EventBackupCodesReplaced   EventType = "backup_codes_replaced"
 	EventAPIKeyCreated         EventType = "api_key_created"
+	EventAPIKeyRotated         EventType = "api_key_rotated" // the old key; the new one has EventAPIKeyCreated
 	EventAPIKeyRevoked         EventType = "api_key_revoked"
 	EventRoleChanged           EventType = "role_changed"
 	EventAssignedAgentsChanged EventType = "assigned_agents_changed"
@@ -51,8 +52,10 @@ type Event struct {
 	OrganizationID string
 	SessionID      string
 	APIKeyID       string
-	Client         Client // of the request, as [WithClient] gave it
-	Reason         string // a stable word that says why, where the type does not
+	Client         Client   // of the request, as [WithClient] gave it
+	Role           string   // the new one, for EventRegistered and EventRoleChanged
+	AMR            []string // for EventLoginSucceeded
+	Reason         string   // a stable word that says why or at which call, where the type does not
 }
 
 // LogValue implements [slog.LogValuer]: a group of the fields that are set.
@@ -71,13 +74,16 @@ func (e Event) LogValue() slog.Value {
 		add("address", e.Client.Addr.String())
 	}
 	add("user_agent", e.Client.UserAgent)
+	add("role", e.Role)
+	add("amr", strings.Join(e.AMR, " "))
 	add("reason", e.Reason)
 	return slog.GroupValue(attrs...)
 }
 
 // An EventHandler receives events, one at a time and in order, behind a bounded
 // queue: a slow handler delays nobody, and when the queue is full events are
-// dropped, counted and logged. It may not call the Manager's Close.
+// dropped, counted and logged, EventRateLimited before all others. The context has
+// the values of the request's and 10 seconds. It may not call the Manager's Close.
 type EventHandler interface {
 	HandleEvent(ctx context.Context, e Event)
 }
@@ -100,8 +106,12 @@ func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 // A Notice is a message that a user is owed about their account, NIST SP
 // 800-63B-4, 4.6: it is not a secret and asks for nothing.
 type Notice struct {
-	Type   EventType // EventPasswordChanged, EventEmailChanged, EventTwoFactorEnabled, …
-	To     string    // the address to write to; for EventEmailChanged one Notice goes to each of the two
+	// Type is EventPasswordChanged, EventEmailChanged, EventTwoFactorEnabled,
+	// EventTwoFactorDisabled, EventTwoFactorReset, EventBackupCodeUsed,
+	// EventBackupCodesReplaced, EventAPIKeyCreated, or EventSecondFactorFailed, which
+	// means that somebody knows the password.
+	Type   EventType
+	To     string // the address to write to; for EventEmailChanged one Notice goes to each of the two
 	UserID string
 	Name   string // the user's full name
 	Time   time.Time
@@ -114,105 +124,15 @@ type Notifier interface {
 	Notify(ctx context.Context, n Notice) error
 }
 
-// A PasswordChecker says whether a new password may be used, for instance by
-// looking it up in a list of breached ones. It has 2 seconds; an error is logged
-// and the password is accepted, because a list that does not answer must not stop
-// people from changing their password.
+// A PasswordChecker says whether a new password is known to attackers, for instance
+// by looking it up in a list of breached ones. The call that sets the password waits
+// for it, 2 seconds at the most. An error is logged and the password is accepted,
+// because a list that does not answer must not stop people from changing theirs.
 type PasswordChecker interface {
-	// CheckPassword reports whether the password is known to be unsafe.
-	CheckPassword(ctx context.Context, password Secret) (unsafe bool, err error)
+	// Breached reports whether the password is known to attackers. It stops when
+	// ctx is done.
+	Breached(ctx context.Context, password Secret) (bool, error)
 }
 
-const (
-	hookQueue     = 4096
-	notifyTimeout = 10 * time.Second
-	checkTimeout  = 2 * time.Second
-)
-
-// hooks runs the host's handlers on one goroutine, so that no decision waits for
-// them and no panic of theirs ends the process.
-type hooks struct {
-	events   EventHandler
-	notifier Notifier
-	log      *slog.Logger
-	queue    chan func(context.Context)
-	stop     chan struct{}
-	done     chan struct{}
-	dropped  atomic.Int64
-}
-
-func newHooks(c Config) *hooks {
-	h := &hooks{
-		events: c.Events, notifier: c.Notifier, log: c.Logger,
-		queue: make(chan func(context.Context), hookQueue),
-		stop:  make(chan struct{}),
-		done:  make(chan struct{}),
-	}
-	go h.loop()
-	return h
-}
-
-func (h *hooks) loop() {
-	defer close(h.done)
-	for {
-		select {
-		case f := <-h.queue:
-			h.run(f)
-		case <-h.stop:
-			for {
-				select {
-				case f := <-h.queue:
-					h.run(f)
-				default:
-					return
-				}
-			}
-		}
-	}
-}
-
-func (h *hooks) run(f func(context.Context)) {
-	ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
-	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			h.log.Error("auth: a hook panicked", "panic", p)
-		}
-	}()
-	f(ctx)
-}
-
-func (h *hooks) put(f func(context.Context)) {
-	select {
-	case h.queue <- f:
-		if n := h.dropped.Swap(0); n > 0 {
-			h.log.Error("auth: events or notices were dropped, the handler is too slow", "count", n)
-		}
-	default:
-		h.dropped.Add(1)
-	}
-}
-
-func (h *hooks) event(e Event) {
-	if h.events != nil {
-		h.put(func(ctx context.Context) { h.events.HandleEvent(ctx, e) })
-	}
-}
-
-func (h *hooks) notify(n Notice) {
-	if h.notifier == nil || n.To == "" {
-		return
-	}
-	h.put(func(ctx context.Context) {
-		if err := h.notifier.Notify(ctx, n); err != nil {
-			h.log.Error("auth: a notice was not sent", "type", string(n.Type), "user_id", n.UserID, "err", err)
-		}
-	})
-}
-
-// close runs what was put before it and ends the goroutine. What is put later is
-// never run.
-func (h *hooks) close() {
-	close(h.stop)
-	<-h.done
-}
+// checkTimeout is how long a PasswordChecker has.
+const checkTimeout = 2 * time.Second

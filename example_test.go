@@ -196,7 +196,7 @@ func ExampleLogEvents() {
 	_, _ = m.Login(from, "alice@example.com", "guess")
 	_ = m.Close() // waits for the events
 	// Output:
-	// level=INFO msg=auth event.type=registered
+	// level=INFO msg=auth event.type=registered event.role=admin
 	// level=WARN msg=auth event.type=login_failed event.address=192.0.2.7 event.user_agent=curl/8
 }
 

@@ -34,10 +34,10 @@ func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edi
 // SetRole gives the user a role: 1 to 64 letters, digits, '_', '-', '.' or ':'. The
 // next request of every session and API key of the user has it.
 func (m *Manager) SetRole(ctx context.Context, userID, role string) error {
-	if !validRole(role) {
-		return invalidField("role", "invalid_characters", "A role is 1 to 64 letters, digits, '_', '-', '.' or ':'.")
+	if e := checkRole(role); e != nil {
+		return &InputError{Err: ErrInvalidInput, Fields: []FieldError{*e}}
 	}
-	return m.changeAccount(ctx, userID, Event{Type: EventRoleChanged, Reason: role}, func(a *account) error {
+	return m.changeAccount(ctx, userID, Event{Type: EventRoleChanged, Role: role}, func(a *account) error {
 		a.Role = role
 		return nil
 	})
@@ -149,15 +149,24 @@ func (m *Manager) removeAll(ctx context.Context, prefix string) error {
 	}
 }
 
-// Unlock gives the user back every attempt that wrong codes, and wrong passwords
-// from anywhere, have used up. Budgets of single addresses refill by themselves.
-func (m *Manager) Unlock(ctx context.Context, userID string) error {
+// UnlockUser gives the user back every attempt that wrong codes have used up, and
+// wrong passwords from everywhere and from the addresses that the user is known to
+// come from. Budgets of other addresses refill by themselves.
+func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
 	}
 	canonical, _ := canonicalEmail(acct.rec.Email)
-	budgets := append(m.codeBudgets(uid), m.passwordBudgets(emailDigest(canonical), clientPrefix(ctx))...)
+	digest := emailDigest(canonical)
+	_, known, err := m.emailOwner(ctx, digest)
+	if err != nil {
+		return err
+	}
+	budgets := append(m.codeBudgets(uid), m.accountBudget(digest))
+	for _, prefix := range known {
+		budgets = append(budgets, m.accountAddressBudget(digest, prefix))
+	}
 	for _, b := range budgets {
 		if _, err := m.records.hit(ctx, b.key, b.limit, -b.limit.Burst, m.now()); err != nil {
 			return err
@@ -171,9 +180,10 @@ func (m *Manager) Unlock(ctx context.Context, userID string) error {
 // out for who has lost both the authenticator and the backup codes. The host makes
 // sure that it is the user who asks.
 func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
-	err := retry(ctx, func() error {
-		uid, acct, err := m.findUser(ctx, userID)
-		if err != nil {
+	var uid string
+	var acct *row[account]
+	err := retry(ctx, func() (err error) {
+		if uid, acct, err = m.findUser(ctx, userID); err != nil {
 			return err
 		}
 		acct.rec.Enrolment = ""
@@ -183,11 +193,69 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
+	m.emit(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org})
+	m.notice(ctx, EventTwoFactorReset, uid, &acct.rec, acct.rec.Email)
+	return m.UnlockUser(ctx, userID)
+}
+
+// SetPassword gives the user a new password and ends every session: the way out for
+// who has forgotten theirs. The host makes sure that it is the user who asks, for
+// instance by a link that it sends to their address; the second factor, if there is
+// one, is asked for at the next login as ever. It returns an [*InputError] with
+// ErrWeakPassword, or ErrNotFound.
+func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Secret) error {
+	_, acct, err := m.findUser(ctx, userID)
+	if err != nil {
+		return err
+	}
+	if weak := m.checkPassword("password", replacement, acct.rec.Email); weak != nil {
+		return &InputError{Err: ErrWeakPassword, Fields: []FieldError{*weak}}
+	}
+	if err := m.checkBreached(ctx, "password", replacement); err != nil {
+		return err
+	}
+	hash, err := m.hashPassword(ctx, replacement)
+	if err != nil {
+		return err
+	}
+	err = retry(ctx, func() error {
+		uid, a, err := m.findUser(ctx, userID)
+		if err != nil {
+			return err
+		}
+		acct = a
+		acct.rec.Epoch++
+		pass := newRow[passwordRecord](userKey(uid, "pass"))
+		pass.rec = passwordRecord{Hash: hash, Changed: m.now()}
+		return m.records.commit(ctx, acct.put(), pass.overwrite(), store.Delete(userKey(uid, "temp")))
+	})
+	if err != nil {
+		return err
+	}
+	m.emit(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org, Reason: "host"})
+	m.notice(ctx, EventPasswordChanged, bareUser(Identity{User: User{ID: userID}}), &acct.rec, acct.rec.Email)
+	return nil
+}
+
+// UserAPIKeys returns the user's API keys, as [Manager.APIKeys] does.
+func (m *Manager) UserAPIKeys(ctx context.Context, userID string) ([]APIKey, error) {
+	uid, _, err := m.findUser(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	return m.listKeys(ctx, uid)
+}
+
+// RevokeUserAPIKey removes an API key of the user, as [Manager.RevokeAPIKey] does: for
+// a key that was leaked.
+func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) error {
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org})
-	m.notice(ctx, EventTwoFactorReset, uid, &acct.rec, acct.rec.Email)
-	return m.Unlock(ctx, userID)
+	if err := m.removeKey(ctx, uid, keyID); err != nil {
+		return err
+	}
+	m.emit(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org, APIKeyID: keyID, Reason: "host"})
+	return nil
 }

@@ -86,7 +86,7 @@ func TestADeletedUserIsGoneAndTheAddressFreeAtOnce(t *testing.T) {
 			"DisableUser":       other.DisableUser(ctx, alice.ID),
 			"RevokeSessions":    other.RevokeSessions(ctx, alice.ID),
 			"RevokeSession":     other.RevokeSession(ctx, alice.ID, id.SessionID),
-			"Unlock":            other.Unlock(ctx, alice.ID),
+			"UnlockUser":        other.UnlockUser(ctx, alice.ID),
 			"ResetTwoFactor":    other.ResetTwoFactor(ctx, alice.ID),
 			"SetAssignedAgents": other.SetAssignedAgents(ctx, alice.ID, nil),
 		} {
@@ -237,7 +237,7 @@ func TestUnlockGivesAttemptsBack(t *testing.T) {
 	if _, err := h.Login(ctx, alice.Email, authtest.Password); !errors.Is(err, auth.ErrRateLimited) {
 		t.Fatal(err)
 	}
-	if err := h.Unlock(ctx, alice.ID); err != nil {
+	if err := h.UnlockUser(ctx, alice.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.Login(ctx, alice.Email, authtest.Password); err != nil {

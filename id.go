@@ -87,3 +87,11 @@ func isBase62(s string, n int) bool {
 	}
 	return true
 }
+
+// publicUser is the identifier of the user with these digits; nobody's is empty.
+func publicUser(uid string) string {
+	if uid == "" {
+		return ""
+	}
+	return userPrefix + uid
+}

@@ -57,6 +57,27 @@ func (id Identity) MultiFactor() bool {
 	return false
 }
 
+// bareUser returns the digits of the identity's user, or "".
+func bareUser(id Identity) string {
+	uid, _ := bareID(id.User.ID, userPrefix, timedLen)
+	return uid
+}
+
+// event is what the identity did.
+func (id Identity) event(t EventType) Event {
+	return Event{
+		Type: t, UserID: id.User.ID, OrganizationID: id.User.OrganizationID,
+		SessionID: id.SessionID, APIKeyID: id.APIKeyID,
+	}
+}
+
+// keyEvent is what the identity did to an API key.
+func (id Identity) keyEvent(t EventType, keyID string) Event {
+	e := id.event(t)
+	e.APIKeyID = keyID
+	return e
+}
+
 type contextKey int
 
 const (
@@ -91,5 +112,12 @@ func WithClient(ctx context.Context, c Client) context.Context {
 // ClientFrom returns the client that ctx carries, or the zero Client.
 func ClientFrom(ctx context.Context) Client {
 	c, _ := ctx.Value(clientKey).(Client)
+	return c
+}
+
+// clientOf is ClientFrom with what is safe to keep and to print.
+func clientOf(ctx context.Context) Client {
+	c := ClientFrom(ctx)
+	c.UserAgent = clipped(c.UserAgent, 200)
 	return c
 }

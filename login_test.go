@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,6 +139,31 @@ func TestAPasswordIsHashedForEveryoneWhoTriesToLogIn(t *testing.T) {
 	}
 }
 
+// LG-2: the memory of one Argon2id is what shows that it was computed.
+func TestTheSameMemoryIsHashedForEveryoneWhoTriesToLogIn(t *testing.T) {
+	const cost = 4 << 20
+	h := authtest.With(t, memstore.New(), auth.Config{PasswordHash: auth.HashParams{Memory: cost >> 10, Time: 1, Threads: 1}, InsecureCheapHashing: true, Limits: unlimited()})
+	ctx := context.Background()
+	alice, disabled, deleted := h.Register(), h.Register(), h.Register()
+	if err := h.DisableUser(ctx, disabled.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.DeleteUser(ctx, deleted.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, email := range []string{alice.Email, disabled.Email, deleted.Email, "nobody@example.com", "not an address"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := h.Login(ctx, email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Error(err)
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n < cost || n > 2*cost {
+			t.Errorf("%s: %d bytes, one hash is %d", email, n, cost)
+		}
+	}
+}
+
 func TestALoginThatWasShedIsNotCounted(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
 	alice := h.Register()
@@ -251,7 +277,7 @@ func TestARenewedHashNeverUndoesAChangeOfPassword(t *testing.T) {
 		ctx, id := context.Background(), alice.Identity()
 		tap := newTapStore(s)
 		now := authtest.With(t, tap, auth.Config{PasswordHash: higherCost, InsecureCheapHashing: true, Now: old.Clock.Now})
-		held, release := stall(tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/pass") })
+		held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/pass") })
 		done := make(chan error)
 		go func() { _, err := now.Login(ctx, alice.Email, authtest.Password); done <- err }()
 		held()
@@ -278,7 +304,7 @@ func TestALoginHeldUpBesideAChangeOfPasswordFails(t *testing.T) {
 		h := authtest.With(t, tap, auth.Config{})
 		alice := h.Register()
 		id, ctx := alice.Identity(), context.Background()
-		held, release := stall(tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
+		held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
 		done := make(chan error)
 		go func() { _, err := h.Login(ctx, alice.Email, authtest.Password); done <- err }()
 		held()

@@ -13,7 +13,7 @@ import (
 
 // checkPassword says why a new password is refused, or nil. The account's address,
 // its local part and the issuer are refused as passwords too.
-func (m *Manager) checkPassword(ctx context.Context, field string, pw Secret, email string) *FieldError {
+func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldError {
 	local, _, _ := strings.Cut(email, "@")
 	words := append([]string{email, local, m.cfg.Issuer}, m.cfg.PasswordBlocklist...)
 	switch reason := (password.Policy{Min: m.cfg.PasswordMinLength}).Check(string(pw), words...); {
@@ -27,34 +27,44 @@ func (m *Manager) checkPassword(ctx context.Context, field string, pw Secret, em
 		return &FieldError{field, string(reason), "It is one of the passwords that are tried first."}
 	case reason != password.OK:
 		return &FieldError{field, string(reason), "It is not valid text."}
-	case m.breached(ctx, pw):
-		return &FieldError{field, string(password.Blocked), "It is in a list of passwords that became known."}
 	}
 	return nil
 }
 
-// breached asks the host's checker. One that fails, panics or does not answer in
-// time stops nobody from having a password.
-func (m *Manager) breached(ctx context.Context, pw Secret) bool {
+// maxChecks is how many questions to the host's checker may be open at once. One
+// more is not asked.
+const maxChecks = 64
+
+// checkBreached asks the host's checker about a new password and returns an
+// [*InputError] if it is known to be unsafe. A checker that fails, panics or does not
+// answer in time stops nobody from having a password. It is asked after the budgets
+// have been charged, so that strangers cannot drive it.
+func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) error {
 	if m.cfg.PasswordChecker == nil {
-		return false
+		return nil
 	}
 	type answer struct {
-		unsafe bool
-		err    error
+		breached bool
+		err      error
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	answers := make(chan answer, 1) // a checker that comes too late still finds room
-	go func() {
-		defer func() {
-			if recover() != nil {
-				answers <- answer{err: errors.New("it panicked")}
-			}
+	answers := make(chan answer, 1) // an answer that comes too late still finds room
+	select {
+	case m.checks <- struct{}{}:
+		go func() {
+			defer func() {
+				if recover() != nil {
+					answers <- answer{err: errors.New("it panicked")}
+				}
+				<-m.checks
+			}()
+			breached, err := m.cfg.PasswordChecker.Breached(ctx, pw)
+			answers <- answer{breached, err}
 		}()
-		unsafe, err := m.cfg.PasswordChecker.CheckPassword(ctx, pw)
-		answers <- answer{unsafe, err}
-	}()
+	default:
+		answers <- answer{err: errors.New("too many questions are open")}
+	}
 	var a answer
 	select {
 	case a = <-answers:
@@ -63,9 +73,13 @@ func (m *Manager) breached(ctx context.Context, pw Secret) bool {
 	}
 	if a.err != nil {
 		m.cfg.Logger.WarnContext(ctx, "auth: the password checker failed, the password is accepted", "err", a.err)
-		return false
+		return nil
 	}
-	return a.unsafe
+	if a.breached {
+		detail := "It is in a list of passwords that became known."
+		return &InputError{Err: ErrWeakPassword, Fields: []FieldError{{field, string(password.Blocked), detail}}}
+	}
+	return nil
 }
 
 // inSlot runs f, which costs an Argon2, in one of the hashing slots.
@@ -77,9 +91,12 @@ func (m *Manager) inSlot(ctx context.Context, f func()) error {
 	case errors.Is(err, slots.ErrBusy):
 		return &RetryError{Err: ErrOverloaded, After: max(m.cfg.HashWait, time.Second)}
 	default:
-		return unavailable(err)
+		return unavailable(fmt.Errorf("%w: %w", errNotRun, err))
 	}
 }
+
+// errNotRun reports work that was given up while it waited for a slot.
+var errNotRun = errors.New("auth: given up in the queue")
 
 func (m *Manager) hashPassword(ctx context.Context, pw Secret) (hash string, err error) {
 	slotErr := m.inSlot(ctx, func() {

@@ -19,11 +19,12 @@ import (
 //	u.<user>/pass          passwordRecord
 //	u.<user>/totp          totpRecord: pending and active second factor
 //	u.<user>/temp          tempRecord: logins that wait for their second factor
-//	u.<user>/keys          keyCount
+//	u.<user>/keys          keysMade
 //	u.<user>/k.<key>       keyRecord
 //	u.<user>/l.<key>       keyUsage ("last used")
 //	u.<user>/s.<session>   sessionRecord
 //	e.<digest>/claim       emailClaim
+//	e.<digest>/known       knownPrefixes
 //	o.<org>/org            orgRecord
 //
 // Counters (see throttle.go) lie under u.<user>/, e.<digest>/ and a.<address>/.
@@ -33,6 +34,7 @@ func sessionKey(uid, sid string) string  { return "u." + uid + "/s." + sid }
 func apiKeyKey(uid, kid string) string   { return "u." + uid + "/k." + kid }
 func keyUsageKey(uid, kid string) string { return "u." + uid + "/l." + kid }
 func claimKey(digest string) string      { return "e." + digest + "/claim" }
+func knownKey(digest string) string      { return "e." + digest + "/known" }
 func orgKey(oid string) string           { return "o." + oid + "/org" }
 
 // emailDigest is the name of an email address in keys: every address has one, of
@@ -47,6 +49,7 @@ type account struct {
 	Email        string // as written; canonicalEmail(Email) is what is claimed
 	PendingEmail string // an email change under way, see email.go
 	PendingSince time.Time
+	PendingID    string // of this change, and not of another to the same address
 	FullName     string
 	Role         string
 	Org          string
@@ -65,6 +68,7 @@ func (a *account) fields(c *codec) {
 	c.string(&a.Email)
 	c.string(&a.PendingEmail)
 	c.time(&a.PendingSince)
+	c.string(&a.PendingID)
 	c.string(&a.FullName)
 	c.string(&a.Role)
 	c.string(&a.Org)
@@ -76,6 +80,9 @@ func (a *account) fields(c *codec) {
 	c.string(&a.Enrolment)
 	c.rest(&a.newer)
 }
+
+// settle ends an email change, made or given up.
+func (a *account) settle() { a.PendingEmail, a.PendingSince, a.PendingID = "", time.Time{}, "" }
 
 func (a *account) open() bool { return !a.Disabled && !a.Deleted }
 
@@ -145,6 +152,11 @@ func (r *row[T]) put() store.Op {
 	return store.Put(r.key, encode(r.key, any(&r.rec).(fields))).Was(r.raw)
 }
 
+// overwrite writes the record as it is now, whatever the store has.
+func (r *row[T]) overwrite() store.Op {
+	return store.Put(r.key, encode(r.key, any(&r.rec).(fields)))
+}
+
 func newRow[T any](key string) row[T] { return row[T]{key: key} }
 
 type scanner interface {
@@ -163,13 +175,13 @@ type records struct {
 
 // read fills rows, which share a partition, from one instant.
 func (r records) read(ctx context.Context, rows ...scanner) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
+	bounded := withDeadline(ctx, r.timeout)
+	defer bounded.release()
 	keys := make([]string, len(rows))
 	for i, row := range rows {
 		keys[i] = row.name()
 	}
-	values, err := r.s.Get(ctx, keys...)
+	values, err := r.s.Get(bounded, keys...)
 	if err != nil {
 		return unavailable(err)
 	}

@@ -355,7 +355,7 @@ func TestAnAddressIsHeldForARegistrationUnderWay(t *testing.T) {
 
 // stall returns a tap that holds up the next call that match picks, just before it
 // is made, and two functions: to wait until it is held, and to let it go on.
-func stall(tap *tapStore, match func(storeCall) bool) (held, release func()) {
+func stall(t *testing.T, tap *tapStore, match func(storeCall) bool) (held, release func()) {
 	at, on := make(chan struct{}), make(chan struct{})
 	var once atomic.Bool
 	tap.tap(func(ctx context.Context, c storeCall) error {
@@ -365,14 +365,22 @@ func stall(tap *tapStore, match func(storeCall) bool) (held, release func()) {
 		}
 		return nil
 	}, nil)
-	return func() { <-at }, func() { close(on) }
+	held = func() {
+		t.Helper()
+		select {
+		case <-at:
+		case <-time.After(raceTime):
+			t.Fatal("the call that is to be held up is never made")
+		}
+	}
+	return held, func() { close(on) }
 }
 
 func TestARegistrationThatWasTooSlowLosesItsAddress(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
-		held, release := stall(tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
+		held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
 		slow := make(chan error)
 		go func() { _, err := signUp(h.Manager, "ada@example.com"); slow <- err }()
 		held()
@@ -407,7 +415,7 @@ func TestOfASlowRegistrationAndItsTakeoverOneWins(t *testing.T) {
 		}
 		h.Clock.Advance(31 * time.Second)
 		n := 0
-		held, release := stall(tap, func(storeCall) bool { n++; return n == step+1 })
+		held, release := stall(t, tap, func(storeCall) bool { n++; return n == step+1 })
 		first := make(chan error)
 		go func() { _, err := signUp(h.Manager, "ada@example.com"); first <- err }()
 		held()
@@ -483,6 +491,6 @@ func TestThePasswordCheckerIsAskedAndNeverWaitedFor(t *testing.T) {
 
 type checkerFunc func(ctx context.Context, password auth.Secret) (bool, error)
 
-func (f checkerFunc) CheckPassword(ctx context.Context, password auth.Secret) (bool, error) {
+func (f checkerFunc) Breached(ctx context.Context, password auth.Secret) (bool, error) {
 	return f(ctx, password)
 }

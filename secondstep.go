@@ -33,7 +33,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	}
 	prefix := clientPrefix(ctx)
 	var result LoginResult
-	budgets := append(m.codeBudgets(uid), m.addressBudget(prefix))
+	budgets := append([]budget{m.addressBudget(prefix)}, m.codeBudgets(uid)...)
 	err := m.guess(ctx, uid, budgets, func() (bool, error) {
 		if err := m.countTry(ctx, &step); err != nil {
 			return false, err
@@ -54,7 +54,9 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		m.notice(ctx, EventBackupCodeUsed, uid, &step.acct.rec, step.acct.rec.Email)
 	}
 	if canonical, ok := canonicalEmail(step.acct.rec.Email); ok { // what the password step was charged
-		m.refund(ctx, append(m.passwordBudgets(emailDigest(canonical), step.prefix), m.addressBudget(step.prefix)), true)
+		digest := emailDigest(canonical)
+		m.refund(ctx, []budget{m.accountAddressBudget(digest, step.prefix), m.accountBudget(digest)}, true)
+		m.remember(ctx, digest, step.prefix)
 	}
 	return result, nil
 }

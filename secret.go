@@ -30,3 +30,18 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // hidden returns key in a closure: package fmt prints the unexported fields of a
 // host's struct without asking their Format, and follows every pointer but this.
 func hidden(key []byte) func() []byte { return func() []byte { return key } }
+
+// SecretBytes are a [Secret] that is not text: a picture of one. Use []byte(s).
+type SecretBytes []byte
+
+// Format implements [fmt.Formatter] for every verb.
+func (s SecretBytes) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// String returns "[secret]".
+func (s SecretBytes) String() string { return redacted }
+
+// LogValue implements [slog.LogValuer].
+func (s SecretBytes) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s SecretBytes) MarshalText() ([]byte, error) { return []byte(redacted), nil }

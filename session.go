@@ -13,12 +13,12 @@ import (
 
 // A Session is a login that has not ended, as its owner may see it.
 type Session struct {
-	ID        string // "ses_…"
-	AMR       []string
-	Client    Client    // where the login came from
-	CreatedAt time.Time // the login
-	RefreshAt time.Time // the last refresh, or the login
-	ExpiresAt time.Time // however often it is refreshed
+	ID          string // "ses_…"
+	AMR         []string
+	Client      Client    // where the login came from
+	CreatedAt   time.Time // the login
+	RefreshedAt time.Time // the last refresh, or the login
+	ExpiresAt   time.Time // however often it is refreshed
 }
 
 // sessionRecord is the allow-list: a token whose session has no record, or a record
@@ -79,7 +79,7 @@ func (s *sessionRecord) public(sid string) Session {
 	addr, _ := netip.ParseAddr(s.Address)
 	return Session{
 		ID: sessionPrefix + sid, AMR: s.AMR, Client: Client{Addr: addr, UserAgent: s.UserAgent},
-		CreatedAt: s.Created, RefreshAt: s.Issued, ExpiresAt: s.Expires,
+		CreatedAt: s.Created, RefreshedAt: s.Issued, ExpiresAt: s.Expires,
 	}
 }
 
@@ -107,7 +107,7 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 			return LoginResult{}, err
 		}
 		m.emit(ctx, Event{Type: EventSecondFactorRequired, UserID: user.ID, OrganizationID: user.OrganizationID})
-		return LoginResult{TempToken: temp, User: user}, nil
+		return LoginResult{TempToken: temp}, nil
 	}
 
 	now := m.now()
@@ -115,12 +115,12 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 	if slices.Contains(amr, "mfa") {
 		ttl = m.cfg.MultiFactorSessionTTL
 	}
-	client := ClientFrom(ctx)
+	client := clientOf(ctx)
 	sid := newRandomID()
 	s := newRow[sessionRecord](sessionKey(uid, sid))
 	s.rec = sessionRecord{
 		Epoch: acct.rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
-		UserAgent: clipped(client.UserAgent, 200), Token: newRandomID(), Issued: now,
+		UserAgent: client.UserAgent, Token: newRandomID(), Issued: now,
 	}
 	if client.Addr.IsValid() {
 		s.rec.Address = client.Addr.Unmap().WithZone("").String()
@@ -139,27 +139,33 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 	}
 	m.emit(ctx, Event{
 		Type: EventLoginSucceeded, UserID: user.ID, OrganizationID: user.OrganizationID,
-		SessionID: sessionPrefix + sid, Reason: strings.Join(amr, " "),
+		SessionID: sessionPrefix + sid, AMR: amr,
 	})
 	return LoginResult{AccessToken: token, User: user}, nil
 }
 
 // surplusSessions removes the sessions that are dead and, to keep within the cap,
-// the oldest. Two logins at once may leave one more than the cap: it bounds what an
-// account can fill the store with, no decision rests on it.
+// those that have gone unrefreshed for longest. Two logins at once may leave one more
+// than the cap: it bounds what an account can fill the store with, no decision rests
+// on it.
 func (m *Manager) surplusSessions(ctx context.Context, uid string, acct *row[account]) ([]store.Op, error) {
 	const mostAtOnce = 50
 	rows, err := m.sessionRows(ctx, uid)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(rows, func(a, b row[sessionRecord]) int { return a.rec.Issued.Compare(b.rec.Issued) })
 	var ops []store.Op
-	left := len(rows)
+	live := rows[:0]
 	for _, s := range rows {
-		if len(ops) < mostAtOnce && (left >= m.cfg.MaxSessions || !s.rec.alive(acct, m.now())) {
-			ops, left = append(ops, store.Delete(s.key)), left-1
+		if s.rec.alive(acct, m.now()) {
+			live = append(live, s)
+		} else if len(ops) < mostAtOnce {
+			ops = append(ops, store.Delete(s.key))
 		}
+	}
+	slices.SortFunc(live, func(a, b row[sessionRecord]) int { return a.rec.Issued.Compare(b.rec.Issued) })
+	for i := 0; len(live)-i >= m.cfg.MaxSessions && len(ops) < mostAtOnce; i++ {
+		ops = append(ops, store.Delete(live[i].key))
 	}
 	return ops, nil
 }

@@ -158,3 +158,17 @@ func TestDeadSessionsAreSweptByTheNextLogin(t *testing.T) {
 		}
 	})
 }
+
+// SE-3: an identity that the host kept is worth no more than its session.
+func TestAnIdentityKeptBeyondItsSessionOpensNothing(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{SessionTTL: time.Hour})
+	alice := h.Register()
+	id := alice.Identity()
+	h.Clock.Advance(time.Hour)
+	if err := h.ChangePassword(context.Background(), id, authtest.Password, otherPassword); err != auth.ErrInvalidToken {
+		t.Errorf("change password: %v", err)
+	}
+	if sessions, err := h.Sessions(context.Background(), alice.ID); err != nil || len(sessions) != 0 {
+		t.Errorf("%d sessions, %v", len(sessions), err)
+	}
+}

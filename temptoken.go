@@ -87,7 +87,7 @@ func (m *Manager) issueTemp(ctx context.Context, uid string, acct *row[account])
 	if err := m.records.commit(ctx, acct.unchanged(), temps.put().Until(now.Add(m.cfg.TempTokenTTL))); err != nil {
 		return "", err
 	}
-	sealed := m.keys.Seal(labelTemp, append(secret, uid...), nil)
+	sealed := m.keys.Seal(labelTemp, slices.Concat(secret, []byte(uid)), nil)
 	return Secret(tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)), nil
 }
 

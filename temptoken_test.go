@@ -30,8 +30,8 @@ func secondStep(ctx context.Context, m *auth.Manager, temp, code auth.Secret) er
 	return err
 }
 
-// wrongCode is a code that is not the given one, nor, but for one time in 100,000, one
-// of its neighbours.
+// wrongCode is a code that is not the given one nor, but for twice in a million times,
+// one of its neighbours.
 func wrongCode(right string) auth.Secret {
 	last := right[len(right)-1]
 	return auth.Secret(right[:len(right)-1] + string('0'+(last-'0'+5)%10))

@@ -67,6 +67,14 @@ func validKeyPrefix(p string) bool {
 	return true
 }
 
+// checkRole says what is wrong with a role, or nil.
+func checkRole(role string) *FieldError {
+	if validRole(role) {
+		return nil
+	}
+	return &FieldError{"role", "invalid_characters", "A role is 1 to 64 letters, digits, '_', '-', '.' or ':'."}
+}
+
 // validRole reports whether r may be a role: it goes into tokens and rules as it is.
 func validRole(r string) bool {
 	if r == "" || len(r) > 64 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/datixlab/auth/store"
@@ -11,40 +12,45 @@ import (
 
 // A budget is one counter that a guess is charged to.
 type budget struct {
+	name  string // what events say
 	key   string
 	limit store.Limit
 	// clears: a success empties the counter instead of giving one attempt back.
 	// Only counters of one account's own authenticator do: those shared with
 	// other accounts must not be washed clean by a login to another.
 	clears bool
+	// keeps: a success stays counted. It has cost a hash, and whoever has many
+	// accounts of their own could keep every slot busy with right passwords.
+	keeps bool
 }
 
 // codeTotal bounds the wrong codes in a row that are ever looked at (NIST SP
 // 800-63B-4, 3.2.2): with three codes valid at a time, 100 guesses find one with a
 // chance of 0.03 %. After that the second factor is refused until the host calls
-// Unlock or ResetTwoFactor.
+// UnlockUser or ResetTwoFactor.
 var codeTotal = store.Limit{Burst: 100, Every: 365 * 24 * time.Hour}
 
 // guess is the one way to try a password or a code: it counts the attempt on every
 // budget, then lets verify look at it, so that no number of parallel attempts gets
 // more of them looked at than the budgets hold. Where verify returns done, the
 // authenticator succeeded in full and the attempt is given back. An attempt that
-// was shed before anything was compared is given back too; whatever else verify
+// ended before anything was compared is given back too; whatever else verify
 // returns, it stays counted.
 func (m *Manager) guess(ctx context.Context, uid string, budgets []budget, verify func() (done bool, err error)) error {
 	if err := m.charge(ctx, uid, budgets); err != nil {
 		return err
 	}
 	done, err := verify()
-	if done || errors.Is(err, ErrOverloaded) {
+	if done || errors.Is(err, ErrOverloaded) || errors.Is(err, errNotRun) || errors.Is(err, ErrWeakPassword) {
 		m.refund(ctx, budgets, done)
 	}
 	return err
 }
 
 // charge counts one attempt on each budget in turn, up to the first that refuses.
-// What was counted by then stays counted: hammering on a locked door is paid for by
-// the address that does it.
+// What was counted by then stays counted. Every list begins with the budget of the
+// address: who hammers on a locked door pays for it, and who cannot pay any more
+// uses up nobody else's.
 func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) error {
 	for _, b := range budgets {
 		d, err := m.records.hit(ctx, b.key, b.limit, 1, m.now())
@@ -52,7 +58,7 @@ func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) erro
 			return err
 		}
 		if !d.OK {
-			m.emit(ctx, Event{Type: EventRateLimited, UserID: publicUser(uid)})
+			m.emit(ctx, Event{Type: EventRateLimited, UserID: publicUser(uid), Reason: b.name})
 			return &RetryError{Err: ErrRateLimited, After: d.RetryAfter}
 		}
 	}
@@ -62,11 +68,15 @@ func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) erro
 // refund gives an attempt back. The decision has been made; a store that fails here
 // only leaves the budget smaller.
 func (m *Manager) refund(ctx context.Context, budgets []budget, success bool) {
+	ctx = context.WithoutCancel(ctx)                            // also where the client has gone
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout) // for all of them: somebody waits
 	defer cancel()
 	for _, b := range budgets {
 		n := -1
-		if success && b.clears {
+		switch {
+		case success && b.keeps:
+			continue
+		case success && b.clears:
 			n = -b.limit.Burst
 		}
 		if _, err := m.records.hit(ctx, b.key, b.limit, n, m.now()); err != nil {
@@ -77,26 +87,42 @@ func (m *Manager) refund(ctx context.Context, budgets []budget, success bool) {
 
 // addressBudget is what one address prefix may try, whatever the account.
 func (m *Manager) addressBudget(prefix string) budget {
-	return budget{key: "a." + prefix + "/login", limit: m.cfg.Limits.LoginByAddress}
+	return budget{name: "address", key: "a." + prefix + "/login", limit: m.cfg.Limits.LoginByAddress, keeps: true}
 }
 
 // passwordBudgets are those of one account's password: tight for the address that
-// tries, loose from everywhere, so that strangers who use theirs up do not shut out
+// tries, loose from everywhere. An address that has logged in to the account before
+// is not charged to the loose one, so that strangers who use it up do not shut out
 // the owner. They are keyed by the email address, whether an account has it or not,
 // so that they tell nobody which.
-func (m *Manager) passwordBudgets(digest, prefix string) []budget {
-	return []budget{
-		{key: "e." + digest + "/password." + prefix, limit: m.cfg.Limits.LoginByAccountAddress, clears: true},
-		{key: "e." + digest + "/password", limit: m.cfg.Limits.LoginByAccount},
+func (m *Manager) passwordBudgets(digest, prefix string, known []string) []budget {
+	budgets := []budget{m.addressBudget(prefix), m.accountAddressBudget(digest, prefix)}
+	if !slices.Contains(known, prefix) {
+		budgets = append(budgets, m.accountBudget(digest))
 	}
+	return budgets
+}
+
+func (m *Manager) accountAddressBudget(digest, prefix string) budget {
+	return budget{name: "account_address", key: "e." + digest + "/password." + prefix, limit: m.cfg.Limits.LoginByAccountAddress, clears: true}
+}
+
+func (m *Manager) accountBudget(digest string) budget {
+	return budget{name: "account", key: "e." + digest + "/password", limit: m.cfg.Limits.LoginByAccount}
 }
 
 // codeBudgets are those of one account's second factor, TOTP and backup codes alike.
 func (m *Manager) codeBudgets(uid string) []budget {
 	return []budget{
-		{key: userKey(uid, "code"), limit: m.cfg.Limits.CodeByAccount, clears: true},
-		{key: userKey(uid, "code.total"), limit: codeTotal, clears: true},
+		{name: "code", key: userKey(uid, "code"), limit: m.cfg.Limits.CodeByAccount, clears: true},
+		{name: "code_total", key: userKey(uid, "code.total"), limit: codeTotal, clears: true},
 	}
+}
+
+// registerBudget is what one address prefix may find out about which email addresses
+// have an account.
+func (m *Manager) registerBudget(prefix string) budget {
+	return budget{name: "register", key: "a." + prefix + "/register", limit: m.cfg.Limits.RegisterByAddress}
 }
 
 // clientPrefix names the network that the request comes from: an IPv4 address, in

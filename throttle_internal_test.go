@@ -62,7 +62,7 @@ func TestAnAttemptThatWasShedCostsNothing(t *testing.T) {
 // LG-4: who hashes here is shed, so who is not shed has not hashed.
 func TestWhileLimitedTheRightPasswordIsNotHashed(t *testing.T) {
 	m, email, free := busyManager(t)
-	for _, b := range m.passwordBudgets(emailDigest(email), "unknown") {
+	for _, b := range m.passwordBudgets(emailDigest(email), "unknown", nil) {
 		if err := m.charge(t.Context(), "", []budget{b, b, b, b, b}); err != nil {
 			t.Fatal(err)
 		}

@@ -118,7 +118,7 @@ func (m *Manager) Refresh(ctx context.Context, token string) (AccessToken, error
 			fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
 			return err
 		}
-		s.rec.retire(now, max(m.cfg.RefreshGrace, 0))
+		s.rec.retire(now, m.cfg.RefreshGrace)
 		s.rec.Token, s.rec.Issued = newRandomID(), now
 		if fresh, err = m.mint(t.uid, t.sid, &t.acct.rec, &s.rec); err != nil {
 			return err
@@ -154,7 +154,7 @@ func (m *Manager) Logout(ctx context.Context, id Identity) error {
 	if err := m.endSession(ctx, uid, sid); err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventLoggedOut, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	m.emit(ctx, id.event(EventLoggedOut))
 	return nil
 }
 

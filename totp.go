@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,10 +29,10 @@ const (
 // A TwoFactorEnrollment is what the user needs once, to set up an authenticator:
 // it is shown in the answer to [Manager.EnableTwoFactor] and never again.
 type TwoFactorEnrollment struct {
-	Secret      Secret   // base32 without padding, to type in
-	URI         Secret   // otpauth://totp/…, what the QR code says
-	QRCode      []byte   // a PNG; holds the secret
-	BackupCodes []Secret // 10 of 8 digits; each stands in for a code once
+	Secret      Secret      // base32 without padding, to type in
+	URI         Secret      // otpauth://totp/…, what the QR code says
+	QRCode      SecretBytes // a PNG of the URI
+	BackupCodes []Secret    // 10 of 8 digits; each stands in for a code once
 }
 
 // A TwoFactorStatus is the state of a user's second factor.
@@ -115,12 +116,13 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	_, _ = rand.Read(secret)
 	codes := newBackupCodes()
 	uri := totpURI(m.cfg.Issuer, c.acct.rec.Email, secret)
-	png, err := qrPNG(uri)
-	if err != nil {
+	var png []byte
+	slotErr := m.inSlot(ctx, func() { png, err = qrPNG(uri) }) // it costs as much as a quarter of a hash
+	if err := errors.Join(slotErr, err); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
 	enrolment := newRandomID()
-	sealed := m.sealFactor(c.uid, enrolment, append(append([]byte(nil), secret...), codes.joined()...))
+	sealed := m.sealFactor(c.uid, enrolment, slices.Concat(secret, codes.joined()))
 	err = retry(ctx, func() error {
 		totp := newRow[totpRecord](userKey(c.uid, "totp"))
 		c, err := m.readCaller(ctx, id, &totp)
@@ -136,7 +138,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	if err != nil {
 		return TwoFactorEnrollment{}, err
 	}
-	m.emit(ctx, Event{Type: EventTwoFactorStarted, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	m.emit(ctx, id.event(EventTwoFactorStarted))
 	return TwoFactorEnrollment{Secret: Secret(totpBase32(secret)), URI: Secret(uri), QRCode: png, BackupCodes: codes.secrets()}, nil
 }
 
@@ -156,7 +158,7 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	if !totp.rec.Pending.usable(m.now()) {
 		return ErrTwoFactorNotEnabled
 	}
-	err = m.guess(ctx, c.uid, append(m.codeBudgets(c.uid), m.addressBudget(clientPrefix(ctx))), func() (bool, error) {
+	err = m.guess(ctx, c.uid, append([]budget{m.addressBudget(clientPrefix(ctx))}, m.codeBudgets(c.uid)...), func() (bool, error) {
 		err := m.confirmPending(ctx, id, c, totp.rec.Pending, code)
 		if errors.Is(err, ErrInvalidCode) {
 			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, Reason: "confirm"})
@@ -166,7 +168,7 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	if err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventTwoFactorEnabled, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	m.emit(ctx, id.event(EventTwoFactorEnabled))
 	m.notice(ctx, EventTwoFactorEnabled, c.uid, &c.acct.rec, c.acct.rec.Email)
 	return nil
 }
@@ -219,7 +221,11 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 	if c.acct.rec.Enrolment == "" {
 		return ErrTwoFactorNotEnabled
 	}
-	budgets := append(m.callerBudgets(ctx, c), m.codeBudgets(c.uid)...)
+	budgets, err := m.callerBudgets(ctx, c)
+	if err != nil {
+		return err
+	}
+	budgets = append(budgets, m.codeBudgets(c.uid)...)
 	err = m.guess(ctx, c.uid, budgets, func() (bool, error) {
 		err := m.disableFactor(ctx, id, c, pw, code)
 		return err == nil, err
@@ -227,7 +233,7 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 	if err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventTwoFactorDisabled, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID})
+	m.emit(ctx, id.event(EventTwoFactorDisabled))
 	m.notice(ctx, EventTwoFactorDisabled, c.uid, &c.acct.rec, c.acct.rec.Email)
 	return nil
 }
@@ -260,11 +266,6 @@ func (m *Manager) disableFactor(ctx context.Context, id Identity, c *caller, pw,
 		c.acct.rec.Enrolment = ""
 		return m.records.commit(ctx, append(c.endOthers(), totp.remove())...)
 	})
-}
-
-func bareUser(id Identity) string {
-	uid, _ := bareID(id.User.ID, userPrefix, timedLen)
-	return uid
 }
 
 func wellFormedCode(code Secret) bool {

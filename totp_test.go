@@ -35,6 +35,16 @@ func codeAt(e auth.TwoFactorEnrollment, at time.Time) auth.Secret {
 	return auth.Secret(authtest.TOTPCode(e.Secret, at))
 }
 
+// wrongFor is a code that is not accepted at the time.
+func wrongFor(e auth.TwoFactorEnrollment, at time.Time) auth.Secret {
+	for i := 0; ; i++ {
+		code := auth.Secret(fmt.Sprintf("%06d", i))
+		if code != codeAt(e, at.Add(-step)) && code != codeAt(e, at) && code != codeAt(e, at.Add(step)) {
+			return code
+		}
+	}
+}
+
 // confirmed is an enrolment that is on. Its code has been used.
 func confirmed(t *testing.T, h *authtest.Harness, u *authtest.User) auth.TwoFactorEnrollment {
 	t.Helper()
@@ -117,7 +127,7 @@ func TestAPendingFactorGatesNothingAndOpensNothing(t *testing.T) {
 		if err := h.ConfirmTwoFactor(t.Context(), id, e.BackupCodes[0]); !errors.Is(err, auth.ErrInvalidCode) {
 			t.Errorf("a backup code as proof of the authenticator: %v, want ErrInvalidCode", err)
 		}
-		if err := h.ConfirmTwoFactor(t.Context(), id, wrongCode(string(codeAt(e, h.Clock.Now())))); !errors.Is(err, auth.ErrInvalidCode) {
+		if err := h.ConfirmTwoFactor(t.Context(), id, wrongFor(e, h.Clock.Now())); !errors.Is(err, auth.ErrInvalidCode) {
 			t.Errorf("a wrong code: %v, want ErrInvalidCode", err)
 		}
 		if err := h.ConfirmTwoFactor(t.Context(), id, codeAt(e, h.Clock.Now())); err != nil {
@@ -546,19 +556,19 @@ func TestDisablingNeedsThePasswordAndACodeAndWipesEverything(t *testing.T) {
 		h.Clock.Advance(step)
 		id, right := u.Identity(), codeAt(first, h.Clock.Now())
 		for name, try := range map[string][2]auth.Secret{
-			"wrong code":        {authtest.Password, wrongCode(string(right))},
+			"wrong code":        {authtest.Password, wrongFor(first, h.Clock.Now())},
 			"no code":           {authtest.Password, ""},
 			"malformed code":    {authtest.Password, " " + right},
 			"wrong password":    {"wrong, and long enough", right},
 			"no password":       {"", right},
-			"both wrong":        {"wrong, and long enough", wrongCode(string(right))},
+			"both wrong":        {"wrong, and long enough", wrongFor(first, h.Clock.Now())},
 			"backup, wrong pw":  {"wrong, and long enough", first.BackupCodes[0]},
 			"code for password": {right, right},
 		} {
 			if err := h.DisableTwoFactor(t.Context(), id, try[0], try[1]); !errors.Is(err, auth.ErrInvalidCredentials) {
 				t.Errorf("%s: %v, want ErrInvalidCredentials", name, err)
 			}
-			if err := h.Unlock(t.Context(), u.ID); err != nil {
+			if err := h.UnlockUser(t.Context(), u.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -599,7 +609,7 @@ func TestATempTokenTakesFiveWrongCodes(t *testing.T) {
 		right := codeAt(e, h.Clock.Now())
 		temp := firstStep(t, h, u.Email)
 		for i := range 5 {
-			if err := secondStep(t.Context(), h.Manager, temp, wrongCode(string(right))); !errors.Is(err, auth.ErrInvalidCode) {
+			if err := secondStep(t.Context(), h.Manager, temp, wrongFor(e, h.Clock.Now())); !errors.Is(err, auth.ErrInvalidCode) {
 				t.Fatalf("wrong code %d: %v", i, err)
 			}
 		}
@@ -643,7 +653,7 @@ func TestWrongCodesOfAllDoorsShareABudgetOfTenInFifteenMinutes(t *testing.T) {
 		looked := 0
 		for i := 0; h.Clock.Now().Before(end); i++ {
 			h.Clock.Advance(10 * time.Second)
-			wrong := wrongCode(string(codeAt(e, h.Clock.Now())))
+			wrong := wrongFor(e, h.Clock.Now())
 			ctx := from(t, fmt.Sprintf("192.0.2.%d", i))
 			var err error
 			if i%3 == 0 {
@@ -684,7 +694,7 @@ func TestWrongCodesOfAConfirmationCount(t *testing.T) {
 	e := enrol(t, h, id)
 	right := codeAt(e, h.Clock.Now())
 	for i := range 8 {
-		if err := h.ConfirmTwoFactor(t.Context(), id, wrongCode(string(right))); !errors.Is(err, auth.ErrInvalidCode) {
+		if err := h.ConfirmTwoFactor(t.Context(), id, wrongFor(e, h.Clock.Now())); !errors.Is(err, auth.ErrInvalidCode) {
 			t.Fatalf("wrong code %d: %v", i, err)
 		}
 	}
@@ -696,7 +706,7 @@ func TestWrongCodesOfAConfirmationCount(t *testing.T) {
 func hammer(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.TwoFactorEnrollment, n int) (looked int, stopped error) {
 	t.Helper()
 	for looked < n {
-		err := secondStep(t.Context(), h.Manager, firstStep(t, h, u.Email), wrongCode(string(codeAt(e, h.Clock.Now()))))
+		err := secondStep(t.Context(), h.Manager, firstStep(t, h, u.Email), wrongFor(e, h.Clock.Now()))
 		if errors.Is(err, auth.ErrInvalidCode) {
 			looked++
 			continue
@@ -713,7 +723,7 @@ func hammer(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.TwoFacto
 // TF-8, LG-7: guessing has an end, which the host alone undoes.
 func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
 	for name, recover := range map[string]func(h *authtest.Harness, userID string) error{
-		"Unlock":         func(h *authtest.Harness, id string) error { return h.Unlock(context.Background(), id) },
+		"UnlockUser":     func(h *authtest.Harness, id string) error { return h.UnlockUser(context.Background(), id) },
 		"ResetTwoFactor": func(h *authtest.Harness, id string) error { return h.ResetTwoFactor(context.Background(), id) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -724,8 +734,7 @@ func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
 				t.Fatalf("%d wrong codes, %v", n, err)
 			}
 			h.Clock.Advance(time.Hour)
-			r, err := h.VerifyTwoFactor(t.Context(), firstStep(t, h, u.Email), codeAt(e, h.Clock.Now()))
-			if err != nil {
+			if err := secondStep(t.Context(), h.Manager, firstStep(t, h, u.Email), codeAt(e, h.Clock.Now())); err != nil {
 				t.Fatalf("the right code after 99 wrong ones: %v", err)
 			}
 			h.Clock.Advance(time.Hour)
@@ -742,13 +751,10 @@ func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
 				t.Fatal(err)
 			}
 			status, err := h.TwoFactorStatus(t.Context(), u.ID)
-			if err != nil || status.Enabled != (name == "Unlock") {
+			if err != nil || status.Enabled != (name == "UnlockUser") {
 				t.Fatalf("afterwards: %+v, %v", status, err)
 			}
 			if !status.Enabled {
-				if _, err := h.VerifyAccessToken(t.Context(), string(r.AccessToken.Token)); !errors.Is(err, auth.ErrInvalidToken) {
-					t.Errorf("a session of before the reset: %v, want ErrInvalidToken", err)
-				}
 				u.Login()
 				e = confirmed(t, h, u)
 				h.Clock.Advance(step)
@@ -762,6 +768,24 @@ func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAResetOfTheFactorEndsEverySession(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		other := twin(t, h, auth.Config{})
+		u := h.Register()
+		u.EnableTwoFactor()
+		if err := h.ResetTwoFactor(t.Context(), u.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.VerifyAccessToken(t.Context(), u.Token()); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("a session of before the reset: %v, want ErrInvalidToken", err)
+		}
+		if r, err := other.Login(t.Context(), u.Email, authtest.Password); err != nil || r.TwoFactorRequired() {
+			t.Errorf("a login after it: %v, %v", r.TwoFactorRequired(), err)
+		}
+	})
 }
 
 // TF-9: what was counted for an operation that failed is counted, also after a restart.
@@ -797,7 +821,7 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 			}
 			temp = firstStep(t, h, u.Email)
 		}
-		if err := secondStep(t.Context(), h.Manager, temp, wrongCode(string(codeAt(e, h.Clock.Now())))); !errors.Is(err, auth.ErrInvalidCode) {
+		if err := secondStep(t.Context(), h.Manager, temp, wrongFor(e, h.Clock.Now())); !errors.Is(err, auth.ErrInvalidCode) {
 			t.Fatalf("wrong code %d: %v", i, err)
 		}
 	}

@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,17 +35,20 @@ func (u *keyUsage) merge(more keyUsage) {
 }
 
 const (
-	usageShards   = 16
+	hexDigits     = "0123456789abcdef"
+	usageShards   = len(hexDigits)
 	maxUsageShard = 16 << 10 // keys that wait to be written, in each shard
 )
 
 // usage keeps the uses of API keys in memory and writes them behind, all uses of a
 // key since the last time at once. A crash loses those of one Config.UsageInterval.
 type usage struct {
-	m      *Manager
-	shards [usageShards]usageShard
-	stop   chan struct{}
-	done   chan struct{}
+	records  records
+	log      *slog.Logger
+	interval time.Duration
+	shards   [usageShards]usageShard
+	stop     chan struct{}
+	done     chan struct{}
 }
 
 type usageShard struct {
@@ -56,8 +61,8 @@ type pendingUse struct {
 	keyUsage
 }
 
-func newUsage(m *Manager) *usage {
-	u := &usage{m: m, stop: make(chan struct{}), done: make(chan struct{})}
+func newUsage(r records, cfg Config) *usage {
+	u := &usage{records: r, log: cfg.Logger, interval: cfg.UsageInterval, stop: make(chan struct{}), done: make(chan struct{})}
 	for i := range u.shards {
 		u.shards[i].uses = map[string]*pendingUse{}
 	}
@@ -67,13 +72,13 @@ func newUsage(m *Manager) *usage {
 
 func (u *usage) loop() {
 	defer close(u.done)
-	tick := time.NewTicker(u.m.cfg.UsageInterval)
+	tick := time.NewTicker(u.interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			if err := u.flush(); err != nil {
-				u.m.cfg.Logger.Warn("auth: the use of API keys was not written, it will be tried again", "err", err)
+				u.log.Warn("auth: the use of API keys was not written, it will be tried again", "err", err)
 			}
 		case <-u.stop:
 			return
@@ -90,7 +95,7 @@ func (u *usage) close() error {
 
 // shard picks by the first hex digit of the id, which is as good as random.
 func (u *usage) shard(kid string) *usageShard {
-	return &u.shards[kid[0]&15+kid[0]>>6*9]
+	return &u.shards[strings.IndexByte(hexDigits, kid[0])]
 }
 
 // touch counts a use. Where more keys are in use than can be kept, the surplus is
@@ -128,15 +133,18 @@ func (u *usage) pending(kid string) keyUsage {
 }
 
 // flush writes every use that was counted before it. What could not be written
-// stays in memory.
+// stays in memory, but for uses whose record is damaged.
 func (u *usage) flush() error {
 	var errs []error
 	for i := range u.shards {
 		s := &u.shards[i]
 		for kid, p := range s.snapshot() {
-			if err := u.write(kid, p); err != nil {
+			err := u.write(kid, p)
+			if err != nil && !errors.Is(err, errDamaged) {
+				return errors.Join(append(errs, err)...) // the store does not answer: it is not asked again for each key
+			}
+			if err != nil { // nothing will ever come of this one
 				errs = append(errs, err)
-				break // the store does not answer: do not ask it again for each key
 			}
 			s.subtract(kid, p.keyUsage)
 		}
@@ -170,13 +178,13 @@ func (u *usage) write(kid string, p pendingUse) error {
 	return retry(ctx, func() error {
 		k := newRow[keyRecord](apiKeyKey(p.uid, kid))
 		old := newRow[keyUsage](keyUsageKey(p.uid, kid))
-		if err := u.m.records.read(ctx, &k, &old); err != nil {
+		if err := u.records.read(ctx, &k, &old); err != nil {
 			return err
 		}
 		if !k.exists() {
 			return nil
 		}
 		old.rec.merge(p.keyUsage)
-		return u.m.records.commit(ctx, k.unchanged(), old.put())
+		return u.records.commit(ctx, k.unchanged(), old.put())
 	})
 }

@@ -31,6 +31,7 @@ type Decision struct {
 func (l Limit) Apply(state int64, n int, now time.Time) (next int64, d Decision) {
 	at := now.UnixNano()
 	span := int64(l.Burst) * int64(l.Every)
+	state = min(state, at+span) // further ahead only if the clock went back: that must not lock for as long
 	next = max(state, at) + int64(n)*int64(l.Every)
 	if n <= 0 {
 		next = max(next, at)

@@ -32,7 +32,7 @@ func TestALimitAdmitsItsBurstAndThenOneForEveryEvery(t *testing.T) {
 		{90 * time.Second, 1, store.Decision{OK: true, Left: 0}},
 		{90 * time.Second, -3, store.Decision{OK: true, Left: 3}},
 		{90 * time.Second, 3, store.Decision{OK: true, Left: 0}},
-		{80 * time.Second, 1, store.Decision{Left: 0, RetryAfter: 70 * time.Second}}, // a clock that went back
+		{80 * time.Second, 1, store.Decision{Left: 0, RetryAfter: time.Minute}}, // a clock that went back
 		{time.Hour, 3, store.Decision{OK: true, Left: 0}},
 	} {
 		var d store.Decision

@@ -118,7 +118,7 @@ func (k *Keyring) Derive(label string, n int) [][]byte {
 
 // Format redacts the Keyring under every verb that could show its content.
 func (k *Keyring) Format(f fmt.State, _ rune) {
-	io.WriteString(f, redacted)
+	_, _ = io.WriteString(f, redacted)
 }
 
 // LogValue redacts the Keyring in log/slog.

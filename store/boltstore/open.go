@@ -124,7 +124,7 @@ func (s *Store) inspect() error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it was only read
 	h, err := pages.ReadHeader(f)
 	if err != nil {
 		return err

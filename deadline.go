@@ -1,0 +1,82 @@
+package auth
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A deadline is its Context with an end, like context.WithTimeout, but makes a timer
+// only when somebody waits for it. A store that answers from memory or from a mapped
+// file looks at Err alone, and a timer would be a third of what the answer costs.
+type deadline struct {
+	context.Context
+	end time.Time
+
+	mu       sync.Mutex
+	timed    context.Context // nil until Done is called
+	cancel   context.CancelFunc
+	released bool
+}
+
+func withDeadline(ctx context.Context, timeout time.Duration) *deadline {
+	end := time.Now().Add(timeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(end) {
+		end = sooner
+	}
+	return &deadline{Context: ctx, end: end}
+}
+
+// Deadline implements context.Context.
+func (d *deadline) Deadline() (time.Time, bool) { return d.end, true }
+
+// Done implements context.Context.
+func (d *deadline) Done() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timed == nil {
+		d.timed, d.cancel = context.WithDeadline(d.Context, d.end)
+		if d.released {
+			d.cancel()
+		}
+	}
+	return d.timed.Done()
+}
+
+// Err implements context.Context.
+func (d *deadline) Err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.timed != nil:
+		return d.timed.Err()
+	case d.Context.Err() != nil:
+		return d.Context.Err()
+	case !time.Now().Before(d.end):
+		return context.DeadlineExceeded
+	case d.released:
+		return context.Canceled
+	}
+	return nil
+}
+
+// Value implements context.Context. Package context finds its own kind through it,
+// and then needs no goroutine for a context that is derived from this one.
+func (d *deadline) Value(key any) any {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timed != nil {
+		return d.timed.Value(key)
+	}
+	return d.Context.Value(key)
+}
+
+// release ends the deadline early: it frees the timer and stops whoever still waits.
+func (d *deadline) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.released = true
+	if d.cancel != nil {
+		d.cancel()
+	}
+}

@@ -1,0 +1,128 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	hookQueue   = 4096             // events or notices that may wait
+	hookTimeout = 10 * time.Second // what each gets
+	hookDrain   = 10 * time.Second // what Close waits for those that wait
+)
+
+// hooks runs a host's handler on one goroutine, in order, so that no decision waits
+// for it and no panic of it ends the process. Audit and mail have one each: a mail
+// server that hangs holds up no event.
+type hooks struct {
+	name    string // for the log
+	log     *slog.Logger
+	queue   chan hookCall
+	stop    chan struct{}
+	done    chan struct{}
+	dropped atomic.Int64
+}
+
+type hookCall struct {
+	ctx context.Context // of the request: its values, not its end
+	run func(ctx context.Context)
+}
+
+func newHooks(name string, log *slog.Logger) *hooks {
+	h := &hooks{
+		name: name, log: log,
+		queue: make(chan hookCall, hookQueue), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	go h.loop()
+	return h
+}
+
+func (h *hooks) loop() {
+	defer close(h.done)
+	for {
+		select {
+		case c := <-h.queue:
+			h.call(c)
+			continue
+		case <-h.stop:
+		}
+		for end := time.Now().Add(hookDrain); time.Now().Before(end); {
+			select {
+			case c := <-h.queue:
+				h.call(c)
+			default:
+				return
+			}
+		}
+		h.log.Error("auth: "+h.name+" were dropped at Close, the handler is too slow", "count", len(h.queue))
+		return
+	}
+}
+
+func (h *hooks) call(c hookCall) {
+	ctx, cancel := context.WithTimeout(c.ctx, hookTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			h.log.Error("auth: the handler of "+h.name+" panicked", "panic", p)
+		}
+	}()
+	c.run(ctx)
+}
+
+// put queues a call. One that is minor, of a kind that an attacker can make
+// thousands of, finds no room in the second half of the queue.
+func (h *hooks) put(ctx context.Context, minor bool, run func(ctx context.Context)) {
+	if minor && len(h.queue) > hookQueue/2 {
+		h.dropped.Add(1)
+		return
+	}
+	select {
+	case h.queue <- hookCall{context.WithoutCancel(ctx), run}:
+		if n := h.dropped.Swap(0); n > 0 {
+			h.log.Error("auth: "+h.name+" were dropped, the handler is too slow", "count", n)
+		}
+	default:
+		h.dropped.Add(1)
+	}
+}
+
+// close runs what was put before it, for hookDrain at the most, and ends the
+// goroutine. What is put later is never run.
+func (h *hooks) close() error {
+	if h == nil {
+		return nil
+	}
+	close(h.stop)
+	select {
+	case <-h.done:
+		return nil
+	case <-time.After(hookDrain + hookTimeout):
+		return errors.New("auth: the handler of " + h.name + " does not return")
+	}
+}
+
+// emit hands an event to the host's handler.
+func (m *Manager) emit(ctx context.Context, e Event) {
+	if m.events == nil {
+		return
+	}
+	e.Time, e.Client = m.now(), clientOf(ctx)
+	m.events.put(ctx, e.Type == EventRateLimited, func(ctx context.Context) { m.cfg.Events.HandleEvent(ctx, e) })
+}
+
+// notice hands a notice about an account to the host's notifier, for the address to.
+func (m *Manager) notice(ctx context.Context, t EventType, uid string, a *account, to string) {
+	if m.notices == nil || to == "" {
+		return
+	}
+	n := Notice{Type: t, To: to, UserID: userPrefix + uid, Name: a.FullName, Time: m.now(), Client: clientOf(ctx)}
+	m.notices.put(ctx, false, func(ctx context.Context) {
+		if err := m.cfg.Notifier.Notify(ctx, n); err != nil {
+			m.cfg.Logger.ErrorContext(ctx, "auth: a notice was not sent", "type", string(n.Type), "user_id", n.UserID, "err", err)
+		}
+	})
+}

@@ -1,0 +1,39 @@
+package auth
+
+import (
+	"context"
+	"time"
+)
+
+// An Organization is what its members have in common.
+type Organization struct {
+	ID        string // "org_…"
+	Name      string
+	CreatedAt time.Time // UTC
+}
+
+// Organization returns the organization with this id, or ErrNotFound.
+func (m *Manager) Organization(ctx context.Context, organizationID string) (Organization, error) {
+	if err := m.ready(); err != nil {
+		return Organization{}, err
+	}
+	oid, ok := bareID(organizationID, orgPrefix, timedLen)
+	if !ok {
+		return Organization{}, ErrNotFound
+	}
+	org := newRow[orgRecord](orgKey(oid))
+	if err := m.records.read(ctx, &org); err != nil {
+		return Organization{}, err
+	}
+	if !org.exists() {
+		return Organization{}, ErrNotFound
+	}
+	return Organization{ID: organizationID, Name: org.rec.Name, CreatedAt: org.rec.Created}, nil
+}
+
+func (m *Manager) createOrganization(ctx context.Context, name string, now time.Time) (oid string, err error) {
+	oid = newTimedID(now)
+	org := newRow[orgRecord](orgKey(oid))
+	org.rec = orgRecord{Name: name, Created: now}
+	return oid, m.records.commit(ctx, org.put())
+}

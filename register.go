@@ -1,0 +1,135 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/datixlab/auth/store"
+)
+
+const (
+	maxName   = 100     // code points in a person's, an organization's or a key's name
+	roleAdmin = "admin" // of who registers
+)
+
+// A Registration is what a person enters to get an account.
+type Registration struct {
+	Email    string
+	Password Secret
+	FullName string
+	// OrganizationName is the organization that is made for the account. Empty:
+	// one named after the user.
+	OrganizationName string
+}
+
+// A NewUser is an account that the host makes, in an organization that exists.
+type NewUser struct {
+	Email          string
+	Password       Secret
+	FullName       string
+	OrganizationID string
+	Role           string
+}
+
+// Register makes an account and an organization with it as its first admin. The
+// error is an [*InputError] that names every field at fault, ErrEmailTaken, or
+// ErrRateLimited. A success and ErrEmailTaken tell the caller whether an address
+// has an account; Config.Limits.RegisterByAddress bounds how often.
+func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
+	u := NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: roleAdmin}
+	canonical, err := m.checkNewUser(u, checkText("organization_name", r.OrganizationName, maxName, false))
+	if err != nil {
+		return User{}, err
+	}
+	if err := m.charge(ctx, "", []budget{m.registerBudget(clientPrefix(ctx))}); err != nil {
+		return User{}, err
+	}
+	return m.create(ctx, u, canonical, func(now time.Time) (string, error) {
+		if r.OrganizationName == "" {
+			return m.createOrganization(ctx, r.FullName, now)
+		}
+		return m.createOrganization(ctx, r.OrganizationName, now)
+	})
+}
+
+// CreateUser makes an account in an organization that exists. It is for the host: it
+// asks nobody, counts on no budget, and trusts its caller with organization and role.
+func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
+	if _, err := m.Organization(ctx, u.OrganizationID); err != nil {
+		return User{}, err
+	}
+	canonical, err := m.checkNewUser(u, checkRole(u.Role))
+	if err != nil {
+		return User{}, err
+	}
+	return m.create(ctx, u, canonical, func(time.Time) (string, error) {
+		return strings.TrimPrefix(u.OrganizationID, orgPrefix), nil
+	})
+}
+
+// checkNewUser returns the canonical form of the address, or names every field at
+// fault; other is one that only the caller has.
+func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, err error) {
+	if err := m.ready(); err != nil {
+		return "", err
+	}
+	var fields []FieldError
+	canonical, ok := canonicalEmail(u.Email)
+	switch {
+	case u.Email == "":
+		fields = append(fields, FieldError{"email", "required", "It is required."})
+	case !ok:
+		fields = append(fields, FieldError{"email", "invalid_email", "It is not an email address."})
+	}
+	if e := checkText("full_name", u.FullName, maxName, true); e != nil {
+		fields = append(fields, *e)
+	}
+	if other != nil {
+		fields = append(fields, *other)
+	}
+	if weak := m.checkPassword("password", u.Password, u.Email); weak != nil {
+		return "", &InputError{Err: ErrWeakPassword, Fields: append([]FieldError{*weak}, fields...)}
+	}
+	if fields != nil {
+		return "", &InputError{Err: ErrInvalidInput, Fields: fields}
+	}
+	return canonical, nil
+}
+
+// create is claim, then create: see emailClaim for what a crash in between means.
+func (m *Manager) create(ctx context.Context, u NewUser, canonical string, organization func(now time.Time) (oid string, err error)) (User, error) {
+	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
+		return User{}, err
+	}
+	now := m.now()
+	uid := newTimedID(now)
+	claim, err := m.claimEmail(ctx, canonical, uid)
+	if err != nil {
+		return User{}, err
+	}
+	acct := newRow[account](userKey(uid, "acct"))
+	acct.rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now}
+	hash, err := m.hashPassword(ctx, u.Password) // only who has the address pays for it
+	if err == nil {
+		acct.rec.Org, err = organization(now)
+	}
+	if err != nil {
+		_ = m.records.commit(context.WithoutCancel(ctx), claim.remove())
+		return User{}, err
+	}
+	pass := newRow[passwordRecord](userKey(uid, "pass"))
+	pass.rec = passwordRecord{Hash: hash, Changed: now}
+	err = m.records.commit(ctx, acct.put(), pass.put())
+	if errors.Is(err, store.ErrConflict) { // we were so slow that the address went to another
+		_ = m.records.commit(context.WithoutCancel(ctx), claim.remove())
+		return User{}, ErrEmailTaken
+	}
+	if err != nil {
+		return User{}, err
+	}
+	user := acct.rec.user(uid)
+	m.emit(ctx, Event{Type: EventRegistered, UserID: user.ID, OrganizationID: user.OrganizationID, Role: user.Role})
+	return user, nil
+}
