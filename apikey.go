@@ -98,8 +98,8 @@ func (k *keysMade) fields(c *codec) {
 
 // IsAPIKey reports whether a credential is meant to be an API key: it begins with
 // Config.APIKeyPrefix. It says nothing of its worth.
-func (m *Manager) IsAPIKey(credential string) bool {
-	return strings.HasPrefix(credential, m.cfg.APIKeyPrefix)
+func (m *Manager) IsAPIKey(credential Secret) bool {
+	return strings.HasPrefix(string(credential), m.cfg.APIKeyPrefix)
 }
 
 func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
@@ -130,11 +130,11 @@ func (m *Manager) parseAPIKey(key string) (uid, kid string, digest [sha256.Size]
 // Unknown, expired and revoked keys are one and the same, and a mistyped one is
 // refused without asking the store. The use is counted in memory and written within
 // Config.UsageInterval.
-func (m *Manager) VerifyAPIKey(ctx context.Context, key string) (Identity, error) {
+func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error) {
 	if err := m.ready(); err != nil {
 		return Identity{}, err
 	}
-	uid, kid, digest, ok := m.parseAPIKey(key)
+	uid, kid, digest, ok := m.parseAPIKey(string(key))
 	if !ok {
 		return Identity{}, ErrInvalidToken
 	}

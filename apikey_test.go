@@ -32,7 +32,7 @@ func newKey(t *testing.T, m *auth.Manager, id auth.Identity, k auth.NewAPIKey) (
 }
 
 func verifyKey(m *auth.Manager, key string) error {
-	_, err := m.VerifyAPIKey(context.Background(), key)
+	_, err := m.VerifyAPIKey(context.Background(), auth.Secret(key))
 	return err
 }
 
@@ -50,7 +50,7 @@ func TestAnAPIKeyHasItsFormAndIsToldOnce(t *testing.T) {
 		seen := map[string]bool{}
 		for range 20 {
 			made, key := newKey(t, h.Manager, id, auth.NewAPIKey{Description: "for the robot"})
-			if !form.MatchString(key) || seen[key[:len(prefix)+30]] || !h.IsAPIKey(key) {
+			if !form.MatchString(key) || seen[key[:len(prefix)+30]] || !h.IsAPIKey(auth.Secret(key)) {
 				t.Fatalf("the key %s", key)
 			}
 			seen[key[:len(prefix)+30]] = true
@@ -86,7 +86,7 @@ func TestAnAPIKeySpeaksForItsOwner(t *testing.T) {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()
 		made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
-		id, err := h.VerifyAPIKey(t.Context(), key)
+		id, err := h.VerifyAPIKey(t.Context(), auth.Secret(key))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestAnAPIKeySpeaksForItsOwner(t *testing.T) {
 		if err := h.SetRole(t.Context(), u.ID, "reader"); err != nil {
 			t.Fatal(err)
 		}
-		if id, err := h.VerifyAPIKey(t.Context(), key); err != nil || id.User.Role != "reader" {
+		if id, err := h.VerifyAPIKey(t.Context(), auth.Secret(key)); err != nil || id.User.Role != "reader" {
 			t.Errorf("after a change of role: %s, %v", id.User.Role, err)
 		}
 	})
@@ -368,7 +368,7 @@ func TestAnAPIKeyManagesNoCredential(t *testing.T) {
 	h := authtest.With(t, spy, auth.Config{})
 	u := h.Register()
 	made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
-	id, err := h.VerifyAPIKey(t.Context(), key)
+	id, err := h.VerifyAPIKey(t.Context(), auth.Secret(key))
 	if err != nil {
 		t.Fatal(err)
 	}

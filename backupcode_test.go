@@ -38,7 +38,7 @@ func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
 			if err != nil {
 				t.Fatalf("code %d: %v", i, err)
 			}
-			id, err := h.VerifyAccessToken(t.Context(), string(r.AccessToken.Token))
+			id, err := h.VerifyAccessToken(t.Context(), r.AccessToken.Token)
 			if err != nil || !id.MultiFactor() {
 				t.Errorf("code %d opened %v, %v", i, id.AMR, err)
 			}
@@ -216,7 +216,7 @@ func sessionWith(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.Two
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := h.VerifyAccessToken(t.Context(), string(r.AccessToken.Token))
+	id, err := h.VerifyAccessToken(t.Context(), r.AccessToken.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestNoSecretLiesInTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	random["second token"] = string(r.AccessToken.Token)
-	id, err := h.VerifyAccessToken(t.Context(), string(r.AccessToken.Token))
+	id, err := h.VerifyAccessToken(t.Context(), r.AccessToken.Token)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func BenchmarkVerifyAccessToken(b *testing.B) {
 		ctx := context.Background()
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := h.VerifyAccessToken(ctx, token); err != nil {
+			if _, err := h.VerifyAccessToken(ctx, auth.Secret(token)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -102,7 +102,7 @@ func BenchmarkVerifyAPIKey(b *testing.B) {
 		ctx := auth.WithClient(context.Background(), auth.Client{Addr: netip.MustParseAddr("192.0.2.7")})
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := h.VerifyAPIKey(ctx, key); err != nil {
+			if _, err := h.VerifyAPIKey(ctx, auth.Secret(key)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -192,7 +192,7 @@ func BenchmarkRefresh(b *testing.B) {
 		ctx := context.Background()
 		b.ReportAllocs()
 		for b.Loop() {
-			next, err := h.Refresh(ctx, string(token))
+			next, err := h.Refresh(ctx, auth.Secret(string(token)))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -206,7 +206,7 @@ func TestTheCallersConfigIsCopied(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer same.Close()
-	if _, err := same.VerifyAccessToken(context.Background(), string(r.AccessToken.Token)); err != nil {
+	if _, err := same.VerifyAccessToken(context.Background(), r.AccessToken.Token); err != nil {
 		t.Errorf("the Manager signs with what the caller's slice became: %v", err)
 	}
 }
@@ -272,9 +272,9 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"Organization":      func(m *auth.Manager) error { _, err := m.Organization(ctx, alice.OrganizationID); return err },
 		"Login":             func(m *auth.Manager) error { _, err := m.Login(ctx, alice.Email, authtest.Password); return err },
 		"VerifyTwoFactor":   func(m *auth.Manager) error { _, err := m.VerifyTwoFactor(ctx, "temp_x", "123456"); return err },
-		"VerifyAccessToken": func(m *auth.Manager) error { _, err := m.VerifyAccessToken(ctx, alice.Token()); return err },
-		"VerifyAPIKey":      func(m *auth.Manager) error { _, err := m.VerifyAPIKey(ctx, key); return err },
-		"Refresh":           func(m *auth.Manager) error { _, err := m.Refresh(ctx, alice.Token()); return err },
+		"VerifyAccessToken": func(m *auth.Manager) error { _, err := m.VerifyAccessToken(ctx, auth.Secret(alice.Token())); return err },
+		"VerifyAPIKey":      func(m *auth.Manager) error { _, err := m.VerifyAPIKey(ctx, auth.Secret(key)); return err },
+		"Refresh":           func(m *auth.Manager) error { _, err := m.Refresh(ctx, auth.Secret(alice.Token())); return err },
 		"Logout":            func(m *auth.Manager) error { return m.Logout(ctx, id) },
 		"ChangePassword": func(m *auth.Manager) error {
 			return m.ChangePassword(ctx, id, authtest.Password, "another long password")

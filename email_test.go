@@ -23,7 +23,7 @@ func member(t *testing.T, m *auth.Manager, email string) auth.Identity {
 	if err != nil {
 		t.Fatalf("log in with %s: %v", email, err)
 	}
-	id, err := m.VerifyAccessToken(context.Background(), string(r.AccessToken.Token))
+	id, err := m.VerifyAccessToken(context.Background(), r.AccessToken.Token)
 	if err != nil {
 		t.Fatal(err)
 	}

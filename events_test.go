@@ -45,11 +45,11 @@ func TestEveryActEmitsItsEvents(t *testing.T) {
 		"log in": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) {
 			_, _ = h.Login(ctx, u.Email, authtest.Password)
 		}, "login_succeeded:pwd"},
-		"refresh": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _, _ = h.Refresh(ctx, u.Token()) }, "token_refreshed"},
+		"refresh": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _, _ = h.Refresh(ctx, auth.Secret(u.Token())) }, "token_refreshed"},
 		"reuse": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) {
-			_, _ = h.Refresh(ctx, u.Token())
+			_, _ = h.Refresh(ctx, auth.Secret(u.Token()))
 			h.Clock.Advance(time.Minute)
-			_, _ = h.Refresh(ctx, u.Token())
+			_, _ = h.Refresh(ctx, auth.Secret(u.Token()))
 		}, "token_refreshed token_reused"},
 		"log out": {func(h *authtest.Harness, _ *authtest.User, id auth.Identity) { _ = h.Logout(ctx, id) }, "logged_out"},
 		"revoke one": {func(h *authtest.Harness, u *authtest.User, id auth.Identity) {

@@ -44,7 +44,7 @@ func logInAlice(m *auth.Manager) auth.Identity {
 	if err != nil {
 		panic(err)
 	}
-	id, err := m.VerifyAccessToken(ctx, string(r.AccessToken.Token))
+	id, err := m.VerifyAccessToken(ctx, r.AccessToken.Token)
 	if err != nil {
 		panic(err)
 	}
@@ -62,7 +62,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	id, err := m.VerifyAccessToken(ctx, string(login.AccessToken.Token))
+	id, err := m.VerifyAccessToken(ctx, login.AccessToken.Token)
 	fmt.Println(id.User.FullName, id.User.Role, login.AccessToken.ExpiresIn, err)
 
 	_, err = m.Login(ctx, "alice@example.com", "guess")
@@ -128,14 +128,14 @@ func ExampleManager_CreateAPIKey() {
 		fmt.Println(err)
 		return
 	}
-	owner, err := m.VerifyAPIKey(ctx, string(text)) // the only time that text can be seen
+	owner, err := m.VerifyAPIKey(ctx, auth.Secret(string(text))) // the only time that text can be seen
 	fmt.Println(owner.User.FullName, owner.IsAPIKey(), err)
 
 	_, _, err = m.CreateAPIKey(ctx, owner, auth.NewAPIKey{Name: "another"})
 	fmt.Println("a key makes no keys:", errors.Is(err, auth.ErrForbidden))
 
 	_ = m.RevokeAPIKey(ctx, id, key.ID)
-	_, err = m.VerifyAPIKey(ctx, string(text))
+	_, err = m.VerifyAPIKey(ctx, auth.Secret(string(text)))
 	fmt.Println("revoked:", errors.Is(err, auth.ErrInvalidToken))
 	// Output:
 	// Alice true <nil>
@@ -150,12 +150,12 @@ func ExampleManager_Refresh() {
 	registerAlice(m)
 	login, _ := m.Login(ctx, "alice@example.com", "SecurePass123!")
 
-	next, err := m.Refresh(ctx, string(login.AccessToken.Token))
+	next, err := m.Refresh(ctx, login.AccessToken.Token)
 	fmt.Println(next.ExpiresIn, err)
 
-	id, _ := m.VerifyAccessToken(ctx, string(next.Token))
+	id, _ := m.VerifyAccessToken(ctx, next.Token)
 	_ = m.Logout(ctx, id)
-	_, err = m.VerifyAccessToken(ctx, string(next.Token))
+	_, err = m.VerifyAccessToken(ctx, next.Token)
 	fmt.Println(errors.Is(err, auth.ErrInvalidToken))
 	// Output:
 	// 1h0m0s <nil>
@@ -174,7 +174,7 @@ func ExampleConfig_rotation() {
 
 	after, _ := auth.New(db, auth.Config{Secrets: []auth.Secret{newSecret, oldSecret}})
 	defer after.Close()
-	_, err := after.VerifyAccessToken(ctx, string(login.AccessToken.Token))
+	_, err := after.VerifyAccessToken(ctx, login.AccessToken.Token)
 	fmt.Println(err)
 	// Output: <nil>
 }
@@ -208,7 +208,7 @@ func ExampleManager_SetRole() {
 	login, _ := m.Login(ctx, "alice@example.com", "SecurePass123!")
 
 	_ = m.SetRole(ctx, u.ID, "auditor")
-	id, _ := m.VerifyAccessToken(ctx, string(login.AccessToken.Token))
+	id, _ := m.VerifyAccessToken(ctx, login.AccessToken.Token)
 	fmt.Println(id.User.Role)
 	// Output: auditor
 }

@@ -30,12 +30,12 @@ func TestADisabledUserHasNothingThatOpens(t *testing.T) {
 			if opens(t, other.Manager, token) {
 				t.Errorf("%s: the token opens", when)
 			}
-			if _, err := other.Manager.Refresh(ctx, token); err != auth.ErrInvalidToken {
+			if _, err := other.Manager.Refresh(ctx, auth.Secret(token)); err != auth.ErrInvalidToken {
 				t.Errorf("%s: refresh: %v", when, err)
 			}
 		}
 		check("disabled")
-		if _, err := other.VerifyAPIKey(ctx, key); err != auth.ErrInvalidToken {
+		if _, err := other.VerifyAPIKey(ctx, auth.Secret(key)); err != auth.ErrInvalidToken {
 			t.Errorf("the API key: %v", err)
 		}
 		if _, err := other.Login(ctx, alice.Email, authtest.Password); !errors.Is(err, auth.ErrInvalidCredentials) {
@@ -51,7 +51,7 @@ func TestADisabledUserHasNothingThatOpens(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("enabled again")
-		if _, err := other.VerifyAPIKey(ctx, key); err != nil {
+		if _, err := other.VerifyAPIKey(ctx, auth.Secret(key)); err != nil {
 			t.Errorf("the API key of an enabled user: %v", err)
 		}
 		if !opens(t, other.Manager, alice.Login()) {
@@ -74,7 +74,7 @@ func TestADeletedUserIsGoneAndTheAddressFreeAtOnce(t *testing.T) {
 		if opens(t, other.Manager, token) {
 			t.Error("the token opens")
 		}
-		if _, err := other.VerifyAPIKey(ctx, key); err != auth.ErrInvalidToken {
+		if _, err := other.VerifyAPIKey(ctx, auth.Secret(key)); err != auth.ErrInvalidToken {
 			t.Errorf("the API key: %v", err)
 		}
 		for what, err := range map[string]error{
@@ -119,9 +119,9 @@ func TestNothingBesideADeletionSucceedsAfterItOrBringsTheUserBack(t *testing.T) 
 			name, email := "Ada King", emailOf("new", round)
 			calls := []func(m *auth.Manager) error{
 				func(m *auth.Manager) error { _, err := m.Login(ctx, alice.Email, authtest.Password); return err },
-				func(m *auth.Manager) error { _, err := m.Refresh(ctx, token); return err },
-				func(m *auth.Manager) error { _, err := m.VerifyAccessToken(ctx, token); return err },
-				func(m *auth.Manager) error { _, err := m.VerifyAPIKey(ctx, key); return err },
+				func(m *auth.Manager) error { _, err := m.Refresh(ctx, auth.Secret(token)); return err },
+				func(m *auth.Manager) error { _, err := m.VerifyAccessToken(ctx, auth.Secret(token)); return err },
+				func(m *auth.Manager) error { _, err := m.VerifyAPIKey(ctx, auth.Secret(key)); return err },
 				func(m *auth.Manager) error {
 					_, err := m.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name})
 					return err
@@ -176,7 +176,7 @@ func TestASetRoleAndAgentsAreSeenByLiveTokensAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		agents[0] = "changed"
-		id, err := other.VerifyAccessToken(ctx, alice.Token())
+		id, err := other.VerifyAccessToken(ctx, auth.Secret(alice.Token()))
 		if err != nil || id.User.Role != "reader" || !slices.Equal(id.User.AssignedAgents, []string{"billing", "Ünïcode agent"}) {
 			t.Errorf("%+v, %v", id.User, err)
 		}

@@ -68,7 +68,7 @@ func TestLoginReturnsATokenAndTheUser(t *testing.T) {
 		if !r.AccessToken.ExpiresAt.Equal(h.Clock.Now().Add(r.AccessToken.ExpiresIn)) {
 			t.Errorf("expires in %v, at %v", r.AccessToken.ExpiresIn, r.AccessToken.ExpiresAt)
 		}
-		id, err := h.VerifyAccessToken(ctx, string(r.AccessToken.Token))
+		id, err := h.VerifyAccessToken(ctx, r.AccessToken.Token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,10 +182,10 @@ func TestTokensAreCheckedWhilePasswordHashingIsOverloaded(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
 	alice := h.Register()
 	defer h.OccupyHashing()()
-	if _, err := h.VerifyAccessToken(context.Background(), alice.Token()); err != nil {
+	if _, err := h.VerifyAccessToken(context.Background(), auth.Secret(alice.Token())); err != nil {
 		t.Error(err)
 	}
-	if _, err := h.Refresh(context.Background(), alice.Token()); err != nil {
+	if _, err := h.Refresh(context.Background(), auth.Secret(alice.Token())); err != nil {
 		t.Error(err)
 	}
 }
@@ -366,7 +366,7 @@ func TestNoLoginSurvivesWhatEndsSessionsBesideIt(t *testing.T) {
 							return
 						}
 						token := string(r.AccessToken.Token)
-						if fresh, err := m.Refresh(context.Background(), token); err == nil {
+						if fresh, err := m.Refresh(context.Background(), auth.Secret(token)); err == nil {
 							token = string(fresh.Token)
 						}
 						mu.Lock()
@@ -383,7 +383,7 @@ func TestNoLoginSurvivesWhatEndsSessionsBesideIt(t *testing.T) {
 					alive[s.ID] = true
 				}
 				for _, token := range tokens {
-					got, err := other.VerifyAccessToken(context.Background(), token)
+					got, err := other.VerifyAccessToken(context.Background(), auth.Secret(token))
 					if err == nil && (!alive[got.SessionID] || name != "revoke all") {
 						t.Fatalf("a token of a login beside it opens session %s", got.SessionID)
 					}

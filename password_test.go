@@ -35,7 +35,7 @@ func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
 		if !opens(t, other.Manager, refreshed(t, other.Manager, here)) {
 			t.Error("the caller's session does not go on")
 		}
-		if _, err := other.Manager.Refresh(ctx, elsewhere); err != auth.ErrInvalidToken {
+		if _, err := other.Manager.Refresh(ctx, auth.Secret(elsewhere)); err != auth.ErrInvalidToken {
 			t.Errorf("refresh elsewhere: %v", err)
 		}
 		if _, err := other.Login(ctx, alice.Email, authtest.Password); !errors.Is(err, auth.ErrInvalidCredentials) {

@@ -34,7 +34,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := m.VerifyAccessToken(ctx, string(r.AccessToken.Token))
+	id, err := m.VerifyAccessToken(ctx, r.AccessToken.Token)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func TestALogoutOfOneSessionLeavesTheOthers(t *testing.T) {
 func TestAnAPIKeyCannotActOnASession(t *testing.T) {
 	h := authtest.New(t)
 	alice := h.Register()
-	id, err := h.VerifyAPIKey(context.Background(), alice.APIKey())
+	id, err := h.VerifyAPIKey(context.Background(), auth.Secret(alice.APIKey()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,8 +138,8 @@ func TestADamagedRecordIsNeverBelieved(t *testing.T) {
 				if err := s.Commit(ctx, store.Put(it.Key, damaged)); err != nil {
 					t.Fatal(err)
 				}
-				_, byToken := h.VerifyAccessToken(ctx, alice.Token())
-				_, byKey := h.VerifyAPIKey(ctx, key)
+				_, byToken := h.VerifyAccessToken(ctx, auth.Secret(alice.Token()))
+				_, byKey := h.VerifyAPIKey(ctx, auth.Secret(key))
 				var byPassword error
 				if strings.HasPrefix(name, "acct") || name == "pass" || name == "claim" {
 					_, byPassword = h.Login(ctx, alice.Email, authtest.Password)

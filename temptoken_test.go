@@ -252,9 +252,9 @@ func TestNoCredentialPassesForAnotherKind(t *testing.T) {
 	code := u.Code()
 	credentials := map[string]string{"access token": u.Token(), "API key": key, "temp token": temp}
 	doors := map[string]func(credential string) error{
-		"access token": func(c string) error { _, err := h.VerifyAccessToken(t.Context(), c); return err },
-		"API key":      func(c string) error { _, err := h.VerifyAPIKey(t.Context(), c); return err },
-		"refresh":      func(c string) error { _, err := h.Refresh(t.Context(), c); return err },
+		"access token": func(c string) error { _, err := h.VerifyAccessToken(t.Context(), auth.Secret(c)); return err },
+		"API key":      func(c string) error { _, err := h.VerifyAPIKey(t.Context(), auth.Secret(c)); return err },
+		"refresh":      func(c string) error { _, err := h.Refresh(t.Context(), auth.Secret(c)); return err },
 		"temp token":   func(c string) error { return secondStep(t.Context(), h.Manager, auth.Secret(c), auth.Secret(code)) },
 	}
 	for kind, credential := range credentials {

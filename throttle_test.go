@@ -196,7 +196,7 @@ func TestSpellingsOfAnAddressShareItsBudget(t *testing.T) {
 // LG-6: the attacker's own logins in between wash nothing clean.
 func TestASuccessOfOneAccountClearsNoCounterOfAnother(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: store.Limit{Burst: 13, Every: time.Hour}}})
+		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: store.Limit{Burst: 14, Every: time.Hour}}})
 		victim, attacker := h.Register(), h.Register()
 		ctx := from(t, "192.0.2.7")
 		for i := range 5 {

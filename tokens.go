@@ -39,7 +39,7 @@ func (m *Manager) mint(uid, sid string, a *account, s *sessionRecord) (AccessTok
 // ErrUnavailable if the store could not say. It reads the session and the account
 // at the time of the call: what has been revoked, disabled or changed anywhere is
 // seen at once. The identity's role and profile are the account's, not the token's.
-func (m *Manager) VerifyAccessToken(ctx context.Context, token string) (Identity, error) {
+func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (Identity, error) {
 	t, err := m.readToken(ctx, token)
 	if err != nil {
 		return Identity{}, err
@@ -53,6 +53,16 @@ func (m *Manager) VerifyAccessToken(ctx context.Context, token string) (Identity
 	}, nil
 }
 
+// Authenticate returns who a credential speaks for, an access token or an API key: it
+// is [Manager.VerifyAPIKey] for what [Manager.IsAPIKey], else
+// [Manager.VerifyAccessToken].
+func (m *Manager) Authenticate(ctx context.Context, credential Secret) (Identity, error) {
+	if m.IsAPIKey(credential) {
+		return m.VerifyAPIKey(ctx, credential)
+	}
+	return m.VerifyAccessToken(ctx, credential)
+}
+
 // A liveToken is a proven, unexpired token with the live session and the open
 // account that it belongs to. Whether the session still accepts it is not said.
 type liveToken struct {
@@ -62,11 +72,11 @@ type liveToken struct {
 	session  row[sessionRecord]
 }
 
-func (m *Manager) readToken(ctx context.Context, token string) (*liveToken, error) {
+func (m *Manager) readToken(ctx context.Context, token Secret) (*liveToken, error) {
 	if err := m.ready(); err != nil {
 		return nil, err
 	}
-	c, err := m.signers.verify(token)
+	c, err := m.signers.verify(string(token))
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +103,7 @@ func (m *Manager) readToken(ctx context.Context, token string) (*liveToken, erro
 // it again within that time returns the same new token, so of any number of racers
 // all continue one session. Refreshing a token after its grace is a sign that it
 // was copied: the session ends, and the error is ErrInvalidToken.
-func (m *Manager) Refresh(ctx context.Context, token string) (AccessToken, error) {
+func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
 	var fresh AccessToken
 	err := retry(ctx, func() error {
 		t, err := m.readToken(ctx, token)

@@ -38,7 +38,7 @@ func payload(t *testing.T, token auth.Secret) map[string]any {
 // the test.
 func opens(t *testing.T, m *auth.Manager, token string) bool {
 	t.Helper()
-	_, err := m.VerifyAccessToken(context.Background(), token)
+	_, err := m.VerifyAccessToken(context.Background(), auth.Secret(token))
 	if err != nil && err != auth.ErrInvalidToken {
 		t.Errorf("verify: %v", err)
 	}
@@ -48,7 +48,7 @@ func opens(t *testing.T, m *auth.Manager, token string) bool {
 // refreshed is Refresh, which must succeed.
 func refreshed(t *testing.T, m *auth.Manager, token string) string {
 	t.Helper()
-	fresh, err := m.Refresh(context.Background(), token)
+	fresh, err := m.Refresh(context.Background(), auth.Secret(token))
 	if err != nil {
 		t.Fatalf("refresh: %v", err)
 	}
@@ -140,7 +140,7 @@ func TestATokenHasOneTextOnly(t *testing.T) {
 		if opens(t, h.Manager, v) {
 			t.Errorf("accepted: %q", v)
 		}
-		if _, err := h.Manager.Refresh(context.Background(), v); err != auth.ErrInvalidToken {
+		if _, err := h.Manager.Refresh(context.Background(), auth.Secret(v)); err != auth.ErrInvalidToken {
 			t.Errorf("refresh %q: %v", v, err)
 		}
 	}
@@ -178,11 +178,11 @@ func TestOtherCredentialsAreNoAccessTokens(t *testing.T) {
 		if opens(t, h.Manager, v) {
 			t.Errorf("accepted: %.12s…", v)
 		}
-		if _, err := h.Manager.Refresh(context.Background(), v); err != auth.ErrInvalidToken {
+		if _, err := h.Manager.Refresh(context.Background(), auth.Secret(v)); err != auth.ErrInvalidToken {
 			t.Errorf("refresh %.12s…: %v", v, err)
 		}
 	}
-	if _, err := h.VerifyAPIKey(context.Background(), alice.Token()); err != auth.ErrInvalidToken {
+	if _, err := h.VerifyAPIKey(context.Background(), auth.Secret(alice.Token())); err != auth.ErrInvalidToken {
 		t.Errorf("a token as an API key: %v", err)
 	}
 }
@@ -243,7 +243,7 @@ func TestATokenExpiresByTheManagersClock(t *testing.T) {
 	if opens(t, h.Manager, token) {
 		t.Error("it outlives its expiry")
 	}
-	if _, err := h.Manager.Refresh(context.Background(), token); err != auth.ErrInvalidToken { // SE-2
+	if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken { // SE-2
 		t.Errorf("an expired token was refreshed: %v", err)
 	}
 	if _, err := h.Sessions(context.Background(), "user_x"); !errors.Is(err, auth.ErrNotFound) {
@@ -272,7 +272,7 @@ func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
 		alice := h.Register()
 		first, id := alice.Token(), alice.Identity()
 		h.Clock.Advance(time.Minute)
-		got, err := h.Manager.Refresh(context.Background(), first)
+		got, err := h.Manager.Refresh(context.Background(), auth.Secret(first))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +280,7 @@ func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
 			t.Errorf("expires in %v, at %v", got.ExpiresIn, got.ExpiresAt)
 		}
 		second := string(got.Token)
-		next, err := h.VerifyAccessToken(context.Background(), second)
+		next, err := h.VerifyAccessToken(context.Background(), auth.Secret(second))
 		if err != nil || next.SessionID != id.SessionID || !next.AuthTime.Equal(id.AuthTime) || !slices.Equal(next.AMR, id.AMR) || next.User.ID != id.User.ID {
 			t.Errorf("%+v, %v", next, err)
 		}
@@ -298,7 +298,7 @@ func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
 		if !opens(t, h.Manager, second) {
 			t.Error("merely using a superseded token ended the session")
 		}
-		if _, err := h.Manager.Refresh(context.Background(), first); err != auth.ErrInvalidToken {
+		if _, err := h.Manager.Refresh(context.Background(), auth.Secret(first)); err != auth.ErrInvalidToken {
 			t.Errorf("refresh with a superseded token: %v", err)
 		}
 		if opens(t, h.Manager, second) {
@@ -352,7 +352,7 @@ func TestNoRefreshOutlivesTheSession(t *testing.T) {
 		if opens(t, h.Manager, token) {
 			t.Error("it opens after the end of its session")
 		}
-		if _, err := h.Manager.Refresh(context.Background(), token); err != auth.ErrInvalidToken {
+		if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
 			t.Errorf("refresh after the end: %v", err)
 		}
 	})
@@ -368,7 +368,7 @@ func TestOfManyWhoRefreshOneTokenAllContinueOneSession(t *testing.T) {
 		got := map[string]bool{}
 		allAtOnce(t, 50, func(i int) {
 			m := []*auth.Manager{h.Manager, other.Manager}[i%2]
-			fresh, err := m.Refresh(context.Background(), alice.Token())
+			fresh, err := m.Refresh(context.Background(), auth.Secret(alice.Token()))
 			if err != nil {
 				t.Error(err)
 			}
@@ -407,7 +407,7 @@ func TestNoTokenOfASessionWorksAfterItsLogout(t *testing.T) {
 				}
 				mine := token
 				for range 2 { // fewer than are kept in grace
-					fresh, err := other.Manager.Refresh(context.Background(), mine)
+					fresh, err := other.Manager.Refresh(context.Background(), auth.Secret(mine))
 					if err != nil {
 						if err != auth.ErrInvalidToken {
 							t.Error(err)

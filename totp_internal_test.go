@@ -182,7 +182,7 @@ func twoUsersWithFactor(t *testing.T, now func() time.Time) (m *Manager, users [
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, err := m.VerifyAccessToken(ctx, string(r.AccessToken.Token))
+		id, err := m.VerifyAccessToken(ctx, r.AccessToken.Token)
 		if err != nil {
 			t.Fatal(err)
 		}

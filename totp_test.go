@@ -63,7 +63,7 @@ func sessionOf(t *testing.T, h *authtest.Harness, email string) auth.Identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := h.VerifyAccessToken(t.Context(), string(r.AccessToken.Token))
+	id, err := h.VerifyAccessToken(t.Context(), r.AccessToken.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,11 +219,11 @@ func TestEnablingNeedsAFreshLoginOrThePassword(t *testing.T) {
 		if _, err := h.EnableTwoFactor(t.Context(), u.Identity(), ""); !errors.Is(err, auth.ErrReauthenticationRequired) {
 			t.Errorf("later: %v, want ErrReauthenticationRequired", err)
 		}
-		fresh, err := h.Refresh(t.Context(), u.Token())
+		fresh, err := h.Refresh(t.Context(), auth.Secret(u.Token()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, err := h.VerifyAccessToken(t.Context(), string(fresh.Token))
+		id, err := h.VerifyAccessToken(t.Context(), fresh.Token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +268,7 @@ func TestTurningTheFactorOnOrOffEndsTheOtherSessions(t *testing.T) {
 		other := twin(t, h, auth.Config{Limits: openDoors()})
 		u := h.Register()
 		alive := func(m *auth.Manager, token string) bool {
-			_, err := m.VerifyAccessToken(t.Context(), token)
+			_, err := m.VerifyAccessToken(t.Context(), auth.Secret(token))
 			if err != nil && !errors.Is(err, auth.ErrInvalidToken) {
 				t.Fatal(err)
 			}
@@ -539,7 +539,7 @@ func TestNoSessionOfOneFactorOutlivesTheConfirmation(t *testing.T) {
 				if r.TwoFactorRequired() {
 					continue
 				}
-				if _, err := other.VerifyAccessToken(t.Context(), string(r.AccessToken.Token)); !errors.Is(err, auth.ErrInvalidToken) {
+				if _, err := other.VerifyAccessToken(t.Context(), r.AccessToken.Token); !errors.Is(err, auth.ErrInvalidToken) {
 					t.Errorf("a session of before the confirmation: %v, want ErrInvalidToken", err)
 				}
 			}
@@ -779,7 +779,7 @@ func TestAResetOfTheFactorEndsEverySession(t *testing.T) {
 		if err := h.ResetTwoFactor(t.Context(), u.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := other.VerifyAccessToken(t.Context(), u.Token()); !errors.Is(err, auth.ErrInvalidToken) {
+		if _, err := other.VerifyAccessToken(t.Context(), auth.Secret(u.Token())); !errors.Is(err, auth.ErrInvalidToken) {
 			t.Errorf("a session of before the reset: %v, want ErrInvalidToken", err)
 		}
 		if r, err := other.Login(t.Context(), u.Email, authtest.Password); err != nil || r.TwoFactorRequired() {
@@ -845,9 +845,9 @@ func TestAStoreThatClosesBesideTheCallsIsUnavailable(t *testing.T) {
 				case i == 39:
 					return s.Close()
 				case i%3 == 0:
-					_, err = h.VerifyAPIKey(t.Context(), key)
+					_, err = h.VerifyAPIKey(t.Context(), auth.Secret(key))
 				case i%3 == 1:
-					_, err = h.VerifyAccessToken(t.Context(), u.Token())
+					_, err = h.VerifyAccessToken(t.Context(), auth.Secret(u.Token()))
 				default:
 					_, err = h.Login(t.Context(), u.Email, authtest.Password)
 				}
@@ -862,7 +862,7 @@ func TestAStoreThatClosesBesideTheCallsIsUnavailable(t *testing.T) {
 				t.Errorf("%v, want ErrUnavailable", err)
 			}
 		}
-		if _, err := h.VerifyAPIKey(t.Context(), key); !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrInvalidToken) {
+		if _, err := h.VerifyAPIKey(t.Context(), auth.Secret(key)); !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrInvalidToken) {
 			t.Errorf("afterwards: %v, want ErrUnavailable", err)
 		}
 	})

@@ -86,7 +86,7 @@ func theKey(t *testing.T, m *auth.Manager, id auth.Identity) auth.APIKey {
 
 func use(t *testing.T, m *auth.Manager, key, addr string) {
 	t.Helper()
-	if _, err := m.VerifyAPIKey(from(t, addr), key); err != nil {
+	if _, err := m.VerifyAPIKey(from(t, addr), auth.Secret(key)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -233,7 +233,7 @@ func TestWritingAUseNeverBringsARevokedKeyBack(t *testing.T) {
 		if err := h.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		if _, err := other.VerifyAPIKey(t.Context(), key); !errors.Is(err, auth.ErrInvalidToken) {
+		if _, err := other.VerifyAPIKey(t.Context(), auth.Secret(key)); !errors.Is(err, auth.ErrInvalidToken) {
 			t.Errorf("the revoked key: %v, want ErrInvalidToken", err)
 		}
 		uid := strings.TrimPrefix(u.ID, "user_")
@@ -282,7 +282,7 @@ func TestAUseBesideTheWriterIsWrittenLater(t *testing.T) {
 	spy.beforeCommit = func(ops []store.Op) error {
 		if ofUsage(ops) {
 			once.Do(func() {
-				_, err := h.VerifyAPIKey(context.Background(), key)
+				_, err := h.VerifyAPIKey(context.Background(), auth.Secret(key))
 				again <- err
 			})
 		}
@@ -365,7 +365,7 @@ func TestUsesAreWrittenWithinTheInterval(t *testing.T) {
 	other := twin(t, h, auth.Config{UsageInterval: rarely})
 	u := h.Register()
 	id, key := u.Identity(), u.APIKey()
-	if _, err := h.VerifyAPIKey(auth.WithClient(t.Context(), auth.Client{Addr: netip.Addr{}}), key); err != nil {
+	if _, err := h.VerifyAPIKey(auth.WithClient(t.Context(), auth.Client{Addr: netip.Addr{}}), auth.Secret(key)); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -390,7 +390,7 @@ func TestNoUseIsLostOrCountedTwiceBesideTheWriter(t *testing.T) {
 	errs := atOnce(t, racers, func(i int) error {
 		m := []*auth.Manager{h.Manager, other.Manager}[i%2]
 		for j := range each {
-			if _, err := m.VerifyAPIKey(t.Context(), key); err != nil {
+			if _, err := m.VerifyAPIKey(t.Context(), auth.Secret(key)); err != nil {
 				return err
 			}
 			if j%50 == 0 {

@@ -134,7 +134,7 @@ func (u *User) Token() string { return u.token }
 // Identity returns who the user's token speaks for.
 func (u *User) Identity() auth.Identity {
 	u.h.t.Helper()
-	id, err := u.h.VerifyAccessToken(context.Background(), u.token)
+	id, err := u.h.VerifyAccessToken(context.Background(), auth.Secret(u.token))
 	if err != nil {
 		u.h.t.Fatalf("authtest: identity: %v", err)
 	}

@@ -14,10 +14,10 @@ func TestAUserATokenACodeAndAKeyWorkInOneLineEach(t *testing.T) {
 	h := authtest.New(t)
 	ctx := context.Background()
 	alice := h.Register()
-	if _, err := h.VerifyAccessToken(ctx, alice.Token()); err != nil {
+	if _, err := h.VerifyAccessToken(ctx, auth.Secret(alice.Token())); err != nil {
 		t.Errorf("token: %v", err)
 	}
-	if _, err := h.VerifyAPIKey(ctx, alice.APIKey()); err != nil {
+	if _, err := h.VerifyAPIKey(ctx, auth.Secret(alice.APIKey())); err != nil {
 		t.Errorf("API key: %v", err)
 	}
 	if codes := alice.EnableTwoFactor(); len(codes) != 10 {
@@ -28,7 +28,7 @@ func TestAUserATokenACodeAndAKeyWorkInOneLineEach(t *testing.T) {
 		t.Error("a login with a code is not multi-factor")
 	}
 	h.Clock.Advance(2 * time.Hour)
-	if _, err := h.VerifyAccessToken(ctx, old); !errors.Is(err, auth.ErrInvalidToken) {
+	if _, err := h.VerifyAccessToken(ctx, auth.Secret(old)); !errors.Is(err, auth.ErrInvalidToken) {
 		t.Errorf("an expired token: %v", err)
 	}
 	if bob := h.Register(); bob.ID == alice.ID || bob.OrganizationID == alice.OrganizationID {

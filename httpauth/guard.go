@@ -120,7 +120,7 @@ func (h *Handler) prove(ctx context.Context, head http.Header, rules ...Rule) (a
 	if h.isAPIKey(cred) {
 		verify = h.manager.VerifyAPIKey
 	}
-	id, err := verify(ctx, cred.text)
+	id, err := verify(ctx, auth.Secret(cred.text))
 	if err != nil {
 		return auth.Identity{}, err
 	}
@@ -137,5 +137,5 @@ func (h *Handler) withClient(r *http.Request) context.Context {
 }
 
 func (h *Handler) isAPIKey(c credential) bool {
-	return c.header == headerAPIKey || h.manager.IsAPIKey(c.text)
+	return c.header == headerAPIKey || h.manager.IsAPIKey(auth.Secret(c.text))
 }

@@ -85,7 +85,7 @@ func accessTokenOf(t auth.AccessToken) accessToken {
 }
 
 func refresh(c *call) (any, error) {
-	t, err := c.manager.Refresh(c, c.token)
+	t, err := c.manager.Refresh(c, auth.Secret(c.token))
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func tour(ctx context.Context, out io.Writer) (err error) {
 
 	// A Secret does not print. Converting it is how to use it.
 	fmt.Fprintln(out, "token:", login.AccessToken.Token)
-	id, err := m.VerifyAccessToken(ctx, string(login.AccessToken.Token))
+	id, err := m.VerifyAccessToken(ctx, login.AccessToken.Token)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func tour(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := m.VerifyAPIKey(ctx, string(secret)); err != nil {
+	if _, err := m.VerifyAPIKey(ctx, auth.Secret(string(secret))); err != nil {
 		return err
 	}
 	keys, err := m.APIKeys(ctx, id)
@@ -93,7 +93,7 @@ func tour(ctx context.Context, out io.Writer) (err error) {
 	if err := m.RevokeAPIKey(ctx, id, key.ID); err != nil {
 		return err
 	}
-	_, err = m.VerifyAPIKey(ctx, string(secret))
+	_, err = m.VerifyAPIKey(ctx, auth.Secret(string(secret)))
 	fmt.Fprintln(out, "revoked key refused:", errors.Is(err, auth.ErrInvalidToken))
 
 	// The host's own calls take a user's id and ask nobody: disabling Ada ends
@@ -101,7 +101,7 @@ func tour(ctx context.Context, out io.Writer) (err error) {
 	if err := m.DisableUser(ctx, ada.ID); err != nil {
 		return err
 	}
-	_, err = m.VerifyAccessToken(ctx, string(login.AccessToken.Token))
+	_, err = m.VerifyAccessToken(ctx, login.AccessToken.Token)
 	fmt.Fprintln(out, "disabled user refused:", errors.Is(err, auth.ErrInvalidToken))
 	return nil
 }

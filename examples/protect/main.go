@@ -99,7 +99,7 @@ func introduce(m *auth.Manager) error {
 	if err != nil {
 		return err
 	}
-	id, err := m.VerifyAccessToken(ctx, string(login.AccessToken.Token))
+	id, err := m.VerifyAccessToken(ctx, login.AccessToken.Token)
 	if err != nil {
 		return err
 	}
