@@ -26,10 +26,12 @@ func (m *Manager) mint(uid, sid string, a *account, s *sessionRecord) (AccessTok
 	if expires.After(s.Expires) {
 		expires = s.Expires.Truncate(time.Second)
 	}
-	token, err := m.signers.sign(claims{
-		Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
-		Subject: userPrefix + uid, Session: sessionPrefix + sid, ID: s.Token,
-		Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix(),
+	token, err := m.signers.sign(payload{
+		claims: claims{
+			Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
+			Subject: userPrefix + uid, Session: sessionPrefix + sid, ID: s.Token,
+			Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix(),
+		},
 		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: orgPrefix + a.Org, Role: a.Role,
 	})
 	return AccessToken{Token: token, ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC()}, err
