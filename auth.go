@@ -96,7 +96,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 
 // Close makes every later call return ErrClosed, writes what is kept in memory (the
 // use of API keys), and waits up to 10 seconds for events and notices that are under
-// way, which it returns an error for if they did not end. It does not close the
+// way; it returns an error if a handler does not return. It does not close the
 // store. Closing again does nothing.
 func (m *Manager) Close() error {
 	var err error
@@ -123,4 +123,7 @@ func (m *Manager) ready() error {
 	return nil
 }
 
-func (m *Manager) now() time.Time { return m.cfg.Now().UTC() }
+// Now returns what the Manager takes for the time, in UTC.
+func (m *Manager) Now() time.Time { return m.cfg.Now().UTC() }
+
+func (m *Manager) now() time.Time { return m.Now() }

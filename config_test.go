@@ -269,13 +269,16 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.CreateUser(ctx, auth.NewUser{Email: "new@example.com", Password: authtest.Password, FullName: "New", OrganizationID: alice.OrganizationID, Role: "user"})
 			return err
 		},
-		"Organization":      func(m *auth.Manager) error { _, err := m.Organization(ctx, alice.OrganizationID); return err },
-		"Login":             func(m *auth.Manager) error { _, err := m.Login(ctx, alice.Email, authtest.Password); return err },
-		"VerifyTwoFactor":   func(m *auth.Manager) error { _, err := m.VerifyTwoFactor(ctx, "temp_x", "123456"); return err },
-		"VerifyAccessToken": func(m *auth.Manager) error { _, err := m.VerifyAccessToken(ctx, auth.Secret(alice.Token())); return err },
-		"VerifyAPIKey":      func(m *auth.Manager) error { _, err := m.VerifyAPIKey(ctx, auth.Secret(key)); return err },
-		"Refresh":           func(m *auth.Manager) error { _, err := m.Refresh(ctx, auth.Secret(alice.Token())); return err },
-		"Logout":            func(m *auth.Manager) error { return m.Logout(ctx, id) },
+		"Organization":    func(m *auth.Manager) error { _, err := m.Organization(ctx, alice.OrganizationID); return err },
+		"Login":           func(m *auth.Manager) error { _, err := m.Login(ctx, alice.Email, authtest.Password); return err },
+		"VerifyTwoFactor": func(m *auth.Manager) error { _, err := m.VerifyTwoFactor(ctx, "temp_x", "123456"); return err },
+		"VerifyAccessToken": func(m *auth.Manager) error {
+			_, err := m.VerifyAccessToken(ctx, auth.Secret(alice.Token()))
+			return err
+		},
+		"VerifyAPIKey": func(m *auth.Manager) error { _, err := m.VerifyAPIKey(ctx, auth.Secret(key)); return err },
+		"Refresh":      func(m *auth.Manager) error { _, err := m.Refresh(ctx, auth.Secret(alice.Token())); return err },
+		"Logout":       func(m *auth.Manager) error { return m.Logout(ctx, id) },
 		"ChangePassword": func(m *auth.Manager) error {
 			return m.ChangePassword(ctx, id, authtest.Password, "another long password")
 		},

@@ -56,7 +56,7 @@ func hostName(s string) bool {
 			}
 		}
 	}
-	return len(labels) >= 2
+	return len(labels) >= 2 && strings.Trim(labels[len(labels)-1], "0123456789") != "" // no IPv4 address
 }
 
 // An emailClaim says which user an address belongs to, if that user's account

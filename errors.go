@@ -7,15 +7,17 @@ import (
 )
 
 // What a Manager's methods return, to be told apart with [errors.Is]. The HTTP
-// status is what package httpauth answers. None of their texts holds a secret, an
-// email address or a word of the store's.
+// status is what package httpauth answers. No text holds a secret or an email
+// address; what ErrUnavailable wraps, the store's own error, is for the operator's
+// log and not for clients.
 var (
 	// ErrInvalidInput reports input that is malformed; the error is an
 	// [*InputError] that names the fields. HTTP 400.
 	ErrInvalidInput = errors.New("auth: invalid input")
 
 	// ErrWeakPassword reports a new password that is refused; the error is an
-	// [*InputError] whose field says why: too_short, too_long, blocked. HTTP 400.
+	// [*InputError] whose field says why: too_short, too_long, blocked, required,
+	// or invalid, which is not valid text. HTTP 400.
 	ErrWeakPassword = errors.New("auth: password refused")
 
 	// ErrInvalidCredentials reports that email and password, or the password or

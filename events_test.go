@@ -45,7 +45,9 @@ func TestEveryActEmitsItsEvents(t *testing.T) {
 		"log in": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) {
 			_, _ = h.Login(ctx, u.Email, authtest.Password)
 		}, "login_succeeded:pwd"},
-		"refresh": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) { _, _ = h.Refresh(ctx, auth.Secret(u.Token())) }, "token_refreshed"},
+		"refresh": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) {
+			_, _ = h.Refresh(ctx, auth.Secret(u.Token()))
+		}, "token_refreshed"},
 		"reuse": {func(h *authtest.Harness, u *authtest.User, _ auth.Identity) {
 			_, _ = h.Refresh(ctx, auth.Secret(u.Token()))
 			h.Clock.Advance(time.Minute)

@@ -100,7 +100,7 @@ func (h *hooks) close() error {
 	select {
 	case <-h.done:
 		return nil
-	case <-time.After(hookDrain + hookTimeout):
+	case <-time.After(hookDrain + hookTimeout + time.Second):
 		return errors.New("auth: the handler of " + h.name + " does not return")
 	}
 }

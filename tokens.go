@@ -16,7 +16,7 @@ type AccessToken struct {
 
 // maxRetired bounds how many superseded tokens of a session are within their grace
 // at once.
-const maxRetired = 8
+const maxRetired = 16
 
 // mint signs the session's current token. It is a function of its arguments: the
 // same session state gives the same token.

@@ -319,10 +319,10 @@ func TestWithoutGraceARefreshedTokenIsDeadAtOnce(t *testing.T) {
 	}
 }
 
-func TestNotMoreThanEightSupersededTokensAreInGrace(t *testing.T) {
+func TestNotMoreThanSixteenSupersededTokensAreInGrace(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{RefreshGrace: time.Minute})
 	tokens := []string{h.Register().Token()}
-	for range 9 {
+	for range 17 {
 		tokens = append(tokens, refreshed(t, h.Manager, tokens[len(tokens)-1]))
 	}
 	for i, token := range tokens {

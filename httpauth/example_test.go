@@ -59,8 +59,8 @@ func ExampleHandler_Require() {
 	h, token, closing := loggedIn()
 	defer closing()
 
-	ownOrganization := func(id auth.Identity, _ time.Time) error {
-		if id.User.OrganizationID != "org_of_the_resource" {
+	ownOrganization := func(a httpauth.Access) error {
+		if a.Identity.User.OrganizationID != a.Request.PathValue("organization") {
 			return auth.ErrForbidden
 		}
 		return nil

@@ -80,7 +80,7 @@ func newFixture(t *testing.T, s setup) *fixture {
 	if s.auth != nil {
 		s.auth(&cfg)
 	}
-	web := httpauth.Config{Logger: logger, Now: f.clock.Now}
+	web := httpauth.Config{Logger: logger}
 	if s.http != nil {
 		s.http(&web)
 	}

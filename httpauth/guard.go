@@ -10,22 +10,29 @@ import (
 	"github.com/datixlab/auth"
 )
 
+// An Access is what a [Rule] judges.
+type Access struct {
+	Request  *http.Request
+	Identity auth.Identity
+	Now      time.Time // by the Manager's clock
+}
+
 // A Rule is one more thing that a request must satisfy once its credential is
-// proven: it returns nil, or why not. Return [auth.ErrForbidden], bare or wrapped,
-// from rules of your own. now is what the Handler's clock shows.
-type Rule func(id auth.Identity, now time.Time) error
+// proven: it returns nil, or why not. Return [auth.ErrForbidden], bare or wrapped, or
+// [StepUp], from rules of your own.
+type Rule func(a Access) error
 
 // SessionOnly is a [Rule]: an access token, no API key. Else 403.
-func SessionOnly(id auth.Identity, _ time.Time) error {
-	if id.IsAPIKey() {
+func SessionOnly(a Access) error {
+	if a.Identity.IsAPIKey() {
 		return fmt.Errorf("httpauth: an API key is not enough: %w", auth.ErrForbidden)
 	}
 	return nil
 }
 
 // APIKeyOnly is a [Rule]: an API key, no access token. Else 403.
-func APIKeyOnly(id auth.Identity, _ time.Time) error {
-	if !id.IsAPIKey() {
+func APIKeyOnly(a Access) error {
+	if !a.Identity.IsAPIKey() {
 		return fmt.Errorf("httpauth: an API key is needed: %w", auth.ErrForbidden)
 	}
 	return nil
@@ -35,8 +42,8 @@ func APIKeyOnly(id auth.Identity, _ time.Time) error {
 // credential was made. Else, and if there are none, 403.
 func Role(roles ...string) Rule {
 	roles = slices.Clone(roles)
-	return func(id auth.Identity, _ time.Time) error {
-		if !slices.Contains(roles, id.User.Role) {
+	return func(a Access) error {
+		if !slices.Contains(roles, a.Identity.User.Role) {
 			return fmt.Errorf("httpauth: not for this role: %w", auth.ErrForbidden)
 		}
 		return nil
@@ -47,12 +54,12 @@ func Role(roles ...string) Rule {
 // with the challenge of RFC 9470, which asks to log in again; 403 for an API key,
 // which cannot.
 func FreshLogin(d time.Duration) Rule {
-	return func(id auth.Identity, now time.Time) error {
-		if err := SessionOnly(id, now); err != nil {
+	return func(a Access) error {
+		if err := SessionOnly(a); err != nil {
 			return err
 		}
-		if now.Sub(id.AuthTime) > d {
-			return &stepUp{maxAge: d}
+		if a.Now.Sub(a.Identity.AuthTime) > d {
+			return StepUp(d)
 		}
 		return nil
 	}
@@ -61,15 +68,29 @@ func FreshLogin(d time.Duration) Rule {
 // MultiFactor is a [Rule]: a second factor was checked when the session began.
 // Else 401 with the challenge of RFC 9470, which a user without a second factor
 // can meet after setting one up; 403 for an API key.
-func MultiFactor(id auth.Identity, now time.Time) error {
-	if err := SessionOnly(id, now); err != nil {
+func MultiFactor(a Access) error {
+	if err := SessionOnly(a); err != nil {
 		return err
 	}
-	if !id.MultiFactor() {
-		return &stepUp{}
+	if !a.Identity.MultiFactor() {
+		return StepUp(0)
 	}
 	return nil
 }
+
+// TwoFactorUser is a [Rule] for routes that API keys reach too: the user has a second
+// factor set up. Else 403.
+func TwoFactorUser(a Access) error {
+	if !a.Identity.User.TwoFactorEnabled {
+		return fmt.Errorf("httpauth: two-factor authentication is required: %w", auth.ErrForbidden)
+	}
+	return nil
+}
+
+// StepUp returns what a [Rule] says to a session that is good but not enough: it is
+// answered with 401 and the challenge of RFC 9470, to log in again, with a second
+// factor, or no longer ago than maxAge if that is not zero.
+func StepUp(maxAge time.Duration) error { return &stepUp{maxAge} }
 
 // Check proves the one credential of r, an access token or an API key, reads the
 // state of its user and session at this moment, and applies the rules in order. It
@@ -79,7 +100,7 @@ func MultiFactor(id auth.Identity, now time.Time) error {
 // [auth.ErrReauthenticationRequired], and [auth.ErrUnavailable] where it could not
 // be decided.
 func (h *Handler) Check(r *http.Request, rules ...Rule) (auth.Identity, error) {
-	return h.check(h.withClient(r), r.Header, rules)
+	return h.check(h.withClient(r), r, rules)
 }
 
 // Require returns middleware that lets a request pass if [Handler.Check] does,
@@ -90,7 +111,7 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx := h.withClient(r)
-			id, err := h.check(ctx, r.Header, rules)
+			id, err := h.check(ctx, r, rules)
 			if err != nil {
 				h.WriteProblem(w, r, err)
 				return
@@ -101,9 +122,9 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 }
 
 // check is prove, with a panic of the store or of a rule as an error.
-func (h *Handler) check(ctx context.Context, head http.Header, rules []Rule) (id auth.Identity, err error) {
+func (h *Handler) check(ctx context.Context, r *http.Request, rules []Rule) (id auth.Identity, err error) {
 	err = recovered(func() (err error) {
-		id, err = h.prove(ctx, head, rules...)
+		id, err = h.prove(ctx, r, rules...)
 		return err
 	})
 	return id, err
@@ -111,8 +132,8 @@ func (h *Handler) check(ctx context.Context, head http.Header, rules []Rule) (id
 
 // prove returns whose credential is in the headers, if every rule lets them pass,
 // else the zero Identity and why not.
-func (h *Handler) prove(ctx context.Context, head http.Header, rules ...Rule) (auth.Identity, error) {
-	cred, err := parseCredential(head)
+func (h *Handler) prove(ctx context.Context, r *http.Request, rules ...Rule) (auth.Identity, error) {
+	cred, err := parseCredential(r.Header)
 	if err != nil {
 		return auth.Identity{}, err
 	}
@@ -125,7 +146,7 @@ func (h *Handler) prove(ctx context.Context, head http.Header, rules ...Rule) (a
 		return auth.Identity{}, err
 	}
 	for _, rule := range rules {
-		if err := rule(id, h.now()); err != nil {
+		if err := rule(Access{Request: r, Identity: id, Now: h.manager.Now()}); err != nil {
 			return auth.Identity{}, err
 		}
 	}

@@ -123,9 +123,9 @@ func TestGuardAppliesEveryRuleAndTheHostsOwn(t *testing.T) {
 	token := f.account("ada@example.com")
 	var seen []string
 	own := func(name string, err error) httpauth.Rule {
-		return func(id auth.Identity, now time.Time) error {
-			if id.User.Email != "ada@example.com" || !now.Equal(f.clock.Now()) {
-				t.Errorf("rule %s got %v at %v", name, id.User.Email, now)
+		return func(a httpauth.Access) error {
+			if a.Identity.User.Email != "ada@example.com" || !a.Now.Equal(f.clock.Now()) || a.Request == nil {
+				t.Errorf("rule %s got %v", name, a)
 			}
 			seen = append(seen, name)
 			return err
@@ -139,7 +139,7 @@ func TestGuardAppliesEveryRuleAndTheHostsOwn(t *testing.T) {
 	if a.text("detail") != "Something went wrong." {
 		t.Errorf("got %s", a.raw)
 	}
-	guarded(f, rules(func(auth.Identity, time.Time) error { panic("app: broken rule") }), bearer(token)).want(500, httpauth.CodeInternalError)
+	guarded(f, rules(func(httpauth.Access) error { panic("app: broken rule") }), bearer(token)).want(500, httpauth.CodeInternalError)
 	guarded(f, rules(nil), bearer(token)).want(500, httpauth.CodeInternalError) // no rule at all is not a rule that is met
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"github.com/datixlab/auth"
 )
@@ -25,10 +24,6 @@ type Config struct {
 	// Logger hears of failures that the client is told nothing about: a store
 	// that does not answer, an unexpected error, a panic. Nil is slog.Default().
 	Logger *slog.Logger
-
-	// Now is the clock of [FreshLogin]. Nil is time.Now. Give it the clock that
-	// the Manager has.
-	Now func() time.Time
 }
 
 // A Handler serves the authentication routes and guards other routes. All its
@@ -37,7 +32,6 @@ type Handler struct {
 	manager *auth.Manager
 	proxies []netip.Prefix
 	log     *slog.Logger
-	now     func() time.Time
 	routes  routing
 }
 
@@ -56,13 +50,9 @@ func New(m *auth.Manager, cfg Config) (*Handler, error) {
 		manager: m,
 		proxies: slices.Clone(cfg.TrustedProxies),
 		log:     cfg.Logger,
-		now:     cfg.Now,
 	}
 	if h.log == nil {
 		h.log = slog.Default()
-	}
-	if h.now == nil {
-		h.now = time.Now
 	}
 	document, err := openAPI(append(table(), documentRoute(nil)))
 	if err != nil {
@@ -104,7 +94,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (status int, ans
 		return 0, nil, err
 	}
 	c := &call{Context: r.Context(), manager: h.manager, param: param}
-	if err := h.admit(c, r.Header, rt.access); err != nil {
+	if err := h.admit(c, r, rt.access); err != nil {
 		return 0, nil, err
 	}
 	if rt.call.in != nil {
@@ -121,23 +111,23 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (status int, ans
 }
 
 // admit fills in who makes the call, or refuses it.
-func (h *Handler) admit(c *call, head http.Header, a access) (err error) {
+func (h *Handler) admit(c *call, r *http.Request, a access) (err error) {
 	switch a {
 	case anyone:
 		return nil
 	case anyCredential:
-		c.identity, err = h.prove(c, head)
+		c.identity, err = h.prove(c, r)
 		return err
 	case sessionOnly:
-		c.identity, err = h.prove(c, head, SessionOnly)
+		c.identity, err = h.prove(c, r, SessionOnly)
 		return err
 	}
-	cred, err := parseCredential(head)
+	cred, err := parseCredential(r.Header)
 	if err != nil {
 		return err
 	}
 	if h.isAPIKey(cred) {
-		_, err = h.prove(c, head, SessionOnly)
+		_, err = h.prove(c, r, SessionOnly)
 		return err
 	}
 	c.token = cred.text

@@ -88,7 +88,7 @@ func table() []route {
 			method: http.MethodPost, path: "/confirm-2fa", id: "confirmTwoFactor",
 			summary: "Turn two-factor authentication on with a first TOTP code. Ends the user's other sessions.",
 			access:  sessionOnly, call: reads(confirmTwoFactor), status: http.StatusOK, answers: []any{done{}},
-			codes: []Code{CodeInvalidInput, CodeTwoFactorNotEnabled, CodeInvalidCode, CodeTwoFactorAlreadyEnabled, CodeRateLimited},
+			codes: []Code{CodeInvalidInput, CodeTwoFactorNotEnabled, CodeInvalidCode, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/disable-2fa", id: "disableTwoFactor",
@@ -110,7 +110,7 @@ func table() []route {
 			method: http.MethodPost, path: "/api-keys", id: "createAPIKey",
 			summary: "Create an API key. The key itself is shown once.",
 			access:  sessionOnly, call: reads(createAPIKey), status: http.StatusCreated, answers: []any{createdKey{}},
-			codes: []Code{CodeInvalidInput, CodeReauthenticationRequired, CodeAPIKeyLimit, CodeRateLimited},
+			codes: []Code{CodeInvalidInput, CodeAPIKeyLimit, CodeRateLimited},
 		},
 		{
 			method: http.MethodGet, path: "/api-keys", id: "listAPIKeys",

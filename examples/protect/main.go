@@ -69,8 +69,8 @@ func routes(guard *httpauth.Handler) http.Handler {
 	mux.Handle("DELETE /organization", fresh(answer("organization deleted")))
 
 	// A rule of the host's own is a function. Its error decides the answer.
-	customers := guard.Require(func(id auth.Identity, _ time.Time) error {
-		if len(id.User.AssignedAgents) == 0 {
+	customers := guard.Require(func(a httpauth.Access) error {
+		if len(a.Identity.User.AssignedAgents) == 0 {
 			return fmt.Errorf("no agents are assigned: %w", auth.ErrForbidden)
 		}
 		return nil

@@ -13,7 +13,7 @@ import (
 
 func TestEachRouteLetsInWhomItsRulesName(t *testing.T) {
 	h := authtest.New(t)
-	guard, err := httpauth.New(h.Manager, httpauth.Config{Now: h.Clock.Now})
+	guard, err := httpauth.New(h.Manager, httpauth.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

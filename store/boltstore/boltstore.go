@@ -24,8 +24,8 @@
 //     and the file never shrinks. Keep the file and its backups as secret as live
 //     records; package auth puts nothing into it that opens anything by itself.
 //   - bbolt has checksums for its header only. [Open] and [Store.Verify] find
-//     damage to the structure of the file, nothing finds a flipped bit inside a
-//     value: package auth seals what carries authority.
+//     damage to the structure of the file. A flipped bit inside a value is for
+//     its owner to find: the records of package auth have checksums.
 //
 // # When the disk fails
 //
