@@ -29,7 +29,7 @@ func (s *Store) Verify(ctx context.Context) error {
 		err := s.view(func(tx *bbolt.Tx) error {
 			var h pages.Header
 			if h, found = pages.ReadHeader(s.file); found != nil {
-				return nil
+				return nil //nolint:nilerr // found goes on below: it is no failure of the transaction
 			}
 			if current = h.Tx == uint64(tx.ID()); current {
 				found = pages.Check(ctx, s.file, h, true)

@@ -98,7 +98,7 @@ func (r Rule) Check(ctx context.Context, p Place) error {
 	err := catch(func() { r.check(c) })
 	for _, s := range c.stores {
 		if cerr := s.Close(); cerr != nil {
-			err = errors.Join(err, fmt.Errorf("Close: %w", cerr))
+			err = errors.Join(err, fmt.Errorf("at Close: %w", cerr))
 		}
 	}
 	if err != nil {
