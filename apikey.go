@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/datixlab/auth/store"
@@ -138,8 +139,11 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	if !ok {
 		return Identity{}, ErrInvalidToken
 	}
-	acct, k := newRow[account](userKey(uid, "acct")), newRow[keyRecord](apiKeyKey(uid, kid))
-	if err := m.records.read(ctx, &acct, &k); err != nil {
+	found := liveKeys.Get().(*liveKey)
+	defer liveKeys.Put(found)
+	acct, k := &found.acct, &found.key
+	acct.key, k.key = userKey(uid, "acct"), apiKeyKey(uid, kid)
+	if err := m.records.read(ctx, acct, k); err != nil {
 		return Identity{}, err
 	}
 	now := m.now()
@@ -151,6 +155,15 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	return Identity{User: acct.rec.user(uid), APIKeyID: keyIDPrefix + kid, ExpiresAt: k.rec.Expires}, nil
 }
 
+// A liveKey is an API key with the account that it belongs to.
+type liveKey struct {
+	acct row[account]
+	key  row[keyRecord]
+}
+
+// liveKeys are kept from one check to the next: an Identity holds on to none.
+var liveKeys = sync.Pool{New: func() any { return new(liveKey) }}
+
 // CreateAPIKey makes a key for the caller and returns it: the only time that it can
 // be seen. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
@@ -161,7 +174,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	if err := checkNewAPIKey(n); err != nil {
 		return APIKey{}, "", err
 	}
-	if err := m.chargeNewKey(ctx, c.uid); err != nil {
+	if err := m.charge(ctx, c.uid, []budget{m.newKeyBudget(c.uid)}); err != nil {
 		return APIKey{}, "", err
 	}
 	ttl := n.ExpiresIn
@@ -173,12 +186,16 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	if ttl > 0 {
 		rec.Expires = now.Add(ttl)
 	}
-	return m.addAPIKey(ctx, id, rec, nil)
+	key, text, err := m.addAPIKey(ctx, id, rec, nil)
+	if errors.Is(err, ErrAPIKeyLimit) { // none was made
+		m.refund(ctx, []budget{m.newKeyBudget(c.uid)}, false)
+	}
+	return key, text, err
 }
 
-// chargeNewKey counts one more key that the user makes, in whichever way.
-func (m *Manager) chargeNewKey(ctx context.Context, uid string) error {
-	return m.charge(ctx, uid, []budget{{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}})
+// newKeyBudget is how many keys the user may make, in whichever way.
+func (m *Manager) newKeyBudget(uid string) budget {
+	return budget{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}
 }
 
 func checkNewAPIKey(n NewAPIKey) error {
@@ -377,7 +394,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !old.exists() || old.rec.expired(now) {
 		return APIKey{}, "", ErrNotFound
 	}
-	if err := m.chargeNewKey(ctx, c.uid); err != nil {
+	if err := m.charge(ctx, c.uid, []budget{m.newKeyBudget(c.uid)}); err != nil {
 		return APIKey{}, "", err
 	}
 	rec := old.rec

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"sync"
 	"time"
 )
 
@@ -41,13 +42,18 @@ func decode(key string, b []byte, r fields) error {
 	if len(b) < 5 || b[0] != recordFormat || binary.BigEndian.Uint32(b[1:]) != checksum(key, b[5:]) {
 		return errDamaged
 	}
-	c := codec{buf: b[5:], text: string(b[5:])}
-	r.fields(&c)
+	c := codecs.Get().(*codec)
+	defer codecs.Put(c)
+	*c = codec{buf: b[5:], text: string(b[5:])}
+	r.fields(c)
 	if c.failed {
 		return errDamaged
 	}
 	return nil
 }
+
+// codecs are kept for reading: a record's fields hold on to none.
+var codecs = sync.Pool{New: func() any { return new(codec) }}
 
 // checksum is over key and body. The key's part is written out because crc32.Update
 // would move a copy of the key to the heap on every read.
@@ -121,7 +127,7 @@ func (c *codec) bytes(b *[]byte) {
 		return
 	}
 	if t := c.take(); len(t) > 0 {
-		*b = append([]byte(nil), t...)
+		*b = t[:len(t):len(t)] // a part of the record as it was read, which nobody writes to
 	}
 }
 

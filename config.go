@@ -115,8 +115,8 @@ type HashParams struct {
 }
 
 // Limits are the budgets of attempts. A zero field means its default. An attempt
-// is counted before it is looked at; one that succeeds is given back, but not to
-// LoginByAddress.
+// is counted before it is looked at. A password or code that is right is given back,
+// but not to LoginByAddress; RegisterByAddress and APIKeyByAccount count every attempt.
 type Limits struct {
 	// LoginByAddress: logins and second steps from one address prefix, whatever
 	// the account, right or wrong. Default 200, and one more every 2 seconds.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/datixlab/auth/store"
@@ -173,14 +174,20 @@ type records struct {
 	timeout time.Duration
 }
 
+// keyLists are what read passes to a store, which may not hold on to it.
+var keyLists = sync.Pool{New: func() any { return new([]string) }}
+
 // read fills rows, which share a partition, from one instant.
 func (r records) read(ctx context.Context, rows ...scanner) error {
 	bounded := withDeadline(ctx, r.timeout)
 	defer bounded.release()
-	keys := make([]string, len(rows))
-	for i, row := range rows {
-		keys[i] = row.name()
+	list := keyLists.Get().(*[]string)
+	defer keyLists.Put(list)
+	keys := (*list)[:0]
+	for _, row := range rows {
+		keys = append(keys, row.name())
 	}
+	*list = keys
 	values, err := r.s.Get(bounded, keys...)
 	if err != nil {
 		return unavailable(err)

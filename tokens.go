@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -42,8 +43,9 @@ func (m *Manager) mint(uid, sid string, a *account, s *sessionRecord) (AccessTok
 // at the time of the call: what has been revoked, disabled or changed anywhere is
 // seen at once. The identity's role and profile are the account's, not the token's.
 func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (Identity, error) {
-	t, err := m.readToken(ctx, token)
-	if err != nil {
+	t := liveTokens.Get().(*liveToken)
+	defer liveTokens.Put(t)
+	if err := m.readToken(ctx, token, t); err != nil {
 		return Identity{}, err
 	}
 	if !t.session.rec.accepts(t.claims.ID, m.now()) {
@@ -74,30 +76,32 @@ type liveToken struct {
 	session  row[sessionRecord]
 }
 
-func (m *Manager) readToken(ctx context.Context, token Secret) (*liveToken, error) {
+// liveTokens are kept from one check to the next: an Identity holds on to none.
+var liveTokens = sync.Pool{New: func() any { return new(liveToken) }}
+
+// readToken fills t from token, or returns ErrInvalidToken or ErrUnavailable.
+func (m *Manager) readToken(ctx context.Context, token Secret, t *liveToken) (err error) {
 	if err := m.ready(); err != nil {
-		return nil, err
+		return err
 	}
-	c, err := m.signers.verify(string(token))
-	if err != nil {
-		return nil, err
+	if t.claims, err = m.signers.verify(string(token)); err != nil {
+		return err
 	}
-	uid, okUser := bareID(c.Subject, userPrefix, timedLen)
-	sid, okSession := bareID(c.Session, sessionPrefix, randomLen)
+	c := &t.claims
+	var okUser, okSession bool
+	t.uid, okUser = bareID(c.Subject, userPrefix, timedLen)
+	t.sid, okSession = bareID(c.Session, sessionPrefix, randomLen)
 	if !okUser || !okSession || !isBase62(c.ID, randomLen) || !c.current(m.cfg.Issuer, m.cfg.Audience, m.now()) {
-		return nil, ErrInvalidToken
+		return ErrInvalidToken
 	}
-	t := &liveToken{
-		claims: c, uid: uid, sid: sid,
-		acct: newRow[account](userKey(uid, "acct")), session: newRow[sessionRecord](sessionKey(uid, sid)),
-	}
+	t.acct.key, t.session.key = userKey(t.uid, "acct"), sessionKey(t.uid, t.sid)
 	if err := m.records.read(ctx, &t.acct, &t.session); err != nil {
-		return nil, err
+		return err
 	}
 	if !t.session.rec.alive(&t.acct, m.now()) {
-		return nil, ErrInvalidToken
+		return ErrInvalidToken
 	}
-	return t, nil
+	return nil
 }
 
 // Refresh exchanges a live token for a new one of the same session, which ends when
@@ -108,7 +112,8 @@ func (m *Manager) readToken(ctx context.Context, token Secret) (*liveToken, erro
 func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
 	var fresh AccessToken
 	err := retry(ctx, func() error {
-		t, err := m.readToken(ctx, token)
+		t := new(liveToken)
+		err := m.readToken(ctx, token, t)
 		if err != nil {
 			return err
 		}

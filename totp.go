@@ -212,7 +212,9 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, pe
 // DisableTwoFactor turns the second factor off, given the password and a code of
 // it, TOTP or backup. It ends the user's other sessions at once, on every instance.
 // ErrInvalidCredentials does not say which of the two was wrong; both are charged
-// for it. ErrTwoFactorNotEnabled says that there is nothing to turn off.
+// for it. ErrTwoFactorNotEnabled says that there is nothing to turn off. After 100
+// wrong codes in a row no code is looked at, here or at a login, until the host calls
+// UnlockUser or ResetTwoFactor.
 func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Secret) error {
 	c, err := m.readCaller(ctx, id)
 	if err != nil {

@@ -18,8 +18,11 @@ type Access struct {
 }
 
 // A Rule is one more thing that a request must satisfy once its credential is
-// proven: it returns nil, or why not. Return [auth.ErrForbidden], bare or wrapped, or
-// [StepUp], from rules of your own.
+// proven: it returns nil, or why not. From rules of your own return [auth.ErrForbidden],
+// bare or wrapped, [StepUp], or another error of package auth, such as
+// [auth.ErrNotFound]; any other is a fault of the host's, and a 500. Path values are
+// those of the mux that the guarded handler is registered with, so put Require inside
+// it and not around it.
 type Rule func(a Access) error
 
 // SessionOnly is a [Rule]: an access token, no API key. Else 403.
@@ -66,8 +69,8 @@ func FreshLogin(d time.Duration) Rule {
 }
 
 // MultiFactor is a [Rule]: a second factor was checked when the session began.
-// Else 401 with the challenge of RFC 9470, which a user without a second factor
-// can meet after setting one up; 403 for an API key.
+// Else 401 with the challenge of RFC 9470, which a user without a second factor can
+// meet after setting one up and logging in again; 403 for an API key.
 func MultiFactor(a Access) error {
 	if err := SessionOnly(a); err != nil {
 		return err
@@ -152,6 +155,11 @@ func (h *Handler) prove(ctx context.Context, r *http.Request, rules ...Rule) (au
 	}
 	return id, nil
 }
+
+// Client returns where r comes from, by Config.TrustedProxies: what [Handler.Require]
+// puts into the context. It is for routes that need no credential, such as a login
+// form of the host's own: give [auth.Manager.Login] a context of [auth.WithClient].
+func (h *Handler) Client(r *http.Request) auth.Client { return h.client(r) }
 
 func (h *Handler) withClient(r *http.Request) context.Context {
 	return auth.WithClient(r.Context(), h.client(r))

@@ -4,7 +4,8 @@
 //
 // Records are unbounded: nothing is dropped before its expiry, and each Commit
 // collects some of what is past it. Counters of Hit are bounded to about a
-// million keys at a time (see package internal/hitcount for what happens beyond).
+// million keys at a time (beyond that, new keys share counters: they may be refused early, and
+// none is forgotten).
 package memstore
 
 import (
