@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -583,5 +584,107 @@ func TestAKeyThatCannotBeLookedUpIsUnavailableAndNotInvalid(t *testing.T) {
 	_ = s.Close()
 	if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrInvalidToken) {
 		t.Errorf("%v, want ErrUnavailable", err)
+	}
+}
+
+// Taking a key away needs nothing but the key: not what else is known of the user's
+// keys, nor that its own record can be read.
+func TestAKeyIsRevokedWhateverRecordOfItIsDamaged(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{UsageInterval: rarely})
+		u := h.Register()
+		id := u.Identity()
+		partition := "u." + strings.TrimPrefix(u.ID, "user_")
+		revokes := map[string]func(keyID string) error{
+			"its owner": func(keyID string) error { return h.RevokeAPIKey(t.Context(), id, keyID) },
+			"the host":  func(keyID string) error { return h.RevokeUserAPIKey(t.Context(), u.ID, keyID) },
+		}
+		for who, revoke := range revokes {
+			ids, keys := usedKeys(t, h, u, 3)
+			damage(t, s, partition+"/l."+strings.TrimPrefix(ids[0], "key_"))
+			damage(t, s, partition+"/k."+strings.TrimPrefix(ids[1], "key_"))
+			sound, err := s.Get(t.Context(), partition+"/keys")
+			if err != nil {
+				t.Fatal(err)
+			}
+			damage(t, s, partition+"/keys")
+			if _, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "one more"}); !errors.Is(err, auth.ErrUnavailable) {
+				t.Errorf("a new key beside a damaged record: %v, want ErrUnavailable", err)
+			}
+			for i, key := range keys {
+				if err := revoke(ids[i]); err != nil {
+					t.Errorf("%s, key %d: %v", who, i, err)
+				}
+				if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
+					t.Errorf("%s, key %d afterwards: %v, want ErrInvalidToken", who, i, err)
+				}
+			}
+			if err := s.Commit(t.Context(), store.Put(partition+"/keys", sound[0])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// The key expires in between the rotation's look at it and its Commit.
+func TestAKeyThatExpiresMeanwhileIsNotRotated(t *testing.T) {
+	spy := &spyStore{Store: memstore.New()}
+	h := authtest.With(t, spy, auth.Config{})
+	id := h.Register().Identity()
+	made, key := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: time.Minute})
+	spy.afterHit = func(string) { h.Clock.Advance(time.Minute) }
+	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour); !errors.Is(err, auth.ErrNotFound) {
+		t.Errorf("as it expires: %v, want ErrNotFound", err)
+	}
+	spy.afterHit = nil
+	hits := spy.hits.Load()
+	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour); !errors.Is(err, auth.ErrNotFound) || spy.hits.Load() != hits {
+		t.Errorf("after it expired: %v, charged %d times, want ErrNotFound and no charge", err, spy.hits.Load()-hits)
+	}
+	if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
+		t.Errorf("the expired key: %v", err)
+	}
+	if keys, err := h.APIKeys(t.Context(), id); err != nil || len(keys) != 1 {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+}
+
+// LO-1: who has an account's session can make keys that outlive it, so its owner hears.
+func TestANewKeyIsToldToItsOwnerAndARotationToTheAudit(t *testing.T) {
+	cfg, sent := noticesOf(auth.Config{})
+	h := authtest.With(t, memstore.New(), cfg)
+	u := h.Register()
+	id := u.Identity()
+	made, _ := newKey(t, h.Manager, id, auth.NewAPIKey{})
+	next, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.RevokeAPIKey(t.Context(), id, made.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, e := range h.Events.All() {
+		if e.APIKeyID != "" {
+			told = append(told, string(e.Type)+" "+e.APIKeyID)
+			if e.UserID != u.ID || e.OrganizationID != u.OrganizationID || e.SessionID != id.SessionID {
+				t.Errorf("the event is %+v", e)
+			}
+		}
+	}
+	want := []string{"api_key_created " + made.ID, "api_key_created " + next.ID, "api_key_rotated " + made.ID, "api_key_revoked " + made.ID}
+	if !slices.Equal(told, want) {
+		t.Errorf("%q, want %q", told, want)
+	}
+	for _, n := range *sent {
+		if n.Type != auth.EventAPIKeyCreated || n.To != u.Email || n.UserID != u.ID || n.Name != u.FullName {
+			t.Errorf("the notice is %+v", n)
+		}
+	}
+	if len(*sent) != 2 {
+		t.Errorf("%d notices, want 2", len(*sent))
 	}
 }

@@ -95,14 +95,14 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 }
 
 // Close makes every later call return ErrClosed, writes what is kept in memory (the
-// use of API keys), and waits up to 10 seconds for events and notices that are under
+// use of API keys), and waits up to 20 seconds for events and notices that are under
 // way; it returns an error if a handler does not return. It does not close the
 // store. Closing again does nothing.
 func (m *Manager) Close() error {
 	var err error
 	m.closing.Do(func() {
 		m.closed.Store(true)
-		err = errors.Join(m.usage.close(), m.events.close(), m.notices.close())
+		err = errors.Join(m.usage.close(), closeHooks(m.events, m.notices))
 	})
 	return err
 }

@@ -11,12 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
+	"github.com/datixlab/auth/store/memstore"
 )
 
 func codesLeft(t *testing.T, h *authtest.Harness, u *authtest.User) int {
@@ -324,5 +326,63 @@ func TestNoSecretLiesInTheFile(t *testing.T) {
 	// An access token must not be made anew either: its signature is nowhere.
 	if sig := random["second token"][len(random["second token"])-43:]; bytes.Contains(file, []byte(sig)) {
 		t.Error("the signature of an access token is in the file")
+	}
+}
+
+// BC-5: a code is compared with all ten tags for the price of one hash, right or wrong,
+// and for none once the budget is used up. Hashing is one slot with a line before it:
+// whoever needs a second hash finds the slot taken.
+func TestABackupCodeCostsOneHash(t *testing.T) {
+	for name, pick := range map[string]func(codes []auth.Secret) (code auth.Secret, want error){
+		"a right one": func(codes []auth.Secret) (auth.Secret, error) { return codes[9], nil },
+		"a wrong one": func([]auth.Secret) (auth.Secret, error) { return "00000000", auth.ErrInvalidCode },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, Limits: openDoors()})
+				u := h.Register()
+				code, want := pick(u.EnableTwoFactor())
+				temp := firstStep(t, h, u.Email)
+				releaseFirst := h.OccupyHashing()
+				result := make(chan error, 1)
+				go func() { result <- secondStep(t.Context(), h.Manager, temp, code) }()
+				synctest.Wait()
+				if len(result) != 0 {
+					t.Fatalf("answered without a hash: %v", <-result)
+				}
+				next := make(chan func(), 1)
+				go func() { next <- h.OccupyHashing() }() // stands in line behind the code
+				synctest.Wait()
+				releaseFirst()
+				synctest.Wait()
+				if len(result) != 1 || len(next) != 1 {
+					t.Error("it waits for a second hash")
+				}
+				(<-next)()
+				if err := <-result; !errors.Is(err, want) {
+					t.Errorf("%v, want %v", err, want)
+				}
+			})
+		})
+	}
+}
+
+// BC-5: the budget is asked before the code is hashed.
+func TestABackupCodeOverItsBudgetIsNotHashed(t *testing.T) {
+	limits := openDoors()
+	limits.CodeByAccount = store.Limit{Burst: 3, Every: time.Hour}
+	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Limits: limits})
+	u := h.Register()
+	codes := u.EnableTwoFactor()
+	temp := firstStep(t, h, u.Email)
+	for range 3 {
+		if err := secondStep(t.Context(), h.Manager, temp, "00000000"); !errors.Is(err, auth.ErrInvalidCode) {
+			t.Fatal(err)
+		}
+	}
+	release := h.OccupyHashing()
+	defer release()
+	for _, code := range []auth.Secret{"00000000", codes[0]} {
+		retryAfter(t, secondStep(t.Context(), h.Manager, temp, code)) // and not ErrOverloaded
 	}
 }

@@ -20,7 +20,7 @@ func TestCanonicalEmailFoldsASCIILettersAndNothingElse(t *testing.T) {
 			t.Errorf("%q: %q, %v", in, got, ok)
 		}
 	}
-	for _, in := range []string{"", "a", "@b.c", "a@", "a@b", "a@b.", "a@.b.c", "a b@c.d", "a@b@c.d", "\u212aevin@b.c", "İ@b.c", "a@\u212a.c", `"a"@b.c`, "a@[1.2.3.4]",
+	for _, in := range []string{"", "a", "@b.c", "a@", "a@b", "a@b.", "a@.b.c", "a b@c.d", "a@b@c.d", "\u212aevin@b.c", "İ@b.c", "a@\u212a.c", `"a"@b.c`, "a@[1.2.3.4]", "a@127.0.0.1", "a@1.2", "a@b.1", "a@b.c.007",
 		strings.Repeat("a", 65) + "@b.c", "a@" + strings.Repeat("b", 64) + ".c", strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 95) + "c"} {
 		if got, ok := canonicalEmail(in); ok {
 			t.Errorf("%q: %q", in, got)

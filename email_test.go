@@ -353,3 +353,49 @@ func TestANewSpellingBesideAChangeDoesNotBringTheOldAddressBack(t *testing.T) {
 		tap.checkOwners(t, h.Manager)
 	})
 }
+
+// The same on a clock that stands still, where two announcements of one address by one
+// user have all in common but that they are two.
+func TestAStalledChangeDoesNotFinishOnALaterOnesAnnouncementOfTheSameInstant(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+		id := member(t, h.Manager, "old@example.com")
+		hold := func(match func(storeCall) bool, act func() error) (release func(), result chan error) {
+			held, release := stall(t, tap, match)
+			result = make(chan error, 1)
+			go func() { result <- act() }()
+			held()
+			tap.tap(nil, nil)
+			return release, result
+		}
+		nth := func(kind, suffix string, n int) func(storeCall) bool {
+			return func(c storeCall) bool {
+				if c.kind == kind && c.names(suffix) {
+					n--
+				}
+				return c.kind == kind && c.names(suffix) && n == 0
+			}
+		}
+		change := func() error { return moveTo(h.Manager, id, "new@example.com") }
+		releaseFirst, first := hold(nth("Commit", "/acct", 2), change) // it has announced and claimed
+		if err := moveTo(h.Manager, id, "other@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		releaseNewcomer, newcomer := hold(nth("Commit", "/acct", 1), func() error { _, err := signUp(h.Manager, "new@example.com"); return err }) // it has the claim now
+		releaseAgain, again := hold(nth("Get", "/claim", 1), change)                                                                              // it has announced
+		releaseFirst()
+		if err := <-first; !errors.Is(err, auth.ErrEmailTaken) {
+			t.Errorf("the stalled change: %v, want ErrEmailTaken", err)
+		}
+		releaseNewcomer()
+		if err := <-newcomer; err != nil {
+			t.Errorf("the newcomer, who has the claim: %v", err)
+		}
+		releaseAgain()
+		if err := <-again; !errors.Is(err, auth.ErrEmailTaken) {
+			t.Errorf("the later change: %v, want ErrEmailTaken", err)
+		}
+		tap.checkOwners(t, h.Manager)
+	})
+}

@@ -238,3 +238,132 @@ func TestNoticesGoToTheUserAndOfAChangedAddressToBoth(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+func TestAHangingNotifierDelaysNoEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var handled, notified atomic.Int64
+		hold := make(chan struct{})
+		h := authtest.With(t, memstore.New(), auth.Config{
+			Events:   handlerFunc(func(context.Context, auth.Event) { handled.Add(1) }),
+			Notifier: notifierFunc(func(context.Context, auth.Notice) error { notified.Add(1); <-hold; return nil }),
+		})
+		began := time.Now()
+		alice := h.Register()
+		id, pw := alice.Identity(), auth.Secret(authtest.Password)
+		for i := range 10 {
+			next := otherPassword + auth.Secret(rune('a'+i))
+			if err := h.ChangePassword(t.Context(), id, pw, next); err != nil {
+				t.Fatal(err)
+			}
+			pw = next
+		}
+		synctest.Wait()
+		if n := handled.Load(); n != 12 || notified.Load() != 1 || time.Since(began) != 0 {
+			t.Errorf("%d events and %d notices after %v, want 12 and the first notice, at once", n, notified.Load(), time.Since(began))
+		}
+		close(hold)
+	})
+}
+
+// LO-1: thousands of refusals cost nobody the record of what was done beside them.
+func TestAFloodOfRefusalsDisplacesNoOtherEvent(t *testing.T) {
+	hold, entered := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	var roles, refusals int
+	h := authtest.With(t, memstore.New(), auth.Config{Events: handlerFunc(func(_ context.Context, e auth.Event) {
+		once.Do(func() { close(entered); <-hold })
+		switch e.Type {
+		case auth.EventRoleChanged:
+			roles++
+		case auth.EventRateLimited:
+			refusals++
+		}
+	})})
+	alice := h.Register()
+	<-entered
+	flood := func(n int) {
+		for range n {
+			_ = login(t.Context(), h.Manager, "nobody@example.com", "wrong, and long enough")
+		}
+	}
+	const others = 2000 // that find room beside any number of refusals
+	flood(5000)
+	for range others {
+		if err := h.SetRole(t.Context(), alice.ID, "reader"); err != nil {
+			t.Fatal(err)
+		}
+		flood(1)
+	}
+	close(hold)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if roles != others || refusals == 0 || refusals > 2100 {
+		t.Errorf("%d of %d changes of role were told, beside %d refusals", roles, others, refusals)
+	}
+}
+
+type ctxKey struct{}
+
+// A trace id comes along; that the client has hung up does not.
+func TestAHandlersContextHasTheRequestsValuesAndNotItsEnd(t *testing.T) {
+	var told []string
+	var mu sync.Mutex
+	gone := make(chan struct{})
+	look := func(ctx context.Context, what string) {
+		<-gone
+		mu.Lock()
+		defer mu.Unlock()
+		if _, bounded := ctx.Deadline(); ctx.Err() != nil || !bounded {
+			t.Errorf("%s: %v, with a deadline: %v", what, ctx.Err(), bounded)
+		}
+		if v, _ := ctx.Value(ctxKey{}).(string); v != "" {
+			told = append(told, what+" "+v)
+		}
+	}
+	h := authtest.With(t, memstore.New(), auth.Config{
+		Events:   handlerFunc(func(ctx context.Context, e auth.Event) { look(ctx, string(e.Type)) }),
+		Notifier: notifierFunc(func(ctx context.Context, n auth.Notice) error { look(ctx, "notice"); return nil }),
+	})
+	alice := h.Register()
+	ctx, hangUp := context.WithCancel(context.WithValue(t.Context(), ctxKey{}, "trace-1"))
+	if err := h.ChangePassword(ctx, alice.Identity(), authtest.Password, otherPassword); err != nil {
+		t.Fatal(err)
+	}
+	hangUp()
+	close(gone)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(told)
+	if want := []string{"notice trace-1", "password_changed trace-1"}; !slices.Equal(told, want) {
+		t.Errorf("%q, want %q", told, want)
+	}
+}
+
+func TestCloseDoesNotWaitForeverForAHandlerThatDoesNotReturn(t *testing.T) {
+	for name, set := range map[string]func(*auth.Config, func()){
+		"events": func(c *auth.Config, f func()) { c.Events = handlerFunc(func(context.Context, auth.Event) { f() }) },
+		"notices": func(c *auth.Config, f func()) {
+			c.Notifier = notifierFunc(func(context.Context, auth.Notice) error { f(); return nil })
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			hold := make(chan struct{})
+			cfg := auth.Config{}
+			set(&cfg, func() { <-hold })
+			h := authtest.With(t, memstore.New(), cfg)
+			alice := h.Register()
+			if err := h.ChangePassword(t.Context(), alice.Identity(), authtest.Password, otherPassword); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			began := time.Now()
+			err := h.Close()
+			if err == nil || !strings.Contains(err.Error(), name) || time.Since(began) > 21*time.Second {
+				t.Errorf("%s: Close took %v: %v", name, time.Since(began), err)
+			}
+			close(hold)
+		})
+	}
+}

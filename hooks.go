@@ -11,7 +11,7 @@ import (
 const (
 	hookQueue   = 4096             // events or notices that may wait
 	hookTimeout = 10 * time.Second // what each gets
-	hookDrain   = 10 * time.Second // what Close waits for those that wait
+	hookDrain   = 10 * time.Second // how long those that wait are still run after Close
 )
 
 // hooks runs a host's handler on one goroutine, in order, so that no decision waits
@@ -46,8 +46,12 @@ func (h *hooks) loop() {
 		select {
 		case c := <-h.queue:
 			h.call(c)
-			continue
 		case <-h.stop:
+		}
+		select {
+		case <-h.stop:
+		default:
+			continue
 		}
 		for end := time.Now().Add(hookDrain); time.Now().Before(end); {
 			select {
@@ -90,19 +94,28 @@ func (h *hooks) put(ctx context.Context, minor bool, run func(ctx context.Contex
 	}
 }
 
-// close runs what was put before it, for hookDrain at the most, and ends the
-// goroutine. What is put later is never run.
-func (h *hooks) close() error {
-	if h == nil {
-		return nil
+// closeHooks ends them side by side. What was put before it is run for hookDrain at the
+// most; what is put later, never. A handler that does not return is left behind.
+func closeHooks(all ...*hooks) error {
+	var names []error
+	late := time.After(hookDrain + hookTimeout + time.Second)
+	for _, h := range all {
+		if h != nil {
+			close(h.stop)
+		}
 	}
-	close(h.stop)
-	select {
-	case <-h.done:
-		return nil
-	case <-time.After(hookDrain + hookTimeout + time.Second):
-		return errors.New("auth: the handler of " + h.name + " does not return")
+	for _, h := range all {
+		if h == nil {
+			continue
+		}
+		select {
+		case <-h.done:
+		case <-late:
+			names = append(names, errors.New("auth: the handler of "+h.name+" does not return"))
+			late = time.After(0) // for the next
+		}
 	}
+	return errors.Join(names...)
 }
 
 // emit hands an event to the host's handler.

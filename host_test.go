@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
@@ -271,4 +273,194 @@ func TestAResetOfTheSecondFactorEndsItAndEverySession(t *testing.T) {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
+}
+
+// noticesOf makes cfg keep the notices that it sends; read them after Close.
+func noticesOf(cfg auth.Config) (auth.Config, *[]auth.Notice) {
+	var mu sync.Mutex
+	sent := &[]auth.Notice{}
+	cfg.Notifier = notifierFunc(func(_ context.Context, n auth.Notice) error {
+		mu.Lock()
+		defer mu.Unlock()
+		*sent = append(*sent, n)
+		return nil
+	})
+	return cfg, sent
+}
+
+// last is the last event of a type; it closes the Manager first.
+func last(t *testing.T, h *authtest.Harness, of auth.EventType) (found auth.Event) {
+	t.Helper()
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range h.Events.All() {
+		if e.Type == of {
+			found = e
+		}
+	}
+	return found
+}
+
+func TestAPasswordSetByTheHostEndsEverySessionAndWaitingLogin(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		cfg, sent := noticesOf(auth.Config{})
+		h := authtest.With(t, s, cfg)
+		other := twin(t, h, auth.Config{})
+		alice, bob := h.Register(), h.Register()
+		alice.EnableTwoFactor()
+		token, key, waiting := alice.Token(), alice.APIKey(), firstStep(t, other, alice.Email)
+		if err := h.SetPassword(t.Context(), alice.ID, otherPassword); err != nil {
+			t.Fatal(err)
+		}
+		if opens(t, other.Manager, token) || !opens(t, other.Manager, bob.Token()) {
+			t.Error("the wrong sessions ended")
+		}
+		if err := verifyKey(other.Manager, key); err != nil {
+			t.Errorf("the API key: %v", err)
+		}
+		if err := secondStep(t.Context(), other.Manager, waiting, auth.Secret(alice.Code())); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("the login that waited: %v, want ErrInvalidToken", err)
+		}
+		if err := login(t.Context(), other.Manager, alice.Email, authtest.Password); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("the old password: %v", err)
+		}
+		r, err := other.Manager.Login(t.Context(), alice.Email, otherPassword)
+		if err != nil || !r.TwoFactorRequired() {
+			t.Fatalf("the new password, of a user with a second factor: %+v, %v", r, err)
+		}
+		if err := secondStep(t.Context(), other.Manager, r.TempToken, auth.Secret(alice.Code())); err != nil {
+			t.Errorf("its second factor: %v", err)
+		}
+		e := last(t, h, auth.EventPasswordChanged)
+		if e.UserID != alice.ID || e.OrganizationID != alice.OrganizationID || e.Reason != "host" {
+			t.Errorf("the event is %+v", e)
+		}
+		n := (*sent)[len(*sent)-1]
+		if n.Type != auth.EventPasswordChanged || n.To != alice.Email || n.UserID != alice.ID || n.Name != alice.FullName {
+			t.Errorf("the notice is %+v", n)
+		}
+	})
+}
+
+func TestAPasswordThatTheHostMayNotSetChangesNothing(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{})
+		alice, gone := h.Register(), h.Register()
+		if err := h.DeleteUser(t.Context(), gone.ID); err != nil {
+			t.Fatal(err)
+		}
+		before := tap.commits.Load()
+		for pw, code := range map[auth.Secret]string{"": "required", "short": "too_short", "password123": "blocked", auth.Secret(alice.Email): "blocked"} {
+			err := h.SetPassword(t.Context(), alice.ID, pw)
+			if !errors.Is(err, auth.ErrWeakPassword) || !slices.Equal(fieldCodes(err), []string{"password: " + code}) {
+				t.Errorf("%q: %v", string(pw), err)
+			}
+		}
+		for _, id := range []string{gone.ID, "user_" + strings.Repeat("0", 29), "user_", ""} {
+			if err := h.SetPassword(t.Context(), id, otherPassword); !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("%q: %v, want ErrNotFound", id, err)
+			}
+		}
+		if n := tap.commits.Load() - before; n != 0 {
+			t.Errorf("%d Commits", n)
+		}
+		if !opens(t, h.Manager, alice.Token()) {
+			t.Error("the session ended")
+		}
+	})
+}
+
+func TestTheHostSeesAndRevokesAUsersKeys(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		other := twin(t, h, auth.Config{})
+		alice, bob := h.Register(), h.Register()
+		made, key := newKey(t, h.Manager, alice.Identity(), auth.NewAPIKey{Name: "leaked"})
+		h.Clock.Advance(time.Second)
+		_, kept := newKey(t, h.Manager, alice.Identity(), auth.NewAPIKey{Name: "kept"})
+		_, bobs := newKey(t, h.Manager, bob.Identity(), auth.NewAPIKey{})
+		keys, err := other.UserAPIKeys(t.Context(), alice.ID)
+		if err != nil || len(keys) != 2 || keys[0].Name != "kept" || keys[1] != made {
+			t.Fatalf("%+v, %v", keys, err)
+		}
+		for _, foreign := range [][2]string{{bob.ID, made.ID}, {alice.ID, "key_" + strings.Repeat("0", 32)}, {alice.ID, ""}, {"user_" + strings.Repeat("0", 29), made.ID}} {
+			if err := h.RevokeUserAPIKey(t.Context(), foreign[0], foreign[1]); !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("revoke %q of %q: %v, want ErrNotFound", foreign[1], foreign[0], err)
+			}
+		}
+		if err := verifyKey(other.Manager, key); err != nil {
+			t.Fatalf("before it is revoked: %v", err)
+		}
+		if err := h.RevokeUserAPIKey(t.Context(), alice.ID, made.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyKey(other.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("the revoked key elsewhere: %v, want ErrInvalidToken", err)
+		}
+		if err := errors.Join(verifyKey(other.Manager, kept), verifyKey(other.Manager, bobs)); err != nil {
+			t.Errorf("the other keys: %v", err)
+		}
+		if keys, err := other.UserAPIKeys(t.Context(), alice.ID); err != nil || len(keys) != 1 {
+			t.Errorf("%d keys are left, %v", len(keys), err)
+		}
+		if err := h.RevokeUserAPIKey(t.Context(), alice.ID, made.ID); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("revoke it again: %v", err)
+		}
+		if _, err := h.UserAPIKeys(t.Context(), "user_"+strings.Repeat("0", 29)); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("the keys of nobody: %v", err)
+		}
+		if e := last(t, h, auth.EventAPIKeyRevoked); e.UserID != alice.ID || e.OrganizationID != alice.OrganizationID || e.APIKeyID != made.ID || e.Reason != "host" {
+			t.Errorf("the event is %+v", e)
+		}
+	})
+}
+
+// The owner's own addresses have budgets of their own, which an unlock must not forget.
+func TestUnlockGivesBackTheBudgetsOfKnownAddressesAndNoOthers(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		alice := h.Register()
+		home, office, stranger := from(t, "192.0.2.7"), from(t, "2001:db8:1:2::1"), from(t, "203.0.113.9")
+		for _, known := range []context.Context{home, office} {
+			if err := login(known, h.Manager, alice.Email, authtest.Password); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, ctx := range []context.Context{home, office, stranger} {
+			for range 5 {
+				if err := login(ctx, h.Manager, alice.Email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
+					t.Fatal(err)
+				}
+			}
+			retryAfter(t, login(ctx, h.Manager, alice.Email, authtest.Password))
+		}
+		if err := h.UnlockUser(t.Context(), alice.ID); err != nil {
+			t.Fatal(err)
+		}
+		for name, ctx := range map[string]context.Context{"home": home, "office": office} {
+			if err := login(ctx, h.Manager, alice.Email, authtest.Password); err != nil {
+				t.Errorf("from %s: %v", name, err)
+			}
+		}
+		retryAfter(t, login(stranger, h.Manager, alice.Email, authtest.Password))
+	})
+}
+
+func TestAResetOfTheSecondFactorIsTold(t *testing.T) {
+	cfg, sent := noticesOf(auth.Config{})
+	h := authtest.With(t, memstore.New(), cfg)
+	alice := h.Register()
+	alice.EnableTwoFactor()
+	if err := h.ResetTwoFactor(t.Context(), alice.ID); err != nil {
+		t.Fatal(err)
+	}
+	if e := last(t, h, auth.EventTwoFactorReset); e.UserID != alice.ID || e.OrganizationID != alice.OrganizationID {
+		t.Errorf("the event is %+v", e)
+	}
+	n := (*sent)[len(*sent)-1]
+	if n.Type != auth.EventTwoFactorReset || n.To != alice.Email || n.UserID != alice.ID || n.Name != alice.FullName {
+		t.Errorf("the notice is %+v", n)
+	}
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -10,9 +11,11 @@ import (
 	"fmt"
 	"hash"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/store/memstore"
@@ -206,4 +209,113 @@ func FuzzVerifyToken(f *testing.F) {
 			t.Fatalf("accepted, but not signed: %q", token)
 		}
 	})
+}
+
+// FuzzScanReadsAsEncodingJSONDoes: of every payload that sign writes, and of each with
+// one byte changed, scan says what package encoding/json does, or that it cannot say.
+func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
+	plain := func(s string) bool {
+		return strings.Trim(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") == ""
+	}
+	short := func(n int64) bool { return 0 <= n && n < 1e18 }
+	const uid, sid, jti = "user_01234567890123456789012345678", "ses_0123456789012345678901", "0123456789012345678901"
+	const now = int64(1700000000)
+	f.Add("auth", "auth", uid, sid, jti, now, now, now+3600, "admin", byte('0'))
+	f.Add("auth", "https://api.example.com/?a=b", uid, sid, jti, int64(10), int64(100), int64(1000), "r", byte('.'))
+	f.Add("auth", "auth", uid, sid, jti, int64(1e18-1), int64(1e18-1), int64(1e18-1), "r", byte('9'))
+	f.Add("auth", "auth", uid, sid, jti, int64(0), int64(-1), int64(1<<63-1), "r", byte('-'))
+	f.Add("", "", "", "", "", int64(0), int64(0), int64(0), "", byte(0))
+	f.Add(`a"b`, "auth", uid, sid, jti, now, now, now, `","iss":"evil`, byte('"'))
+	f.Add("auth", "auth", uid, sid, "<>&", now, now, now, `\",\"exp\":1`, byte('\\'))
+	f.Add("auth", "auth", uid, "\u2028", jti, int64(-1<<63), now, now, "r", byte('e'))
+	f.Add("日本語", "😀", "é", "\x7f", jti, now, now, now, "é", byte('x'))
+	f.Add("\xff\xfe", "\xed\xa0\x80", "\x00\x1f", "\t", "\n", now, now, now, "r", byte(0xff))
+	f.Add("auth", "auth", uid, sid, jti, now, now, now, "r", byte(0xff))
+	f.Fuzz(func(t *testing.T, iss, aud, sub, sid, jti string, iat, nbf, exp int64, role string, b byte) {
+		body := mustJSON(payload{
+			claims:   claims{Issuer: iss, Audience: aud, Subject: sub, Session: sid, ID: jti, Issued: iat, From: nbf, Expires: exp},
+			AuthTime: iat, AMR: []string{role}, Org: role, Role: role,
+		})
+		// A signer writes valid JSON in valid UTF-8; whatever else it could have signed
+		// has no meaning to differ from. What stands behind exp is not looked at.
+		agree := func(text []byte, whole bool) (scanned bool) {
+			var got, want claims
+			if !got.scan(string(text)) {
+				return false
+			}
+			if utf8.Valid(text) && (whole || json.Valid(text)) {
+				if err := json.Unmarshal(text, &want); err != nil || got != want {
+					t.Errorf("%s: scan reads %+v, encoding/json %+v, %v", text, got, want, err)
+				}
+			}
+			return true
+		}
+		if !agree(body, true) && plain(iss+aud+sub+sid+jti) && short(iat) && short(nbf) && short(exp) {
+			t.Errorf("%s: scan cannot read what sign writes", body)
+		}
+		behind := bytes.Index(body, []byte(`,"auth_time":`))
+		for i := range body {
+			whole := i < behind && ' ' <= b && b <= '~'
+			changed := bytes.Clone(body)
+			changed[i] = b
+			agree(changed, whole)
+			agree(slices.Insert(bytes.Clone(body), i, b), whole)
+			agree(slices.Delete(bytes.Clone(body), i, i+1), i < behind)
+			agree(body[:i], false)
+		}
+	})
+}
+
+// What scan passes on is read all the same: of one meaning there are many texts.
+func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
+	f := newForger(t)
+	var p payload
+	if err := json.Unmarshal(mustJSON(f.claims), &p); err != nil {
+		t.Fatal(err)
+	}
+	text := string(mustJSON(p))
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, []byte(text), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	rest, hasIssuer := strings.CutPrefix(text, `{"iss":"auth",`)
+	if !hasIssuer {
+		t.Fatalf("the payload is %s", text)
+	}
+	for name, body := range map[string]string{
+		"as it is written":      text,
+		"by name":               string(mustJSON(f.claims)),
+		"indented":              indented.String(),
+		"a space before":        " " + text,
+		"issuer escaped":        `{"iss":"\u0061uth",` + rest,
+		"issuer last":           "{" + strings.TrimSuffix(rest, "}") + `,"iss":"auth"}`,
+		"a claim of no use":     `{"ver":1,"iss":"auth",` + rest,
+		"a claim in a claim":    `{"act":{"iss":"evil"},"iss":"auth",` + rest,
+		"the issuer said again": `{"iss":"evil","iss":"auth",` + rest,
+	} {
+		token := signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body)))
+		id, err := f.m.VerifyAccessToken(context.Background(), Secret(token))
+		if err != nil || id.SessionID != p.Session || id.User.ID != p.Subject || id.ExpiresAt.Unix() != p.Expires {
+			t.Errorf("%s: %+v, %v", name, id, err)
+		}
+		var c claims
+		if scanned := c.scan(body); scanned != (name == "as it is written") {
+			t.Errorf("%s: scan takes it: %v", name, scanned)
+		}
+	}
+	partly := strings.Replace(text, `,"aud":"auth"`, "", 1) // nothing of what scan had begun to read stays
+	want := p.claims
+	want.Audience = ""
+	if c, err := f.m.signers.verify(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(partly)))); err != nil || c != want {
+		t.Errorf("without an audience: %+v, %v, want %+v", c, err, want)
+	}
+	for name, body := range map[string]string{
+		"indented, of another issuer": strings.Replace(indented.String(), `"auth"`, `"evil"`, 1),
+		"an issuer escaped":           `{"iss":"\u0062uth",` + rest,
+		"another issuer said again":   `{"iss":"auth","ver":1,"iss":"evil",` + rest,
+	} {
+		if f.opens(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body)))) {
+			t.Errorf("%s: accepted", name)
+		}
+	}
 }

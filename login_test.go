@@ -395,3 +395,21 @@ func TestNoLoginSurvivesWhatEndsSessionsBesideIt(t *testing.T) {
 		})
 	}
 }
+
+// The password alone names nobody: what it proves is told with the second factor.
+func TestALoginThatWaitsForItsSecondFactorNamesNobody(t *testing.T) {
+	h := authtest.New(t)
+	u := h.Register()
+	u.EnableTwoFactor()
+	r, err := h.Login(t.Context(), u.Email, authtest.Password)
+	if err != nil || !r.TwoFactorRequired() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if !reflect.DeepEqual(r, auth.LoginResult{TempToken: r.TempToken}) {
+		t.Errorf("it tells more than a temp token: %+v", r)
+	}
+	r, err = h.VerifyTwoFactor(t.Context(), r.TempToken, auth.Secret(u.Code()))
+	if err != nil || r.User.ID != u.ID || r.TwoFactorRequired() {
+		t.Errorf("the second step: %+v, %v", r, err)
+	}
+}

@@ -121,3 +121,23 @@ func TestOfManyChangesFromOnePasswordExactlyOneHappens(t *testing.T) {
 		}
 	})
 }
+
+// A new password that is refused is no guess, whatever the current one was.
+func TestARefusedNewPasswordCostsNoAttempt(t *testing.T) {
+	breached := checkerFunc(func(_ context.Context, pw auth.Secret) (bool, error) { return pw == "a breached password", nil })
+	h := authtest.With(t, memstore.New(), auth.Config{PasswordChecker: breached, Limits: auth.Limits{LoginByAddress: store.Limit{Burst: 6, Every: time.Hour}}})
+	alice := h.Register()
+	id := alice.Identity()
+	for range 10 {
+		for _, current := range []auth.Secret{authtest.Password, "wrong horse battery staple"} {
+			for _, pw := range []auth.Secret{"short", "a breached password"} {
+				if err := h.ChangePassword(t.Context(), id, current, pw); !errors.Is(err, auth.ErrWeakPassword) {
+					t.Fatalf("%q: %v", string(pw), err)
+				}
+			}
+		}
+	}
+	if err := h.ChangePassword(t.Context(), id, authtest.Password, otherPassword); err != nil {
+		t.Errorf("a good one after that: %v", err)
+	}
+}

@@ -494,3 +494,140 @@ type checkerFunc func(ctx context.Context, password auth.Secret) (bool, error)
 func (f checkerFunc) Breached(ctx context.Context, password auth.Secret) (bool, error) {
 	return f(ctx, password)
 }
+
+// newPasswords are the calls that set a password, with the name of its field.
+func newPasswords(h *authtest.Harness, u *authtest.User) map[string]func(pw auth.Secret) error {
+	ctx, id := context.Background(), u.Identity()
+	return map[string]func(pw auth.Secret) error{
+		"Register, password": func(pw auth.Secret) error {
+			_, err := h.Manager.Register(ctx, auth.Registration{Email: "ada@example.com", Password: pw, FullName: "Ada"})
+			return err
+		},
+		"CreateUser, password": func(pw auth.Secret) error {
+			_, err := h.CreateUser(ctx, auth.NewUser{Email: "bob@example.com", Password: pw, FullName: "Bob", OrganizationID: u.OrganizationID, Role: "reader"})
+			return err
+		},
+		"ChangePassword, new_password": func(pw auth.Secret) error { return h.ChangePassword(ctx, id, authtest.Password, pw) },
+		"SetPassword, password":        func(pw auth.Secret) error { return h.SetPassword(ctx, u.ID, pw) },
+	}
+}
+
+func TestEveryCallThatSetsAPasswordAsksTheChecker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for how, check := range map[string]checkerFunc{
+			"hits":   func(context.Context, auth.Secret) (bool, error) { return true, nil },
+			"fails":  func(context.Context, auth.Secret) (bool, error) { return true, errOutage },
+			"panics": func(context.Context, auth.Secret) (bool, error) { panic("checker") },
+			"hangs":  func(ctx context.Context, _ auth.Secret) (bool, error) { <-ctx.Done(); return true, ctx.Err() },
+		} {
+			for _, call := range []string{"Register, password", "CreateUser, password", "ChangePassword, new_password", "SetPassword, password"} {
+				var asked atomic.Int64
+				h := authtest.With(t, memstore.New(), auth.Config{PasswordChecker: checkerFunc(func(ctx context.Context, pw auth.Secret) (bool, error) {
+					if pw != otherPassword {
+						return false, nil
+					}
+					asked.Add(1)
+					return check(ctx, pw)
+				})})
+				u := h.Register()
+				began := time.Now()
+				err := newPasswords(h, u)[call](otherPassword)
+				_, field, _ := strings.Cut(call, ", ")
+				switch {
+				case how == "hits" && (!errors.Is(err, auth.ErrWeakPassword) || !slices.Equal(fieldCodes(err), []string{field + ": blocked"})):
+					t.Errorf("%s, the checker %s: %v", call, how, err)
+				case how != "hits" && err != nil:
+					t.Errorf("%s, the checker %s: %v", call, how, err)
+				}
+				if asked.Load() != 1 || time.Since(began) > 2*time.Second {
+					t.Errorf("%s, the checker %s: it was asked %d times, for %v", call, how, asked.Load(), time.Since(began))
+				}
+				_ = h.Close()
+			}
+		}
+	})
+}
+
+// A stranger drives the checker no further than the budget that an attempt costs.
+func TestTheCheckerIsAskedNoMoreOftenThanTheBudgetAllows(t *testing.T) {
+	asked := 0
+	h := authtest.With(t, memstore.New(), auth.Config{
+		PasswordChecker: checkerFunc(func(context.Context, auth.Secret) (bool, error) { asked++; return false, nil }),
+		Limits:          auth.Limits{RegisterByAddress: store.Limit{Burst: 3, Every: time.Hour}},
+	})
+	u := h.Register()
+	id := u.Identity()
+	asked = 0
+	ctx := from(t, "203.0.113.9")
+	for range 20 {
+		if err := register(ctx, h.Manager, u.Email); !errors.Is(err, auth.ErrEmailTaken) && !errors.Is(err, auth.ErrRateLimited) {
+			t.Fatal(err)
+		}
+	}
+	if asked != 3 {
+		t.Errorf("asked %d times over 20 registrations, want 3", asked)
+	}
+	asked = 0
+	for range 20 {
+		err := h.ChangePassword(ctx, id, "wrong horse battery staple", otherPassword)
+		if !errors.Is(err, auth.ErrInvalidCredentials) && !errors.Is(err, auth.ErrRateLimited) {
+			t.Fatal(err)
+		}
+	}
+	if asked != 5 {
+		t.Errorf("asked %d times over 20 changes, want 5", asked)
+	}
+}
+
+// A checker that never returns keeps 64 goroutines, and nobody waiting for more.
+func TestNoMoreThan64QuestionsAreOpenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Int64
+		hold := make(chan struct{})
+		h := authtest.With(t, memstore.New(), auth.Config{
+			PasswordChecker: checkerFunc(func(context.Context, auth.Secret) (bool, error) {
+				open.Add(1)
+				defer open.Add(-1)
+				<-hold
+				return true, nil
+			}),
+			Limits: unlimited(), HashQueue: 1000, HashSlots: 4,
+		})
+		began := time.Now()
+		results := make(chan error, 100)
+		round := 0
+		registerAll := func() {
+			round++
+			for i := range cap(results) {
+				go func() { results <- register(t.Context(), h.Manager, emailOf("ada"+string(rune('a'+round)), i)) }()
+			}
+			synctest.Wait()
+		}
+		allSucceed := func() {
+			t.Helper()
+			for range cap(results) {
+				if err := <-results; err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		registerAll()
+		if open.Load() != 64 || len(results) != 36 || time.Since(began) != 0 {
+			t.Errorf("%d questions are open and %d registrations done after %v, want 64 and 36 at once", open.Load(), len(results), time.Since(began))
+		}
+		allSucceed()
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("they took %v", took)
+		}
+		registerAll() // the checker still has not returned
+		if open.Load() != 64 || len(results) != 100 {
+			t.Errorf("%d questions are open and %d registrations done", open.Load(), len(results))
+		}
+		allSucceed()
+		close(hold)
+		synctest.Wait()
+		if err := register(t.Context(), h.Manager, "ada@example.com"); !errors.Is(err, auth.ErrWeakPassword) {
+			t.Errorf("once the checker answers again: %v", err)
+		}
+	})
+}

@@ -3,10 +3,12 @@ package auth_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/datixlab/auth"
@@ -42,7 +44,6 @@ func TestNothingPrintsASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	enrolment.QRCode = nil // an image is to be shown
 	_, key, err := m.CreateAPIKey(ctx, id, auth.NewAPIKey{Name: "ci"})
 	if err != nil {
 		t.Fatal(err)
@@ -100,5 +101,52 @@ func checkPrinted(t *testing.T, where string, out []byte, secrets []string) {
 	}
 	if keyBytes.Match(out) {
 		t.Errorf("%s: tells the bytes of a key: %.120q", where, out)
+	}
+}
+
+// LO-2. The picture of a secret is one.
+func TestNothingPrintsAPictureOfASecret(t *testing.T) {
+	raw := []byte("a picture of what nobody may see, 0123456789")
+	picture := auth.SecretBytes(raw)
+	var numbers []string
+	for _, b := range raw {
+		numbers = append(numbers, fmt.Sprint(b))
+	}
+	told := []string{
+		string(raw), fmt.Sprintf("%x", raw), base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
+		strings.Join(numbers[:8], " "), strings.Join(numbers[:8], ","), fmt.Sprintf("%#v", raw[:8])[8:40], string(raw[:8]),
+	}
+	check := func(where, out string) {
+		t.Helper()
+		if w := holds([]byte(out), told...); w != "" {
+			t.Errorf("%s: tells %q: %q", where, w, out)
+		}
+	}
+	e := auth.TwoFactorEnrollment{Secret: "s", URI: "u", QRCode: picture, BackupCodes: []auth.Secret{"c"}}
+	for name, v := range map[string]any{
+		"SecretBytes": picture, "*SecretBytes": &picture, "[]SecretBytes": []auth.SecretBytes{picture}, "map": map[string]auth.SecretBytes{"a": picture},
+		"enrollment": e, "*enrollment": &e, "[]enrollment": []auth.TwoFactorEnrollment{e}, "in a struct": struct{ Enrollment auth.TwoFactorEnrollment }{e},
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "% x", "%#x", "%q", "%d", "%c", "%U", "%o", "%b", "%5.3s", "%-9v", "%!"} {
+			out := fmt.Sprintf(verb, v)
+			check(name+" as "+verb, out)
+			if name == "SecretBytes" && verb != "%!" && out != "[secret]" {
+				t.Errorf("as %s: %q", verb, out)
+			}
+		}
+		out, err := json.Marshal(v)
+		if err != nil || !strings.Contains(string(out), `"[secret]"`) {
+			t.Errorf("%s as JSON: %s, %v", name, out, err)
+		}
+		check(name+" as JSON", string(out))
+		var text, object bytes.Buffer
+		for _, handler := range []slog.Handler{slog.NewTextHandler(&text, nil), slog.NewJSONHandler(&object, nil)} {
+			slog.New(handler).Info("x", "v", v, slog.Group("g", "v", v))
+		}
+		check(name+" in slog text", text.String())
+		check(name+" in slog JSON", object.String())
+	}
+	if picture.String() != "[secret]" || !bytes.Equal([]byte(picture), raw) {
+		t.Errorf("%s, %q", picture.String(), []byte(picture))
 	}
 }

@@ -172,3 +172,60 @@ func TestAnIdentityKeptBeyondItsSessionOpensNothing(t *testing.T) {
 		t.Errorf("%d sessions, %v", len(sessions), err)
 	}
 }
+
+func TestALoginOverTheCapEndsTheSessionThatWentUnrefreshedForLongest(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{MaxSessions: 3})
+		alice := h.Register()
+		next := func() string { h.Clock.Advance(time.Second); return alice.Login() }
+		first, second, third := alice.Token(), next(), next()
+		h.Clock.Advance(time.Second)
+		first = refreshed(t, h.Manager, first)
+		fourth := next()
+		if opens(t, h.Manager, second) {
+			t.Error("the one that was not refreshed goes on")
+		}
+		for name, token := range map[string]string{"the refreshed one": first, "the third": third, "the new one": fourth} {
+			if !opens(t, h.Manager, token) {
+				t.Errorf("%s ended", name)
+			}
+		}
+	})
+}
+
+// Sessions that are dead already take no place from a live one, however old that is.
+func TestNoLiveSessionIsEndedForDeadOnes(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, keeper{s}, auth.Config{MaxSessions: 4})
+		alice := h.Register()
+		oldest, id := alice.Token(), alice.Identity()
+		for range 3 {
+			h.Clock.Advance(time.Second)
+			alice.Login()
+		}
+		if err := h.ChangePassword(t.Context(), id, authtest.Password, otherPassword); err != nil { // ends the three
+			t.Fatal(err)
+		}
+		logIn := func() string {
+			t.Helper()
+			h.Clock.Advance(time.Second)
+			r, err := h.Manager.Login(t.Context(), alice.Email, otherPassword)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(r.AccessToken.Token)
+		}
+		for i := range 3 {
+			if logIn(); !opens(t, h.Manager, oldest) {
+				t.Fatalf("login %d ended the oldest live session of %d", i, i+2)
+			}
+		}
+		items, err := s.List(t.Context(), "u."+strings.TrimPrefix(alice.ID, "user_")+"/s.", "", 100)
+		if err != nil || len(items) != 4 {
+			t.Errorf("%d session records, %v", len(items), err)
+		}
+		if logIn(); opens(t, h.Manager, oldest) {
+			t.Error("four live ones, and the oldest goes on beside the fifth")
+		}
+	})
+}

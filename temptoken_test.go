@@ -12,6 +12,7 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
 )
 
 // firstStep is a login up to its temp token.
@@ -327,4 +328,88 @@ func TestAMalformedCodeIsRefusedAndCostsNoTry(t *testing.T) {
 	if err := secondStep(t.Context(), h.Manager, temp, auth.Secret(code)); err != nil {
 		t.Errorf("the right code after that: %v", err)
 	}
+}
+
+// RC-23: a step that the end of its temp token overtakes fails, wherever it is by then,
+// as long as it looks at the token once more; also where the store keeps the record.
+func TestATempTokenThatEndsDuringItsUseIsRefused(t *testing.T) {
+	refused := 0
+	for nth := 1; ; nth++ {
+		tap := newTapStore(keeper{memstore.New()})
+		h := authtest.With(t, tap, auth.Config{Limits: openDoors()})
+		u := h.Register()
+		codes := u.EnableTwoFactor()
+		temp := firstStep(t, h, u.Email)
+		calls, looked := 0, false
+		tap.tap(func(_ context.Context, c storeCall) error {
+			if calls++; calls == nth {
+				h.Clock.Advance(5 * time.Minute)
+			}
+			looked = looked || calls >= nth && c.kind == "Get" && c.names("/temp")
+			return nil
+		}, nil)
+		err := secondStep(t.Context(), h.Manager, temp, codes[0])
+		switch {
+		case looked && !errors.Is(err, auth.ErrInvalidToken):
+			t.Errorf("it ended at call %d, was looked at after that, and: %v", nth, err)
+		case looked:
+			refused++
+		case err != nil:
+			t.Errorf("call %d: %v", nth, err)
+		}
+		if calls < nth {
+			break
+		}
+	}
+	if refused < 3 {
+		t.Errorf("%d refused: the test saw too little", refused)
+	}
+}
+
+// RC-23: use and end at the same time. Whoever begins after the end has no success.
+func TestNoTempTokenOrSessionIsUsedAfterItsEnd(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		cfg := auth.Config{Limits: unlimited(), HashQueue: 500, HashWait: time.Minute, MultiFactorSessionTTL: 5 * time.Minute}
+		h := authtest.With(t, keeper{s}, cfg)
+		managers := []*auth.Manager{h.Manager, twin(t, h, cfg).Manager}
+		for range 3 {
+			u := h.Register()
+			codes := u.EnableTwoFactor()
+			token := auth.Secret(u.Login())
+			var temps []auth.Secret
+			for range codes {
+				temps = append(temps, firstStep(t, h, u.Email))
+			}
+			end := h.Clock.Now().Add(5 * time.Minute)
+			errs := atOnce(t, 2*len(codes)+1, func(i int) error {
+				if i == 2*len(codes) {
+					for range 5 {
+						h.Clock.Advance(time.Minute)
+					}
+					return nil
+				}
+				m := managers[i%2]
+				for {
+					over := !h.Clock.Now().Before(end)
+					var err error
+					if i < len(codes) {
+						err = secondStep(t.Context(), m, temps[i], codes[i])
+					} else {
+						_, err = m.VerifyAccessToken(t.Context(), token)
+					}
+					switch {
+					case over && err == nil:
+						return errors.New("used after its end")
+					case errors.Is(err, auth.ErrInvalidToken):
+						return nil
+					case err != nil && !errors.Is(err, auth.ErrInvalidCode):
+						return err
+					}
+				}
+			})
+			if err := errors.Join(errs...); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }

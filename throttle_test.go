@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/datixlab/auth"
@@ -93,6 +94,12 @@ func retryAfter(t *testing.T, err error) time.Duration {
 // login returns the error of a login alone.
 func login(ctx context.Context, m *auth.Manager, email string, pw auth.Secret) error {
 	_, err := m.Login(ctx, email, pw)
+	return err
+}
+
+// register returns the error of a registration alone.
+func register(ctx context.Context, m *auth.Manager, email string) error {
+	_, err := m.Register(ctx, auth.Registration{Email: email, Password: authtest.Password, FullName: "Ada Lovelace"})
 	return err
 }
 
@@ -393,4 +400,139 @@ func TestNoSpanHoldsMoreWrongPasswordsThanTheBudgetOverTwoInstances(t *testing.T
 			t.Errorf("%d were looked at in an hour: the budget does not refill", len(looked))
 		}
 	})
+}
+
+// LG-8: the budget of the address is the first of every door. Where it is used up, an
+// attempt touches no other counter, so the owner has all of theirs.
+func TestAnAddressOutOfBudgetUsesUpNobodyElses(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: auth.Limits{
+			LoginByAddress: store.Limit{Burst: 20, Every: time.Hour}, RegisterByAddress: store.Limit{Burst: 20, Every: time.Hour},
+			LoginByAccountAddress: plenty,
+		}})
+		plain, u := h.Register(), h.Register()
+		pending := enrol(t, h, plain.Identity())
+		u.EnableTwoFactor()
+		plainID, id, temp := plain.Identity(), u.Identity(), firstStep(t, h, u.Email)
+		attacker, owner := from(t, "203.0.113.9"), from(t, "192.0.2.7")
+		email := "new@example.com"
+		for i := range 20 {
+			if err := login(attacker, h.Manager, fmt.Sprintf("nobody%d@example.com", i), "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Fatal(err)
+			}
+			if err := register(attacker, h.Manager, fmt.Sprintf("taken%d@example.com", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, try := range map[string]func() error{
+			"Login":           func() error { return login(attacker, h.Manager, plain.Email, "wrong, and long enough") },
+			"VerifyTwoFactor": func() error { return secondStep(attacker, h.Manager, temp, wrongCode(u.Code())) },
+			"ConfirmTwoFactor": func() error {
+				return h.ConfirmTwoFactor(attacker, plainID, wrongFor(pending, h.Clock.Now()))
+			},
+			"DisableTwoFactor": func() error {
+				return h.DisableTwoFactor(attacker, id, "wrong, and long enough", wrongCode(u.Code()))
+			},
+			"ChangePassword": func() error {
+				return h.ChangePassword(attacker, plainID, "wrong, and long enough", otherPassword)
+			},
+			"ReplaceBackupCodes": func() error {
+				_, err := h.ReplaceBackupCodes(attacker, id, "wrong, and long enough")
+				return err
+			},
+			"UpdateProfile": func() error {
+				_, err := h.UpdateProfile(attacker, plainID, auth.ProfileChange{Email: &email})
+				return err
+			},
+			"Register": func() error { return register(attacker, h.Manager, "another@example.com") },
+		} {
+			tap.tap(func(_ context.Context, c storeCall) error {
+				if c.kind == "Hit" && !strings.HasPrefix(c.keys[0], "a.203.0.113.9/") {
+					t.Errorf("%s: %s is charged", name, c.keys[0])
+				}
+				return nil
+			}, nil)
+			for range 300 {
+				retryAfter(t, try())
+			}
+			tap.tap(nil, nil)
+		}
+		if err := login(owner, h.Manager, plain.Email, authtest.Password); err != nil {
+			t.Errorf("the owner, from elsewhere: %v", err)
+		}
+		if err := secondStep(owner, h.Manager, temp, auth.Secret(u.Code())); err != nil {
+			t.Errorf("the owner's second step, from elsewhere: %v", err)
+		}
+	})
+}
+
+// LG-6: what a right password cost stays counted where it is about work, the address,
+// and is given back where it is about guessing.
+func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		few := store.Limit{Burst: 3, Every: time.Hour}
+		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: few, LoginByAccountAddress: few, LoginByAccount: few, CodeByAccount: few}})
+		u := h.Register()
+		for i := range 12 { // more strangers than an account remembers
+			if err := login(from(t, fmt.Sprintf("192.0.2.%d", i)), h.Manager, u.Email, authtest.Password); err != nil {
+				t.Fatalf("right password %d: %v", i, err)
+			}
+		}
+		home := from(t, "198.51.100.1")
+		for range 3 {
+			if err := login(home, h.Manager, u.Email, authtest.Password); err != nil {
+				t.Fatal(err)
+			}
+		}
+		retryAfter(t, login(home, h.Manager, u.Email, authtest.Password))
+
+		u.EnableTwoFactor()
+		for i := range 12 {
+			ctx := from(t, fmt.Sprintf("192.0.2.%d", 100+i))
+			r, err := h.Login(ctx, u.Email, authtest.Password)
+			if err == nil {
+				err = secondStep(ctx, h.Manager, r.TempToken, auth.Secret(u.Code()))
+			}
+			if err != nil {
+				t.Fatalf("both steps, round %d: %v", i, err)
+			}
+			h.Clock.Advance(30 * time.Second)
+		}
+	})
+}
+
+// Who gives up in the queue for hashing has had no password looked at.
+func TestWhoGivesUpWaitingToBeHashedIsNotCharged(t *testing.T) {
+	for name, try := range map[string]func(ctx context.Context, h *authtest.Harness, u *authtest.User, id auth.Identity) error{
+		"Login": func(ctx context.Context, h *authtest.Harness, u *authtest.User, _ auth.Identity) error {
+			return login(ctx, h.Manager, u.Email, authtest.Password)
+		},
+		"ChangePassword": func(ctx context.Context, h *authtest.Harness, _ *authtest.User, id auth.Identity) error {
+			return h.ChangePassword(ctx, id, authtest.Password, otherPassword)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, Limits: auth.Limits{LoginByAddress: store.Limit{Burst: 6, Every: time.Hour}}})
+				u := h.Register()
+				id := u.Identity()
+				release := h.OccupyHashing()
+				for i := range 5 {
+					ctx, giveUp := context.WithCancel(t.Context())
+					result := make(chan error, 1)
+					go func() { result <- try(ctx, h, u, id) }()
+					synctest.Wait()
+					giveUp()
+					if err := <-result; !errors.Is(err, auth.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+						t.Fatalf("given up %d: %v", i, err)
+					}
+				}
+				release()
+				if err := try(t.Context(), h, u, id); err != nil {
+					t.Errorf("the right password after that: %v", err)
+				}
+			})
+		})
+	}
 }

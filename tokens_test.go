@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -465,4 +466,87 @@ func TestARoleIsTheAccountsAndNotTheTokens(t *testing.T) {
 	if c := payload(t, auth.Secret(refreshed(t, h.Manager, alice.Token()))); c["role"] != "reader" {
 		t.Errorf("claim %v", c["role"])
 	}
+}
+
+func TestAuthenticateTakesATokenOrAKeyAndNothingElse(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		spy := &spyStore{Store: s}
+		h := authtest.With(t, spy, auth.Config{})
+		u := h.Register()
+		made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
+		byToken, err := h.Authenticate(t.Context(), auth.Secret(u.Token()))
+		if err != nil || byToken.User.ID != u.ID || byToken.IsAPIKey() || byToken.SessionID == "" {
+			t.Errorf("a token: %+v, %v", byToken, err)
+		}
+		byKey, err := h.Authenticate(t.Context(), auth.Secret(key))
+		if err != nil || byKey.User.ID != u.ID || byKey.APIKeyID != made.ID || byKey.SessionID != "" {
+			t.Errorf("a key: %+v, %v", byKey, err)
+		}
+		u.EnableTwoFactor()
+		temp := firstStep(t, h, u.Email)
+		gets := spy.gets.Load()
+		for name, bad := range map[string]string{
+			"empty": "", "garbage": "garbage", "dots": "..", "the prefix": "sk_live_", "garbage with the prefix": "sk_live_" + strings.Repeat("a", 65),
+			"a token with the prefix": "sk_live_" + u.Token(), "a key without it": strings.TrimPrefix(key, "sk_live_"), "a key in capitals": strings.ToUpper(key),
+			"a space before a key": " " + key, "a temp token": string(temp), "a password": authtest.Password, "huge": strings.Repeat("a", 1<<20),
+		} {
+			if id, err := h.Authenticate(t.Context(), auth.Secret(bad)); err != auth.ErrInvalidToken || id.User.ID != "" {
+				t.Errorf("%s: %+v, %v, want ErrInvalidToken", name, id, err)
+			}
+		}
+		if n := spy.gets.Load() - gets; n != 0 {
+			t.Errorf("the store was asked %d times", n)
+		}
+		if err := errors.Join(h.RevokeSessions(t.Context(), u.ID), h.RevokeUserAPIKey(t.Context(), u.ID, made.ID)); err != nil {
+			t.Fatal(err)
+		}
+		for _, revoked := range []string{u.Token(), key} {
+			if _, err := h.Authenticate(t.Context(), auth.Secret(revoked)); err != auth.ErrInvalidToken {
+				t.Errorf("revoked: %v, want ErrInvalidToken", err)
+			}
+		}
+	})
+}
+
+// RC-25: Managers with the new secret take over from those with the old one, while
+// everybody verifies and refreshes; no live token is refused.
+func TestNoTokenIsRefusedWhileSecretsAreRotatedBesideIt(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		with := func(secrets ...auth.Secret) *auth.Manager {
+			return authtest.With(t, s, auth.Config{Secrets: secrets, Now: h.Clock.Now}).Manager
+		}
+		ahead := with(authtest.Secret, goodSecret) // verifies the new one already, signs with the old one
+		users := []*authtest.User{h.Register(), h.Register(), h.Register(), h.Register()}
+		var serving atomic.Pointer[auth.Manager]
+		serving.Store(ahead)
+		errs := atOnce(t, 2*len(users)+1, func(i int) error {
+			if i == 2*len(users) {
+				for range 20 {
+					serving.Store(with(goodSecret, authtest.Secret))
+				}
+				return nil
+			}
+			u := users[i/2]
+			token := auth.Secret(u.Token())
+			for n := range 50 {
+				m := []*auth.Manager{ahead, serving.Load()}[n%2]
+				id, err := m.VerifyAccessToken(t.Context(), token)
+				if err != nil || id.User.ID != u.ID {
+					return fmt.Errorf("verify %d: %q, %w", n, id.User.ID, err)
+				}
+				if i%2 == 0 && n%10 == 0 {
+					fresh, err := m.Refresh(t.Context(), token)
+					if err != nil {
+						return fmt.Errorf("refresh %d: %w", n, err)
+					}
+					token = fresh.Token
+				}
+			}
+			return nil
+		})
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+	})
 }

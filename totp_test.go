@@ -423,8 +423,8 @@ func TestOfManyEnrolmentsAtOnceOneConfirms(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		limits := openDoors()
 		limits.CodeByAccount = plenty
-		h := authtest.With(t, s, auth.Config{Limits: limits, HashQueue: 500})
-		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: limits, HashQueue: 500}).Manager}
+		h := authtest.With(t, s, auth.Config{Limits: limits, HashQueue: 500, HashWait: time.Minute})
+		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: limits, HashQueue: 500, HashWait: time.Minute}).Manager}
 		u := h.Register()
 		id := u.Identity()
 		made := make([]auth.TwoFactorEnrollment, 20)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/datixlab/auth"
@@ -412,4 +413,83 @@ func TestNoUseIsLostOrCountedTwiceBesideTheWriter(t *testing.T) {
 	if k := theKey(t, last.Manager, id); k.Uses != racers*each {
 		t.Errorf("%d uses, want %d", k.Uses, racers*each)
 	}
+}
+
+// damage puts a byte of the record under key out of order.
+func damage(t *testing.T, s store.Store, key string) {
+	t.Helper()
+	values, err := s.Get(t.Context(), key)
+	if err != nil || values[0] == nil {
+		t.Fatalf("no record at %s: %v", key, err)
+	}
+	bad := append([]byte(nil), values[0]...)
+	bad[len(bad)-1] ^= 1
+	if err := s.Commit(t.Context(), store.Put(key, bad)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// usedKeys are n keys of u that were each used and written once.
+func usedKeys(t *testing.T, h *authtest.Harness, u *authtest.User, n int) (ids, keys []string) {
+	t.Helper()
+	writer := twin(t, h, auth.Config{UsageInterval: rarely})
+	for range n {
+		made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
+		ids, keys = append(ids, made.ID), append(keys, key)
+		use(t, writer.Manager, key, "192.0.2.1")
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return ids, keys
+}
+
+// A record that can never be written holds up no other, and is given up once.
+func TestOneDamagedUsageRecordIsDroppedAndTheOthersAreWritten(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{UsageInterval: rarely})
+		other := twin(t, h, auth.Config{UsageInterval: rarely})
+		u := h.Register()
+		ids, keys := usedKeys(t, h, u, 24)
+		damage(t, s, "u."+strings.TrimPrefix(u.ID, "user_")+"/l."+strings.TrimPrefix(ids[7], "key_"))
+		for _, key := range keys {
+			use(t, h.Manager, key, "192.0.2.1")
+		}
+		if err := h.Close(); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("Close: %v, want ErrUnavailable", err)
+		}
+		if err := h.Close(); err != nil {
+			t.Errorf("Close again: %v", err)
+		}
+		listed, err := other.UserAPIKeys(t.Context(), u.ID)
+		if err != nil || len(listed) != len(keys) {
+			t.Fatalf("%d keys, %v", len(listed), err)
+		}
+		for _, k := range listed {
+			if k.ID != ids[7] && k.Uses != 2 {
+				t.Errorf("%s has %d uses, want 2", k.ID, k.Uses)
+			}
+		}
+	})
+}
+
+func TestADamagedUsageRecordIsComplainedOfOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		s := memstore.New()
+		h := authtest.With(t, s, auth.Config{Logger: log.logger()})
+		u := h.Register()
+		ids, keys := usedKeys(t, h, u, 3)
+		damage(t, s, "u."+strings.TrimPrefix(u.ID, "user_")+"/l."+strings.TrimPrefix(ids[1], "key_"))
+		for _, key := range keys {
+			use(t, h.Manager, key, "192.0.2.1")
+		}
+		time.Sleep(time.Minute)
+		if n := strings.Count(log.String(), "was not written"); n != 1 {
+			t.Errorf("%d complaints within a minute, want 1: %s", n, log.String())
+		}
+		if err := h.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
 }

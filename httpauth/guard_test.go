@@ -279,3 +279,62 @@ func TestEveryRouteForEveryPrincipal(t *testing.T) {
 		}
 	}
 }
+
+func TestGuardAsksForAUserWithASecondFactorWhateverTheCredential(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	_, key := f.apiKey(token)
+	rule := rules(httpauth.TwoFactorUser)
+	for _, credential := range []string{token, key} {
+		a := guarded(f, rule, bearer(credential)).want(403, httpauth.CodeForbidden)
+		if got := a.header.Get("WWW-Authenticate"); got != "" {
+			t.Errorf("challenge is %q", got)
+		}
+	}
+	f.enrol(token)
+	for _, credential := range []string{token, key} {
+		guarded(f, rule, bearer(credential)).want(200)
+	}
+}
+
+func TestAHostsRuleCanAskToLogInAgain(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	for maxAge, want := range map[time.Duration]string{
+		0:               `Bearer realm="auth", error="insufficient_user_authentication"`,
+		5 * time.Minute: `Bearer realm="auth", error="insufficient_user_authentication", max_age="300"`,
+	} {
+		for name, err := range map[string]error{"bare": httpauth.StepUp(maxAge), "wrapped": fmt.Errorf("app: large amount: %w", httpauth.StepUp(maxAge))} {
+			a := guarded(f, rules(func(httpauth.Access) error { return err }), bearer(token)).want(401, httpauth.CodeReauthenticationRequired)
+			if got := a.header.Get("WWW-Authenticate"); got != want {
+				t.Errorf("%v, %s: challenge is %q, want %q", maxAge, name, got, want)
+			}
+			if !errors.Is(err, auth.ErrReauthenticationRequired) {
+				t.Errorf("%v, %s: %v", maxAge, name, err)
+			}
+		}
+	}
+}
+
+// A rule sees what is asked for, so that it can decide by the object and not only by
+// the user.
+func TestARuleSeesTheRequestThatItJudges(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	own := func(a httpauth.Access) error {
+		if a.Request.PathValue("agent") != "a1" || a.Request.Method != "GET" {
+			return auth.ErrForbidden
+		}
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/agents/{agent}", f.handler.Require(own)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })))
+	for target, want := range map[string]int{"GET /agents/a1": 204, "GET /agents/a2": 403, "DELETE /agents/a1": 403} {
+		method, path, _ := strings.Cut(target, " ")
+		r, w := httptest.NewRequest(method, path, nil), httptest.NewRecorder()
+		bearer(token)(r)
+		if mux.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%s: %d, want %d", target, w.Code, want)
+		}
+	}
+}

@@ -156,3 +156,29 @@ func statusOf(code httpauth.Code) int {
 	_, status := httpauth.Codes()
 	return status[code]
 }
+
+// A call lists the codes that it can answer with, and none that it cannot.
+func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
+	f := newFixture(t, setup{})
+	listed := func(rt string) (codes []string) {
+		method, path, _ := strings.Cut(rt, " ")
+		for _, response := range dig(f.document, "paths", path, strings.ToLower(method), "responses") {
+			codes = slices.AppendSeq(codes, maps.Keys(dig(response, "content", "application/problem+json", "examples")))
+		}
+		return codes
+	}
+	for code, calls := range map[httpauth.Code][]string{
+		// What hashes a password or a backup code, and what paints a QR code.
+		httpauth.CodeOverloaded: {
+			"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "PATCH /me", "POST /change-password",
+		},
+		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me"},
+		httpauth.CodeAPIKeyLimit:              {"POST /api-keys"},
+	} {
+		for _, rt := range f.handler.Routes() {
+			if got, want := slices.Contains(listed(rt), string(code)), slices.Contains(calls, rt); got != want {
+				t.Errorf("%s lists %s: %v, want %v", rt, code, got, want)
+			}
+		}
+	}
+}

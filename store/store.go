@@ -33,8 +33,8 @@
 //   - Expiry. A record is never dropped before its expiry and may be returned
 //     for any time after it. Expiry is for cleaning up; package auth compares
 //     times by itself and relies on no store's clock.
-//   - Copies. What a caller passes in may be changed afterwards, and what it gets
-//     back is its own.
+//   - Copies. What a caller passes in may be changed once the call has returned,
+//     also where it returned early with its context; what it gets back is its own.
 //   - Errors. [ErrConflict] means that nothing was written. [ErrInvalid] and
 //     [ErrClosed] mean that nothing was done. The error of a context that was
 //     done before the call began means the same. Any other error means "could

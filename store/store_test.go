@@ -97,6 +97,7 @@ func TestNoSpanHoldsMoreThanBurstPlusItsShare(t *testing.T) {
 func FuzzApply(f *testing.F) {
 	century := int64(100 * 365 * 24 * time.Hour)
 	f.Add(5, int64(time.Minute), 1, int64(0), int64(0))
+	f.Add(5, int64(time.Minute), 1, int64(time.Hour), int64(1))
 	f.Add(5, int64(time.Minute), -5, int64(time.Hour), int64(1))
 	f.Add(5, int64(time.Minute), -5, int64(time.Minute), int64(1))
 	f.Add(1, century, 1, century, int64(0))
@@ -117,7 +118,7 @@ func FuzzApply(f *testing.F) {
 			t.Errorf("giving back: %+v, state %d to %d", d, state, next)
 		case n > 0 && d.OK && (d.RetryAfter != 0 || next <= state || next > at+int64(burst)*every):
 			t.Errorf("admitted: %+v, state %d to %d", d, state, next)
-		case n > 0 && !d.OK && (d.RetryAfter <= 0 || next != state):
+		case n > 0 && !d.OK && (d.RetryAfter <= 0 || next != min(state, at+int64(burst)*every)): // capped after a jump back
 			t.Errorf("refused: %+v, state %d to %d", d, state, next)
 		}
 		if d.Left < 0 || d.Left > burst {
@@ -286,5 +287,32 @@ func TestWasIsAbsentForNilAndEqualForAllElse(t *testing.T) {
 	}
 	if op.When != store.Always || op.Old != nil {
 		t.Errorf("a method changed the Op it was called on: %+v", op)
+	}
+}
+
+// A counter that was used before its clock was set back is as full as one can be, and
+// no fuller: nobody is locked out for as long as the jump.
+func TestAfterAJumpBackACounterRefusesForOneIntervalAndNotForTheJump(t *testing.T) {
+	l := store.Limit{Burst: 5, Every: time.Minute}
+	for _, used := range []int{1, 3, 5} {
+		for _, jump := range []time.Duration{time.Hour, 24 * time.Hour, 20 * 365 * 24 * time.Hour} {
+			state, d := l.Apply(0, used, start.Add(jump))
+			if !d.OK {
+				t.Fatal("an unused counter refused")
+			}
+			now := start // the clock is set right
+			for i := range 10 {
+				if state, d = l.Apply(state, 1, now); d.OK || d.RetryAfter > l.Every {
+					t.Fatalf("%d used, a jump of %v, attempt %d: %+v, want to be refused for %v at the most", used, jump, i, d, l.Every)
+				}
+				now = now.Add(d.RetryAfter)
+				if state, d = l.Apply(state, 1, now); !d.OK {
+					t.Fatalf("%d used, a jump of %v, after its interval %d: %+v", used, jump, i, d)
+				}
+			}
+			if _, d := l.Apply(state, l.Burst, now.Add(time.Duration(l.Burst)*l.Every)); !d.OK || d.Left != 0 {
+				t.Errorf("%d used, a jump of %v, when the burst has refilled: %+v", used, jump, d)
+			}
+		}
 	}
 }
