@@ -111,18 +111,21 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 	return digits
 }
 
-// parseAPIKey returns the ids of a well-formed key and its digest.
-func (m *Manager) parseAPIKey(key string) (uid, kid string, digest [sha256.Size]byte, ok bool) {
+// parseAPIKey returns the bare id of a well-formed key's user, the key's own, and its
+// digest.
+func (m *Manager) parseAPIKey(key string) (uid, keyID string, digest [sha256.Size]byte, ok bool) {
 	rest, ok := strings.CutPrefix(key, m.cfg.APIKeyPrefix)
 	if !ok || !isBase62(rest, keySecretLen+timedLen+keyCheckLen) {
 		return "", "", digest, false
 	}
-	text := []byte(key)
+	var room [128]byte // a key has at most 97
+	text := append(room[:0], key...)
 	if check := len(text) - keyCheckLen; keyChecksum(text[:check]) != [keyCheckLen]byte(text[check:]) {
 		return "", "", digest, false
 	}
 	digest = sha256.Sum256(text)
-	return rest[keySecretLen : keySecretLen+timedLen], hex.EncodeToString(digest[:keyIDLen/2]), digest, true
+	id := hex.AppendEncode(append(room[:0], keyIDPrefix...), digest[:keyIDLen/2])
+	return rest[keySecretLen : keySecretLen+timedLen], string(id), digest, true
 }
 
 // VerifyAPIKey returns who the key speaks for, or ErrInvalidToken, or
@@ -135,10 +138,11 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	if err := m.ready(); err != nil {
 		return Identity{}, err
 	}
-	uid, kid, digest, ok := m.parseAPIKey(string(key))
+	uid, keyID, digest, ok := m.parseAPIKey(string(key))
 	if !ok {
 		return Identity{}, ErrInvalidToken
 	}
+	kid := keyID[len(keyIDPrefix):]
 	found := liveKeys.Get().(*liveKey)
 	defer liveKeys.Put(found)
 	acct, k := &found.acct, &found.key
@@ -152,7 +156,7 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 		return Identity{}, ErrInvalidToken
 	}
 	m.usage.touch(uid, kid, now, ClientFrom(ctx))
-	return Identity{User: acct.rec.user(uid), APIKeyID: keyIDPrefix + kid, ExpiresAt: k.rec.Expires}, nil
+	return Identity{User: acct.rec.user(userPrefix + uid), APIKeyID: keyID, ExpiresAt: k.rec.Expires}, nil
 }
 
 // A liveKey is an API key with the account that it belongs to.

@@ -87,7 +87,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 			return User{}, err
 		}
 		m.emit(ctx, id.event(EventProfileChanged))
-		return c.acct.rec.user(c.uid), nil
+		return c.acct.rec.user(id.User.ID), nil
 	}
 
 	if err := m.reauthenticate(ctx, id, change.CurrentPassword); err != nil {
@@ -106,7 +106,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	m.emit(ctx, id.event(EventEmailChanged))
 	m.notice(ctx, EventEmailChanged, c.uid, &c.acct.rec, old)
 	m.notice(ctx, EventEmailChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
-	return c.acct.rec.user(c.uid), nil
+	return c.acct.rec.user(id.User.ID), nil
 }
 
 func checkProfile(change ProfileChange) (canonical string, err error) {

@@ -87,9 +87,9 @@ func (a *account) settle() { a.PendingEmail, a.PendingSince, a.PendingID = "", t
 
 func (a *account) open() bool { return !a.Disabled && !a.Deleted }
 
-func (a *account) user(uid string) User {
+func (a *account) user(id string) User {
 	return User{
-		ID: userPrefix + uid, Email: a.Email, FullName: a.FullName, Role: a.Role,
+		ID: id, Email: a.Email, FullName: a.FullName, Role: a.Role,
 		OrganizationID: orgPrefix + a.Org, TwoFactorEnabled: a.Enrolment != "",
 		AssignedAgents: a.Agents, Disabled: a.Disabled, CreatedAt: a.Created,
 	}

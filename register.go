@@ -129,7 +129,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, organ
 	if err != nil {
 		return User{}, err
 	}
-	user := acct.rec.user(uid)
+	user := acct.rec.user(userPrefix + uid)
 	m.emit(ctx, Event{Type: EventRegistered, UserID: user.ID, OrganizationID: user.OrganizationID, Role: user.Role})
 	return user, nil
 }

@@ -100,7 +100,7 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 	if !acct.exists() || !acct.rec.open() {
 		return LoginResult{}, ErrInvalidCredentials
 	}
-	user := acct.rec.user(uid)
+	user := acct.rec.user(userPrefix + uid)
 	if acct.rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
 		temp, err := m.issueTemp(ctx, uid, acct)
 		if err != nil {

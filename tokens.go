@@ -52,7 +52,7 @@ func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (Identity
 		return Identity{}, ErrInvalidToken
 	}
 	return Identity{
-		User: t.acct.rec.user(t.uid), SessionID: t.claims.Session, AuthTime: t.session.rec.Created,
+		User: t.acct.rec.user(t.claims.Subject), SessionID: t.claims.Session, AuthTime: t.session.rec.Created,
 		AMR: t.session.rec.AMR, ExpiresAt: time.Unix(t.claims.Expires, 0).UTC(), tokenID: t.claims.ID,
 	}, nil
 }

@@ -25,11 +25,11 @@ func (m *Manager) findUser(ctx context.Context, userID string) (uid string, acct
 
 // User returns the account with this id, disabled or not, or ErrNotFound.
 func (m *Manager) User(ctx context.Context, userID string) (User, error) {
-	uid, acct, err := m.findUser(ctx, userID)
+	_, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return User{}, err
 	}
-	return acct.rec.user(uid), nil
+	return acct.rec.user(userID), nil
 }
 
 // UserByEmail returns the account that has this address, or ErrNotFound. It is for

@@ -65,9 +65,16 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	if err := s.shard(name).get(name, keys, values); err != nil {
 		return nil, err
 	}
+	size := 0
+	for _, v := range values {
+		size += len(v)
+	}
+	copies := make([]byte, 0, size) // of all of them, cut so that none grows into the next
 	for i, v := range values {
 		if v != nil {
-			values[i] = clone(v)
+			at := len(copies)
+			copies = append(copies, v...)
+			values[i] = copies[at:len(copies):len(copies)]
 		}
 	}
 	return values, nil
