@@ -89,6 +89,7 @@ type FieldError struct {
 	Detail string
 }
 
+// Error names the first field at fault and why; it repeats no value.
 func (e *InputError) Error() string {
 	if len(e.Fields) == 0 {
 		return e.Err.Error()
@@ -106,6 +107,7 @@ type RetryError struct {
 	After time.Duration // more than zero
 }
 
+// Error is the text of the sentinel.
 func (e *RetryError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the sentinel.
