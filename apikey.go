@@ -75,7 +75,26 @@ func (k *keyRecord) fields(c *codec) {
 	c.rest(&k.newer)
 }
 
-func (k *keyRecord) expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }
+func (k *keyRecord) expired(now time.Time) bool { return expiredKey(k.Expires, now) }
+
+func expiredKey(expires, now time.Time) bool { return !expires.IsZero() && !now.Before(expires) }
+
+// keyProof is what a check reads of a keyRecord: without its texts, which would cost
+// one more allocation. It is never written.
+type keyProof struct {
+	Digest  []byte
+	Expires time.Time
+}
+
+func (k *keyProof) fields(c *codec) {
+	c.bytes(&k.Digest)
+	c.skip() // Name
+	c.skip() // Description
+	c.skip() // Prefix
+	var created time.Time
+	c.time(&created)
+	c.time(&k.Expires)
+}
 
 func (k *keyRecord) public(kid string, u keyUsage) APIKey {
 	return APIKey{
@@ -111,21 +130,47 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 	return digits
 }
 
-// parseAPIKey returns the bare id of a well-formed key's user, the key's own, and its
-// digest.
-func (m *Manager) parseAPIKey(key string) (uid, keyID string, digest [sha256.Size]byte, ok bool) {
-	rest, ok := strings.CutPrefix(key, m.cfg.APIKeyPrefix)
+// A liveKey is an API key as it was presented, and the records that say what it is
+// worth.
+type liveKey struct {
+	uid, kid   string
+	userID, id string // the same with their prefixes
+	digest     [sha256.Size]byte
+	acct       row[account]
+	key        row[keyProof]
+	text       []byte // room for the key, used again
+}
+
+// liveKeys are kept from one check to the next: an Identity holds on to none.
+var liveKeys = sync.Pool{New: func() any { return new(liveKey) }}
+
+// parse takes a key apart, and reports whether it is well formed.
+func (k *liveKey) parse(prefix, key string) bool {
+	rest, ok := strings.CutPrefix(key, prefix)
 	if !ok || !isBase62(rest, keySecretLen+timedLen+keyCheckLen) {
-		return "", "", digest, false
+		return false
 	}
-	var room [128]byte // a key has at most 97
-	text := append(room[:0], key...)
-	if check := len(text) - keyCheckLen; keyChecksum(text[:check]) != [keyCheckLen]byte(text[check:]) {
-		return "", "", digest, false
+	k.text = append(k.text[:0], key...)
+	defer clear(k.text)
+	if body := len(key) - keyCheckLen; keyChecksum(k.text[:body]) != [keyCheckLen]byte(k.text[body:]) {
+		return false
 	}
-	digest = sha256.Sum256(text)
-	id := hex.AppendEncode(append(room[:0], keyIDPrefix...), digest[:keyIDLen/2])
-	return rest[keySecretLen : keySecretLen+timedLen], string(id), digest, true
+	k.digest = sha256.Sum256(k.text)
+	k.name(rest[keySecretLen : keySecretLen+timedLen])
+	return true
+}
+
+// name sets what the user and the digest are called, all of it as parts of one text:
+// what makes a text is the allocation.
+func (k *liveKey) name(uid string) {
+	var kid [keyIDLen]byte
+	hex.Encode(kid[:], k.digest[:keyIDLen/2])
+	all := userPrefix + uid + keyIDPrefix + string(kid[:]) +
+		"u." + uid + "/acct" + "u." + uid + "/k." + string(kid[:])
+	k.userID, all = all[:len(userPrefix)+timedLen], all[len(userPrefix)+timedLen:]
+	k.id, all = all[:len(keyIDPrefix)+keyIDLen], all[len(keyIDPrefix)+keyIDLen:]
+	k.uid, k.kid = k.userID[len(userPrefix):], k.id[len(keyIDPrefix):]
+	k.acct.key, k.key.key = all[:len("u./acct")+timedLen], all[len("u./acct")+timedLen:]
 }
 
 // VerifyAPIKey returns who the key speaks for, or ErrInvalidToken, or
@@ -138,35 +183,22 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	if err := m.ready(); err != nil {
 		return Identity{}, err
 	}
-	uid, keyID, digest, ok := m.parseAPIKey(string(key))
-	if !ok {
+	k := liveKeys.Get().(*liveKey)
+	defer liveKeys.Put(k)
+	if !k.parse(m.cfg.APIKeyPrefix, string(key)) {
 		return Identity{}, ErrInvalidToken
 	}
-	kid := keyID[len(keyIDPrefix):]
-	found := liveKeys.Get().(*liveKey)
-	defer liveKeys.Put(found)
-	acct, k := &found.acct, &found.key
-	acct.key, k.key = userKey(uid, "acct"), apiKeyKey(uid, kid)
-	if err := m.records.read(ctx, acct, k); err != nil {
+	if err := m.records.read(ctx, &k.acct, &k.key); err != nil {
 		return Identity{}, err
 	}
-	now := m.now()
-	if !acct.exists() || !acct.rec.open() || !k.exists() ||
-		subtle.ConstantTimeCompare(k.rec.Digest, digest[:]) != 1 || k.rec.expired(now) {
+	now, acct, rec := m.now(), &k.acct.rec, &k.key.rec
+	if !k.acct.exists() || !acct.open() || !k.key.exists() ||
+		subtle.ConstantTimeCompare(rec.Digest, k.digest[:]) != 1 || expiredKey(rec.Expires, now) {
 		return Identity{}, ErrInvalidToken
 	}
-	m.usage.touch(uid, kid, now, ClientFrom(ctx))
-	return Identity{User: acct.rec.user(userPrefix + uid), APIKeyID: keyID, ExpiresAt: k.rec.Expires}, nil
+	m.usage.touch(k.uid, k.kid, now, ClientFrom(ctx).Addr)
+	return Identity{User: acct.user(k.userID), APIKeyID: k.id, ExpiresAt: rec.Expires}, nil
 }
-
-// A liveKey is an API key with the account that it belongs to.
-type liveKey struct {
-	acct row[account]
-	key  row[keyRecord]
-}
-
-// liveKeys are kept from one check to the next: an Identity holds on to none.
-var liveKeys = sync.Pool{New: func() any { return new(liveKey) }}
 
 // CreateAPIKey makes a key for the caller and returns it: the only time that it can
 // be seen. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited.

@@ -33,18 +33,19 @@ func encode(key string, r fields) []byte {
 	c := codec{writing: true, buf: make([]byte, 5, 192)}
 	r.fields(&c)
 	c.buf[0] = recordFormat
-	binary.BigEndian.PutUint32(c.buf[1:], checksum(key, c.buf[5:]))
+	binary.BigEndian.PutUint32(c.buf[1:], checksum([]byte(key), c.buf[5:]))
 	return c.buf
 }
 
 // decode fills r, which is zero, from the bytes under key.
 func decode(key string, b []byte, r fields) error {
-	if len(b) < 5 || b[0] != recordFormat || binary.BigEndian.Uint32(b[1:]) != checksum(key, b[5:]) {
-		return errDamaged
-	}
 	c := codecs.Get().(*codec)
 	defer codecs.Put(c)
-	*c = codec{buf: b[5:], text: string(b[5:])}
+	c.key = append(c.key[:0], key...)
+	if len(b) < 5 || b[0] != recordFormat || binary.BigEndian.Uint32(b[1:]) != checksum(c.key, b[5:]) {
+		return errDamaged
+	}
+	*c = codec{buf: b[5:], key: c.key}
 	r.fields(c)
 	if c.failed {
 		return errDamaged
@@ -55,19 +56,15 @@ func decode(key string, b []byte, r fields) error {
 // codecs are kept for reading: a record's fields hold on to none.
 var codecs = sync.Pool{New: func() any { return new(codec) }}
 
-// checksum is over key and body. The key's part is written out because crc32.Update
-// would move a copy of the key to the heap on every read.
-func checksum(key string, body []byte) uint32 {
-	crc := ^uint32(0)
-	for i := range len(key) {
-		crc = checksumTab[byte(crc)^key[i]] ^ crc>>8
-	}
-	return crc32.Update(^crc, checksumTab, body)
+// checksum is over key and body.
+func checksum(key, body []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, checksumTab), checksumTab, body)
 }
 
 type codec struct {
 	buf     []byte // writing: what is written so far; reading: what is left
-	text    string // reading: all of it, which the strings are parts of
+	text    string // reading: what was left at the first string; all of them are parts of it
+	key     []byte // reading: the record's key, in room that is used again
 	writing bool
 	failed  bool
 }
@@ -114,6 +111,9 @@ func (c *codec) string(s *string) {
 		c.buf = append(c.buf, *s...)
 		return
 	}
+	if c.text == "" {
+		c.text = string(c.buf)
+	}
 	if t := c.take(); len(t) > 0 {
 		end := len(c.text) - len(c.buf)
 		*s = c.text[end-len(t) : end]
@@ -130,6 +130,10 @@ func (c *codec) bytes(b *[]byte) {
 		*b = t[:len(t):len(t)] // a part of the record as it was read, which nobody writes to
 	}
 }
+
+// skip reads past a string or bytes, which a read for less than all of a record has
+// no use for.
+func (c *codec) skip() { c.take() }
 
 func (c *codec) strings(list *[]string) {
 	n := c.length(len(*list))

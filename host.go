@@ -21,7 +21,7 @@ func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edi
 		if err := edit(&acct.rec); err != nil {
 			return err
 		}
-		e.OrganizationID = orgPrefix + acct.rec.Org
+		e.OrganizationID = acct.rec.Org
 		return m.records.commit(ctx, acct.put())
 	})
 	if err == nil {
@@ -172,7 +172,7 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 			return err
 		}
 	}
-	m.emit(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org})
+	m.emit(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.rec.Org})
 	return nil
 }
 
@@ -193,7 +193,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org})
+	m.emit(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.rec.Org})
 	m.notice(ctx, EventTwoFactorReset, uid, &acct.rec, acct.rec.Email)
 	return m.UnlockUser(ctx, userID)
 }
@@ -233,7 +233,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	if err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org, Reason: "host"})
+	m.emit(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.rec.Org, Reason: "host"})
 	m.notice(ctx, EventPasswordChanged, bareUser(Identity{User: User{ID: userID}}), &acct.rec, acct.rec.Email)
 	return nil
 }
@@ -257,6 +257,6 @@ func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) er
 	if err := m.removeKey(ctx, uid, keyID); err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: orgPrefix + acct.rec.Org, APIKeyID: keyID, Reason: "host"})
+	m.emit(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.rec.Org, APIKeyID: keyID, Reason: "host"})
 	return nil
 }

@@ -116,21 +116,20 @@ func testAPIKey() string {
 
 // AK-4.
 func TestOneWrongCharacterInAnAPIKeyIsSeenByItsChecksum(t *testing.T) {
-	m := &Manager{cfg: Config{APIKeyPrefix: "sk_live_"}}
-	key := testAPIKey()
-	if _, _, _, ok := m.parseAPIKey(key); !ok {
+	key, k := testAPIKey(), new(liveKey)
+	if !k.parse("sk_live_", key) {
 		t.Fatal("the key itself does not parse")
 	}
 	for i := range key {
 		for j := range base62 {
 			typo := key[:i] + base62[j:j+1] + key[i+1:]
-			if _, _, _, ok := m.parseAPIKey(typo); ok && typo != key {
+			if k.parse("sk_live_", typo) && typo != key {
 				t.Fatalf("%s parses", typo)
 			}
 		}
 		if i > 0 {
 			swapped := key[:i-1] + key[i:i+1] + key[i-1:i] + key[i+1:]
-			if _, _, _, ok := m.parseAPIKey(swapped); ok && swapped != key {
+			if k.parse("sk_live_", swapped) && swapped != key {
 				t.Fatalf("%s parses", swapped)
 			}
 		}
@@ -145,21 +144,21 @@ func FuzzParseAPIKey(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	m := &Manager{cfg: Config{APIKeyPrefix: "sk_live_"}}
+	k := new(liveKey)
 	f.Fuzz(func(t *testing.T, s string) {
-		uid, keyID, _, ok := m.parseAPIKey(s)
-		if !ok {
+		if !k.parse("sk_live_", s) {
 			if s == key {
 				t.Fatal("the key itself does not parse")
 			}
 			return
 		}
 		body := s[:len(s)-keyCheckLen]
-		if !isBase62(uid, timedLen) || !strings.HasSuffix(body, uid) || keyChecksum([]byte(body)) != [keyCheckLen]byte([]byte(s[len(body):])) {
-			t.Errorf("%q parses as user %q, key %q", s, uid, keyID)
+		if !isBase62(k.uid, timedLen) || !strings.HasSuffix(body, k.uid) || keyChecksum([]byte(body)) != [keyCheckLen]byte([]byte(s[len(body):])) {
+			t.Errorf("%q parses as user %q, key %q", s, k.uid, k.id)
 		}
-		if _, ok := bareKeyID(keyID); !ok {
-			t.Errorf("%q is no key id", keyID)
+		if kid, ok := bareKeyID(k.id); !ok || kid != k.kid || k.userID != userPrefix+k.uid ||
+			k.acct.key != userKey(k.uid, "acct") || k.key.key != apiKeyKey(k.uid, kid) {
+			t.Errorf("%q is called %q, %q, %q, %q", s, k.userID, k.id, k.acct.key, k.key.key)
 		}
 	})
 }

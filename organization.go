@@ -31,9 +31,9 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 	return Organization{ID: organizationID, Name: org.rec.Name, CreatedAt: org.rec.Created}, nil
 }
 
-func (m *Manager) createOrganization(ctx context.Context, name string, now time.Time) (oid string, err error) {
-	oid = newTimedID(now)
+func (m *Manager) createOrganization(ctx context.Context, name string, now time.Time) (id string, err error) {
+	oid := newTimedID(now)
 	org := newRow[orgRecord](orgKey(oid))
 	org.rec = orgRecord{Name: name, Created: now}
-	return oid, m.records.commit(ctx, org.put())
+	return orgPrefix + oid, m.records.commit(ctx, org.put())
 }

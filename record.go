@@ -53,7 +53,7 @@ type account struct {
 	PendingID    string // of this change, and not of another to the same address
 	FullName     string
 	Role         string
-	Org          string
+	Org          string // "org_…"
 	Agents       []string
 	Created      time.Time
 	Disabled     bool
@@ -90,7 +90,7 @@ func (a *account) open() bool { return !a.Disabled && !a.Deleted }
 func (a *account) user(id string) User {
 	return User{
 		ID: id, Email: a.Email, FullName: a.FullName, Role: a.Role,
-		OrganizationID: orgPrefix + a.Org, TwoFactorEnabled: a.Enrolment != "",
+		OrganizationID: a.Org, TwoFactorEnabled: a.Enrolment != "",
 		AssignedAgents: a.Agents, Disabled: a.Disabled, CreatedAt: a.Created,
 	}
 }

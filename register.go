@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/datixlab/auth/store"
@@ -65,7 +64,7 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 		return User{}, err
 	}
 	return m.create(ctx, u, canonical, func(time.Time) (string, error) {
-		return strings.TrimPrefix(u.OrganizationID, orgPrefix), nil
+		return u.OrganizationID, nil
 	})
 }
 
@@ -99,7 +98,7 @@ func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, 
 }
 
 // create is claim, then create: see emailClaim for what a crash in between means.
-func (m *Manager) create(ctx context.Context, u NewUser, canonical string, organization func(now time.Time) (oid string, err error)) (User, error) {
+func (m *Manager) create(ctx context.Context, u NewUser, canonical string, organization func(now time.Time) (id string, err error)) (User, error) {
 	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
 		return User{}, err
 	}

@@ -41,7 +41,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		var err error
 		result, err = m.completeLogin(ctx, &step, code)
 		if errors.Is(err, ErrInvalidCode) {
-			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: publicUser(uid), OrganizationID: orgPrefix + step.acct.rec.Org})
+			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: publicUser(uid), OrganizationID: step.acct.rec.Org})
 			m.notice(ctx, EventSecondFactorFailed, uid, &step.acct.rec, step.acct.rec.Email)
 		}
 		return err == nil, err

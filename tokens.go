@@ -33,7 +33,7 @@ func (m *Manager) mint(uid, sid string, a *account, s *sessionRecord) (AccessTok
 			Subject: userPrefix + uid, Session: sessionPrefix + sid, ID: s.Token,
 			Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix(),
 		},
-		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: orgPrefix + a.Org, Role: a.Role,
+		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: a.Org, Role: a.Role,
 	})
 	return AccessToken{Token: token, ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC()}, err
 }
@@ -120,7 +120,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 		now, s := m.now(), &t.session
 		event := Event{
 			Type: EventTokenRefreshed, UserID: t.claims.Subject,
-			OrganizationID: orgPrefix + t.acct.rec.Org, SessionID: t.claims.Session,
+			OrganizationID: t.acct.rec.Org, SessionID: t.claims.Session,
 		}
 		if !s.rec.accepts(t.claims.ID, now) {
 			if err := m.records.commit(ctx, s.remove()); err != nil {

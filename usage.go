@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -56,9 +57,21 @@ type usageShard struct {
 	uses map[string]*pendingUse // by key id
 }
 
+// A pendingUse keeps the address as it is: its text is made once per write and not
+// once per use.
 type pendingUse struct {
 	uid string
 	keyUsage
+	from netip.Addr
+}
+
+// usage is what the use adds to the key's record.
+func (p *pendingUse) usage() keyUsage {
+	u := p.keyUsage
+	if p.from.IsValid() {
+		u.Address = addressPrefix(p.from)
+	}
+	return u
 }
 
 func newUsage(r records, cfg Config) *usage {
@@ -100,7 +113,7 @@ func (u *usage) shard(kid string) *usageShard {
 
 // touch counts a use. Where more keys are in use than can be kept, the surplus is
 // not counted: tracking never fails a request.
-func (u *usage) touch(uid, kid string, now time.Time, from Client) {
+func (u *usage) touch(uid, kid string, now time.Time, from netip.Addr) {
 	s := u.shard(kid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,15 +122,12 @@ func (u *usage) touch(uid, kid string, now time.Time, from Client) {
 		if len(s.uses) >= maxUsageShard {
 			return
 		}
-		p = &pendingUse{uid: uid}
-		s.uses[kid] = p
+		p = &pendingUse{uid: strings.Clone(uid)}
+		s.uses[strings.Clone(kid)] = p // what it is a part of may be longer
 	}
 	p.Count++
 	if now.After(p.Last) {
-		p.Last, p.Address = now, ""
-		if from.Addr.IsValid() {
-			p.Address = addressPrefix(from.Addr)
-		}
+		p.Last, p.from = now, from
 	}
 }
 
@@ -127,7 +137,7 @@ func (u *usage) pending(kid string) keyUsage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.uses[kid]; p != nil {
-		return p.keyUsage
+		return p.usage()
 	}
 	return keyUsage{}
 }
@@ -146,7 +156,7 @@ func (u *usage) flush() error {
 			if err != nil { // nothing will ever come of this one
 				errs = append(errs, err)
 			}
-			s.subtract(kid, p.keyUsage)
+			s.subtract(kid, p.Count)
 		}
 	}
 	return errors.Join(errs...)
@@ -162,11 +172,11 @@ func (s *usageShard) snapshot() map[string]pendingUse {
 	return all
 }
 
-func (s *usageShard) subtract(kid string, written keyUsage) {
+func (s *usageShard) subtract(kid string, written uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.uses[kid]; p != nil {
-		if p.Count -= written.Count; p.Count == 0 {
+		if p.Count -= written; p.Count == 0 {
 			delete(s.uses, kid)
 		}
 	}
@@ -184,7 +194,7 @@ func (u *usage) write(kid string, p pendingUse) error {
 		if !k.exists() {
 			return nil
 		}
-		old.rec.merge(p.keyUsage)
+		old.rec.merge(p.usage())
 		return u.records.commit(ctx, k.unchanged(), old.put())
 	})
 }
