@@ -2,10 +2,12 @@ package storetest_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -538,6 +540,76 @@ var brokenStores = []struct {
 		s := memstore.New()
 		return storetest.Place{Store: s, Join: func() (store.Store, error) { return s, nil }}
 	}},
+	{"a walk forgets expiries", "Walk", edited(func(r *store.Record) { r.Expires = time.Time{} })},
+	{"a walk rounds expiries down", "Walk", edited(func(r *store.Record) {
+		if !r.Expires.IsZero() {
+			r.Expires = r.Expires.Add(-time.Millisecond).Truncate(time.Second)
+		}
+	})},
+	{"a walk leaves out what has no value", "Walk", walked(func(_ *memstore.Store, page store.Page, _ string) store.Page {
+		page.Records = slices.DeleteFunc(page.Records, func(r store.Record) bool { return len(r.Value) == 0 })
+		return page
+	})},
+	{"a walk begins behind the first page", "Walk", walked(func(_ *memstore.Store, page store.Page, after string) store.Page {
+		if after == "" {
+			page.Records, page.Counters = nil, nil
+		}
+		return page
+	})},
+	{"a walk counts how far it has come", "WalkUnderWrites", func() storetest.Place {
+		m := memstore.New()
+		return storetest.Place{Store: &fakeWalker{fake: fake{Store: m}, walk: func(ctx context.Context, after string) (store.Page, error) {
+			const size = 20
+			from, err := strconv.Atoi(cmp.Or(after, "0"))
+			if err != nil {
+				return store.Page{}, store.ErrInvalid
+			}
+			var all []store.Record
+			for at := ""; ; {
+				page, err := m.Walk(ctx, at)
+				if err != nil {
+					return store.Page{}, err
+				}
+				all = append(all, page.Records...)
+				if at = page.Next; at == "" {
+					break
+				}
+			}
+			slices.SortFunc(all, func(a, b store.Record) int { return strings.Compare(a.Key, b.Key) })
+			page := store.Page{Records: all[min(from, len(all)):min(from+size, len(all))]}
+			if from+size < len(all) {
+				page.Next = strconv.Itoa(from + size)
+			}
+			runtime.Gosched()
+			return page, nil
+		}}}
+	}},
+	{"a walk does not end", "Walk", walked(func(_ *memstore.Store, page store.Page, _ string) store.Page {
+		if page.Next == "" {
+			page.Next = "1"
+		}
+		return page
+	})},
+	{"counters are not walked", "WalkCounters", walked(func(_ *memstore.Store, page store.Page, _ string) store.Page {
+		page.Counters = nil
+		return page
+	})},
+	{"counters are walked in whole seconds", "WalkCounters", walked(func(_ *memstore.Store, page store.Page, _ string) store.Page {
+		for i := range page.Counters {
+			page.Counters[i].Until = page.Counters[i].Until.Truncate(time.Second).Add(time.Second)
+		}
+		return page
+	})},
+	{"a walk ends where its place is not known", "WalkErrors", func() storetest.Place {
+		m := memstore.New()
+		return storetest.Place{Store: &fakeWalker{fake: fake{Store: m}, walk: func(ctx context.Context, after string) (store.Page, error) {
+			page, err := m.Walk(ctx, after)
+			if errors.Is(err, store.ErrInvalid) {
+				return store.Page{}, nil
+			}
+			return page, err
+		}}}
+	}},
 }
 
 func TestEveryBrokenStoreIsFoundByTheRuleItBreaks(t *testing.T) {
@@ -645,6 +717,40 @@ func (s *fake) Close() error {
 	return s.Store.Close()
 }
 
+// A fakeWalker is a fake that can be walked.
+type fakeWalker struct {
+	fake
+	walk func(context.Context, string) (store.Page, error)
+}
+
+func (s *fakeWalker) Walk(ctx context.Context, after string) (store.Page, error) {
+	return s.walk(ctx, after)
+}
+
+// walked returns a Place of memory whose walk is broken by f.
+func walked(f func(s *memstore.Store, page store.Page, after string) store.Page) func() storetest.Place {
+	return func() storetest.Place {
+		m := memstore.New()
+		return storetest.Place{Store: &fakeWalker{fake: fake{Store: m}, walk: func(ctx context.Context, after string) (store.Page, error) {
+			page, err := m.Walk(ctx, after)
+			if err != nil {
+				return page, err
+			}
+			return f(m, page, after), nil
+		}}}
+	}
+}
+
+// edited is walked with f for each record.
+func edited(f func(*store.Record)) func() storetest.Place {
+	return walked(func(_ *memstore.Store, page store.Page, _ string) store.Page {
+		for i := range page.Records {
+			f(&page.Records[i])
+		}
+		return page
+	})
+}
+
 // alone returns a Place of memory with a store that is broken by f.
 func alone(f func(*fake)) func() storetest.Place {
 	return func() storetest.Place {
@@ -664,13 +770,13 @@ func durable() storetest.Place {
 			return nil, err
 		}
 		var closed atomic.Bool
-		pick := func() store.Store {
+		pick := func() *memstore.Store {
 			if closed.Load() {
 				return shut
 			}
 			return m
 		}
-		return &fake{
+		return &fakeWalker{walk: func(ctx context.Context, after string) (store.Page, error) { return pick().Walk(ctx, after) }, fake: fake{
 			get:    func(ctx context.Context, keys []string) ([][]byte, error) { return pick().Get(ctx, keys...) },
 			commit: func(ctx context.Context, ops []store.Op) error { return pick().Commit(ctx, ops...) },
 			list: func(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
@@ -680,7 +786,7 @@ func durable() storetest.Place {
 				return pick().Hit(ctx, key, l, n, now)
 			},
 			close: func() error { closed.Store(true); return nil },
-		}, nil
+		}}, nil
 	}
 	s, _ := open()
 	return storetest.Place{Store: s, Reopen: open, Join: open}

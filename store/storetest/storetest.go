@@ -15,7 +15,7 @@
 //	}
 //
 // Nothing can be switched off. What more is asked of a store follows from what its
-// Place can do. Run it with -race. It takes a few seconds in memory, and writes
+// Place can do, and from whether it is a [store.Walker]. Run it with -race. It takes a few seconds in memory, and writes
 // some thousand Commits.
 //
 // Times given to Hit are whole milliseconds and limits whole microseconds, so an
@@ -78,7 +78,7 @@ func Rules(p Place) []Rule {
 	var rules []Rule
 	for _, group := range [][]Rule{
 		argumentRules, conditionRules, atomicityRules, valueRules, copyRules, listRules,
-		raceRules, expiryRules, hitRules, contextRules, closeRules, reopenRules, joinRules,
+		raceRules, expiryRules, hitRules, contextRules, closeRules, reopenRules, joinRules, walkRules,
 	} {
 		for _, r := range group {
 			if r.needs == nil || r.needs(p) {
@@ -109,3 +109,5 @@ func (r Rule) Check(ctx context.Context, p Place) error {
 
 func isDurable(p Place) bool { return p.Reopen != nil }
 func isShared(p Place) bool  { return p.Join != nil }
+
+func isWalker(p Place) bool { _, ok := p.Store.(store.Walker); return ok }
