@@ -4,6 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := test
 
 FUZZTIME ?= 10s
+USERS ?= 200000
 GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
@@ -46,6 +47,10 @@ fuzz: ## Fuzz every target for FUZZTIME, 10s if not said otherwise.
 .PHONY: bench
 bench: ## Every benchmark.
 	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: scale
+scale: ## Bytes for each user, session and key on a Redis of USERS users, 200000 if not said otherwise.
+	go test -tags scale -run TestBytesPerRecord -v -timeout 2h ./store/redisstore -users $(USERS)
 
 .PHONY: cover
 cover: ## Coverage of the whole module by all its tests, into coverage.out.

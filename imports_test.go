@@ -24,13 +24,14 @@ func deps(t *testing.T, pkg string) map[string]bool {
 
 // The arrows of ARCHITECTURE.md: examples → httpauth → auth → store ← adapters.
 func TestNoPackageImportsAgainstTheArrows(t *testing.T) {
-	shipped := []string{"", "/httpauth", "/store", "/store/memstore", "/store/boltstore"}
+	shipped := []string{"", "/httpauth", "/store", "/store/memstore", "/store/boltstore", "/store/redisstore"}
 	never := map[string][]string{
-		"":                 {"/httpauth", "/store/memstore", "/store/boltstore"},
-		"/httpauth":        {"/store/memstore", "/store/boltstore"},
-		"/store/memstore":  {"", "/httpauth", "/store/boltstore"},
-		"/store/boltstore": {"", "/httpauth", "/store/memstore"},
-		"/store/storetest": {"", "/httpauth", "/store/memstore", "/store/boltstore"},
+		"":                  {"/httpauth", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"/httpauth":         {"/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"/store/memstore":   {"", "/httpauth", "/store/boltstore", "/store/redisstore"},
+		"/store/boltstore":  {"", "/httpauth", "/store/memstore", "/store/redisstore"},
+		"/store/redisstore": {"", "/httpauth", "/store/memstore", "/store/boltstore"},
+		"/store/storetest":  {"", "/httpauth", "/store/memstore", "/store/boltstore", "/store/redisstore"},
 	}
 	for pkg, forbidden := range never {
 		all := deps(t, module+pkg)
@@ -42,7 +43,7 @@ func TestNoPackageImportsAgainstTheArrows(t *testing.T) {
 	}
 	for _, pkg := range shipped {
 		all := deps(t, module+pkg)
-		for _, f := range []string{"testing", module + "/store/storetest", module + "/authtest"} {
+		for _, f := range []string{"testing", module + "/store/storetest", module + "/authtest", module + "/internal/redistest"} {
 			if all[f] {
 				t.Errorf("%s, which ships, imports %s", module+pkg, f)
 			}

@@ -1,0 +1,252 @@
+package redistest
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// A Cluster is a Redis Cluster of three masters with a replica each. A node that has
+// not answered for two seconds is held for dead.
+type Cluster struct {
+	tb      testing.TB
+	Servers []*Server
+}
+
+// StartCluster starts a cluster and returns when it is whole. The args are for every
+// node.
+func StartCluster(tb testing.TB, args ...string) *Cluster {
+	tb.Helper()
+	const masters, nodes = 3, 6
+	c := &Cluster{tb: tb}
+	var bus []int
+	for range nodes {
+		bus = append(bus, FreePort(tb))
+		c.Servers = append(c.Servers, Start(tb, append([]string{
+			"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(bus[len(bus)-1]),
+		}, args...)...))
+	}
+	ids := make([]any, nodes)
+	for i, s := range c.Servers {
+		ids[i] = s.Do("cluster", "myid")
+		s.Do("cluster", "set-config-epoch", i+1)
+		if i < masters {
+			s.Do("cluster", "addslotsrange", i*slots/masters, (i+1)*slots/masters-1)
+		}
+		if i > 0 {
+			s.Do("cluster", "meet", "127.0.0.1", c.Servers[0].port, bus[0])
+		}
+	}
+	Within(tb, startTime, func() error {
+		for i, s := range c.Servers {
+			if n := s.Field("cluster info", "cluster_known_nodes"); n != strconv.Itoa(nodes) {
+				return fmt.Errorf("a node knows %s nodes", n)
+			}
+			if i < masters {
+				continue
+			}
+			if _, err := s.Try("cluster", "replicate", ids[i-masters]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	c.WaitHealthy()
+	return c
+}
+
+// Addrs returns the addresses of the nodes.
+func (c *Cluster) Addrs() []string {
+	var addrs []string
+	for _, s := range c.Servers {
+		addrs = append(addrs, s.Addr())
+	}
+	return addrs
+}
+
+// WaitHealthy returns when every live node agrees that live masters serve every
+// slot, and live replicas are in step; and how long that took.
+func (c *Cluster) WaitHealthy() time.Duration {
+	c.tb.Helper()
+	return Within(c.tb, 30*time.Second, func() error {
+		for _, s := range c.live() {
+			if state := s.Field("cluster info", "cluster_state"); state != "ok" {
+				return fmt.Errorf("%s holds the cluster's state for %q", s.Addr(), state)
+			}
+			owners, err := c.owners(s)
+			if err != nil {
+				return err
+			}
+			for _, o := range owners {
+				if o.master == nil || !o.master.Alive() || o.master.Field("replication", "role") != "master" {
+					return fmt.Errorf("slots from %d on have no master", o.first)
+				}
+			}
+			if link := s.Field("replication", "master_link_status"); link != "" && link != "up" {
+				return fmt.Errorf("the link of replica %s is %s", s.Addr(), link)
+			}
+			if err := s.inStep(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// MasterOf returns the live master of the key's slot, and fails the test if there is
+// none.
+func (c *Cluster) MasterOf(key string) *Server {
+	c.tb.Helper()
+	owners, err := c.owners(c.live()[0])
+	if err != nil {
+		c.tb.Fatalf("redistest: %v", err)
+	}
+	slot := Slot(key)
+	for _, o := range owners {
+		if o.first <= slot && slot <= o.last && o.master != nil && o.master.Alive() {
+			return o.master
+		}
+	}
+	c.tb.Fatalf("redistest: slot %d has no master", slot)
+	return nil
+}
+
+// ReplicaOf returns the live replica of the key's master, and fails the test if
+// there is none.
+func (c *Cluster) ReplicaOf(key string) *Server {
+	c.tb.Helper()
+	port := strconv.Itoa(c.MasterOf(key).port)
+	for _, s := range c.live() {
+		if s.Field("replication", "master_port") == port {
+			return s
+		}
+	}
+	c.tb.Fatal("redistest: no replica")
+	return nil
+}
+
+// KillMaster kills the master of the key's slot and returns it.
+func (c *Cluster) KillMaster(key string) *Server {
+	c.tb.Helper()
+	s := c.MasterOf(key)
+	s.Kill()
+	return s
+}
+
+// OtherMaster returns a live master that does not have the key's slot.
+func (c *Cluster) OtherMaster(key string) *Server {
+	c.tb.Helper()
+	owners, err := c.owners(c.live()[0])
+	if err != nil {
+		c.tb.Fatalf("redistest: %v", err)
+	}
+	of := c.MasterOf(key)
+	for _, o := range owners {
+		if o.master != nil && o.master.Alive() && o.master != of {
+			return o.master
+		}
+	}
+	c.tb.Fatal("redistest: no other master")
+	return nil
+}
+
+func (c *Cluster) live() []*Server {
+	var live []*Server
+	for _, s := range c.Servers {
+		if s.Alive() {
+			live = append(live, s)
+		}
+	}
+	return live
+}
+
+// An owner is the master of a range of slots, nil if it is none of the cluster.
+type owner struct {
+	first, last int
+	master      *Server
+}
+
+// owners returns who has which slots, as one node sees it; all slots have somebody.
+func (c *Cluster) owners(by *Server) ([]owner, error) {
+	reply, err := by.Try("cluster", "slots")
+	if err != nil {
+		return nil, err
+	}
+	ranges, _ := reply.([]any)
+	var owners []owner
+	covered := 0
+	for _, r := range ranges {
+		r, ok := r.([]any)
+		if !ok || len(r) < 3 {
+			return nil, errors.New("strange reply to CLUSTER SLOTS")
+		}
+		first, _ := r[0].(int64)
+		last, _ := r[1].(int64)
+		node, _ := r[2].([]any)
+		o := owner{first: int(first), last: int(last)}
+		for _, s := range c.Servers {
+			if len(node) > 1 && node[1] == int64(s.port) {
+				o.master = s
+			}
+		}
+		owners = append(owners, o)
+		covered += o.last - o.first + 1
+	}
+	if covered != slots {
+		return nil, fmt.Errorf("%d of %d slots have an owner", covered, slots)
+	}
+	return owners, nil
+}
+
+// A Migration moves a slot from one master to another, key by key.
+type Migration struct {
+	c        *Cluster
+	slot     int
+	from, to *Server
+}
+
+// Migrate begins to move the slot of key to another master. Nothing is moved yet.
+func (c *Cluster) Migrate(key string) *Migration {
+	c.tb.Helper()
+	m := &Migration{c: c, slot: Slot(key), from: c.MasterOf(key), to: c.OtherMaster(key)}
+	m.to.Do("cluster", "setslot", m.slot, "importing", m.from.Do("cluster", "myid"))
+	m.from.Do("cluster", "setslot", m.slot, "migrating", m.to.Do("cluster", "myid"))
+	return m
+}
+
+// Keys returns the keys that have not been moved yet.
+func (m *Migration) Keys() []string {
+	m.c.tb.Helper()
+	list, _ := m.from.Do("cluster", "getkeysinslot", m.slot, 1000).([]any)
+	var keys []string
+	for _, k := range list {
+		keys = append(keys, fmt.Sprint(k))
+	}
+	return keys
+}
+
+// Move moves keys, each by itself.
+func (m *Migration) Move(keys ...string) {
+	m.c.tb.Helper()
+	for _, k := range keys {
+		m.from.Do("migrate", "127.0.0.1", m.to.port, k, 0, 1000)
+	}
+}
+
+// Finish moves what is left and gives the slot to its new master.
+func (m *Migration) Finish() {
+	m.c.tb.Helper()
+	for keys := m.Keys(); len(keys) > 0; keys = m.Keys() {
+		m.Move(keys...)
+	}
+	id := m.to.Do("cluster", "myid")
+	m.to.Do("cluster", "setslot", m.slot, "node", id)
+	m.from.Do("cluster", "setslot", m.slot, "node", id)
+	for _, s := range m.c.live() {
+		if s.Field("replication", "role") == "master" {
+			s.Do("cluster", "setslot", m.slot, "node", id)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+// Package redistest runs real Redis servers for tests: a single one, a master that
+// Sentinel watches, or a Redis Cluster. They listen on loopback ports that nobody
+// else has, keep their files in the test's own directory, and end with the test, or
+// with its process if that ends first.
+package redistest
+
+import (
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Available reports whether this machine can run Redis. Where it cannot, a test
+// leaves out what needs it, so that go test ./... works for everyone; with CI set,
+// where nothing may be left out, the test fails.
+func Available(tb testing.TB) bool {
+	tb.Helper()
+	_, err := exec.LookPath(program)
+	switch {
+	case err == nil:
+		return true
+	case os.Getenv("CI") != "":
+		tb.Errorf("%s is not installed: run make deps", program)
+	default:
+		tb.Logf("%s is not installed: tests on Redis are left out", program)
+	}
+	return false
+}
+
+const program = "redis-server"
+
+// FreePort returns a loopback port on which nothing listens. It lies below those that
+// systems give to outgoing connections: else one of these could take the port of a
+// server while it is down.
+func FreePort(tb testing.TB) int {
+	tb.Helper()
+	for range 1000 {
+		port := 10_000 + rand.IntN(20_000)
+		if l, err := net.Listen("tcp", loopback(port)); err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	tb.Fatal("redistest: no free port")
+	return 0
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// Within asks done every few milliseconds until it returns nil, and returns how long
+// that took. It fails the test with the last error if that takes longer than limit.
+func Within(tb testing.TB, limit time.Duration, done func() error) time.Duration {
+	tb.Helper()
+	begin := time.Now()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := done()
+		took := time.Since(begin)
+		if err == nil {
+			return took
+		}
+		if took > limit {
+			tb.Fatalf("not within %v: %v", limit, err)
+		}
+		<-tick.C
+	}
+}

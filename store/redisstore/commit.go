@@ -1,0 +1,48 @@
+package redisstore
+
+import (
+	"context"
+	_ "embed"
+
+	"github.com/datixlab/auth/store"
+)
+
+//go:embed commit.lua
+var commitText string
+var commitScript = newScript(commitText)
+
+// Commit implements store.Store, with one script. A Commit that only removes is
+// carried out by a server that is out of memory, too: sessions can be ended.
+//
+// With Options.Replicas it also waits for the replicas. If too few answer in time
+// the error says so; the Commit has been carried out on the master then, and
+// whether it survives a failover is not known.
+func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
+	if err := store.CheckCommit(ops); err != nil {
+		return err
+	}
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.calls.RUnlock()
+
+	args := make([]any, 1, 1+6*len(ops))
+	args[0] = keep.Milliseconds()
+	writes := false
+	for i := range ops {
+		op := &ops[i]
+		writes = writes || op.Write != store.None
+		args = append(args, name(op.Key), int(op.When), op.Old, int(op.Write), expiry(op.Expires), op.Value)
+	}
+	reply, err := s.run(ctx, command{replicate: writes}, commitScript, s.base(ops[0].Key), args...)
+	if err != nil {
+		return err
+	}
+	switch reply.Val() {
+	case int64(0):
+		return store.ErrConflict
+	case int64(1):
+		return reply.unreplicated
+	}
+	return errReply
+}

@@ -1,0 +1,117 @@
+package redisstore_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+)
+
+// whole is what a failover may take, from the master's death until every client is
+// served again.
+const whole = 10 * time.Second
+
+// somewhere are partitions on every master of a cluster.
+func somewhere() (partitions []string) {
+	for i := range 12 {
+		partitions = append(partitions, fmt.Sprintf("p%d", i))
+	}
+	return partitions
+}
+
+// checkFailover ends the load and fails the test if a step was made twice or if, with
+// replicas to wait for, an acknowledged one was undone.
+func checkFailover(t *testing.T, l *load, killed time.Time, took time.Duration, replicas int) {
+	t.Helper()
+	l.end()
+	l.checkOnce()
+	span, errs := l.window(killed)
+	n, before := l.undone(killed)
+	t.Logf("replicas to wait for: %d; served again after %v; %d errors within %v; %d acknowledged steps undone, from %v before the master died",
+		replicas, took.Round(time.Millisecond), errs, span.Round(time.Millisecond), n, before.Round(time.Microsecond))
+	if took > whole {
+		t.Errorf("it took %v until all were served again", took)
+	}
+	if replicas > 0 && n > 0 {
+		t.Errorf("%d acknowledged steps were undone, the oldest acknowledged %v before the master died", n, before)
+	}
+}
+
+func TestAClusterServesAgainTenSecondsAfterAMasterDied(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	for _, replicas := range []int{0, 1} {
+		c := redistest.StartCluster(t)
+		o := fresh()
+		o.Replicas = replicas
+		s := mustOpen(t, at(c.Addrs()...), o)
+		l := startLoad(t, s, nil, somewhere()...)
+		l.progress(100, whole)
+		killed := time.Now()
+		old := c.KillMaster(o.Prefix + "{p0}")
+		if replicas > 0 { // the new master has no replica until the old one is back
+			c.WaitHealthy()
+			old.Restart()
+		}
+		l.progress(20, 2*whole)
+		checkFailover(t, l, killed, time.Since(killed), replicas)
+	}
+}
+
+func TestSentinelServesAgainTenSecondsAfterTheMasterDied(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	for _, replicas := range []int{0, 1} {
+		sentinel := redistest.StartSentinel(t)
+		o := fresh()
+		o.Replicas = replicas
+		s := mustOpen(t, atSentinel(sentinel), o)
+		l := startLoad(t, s, nil, somewhere()...)
+		l.progress(100, whole)
+		killed := time.Now()
+		sentinel.KillMaster()
+		l.progress(20, 2*whole)
+		checkFailover(t, l, killed, time.Since(killed), replicas)
+	}
+}
+
+// A master whose replicas do not hear it takes with it what it has acknowledged, if it
+// was not told to wait for them.
+func TestWhatNoReplicaHasIsAcknowledgedOnlyWhereNoneIsWaitedFor(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	sentinel := redistest.StartSentinel(t)
+	o := fresh()
+	alone := mustOpen(t, atSentinel(sentinel), o)
+	o.Replicas = 1
+	safe := mustOpen(t, atSentinel(sentinel), o)
+	must(t, safe.Commit(ever, store.Put("p/before", []byte("v"))))
+
+	replicas := sentinel.Replicas()
+	for _, r := range replicas {
+		r.Stop()
+	}
+	sentinel.Master().Do("client", "kill", "type", "replica")
+	if err := safe.Commit(ever, store.Put("p/waited", []byte("v"))); err == nil {
+		t.Error("a Commit that no replica has was acknowledged, though one was to be waited for")
+	}
+	must(t, alone.Commit(ever, store.Put("p/alone", []byte("v"))))
+	old := sentinel.KillMaster()
+	for _, r := range replicas {
+		r.Continue()
+	}
+	t.Logf("a new master after %v", sentinel.WaitForFailover(old))
+	redistest.Within(t, whole, func() error {
+		_, err := alone.Get(ever, "p/before")
+		return err
+	})
+	wantValue(t, alone, "p/before", "v")
+	if got, err := alone.Get(ever, "p/alone"); err != nil || got[0] != nil {
+		t.Errorf("what only the dead master had is %q, %v: the test does not show what it is about", got, err)
+	}
+}

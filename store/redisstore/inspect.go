@@ -1,0 +1,180 @@
+package redisstore
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// format is the value of the mark under a prefix. It changes with the layout of
+// the keys.
+const format = "1"
+
+// inspect asks every master whether records are safe there, and looks for the mark
+// of the prefix.
+func (s *Store) inspect(ctx context.Context, o Options) error {
+	ask := func(ctx context.Context, c *redis.Client) error {
+		if err := s.inspectMaster(ctx, c, o); err != nil {
+			return fmt.Errorf("%s: %w", c.Options().Addr, err)
+		}
+		return nil
+	}
+	var err error
+	if s.cluster != nil {
+		err = s.cluster.ForEachMaster(ctx, ask)
+	} else {
+		err = ask(ctx, s.client.(*redis.Client))
+	}
+	if err != nil {
+		return describe(ctx, err)
+	}
+	return s.inspectMark(ctx, o.MustExist)
+}
+
+func (s *Store) inspectMaster(ctx context.Context, c *redis.Client, o Options) error {
+	h, err := sayHello(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := h.check(s.cluster != nil); err != nil {
+		return err
+	}
+	if err := inspectClock(ctx, c); err != nil {
+		return err
+	}
+	text, err := c.Info(ctx).Result()
+	if redis.IsPermissionError(err) {
+		s.log.Warn("redisstore: INFO is not permitted, so whether the server evicts records and keeps a file is not known", "server", c.Options().Addr)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info := fields(text)
+	if err := checkEviction(info); err != nil {
+		return err
+	}
+	if info["aof_enabled"] == "0" {
+		risk := "what was acknowledged since the last snapshot"
+		if save, err := c.ConfigGet(ctx, "save").Result(); err == nil && save["save"] == "" {
+			risk = "every record"
+		}
+		s.log.Warn("redisstore: the server keeps no append-only file: when it stops, it forgets "+risk, "server", c.Options().Addr)
+	}
+	if n, err := strconv.Atoi(info["connected_slaves"]); err == nil && n < o.Replicas {
+		s.log.Warn("redisstore: fewer replicas than every Commit is to wait for", "server", c.Options().Addr, "connected", n, "replicas", o.Replicas)
+	}
+	return nil
+}
+
+// checkEviction refuses a server that makes room by dropping keys: a user or a
+// session, or the counter that keeps a password from being guessed.
+func checkEviction(info map[string]string) error {
+	policy, limit := info["maxmemory_policy"], info["maxmemory"]
+	if policy == "noeviction" || limit == "0" || policy == "" {
+		return nil
+	}
+	return fmt.Errorf("with maxmemory-policy %s it drops records when its memory is full; set it to noeviction", policy)
+}
+
+// inspectClock refuses a server that would drop records before their time.
+func inspectClock(ctx context.Context, c *redis.Client) error {
+	there, err := c.Time(ctx).Result()
+	if err != nil {
+		return err
+	}
+	if ahead := time.Until(there); ahead >= keep/2 {
+		return fmt.Errorf("its clock is %v ahead, so it would drop records early", ahead.Round(time.Second))
+	}
+	return nil
+}
+
+// inspectMark looks for the mark, and makes it where there is none.
+func (s *Store) inspectMark(ctx context.Context, must bool) error {
+	key := s.prefix + "format"
+	found, err := s.client.Get(ctx, key).Result()
+	if errors.Is(err, redis.Nil) {
+		if must {
+			return fmt.Errorf("redisstore: there are no records under the prefix %q; is this the right server and database?", s.prefix)
+		}
+		var made bool
+		if made, err = s.client.SetNX(ctx, key, format, 0).Result(); made {
+			s.log.Warn("redisstore: new and empty: no Store was opened under this prefix before", "prefix", s.prefix)
+			return nil
+		}
+		if err == nil {
+			found, err = s.client.Get(ctx, key).Result()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("redisstore: key %q: %w", key, err)
+	}
+	if found != format {
+		return fmt.Errorf("redisstore: key %q is not %s: of another program, or of a newer version of this one", key, format)
+	}
+	return nil
+}
+
+// A hello is what a server says of itself to anyone, whatever its ACL permits.
+type hello struct{ version, mode, role string }
+
+func sayHello(ctx context.Context, c interface {
+	Process(context.Context, redis.Cmder) error
+}) (hello, error) {
+	cmd := redis.NewMapStringInterfaceCmd(ctx, "hello")
+	if err := c.Process(ctx, cmd); err != nil {
+		return hello{}, err
+	}
+	text := func(key string) string { s, _ := cmd.Val()[key].(string); return s }
+	return hello{text("version"), text("mode"), text("role")}, nil
+}
+
+func (h hello) check(cluster bool) error {
+	var major, minor int
+	if _, err := fmt.Sscanf(h.version, "%d.%d", &major, &minor); err != nil || major < 6 || major == 6 && minor < 2 {
+		return fmt.Errorf("has version %q; 6.2 or later is needed", h.version)
+	}
+	if !cluster && h.mode == "cluster" {
+		return errors.New("is a node of a cluster; set IsClusterMode, or use redis-cluster:// in the URL")
+	}
+	if !cluster && h.mode == "sentinel" {
+		return errors.New("is a Sentinel; set MasterName, or use redis-sentinel:// in the URL")
+	}
+	return nil
+}
+
+// onMaster looks at every new connection, for what was a master at Open need not be
+// one for ever: a demoted server would go on answering reads, from what it last knew.
+// A node of a cluster needs no looking at; it sends the reader to the master.
+func onMaster(next func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
+	return func(ctx context.Context, c *redis.Conn) error {
+		h, err := sayHello(ctx, c)
+		if err != nil {
+			return err
+		}
+		if h.mode != "sentinel" && h.role != "master" { // Sentinels are asked for the master on such connections
+			return errors.New("the server is a replica: its master is the one to connect to")
+		}
+		if next != nil {
+			return next(ctx, c)
+		}
+		return nil
+	}
+}
+
+// fields reads the reply to INFO.
+func fields(text string) map[string]string {
+	info := map[string]string{}
+	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
+		if key, value, ok := strings.Cut(lines.Text(), ":"); ok {
+			info[key] = value
+		}
+	}
+	return info
+}

@@ -1,0 +1,108 @@
+package redisstore_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+)
+
+// inSlot returns n partitions that lie in one slot under this prefix.
+func inSlot(prefix string, n int) []string {
+	of := func(i int) string { return fmt.Sprintf("p%d", i) }
+	slot := redistest.Slot(prefix + "{" + of(0) + "}")
+	found := []string{of(0)}
+	for i := 1; len(found) < n; i++ {
+		if redistest.Slot(prefix+"{"+of(i)+"}") == slot {
+			found = append(found, of(i))
+		}
+	}
+	return found
+}
+
+// A slot is moved key by key while every kind of partition in it is written: one
+// whose records stay, one whose records expire, come and go, and ever new ones.
+func TestClientsSeeNoErrorWhileTheirSlotIsMoved(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	c := redistest.StartCluster(t)
+	o := fresh()
+	s := mustOpen(t, at(c.Addrs()...), o)
+	partitions := inSlot(o.Prefix, 20)
+	stay, expire, spare := partitions[0:3], partitions[3:6], partitions[6:]
+
+	l := startLoad(t, s, func(p string, step int) []store.Op {
+		temp := p + "/temp"
+		switch {
+		case !slices.Contains(expire, p):
+			return nil
+		case step%3 == 0:
+			return []store.Op{store.Delete(temp), store.Put(p+"/other", nil), store.Delete(p + "/more")}
+		}
+		return []store.Op{store.Put(temp, nil).Until(time.Now().Add(time.Hour)), store.Delete(p + "/other"), store.Put(p+"/more", nil)}
+	}, append(stay, expire...)...)
+	calls := func() {
+		t.Helper()
+		for _, p := range partitions {
+			if _, err := s.Get(ever, p+"/count", p+"/other"); err != nil {
+				t.Errorf("Get: %v", err)
+			}
+			if _, err := s.List(ever, p+"/", "", 10); err != nil {
+				t.Errorf("List: %v", err)
+			}
+			if _, err := s.Hit(ever, p+"/hits", store.Limit{Burst: 1000, Every: time.Hour}, 1, time.Now()); err != nil {
+				t.Errorf("Hit: %v", err)
+			}
+		}
+	}
+	create := func() {
+		t.Helper()
+		p := spare[0]
+		spare = spare[1:]
+		must(t, s.Commit(ever, store.Put(p+"/a", nil).Absent(), store.Put(p+"/b", nil).Until(time.Now().Add(time.Hour))))
+		must(t, s.Commit(ever, store.Delete(p+"/a"), store.Delete(p+"/b")))
+		must(t, s.Commit(ever, store.Put(p+"/a", nil).Absent()))
+	}
+	calls()
+	end := time.Now().Add(time.Hour)
+	for _, p := range spare[:4] {
+		must(t, s.Commit(ever, store.Put(p+"/a", nil).Until(end), store.Put(p+"/b", nil), store.Put(p+"/c", nil).Until(end)))
+	}
+	m := c.Migrate(o.Prefix + "{" + partitions[0] + "}")
+	// Commits that leave a key empty on the node that it is moved away from.
+	must(t, s.Commit(ever, store.Delete(spare[0]+"/a"), store.Delete(spare[0]+"/b"), store.Delete(spare[0]+"/c")))
+	must(t, s.Commit(ever, store.Delete(spare[1]+"/b")))
+	must(t, s.Commit(ever, store.Delete(spare[1]+"/c"), store.Delete(spare[1]+"/a"), store.Delete(spare[1]+"/d")))
+	must(t, s.Commit(ever, store.Put(spare[2]+"/b", nil).Until(time.Now().Add(-time.Hour)), store.Delete(spare[2]+"/a"), store.Delete(spare[2]+"/c")))
+	must(t, s.Commit(ever, store.Delete(spare[3]+"/a"), store.Delete(spare[3]+"/c")))
+	wantValue(t, s, spare[1]+"/c", "")
+	spare = spare[3:]
+	for i := 0; ; i++ {
+		l.progress(3, 5*time.Second)
+		calls()
+		if i%5 == 0 {
+			create()
+		}
+		keys := m.Keys()
+		if len(keys) == 0 {
+			break
+		}
+		m.Move(keys[0])
+	}
+	create()
+	m.Finish()
+	l.progress(3, 5*time.Second)
+	calls()
+	l.end()
+	l.checkOnce()
+	if span, errs := l.window(time.Time{}); errs != 0 {
+		t.Errorf("%d errors within %v, the last of the first worker: %v", errs, span, l.workers[0].lastError())
+	}
+	if n, _ := l.undone(time.Now()); n != 0 {
+		t.Errorf("%d acknowledged writes were undone", n)
+	}
+}

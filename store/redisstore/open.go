@@ -1,0 +1,162 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// A call has up to two steps that wait: for a connection, and for the reply on it.
+// Each is bounded so that both are over within a second where a server hangs. The
+// context of a call bounds it as a whole.
+const (
+	usualStep   = 450 * time.Millisecond // where the caller says nothing
+	longestStep = time.Second            // where the caller does
+)
+
+// Options are the settings of a Store.
+type Options struct {
+	// Prefix begins the name of every key: 1 to 64 printable ASCII characters
+	// other than space and braces, such as "auth:". It is required, since two
+	// services on one Redis must not read each other's records.
+	Prefix string
+
+	// MustExist makes Open refuse a prefix under which no Store was ever opened,
+	// so that a Redis that was emptied, or the wrong one, does not pass for a
+	// service without users. Without it Open makes a mark under a new prefix, and
+	// logs that it did.
+	MustExist bool
+
+	// Replicas is how many replicas must have received a Commit before it is
+	// acknowledged, besides the master: 0 to 16. Zero waits for none.
+	Replicas int
+
+	// ReplicaTimeout is how long a Commit waits for them: 1 ms or more, and less
+	// than the ReadTimeout of the connection. Zero is half of that, which is 225 ms
+	// if that was not set either.
+	ReplicaTimeout time.Duration
+
+	// Logger is told at Open what is no reason to refuse a server and yet puts
+	// records at risk. nil is slog.Default().
+	Logger *slog.Logger
+}
+
+// Open connects to one server, to the master that Sentinel names (u.MasterName), or
+// to a Redis Cluster (u.IsClusterMode, or more than one of u.Addrs). [ParseURL]
+// makes u from a URL.
+//
+// It asks every master before it returns, and refuses what would break the contract
+// without a sign: settings that read from replicas or from a cache in this process;
+// a replica; a server before version 6.2; one that may evict records when its memory
+// is full; one whose clock is five minutes or more ahead. In u it sets whatever
+// makes the client send anything twice, and every timeout that is not set to 450 ms;
+// one over a second becomes a second.
+func Open(ctx context.Context, u redis.UniversalOptions, o Options) (*Store, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	tighten(&u)
+	if err := errors.Join(refuseClient(&u), o.check(u.ReadTimeout)); err != nil {
+		return nil, err
+	}
+	if o.ReplicaTimeout == 0 {
+		o.ReplicaTimeout = u.ReadTimeout / 2
+	}
+	s := &Store{prefix: o.Prefix, log: o.Logger}
+	s.connect(u, o)
+	if err := s.inspect(ctx, o); err != nil {
+		return nil, errors.Join(err, s.client.Close())
+	}
+	return s, nil
+}
+
+func (o *Options) check(read time.Duration) error {
+	outside := func(r rune) bool { return r <= ' ' || r > '~' || r == '{' || r == '}' }
+	switch {
+	case o.Prefix == "" || len(o.Prefix) > 64 || strings.ContainsFunc(o.Prefix, outside):
+		return errors.New("redisstore: Prefix must be 1 to 64 printable ASCII characters other than space and braces")
+	case o.Replicas < 0 || o.Replicas > 16:
+		return errors.New("redisstore: Replicas must be 0 to 16")
+	case o.ReplicaTimeout != 0 && (o.ReplicaTimeout < time.Millisecond || o.ReplicaTimeout >= read):
+		return fmt.Errorf("redisstore: ReplicaTimeout must be 1ms or more and less than the ReadTimeout of %v", read)
+	}
+	return nil
+}
+
+// refuseClient returns why a client with these settings would not keep to the
+// contract.
+func refuseClient(u *redis.UniversalOptions) error {
+	cluster := isCluster(u)
+	switch {
+	case len(u.Addrs) == 0:
+		return errors.New("redisstore: no address")
+	case u.ReadOnly, u.RouteByLatency, u.RouteRandomly:
+		return errors.New("redisstore: ReadOnly, RouteByLatency and RouteRandomly read from replicas, where what was revoked is still valid")
+	case u.ClientSideCache != nil, u.ClientSideCacheConfig != nil:
+		return errors.New("redisstore: a client-side cache goes on serving what was revoked")
+	case u.MasterName != "" && u.IsClusterMode:
+		return errors.New("redisstore: MasterName and IsClusterMode exclude each other")
+	case cluster && u.DB != 0:
+		return errors.New("redisstore: a cluster has database 0 only")
+	}
+	return nil
+}
+
+// isCluster says what redis.NewUniversalClient would make of u.
+func isCluster(u *redis.UniversalOptions) bool {
+	return u.MasterName == "" && (u.IsClusterMode || len(u.Addrs) > 1)
+}
+
+// tighten sets what the client's defaults leave open.
+func tighten(u *redis.UniversalOptions) {
+	u.Addrs = slices.Clone(u.Addrs)
+	u.MaxRetries = -1              // a retry after a lost reply acts twice
+	u.MaxRedirects = 3             // where a slot is; anything else a command refuses to be sent again for
+	u.ContextTimeoutEnabled = true // else a deadline is not one for the network
+	u.DialerRetries = 1            // five, a tenth of a second apart, otherwise
+	u.PipelinePoolSize = -1        // no second pool for the few pipelines
+	for _, d := range []*time.Duration{&u.DialTimeout, &u.ReadTimeout, &u.WriteTimeout, &u.PoolTimeout} {
+		if *d <= 0 {
+			*d = usualStep // the client's own meaning of 0 is 5 s, of -1 is forever
+		}
+		*d = min(*d, longestStep)
+	}
+	if u.MaintNotificationsConfig == nil {
+		// They make timeouts longer while a hosted server is being moved.
+		u.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	}
+}
+
+// connect makes the client. Nothing is dialled yet.
+func (s *Store) connect(u redis.UniversalOptions, o Options) {
+	hook := func(c *redis.Client) {
+		if o.Replicas > 0 {
+			c.AddHook(waiter{c, o.Replicas, o.ReplicaTimeout})
+		}
+	}
+	if isCluster(&u) {
+		options := u.Cluster()
+		options.ClusterStateReloadInterval = 5 * time.Second // of 60
+		options.DisableRoutingPolicies = true                // every command here names its slot
+		s.cluster = redis.NewClusterClient(options)
+		s.cluster.OnNewNode(hook)
+		s.client = s.cluster
+		return
+	}
+	u.OnConnect = onMaster(u.OnConnect)
+	var c *redis.Client
+	if u.MasterName != "" {
+		c = redis.NewFailoverClient(u.Failover())
+	} else {
+		c = redis.NewClient(u.Simple())
+	}
+	hook(c)
+	s.client = c
+}

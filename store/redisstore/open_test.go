@@ -1,0 +1,299 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/redisstore"
+)
+
+// wantRefused demands that Open fails within a second and says why.
+func wantRefused(t *testing.T, u redis.UniversalOptions, o redisstore.Options, why string) {
+	t.Helper()
+	begin := time.Now()
+	s, err := redisstore.Open(ever, u, o)
+	if err == nil {
+		s.Close()
+		t.Fatalf("Open succeeded, want an error that says %q", why)
+	}
+	if text := err.Error(); !strings.Contains(text, why) || strings.Count(text, "redisstore: ") != 1 {
+		t.Errorf("Open: error %q, want one that says %q", text, why)
+	}
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("Open took %v to fail", d)
+	}
+}
+
+func TestOptionsThatBreakTheContractAreRefused(t *testing.T) { // ST-9
+	for why, change := range map[string]func(*redis.UniversalOptions, *redisstore.Options){
+		"no address":           func(u *redis.UniversalOptions, _ *redisstore.Options) { u.Addrs = nil },
+		"read from replicas":   func(u *redis.UniversalOptions, _ *redisstore.Options) { u.ReadOnly = true },
+		"read from replicas, ": func(u *redis.UniversalOptions, _ *redisstore.Options) { u.RouteByLatency = true },
+		"RouteRandomly":        func(u *redis.UniversalOptions, _ *redisstore.Options) { u.RouteRandomly = true },
+		"client-side": func(u *redis.UniversalOptions, _ *redisstore.Options) {
+			u.ClientSideCacheConfig = &redis.ClientSideCacheConfig{}
+		},
+		"client-side cache": func(u *redis.UniversalOptions, _ *redisstore.Options) {
+			u.ClientSideCache = redis.NewLocalCache(redis.CacheConfig{})
+		},
+		"exclude each other":     func(u *redis.UniversalOptions, _ *redisstore.Options) { u.MasterName, u.IsClusterMode = "m", true },
+		"database 0 only":        func(u *redis.UniversalOptions, _ *redisstore.Options) { u.IsClusterMode, u.DB = true, 1 },
+		"a cluster has database": func(u *redis.UniversalOptions, _ *redisstore.Options) { u.Addrs, u.DB = []string{"a:1", "b:1"}, 1 },
+		"Prefix must":            func(_ *redis.UniversalOptions, o *redisstore.Options) { o.Prefix = "" },
+		"Prefix must be":         func(_ *redis.UniversalOptions, o *redisstore.Options) { o.Prefix = "a{b}" },
+		"Prefix must be 1":       func(_ *redis.UniversalOptions, o *redisstore.Options) { o.Prefix = "a b" },
+		"Prefix must be 1 to":    func(_ *redis.UniversalOptions, o *redisstore.Options) { o.Prefix = "é" },
+		"Prefix must be 1 to 64": func(_ *redis.UniversalOptions, o *redisstore.Options) { o.Prefix = strings.Repeat("a", 65) },
+		"Replicas must":          func(_ *redis.UniversalOptions, o *redisstore.Options) { o.Replicas = -1 },
+		"Replicas must be":       func(_ *redis.UniversalOptions, o *redisstore.Options) { o.Replicas = 17 },
+		"ReplicaTimeout must":    func(_ *redis.UniversalOptions, o *redisstore.Options) { o.ReplicaTimeout = -1 },
+		"less than the ReadTimeout of 1s": func(u *redis.UniversalOptions, o *redisstore.Options) {
+			u.ReadTimeout, o.ReplicaTimeout = time.Minute, time.Second
+		},
+		"less than the ReadTimeout of 200ms": func(u *redis.UniversalOptions, o *redisstore.Options) {
+			u.ReadTimeout, o.ReplicaTimeout = 200*time.Millisecond, 300*time.Millisecond
+		},
+	} {
+		t.Run(why, func(t *testing.T) {
+			u, o := at("localhost:1"), redisstore.Options{Prefix: "auth:", Logger: quiet}
+			change(&u, &o)
+			wantRefused(t, u, o, strings.TrimRight(why, ", "))
+		})
+	}
+}
+
+func TestAServerThatMayEvictRecordsIsRefused(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t)
+	for _, policy := range []string{"allkeys-lru", "volatile-lru", "allkeys-random", "volatile-ttl", "volatile-lfu"} {
+		server.Do("config", "set", "maxmemory-policy", policy)
+		server.Do("config", "set", "maxmemory", "100mb")
+		wantRefused(t, at(server.Addr()), fresh(), "maxmemory-policy "+policy)
+		server.Do("config", "set", "maxmemory", "0")
+		mustOpen(t, at(server.Addr()), fresh())
+	}
+	server.Do("config", "set", "maxmemory", "100mb", "maxmemory-policy", "noeviction")
+	mustOpen(t, at(server.Addr()), fresh())
+}
+
+func TestOneMasterOfAClusterThatMayEvictIsEnoughToRefuse(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	cluster := redistest.StartCluster(t)
+	u := at(cluster.Addrs()...)
+	wantRefused(t, at(cluster.Addrs()[0]), fresh(), "node of a cluster")
+	mustOpen(t, u, fresh())
+	cluster.MasterOf("x").Do("config", "set", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
+	wantRefused(t, u, fresh(), "maxmemory-policy allkeys-lru")
+}
+
+func TestAReplicaIsRefusedAtOpenAndLater(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server, master := redistest.Start(t), redistest.Start(t)
+	s := mustOpen(t, at(server.Addr()), fresh())
+	must(t, s.Commit(ever, store.Put("p/k", []byte("v"))))
+
+	// As Sentinel demotes a master: it makes a replica of it and ends its connections.
+	host, port, _ := strings.Cut(master.Addr(), ":")
+	server.Do("replicaof", host, port)
+	server.Do("client", "kill", "type", "normal")
+	redistest.Within(t, time.Second, func() error { // the first call may only find its connection closed
+		if _, err := s.Get(ever, "p/k"); err == nil || !strings.Contains(err.Error(), "is a replica") {
+			return fmt.Errorf("Get from a server that was demoted: %v", err)
+		}
+		return nil
+	})
+	wantRefused(t, at(server.Addr()), fresh(), "is a replica")
+}
+
+func TestASentinelIsNotTakenForAServer(t *testing.T) {
+	if redistest.Available(t) {
+		wantRefused(t, at(redistest.StartSentinel(t).SentinelAddrs()[0]), fresh(), "is a Sentinel")
+	}
+}
+
+func TestAServerThatIsDownIsRefusedWithinASecond(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	down := fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t))
+	wantRefused(t, at(down), fresh(), "connection refused")
+	wantRefused(t, redis.UniversalOptions{Addrs: []string{down}, IsClusterMode: true}, fresh(), "connection refused")
+	wantRefused(t, redis.UniversalOptions{Addrs: []string{down}, MasterName: "m"}, fresh(), "connection refused")
+}
+
+func TestAWrongPasswordIsRefusedAndNotRepeated(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t, "--requirepass", "right")
+	u := at(server.Addr())
+	wantRefused(t, u, fresh(), "NOAUTH")
+	u.Password = "hunter2"
+	wantRefused(t, u, fresh(), "WRONGPASS")
+	if _, err := redisstore.Open(ever, u, fresh()); strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the error repeats the password: %v", err)
+	}
+	u.Password = "right"
+	mustOpen(t, u, fresh())
+}
+
+func TestAPrefixOfAnotherProgramIsRefused(t *testing.T) { // ST-7
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t)
+	u, o := at(server.Addr()), redisstore.Options{Prefix: "auth:", Logger: quiet}
+	o.MustExist = true
+	wantRefused(t, u, o, "no records under the prefix")
+	o.MustExist = false
+	mustOpen(t, u, o)
+	o.MustExist = true
+	mustOpen(t, u, o)
+
+	u.DB = 1
+	wantRefused(t, u, o, "no records under the prefix")
+	u.DB = 0
+	server.Do("set", "auth:format", "2")
+	wantRefused(t, u, o, "newer version")
+	server.Do("del", "auth:format")
+	server.Do("hset", "auth:format", "a", "b")
+	wantRefused(t, u, o, "WRONGTYPE")
+	server.Do("flushall")
+	wantRefused(t, u, o, "no records under the prefix")
+}
+
+func TestOpenWarnsOfAServerThatForgets(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t)
+	o := fresh()
+	mustOpen(t, at(server.Addr()), o) // so that the prefix is no news
+	said := func(replicas int) string {
+		var log bytes.Buffer
+		o := o
+		o.Logger, o.Replicas = slog.New(slog.NewTextHandler(&log, nil)), replicas
+		mustOpen(t, at(server.Addr()), o)
+		return log.String()
+	}
+	if log := said(0); !strings.Contains(log, "forgets every record") {
+		t.Errorf("without any persistence Open said %q", log)
+	}
+	server.Do("config", "set", "save", "60 1")
+	if log := said(0); !strings.Contains(log, "since the last snapshot") {
+		t.Errorf("with snapshots only Open said %q", log)
+	}
+	server.Do("config", "set", "appendonly", "yes")
+	if log := said(0); log != "" {
+		t.Errorf("with an append-only file Open said %q", log)
+	}
+	if log := said(1); !strings.Contains(log, "fewer replicas") {
+		t.Errorf("without the replica that it is to wait for Open said %q", log)
+	}
+}
+
+// The ACL is the one of the package comment.
+func TestTheDocumentedACLIsEnough(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	for _, extra := range []string{"+info", "-info"} {
+		server := redistest.Start(t)
+		server.Do("acl", "setuser", "auth", "on", ">hunter2", "~auth:*",
+			"+@read", "+@write", "+@scripting", "+@connection", "-@dangerous", "+time", "+wait", extra, "+config|get")
+		var log bytes.Buffer
+		o := redisstore.Options{Prefix: "auth:", Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		u := at(server.Addr())
+		u.Username, u.Password = "auth", "hunter2"
+		s := mustOpen(t, u, o)
+		must(t, s.Commit(ever, store.Put("p/k", []byte("v")).Until(time.Now().Add(time.Hour)), store.Delete("p/none")))
+		wantValue(t, s, "p/k", "v")
+		if items, err := s.List(ever, "p/", "", 10); err != nil || len(items) != 1 {
+			t.Errorf("List: %v, %v", items, err)
+		}
+		if d, err := s.Hit(ever, "p/k", hourly, 1, time.Now()); err != nil || !d.OK {
+			t.Errorf("Hit: %+v, %v", d, err)
+		}
+		if unknown := strings.Contains(log.String(), "is not known"); unknown != (extra == "-info") {
+			t.Errorf("with %s Open said %q", extra, log.String())
+		}
+		o.Prefix = "other:"
+		if _, err := redisstore.Open(ever, u, o); !redis.IsPermissionError(err) {
+			t.Errorf("another prefix: %v, want it not permitted", err)
+		}
+	}
+}
+
+// A fastClock is a connection to a server whose clock is ahead.
+type fastClock struct {
+	net.Conn
+	ahead   time.Duration
+	pending *bytes.Buffer
+}
+
+func (c fastClock) Write(b []byte) (int, error) {
+	if string(b) == "*1\r\n$4\r\ntime\r\n" {
+		fmt.Fprintf(c.pending, "*2\r\n$10\r\n%d\r\n$1\r\n0\r\n", time.Now().Add(c.ahead).Unix())
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+func (c fastClock) Read(b []byte) (int, error) {
+	if c.pending.Len() > 0 {
+		return c.pending.Read(b)
+	}
+	return c.Conn.Read(b)
+}
+
+func TestAServerThatWouldDropRecordsEarlyIsRefused(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t)
+	u := at(server.Addr())
+	ahead := time.Duration(0)
+	u.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return fastClock{c, ahead, new(bytes.Buffer)}, err
+	}
+	for _, ahead = range []time.Duration{-time.Hour, 0, 4 * time.Minute} {
+		mustOpen(t, u, fresh())
+	}
+	ahead = 6 * time.Minute
+	wantRefused(t, u, fresh(), "its clock is")
+}
+
+func TestTheContextOfOpenIsHonoured(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t)
+	server.Stop()
+	defer server.Continue()
+	ctx, cancel := context.WithTimeout(ever, 50*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	if _, err := redisstore.Open(ctx, at(server.Addr()), fresh()); err == nil {
+		t.Fatal("Open of a server that hangs succeeded")
+	}
+	if d := time.Since(begin); d > 500*time.Millisecond {
+		t.Errorf("Open with 50ms to go took %v", d)
+	}
+}

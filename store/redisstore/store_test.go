@@ -1,0 +1,99 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/redisstore"
+	"github.com/datixlab/auth/store/storetest"
+)
+
+var (
+	ever   = context.Background()
+	quiet  = slog.New(slog.DiscardHandler)
+	hourly = store.Limit{Burst: 5, Every: time.Hour}
+
+	prefixes atomic.Int64
+)
+
+func init() { logging.Disable() } // the client's own remarks on dialling and on Sentinel
+
+// fresh returns options with a prefix that no other test has.
+func fresh() redisstore.Options {
+	return redisstore.Options{Prefix: fmt.Sprintf("t%d:", prefixes.Add(1)), Logger: quiet}
+}
+
+func at(addrs ...string) redis.UniversalOptions { return redis.UniversalOptions{Addrs: addrs} }
+
+func atSentinel(s *redistest.Sentinel) redis.UniversalOptions {
+	return redis.UniversalOptions{Addrs: s.SentinelAddrs(), MasterName: redistest.MasterName}
+}
+
+func mustOpen(tb testing.TB, u redis.UniversalOptions, o redisstore.Options) *redisstore.Store {
+	tb.Helper()
+	s, err := redisstore.Open(ever, u, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Close() })
+	return s
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// wantValue demands the value under key; "" demands that there is no record.
+func wantValue(tb testing.TB, s store.Store, key, value string) {
+	tb.Helper()
+	got, err := s.Get(ever, key)
+	must(tb, err)
+	if (got[0] == nil) != (value == "") || string(got[0]) != value {
+		tb.Fatalf("Get(%q) = %q, want %q", key, got[0], value)
+	}
+}
+
+func places(u redis.UniversalOptions, replicas int) func(testing.TB) storetest.Place {
+	return func(tb testing.TB) storetest.Place {
+		o := fresh()
+		o.Replicas = replicas
+		open := func() (store.Store, error) { return redisstore.Open(ever, u, o) }
+		return storetest.Place{Store: mustOpen(tb, u, o), Reopen: open, Join: open}
+	}
+}
+
+func TestStoreOnOneServer(t *testing.T) {
+	if redistest.Available(t) {
+		storetest.Run(t, places(at(redistest.Start(t).Addr()), 0))
+	}
+}
+
+func TestStoreOnSentinel(t *testing.T) {
+	if redistest.Available(t) {
+		storetest.Run(t, places(atSentinel(redistest.StartSentinel(t)), 1))
+	}
+}
+
+func TestStoreOnCluster(t *testing.T) {
+	if redistest.Available(t) {
+		storetest.Run(t, places(at(redistest.StartCluster(t).Addrs()...), 0))
+	}
+}
+
+func BenchmarkStore(b *testing.B) {
+	if redistest.Available(b) {
+		storetest.Bench(b, places(at(redistest.Start(b).Addr()), 0))
+	}
+}

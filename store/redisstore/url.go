@@ -1,0 +1,117 @@
+package redisstore
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ParseURL returns the options for one of
+//
+//	redis://USER:PASSWORD@HOST:PORT/DB
+//	redis-cluster://USER:PASSWORD@HOST:PORT?addr=HOST:PORT&addr=…
+//	redis-sentinel://USER:PASSWORD@HOST:PORT/DB?master_name=NAME&addr=HOST:PORT&addr=…
+//
+// and the same with TLS: rediss, rediss-cluster, rediss-sentinel. User, password,
+// database and every addr may be left out, the port too where it is 6379, or 26379
+// for Sentinel. The addrs are more nodes or Sentinels to begin with. User and
+// password are those of the Redis servers; those of the Sentinels are the parameters
+// sentinel_username and sentinel_password. Special characters in any of them must be
+// percent-encoded.
+//
+// Its errors repeat nothing of the URL, for a password may be anywhere in one that
+// is malformed. What no URL can say (a certificate authority, a client certificate,
+// the size of the pool) the caller sets in the options.
+func ParseURL(text string) (redis.UniversalOptions, error) {
+	o, err := parseURL(text)
+	if err != nil {
+		return redis.UniversalOptions{}, err
+	}
+	return o, nil
+}
+
+func parseURL(text string) (o redis.UniversalOptions, err error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Opaque != "" || u.Fragment != "" {
+		return o, errors.New("redisstore: malformed URL; special characters in a password must be percent-encoded")
+	}
+	scheme, kind, _ := strings.Cut(u.Scheme, "-")
+	port := "6379"
+	switch kind {
+	case "":
+	case "cluster":
+		o.IsClusterMode = true
+	case "sentinel":
+		port = "26379"
+	default:
+		scheme = ""
+	}
+	switch scheme {
+	case "redis":
+	case "rediss":
+		// The name in the certificate is that of the host that is dialled.
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	default:
+		return o, errors.New("redisstore: URL must begin with redis:, redis-cluster: or redis-sentinel:, or with rediss instead of redis")
+	}
+
+	if u.Hostname() == "" {
+		return o, errors.New("redisstore: URL without a host")
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	o.Addrs = []string{net.JoinHostPort(u.Hostname(), port)}
+
+	if u.User != nil {
+		password, ok := u.User.Password()
+		if !ok || password == "" {
+			return o, errors.New("redisstore: URL with a user and no password")
+		}
+		o.Username, o.Password = u.User.Username(), password
+	}
+
+	if db := strings.TrimPrefix(u.Path, "/"); db != "" {
+		if o.DB, err = strconv.Atoi(db); err != nil || o.DB < 0 {
+			return o, errors.New("redisstore: the path of a URL is the number of a database")
+		}
+	}
+	return o, parseQuery(&o, kind, u.RawQuery)
+}
+
+func parseQuery(o *redis.UniversalOptions, kind, text string) error {
+	query, err := url.ParseQuery(text)
+	if err != nil {
+		return errors.New("redisstore: malformed parameters in URL")
+	}
+	for key, list := range query {
+		single := map[string]*string{
+			"master_name": &o.MasterName, "sentinel_username": &o.SentinelUsername, "sentinel_password": &o.SentinelPassword,
+		}[key]
+		switch {
+		case key == "addr" && kind != "":
+			for _, addr := range list {
+				if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+					return errors.New("redisstore: addr in URL is not HOST:PORT")
+				}
+				o.Addrs = append(o.Addrs, addr)
+			}
+		case single != nil && kind == "sentinel" && len(list) == 1 && list[0] != "":
+			*single = list[0]
+		default:
+			return errors.New("redisstore: unknown, empty or repeated parameter in URL: redis-cluster has addr; redis-sentinel has addr, master_name, sentinel_username and sentinel_password")
+		}
+	}
+	switch {
+	case kind == "sentinel" && o.MasterName == "":
+		return errors.New("redisstore: URL of Sentinels without master_name")
+	case kind == "cluster" && o.DB != 0:
+		return errors.New("redisstore: a cluster has database 0 only")
+	}
+	return nil
+}
