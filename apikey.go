@@ -203,7 +203,8 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 // CreateAPIKey makes a key for the caller and returns it: the only time that it can
 // be seen. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
-	c, err := m.readCaller(ctx, id)
+	made := newRow[keysMade](userKey(bareUser(id), "keys"))
+	c, err := m.readCaller(ctx, id, &made)
 	if err != nil {
 		return APIKey{}, "", err
 	}
@@ -222,7 +223,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	if ttl > 0 {
 		rec.Expires = now.Add(ttl)
 	}
-	key, text, err := m.addAPIKey(ctx, id, rec, nil)
+	key, text, err := m.addAPIKey(ctx, id, c, made, rec, nil)
 	if errors.Is(err, ErrAPIKeyLimit) { // none was made
 		m.refund(ctx, []budget{m.newKeyBudget(c.uid)}, false)
 	}
@@ -252,8 +253,10 @@ func checkNewAPIKey(n NewAPIKey) error {
 }
 
 // addAPIKey stores a new key with the fields of rec, on the conditions of extra.
-func (m *Manager) addAPIKey(ctx context.Context, id Identity, rec keyRecord, extra func(uid string) ([]store.Op, error)) (APIKey, Secret, error) {
-	uid := bareUser(id)
+func (m *Manager) addAPIKey(
+	ctx context.Context, id Identity, c *caller, made row[keysMade], rec keyRecord, extra func() ([]store.Op, error),
+) (APIKey, Secret, error) {
+	uid := c.uid
 	text := m.cfg.APIKeyPrefix + randomBase62(keySecretLen) + uid
 	check := keyChecksum([]byte(text))
 	text += string(check[:])
@@ -262,19 +265,18 @@ func (m *Manager) addAPIKey(ctx context.Context, id Identity, rec keyRecord, ext
 	rec.Prefix = text[:len(m.cfg.APIKeyPrefix)+keyShown] + "..."
 	k := newRow[keyRecord](apiKeyKey(uid, hex.EncodeToString(digest[:keyIDLen/2])))
 	k.rec = rec
-	err := retry(ctx, func() error {
-		made := newRow[keysMade](userKey(uid, "keys"))
-		c, err := m.readCaller(ctx, id, &made)
-		if err != nil {
-			return err
-		}
+	read := func() (err error) {
+		c, err = m.readCaller(ctx, id, &made)
+		return err
+	}
+	err := retryFrom(ctx, read, func() error {
 		room, err := m.makeRoom(ctx, uid)
 		if err != nil {
 			return err
 		}
 		ops := append(room, c.acct.unchanged(), c.session.unchanged(), k.put())
 		if extra != nil {
-			more, err := extra(uid)
+			more, err := extra()
 			if err != nil {
 				return err
 			}
@@ -338,17 +340,28 @@ func (m *Manager) keyRows(ctx context.Context, uid string) ([]row[keyRecord], er
 // they are revoked or make room for new ones. A use shows at once if it was this
 // Manager's, and within Config.UsageInterval if it was another's.
 func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
-	if _, err := m.readCaller(ctx, id); err != nil {
-		return nil, err
-	}
-	return m.listKeys(ctx, bareUser(id))
-}
-
-func (m *Manager) listKeys(ctx context.Context, uid string) ([]APIKey, error) {
-	rows, err := m.keyRows(ctx, uid)
+	uid, _, err := m.sessionOf(id)
 	if err != nil {
 		return nil, err
 	}
+	var rows []row[keyRecord]
+	var ended, failed error
+	together(
+		func() { _, ended = m.readCaller(ctx, id) },
+		func() { rows, failed = m.keyRows(ctx, uid) },
+	)
+	if ended != nil {
+		return nil, ended
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return m.withUses(ctx, uid, rows)
+}
+
+// withUses makes of key records what their owner may see, with what is known of their
+// use.
+func (m *Manager) withUses(ctx context.Context, uid string, rows []row[keyRecord]) ([]APIKey, error) {
 	// What is still in memory is looked at first: a use that is just being written
 	// may for that moment count twice, but it never fails to show.
 	uses := make(map[string]keyUsage, len(rows))
@@ -379,31 +392,45 @@ func (m *Manager) listKeys(ctx context.Context, uid string) ([]APIKey, error) {
 // RevokeAPIKey removes a key of the caller. From its return on the key opens
 // nothing, anywhere. A key that is unknown or another user's is ErrNotFound.
 func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
-	if _, err := m.readCaller(ctx, id); err != nil {
+	kid, ok := bareKeyID(keyID)
+	k := newRow[keyRecord](apiKeyKey(bareUser(id), kid))
+	var more []scanner
+	if ok {
+		more = append(more, &k)
+	}
+	c, err := m.readCaller(ctx, id, more...)
+	if errors.Is(err, errDamaged) { // perhaps the key: it is revoked like any other
+		c, err = m.readCaller(ctx, id)
+	}
+	if err != nil {
 		return err
 	}
-	if err := m.removeKey(ctx, bareUser(id), keyID); err != nil {
+	if !ok {
+		return ErrNotFound
+	}
+	if err := m.removeKey(ctx, c.uid, k); err != nil {
 		return err
 	}
 	m.emit(ctx, id.keyEvent(EventAPIKeyRevoked, keyID))
 	return nil
 }
 
-func (m *Manager) removeKey(ctx context.Context, uid, keyID string) error {
-	kid, ok := bareKeyID(keyID)
-	if !ok {
-		return ErrNotFound
-	}
-	return retry(ctx, func() error {
-		k := newRow[keyRecord](apiKeyKey(uid, kid))
-		if err := m.records.read(ctx, &k); err != nil && !errors.Is(err, errDamaged) {
-			return err
-		}
+// removeKey removes a key as it was read, damaged or not.
+func (m *Manager) removeKey(ctx context.Context, uid string, k row[keyRecord]) error {
+	return retryFrom(ctx, func() error { return m.readAnyKey(ctx, &k) }, func() error {
 		if !k.exists() {
 			return ErrNotFound
 		}
-		return m.records.commit(ctx, k.remove(), store.Delete(keyUsageKey(uid, kid)))
+		return m.records.commit(ctx, k.remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.key))))
 	})
+}
+
+func (m *Manager) readAnyKey(ctx context.Context, k *row[keyRecord]) error {
+	err := m.records.read(ctx, k)
+	if errors.Is(err, errDamaged) {
+		return nil
+	}
+	return err
 }
 
 // RotateAPIKey makes a key with the name, description and lifetime of one of the
@@ -418,15 +445,12 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !ok {
 		return APIKey{}, "", ErrNotFound
 	}
-	c, err := m.readCaller(ctx, id)
+	made, old := newRow[keysMade](userKey(bareUser(id), "keys")), newRow[keyRecord](apiKeyKey(bareUser(id), kid))
+	c, err := m.readCaller(ctx, id, &made, &old)
 	if err != nil {
 		return APIKey{}, "", err
 	}
 	now := m.now()
-	old := newRow[keyRecord](apiKeyKey(c.uid, kid))
-	if err := m.records.read(ctx, &old); err != nil {
-		return APIKey{}, "", err
-	}
 	if !old.exists() || old.rec.expired(now) {
 		return APIKey{}, "", ErrNotFound
 	}
@@ -438,7 +462,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !old.rec.Expires.IsZero() {
 		rec.Expires = now.Add(old.rec.Expires.Sub(old.rec.Created))
 	}
-	key, text, err := m.addAPIKey(ctx, id, rec, func(uid string) ([]store.Op, error) {
+	key, text, err := m.addAPIKey(ctx, id, c, made, rec, func() ([]store.Op, error) {
 		if err := m.records.read(ctx, &old); err != nil {
 			return nil, err
 		}

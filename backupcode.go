@@ -143,7 +143,12 @@ var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 // ReplaceBackupCodes makes ten new backup codes for the caller and returns them,
 // once; the old ones are void. It needs a fresh login or the password.
 func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret) ([]Secret, error) {
-	if err := m.reauthenticate(ctx, id, pw); err != nil {
+	totp, pass := newRow[totpRecord](userKey(bareUser(id), "totp")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
+	c, err := m.readCaller(ctx, id, &totp, &pass)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.reauthenticate(ctx, id, c, &pass, pw); err != nil {
 		return nil, err
 	}
 	limit := budget{name: "new_codes", key: userKey(bareUser(id), "newcodes"), limit: newCodesLimit}
@@ -152,12 +157,11 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret
 	}
 	codes := newBackupCodes()
 	var set *backupSet
-	err := retry(ctx, func() error {
-		totp := newRow[totpRecord](userKey(bareUser(id), "totp"))
-		c, err := m.readCaller(ctx, id, &totp)
-		if err != nil {
-			return err
-		}
+	read := func() (err error) {
+		c, err = m.readCaller(ctx, id, &totp)
+		return err
+	}
+	err = retryFrom(ctx, read, func() error {
 		if c.acct.rec.Enrolment == "" {
 			return ErrTwoFactorNotEnabled
 		}

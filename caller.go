@@ -49,12 +49,9 @@ func (c *caller) endOthers() []store.Op {
 }
 
 // reauthenticate lets a sensitive call pass if it brings the account's password or,
-// where it brings none, comes from a session whose login is fresh.
-func (m *Manager) reauthenticate(ctx context.Context, id Identity, pw Secret) error {
-	c, err := m.readCaller(ctx, id)
-	if err != nil {
-		return err
-	}
+// where it brings none, comes from a session whose login is fresh. The caller and the
+// password record are as they were read at one instant.
+func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *caller, pass *row[passwordRecord], pw Secret) error {
 	if pw == "" {
 		if m.cfg.FreshLogin > 0 && m.now().Sub(c.session.rec.Created) <= m.cfg.FreshLogin {
 			return nil
@@ -66,7 +63,7 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, pw Secret) er
 		return err
 	}
 	return m.guess(ctx, c.uid, budgets, func() (bool, error) {
-		_, err := m.provePassword(ctx, id, c, pw)
+		err := m.provePassword(ctx, id, pass, pw)
 		return err == nil, err
 	})
 }
@@ -77,19 +74,15 @@ func (m *Manager) callerBudgets(ctx context.Context, c *caller) ([]budget, error
 	canonical, _ := canonicalEmail(c.acct.rec.Email)
 	digest := emailDigest(canonical)
 	_, known, err := m.emailOwner(ctx, digest)
-	return m.passwordBudgets(digest, clientPrefix(ctx), known), err
+	return m.passwordBudgets(digest, clientPrefix(ctx), known.rec.Prefixes), err
 }
 
-// provePassword returns the password record that pw is the password of, or
-// ErrInvalidCredentials. The caller of it has charged the budgets.
-func (m *Manager) provePassword(ctx context.Context, id Identity, c *caller, pw Secret) (row[passwordRecord], error) {
-	pass := newRow[passwordRecord](userKey(c.uid, "pass"))
-	if err := m.records.read(ctx, &pass); err != nil {
-		return pass, err
-	}
+// provePassword returns ErrInvalidCredentials if pw is not the password that pass is
+// the record of. The caller of it has charged the budgets.
+func (m *Manager) provePassword(ctx context.Context, id Identity, pass *row[passwordRecord], pw Secret) error {
 	_, err := m.verifyPassword(ctx, pass.rec.Hash, pw, true)
 	if errors.Is(err, ErrInvalidCredentials) {
 		m.emit(ctx, id.event(EventReauthFailed))
 	}
-	return pass, err
+	return err
 }

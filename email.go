@@ -98,11 +98,8 @@ const tombstone = 24 * time.Hour
 // claimEmail makes the address canonical belong to uid, or returns ErrEmailTaken.
 // The claim means nothing until the account of uid names the address.
 func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (row[emailClaim], error) {
-	claim := newRow[emailClaim](claimKey(emailDigest(canonical)))
-	err := retry(ctx, func() error {
-		if err := m.records.read(ctx, &claim); err != nil {
-			return err
-		}
+	claim := newRow[emailClaim](claimKey(emailDigest(canonical))) // taken for free until it shows
+	err := retryFrom(ctx, func() error { return m.records.read(ctx, &claim) }, func() error {
 		if claim.exists() && claim.rec.User != uid {
 			if err := m.renounce(ctx, canonical, claim.rec); err != nil {
 				return err
@@ -168,17 +165,17 @@ func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 // emailOwner returns the user whom the address with this digest is claimed for, or
 // "", and the address prefixes that its owner is known to come from. The caller reads
 // that user's account and believes it, not the claim.
-func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known []string, err error) {
-	claim, prefixes := newRow[emailClaim](claimKey(digest)), newRow[knownPrefixes](knownKey(digest))
-	err = m.records.read(ctx, &claim, &prefixes)
-	return claim.rec.User, prefixes.rec.Prefixes, err
+func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known row[knownPrefixes], err error) {
+	claim, known := newRow[emailClaim](claimKey(digest)), newRow[knownPrefixes](knownKey(digest))
+	err = m.records.read(ctx, &claim, &known)
+	return claim.rec.User, known, err
 }
 
 // moveEmail is the change of the caller's address in its steps: announce, claim,
 // adopt. emailClaim says why they are safe to be cut off.
-func (m *Manager) moveEmail(ctx context.Context, id Identity, change ProfileChange, canonical string) (*caller, error) {
+func (m *Manager) moveEmail(ctx context.Context, id Identity, c *caller, change ProfileChange, canonical string) error {
 	pending := newRandomID()
-	c, err := m.editProfile(ctx, id, ProfileChange{}, func(a *account) error {
+	err := m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
 		if sameEmail(a.PendingEmail, canonical) && m.now().Sub(a.PendingSince) < claimGrace {
 			pending = a.PendingID // the same change, made twice at once: either may finish it
 		}
@@ -186,15 +183,15 @@ func (m *Manager) moveEmail(ctx context.Context, id Identity, change ProfileChan
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := m.claimEmail(ctx, canonical, c.uid); err != nil {
 		if errors.Is(err, ErrEmailTaken) {
 			m.abandonEmail(ctx, c.uid, pending)
 		}
-		return nil, err
+		return err
 	}
-	return m.editProfile(ctx, id, change, func(a *account) error {
+	return m.editProfile(ctx, id, c, change, func(a *account) error {
 		switch {
 		case a.PendingID == pending:
 			a.settle()

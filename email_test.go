@@ -210,7 +210,7 @@ func TestTheSameChangeMadeTwiceAtOnceSucceedsTwice(t *testing.T) {
 // takes the new address over.
 func TestAChangeOfAddressThatWasTooSlowLosesIt(t *testing.T) {
 	lost := 0
-	for step := range 12 {
+	for step := range 9 {
 		tap := newTapStore(memstore.New())
 		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
 		id := member(t, h.Manager, "old@example.com")
@@ -311,7 +311,7 @@ func TestAChangeAndItsWayBackLoseNoLogin(t *testing.T) {
 		select {
 		case <-reached:
 		case err := <-first:
-			if err != nil || step < 10 {
+			if err != nil || step < 9 {
 				t.Errorf("%v after %d steps", err, step)
 			}
 			return

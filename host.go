@@ -164,7 +164,7 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 		return err
 	}
 	budgets := append(m.codeBudgets(uid), m.accountBudget(digest))
-	for _, prefix := range known {
+	for _, prefix := range known.rec.Prefixes {
 		budgets = append(budgets, m.accountAddressBudget(digest, prefix))
 	}
 	for _, b := range budgets {
@@ -244,7 +244,11 @@ func (m *Manager) UserAPIKeys(ctx context.Context, userID string) ([]APIKey, err
 	if err != nil {
 		return nil, err
 	}
-	return m.listKeys(ctx, uid)
+	rows, err := m.keyRows(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	return m.withUses(ctx, uid, rows)
 }
 
 // RevokeUserAPIKey removes an API key of the user, as [Manager.RevokeAPIKey] does: for
@@ -254,7 +258,15 @@ func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) er
 	if err != nil {
 		return err
 	}
-	if err := m.removeKey(ctx, uid, keyID); err != nil {
+	kid, ok := bareKeyID(keyID)
+	if !ok {
+		return ErrNotFound
+	}
+	k := newRow[keyRecord](apiKeyKey(uid, kid))
+	if err := m.readAnyKey(ctx, &k); err != nil {
+		return err
+	}
+	if err := m.removeKey(ctx, uid, k); err != nil {
 		return err
 	}
 	m.emit(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.rec.Org, APIKeyID: keyID, Reason: "host"})

@@ -22,13 +22,12 @@ func (k *knownPrefixes) fields(c *codec) {
 	c.rest(&k.newer)
 }
 
-// remember adds the prefix that a login in full came from. That it may fail costs
-// nobody anything but, under attack, the budget of their own.
-func (m *Manager) remember(ctx context.Context, digest, prefix string) {
-	_ = retry(ctx, func() error {
-		known := newRow[knownPrefixes](knownKey(digest))
-		if err := m.records.read(ctx, &known); err != nil || slices.Contains(known.rec.Prefixes, prefix) {
-			return err
+// remember adds the prefix that a login in full came from to what was read. That it
+// may fail costs nobody anything but, under attack, the budget of their own.
+func (m *Manager) remember(ctx context.Context, known row[knownPrefixes], prefix string) {
+	_ = retryFrom(ctx, func() error { return m.records.read(ctx, &known) }, func() error {
+		if slices.Contains(known.rec.Prefixes, prefix) {
+			return nil
 		}
 		known.rec.Prefixes = append(known.rec.Prefixes, prefix)
 		if extra := len(known.rec.Prefixes) - maxKnown; extra > 0 {

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"slices"
 )
 
 // A LoginResult is the outcome of a step of a login: an access token or, where the
@@ -35,15 +34,15 @@ func (m *Manager) Login(ctx context.Context, email string, pw Secret) (LoginResu
 		return LoginResult{}, err
 	}
 	var result LoginResult
-	err = m.guess(ctx, "", m.passwordBudgets(digest, prefix, known), func() (done bool, err error) {
+	err = m.guess(ctx, "", m.passwordBudgets(digest, prefix, known.rec.Prefixes), func() (done bool, err error) {
 		result, err = m.login(ctx, uid, canonical, pw)
 		if errors.Is(err, ErrInvalidCredentials) {
 			m.emit(ctx, Event{Type: EventLoginFailed, UserID: publicUser(uid)})
 		}
 		return err == nil && !result.TwoFactorRequired(), err
 	})
-	if err == nil && !result.TwoFactorRequired() && !slices.Contains(known, prefix) {
-		m.remember(ctx, digest, prefix)
+	if err == nil && !result.TwoFactorRequired() {
+		m.remember(ctx, known, prefix)
 	}
 	return result, err
 }

@@ -10,7 +10,8 @@ import (
 // an [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not
 // the password.
 func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
-	c, err := m.readCaller(ctx, id)
+	pass := newRow[passwordRecord](userKey(bareUser(id), "pass"))
+	c, err := m.readCaller(ctx, id, &pass)
 	if err != nil {
 		return err
 	}
@@ -25,20 +26,20 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		if err := m.checkBreached(ctx, "new_password", replacement); err != nil {
 			return false, err
 		}
-		proven, err := m.provePassword(ctx, id, c, current)
-		if err != nil {
+		if err := m.provePassword(ctx, id, &pass, current); err != nil {
 			return false, err
 		}
+		proven := pass.rec.Hash
 		hash, err := m.hashPassword(ctx, replacement)
 		if err != nil {
 			return false, err
 		}
-		err = retry(ctx, func() error {
-			pass := newRow[passwordRecord](proven.key)
-			if c, err = m.readCaller(ctx, id, &pass); err != nil {
-				return err
-			}
-			if pass.rec.Hash != proven.rec.Hash { // changed meanwhile: current is no longer it
+		read := func() error {
+			c, err = m.readCaller(ctx, id, &pass)
+			return err
+		}
+		err = retryFrom(ctx, read, func() error {
+			if pass.rec.Hash != proven { // changed meanwhile: current is no longer it
 				return ErrInvalidCredentials
 			}
 			pass.rec.Hash, pass.rec.Changed = hash, m.now()
@@ -67,7 +68,12 @@ type ProfileChange struct {
 // ErrReauthenticationRequired; from its success on the user logs in with the new
 // address, and the old one is free. ErrEmailTaken leaves everything as it was.
 func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change ProfileChange) (User, error) {
-	c, err := m.readCaller(ctx, id)
+	var more []scanner
+	pass := newRow[passwordRecord](userKey(bareUser(id), "pass"))
+	if change.Email != nil {
+		more = append(more, &pass)
+	}
+	c, err := m.readCaller(ctx, id, more...)
 	if err != nil {
 		return User{}, err
 	}
@@ -77,7 +83,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	}
 	old := c.acct.rec.Email
 	if change.Email == nil || sameEmail(old, canonical) { // perhaps another spelling of the same
-		c, err := m.editProfile(ctx, id, change, func(a *account) error {
+		err := m.editProfile(ctx, id, c, change, func(a *account) error {
 			if change.Email != nil && !sameEmail(a.Email, canonical) {
 				return ErrEmailTaken // given up meanwhile: another spelling would bring it back unclaimed
 			}
@@ -90,16 +96,17 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return c.acct.rec.user(id.User.ID), nil
 	}
 
-	if err := m.reauthenticate(ctx, id, change.CurrentPassword); err != nil {
+	if err := m.reauthenticate(ctx, id, c, &pass, change.CurrentPassword); err != nil {
 		return User{}, err
 	}
 	if err := m.charge(ctx, c.uid, []budget{m.registerBudget(clientPrefix(ctx))}); err != nil {
 		return User{}, err
 	}
-	if c, err = m.moveEmail(ctx, id, change, canonical); err != nil {
+	if err := m.moveEmail(ctx, id, c, change, canonical); err != nil {
 		return User{}, err
 	}
-	m.remember(ctx, emailDigest(canonical), clientPrefix(ctx)) // who logged in with the old address
+	known := newRow[knownPrefixes](knownKey(emailDigest(canonical))) // taken for none until it shows
+	m.remember(ctx, known, clientPrefix(ctx))                        // who logged in with the old address
 	if was, ok := canonicalEmail(old); ok {
 		m.releaseEmail(ctx, was, c.uid)
 	}
@@ -132,11 +139,16 @@ func checkProfile(change ProfileChange) (canonical string, err error) {
 }
 
 // editProfile writes the change into the caller's account, on what allow says of it.
-func (m *Manager) editProfile(ctx context.Context, id Identity, change ProfileChange, allow func(*account) error) (c *caller, err error) {
-	err = retry(ctx, func() (err error) {
-		if c, err = m.readCaller(ctx, id); err != nil {
-			return err
+// It leaves in c what the store has then.
+func (m *Manager) editProfile(ctx context.Context, id Identity, c *caller, change ProfileChange, allow func(*account) error) error {
+	read := func() error {
+		now, err := m.readCaller(ctx, id)
+		if err == nil {
+			*c = *now
 		}
+		return err
+	}
+	return retryFrom(ctx, read, func() error {
 		a := &c.acct.rec
 		if err := allow(a); err != nil {
 			return err
@@ -147,7 +159,11 @@ func (m *Manager) editProfile(ctx context.Context, id Identity, change ProfileCh
 		if change.Email != nil {
 			a.Email = *change.Email
 		}
-		return m.records.commit(ctx, c.acct.put(), c.session.unchanged())
+		op := c.acct.put()
+		if err := m.records.commit(ctx, op, c.session.unchanged()); err != nil {
+			return err
+		}
+		c.acct.raw = op.Value
+		return nil
 	})
-	return c, err
 }

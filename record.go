@@ -256,3 +256,19 @@ func retry(ctx context.Context, step func() error) error {
 	}
 	return unavailable(store.ErrConflict)
 }
+
+// retryFrom is retry for a step whose reading has been done: read runs before every
+// attempt but the first. What was read may be old by then; a step commits on the
+// condition that it is what the store has, or it is no step for retryFrom.
+func retryFrom(ctx context.Context, read, step func() error) error {
+	again := false
+	return retry(ctx, func() error {
+		if again {
+			if err := read(); err != nil {
+				return err
+			}
+		}
+		again = true
+		return step()
+	})
+}

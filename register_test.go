@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -357,9 +358,19 @@ func TestAnAddressIsHeldForARegistrationUnderWay(t *testing.T) {
 // is made, and two functions: to wait until it is held, and to let it go on.
 func stall(t *testing.T, tap *tapStore, match func(storeCall) bool) (held, release func()) {
 	at, on := make(chan struct{}), make(chan struct{})
-	var once atomic.Bool
+	var mu sync.Mutex
+	found := false
+	picked := func(c storeCall) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if found || !match(c) {
+			return false
+		}
+		found = true
+		return true
+	}
 	tap.tap(func(ctx context.Context, c storeCall) error {
-		if match(c) && once.CompareAndSwap(false, true) {
+		if picked(c) {
 			close(at)
 			<-on
 		}

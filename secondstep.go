@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/datixlab/auth/store"
 )
@@ -55,8 +56,16 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	}
 	if canonical, ok := canonicalEmail(step.acct.rec.Email); ok { // what the password step was charged
 		digest := emailDigest(canonical)
-		m.refund(ctx, []budget{m.accountAddressBudget(digest, step.prefix), m.accountBudget(digest)}, true)
-		m.remember(ctx, digest, step.prefix)
+		together(
+			func() {
+				m.refund(ctx, []budget{m.accountAddressBudget(digest, step.prefix), m.accountBudget(digest)}, true)
+			},
+			func() {
+				if _, known, err := m.emailOwner(ctx, digest); err == nil {
+					m.remember(ctx, known, step.prefix)
+				}
+			},
+		)
 	}
 	return result, nil
 }
@@ -73,6 +82,9 @@ type secondStep struct {
 }
 
 func (s *secondStep) login() *waiting { return &s.temps.rec.Waiting[s.index] }
+
+// over reports whether the login has ended since it was read.
+func (s *secondStep) over(now time.Time) bool { return !now.Before(s.login().Expires) }
 
 func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
 	s.acct = newRow[account](userKey(s.uid, "acct"))
@@ -100,17 +112,19 @@ func (s *secondStep) writeTemps() store.Op {
 }
 
 // countTry takes one of the temp token's tries, before the code is looked at and
-// whatever comes of it.
+// whatever comes of it. It leaves in s what the store has then.
 func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
-	return retry(ctx, func() error {
-		if err := m.readSecondStep(ctx, s); err != nil {
-			return err
-		}
-		if s.login().Tries >= maxTempTries {
+	return retryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
+		if s.login().Tries >= maxTempTries || s.over(m.now()) {
 			return ErrInvalidToken
 		}
 		s.login().Tries++
-		return m.records.commit(ctx, s.writeTemps())
+		op := s.writeTemps()
+		if err := m.records.commit(ctx, op); err != nil {
+			return err
+		}
+		s.temps.raw = op.Value
+		return nil
 	})
 }
 
@@ -120,9 +134,9 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 	if len(code) == backupDigits {
 		amr = byBackupCode
 	}
-	err = retry(ctx, func() error {
-		if err := m.readSecondStep(ctx, s); err != nil {
-			return err
+	err = retryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
+		if s.over(m.now()) {
+			return ErrInvalidToken
 		}
 		ok, err := m.spendCode(ctx, s.uid, &s.acct.rec, &s.totp.rec, code, &proof)
 		if err != nil {

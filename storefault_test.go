@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,13 +41,13 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 		for name := range wantsFaults(probeUser, probeUser.Identity(), "") {
 			for _, how := range []string{"fails", "loses the reply", "hangs"} {
 				failed := 0
-				for nth := 1; ; nth++ {
+				for nth := int64(1); ; nth++ {
 					tap := newTapStore(memstore.New())
 					h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 					alice := h.Register()
 					call := wantsFaults(alice, alice.Identity(), alice.APIKey())[name]
-					n := 0
-					count := func() bool { n++; return n >= nth }
+					var n atomic.Int64
+					count := func() bool { return n.Add(1) >= nth }
 					switch how {
 					case "fails":
 						tap.tap(func(context.Context, storeCall) error {
@@ -76,7 +77,7 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 					took := time.Since(began)
 					tap.tap(nil, nil)
 					_ = h.Close()
-					if n < nth {
+					if n.Load() < nth {
 						if err != nil {
 							t.Errorf("%s without a fault: %v", name, err)
 						}

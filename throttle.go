@@ -71,6 +71,7 @@ func (m *Manager) refund(ctx context.Context, budgets []budget, success bool) {
 	ctx = context.WithoutCancel(ctx)                            // also where the client has gone
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout) // for all of them: somebody waits
 	defer cancel()
+	var calls []func()
 	for _, b := range budgets {
 		n := -1
 		switch {
@@ -79,10 +80,13 @@ func (m *Manager) refund(ctx context.Context, budgets []budget, success bool) {
 		case success && b.clears:
 			n = -b.limit.Burst
 		}
-		if _, err := m.records.hit(ctx, b.key, b.limit, n, m.now()); err != nil {
-			m.cfg.Logger.WarnContext(ctx, "auth: an attempt was not given back", "err", err)
-		}
+		calls = append(calls, func() {
+			if _, err := m.records.hit(ctx, b.key, b.limit, n, m.now()); err != nil {
+				m.cfg.Logger.WarnContext(ctx, "auth: an attempt was not given back", "err", err)
+			}
+		})
 	}
+	together(calls...)
 }
 
 // addressBudget is what one address prefix may try, whatever the account.

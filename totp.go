@@ -102,14 +102,15 @@ func (m *Manager) openFactor(uid, enrolment string, sealed []byte, size int) (pl
 // the password, else the error is ErrReauthenticationRequired. ErrTwoFactorEnabled
 // says that a second factor is on already, and leaves it as it is.
 func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (TwoFactorEnrollment, error) {
-	c, err := m.readCaller(ctx, id)
+	totp, pass := newRow[totpRecord](userKey(bareUser(id), "totp")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
+	c, err := m.readCaller(ctx, id, &totp, &pass)
 	if err != nil {
 		return TwoFactorEnrollment{}, err
 	}
 	if c.acct.rec.Enrolment != "" {
 		return TwoFactorEnrollment{}, ErrTwoFactorEnabled
 	}
-	if err := m.reauthenticate(ctx, id, pw); err != nil {
+	if err := m.reauthenticate(ctx, id, c, &pass, pw); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
 	secret := make([]byte, totpSecretLen)
@@ -123,12 +124,11 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	}
 	enrolment := newRandomID()
 	sealed := m.sealFactor(c.uid, enrolment, slices.Concat(secret, codes.joined()))
-	err = retry(ctx, func() error {
-		totp := newRow[totpRecord](userKey(c.uid, "totp"))
-		c, err := m.readCaller(ctx, id, &totp)
-		if err != nil {
-			return err
-		}
+	read := func() (err error) {
+		c, err = m.readCaller(ctx, id, &totp)
+		return err
+	}
+	err = retryFrom(ctx, read, func() error {
 		if c.acct.rec.Enrolment != "" {
 			return ErrTwoFactorEnabled
 		}
@@ -159,7 +159,7 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 		return ErrTwoFactorNotEnabled
 	}
 	err = m.guess(ctx, c.uid, append([]budget{m.addressBudget(clientPrefix(ctx))}, m.codeBudgets(c.uid)...), func() (bool, error) {
-		err := m.confirmPending(ctx, id, c, totp.rec.Pending, code)
+		err := m.confirmPending(ctx, id, c, totp, code)
 		if errors.Is(err, ErrInvalidCode) {
 			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, Reason: "confirm"})
 		}
@@ -175,7 +175,8 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 
 // confirmPending makes the enrolment that was pending the active one, if code is of
 // its secret and it is pending still.
-func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, pending pendingFactor, code Secret) error {
+func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, totp row[totpRecord], code Secret) error {
+	pending := totp.rec.Pending
 	plain, _, err := m.openFactor(c.uid, pending.ID, pending.Sealed, totpSecretLen+backupCodes*backupDigits)
 	if err != nil {
 		return err
@@ -190,12 +191,11 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, pe
 		return err
 	}
 	sealed := m.sealFactor(c.uid, pending.ID, secret)
-	return retry(ctx, func() error {
-		totp := newRow[totpRecord](userKey(c.uid, "totp"))
-		c, err := m.readCaller(ctx, id, &totp)
-		if err != nil {
-			return err
-		}
+	read := func() (err error) {
+		c, err = m.readCaller(ctx, id, &totp)
+		return err
+	}
+	return retryFrom(ctx, read, func() error {
 		if c.acct.rec.Enrolment != "" {
 			return ErrTwoFactorEnabled
 		}
@@ -216,7 +216,8 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, pe
 // wrong codes in a row no code is looked at, here or at a login, until the host calls
 // UnlockUser or ResetTwoFactor.
 func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Secret) error {
-	c, err := m.readCaller(ctx, id)
+	totp, pass := newRow[totpRecord](userKey(bareUser(id), "totp")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
+	c, err := m.readCaller(ctx, id, &totp, &pass)
 	if err != nil {
 		return err
 	}
@@ -229,7 +230,7 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 	}
 	budgets = append(budgets, m.codeBudgets(c.uid)...)
 	err = m.guess(ctx, c.uid, budgets, func() (bool, error) {
-		err := m.disableFactor(ctx, id, c, pw, code)
+		err := m.disableFactor(ctx, id, c, totp, pass, pw, code)
 		return err == nil, err
 	})
 	if err != nil {
@@ -240,18 +241,19 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 	return nil
 }
 
-func (m *Manager) disableFactor(ctx context.Context, id Identity, c *caller, pw, code Secret) error {
-	proven, wrongPassword := m.provePassword(ctx, id, c, pw)
+func (m *Manager) disableFactor(
+	ctx context.Context, id Identity, c *caller, totp row[totpRecord], pass row[passwordRecord], pw, code Secret,
+) error {
+	wrongPassword := m.provePassword(ctx, id, &pass, pw)
 	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
 		return wrongPassword
 	}
-	proof := codeProof{}
-	return retry(ctx, func() error {
-		totp, pass := newRow[totpRecord](userKey(c.uid, "totp")), newRow[passwordRecord](proven.key)
-		c, err := m.readCaller(ctx, id, &totp, &pass)
-		if err != nil {
-			return err
-		}
+	proven, proof := pass.rec.Hash, codeProof{}
+	read := func() (err error) {
+		c, err = m.readCaller(ctx, id, &totp, &pass)
+		return err
+	}
+	return retryFrom(ctx, read, func() error {
 		if c.acct.rec.Enrolment == "" {
 			return ErrTwoFactorNotEnabled
 		}
@@ -262,7 +264,7 @@ func (m *Manager) disableFactor(ctx context.Context, id Identity, c *caller, pw,
 		if !ok && wrongPassword == nil {
 			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, Reason: "disable"})
 		}
-		if !ok || wrongPassword != nil || pass.rec.Hash != proven.rec.Hash {
+		if !ok || wrongPassword != nil || pass.rec.Hash != proven {
 			return ErrInvalidCredentials
 		}
 		c.acct.rec.Enrolment = ""

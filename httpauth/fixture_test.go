@@ -18,18 +18,26 @@ import (
 	"time"
 
 	"github.com/pquerna/otp/totp"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/memstore"
+	"github.com/datixlab/auth/store/redisstore"
 )
+
+func init() { logging.Disable() } // the client's own remarks on servers that are down
 
 const (
 	mount    = "/v1/auth"
 	password = "SecurePass123!"
 )
+
+var january = time.Date(2026, 1, 15, 10, 30, 0, 123456789, time.UTC)
 
 // A clock stands still until it is told to go on.
 type clock struct {
@@ -58,11 +66,15 @@ type setup struct {
 	auth  func(*auth.Config)
 	http  func(*httpauth.Config)
 	store func(t *testing.T, now func() time.Time) store.Store // default: memory
+	begin time.Time                                            // default: january
 }
 
 func newFixture(t *testing.T, s setup) *fixture {
 	t.Helper()
-	f := &fixture{t: t, clock: &clock{t: time.Date(2026, 1, 15, 10, 30, 0, 123456789, time.UTC)}, log: &logBuffer{}}
+	if s.begin.IsZero() {
+		s.begin = january
+	}
+	f := &fixture{t: t, clock: &clock{t: s.begin}, log: &logBuffer{}}
 	if s.store == nil {
 		s.store = onMemory
 	}
@@ -111,10 +123,14 @@ func (f *fixture) close() {
 	_ = f.store.Store.Close()
 }
 
-// onEachStore runs test on every store that needs no server of its own.
+// onEachStore runs test on every store, on Redis where there is one. Redis drops what
+// has expired by its own clock, so there the test's clock begins at its time.
 func onEachStore(t *testing.T, test func(t *testing.T, f *fixture)) {
 	t.Run("memory", func(t *testing.T) { test(t, newFixture(t, setup{store: onMemory})) })
 	t.Run("bolt", func(t *testing.T) { test(t, newFixture(t, setup{store: onBolt})) })
+	if redistest.Available(t) {
+		t.Run("redis", func(t *testing.T) { test(t, newFixture(t, setup{store: onRedis, begin: time.Now()})) })
+	}
 }
 
 func onMemory(_ *testing.T, now func() time.Time) store.Store {
@@ -129,6 +145,24 @@ func onBolt(t *testing.T, now func() time.Time) store.Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func onRedis(t *testing.T, _ func() time.Time) store.Store {
+	return openRedis(t, redis.UniversalOptions{Addrs: []string{redistest.Start(t).Addr()}})
+}
+
+func openRedis(t *testing.T, u redis.UniversalOptions) store.Store {
+	t.Helper()
+	s, err := redisstore.Open(t.Context(), u, redisstore.Options{Prefix: "auth:", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// in returns the instant in d, as it is written in answers.
+func (f *fixture) in(d time.Duration) string {
+	return f.clock.Now().Add(d).UTC().Format(time.RFC3339)
 }
 
 // An answer is what came back for one request.
