@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/datixlab/auth/store"
+)
+
+// atOnce is how many partitions are compared and written at a time.
+const atOnce = 16
+
+// mark is a record that is in a destination until it is finished.
+const mark = "copystore/unfinished"
+
+// A copier makes one store the same as another. What it finds on the way it compares
+// by value: package auth never gives a record another expiry and leaves its value.
+type copier struct {
+	from, to store.Walker
+	out      io.Writer
+	now      time.Time // what has expired by then is not copied
+
+	counters         map[string]bool // of the source
+	records          int
+	written, removed atomic.Int64
+}
+
+func newCopier(from, to store.Walker, out io.Writer) *copier {
+	return &copier{from: from, to: to, out: out, now: time.Now(), counters: map[string]bool{}}
+}
+
+// begin marks the destination as unfinished. One that has records and no mark is
+// somebody's.
+func (c *copier) begin(ctx context.Context) error {
+	found, err := c.to.Get(ctx, mark)
+	if err != nil || found[0] != nil {
+		return err
+	}
+	err = walk(ctx, c.to, func(p store.Page) error {
+		if len(p.Records) > 0 {
+			return errors.New("-to: it has records that are not of an unfinished copy; give an empty one")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.to.Commit(ctx, store.Put(mark, []byte("1")))
+}
+
+// copy writes what the destination lacks, and removes what the source has not.
+func (c *copier) copy(ctx context.Context) error {
+	err := walk(ctx, c.from, func(p store.Page) error {
+		if err := together(ctx, byPartition(p.Records), c.write); err != nil {
+			return err
+		}
+		for _, counter := range p.Counters {
+			c.counters[counter.Key] = true
+		}
+		if err := together(ctx, p.Counters, c.restore); err != nil {
+			return err
+		}
+		c.records += len(p.Records)
+		fmt.Fprintf(c.out, "%d records read, %d written\n", c.records, c.written.Load())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = walk(ctx, c.to, func(p store.Page) error {
+		if err := together(ctx, byPartition(p.Records), c.remove); err != nil {
+			return err
+		}
+		var surplus []store.Counter
+		for _, counter := range p.Counters {
+			if !c.counters[counter.Key] {
+				surplus = append(surplus, store.Counter{Key: counter.Key})
+			}
+		}
+		return together(ctx, surplus, c.restore)
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "copied: %d records read, %d written, %d removed; %d counters\n",
+		c.records, c.written.Load(), c.removed.Load(), len(c.counters))
+	return nil
+}
+
+// write brings records of one partition into the destination.
+func (c *copier) write(ctx context.Context, records []store.Record) error {
+	have, err := c.to.Get(ctx, keys(records)...)
+	if err != nil {
+		return err
+	}
+	var ops []store.Op
+	for i, r := range records {
+		expired := !r.Expires.IsZero() && !r.Expires.After(c.now)
+		if !expired && r.Key != mark && (have[i] == nil || !bytes.Equal(have[i], r.Value)) {
+			ops = append(ops, r.Op())
+		}
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	c.written.Add(int64(len(ops)))
+	return c.to.Commit(ctx, ops...)
+}
+
+// remove takes from the destination those of the records, all of one partition, that
+// the source does not have.
+func (c *copier) remove(ctx context.Context, records []store.Record) error {
+	have, err := c.from.Get(ctx, keys(records)...)
+	if err != nil {
+		return err
+	}
+	var ops []store.Op
+	for i, r := range records {
+		if have[i] == nil && r.Key != mark {
+			ops = append(ops, store.Delete(r.Key))
+		}
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	c.removed.Add(int64(len(ops)))
+	return c.to.Commit(ctx, ops...)
+}
+
+func (c *copier) restore(ctx context.Context, counter store.Counter) error {
+	return counter.Restore(ctx, c.to, time.Now())
+}
+
+// walk calls f with every page of s.
+func walk(ctx context.Context, s store.Walker, f func(store.Page) error) error {
+	for after := ""; ; {
+		p, err := s.Walk(ctx, after)
+		if err != nil {
+			return err
+		}
+		if err := f(p); err != nil {
+			return err
+		}
+		if after = p.Next; after == "" {
+			return nil
+		}
+	}
+}
+
+// byPartition parts records so that each part can be one call of a store. A record
+// that the walk found twice is in the parts once.
+func byPartition(records []store.Record) (parts [][]store.Record) {
+	at := map[string]int{} // the part that the partition's next record goes to
+	seen := make(map[string]bool, len(records))
+	for _, r := range records {
+		if seen[r.Key] {
+			continue
+		}
+		seen[r.Key] = true
+		partition := store.Partition(r.Key)
+		i, ok := at[partition]
+		if !ok || len(parts[i]) == min(store.MaxGet, store.MaxOps) {
+			i = len(parts)
+			parts = append(parts, nil)
+			at[partition] = i
+		}
+		parts[i] = append(parts[i], r)
+	}
+	return parts
+}
+
+func keys(records []store.Record) []string {
+	out := make([]string, len(records))
+	for i, r := range records {
+		out[i] = r.Key
+	}
+	return out
+}
+
+// together calls f with each of items, a few at a time, until one fails.
+func together[T any](ctx context.Context, items []T, f func(context.Context, T) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	room := make(chan struct{}, atOnce)
+	for _, item := range items {
+		room <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		all.Go(func() {
+			defer func() { <-room }()
+			if err := f(ctx, item); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}

@@ -1,0 +1,108 @@
+// Copystore copies everything that package auth keeps in one store into another:
+// accounts, second factors, sessions, API keys and counters. The service goes on in
+// the other store with the same secret, and nobody notices.
+//
+//	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to redis://localhost
+//
+// A store is bolt:PATH or a URL as in [redisstore.ParseURL], with the key prefix
+// "auth:". The destination is a new store, or one that a run of this program has
+// begun to fill; any other is refused, for whatever is not in the source is removed
+// from it.
+//
+// # Moving a service
+//
+//  1. Run it while the service runs. It reads the source record by record and writes
+//     what the destination does not have. Run it again, as often as you like: what is
+//     the same is not written again, what is gone from the source is removed. A run
+//     that was killed is made good by the next.
+//  2. Stop the service.
+//  3. Run it with -final. It does the same once more, then reads both stores from
+//     one end to the other and compares them: the number of records, their bytes, and
+//     a digest over every key, value and expiry. If they are the same the destination
+//     is complete, and no later run will touch it.
+//  4. Start the service on the destination, with the same secret.
+//
+// Until the last step the source is what counts, and it is only read. What is written
+// to it after -final began is not in the destination, and what was revoked after it is
+// still valid there: that is why the service is stopped first.
+//
+// A bolt file is open in one process only, so it is copied while its service is
+// stopped, or from a backup (boltstore.Store.Backup) with a -final run after the stop.
+//
+// Expired records are not copied. Records that expire within the hour are copied and
+// not compared, since either store may drop them meanwhile.
+//
+// It exits with 0, 1 if it could not do what it was asked, or 2 if the command line is
+// not understood.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/redis/go-redis/v9/logging"
+)
+
+func main() {
+	logging.Disable() // the Redis client's: what matters comes back as an error, too
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main with everything it depends on as an argument.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exit int) {
+	flags := flag.NewFlagSet("copystore", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	from := flags.String("from", "", "the `store` to read: bolt:PATH, redis://…, redis-cluster://… or redis-sentinel://…")
+	to := flags.String("to", "", "the `store` to fill")
+	final := flags.Bool("final", false, "nothing is written to the source any more: compare everything, and finish the destination")
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	if *from == "" || *to == "" || *from == *to || flags.NArg() > 0 {
+		fmt.Fprintln(stderr, "copystore: needs -from and -to, two stores, and nothing else")
+		return 2
+	}
+	if err := move(ctx, *from, *to, *final, stdout, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
+		fmt.Fprintln(stderr, "copystore:", err)
+		return 1
+	}
+	return 0
+}
+
+func move(ctx context.Context, from, to string, final bool, stdout io.Writer, log *slog.Logger) (err error) {
+	source, err := openSource(ctx, from, log)
+	if err != nil {
+		return fmt.Errorf("-from: %w", err)
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	target, err := openTarget(ctx, to, log)
+	if err != nil {
+		return fmt.Errorf("-to: %w", err)
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+
+	c := newCopier(source, target, stdout)
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	if err := c.copy(ctx); err != nil {
+		return err
+	}
+	if !final {
+		return nil
+	}
+	return c.finish(ctx)
+}

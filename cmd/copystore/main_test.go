@@ -1,0 +1,348 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/boltstore"
+)
+
+const (
+	secret   auth.Secret = "a root secret that only tests use: 0123456789"
+	password auth.Secret = "a passphrase nobody else has"
+
+	// arguments, in the environment, makes the test binary the program.
+	arguments = "COPYSTORE_TEST_ARGUMENTS"
+)
+
+func TestMain(m *testing.M) {
+	logging.Disable()
+	if args := os.Getenv(arguments); args != "" {
+		os.Exit(run(context.Background(), strings.Split(args, "\n"), os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// copystore runs the program here and returns what it says.
+func copystore(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	if exit := run(t.Context(), args, &out, &out); exit != want {
+		t.Fatalf("copystore %q: exit status %d, want %d:\n%s", args, exit, want, &out)
+	}
+	return out.String()
+}
+
+func newManager(t *testing.T, s store.Store) *auth.Manager {
+	t.Helper()
+	m, err := auth.New(s, auth.Config{
+		Secrets: []auth.Secret{secret}, InsecureCheapHashing: true,
+		PasswordHash: auth.HashParams{Memory: 8, Time: 1, Threads: 1},
+		Limits:       auth.Limits{LoginByAccountAddress: store.Limit{Burst: 3, Every: time.Hour}},
+		Logger:       slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// A tenant is somebody with everything that a service keeps, who notices if any of it
+// is lost on the way.
+type tenant struct {
+	id         auth.Identity
+	email      string
+	token, key auth.Secret
+	totp       auth.Secret
+	backup     []auth.Secret
+	revoked    auth.Secret // a key that must stay dead
+}
+
+func must[T any](t *testing.T) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func newTenant(t *testing.T, m *auth.Manager, n int) *tenant {
+	t.Helper()
+	ctx := t.Context()
+	p := &tenant{email: fmt.Sprintf("tenant%d@example.com", n)}
+	_, err := m.Register(ctx, auth.Registration{Email: p.email, Password: password, FullName: "Ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.token = must[auth.LoginResult](t)(m.Login(ctx, p.email, password)).AccessToken.Token
+	p.id = must[auth.Identity](t)(m.VerifyAccessToken(ctx, p.token))
+	enrolment := must[auth.TwoFactorEnrollment](t)(m.EnableTwoFactor(ctx, p.id, ""))
+	p.totp, p.backup = enrolment.Secret, enrolment.BackupCodes
+	if err := m.ConfirmTwoFactor(ctx, p.id, auth.Secret(authtest.TOTPCode(p.totp, time.Now()))); err != nil {
+		t.Fatal(err)
+	}
+	_, p.key, err = m.CreateAPIKey(ctx, p.id, auth.NewAPIKey{Name: "kept"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, text, err := m.CreateAPIKey(ctx, p.id, auth.NewAPIKey{Name: "dead"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.revoked = text; m.RevokeAPIKey(ctx, p.id, dead.ID) != nil {
+		t.Fatal("revoke")
+	}
+	return p
+}
+
+// check fails the test unless everything of the tenant is as it was.
+func (p *tenant) check(t *testing.T, m *auth.Manager) {
+	t.Helper()
+	ctx := t.Context()
+	if id, err := m.VerifyAccessToken(ctx, p.token); err != nil || id.User.ID != p.id.User.ID || !id.User.TwoFactorEnabled {
+		t.Errorf("%s: the session: %v", p.email, err)
+	}
+	if id, err := m.VerifyAPIKey(ctx, p.key); err != nil || id.User.ID != p.id.User.ID {
+		t.Errorf("%s: the key: %v", p.email, err)
+	}
+	if _, err := m.VerifyAPIKey(ctx, p.revoked); err == nil {
+		t.Errorf("%s: a revoked key works", p.email)
+	}
+	half := must[auth.LoginResult](t)(m.Login(ctx, p.email, password))
+	if _, err := m.VerifyTwoFactor(ctx, half.TempToken, p.backup[0]); err != nil {
+		t.Errorf("%s: the backup code: %v", p.email, err)
+	}
+	p.backup = p.backup[1:]
+	if _, err := m.Register(ctx, auth.Registration{Email: p.email, Password: password, FullName: "Eve"}); err == nil {
+		t.Errorf("%s can be registered again", p.email)
+	}
+	if _, err := m.Refresh(ctx, p.token); err != nil {
+		t.Errorf("%s: refresh: %v", p.email, err)
+	}
+}
+
+// fill puts records into s that nobody looks at, so that a copy takes more than a page.
+func fill(t *testing.T, s store.Store, n int) {
+	t.Helper()
+	var partitions []int
+	for i := range n / 5 {
+		partitions = append(partitions, i)
+	}
+	err := together(t.Context(), partitions, func(ctx context.Context, i int) error {
+		ops := make([]store.Op, 5)
+		for j := range ops {
+			ops[j] = store.Put(fmt.Sprintf("fill%d/%d", i, j), bytes.Repeat([]byte{byte(j)}, 200))
+		}
+		return s.Commit(ctx, ops...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// with opens a store as the program does, for as long as f runs.
+func with(t *testing.T, spec string, f func(s store.Walker)) {
+	t.Helper()
+	s, err := openTarget(t.Context(), spec, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f(s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func serve(t *testing.T, s store.Store, f func(m *auth.Manager)) {
+	t.Helper()
+	m := newManager(t, s)
+	f(m)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func bolt(t *testing.T) string { return "bolt:" + filepath.Join(t.TempDir(), "auth.db") }
+
+// each runs test with every pair of stores that there is.
+func each(t *testing.T, test func(t *testing.T, from, to string)) {
+	t.Run("bolt to bolt", func(t *testing.T) { test(t, bolt(t), bolt(t)) })
+	if !redistest.Available(t) {
+		return
+	}
+	redis := func(t *testing.T) string { return "redis://" + redistest.Start(t).Addr() }
+	t.Run("bolt to Redis", func(t *testing.T) { test(t, bolt(t), redis(t)) })
+	t.Run("Redis to bolt", func(t *testing.T) { test(t, redis(t), bolt(t)) })
+}
+
+func TestAServiceGoesOnInTheOtherStoreAsIfNothingHadHappened(t *testing.T) {
+	each(t, moves)
+	if redistest.Available(t) {
+		t.Run("cluster to bolt", func(t *testing.T) {
+			moves(t, "redis-cluster://"+redistest.StartCluster(t).Addrs()[0], bolt(t))
+		})
+	}
+}
+
+func moves(t *testing.T, from, to string) {
+	var tenants []*tenant
+	stranger := "stranger@example.com"
+	with(t, from, func(s store.Walker) {
+		fill(t, s, 2500)
+		serve(t, s, func(m *auth.Manager) {
+			for n := range 3 {
+				tenants = append(tenants, newTenant(t, m, n))
+			}
+			for range 3 {
+				_, _ = m.Login(t.Context(), stranger, "wrong")
+			}
+		})
+	})
+	copystore(t, 0, "-from", from, "-to", to)
+	with(t, from, func(s store.Walker) { // the service went on meanwhile
+		if err := s.Commit(t.Context(), store.Delete("fill0/1"), store.Put("fill0/2", nil)); err != nil {
+			t.Fatal(err)
+		}
+		serve(t, s, func(m *auth.Manager) {
+			tenants = append(tenants, newTenant(t, m, 3))
+			if err := m.Logout(t.Context(), newTenant(t, m, 4).id); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	out := copystore(t, 0, "-final", "-from", from, "-to", to)
+	sums := regexp.MustCompile(`(?m)^(?:source|destination): +(\d+ records, \d+ bytes, digest \w+)$`).FindAllStringSubmatch(out, -1)
+	if len(sums) != 2 || sums[0][1] != sums[1][1] || !strings.Contains(out, "1 removed") {
+		t.Errorf("it says\n%s", out)
+	}
+	with(t, to, func(s store.Walker) {
+		serve(t, s, func(m *auth.Manager) {
+			if _, err := m.Login(t.Context(), stranger, "wrong"); err == nil || !strings.Contains(err.Error(), "too many") {
+				t.Errorf("after a copy a guesser has new attempts: %v", err)
+			}
+			for _, p := range tenants {
+				p.check(t, m)
+			}
+		})
+	})
+	if out := copystore(t, 1, "-from", from, "-to", to); !strings.Contains(out, "not of an unfinished copy") {
+		t.Errorf("it would overwrite a finished copy: %s", out)
+	}
+}
+
+func TestACopyThatWasKilledIsMadeGoodByTheNext(t *testing.T) {
+	each(t, func(t *testing.T, from, to string) {
+		with(t, from, func(s store.Walker) { fill(t, s, 6_000) })
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), arguments+"="+strings.Join([]string{"-from", from, "-to", to}, "\n"))
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var once sync.Once
+		said, err := io.ReadAll(io.TeeReader(out, writer(func() { once.Do(func() { _ = cmd.Process.Kill() }) })))
+		if err != nil || cmd.Wait() == nil || strings.Contains(string(said), "copied:") {
+			t.Fatalf("it was not killed in the middle: %v\n%s", err, said)
+		}
+		again := copystore(t, 0, "-from", from, "-to", to)
+		written := regexp.MustCompile(`copied: 6000 records read, (\d+) written, 0 removed`).FindStringSubmatch(again)
+		if written == nil || written[1] == "6000" || written[1] == "0" {
+			t.Errorf("the next run says\n%s", again)
+		}
+		if out := copystore(t, 0, "-final", "-from", from, "-to", to); !strings.Contains(out, " 0 written, 0 removed") {
+			t.Errorf("the last run says\n%s", out)
+		}
+	})
+}
+
+type writer func()
+
+func (w writer) Write(b []byte) (int, error) { w(); return len(b), nil }
+
+// A destination that is not the same is never finished.
+func TestWhatDiffersIsFound(t *testing.T) {
+	from, to := bolt(t), bolt(t)
+	with(t, from, func(s store.Walker) { fill(t, s, 100) })
+	for what, op := range map[string]store.Op{
+		"a value":        store.Put("fill0/1", []byte("other")),
+		"an expiry":      store.Put("fill0/1", bytes.Repeat([]byte{1}, 200)).Until(time.Now().Add(48 * time.Hour)),
+		"a record less":  store.Delete("fill0/1"),
+		"another record": store.Put("fill0/other", nil),
+	} {
+		with(t, to, func(s store.Walker) {
+			with(t, from, func(source store.Walker) {
+				c := newCopier(source, s, io.Discard)
+				if err := c.begin(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := c.copy(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				before, err := s.Get(t.Context(), "fill0/1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Commit(t.Context(), op); err != nil {
+					t.Fatal(err)
+				}
+				if err := c.finish(t.Context()); err == nil || !strings.Contains(err.Error(), "differ") {
+					t.Errorf("%s: %v", what, err)
+				}
+				if err := s.Commit(t.Context(), store.Put("fill0/1", before[0])); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
+	dir := t.TempDir()
+	taken := filepath.Join(dir, "taken.db")
+	s, err := boltstore.OpenOrCreate(taken, boltstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, c := range []struct {
+		args []string
+		exit int
+		says string
+	}{
+		{nil, 2, "needs -from and -to"},
+		{[]string{"-from", "bolt:a", "-to", "bolt:a"}, 2, "needs -from and -to"},
+		{[]string{"-from", "bolt:a", "-to", "bolt:b", "c"}, 2, "nothing else"},
+		{[]string{"-from", "bolt:" + taken, "-to", "bolt:b"}, 1, "in use"},
+		{[]string{"-from", "bolt:" + dir + "/none.db", "-to", "bolt:b"}, 1, "does not exist"},
+		{[]string{"-from", "memory", "-to", "bolt:b"}, 1, "unknown store"},
+		{[]string{"-from", "redis://u:hunter2@[", "-to", "bolt:b"}, 1, "malformed URL"},
+		{[]string{"-from", "redis://u:hunter2@127.0.0.1:1", "-to", "bolt:b"}, 1, "connection refused"},
+	} {
+		out := copystore(t, c.exit, c.args...)
+		if !strings.Contains(out, c.says) || strings.Contains(out, "hunter2") {
+			t.Errorf("%q: it says %q", c.args, out)
+		}
+	}
+}
