@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -28,7 +29,7 @@ const (
 // serveUntilKilled is the program with hashing that costs nothing and budgets that
 // never run out. It goes on until it is killed, or its parent is gone.
 func serveUntilKilled(database string) (exit int) {
-	s, err := place{path: database}.open(discard)
+	s, err := place{path: database}.open(context.Background(), discard)
 	if err != nil {
 		fmt.Println(err)
 		return 1

@@ -4,10 +4,16 @@
 //
 //	go run ./examples/server
 //	go run ./examples/server -addr 127.0.0.1:9000 -store bolt:/var/lib/auth/auth.db
+//	go run ./examples/server -store redis://localhost
+//	go run ./examples/server -store 'redis-cluster://one:7000?addr=two:7000'
+//	go run ./examples/server -store 'redis-sentinel://one:26379?master_name=auth'
+//
+// Any number of these programs may work on one Redis, with the same secret.
 //
 // The environment variable AUTH_SECRET holds the root secret, 32 random bytes or
-// more. Without it one is made on the first start and kept beside the database. The
-// program speaks plain HTTP: on a network, put TLS in front of it.
+// more. Without it one is made on the first start and kept beside the database; on a
+// Redis, in auth.secret in the working directory. The program speaks plain HTTP: on a
+// network, put TLS in front of it.
 //
 // It exits with 0 after SIGTERM or SIGINT, 1 if it cannot do what it was asked, and
 // 2 if the command line is not understood.
@@ -25,11 +31,14 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/redis/go-redis/v9/logging"
+
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
 )
 
 func main() {
+	logging.Disable() // the Redis client's: what matters comes back as an error, too
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], auth.Secret(os.Getenv("AUTH_SECRET")), os.Stderr))
@@ -48,7 +57,7 @@ func run(ctx context.Context, args []string, secret auth.Secret, stderr io.Write
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
-	flags.StringVar(&o.store, "store", "bolt:auth.db", "where records are kept: `memory|bolt:PATH`")
+	flags.StringVar(&o.store, "store", "bolt:auth.db", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://… or redis-sentinel://…")
 	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -83,11 +92,16 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	records, err := place.open(log)
+	records, err := place.open(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, records.Close()) }()
+	if secrets == nil {
+		if secrets, err = sharedSecret(ctx, records, sharedSecretFile); err != nil {
+			return err
+		}
+	}
 
 	manager, err := auth.New(records, auth.Config{Secrets: secrets, Events: auth.LogEvents(log), Logger: log})
 	if err != nil {
@@ -103,6 +117,6 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "addr", listener.Addr().String(), "store", place.kind())
+	log.Info("listening", "addr", listener.Addr().String(), "store", place.kind)
 	return serveUntil(ctx, newServer(routes(handler), log), listener)
 }

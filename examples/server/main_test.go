@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9/logging"
+
 	"github.com/datixlab/auth"
 )
 
@@ -17,6 +19,7 @@ const testSecret auth.Secret = "a root secret that only tests use: 0123456789"
 
 // TestMain lets the test binary be the server that the crash test kills.
 func TestMain(m *testing.M) {
+	logging.Disable()
 	if database := os.Getenv(crashDatabase); database != "" {
 		os.Exit(serveUntilKilled(database))
 	}
@@ -31,7 +34,7 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	defer busy.Close()
 	dir := t.TempDir()
 	taken := filepath.Join(dir, "taken.db")
-	owner, err := place{path: taken}.open(discard)
+	owner, err := place{path: taken}.open(t.Context(), discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,9 +52,11 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"unknown store", []string{"-store", "postgres://u:hunter2@db/auth"}, 1, `unknown store "postgres"`},
 		{"no store", []string{"-store", ""}, 1, "unknown store"},
 		{"bolt without path", []string{"-store", "bolt:"}, 1, "needs a path"},
-		{"redis", []string{"-store", "redis://u:hunter2@db"}, 1, "no Redis adapter yet"},
-		{"redis cluster", []string{"-store", "redis-cluster://u:hunter2@db:1?addr=b:2"}, 1, "no Redis adapter yet"},
-		{"redis sentinel", []string{"-store", "redis-sentinel://u:hunter2@db:1?master_name=m"}, 1, "no Redis adapter yet"},
+		{"bad Redis URL", []string{"-store", "redis://u:hunter2@["}, 1, "malformed URL"},
+		{"unknown kind of Redis", []string{"-store", "redis-ring://u:hunter2@db"}, 1, "must begin with redis"},
+		{"Redis that is not there", []string{"-store", "redis://u:hunter2@127.0.0.1:1"}, 1, "connection refused"},
+		{"cluster that is not there", []string{"-store", "redis-cluster://u:hunter2@127.0.0.1:1?addr=127.0.0.1:2"}, 1, "connection refused"},
+		{"Sentinel that is not there", []string{"-store", "redis-sentinel://u:hunter2@127.0.0.1:1?master_name=m"}, 1, "connection refused"},
 		{"bad network", []string{"-store", "memory", "-trusted-proxies", "10.0.0.0/8,10.0.0.1/33"}, 1, "10.0.0.1/33"},
 		{"mapped network", []string{"-store", "memory", "-trusted-proxies", "::ffff:10.0.0.0/104"}, 1, "TrustedProxies"},
 		{"bad address", []string{"-store", free, "-addr", "nowhere"}, 1, "missing port"},

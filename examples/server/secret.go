@@ -22,13 +22,21 @@ const minSecret = 32 // bytes
 //   - the one in the file beside the database, which is made on the first start
 //     without a given one, and which goes on opening what it sealed if one is given
 //     later;
-//   - for a store in memory, where nothing outlives the process, a new one.
+//   - for a store in memory, where nothing outlives the process, a new one;
+//   - for a Redis, nil: what it holds says which secret can be the one, see
+//     sharedSecret.
 //
 // A database that is there without either is refused: a new secret would open none
 // of the second factors in it.
 func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
 	if given != "" && len(given) < minSecret {
 		return nil, fmt.Errorf("AUTH_SECRET has %d bytes, %d or more are needed", len(given), minSecret)
+	}
+	if p.redis != nil {
+		if given == "" {
+			return nil, nil
+		}
+		return []auth.Secret{given}, nil
 	}
 	if p.path == "" {
 		if given == "" {

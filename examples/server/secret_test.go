@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/store/memstore"
 )
 
 var discard = slog.New(slog.DiscardHandler)
@@ -115,7 +116,7 @@ func TestABadSecretIsRefused(t *testing.T) {
 
 func TestADatabaseWhoseSecretIsGoneIsNotGivenANewOne(t *testing.T) {
 	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
-	s, err := p.open(discard)
+	s, err := p.open(t.Context(), discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +128,37 @@ func TestADatabaseWhoseSecretIsGoneIsNotGivenANewOne(t *testing.T) {
 	}
 	if _, err := p.secrets(testSecret); err != nil {
 		t.Errorf("with AUTH_SECRET: %v", err)
+	}
+}
+
+// Two machines have a file each; what they share is the store.
+func TestOnASharedStoreOneSecretIsMadeAndAnotherRefused(t *testing.T) {
+	s := memstore.New()
+	here, there := filepath.Join(t.TempDir(), "auth.secret"), filepath.Join(t.TempDir(), "auth.secret")
+	made, err := sharedSecret(t.Context(), s, here)
+	if err != nil || len(made) != 1 || len(made[0]) < minSecret {
+		t.Fatalf("%d secrets, %v", len(made), err)
+	}
+	if again, err := sharedSecret(t.Context(), s, here); err != nil || !slices.Equal(again, made) {
+		t.Errorf("the second start has another secret (%v)", err)
+	}
+	if _, err := sharedSecret(t.Context(), s, there); err == nil || !strings.Contains(err.Error(), "has records") {
+		t.Errorf("a second machine made a secret of its own: %v", err)
+	}
+	if _, err := os.Stat(there); err == nil {
+		t.Error("a file was made for a store that has a secret")
+	}
+	if err := os.WriteFile(there, []byte(newSecret()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sharedSecret(t.Context(), s, there); err == nil || !strings.Contains(err.Error(), "first used with") {
+		t.Errorf("a second machine has a secret of its own: %v", err)
+	}
+	if err := os.WriteFile(there, []byte(made[0]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if copied, err := sharedSecret(t.Context(), s, there); err != nil || !slices.Equal(copied, made) {
+		t.Errorf("with the file copied: %v", err)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/redistest"
 )
 
 const (
@@ -38,9 +39,59 @@ type walk struct {
 // way that the contract names, stopped with SIGTERM and started again.
 func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testing.T) {
 	binary := buildServer(t)
-	database := filepath.Join(t.TempDir(), "auth.db")
+	t.Run("bolt", func(t *testing.T) {
+		dir := t.TempDir()
+		database := filepath.Join(dir, "auth.db")
+		walkThrough(t, binary, dir, "bolt:"+database, database+".secret", func() []byte {
+			records, err := os.ReadFile(database)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return records
+		})
+	})
+	if !redistest.Available(t) {
+		return
+	}
+	t.Run("Redis", func(t *testing.T) {
+		dir, spec := t.TempDir(), "redis://"+redistest.Start(t).Addr()
+		walkThrough(t, binary, dir, spec, filepath.Join(dir, sharedSecretFile), func() []byte { return everythingIn(t, spec) })
+	})
+}
+
+// everythingIn returns the keys and values of a store.
+func everythingIn(t *testing.T, spec string) (all []byte) {
+	p, err := parseStore(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := p.open(t.Context(), discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for after := ""; ; {
+		page, err := s.Walk(t.Context(), after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			all = append(append(all, r.Key...), r.Value...)
+		}
+		for _, c := range page.Counters {
+			all = append(all, c.Key...)
+		}
+		if after = page.Next; after == "" {
+			return all
+		}
+	}
+}
+
+// walkThrough walks with a server on one store, whose content records returns.
+func walkThrough(t *testing.T, binary, dir, spec, secretFile string, records func() []byte) {
 	start := func() *process {
-		cmd := exec.Command(binary, "-addr", "127.0.0.1:0", "-store", "bolt:"+database)
+		cmd := exec.Command(binary, "-addr", "127.0.0.1:0", "-store", spec)
+		cmd.Dir = dir
 		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AUTH_SECRET=") })
 		return startProcess(t, cmd)
 	}
@@ -75,19 +126,16 @@ func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testi
 			t.Errorf("the log does not say that somebody %s", event)
 		}
 	}
-	root, err := os.ReadFile(database + ".secret")
+	root, err := os.ReadFile(secretFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, err := os.ReadFile(database)
-	if err != nil {
-		t.Fatal(err)
-	}
+	kept := records()
 	for i, secret := range append(w.secrets, strings.TrimSpace(string(root))) {
 		if strings.Contains(log, secret) {
 			t.Errorf("LO-2: secret %d of the walk is in the log", i)
 		}
-		if bytes.Contains(records, []byte(secret)) {
+		if bytes.Contains(kept, []byte(secret)) {
 			t.Errorf("ST-2: secret %d of the walk is in the database", i)
 		}
 	}

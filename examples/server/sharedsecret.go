@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/store"
+)
+
+const (
+	sharedSecretFile = "auth.secret" // in the working directory
+	sharedSecretKey  = "server/secret"
+)
+
+// sharedSecret returns the secret in file, for a store that other machines use too.
+// Where there is none it makes one, if the store is empty: another would open none of
+// the second factors in it. A digest in the store is what two machines that each made
+// a file find out by: the second is refused, before a user meets both.
+func sharedSecret(ctx context.Context, s store.Walker, file string) ([]auth.Secret, error) {
+	kept, err := readSecret(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		var empty bool
+		if empty, err = isEmpty(ctx, s); err == nil && !empty {
+			return nil, fmt.Errorf("this Redis has records, and their secret is not in %s: copy that file here or set AUTH_SECRET", file)
+		}
+		if err == nil {
+			kept, err = makeSecret(file)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256([]byte("which secret: " + string(kept)))
+	err = s.Commit(ctx, store.Put(sharedSecretKey, digest[:]).Absent())
+	if errors.Is(err, store.ErrConflict) {
+		var have [][]byte
+		if have, err = s.Get(ctx, sharedSecretKey); err == nil && !bytes.Equal(have[0], digest[:]) {
+			return nil, fmt.Errorf("%s is not the secret that this Redis was first used with: copy that one here or set AUTH_SECRET", file)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []auth.Secret{kept}, nil
+}
+
+func isEmpty(ctx context.Context, s store.Walker) (bool, error) {
+	for after := ""; ; {
+		page, err := s.Walk(ctx, after)
+		if err != nil || len(page.Records) > 0 {
+			return false, err
+		}
+		if after = page.Next; after == "" {
+			return true, nil
+		}
+	}
+}
