@@ -26,6 +26,7 @@ import (
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
 	"github.com/datixlab/auth/store/memstore"
+	"github.com/datixlab/auth/store/redisstore"
 	"github.com/datixlab/auth/store/storetest"
 )
 
@@ -34,6 +35,7 @@ var (
 	_ = slog.Default
 	_ = authtest.New
 	_ = memstore.New
+	_ = redisstore.Open
 	_ = storetest.Run
 	_ time.Time
 
@@ -83,7 +85,7 @@ func TestTheCodeInTheReadmeCompiles(t *testing.T) {
 			code = fragment + code
 		default:
 			uses := ""
-			for _, name := range []string{"cfg", "result", "handler"} {
+			for _, name := range []string{"cfg", "db", "result", "handler"} {
 				if strings.Contains(code, name+" := ") || strings.Contains(code, name+", err := ") {
 					uses += "\n_ = " + name
 				}
