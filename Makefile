@@ -5,6 +5,7 @@ SHELL := bash
 
 FUZZTIME ?= 10s
 USERS ?= 200000
+LISTPACK ?= 64
 GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
@@ -49,8 +50,12 @@ bench: ## Every benchmark.
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: scale
-scale: ## Bytes for each user, session and key on a Redis of USERS users, 200000 if not said otherwise.
-	go test -tags scale -run TestBytesPerRecord -v -timeout 2h ./store/redisstore -users $(USERS)
+scale: ## Bytes for each user, session and key on a Redis of USERS users, 200000 if not said otherwise, whose zset-max-listpack-value is LISTPACK, 64.
+	go test -tags scale -run TestBytesPerRecord -v -timeout 2h ./store/redisstore -users $(USERS) -listpack $(LISTPACK)
+
+.PHONY: window
+window: ## What a failover undoes that was acknowledged, on Sentinel and on Cluster, of ten masters killed in each of four ways.
+	go test -tags scale -run TestWindow -v -timeout 1h ./store/redisstore
 
 .PHONY: cover
 cover: ## Coverage of the whole module by all its tests, into coverage.out.

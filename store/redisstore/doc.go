@@ -20,6 +20,23 @@
 //     round trip between the servers, and while too few replicas answer, every Commit
 //     fails. Counters never wait.
 //
+// How much a failover undoes without Options.Replicas, measured on loopback: ten
+// masters were killed for each line, while 16 writers in four clients committed to it
+// (make window measures it):
+//
+//	                                  kills that undid a Commit    the most     the oldest
+//	                                  Sentinel        Cluster      at one kill  before it
+//	2,000 a second                    1 of 10         1 of 10      1            < 0.1 ms
+//	as many as they can               1 of 10         3 of 10      7            0.1 ms
+//	replicas hung for a second        3 of 10         1 of 10      1            < 0.1 ms
+//	replicas cut off for a second     10 of 10        10 of 10     all          1 s
+//
+// A process that is killed leaves with the kernel what it has sent, so a replica that
+// is merely slow still gets it, for as long as the sockets' buffers hold it, a few MB.
+// A machine that dies takes these along: everything since what the replica has
+// received, which is half a round trip on a good day and all of its lag on a bad one
+// (INFO replication). Only min-replicas-max-lag bounds that.
+//
 // A master that is cut off goes on answering those it can still reach until it is
 // told that it is one no more (about cluster-node-timeout, or for as long as the
 // separation lasts under Sentinel): they read what was revoked elsewhere, and what
@@ -35,6 +52,7 @@
 //     with what only removes: logins stop, logouts do not.
 //   - appendonly yes; with replicas, min-replicas-to-write 1 and
 //     min-replicas-max-lag 10.
+//   - zset-max-listpack-value 1024, which saves 60 % of the memory; see Sizing.
 //   - A Redis of its own or, if it must be shared, the ACL below: whoever may read
 //     the keys reads records, whoever may write them is every user.
 //   - TLS (rediss:// and its siblings) wherever others share the network.
@@ -45,6 +63,34 @@
 // has no FLUSHALL and no KEYS in it:
 //
 //	ACL SETUSER auth on >PASSWORD ~auth:* +@read +@write +@scripting +@connection -@dangerous +time +wait +info +config|get
+//
+// # Replicas to wait for
+//
+// A Commit fails while fewer than Options.Replicas replicas answer in time, although
+// the master has carried it out: its error says that it may have taken effect. Get,
+// List and Hit go on. So have one replica more for each master than Replicas says:
+//
+//   - Of a master and two replicas, with Replicas 1, any one server may be down. With
+//     two down no Commit is acknowledged. With Replicas 2 none is while any is down,
+//     so it is for those who would rather stop than lose.
+//   - With one replica for each master, Replicas 1 stops every Commit there from the
+//     loss of either until it is back: a failover alone does not help, for the new
+//     master has no replica.
+//
+// The default ReplicaTimeout of 225 ms is ample between zones: a Commit takes one
+// round trip between the servers more (0.06 ms on loopback; 43 ms where it is 40 ms),
+// and of 320 none failed with a round trip of 200 ms, 90 with 240 ms. More would not
+// fit: Redis may be 100 ms late to give up, and the reply has to be there within the
+// ReadTimeout of 450 ms. For replicas that are further away, make that a second, so
+// that half of it is waited.
+//
+// min-replicas-to-write is the other half. Once so few replicas report, at once where
+// their connections are closed and after min-replicas-max-lag and a second where they
+// hang, the master refuses every write before it carries it out: counters too, and a
+// Commit that only removes. There is no login and no logout then, only Get and List.
+// So a master that is cut off goes on writing, and losing what it writes, for no
+// longer than that. Have two replicas for each master here as well: with one, the new
+// master refuses all writes after a failover until the old one is back.
 //
 // # When servers fail
 //
@@ -59,6 +105,8 @@
 // # Cost
 //
 // Get, List, Commit and Hit are one command and one round trip each. A partition is
-// one key: about 800 bytes, and for every record its key, its value and about 150
-// bytes, 130 more with an expiry. A counter is about 150 bytes until it ends.
+// one key: by default about 950 bytes, and for every record its key, its value and
+// about 150 bytes, 130 more with an expiry. With zset-max-listpack-value 1024 it is
+// about 200 bytes, and for every record about 40 and 30. A counter is about 150 bytes
+// until it ends.
 package redisstore
