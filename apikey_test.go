@@ -688,3 +688,61 @@ func TestANewKeyIsToldToItsOwnerAndARotationToTheAudit(t *testing.T) {
 		t.Errorf("%d notices, want 2", len(*sent))
 	}
 }
+
+// A key that is made, and another that is revoked, by a process that stops anywhere in
+// between: what was acknowledged is so, and the rest is done or not, and can be done.
+func TestMakingAndRevokingKeysCutOffAnywhereIsDoneOrNot(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		ctx := context.Background()
+		var id auth.Identity
+		var old auth.APIKey
+		var oldKey, madeKey string
+		var isRevoked bool
+		afterEveryStop(t, s,
+			func(h *authtest.Harness, round int) func(*auth.Manager) error {
+				id = member(t, h.Manager, emailOf("ada", round))
+				old, oldKey = newKey(t, h.Manager, id, auth.NewAPIKey{})
+				madeKey, isRevoked = "", false
+				return func(m *auth.Manager) error {
+					_, key, err := m.CreateAPIKey(ctx, id, auth.NewAPIKey{Name: "made"})
+					if err != nil {
+						return err
+					}
+					madeKey = string(key)
+					err = m.RevokeAPIKey(ctx, id, old.ID)
+					isRevoked = err == nil
+					return err
+				}
+			},
+			func(h *authtest.Harness, _ *tapStore, round int, err error) {
+				if err != nil && !errors.Is(err, auth.ErrUnavailable) {
+					t.Errorf("round %d: %v", round, err)
+				}
+				keys, listErr := h.APIKeys(ctx, id)
+				if listErr != nil || len(keys) > 2 {
+					t.Errorf("round %d: %d keys, %v", round, len(keys), listErr)
+				}
+				if madeKey != "" {
+					if err := verifyKey(h.Manager, madeKey); err != nil {
+						t.Errorf("round %d: a key that was given out: %v", round, err)
+					}
+				}
+				switch err := verifyKey(h.Manager, oldKey); {
+				case isRevoked && !errors.Is(err, auth.ErrInvalidToken):
+					t.Errorf("round %d: a key that was revoked: %v", round, err)
+				case err != nil && !errors.Is(err, auth.ErrInvalidToken):
+					t.Errorf("round %d: a key whose end is unknown: %v", round, err)
+				}
+				for _, k := range keys {
+					if err := h.RevokeAPIKey(ctx, id, k.ID); err != nil {
+						t.Errorf("round %d: revoke what is listed: %v", round, err)
+					}
+				}
+				for _, key := range []string{oldKey, madeKey} {
+					if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
+						t.Errorf("round %d: all are revoked: %v", round, err)
+					}
+				}
+			})
+	})
+}

@@ -61,7 +61,7 @@ func (p *otherProcess) says(kind string, credential ...string) string {
 
 // beOther is what the other process does.
 func beOther(t *testing.T, addr string) {
-	h := authtest.With(t, onRedis(t, addr), auth.Config{})
+	h := authtest.With(t, onRedis(t, addr, "auth:"), auth.Config{})
 	ctx := context.Background()
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		words := strings.Fields(lines.Text())
@@ -96,7 +96,7 @@ func TestWhatOneProcessEndsAnotherRefusesAtOnce(t *testing.T) {
 		return
 	}
 	addr := redistest.Start(t).Addr()
-	h := authtest.With(t, onRedis(t, addr), auth.Config{})
+	h := authtest.With(t, onRedis(t, addr, "auth:"), auth.Config{})
 	other := startOther(t, addr)
 	ctx := context.Background()
 	want := func(answer any, kind string, credential ...string) {

@@ -1,8 +1,11 @@
 package auth_test
 
 import (
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -16,6 +19,8 @@ import (
 )
 
 func init() { logging.Disable() } // the client's own remarks on servers that are down
+
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
 // eachStore runs a test once on every store: what a Manager promises, it promises
 // on all of them.
@@ -35,20 +40,19 @@ func eachStore(t *testing.T, test func(t *testing.T, s store.Store)) {
 		test(t, s)
 	})
 	if redistest.Available(t) {
-		t.Run("redis", func(t *testing.T) { test(t, onRedis(t, redistest.Start(t).Addr())) })
+		t.Run("redis", func(t *testing.T) {
+			test(t, onRedis(t, redistest.SharedServer(t).Addr(), fmt.Sprintf("test%d:", prefixes.Add(1))))
+		})
 	}
 }
 
-// onRedis opens a store on the Redis at these addresses: a single server, or the nodes
-// of a cluster.
-func onRedis(t *testing.T, addrs ...string) store.Store {
-	t.Helper()
-	return openRedis(t, redis.UniversalOptions{Addrs: addrs})
-}
+var prefixes atomic.Int64 // that eachStore has used
 
-func openRedis(t *testing.T, u redis.UniversalOptions) store.Store {
+// onRedis opens a store on the Redis at this address.
+func onRedis(t *testing.T, addr, prefix string) store.Store {
 	t.Helper()
-	s, err := redisstore.Open(t.Context(), u, redisstore.Options{Prefix: "auth:", Logger: slog.New(slog.DiscardHandler)})
+	s, err := redisstore.Open(t.Context(), redis.UniversalOptions{Addrs: []string{addr}},
+		redisstore.Options{Prefix: prefix, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,13 +149,18 @@ func onBolt(t *testing.T, now func() time.Time) store.Store {
 	return s
 }
 
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+
 func onRedis(t *testing.T, _ func() time.Time) store.Store {
-	return openRedis(t, redis.UniversalOptions{Addrs: []string{redistest.Start(t).Addr()}})
+	return openRedis(t, redis.UniversalOptions{Addrs: []string{redistest.SharedServer(t).Addr()}})
 }
 
+var prefixes atomic.Int64 // that openRedis has used
+
+// openRedis opens a store that shares its Redis, but no record, with others.
 func openRedis(t *testing.T, u redis.UniversalOptions) store.Store {
 	t.Helper()
-	s, err := redisstore.Open(t.Context(), u, redisstore.Options{Prefix: "auth:", Logger: slog.New(slog.DiscardHandler)})
+	s, err := redisstore.Open(t.Context(), u, redisstore.Options{Prefix: fmt.Sprintf("test%d:", prefixes.Add(1)), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -15,12 +16,12 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 )
 
 const (
-	crashDatabase = "CRASH_TEST_DATABASE" // environment: serve this one, and be killed
-	crashes       = 30
+	crashStore    = "CRASH_TEST_STORE" // environment: serve this one, and be killed
 	crashSeed     = 20260115
 	crashWorkers  = 8
 	crashPassword = "a passphrase for the crash test"
@@ -28,8 +29,13 @@ const (
 
 // serveUntilKilled is the program with hashing that costs nothing and budgets that
 // never run out. It goes on until it is killed, or its parent is gone.
-func serveUntilKilled(database string) (exit int) {
-	s, err := place{path: database}.open(context.Background(), discard)
+func serveUntilKilled(spec string) (exit int) {
+	p, err := parseStore(spec)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	s, err := p.open(context.Background(), discard)
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -89,11 +95,13 @@ type crashCredential struct {
 	ended outcome
 }
 
-// A crashRound is one life of the server: workers use it until it is killed, at the
-// first acknowledgement after so many others.
+// A crashRound is one life of the server, or of the Redis behind it: workers use the
+// server until what is to be killed is, at the first acknowledgement after so many
+// others.
 type crashRound struct {
 	client
 	kill  func()
+	dead  int          // the status of an answer that says that it has been killed; 0 if there is no answer then
 	left  atomic.Int64 // acknowledgements until it is killed
 	mu    sync.Mutex
 	users []*crashUser
@@ -103,7 +111,11 @@ type crashRound struct {
 // accept is an error of the test.
 func (r *crashRound) call(t *testing.T, want int, method, path, credential string, body object) (answer object, o outcome) {
 	status, answer, err := r.send(method, path, credential, body)
-	if err != nil { // it has been killed
+	if err != nil && r.dead == 0 || err == nil && status == r.dead { // it has been killed
+		return nil, unknown
+	}
+	if err != nil {
+		t.Errorf("%s %s: %v", method, path, err)
 		return nil, unknown
 	}
 	if status != want {
@@ -212,27 +224,24 @@ func holdToAll(t *testing.T, c client, users []*crashUser) {
 // TestWhatWasAcknowledgedSurvivesKill9 (ST-5) kills the server, in the midst of
 // writes, at points that the seed chooses.
 func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
-	database := filepath.Join(t.TempDir(), "auth.db")
-	random := rand.New(rand.NewPCG(crashSeed, 0))
-	start := func() *process {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), crashDatabase+"="+database)
-		if _, err := cmd.StdinPipe(); err != nil { // open for as long as this process lives
-			t.Fatal(err)
-		}
-		return startProcess(t, cmd)
+	t.Run("on bbolt", func(t *testing.T) {
+		testCrashes(t, "bolt:"+filepath.Join(t.TempDir(), "auth.db"), 30)
+	})
+	if redistest.Available(t) {
+		t.Run("on Redis", func(t *testing.T) {
+			testCrashes(t, "redis://"+redistest.Start(t).Addr(), 10)
+		})
 	}
+}
+
+func testCrashes(t *testing.T, spec string, crashes int) {
+	random := rand.New(rand.NewPCG(crashSeed, 0))
 	var all, last []*crashUser
 	for n := range crashes {
-		server := start()
+		server := startToBeKilled(t, spec)
 		holdToAll(t, server.client, last)
 		r := &crashRound{client: server.client, kill: sync.OnceFunc(func() { _ = server.cmd.Process.Kill() })}
-		r.left.Store(1 + random.Int64N(80))
-		var workers sync.WaitGroup
-		for w := range crashWorkers {
-			workers.Go(func() { r.work(t, fmt.Sprintf("u%d.%d", n, w)) })
-		}
-		workers.Wait()
+		r.use(t, n, 1+random.Int64N(80))
 		<-server.exited
 		if server.cmd.ProcessState.ExitCode() != -1 {
 			t.Fatalf("the server ended by itself:\n%s", server.output)
@@ -243,8 +252,69 @@ func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 			t.Fatalf("in life %d, seed %d", n, crashSeed)
 		}
 	}
-	server := start()
+	holdToAll(t, startToBeKilled(t, spec).client, all)
+	countRegistered(t, all, crashes)
+}
+
+// The same where it is Redis that is killed, which syncs every write to its file, and
+// the server lives on.
+func TestWhatWasAcknowledgedSurvivesKill9OfRedis(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	const crashes = 8
+	redis := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	server := startToBeKilled(t, "redis://"+redis.Addr())
+	random := rand.New(rand.NewPCG(crashSeed, 1))
+	var all []*crashUser
+	for n := range crashes {
+		r := &crashRound{client: server.client, kill: sync.OnceFunc(redis.Kill), dead: 503}
+		r.use(t, n, 1+random.Int64N(80))
+		redis.Restart()
+		redistest.Within(t, patience, func() error {
+			status, _, err := server.send("POST", "/v1/auth/login", "", object{"email": "nobody@example.com", "password": crashPassword})
+			if err == nil && status == 503 {
+				return errors.New("the server does not find that Redis is back")
+			}
+			return err
+		})
+		holdToAll(t, server.client, r.users)
+		all = append(all, r.users...)
+		if t.Failed() {
+			t.Fatalf("in life %d, seed %d", n, crashSeed)
+		}
+	}
 	holdToAll(t, server.client, all)
+	countRegistered(t, all, crashes)
+}
+
+// startToBeKilled starts a server on this store.
+func startToBeKilled(t *testing.T, spec string) *process {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), crashStore+"="+spec)
+	if _, err := cmd.StdinPipe(); err != nil { // open for as long as this process lives
+		t.Fatal(err)
+	}
+	return startProcess(t, cmd)
+}
+
+// use has workers use the server until so many calls are acknowledged, and returns
+// when all know that it, or its Redis, is dead.
+func (r *crashRound) use(t *testing.T, n int, calls int64) {
+	r.left.Store(calls)
+	var workers sync.WaitGroup
+	for w := range crashWorkers {
+		workers.Go(func() { r.work(t, fmt.Sprintf("u%d.%d", n, w)) })
+	}
+	workers.Wait()
+	if r.left.Load() > 0 {
+		t.Errorf("in life %d, %d calls before its end, it was dead already", n, r.left.Load())
+	}
+}
+
+func countRegistered(t *testing.T, all []*crashUser, crashes int) {
+	t.Helper()
 	var registered int
 	for _, u := range all {
 		if u.registered == acknowledged {

@@ -21,11 +21,11 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 	tb.Helper()
 	const masters, nodes = 3, 6
 	c := &Cluster{tb: tb}
-	var bus []int
-	for range nodes {
-		bus = append(bus, FreePort(tb))
+	bus := make([]int, nodes)
+	for i := range bus {
+		bus[i] = FreePort(tb)
 		c.Servers = append(c.Servers, Start(tb, append([]string{
-			"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(bus[len(bus)-1]),
+			"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(bus[i]),
 		}, args...)...))
 	}
 	ids := make([]any, nodes)
@@ -135,6 +135,32 @@ func (c *Cluster) KillMaster(key string) *Server {
 	return s
 }
 
+// WaitForFailover returns when every node but old, which may hang, knows the same live
+// masters, and old is none of them; and how long that took.
+func (c *Cluster) WaitForFailover(old *Server) time.Duration {
+	c.tb.Helper()
+	return Within(c.tb, 30*time.Second, func() error {
+		for _, s := range c.live() {
+			if s == old {
+				continue
+			}
+			owners, err := c.owners(s)
+			if err != nil {
+				return err
+			}
+			for _, o := range owners {
+				if o.master == nil || o.master == old || o.master.Field("replication", "role") != "master" {
+					return fmt.Errorf("%s knows no new master for the slots from %d on", s.Addr(), o.first)
+				}
+			}
+			if state := s.Field("cluster info", "cluster_state"); state != "ok" {
+				return fmt.Errorf("%s holds the cluster's state for %q", s.Addr(), state)
+			}
+		}
+		return nil
+	})
+}
+
 // OtherMaster returns a live master that does not have the key's slot.
 func (c *Cluster) OtherMaster(key string) *Server {
 	c.tb.Helper()
@@ -235,7 +261,9 @@ func (m *Migration) Move(keys ...string) {
 	}
 }
 
-// Finish moves what is left and gives the slot to its new master.
+// Finish moves what is left and gives the slot to its new master. It returns when
+// every node knows it, and the new master's replica has the keys: a failover keeps
+// them.
 func (m *Migration) Finish() {
 	m.c.tb.Helper()
 	for keys := m.Keys(); len(keys) > 0; keys = m.Keys() {
@@ -249,4 +277,19 @@ func (m *Migration) Finish() {
 			s.Do("cluster", "setslot", m.slot, "node", id)
 		}
 	}
+	Within(m.c.tb, startTime, func() error { // the replicas hear of it from their masters
+		for _, s := range m.c.live() {
+			owners, err := m.c.owners(s)
+			if err != nil {
+				return err
+			}
+			for _, o := range owners {
+				if o.first <= m.slot && m.slot <= o.last && o.master != m.to {
+					return fmt.Errorf("%s does not know yet that slot %d was moved", s.Addr(), m.slot)
+				}
+			}
+		}
+		return nil
+	})
+	m.to.WaitReplicas(1)
 }

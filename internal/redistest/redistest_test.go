@@ -41,6 +41,7 @@ func TestSentinelFailsOver(t *testing.T) {
 	s := redistest.StartSentinel(t)
 	t.Logf("whole after %v", time.Since(begin))
 	s.Master().Do("set", "k", "v")
+	s.Master().WaitReplicas(2)
 	old := s.KillMaster()
 	t.Logf("failed over in %v", s.WaitForFailover(old))
 	if v := s.Master().Do("get", "k"); v != "v" {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -35,7 +36,7 @@ func StartSentinel(tb testing.TB, args ...string) *Sentinel {
 		dir := tb.TempDir()
 		conf := filepath.Join(dir, "sentinel.conf")
 		text := fmt.Sprintf("bind 127.0.0.1\nsentinel monitor %[1]s 127.0.0.1 %[2]d 2\n"+
-			"sentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 4000\n", MasterName, master.port)
+			"sentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 2000\n", MasterName, master.port)
 		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
 		}
@@ -115,6 +116,20 @@ func (s *Sentinel) KillMaster() *Server {
 	}
 	master.Kill()
 	return master
+}
+
+// ForceFailover has a sentinel replace the master, which may hang, without asking the
+// others. Where few of them are left, they may ask each other at the same time and
+// then do nothing for seconds.
+func (s *Sentinel) ForceFailover(by *Server) {
+	s.tb.Helper()
+	Within(s.tb, startTime, func() error {
+		_, err := by.Try("sentinel", "failover", MasterName)
+		if err != nil && strings.HasPrefix(err.Error(), "INPROG") {
+			return nil
+		}
+		return err
+	})
 }
 
 // WaitForFailover returns when another server than old is the master, and how long

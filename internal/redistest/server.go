@@ -150,17 +150,25 @@ func (s *Server) Do(args ...any) any {
 
 // Try is Do for commands that may fail. It takes a second at most.
 func (s *Server) Try(args ...any) (any, error) {
-	c, err := dial(s.Addr())
+	c, err := s.connect()
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
-	if s.password != "" {
-		if _, err := c.do("auth", s.password); err != nil {
-			return nil, err
-		}
-	}
 	return c.do(args...)
+}
+
+// connect returns a connection that is good for a second.
+func (s *Server) connect() (*connection, error) {
+	c, err := dial(s.Addr())
+	if err != nil || s.password == "" {
+		return c, err
+	}
+	if _, err := c.do("auth", s.password); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // Field returns a field of INFO, or of CLUSTER INFO where section is "cluster info",
@@ -178,6 +186,29 @@ func (s *Server) Field(section, field string) string {
 		}
 	}
 	return ""
+}
+
+// WaitReplicas returns when n replicas of this master have what was written to it
+// until now, by anybody.
+func (s *Server) WaitReplicas(n int) {
+	s.tb.Helper()
+	Within(s.tb, startTime, func() error {
+		c, err := s.connect()
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		if _, err := c.do("ping"); err != nil { // WAIT is about all that was written before the command before it
+			return err
+		}
+		switch have, err := c.do("wait", n, 500); {
+		case err != nil:
+			return err
+		case have.(int64) < int64(n):
+			return fmt.Errorf("%v of %d replicas have everything", have, n)
+		}
+		return nil
+	})
 }
 
 // inStep returns nil if every replica that is connected to this master follows it: is

@@ -42,6 +42,14 @@
 // separation lasts under Sentinel): they read what was revoked elsewhere, and what
 // they write is lost. min-replicas-to-write bounds the writing.
 //
+// A master that hung until another took its place, and is woken, believes to be one
+// until it is told: for some milliseconds in a cluster, for ten seconds or more under
+// Sentinel. No call of a Store is sent to it then, for connections that were idle for
+// a second are not used again, and a new one is made to the master that there is by
+// then; unless the only Sentinel that answers has hung as well, until it has heard
+// from another. A call that was sent while it hung has failed by then, and may still
+// take effect there, where it is lost.
+//
 // A call whose reply is lost is never sent again: its error says that it may have
 // taken effect, and the caller asks what is there.
 //
@@ -50,6 +58,8 @@
 //   - maxmemory-policy noeviction. Open refuses a server that may evict, wherever it
 //     is permitted to look. A server out of memory then fails what writes and goes on
 //     with what only removes: logins stop, logouts do not.
+//   - cluster-require-full-coverage no. With yes, every partition is unavailable while
+//     the slots of one master are.
 //   - appendonly yes; with replicas, min-replicas-to-write 1 and
 //     min-replicas-max-lag 10.
 //   - zset-max-listpack-value 1024, which saves 60 % of the memory; see Sizing.
@@ -95,8 +105,8 @@
 // # When servers fail
 //
 // Nothing is tried twice, so a server that is down costs a request no time. One that
-// hangs costs each call up to 450 ms for a connection and 450 ms for the reply, unless
-// the timeouts in redis.UniversalOptions say otherwise.
+// hangs costs each call up to 450 ms for a connection, 500 ms under Sentinel, and 450 ms
+// for the reply, unless the timeouts in redis.UniversalOptions say otherwise.
 // Cancelling a context does not end a call that is already on the wire; its deadline
 // does. A new master of Sentinel or of a cluster is followed as soon as there is one,
 // a slot that is being moved without an error. A server that was down for long is

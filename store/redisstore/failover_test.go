@@ -43,21 +43,25 @@ func TestAClusterServesAgainTenSecondsAfterAMasterDied(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	for _, replicas := range []int{0, 1} {
-		c := redistest.StartCluster(t)
-		o := fresh()
-		o.Replicas = replicas
-		s := mustOpen(t, at(c.Addrs()...), o)
-		l := startLoad(t, s, nil, somewhere()...)
-		l.progress(100, whole)
-		killed := time.Now()
-		old := c.KillMaster(o.Prefix + "{p0}")
-		if replicas > 0 { // the new master has no replica until the old one is back
-			c.WaitHealthy()
-			old.Restart()
-		}
-		l.progress(20, 2*whole)
-		checkFailover(t, l, killed, time.Since(killed), replicas)
+		t.Run(fmt.Sprint("replicas ", replicas), func(t *testing.T) {
+			t.Parallel()
+			c := redistest.StartCluster(t)
+			o := fresh()
+			o.Replicas = replicas
+			s := mustOpen(t, at(c.Addrs()...), o)
+			l := startLoad(t, s, nil, somewhere()...)
+			l.progress(100, whole)
+			killed := time.Now()
+			old := c.KillMaster(o.Prefix + "{p0}")
+			if replicas > 0 { // the new master has no replica until the old one is back
+				c.WaitHealthy()
+				old.Restart()
+			}
+			l.progress(20, 2*whole)
+			checkFailover(t, l, killed, time.Since(killed), replicas)
+		})
 	}
 }
 
@@ -65,17 +69,21 @@ func TestSentinelServesAgainTenSecondsAfterTheMasterDied(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	for _, replicas := range []int{0, 1} {
-		sentinel := redistest.StartSentinel(t)
-		o := fresh()
-		o.Replicas = replicas
-		s := mustOpen(t, atSentinel(sentinel), o)
-		l := startLoad(t, s, nil, somewhere()...)
-		l.progress(100, whole)
-		killed := time.Now()
-		sentinel.KillMaster()
-		l.progress(20, 2*whole)
-		checkFailover(t, l, killed, time.Since(killed), replicas)
+		t.Run(fmt.Sprint("replicas ", replicas), func(t *testing.T) {
+			t.Parallel()
+			sentinel := redistest.StartSentinel(t)
+			o := fresh()
+			o.Replicas = replicas
+			s := mustOpen(t, atSentinel(sentinel), o)
+			l := startLoad(t, s, nil, somewhere()...)
+			l.progress(100, whole)
+			killed := time.Now()
+			sentinel.KillMaster()
+			l.progress(20, 2*whole)
+			checkFailover(t, l, killed, time.Since(killed), replicas)
+		})
 	}
 }
 
@@ -85,12 +93,14 @@ func TestWhatNoReplicaHasIsAcknowledgedOnlyWhereNoneIsWaitedFor(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	sentinel := redistest.StartSentinel(t)
 	o := fresh()
 	alone := mustOpen(t, atSentinel(sentinel), o)
 	o.Replicas = 1
 	safe := mustOpen(t, atSentinel(sentinel), o)
 	must(t, safe.Commit(ever, store.Put("p/before", []byte("v"))))
+	sentinel.Master().WaitReplicas(2) // either may become the master
 
 	replicas := sentinel.Replicas()
 	for _, r := range replicas {

@@ -97,7 +97,7 @@ func TestWhatWasSentIsNotSentAgainWhenTheReplyIsLost(t *testing.T) { // F-R1, F-
 		return
 	}
 	single := redistest.Start(t)
-	cluster := redistest.StartCluster(t)
+	cluster := redistest.SharedCluster(t)
 	for name, c := range map[string]struct {
 		server *redistest.Server
 		place  func(addr string) redis.UniversalOptions

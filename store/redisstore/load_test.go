@@ -13,7 +13,7 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A load is workers that write without a pause, each into a partition of its own, and
+// A load is workers that write every millisecond or so, each into a partition of its own, and
 // know what was acknowledged to them.
 type load struct {
 	tb      testing.TB
@@ -145,7 +145,7 @@ func (w *worker) work(stop chan struct{}) {
 		select {
 		case <-stop:
 			return
-		default:
+		case <-time.After(time.Millisecond):
 		}
 		steps, _ := w.count()
 		ops := []store.Op{store.Put(w.key, number(steps+1)).Was(number(steps))}

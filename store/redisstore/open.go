@@ -21,6 +21,13 @@ const (
 	longestStep = time.Second            // where the caller does
 )
 
+// longestIdle is how long a connection is kept for a call to come. A master that
+// hung, and was replaced, does not know that when it is woken; who then still had a
+// connection to it would read what was revoked meanwhile. No failover is over as soon
+// as this, so such a connection is not used again: a new one is made to the master
+// that there is by then.
+const longestIdle = time.Second
+
 // Options are the settings of a Store.
 type Options struct {
 	// Prefix begins the name of every key: 1 to 64 printable ASCII characters
@@ -57,7 +64,9 @@ type Options struct {
 // a replica; a server before version 6.2; one that may evict records when its memory
 // is full; one whose clock is five minutes or more ahead. In u it sets whatever
 // makes the client send anything twice, and every timeout that is not set to 450 ms;
-// one over a second becomes a second.
+// one over a second becomes a second. Under Sentinel DialTimeout is at least 50 ms
+// more than ReadTimeout, and there and in a cluster ConnMaxIdleTime is a second at
+// most.
 func Open(ctx context.Context, u redis.UniversalOptions, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -127,6 +136,14 @@ func tighten(u *redis.UniversalOptions) {
 			*d = usualStep // the client's own meaning of 0 is 5 s, of -1 is forever
 		}
 		*d = min(*d, longestStep)
+	}
+	if u.MasterName != "" {
+		// A connection begins with a question to a Sentinel. The client leaves one that
+		// hangs for another only if there is time left when its answer is overdue.
+		u.DialTimeout = max(u.DialTimeout, u.ReadTimeout+50*time.Millisecond)
+	}
+	if failsOver := isCluster(u) || u.MasterName != ""; failsOver && (u.ConnMaxIdleTime <= 0 || u.ConnMaxIdleTime > longestIdle) {
+		u.ConnMaxIdleTime = longestIdle
 	}
 	if u.MaintNotificationsConfig == nil {
 		// They make timeouts longer while a hosted server is being moved.

@@ -92,11 +92,13 @@ func TestOneMasterOfAClusterThatMayEvictIsEnoughToRefuse(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
-	cluster := redistest.StartCluster(t)
+	cluster := redistest.SharedCluster(t)
 	u := at(cluster.Addrs()...)
 	wantRefused(t, at(cluster.Addrs()[0]), fresh(), "node of a cluster")
 	mustOpen(t, u, fresh())
-	cluster.MasterOf("x").Do("config", "set", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
+	master := cluster.MasterOf("x")
+	master.Do("config", "set", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
+	defer master.Do("config", "set", "maxmemory", "0", "maxmemory-policy", "noeviction")
 	wantRefused(t, u, fresh(), "maxmemory-policy allkeys-lru")
 }
 
@@ -123,7 +125,7 @@ func TestAReplicaIsRefusedAtOpenAndLater(t *testing.T) {
 
 func TestASentinelIsNotTakenForAServer(t *testing.T) {
 	if redistest.Available(t) {
-		wantRefused(t, at(redistest.StartSentinel(t).SentinelAddrs()[0]), fresh(), "is a Sentinel")
+		wantRefused(t, at(redistest.SharedSentinel(t).SentinelAddrs()[0]), fresh(), "is a Sentinel")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ var (
 
 	prefixes atomic.Int64
 )
+
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
 func init() { logging.Disable() } // the client's own remarks on dialling and on Sentinel
 
@@ -76,19 +79,22 @@ func places(u redis.UniversalOptions, replicas int) func(testing.TB) storetest.P
 
 func TestStoreOnOneServer(t *testing.T) {
 	if redistest.Available(t) {
-		storetest.Run(t, places(at(redistest.Start(t).Addr()), 0))
+		t.Parallel()
+		storetest.Run(t, places(at(redistest.SharedServer(t).Addr()), 0))
 	}
 }
 
 func TestStoreOnSentinel(t *testing.T) {
 	if redistest.Available(t) {
-		storetest.Run(t, places(atSentinel(redistest.StartSentinel(t)), 1))
+		t.Parallel()
+		storetest.Run(t, places(atSentinel(redistest.SharedSentinel(t)), 1))
 	}
 }
 
 func TestStoreOnCluster(t *testing.T) {
 	if redistest.Available(t) {
-		storetest.Run(t, places(at(redistest.StartCluster(t).Addrs()...), 0))
+		t.Parallel()
+		storetest.Run(t, places(at(redistest.SharedCluster(t).Addrs()...), 0))
 	}
 }
 

@@ -15,6 +15,7 @@ func TestAFailoverOfSentinelIsFollowed(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	sentinel := redistest.StartSentinel(t)
 	o := fresh()
 	o.Replicas = 2
@@ -34,6 +35,7 @@ func TestAFailoverOfAClusterIsFollowed(t *testing.T) { // F-R8
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	cluster := redistest.StartCluster(t)
 	o := fresh()
 	o.Replicas = 1
@@ -60,7 +62,7 @@ func TestASlotThatIsMovedIsFollowed(t *testing.T) { // ST-8
 	if !redistest.Available(t) {
 		return
 	}
-	cluster := redistest.StartCluster(t)
+	cluster := redistest.SharedCluster(t)
 	for _, replicas := range []int{0, 1} {
 		o := fresh()
 		o.Replicas = replicas
@@ -99,8 +101,8 @@ func TestACommitIsOnAsManyReplicasAsAskedFor(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
-	cluster := redistest.StartCluster(t)
-	sentinel := redistest.StartSentinel(t)
+	cluster := redistest.SharedCluster(t)
+	sentinel := redistest.SharedSentinel(t)
 	for name, c := range map[string]struct {
 		u        redis.UniversalOptions
 		replicas int
