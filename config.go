@@ -22,7 +22,8 @@ type Config struct {
 	// only verify and open, so a new secret goes to the front and an old one
 	// stays at the back until nothing needs it: access tokens for one
 	// AccessTokenTTL, a TOTP secret until its user has logged in once, backup
-	// codes until their user has made new ones.
+	// codes until their user has made new ones. Every process on a store has
+	// the same ones.
 	Secrets []Secret
 
 	// Issuer is the iss claim of tokens and the name that authenticator

@@ -65,6 +65,29 @@ func TestAChangeOfAddressCutOffAnywhereLeavesBothOwnedOrFree(t *testing.T) {
 	})
 }
 
+// What a store would not acknowledge is done again until it does: on Redis it may be on
+// a master that is about to be lost.
+func TestADeletionIsAcknowledgedOnlyAfterAnAcknowledgedCommit(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{})
+	alice := h.Register()
+	tap.tap(nil, func(_ context.Context, c storeCall) error {
+		if c.kind == "Commit" {
+			return errOutage
+		}
+		return nil
+	})
+	for range 6 {
+		if err := h.DeleteUser(t.Context(), alice.ID); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("no Commit was acknowledged, and the deletion is: %v", err)
+		}
+	}
+	tap.tap(nil, nil)
+	if err := h.DeleteUser(t.Context(), alice.ID); err != nil {
+		t.Errorf("with a store that answers: %v", err)
+	}
+}
+
 func TestADeletionCutOffAnywhereLeavesTheAddressOwnedOrFree(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		ids := map[int]auth.Identity{}

@@ -118,10 +118,10 @@ func (m *Manager) bury(ctx context.Context, userID string) (uid, email string, e
 		if !acct.exists() {
 			return ErrNotFound
 		}
-		if buried = acct.rec.Deleted; buried {
-			return nil
+		// One that is buried already is buried anew: the store may not have been sure of it.
+		if buried = acct.rec.Deleted; !buried {
+			email = acct.rec.Email
 		}
-		email = acct.rec.Email
 		acct.rec = account{Deleted: true, Epoch: acct.rec.Epoch + 1}
 		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstone)),
 			store.Delete(userKey(uid, "pass")), store.Delete(userKey(uid, "totp")),

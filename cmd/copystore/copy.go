@@ -36,15 +36,22 @@ func newCopier(from, to store.Walker, out io.Writer) *copier {
 }
 
 // begin marks the destination as unfinished. One that has records and no mark is
-// somebody's.
+// somebody's, and a source with a mark is not whole itself.
 func (c *copier) begin(ctx context.Context) error {
-	found, err := c.to.Get(ctx, mark)
+	found, err := c.from.Get(ctx, mark)
+	if err == nil && found[0] != nil {
+		return errors.New("-from: it is an unfinished copy itself; finish it with -final first")
+	}
+	if err != nil {
+		return err
+	}
+	found, err = c.to.Get(ctx, mark)
 	if err != nil || found[0] != nil {
 		return err
 	}
 	err = walk(ctx, c.to, func(p store.Page) error {
 		if len(p.Records) > 0 {
-			return errors.New("-to: it has records that are not of an unfinished copy; give an empty one")
+			return errors.New("-to: it has records that are not of an unfinished copy; give an empty one (a copy that -final found whole is finished)")
 		}
 		return nil
 	})
@@ -65,6 +72,9 @@ func (c *copier) copy(ctx context.Context) error {
 		}
 		if err := together(ctx, p.Counters, c.restore); err != nil {
 			return err
+		}
+		if len(p.Records) == 0 {
+			return nil
 		}
 		c.records += len(p.Records)
 		fmt.Fprintf(c.out, "%d records read, %d written\n", c.records, c.written.Load())

@@ -282,6 +282,17 @@ type writer func()
 func (w writer) Write(b []byte) (int, error) { w(); return len(b), nil }
 
 // A destination that is not the same is never finished.
+func TestAnUnfinishedCopyIsNoSource(t *testing.T) {
+	from, half, to := bolt(t), bolt(t), bolt(t)
+	with(t, from, func(s store.Walker) { fill(t, s, 10) })
+	copystore(t, 0, "-from", from, "-to", half)
+	if said := copystore(t, 1, "-from", half, "-to", to, "-final"); !strings.Contains(said, "unfinished") {
+		t.Errorf("it says %q", said)
+	}
+	copystore(t, 0, "-from", from, "-to", half, "-final")
+	copystore(t, 0, "-from", half, "-to", to, "-final")
+}
+
 func TestWhatDiffersIsFound(t *testing.T) {
 	from, to := bolt(t), bolt(t)
 	with(t, from, func(s store.Walker) { fill(t, s, 100) })

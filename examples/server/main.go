@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, secret auth.Secret, stderr io.Write
 		return 2
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(stderr, "server: unexpected argument %q\n", flags.Arg(0))
+		fmt.Fprintln(stderr, "server: takes flags only") // what the argument was is not repeated: perhaps a URL with a password
 		return 2
 	}
 	if err := serve(ctx, o, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
@@ -97,8 +97,11 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, records.Close()) }()
+	if err := refuseUnfinished(ctx, records); err != nil {
+		return err
+	}
 	if secrets == nil {
-		if secrets, err = sharedSecret(ctx, records, sharedSecretFile); err != nil {
+		if secrets, err = sharedSecret(ctx, records, o.secret, sharedSecretFile); err != nil {
 			return err
 		}
 	}

@@ -33,10 +33,7 @@ func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
 		return nil, fmt.Errorf("AUTH_SECRET has %d bytes, %d or more are needed", len(given), minSecret)
 	}
 	if p.redis != nil {
-		if given == "" {
-			return nil, nil
-		}
-		return []auth.Secret{given}, nil
+		return nil, nil
 	}
 	if p.path == "" {
 		if given == "" {

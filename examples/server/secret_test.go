@@ -135,14 +135,17 @@ func TestADatabaseWhoseSecretIsGoneIsNotGivenANewOne(t *testing.T) {
 func TestOnASharedStoreOneSecretIsMadeAndAnotherRefused(t *testing.T) {
 	s := memstore.New()
 	here, there := filepath.Join(t.TempDir(), "auth.secret"), filepath.Join(t.TempDir(), "auth.secret")
-	made, err := sharedSecret(t.Context(), s, here)
+	made, err := sharedSecret(t.Context(), s, "", here)
 	if err != nil || len(made) != 1 || len(made[0]) < minSecret {
 		t.Fatalf("%d secrets, %v", len(made), err)
 	}
-	if again, err := sharedSecret(t.Context(), s, here); err != nil || !slices.Equal(again, made) {
+	if again, err := sharedSecret(t.Context(), s, made[0], there); err != nil || !slices.Equal(again, made) {
 		t.Errorf("the second start has another secret (%v)", err)
 	}
-	if _, err := sharedSecret(t.Context(), s, there); err == nil || !strings.Contains(err.Error(), "has records") {
+	if _, err := sharedSecret(t.Context(), s, newSecret(), here); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET is not the secret") {
+		t.Errorf("another secret of the environment: %v", err)
+	}
+	if _, err := sharedSecret(t.Context(), s, "", there); err == nil || !strings.Contains(err.Error(), "has records") {
 		t.Errorf("a second machine made a secret of its own: %v", err)
 	}
 	if _, err := os.Stat(there); err == nil {
@@ -151,13 +154,13 @@ func TestOnASharedStoreOneSecretIsMadeAndAnotherRefused(t *testing.T) {
 	if err := os.WriteFile(there, []byte(newSecret()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sharedSecret(t.Context(), s, there); err == nil || !strings.Contains(err.Error(), "first used with") {
+	if _, err := sharedSecret(t.Context(), s, "", there); err == nil || !strings.Contains(err.Error(), "first used with") {
 		t.Errorf("a second machine has a secret of its own: %v", err)
 	}
 	if err := os.WriteFile(there, []byte(made[0]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if copied, err := sharedSecret(t.Context(), s, there); err != nil || !slices.Equal(copied, made) {
+	if copied, err := sharedSecret(t.Context(), s, "", there); err != nil || !slices.Equal(copied, made) {
 		t.Errorf("with the file copied: %v", err)
 	}
 }

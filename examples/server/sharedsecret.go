@@ -17,16 +17,22 @@ const (
 	sharedSecretKey  = "server/secret"
 )
 
-// sharedSecret returns the secret in file, for a store that other machines use too.
-// Where there is none it makes one, if the store is empty: another would open none of
-// the second factors in it. A digest in the store is what two machines that each made
-// a file find out by: the second is refused, before a user meets both.
-func sharedSecret(ctx context.Context, s store.Walker, file string) ([]auth.Secret, error) {
-	kept, err := readSecret(file)
+// sharedSecret returns the secret for a store that other machines use too: given, the
+// one of the environment, or else the one in file. Where there is neither it makes the
+// file, if the store is empty: another secret would open none of the second factors in
+// it. A digest in the store is what two machines with two secrets find out by: the
+// second is refused, before a user meets both.
+func sharedSecret(ctx context.Context, s store.Walker, given auth.Secret, file string) ([]auth.Secret, error) {
+	kept, from := given, "AUTH_SECRET"
+	var err error
+	if given == "" {
+		from = file
+		kept, err = readSecret(file)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		var empty bool
 		if empty, err = isEmpty(ctx, s); err == nil && !empty {
-			return nil, fmt.Errorf("this Redis has records, and their secret is not in %s: copy that file here or set AUTH_SECRET", file)
+			return nil, fmt.Errorf("this Redis has records, and there is no %s: copy that file here (beside a bolt file it is PATH.secret) or set AUTH_SECRET", file)
 		}
 		if err == nil {
 			kept, err = makeSecret(file)
@@ -40,7 +46,7 @@ func sharedSecret(ctx context.Context, s store.Walker, file string) ([]auth.Secr
 	if errors.Is(err, store.ErrConflict) {
 		var have [][]byte
 		if have, err = s.Get(ctx, sharedSecretKey); err == nil && !bytes.Equal(have[0], digest[:]) {
-			return nil, fmt.Errorf("%s is not the secret that this Redis was first used with: copy that one here or set AUTH_SECRET", file)
+			return nil, fmt.Errorf("%s is not the secret that this Redis was first used with, and every process on it needs the same", from)
 		}
 	}
 	if err != nil {

@@ -43,6 +43,9 @@ func parseStore(spec string) (place, error) {
 		}
 		return place{kind: scheme, redis: &u}, nil
 	}
+	if len(scheme) == len(spec) {
+		scheme = "without a scheme"
+	}
 	return place{}, fmt.Errorf("-store: unknown store %q; use memory, bolt:PATH or a Redis URL", scheme)
 }
 
@@ -64,4 +67,14 @@ func (p place) open(ctx context.Context, log *slog.Logger) (store.Walker, error)
 	}
 	log.Warn("the store is memory: every account is gone when this process ends")
 	return memstore.New(), nil
+}
+
+// refuseUnfinished refuses what cmd/copystore has not finished yet: the next run of it
+// would undo what was done here.
+func refuseUnfinished(ctx context.Context, s store.Store) error {
+	found, err := s.Get(ctx, "copystore/unfinished")
+	if err == nil && found[0] != nil {
+		err = errors.New("the store is an unfinished copy: run copystore with -final")
+	}
+	return err
 }

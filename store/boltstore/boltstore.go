@@ -57,7 +57,7 @@ import (
 var (
 	// ErrLocked reports that the database is open already, in this process or
 	// another.
-	ErrLocked = errors.New("in use by another process")
+	ErrLocked = errors.New("in use by another process; stop it, or work on a copy that Backup made")
 
 	// ErrDamaged reports that the file is not what was written to it. Restore a
 	// backup; the file itself has not been changed.

@@ -18,7 +18,11 @@
 //     these becomes the master: surely, where Replicas is all of them; as a rule,
 //     where it is fewer, for the one that is furthest ahead is preferred. It costs a
 //     round trip between the servers, and while too few replicas answer, every Commit
-//     fails. Counters never wait.
+//     fails. Counters never wait. This is about a master that dies. Where an operator
+//     has Sentinel replace one that lives (SENTINEL FAILOVER), a replica that is not
+//     chosen goes on acknowledging to the old master for a moment: of two replicas
+//     with Replicas 1, thousands of Commits were undone. So stop the master instead,
+//     or have Replicas be all of them while you do it.
 //
 // How much a failover undoes without Options.Replicas, measured on loopback: ten
 // masters were killed for each line, while 16 writers in four clients committed to it
@@ -51,9 +55,19 @@
 // take effect there, where it is lost.
 //
 // A call whose reply is lost is never sent again: its error says that it may have
-// taken effect, and the caller asks what is there.
+// taken effect, and the caller asks what is there. After a Commit that failed only for
+// want of replicas, what is there is what the master has: that a record is absent can
+// still be undone by a failover.
+//
+// A master that somebody demotes by hand (REPLICAOF) goes on answering those who are
+// connected, from what it last knew. Sentinel ends their connections; who does it by
+// hand must do so too: CLIENT KILL TYPE normal.
 //
 // # What the host must see to
+//
+// All of this, the ACL included, on every server, replicas too, and in its
+// configuration file (CONFIG REWRITE, ACL SAVE): Redis replicates no settings, and Open
+// asks masters only.
 //
 //   - maxmemory-policy noeviction. Open refuses a server that may evict, wherever it
 //     is permitted to look. A server out of memory then fails what writes and goes on
@@ -69,7 +83,7 @@
 //   - Clocks that agree to within minutes. A record stays for ten minutes past its
 //     expiry, by the server's clock.
 //
-// This ACL is enough for the prefix "auth:", on a cluster with +cluster|slots, and
+// This ACL is enough for the prefix "auth:" (on a cluster add +cluster|slots), and
 // has no FLUSHALL and no KEYS in it:
 //
 //	ACL SETUSER auth on >PASSWORD ~auth:* +@read +@write +@scripting +@connection -@dangerous +time +wait +info +config|get

@@ -13,7 +13,7 @@ if not (now and every and span and n and keep) or every < 1 then
   return redis.error_reply('ERR redisstore: bad arguments')
 end
 local stored = tonumber(redis.call('GET', KEYS[1]) or '0')
-if not stored then return redis.error_reply('DAMAGED a counter is not a number') end
+if not stored or stored ~= stored then return redis.error_reply('DAMAGED a counter is not a number') end
 
 local function left(state) return math.floor(math.max(0, now + span - state) / every) end
 local function put(state)

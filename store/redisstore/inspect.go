@@ -34,7 +34,23 @@ func (s *Store) inspect(ctx context.Context, o Options) error {
 	if err != nil {
 		return describe(ctx, err)
 	}
-	return s.inspectMark(ctx, o.MustExist)
+	if err := s.inspectMark(ctx, o.MustExist); err != nil {
+		return err
+	}
+	return s.inspectScripts(ctx)
+}
+
+// inspectScripts runs the scripts once, on a key that no record is under. A script that
+// the ACL stops half-way is not undone, so one that it may stop is refused here.
+func (s *Store) inspectScripts(ctx context.Context) error {
+	put := func(expiry string) []any { return []any{keep.Milliseconds(), "probe", 0, "", 1, expiry, ""} }
+	for _, args := range [][]any{put("000000000000001"), put("253402300799999"), put(never), {keep.Milliseconds(), "probe", 0, "", 2, never, ""}} {
+		_, err := s.run(ctx, command{}, commitScript, s.prefix+"probe", args...)
+		if err != nil && !redis.HasErrorPrefix(err, "OOM") && !redis.HasErrorPrefix(err, "NOREPLICAS") && !redis.HasErrorPrefix(err, "MISCONF") {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) inspectMaster(ctx context.Context, c *redis.Client, o Options) error {
@@ -60,15 +76,18 @@ func (s *Store) inspectMaster(ctx context.Context, c *redis.Client, o Options) e
 	if err := checkEviction(info); err != nil {
 		return err
 	}
+	if policy := info["maxmemory_policy"]; policy != "noeviction" && policy != "" {
+		s.log.Warn("redisstore: the server will drop records as soon as a maxmemory is set; set maxmemory-policy noeviction", "policy", policy, "server", c.Options().Addr)
+	}
 	if info["aof_enabled"] == "0" {
-		risk := "what was acknowledged since the last snapshot"
+		risk := "what its last snapshot, if there is one, does not hold"
 		if save, err := c.ConfigGet(ctx, "save").Result(); err == nil && save["save"] == "" {
 			risk = "every record"
 		}
 		s.log.Warn("redisstore: the server keeps no append-only file: when it stops, it forgets "+risk, "server", c.Options().Addr)
 	}
 	if n, err := strconv.Atoi(info["connected_slaves"]); err == nil && n < o.Replicas {
-		s.log.Warn("redisstore: fewer replicas than every Commit is to wait for", "server", c.Options().Addr, "connected", n, "replicas", o.Replicas)
+		s.log.Warn("redisstore: fewer replicas than every Commit is to wait for: until more are connected, every Commit fails", "server", c.Options().Addr, "connected", n, "replicas", o.Replicas)
 	}
 	return nil
 }
@@ -78,7 +97,7 @@ func (s *Store) inspectMaster(ctx context.Context, c *redis.Client, o Options) e
 func checkEviction(info map[string]string) error {
 	policy, limit := info["maxmemory_policy"], info["maxmemory"]
 	if policy == "noeviction" || limit == "0" || policy == "" {
-		return nil
+		return nil // without a limit it is warned of, for one can be set at any time
 	}
 	return fmt.Errorf("with maxmemory-policy %s it drops records when its memory is full; set it to noeviction", policy)
 }

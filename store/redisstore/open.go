@@ -38,7 +38,8 @@ type Options struct {
 	// MustExist makes Open refuse a prefix under which no Store was ever opened,
 	// so that a Redis that was emptied, or the wrong one, does not pass for a
 	// service without users. Without it Open makes a mark under a new prefix, and
-	// logs that it did.
+	// logs that it did. Only Open asks: of a server that loses everything while it is
+	// used the Store knows nothing, so give it a file to keep its records in.
 	MustExist bool
 
 	// Replicas is how many replicas must have received a Commit before it is

@@ -198,7 +198,7 @@ func TestOpenWarnsOfAServerThatForgets(t *testing.T) {
 		t.Errorf("without any persistence Open said %q", log)
 	}
 	server.Do("config", "set", "save", "60 1")
-	if log := said(0); !strings.Contains(log, "since the last snapshot") {
+	if log := said(0); !strings.Contains(log, "its last snapshot") {
 		t.Errorf("with snapshots only Open said %q", log)
 	}
 	server.Do("config", "set", "appendonly", "yes")
@@ -239,6 +239,41 @@ func TestTheDocumentedACLIsEnough(t *testing.T) {
 		if _, err := redisstore.Open(ever, u, o); !redis.IsPermissionError(err) {
 			t.Errorf("another prefix: %v, want it not permitted", err)
 		}
+	}
+}
+
+// A script that is stopped half-way is not undone.
+func TestAnACLThatStopsAScriptHalfWayIsRefused(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t)
+	for _, without := range []string{"-zrem", "-time", "-pexpireat", "-persist", "-zlexcount"} {
+		server.Do("acl", "setuser", "auth", "reset", "on", ">hunter2", "~auth:*",
+			"+@read", "+@write", "+@scripting", "+@connection", "-@dangerous", "+time", "+wait", "+info", without)
+		u := at(server.Addr())
+		u.Username, u.Password = "auth", "hunter2"
+		if _, err := redisstore.Open(ever, u, redisstore.Options{Prefix: "auth:", Logger: quiet}); err == nil {
+			t.Errorf("with %s a Store was opened", without)
+		}
+	}
+}
+
+// A foreign key is in no page of a walk, whatever it looks like.
+func TestAWalkPassesOverKeysOfOthers(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t)
+	s := mustOpen(t, at(server.Addr()), redisstore.Options{Prefix: "auth:", Logger: quiet})
+	must(t, s.Commit(ever, store.Put("a/k", []byte("v"))))
+	for _, key := range []string{"auth:{a/b}", "auth:{a b}", "auth:{a}b", "auth:{}", "auth:{a}/"} {
+		server.Do("zadd", key, 0, "k\x00"+strings.Repeat("9", 15)+"v")
+	}
+	page, err := s.Walk(ever, "")
+	must(t, err)
+	if page.Next != "" || len(page.Records) != 1 || page.Records[0].Key != "a/k" {
+		t.Errorf("the walk found %v", page)
 	}
 }
 

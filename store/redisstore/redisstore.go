@@ -93,7 +93,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 	begin := name(prefix)
 	first, last := "["+begin, "["+begin+"\x7f" // no name has a byte so high
 	switch {
-	case after != "":
+	case name(after) != "":
 		first = "(" + name(after) + "\x01"
 	case begin == "":
 		first = "(\x02" // behind the expiries

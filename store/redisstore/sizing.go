@@ -26,6 +26,9 @@
 // for a record with an expiry, or with a record of over 1024 bytes is kept as by
 // default.
 //
+// Count a session for every login of the last 30 days (auth.Config.SessionTTL) that was
+// not followed by a logout, up to 100 (MaxSessions) for each user.
+//
 // A user with two sessions and a key takes 1.6 kB by that and 4.1 kB by default:
 //
 //	                  records          memory to buy, twice that

@@ -115,7 +115,8 @@ func (s *Store) readAll(ctx context.Context, keys []string) (store.Page, error) 
 	room := make(chan struct{}, walkAtOnce)
 	for _, key := range keys {
 		partition, rest, ok := strings.Cut(strings.TrimPrefix(key, s.prefix+"{"), "}")
-		if !ok || partition == "" || rest != "" && rest[0] != '/' {
+		any := partition + "/any" // of its records
+		if !ok || store.Partition(any) != partition || !store.ValidKey(any) || rest != "" && (rest[0] != '/' || !store.ValidKey(partition+rest)) {
 			continue // of another program
 		}
 		room <- struct{}{}
