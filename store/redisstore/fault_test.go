@@ -1,14 +1,10 @@
 package redisstore_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,128 +22,6 @@ func wantUndecided(t *testing.T, what string, err error) {
 	}
 	if n := strings.Count(err.Error(), "redisstore: "); n != 1 {
 		t.Errorf("%s: error %q names the package %d times", what, err, n)
-	}
-}
-
-// A cutter passes bytes between clients and a server. Armed, it lets the next read or script
-// through to the server, waits for the reply, and ends the connection in its place.
-type cutter struct {
-	addr  string
-	armed atomic.Bool
-	cuts  atomic.Int64
-}
-
-func cut(t *testing.T, server *redistest.Server) *cutter {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	c := &cutter{addr: l.Addr().String()}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { c.pass(client, server.Addr()) })
-		}
-	})
-	t.Cleanup(func() { l.Close(); all.Wait() })
-	return c
-}
-
-func (c *cutter) pass(client net.Conn, addr string) {
-	defer client.Close()
-	server, err := net.Dial("tcp", addr)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	var lose atomic.Bool
-	var back sync.WaitGroup
-	back.Go(func() {
-		defer client.Close()
-		buffer := make([]byte, 64<<10)
-		for {
-			n, err := server.Read(buffer)
-			if err != nil || lose.Load() {
-				return
-			}
-			if _, err := client.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-	})
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := client.Read(buffer)
-		if (bytes.Contains(buffer[:n], []byte("evalsha")) || bytes.Contains(buffer[:n], []byte("zrange"))) && c.armed.CompareAndSwap(true, false) {
-			c.cuts.Add(1)
-			lose.Store(true)
-		}
-		if _, werr := server.Write(buffer[:n]); err != nil || werr != nil {
-			break
-		}
-	}
-	server.Close()
-	back.Wait()
-}
-
-func TestWhatWasSentIsNotSentAgainWhenTheReplyIsLost(t *testing.T) { // F-R1, F-R2
-	if !redistest.Available(t) {
-		return
-	}
-	single := redistest.Start(t)
-	cluster := redistest.SharedCluster(t)
-	for name, c := range map[string]struct {
-		server *redistest.Server
-		place  func(addr string) redis.UniversalOptions
-	}{
-		"one server": {single, func(addr string) redis.UniversalOptions { return at(addr) }},
-		"cluster": {cluster.MasterOf("{p}"), func(addr string) redis.UniversalOptions {
-			u := at(cluster.Addrs()...)
-			u.Dialer = func(ctx context.Context, network, to string) (net.Conn, error) {
-				if to == cluster.MasterOf("{p}").Addr() {
-					to = addr
-				}
-				return new(net.Dialer).DialContext(ctx, network, to)
-			}
-			return u
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			proxy := cut(t, c.server)
-			s := mustOpen(t, c.place(proxy.addr), fresh())
-			now := time.Now()
-			must(t, s.Commit(ever, store.Put("p/0", nil))) // the server has the scripts from here on
-			_, err := s.Hit(ever, "p/h", hourly, 1, now)
-			must(t, err)
-			_, err = s.List(ever, "p/", "", 1)
-			must(t, err)
-			calls := func() (n int) {
-				_, _ = fmt.Sscanf(c.server.Field("commandstats", "cmdstat_evalsha"), "calls=%d", &n)
-				return n
-			}
-			before := calls()
-
-			proxy.armed.Store(true)
-			wantUndecided(t, "Commit", s.Commit(ever, store.Put("p/k", []byte("v")).Absent()))
-			proxy.armed.Store(true)
-			_, err = s.Hit(ever, "p/h", hourly, 1, now)
-			wantUndecided(t, "Hit", err)
-			if got := calls() - before; got != 2 {
-				t.Errorf("two scripts whose replies were lost were run %d times", got)
-			}
-			proxy.armed.Store(true)
-			_, err = s.Get(ever, "p/k")
-			wantUndecided(t, "Get", err)
-			if got := proxy.cuts.Load(); got != 3 {
-				t.Fatalf("%d replies were lost, want 3", got)
-			}
-			wantValue(t, s, "p/k", "v")
-			if d, err := s.Hit(ever, "p/h", hourly, 1, now); err != nil || d.Left != 2 {
-				t.Errorf("third hit: %+v, %v, want 2 of 5 left", d, err)
-			}
-		})
 	}
 }
 

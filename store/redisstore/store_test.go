@@ -73,7 +73,12 @@ func places(u redis.UniversalOptions, replicas int) func(testing.TB) storetest.P
 		o := fresh()
 		o.Replicas = replicas
 		open := func() (store.Store, error) { return redisstore.Open(ever, u, o) }
-		return storetest.Place{Store: mustOpen(tb, u, o), Reopen: open, Join: open}
+		behind := func(dial storetest.Dialer) (store.Store, error) {
+			u := u
+			u.Dialer = dial
+			return redisstore.Open(ever, u, o)
+		}
+		return storetest.Place{Store: mustOpen(tb, u, o), Reopen: open, Join: open, Behind: behind}
 	}
 }
 

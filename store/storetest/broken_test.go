@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net"
 	"runtime"
 	"slices"
 	"strconv"
@@ -274,7 +275,7 @@ var brokenStores = []struct {
 			return slices.DeleteFunc(items, func(item store.Item) bool { return item.Key == prefix }), err
 		}
 	})},
-	{"a page begins with the key after", "ListAfter ListLarge", alone(func(s *fake) {
+	{"a page begins with the key after", "ListAfter LargePartition", alone(func(s *fake) {
 		s.list = func(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
 			items, err := s.Store.List(ctx, prefix, after, limit)
 			if err != nil || after == "" || !store.ValidKey(after) {
@@ -287,7 +288,7 @@ var brokenStores = []struct {
 			return items[:min(len(items), limit)], err
 		}
 	})},
-	{"a page ends at 500 records", "ListLarge", alone(func(s *fake) {
+	{"a page ends at 500 records", "LargePartition", alone(func(s *fake) {
 		s.list = func(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
 			items, err := s.Store.List(ctx, prefix, after, limit)
 			return items[:min(len(items), 500)], err
@@ -444,6 +445,22 @@ var brokenStores = []struct {
 				return state, store.Decision{RetryAfter: time.Duration(wait)}
 			}
 			return state + int64(n)*int64(l.Every), store.Decision{OK: true, Left: int(-wait / int64(l.Every))}
+		})
+	})},
+	{"a clock that is behind waits until the other's burst has ended", "SkewedClocks", alone(func(s *fake) {
+		s.hit = counters(func(l store.Limit, state int64, n int, now time.Time) (int64, store.Decision) {
+			if wait := state + int64(n-l.Burst)*int64(l.Every) - now.UnixNano(); n > 0 && wait > 0 {
+				return state, store.Decision{RetryAfter: time.Duration(wait)}
+			}
+			return l.Apply(state, n, now)
+		})
+	})},
+	{"a counter ahead of its client's clock counts for nothing", "SkewedClocks", alone(func(s *fake) {
+		s.hit = counters(func(l store.Limit, state int64, n int, now time.Time) (int64, store.Decision) {
+			if state > now.Add(time.Duration(l.Burst)*l.Every).UnixNano() {
+				state = 0
+			}
+			return l.Apply(state, n, now)
 		})
 	})},
 	{"Hit reads and writes in two steps", "HitRace HitRaceGivesBack", alone(func(s *fake) {
@@ -610,6 +627,15 @@ var brokenStores = []struct {
 			return page, err
 		}}}
 	}},
+	{"the dial function is not used", "LostReply SentOnce CutRequest Deadline OwnAnswer", distant(func(r *remote) {
+		r.dial = new(net.Dialer).DialContext
+	})},
+	{"a call whose reply is lost is made again", "SentOnce", distant(func(r *remote) { r.again = true })},
+	{"a Commit whose reply is lost is taken for refused", "LostReply SentOnce", distant(func(r *remote) { r.conflict = true })},
+	{"a connection that broke is used again", "LostReply CutRequest", distant(func(r *remote) { r.stays = true })},
+	{"a Commit is sent operation by operation", "CutRequest", distant(func(r *remote) { r.oneByOne = true })},
+	{"deadlines do not reach the network", "Deadline", distant(func(r *remote) { r.deaf = true })},
+	{"a connection on which an answer is due is used again", "OwnAnswer", distant(func(r *remote) { r.keeps = true })},
 }
 
 func TestEveryBrokenStoreIsFoundByTheRuleItBreaks(t *testing.T) {
@@ -663,12 +689,14 @@ func TestASoundStoreThatCanBeReopenedAndJoinedPasses(t *testing.T) {
 
 func TestAPlaceIsHeldAgainstWhatItOffers(t *testing.T) {
 	p := durable()
+	distant := len(storetest.Rules(p))
+	p.Behind = nil
 	all := len(storetest.Rules(p))
 	p.Join = nil
 	alone := len(storetest.Rules(p))
 	p.Reopen = nil
-	if memory := len(storetest.Rules(p)); all != alone+1 || alone != memory+2 {
-		t.Errorf("%d rules for all that is offered, %d without Join, %d without Reopen", all, alone, memory)
+	if memory := len(storetest.Rules(p)); distant != all+5 || all != alone+1 || alone != memory+2 {
+		t.Errorf("%d rules for all that is offered, %d without Behind, %d without Join, %d without Reopen", distant, all, alone, memory)
 	}
 }
 
@@ -760,6 +788,15 @@ func alone(f func(*fake)) func() storetest.Place {
 	}
 }
 
+// distant returns a Place of memory with a network before it, and a remote that is
+// broken by f.
+func distant(f func(*remote)) func() storetest.Place {
+	return func() storetest.Place {
+		m := memstore.New()
+		return storetest.Place{Store: m, Behind: behind(m, f)}
+	}
+}
+
 // durable returns a sound Place that offers everything: its records are those of
 // a store in memory that is never closed.
 func durable() storetest.Place {
@@ -789,7 +826,7 @@ func durable() storetest.Place {
 		}}, nil
 	}
 	s, _ := open()
-	return storetest.Place{Store: s, Reopen: open, Join: open}
+	return storetest.Place{Store: s, Reopen: open, Join: open, Behind: behind(m, func(*remote) {})}
 }
 
 // counters returns a Hit that is atomic and does the sums of apply.

@@ -41,6 +41,10 @@ var hitRules = []Rule{{
 	Name:  "HitApart",
 	Says:  "counters live apart from records: Get, List and Commit neither see nor touch them",
 	check: checkHitApart,
+}, {
+	Name:  "SkewedClocks",
+	Says:  "clients whose clocks differ by minutes are admitted as store.Limit.Apply says, and the one behind is not locked out for longer than that",
+	check: checkSkewedClocks,
 }}
 
 // base is the instant at which the rules' counters begin. It is the real one,
@@ -62,15 +66,20 @@ func checkHitCounts(p *probe) {
 		state := states[key]
 		next, want := l.Apply(state, n, now)
 		states[key] = next
-		got := p.hit(key, l, n, now)
-		if got.RetryAfter > want.RetryAfter && got.RetryAfter < want.RetryAfter+time.Millisecond {
-			got.RetryAfter = want.RetryAfter
-		}
-		if got != want {
+		if got := p.hit(key, l, n, now); !alike(got, want) {
 			failf("Hit(%q, %+v, %d) of a counter %v ahead = %+v, want %+v",
 				key, l, n, time.Duration(max(0, state-now.UnixNano())), got, want)
 		}
 	}
+}
+
+// alike reports whether a decision is the one that was wanted; it may say to wait for
+// up to a millisecond longer.
+func alike(got, want store.Decision) bool {
+	if got.RetryAfter > want.RetryAfter && got.RetryAfter < want.RetryAfter+time.Millisecond {
+		got.RetryAfter = want.RetryAfter
+	}
+	return got == want
 }
 
 func checkHitRefused(p *probe) {
@@ -249,5 +258,55 @@ func checkHitApart(p *probe) {
 	churn(p)
 	if d := p.hit("a/past", l, 1, now); d.OK {
 		failf("a counter went with the expiry of the record of the same key")
+	}
+}
+
+func checkSkewedClocks(p *probe) {
+	const skew = 7 * time.Minute
+	rnd := rand.New(rand.NewPCG(5, 6))
+	probes := p.all()
+	begin := base()
+	for i, l := range []store.Limit{
+		{Burst: 5, Every: time.Minute}, {Burst: 100, Every: time.Second}, {Burst: 3, Every: time.Hour}, {Burst: 1, Every: time.Second},
+	} {
+		key := fmt.Sprintf("h/skewed%d", i)
+		now, state := begin, int64(0)
+		latest := begin
+		hit := func(behind bool, n int) store.Decision {
+			who, at := probes[0], now.Add(skew)
+			if behind {
+				who, at = probes[len(probes)-1], now
+			}
+			next, want := l.Apply(state, n, at)
+			got := who.hit(key, l, n, at)
+			if !alike(got, want) && state <= latest.UnixNano() { // it was as good as absent to one of them
+				next, want = l.Apply(0, n, at)
+			}
+			if !alike(got, want) {
+				failf("Hit(%q, %+v, %d) by clocks %v apart, of a counter %v ahead of this one = %+v, want %+v",
+					key, l, n, skew, time.Duration(max(0, state-at.UnixNano())), got, want)
+			}
+			state = next
+			if at.After(latest) {
+				latest = at
+			}
+			return got
+		}
+		hit(false, l.Burst)
+		if d := hit(true, 1); d.OK || d.RetryAfter > l.Every+time.Millisecond {
+			failf("Hit of a used up %+v by a clock %v behind: %+v, want it refused for %v at most", l, skew, d, l.Every)
+		}
+		now = now.Add(l.Every)
+		if d := hit(true, 1); !d.OK {
+			failf("Hit of %+v by a clock %v behind, %v after it was used up: %+v, want it admitted", l, skew, l.Every, d)
+		}
+		for range 60 {
+			now = now.Add(time.Duration(rnd.Int64N(int64(l.Every)) / int64(time.Millisecond) * int64(time.Millisecond)))
+			n := 1 + rnd.IntN(l.Burst)
+			if rnd.IntN(4) == 0 {
+				n = -n
+			}
+			hit(rnd.IntN(2) == 0, n)
+		}
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -24,6 +22,7 @@ import (
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/memstore"
 	"github.com/datixlab/auth/store/redisstore"
+	"github.com/datixlab/auth/store/storetest"
 )
 
 // The contract as a sequential machine: one partition of a few records and a counter.
@@ -268,74 +267,23 @@ func (s *lossy) Hit(_ context.Context, key string, l store.Limit, n int, now tim
 	return <-made, nil
 }
 
-// cutter stands between clients and a server, and cuts connections at random: before
-// a request is passed on, or before its reply is.
-type cutter struct {
-	net.Listener
-	server string
-	armed  atomic.Bool
-	cuts   atomic.Int64
-	all    sync.WaitGroup
-}
-
-func newCutter(t *testing.T, server string) *cutter {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cutter{Listener: l, server: server}
-	c.all.Go(c.accept)
-	t.Cleanup(func() { _ = l.Close(); c.all.Wait() })
-	return c
-}
-
-func (c *cutter) accept() {
-	for {
-		near, err := c.Accept()
-		if err != nil {
-			return
-		}
-		far, err := net.Dial("tcp", c.server)
-		if err != nil {
-			_ = near.Close()
-			continue
-		}
-		shut := func() { _ = near.Close(); _ = far.Close() }
-		pass := func(to io.Writer, from io.Reader) {
-			defer shut()
-			buf := make([]byte, 64<<10)
-			for {
-				n, err := from.Read(buf)
-				if c.armed.Load() && n > 0 && rand.IntN(60) == 0 {
-					c.cuts.Add(1)
-					return
-				}
-				if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
-					return
-				}
-			}
-		}
-		c.all.Go(func() { pass(far, near) })
-		c.all.Go(func() { pass(near, far) })
-	}
-}
-
 const (
 	lookFor = time.Second
 	seed    = 20260115
 )
 
 // wantSound holds what clients of these stores see against the contract.
-func wantSound(t *testing.T, lost *atomic.Int64, settle func(), stores ...store.Store) {
+func wantSound(t *testing.T, lost func() int64, settle func(), stores ...store.Store) {
 	t.Helper()
 	n, verdict := histories(lookFor, seed, settle, stores...)
 	if verdict != porcupine.Ok {
 		t.Errorf("history %d is %s: it is not what calls one after the other give", n, verdict)
 	}
-	if n < 3 || lost.Load() == 0 {
-		t.Errorf("%d histories with %d calls of unknown outcome: too few to say anything", n, lost.Load())
+	unknown := lost()
+	if n < 3 || unknown == 0 {
+		t.Errorf("%d histories with %d calls of unknown outcome: too few to say anything", n, unknown)
 	}
-	t.Logf("%d histories of %d calls, %d of unknown outcome", n, clients*callsEach, lost.Load())
+	t.Logf("%d histories of %d calls, %d of unknown outcome", n, clients*callsEach, unknown)
 }
 
 func TestWhatClientsSeeAtOnceTheyCouldHaveSeenOneAfterTheOther(t *testing.T) {
@@ -351,11 +299,10 @@ func TestWhatClientsSeeAtOnceTheyCouldHaveSeenOneAfterTheOther(t *testing.T) {
 			t.Cleanup(func() { _ = s.Close() })
 			stores = append(stores, &lossy{s, all})
 		}
-		wantSound(t, &all.lost, all.late.Wait, stores...)
+		wantSound(t, all.lost.Load, all.late.Wait, stores...)
 	}
-	openRedis := func(addrs ...string) (store.Store, error) {
-		return redisstore.Open(context.Background(), redis.UniversalOptions{Addrs: addrs},
-			redisstore.Options{Prefix: "lin:", Logger: slog.New(slog.DiscardHandler)})
+	openRedis := func(u redis.UniversalOptions) (store.Store, error) {
+		return redisstore.Open(context.Background(), u, redisstore.Options{Prefix: "lin:", Logger: slog.New(slog.DiscardHandler)})
 	}
 	t.Run("memory", func(t *testing.T) {
 		behindLoss(t, func() (store.Store, error) { return memstore.New(), nil })
@@ -370,26 +317,29 @@ func TestWhatClientsSeeAtOnceTheyCouldHaveSeenOneAfterTheOther(t *testing.T) {
 	}
 	t.Run("Redis", func(t *testing.T) {
 		addr := redistest.Start(t).Addr()
-		open := func() (store.Store, error) { return openRedis(addr) }
+		open := func() (store.Store, error) { return openRedis(redis.UniversalOptions{Addrs: []string{addr}}) }
 		behindLoss(t, open, open)
 	})
 	t.Run("Redis behind connections that break", func(t *testing.T) {
-		cut := newCutter(t, redistest.Start(t).Addr())
+		u := redis.UniversalOptions{Addrs: []string{redistest.Start(t).Addr()}}
+		wire := new(storetest.Wire)
+		t.Cleanup(wire.Close) // after the stores
+		u.Dialer = wire.Dial
 		var stores []store.Store
 		for range 2 {
-			s, err := openRedis(cut.Addr().String())
+			s, err := openRedis(u)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = s.Close() })
 			stores = append(stores, s)
 		}
-		cut.armed.Store(true)
-		wantSound(t, &cut.cuts, func() {}, stores...)
+		wire.Arm(60)
+		wantSound(t, wire.Ended, func() {}, stores...)
 	})
 	t.Run("Redis Cluster", func(t *testing.T) {
 		addrs := redistest.StartCluster(t).Addrs()
-		open := func() (store.Store, error) { return openRedis(addrs...) }
+		open := func() (store.Store, error) { return openRedis(redis.UniversalOptions{Addrs: addrs}) }
 		behindLoss(t, open, open)
 	})
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
+	"sync/atomic"
 
 	"github.com/datixlab/auth/store"
 )
@@ -18,9 +18,9 @@ var listRules = []Rule{{
 	Says:  "a page starts behind the key after, be that there or not; it is the last if it is shorter than limit",
 	check: checkListAfter,
 }, {
-	Name:  "ListLarge",
-	Says:  "pages add up to the whole of a large partition, in order",
-	check: checkListLarge,
+	Name:  "LargePartition",
+	Says:  "a partition of 100,000 records is listed in pages, read, changed and emptied like any other",
+	check: checkLargePartition,
 }}
 
 // The order of these is that of their bytes; several are prefixes of others.
@@ -96,38 +96,60 @@ func checkListAfter(p *probe) {
 	}
 }
 
-func checkListLarge(p *probe) {
-	const least, most = 2000, 20_000
-	end := time.Now().Add(4 * budget)
-	var keys []string
-	for n := 0; n < most && (n < least || time.Now().Before(end)); n += store.MaxOps {
-		ops := make([]store.Op, store.MaxOps)
-		for i := range ops {
-			key := fmt.Sprintf("l/%05d", (n+i)*7919%most) // all over the partition
-			keys = append(keys, key)
-			ops[i] = store.Put(key, []byte(key))
-		}
-		p.commit(ops...)
-	}
-	slices.Sort(keys)
-	for _, limit := range []int{store.MaxList, 999, 137} {
-		after := ""
-		for rest := keys; ; {
-			items := p.list("l/", after, limit)
-			if len(items) != min(limit, len(rest)) {
-				failf("of %d records, List in pages of %d returned %d behind %q, want %d",
-					len(keys), limit, len(items), after, min(limit, len(rest)))
-			}
-			for i, item := range items {
-				if item.Key != rest[i] || string(item.Value) != rest[i] {
-					failf("of %d records, List in pages of %d returned %q where %q follows", len(keys), limit, item.Key, rest[i])
+func checkLargePartition(p *probe) {
+	const n = 100_000
+	key := func(i int) string { return fmt.Sprintf("l/%05d", i) }
+	probes := p.all()
+	// Many write at once, so that a store can make one write to its disk of them. In
+	// this order a partition that is kept sorted grows and shrinks at its end.
+	write := func(op func(i int) store.Op, descending bool) {
+		const commits = n / store.MaxOps
+		var turn atomic.Int64
+		race(racers/2, probes, func(_ int, p *probe) {
+			for c := int(turn.Add(1)) - 1; c < commits; c = int(turn.Add(1)) - 1 {
+				first := c * store.MaxOps
+				if descending {
+					first = n - store.MaxOps - first
 				}
+				ops := make([]store.Op, store.MaxOps)
+				for i := range ops {
+					ops[i] = op(first + i)
+				}
+				p.insist(ops...)
 			}
-			rest = rest[len(items):]
+		})
+	}
+	write(func(i int) store.Op { return store.Put(key(i), []byte(key(i))) }, false)
+	for _, limit := range []int{store.MaxList, 137} {
+		after, next := "", 0
+		for {
+			items := p.list("l/", after, limit)
+			if len(items) != min(limit, n-next) {
+				failf("of %d records, List in pages of %d returned %d behind %q, want %d", n, limit, len(items), after, min(limit, n-next))
+			}
+			for _, item := range items {
+				if item.Key != key(next) || string(item.Value) != item.Key {
+					failf("of %d records, List in pages of %d returned %q with %s where %q follows", n, limit, item.Key, describe(item.Value), key(next))
+				}
+				next++
+			}
 			if len(items) < limit {
 				break
 			}
 			after = items[limit-1].Key
 		}
+	}
+	for i := 0; i < n; i += 4999 {
+		p.want(key(i), []byte(key(i)))
+		p.conflict(store.Put(key(i), nil).Absent())
+		p.commit(store.Put(key(i), []byte("new")).Equal([]byte(key(i))), store.Put(key(i)+".", nil).Absent())
+		if items := p.list("l/", key(i), 2); len(items) != 2 || items[0].Key != key(i)+"." || items[1].Key != key(i+1) {
+			failf("of %d records, List behind %q shows %+v", n, key(i), items)
+		}
+		p.commit(store.Put(key(i), []byte(key(i))).Equal([]byte("new")), store.Delete(key(i)+"."))
+	}
+	write(func(i int) store.Op { return store.Delete(key(i)) }, true)
+	if items := p.list("l/", "", 10); len(items) != 0 {
+		failf("%d of %d records are left after all were deleted, first %q", len(items), n, items[0].Key)
 	}
 }

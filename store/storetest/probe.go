@@ -44,6 +44,7 @@ type probe struct {
 	place  Place
 	s      store.Store   // the store that the calls below go to
 	stores []store.Store // all that are to be closed
+	wires  []*wire       // and these after them
 }
 
 // all returns the probes of a race: one per store on the Place.
@@ -88,6 +89,16 @@ func (p *probe) list(prefix, after string, limit int) []store.Item {
 func (p *probe) commit(ops ...store.Op) {
 	if err := p.s.Commit(p.ctx, ops...); err != nil {
 		failf("Commit(%s): %v, want it to succeed", show(ops), err)
+	}
+}
+
+// insist commits ops, which have no condition, again for as long as the outcome is
+// unknown: so many of them at once may be too much for a machine with much else to do.
+func (p *probe) insist(ops ...store.Op) {
+	for unknown("Commit without a condition", p.s.Commit(p.ctx, ops...)) {
+		if p.ctx.Err() != nil {
+			p.commit(ops...)
+		}
 	}
 }
 

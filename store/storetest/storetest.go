@@ -15,8 +15,22 @@
 //	}
 //
 // Nothing can be switched off. What more is asked of a store follows from what its
-// Place can do, and from whether it is a [store.Walker]. Run it with -race. It takes a few seconds in memory, and writes
-// some thousand Commits.
+// Place can do, and from whether it is a [store.Walker]. Run it with -race. It takes
+// a few seconds in memory, and writes some thousand Commits and 100,000 records.
+//
+// # Networks
+//
+// A store behind a network hands its driver the dial function of [Place.Behind]. The
+// connections that it makes then lose a reply, break in the midst of a request, and
+// hold answers back or deliver them late:
+//
+//	Behind: func(dial storetest.Dialer) (store.Store, error) {
+//		return mystore.Connect(mystore.Options{Addr: addr, Dialer: dial})
+//	},
+//
+// They are plain: what the driver puts on top of them, such as TLS, is not touched.
+//
+// # Clocks
 //
 // Times given to Hit are whole milliseconds and limits whole microseconds, so an
 // adapter may count in either nanoseconds or microseconds. Expiries are held
@@ -46,6 +60,12 @@ type Place struct {
 	// another process would; the suite closes what it returns. Nil says that the
 	// records are of one process. With it every race is run across both stores.
 	Join func() (store.Store, error)
+
+	// Behind opens one more store on the same records while Store is open, which
+	// makes every connection with dial; the suite closes what it returns. Nil says
+	// that there is no network between the store and its records. With it the
+	// connections are broken in every way that a network breaks them.
+	Behind func(dial Dialer) (store.Store, error)
 }
 
 // Run holds the stores that open returns against every rule, each in a subtest
@@ -78,7 +98,7 @@ func Rules(p Place) []Rule {
 	var rules []Rule
 	for _, group := range [][]Rule{
 		argumentRules, conditionRules, atomicityRules, valueRules, copyRules, listRules,
-		raceRules, expiryRules, hitRules, contextRules, closeRules, reopenRules, joinRules, walkRules,
+		raceRules, expiryRules, hitRules, contextRules, closeRules, reopenRules, joinRules, walkRules, faultRules,
 	} {
 		for _, r := range group {
 			if r.needs == nil || r.needs(p) {
@@ -96,10 +116,16 @@ func (r Rule) Check(ctx context.Context, p Place) error {
 	defer cancel()
 	c := &probe{ctx: ctx, place: p, s: p.Store, stores: []store.Store{p.Store}}
 	err := catch(func() { r.check(c) })
+	for _, w := range c.wires {
+		w.mend()
+	}
 	for _, s := range c.stores {
 		if cerr := s.Close(); cerr != nil {
 			err = errors.Join(err, fmt.Errorf("at Close: %w", cerr))
 		}
+	}
+	for _, w := range c.wires {
+		w.close()
 	}
 	if err != nil {
 		return fmt.Errorf("broken rule %s: %s:\n%w", r.Name, r.Says, err)
@@ -109,5 +135,6 @@ func (r Rule) Check(ctx context.Context, p Place) error {
 
 func isDurable(p Place) bool { return p.Reopen != nil }
 func isShared(p Place) bool  { return p.Join != nil }
+func isBehind(p Place) bool  { return p.Behind != nil }
 
 func isWalker(p Place) bool { _, ok := p.Store.(store.Walker); return ok }
