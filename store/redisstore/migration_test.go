@@ -34,7 +34,9 @@ func TestClientsSeeNoErrorWhileTheirSlotIsMoved(t *testing.T) {
 	}
 	c := redistest.SharedCluster(t)
 	o := fresh()
-	s := mustOpen(t, at(c.Addrs()...), o)
+	u := at(c.Addrs()...)
+	u.DialTimeout, u.ReadTimeout, u.WriteTimeout, u.PoolTimeout = time.Second, time.Second, time.Second, time.Second // the machine may be busy
+	s := mustOpen(t, u, o)
 	partitions := inSlot(o.Prefix, 20)
 	stay, expire, spare := partitions[0:3], partitions[3:6], partitions[6:]
 

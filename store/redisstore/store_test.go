@@ -82,6 +82,7 @@ func places(u redis.UniversalOptions, replicas int) func(testing.TB) storetest.P
 	}
 }
 
+// F-R1, F-R2: the rules SentOnce and LostReply.
 func TestStoreOnOneServer(t *testing.T) {
 	if redistest.Available(t) {
 		t.Parallel()
@@ -96,6 +97,7 @@ func TestStoreOnSentinel(t *testing.T) {
 	}
 }
 
+// F-R1, F-R2.
 func TestStoreOnCluster(t *testing.T) {
 	if redistest.Available(t) {
 		t.Parallel()
