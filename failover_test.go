@@ -48,7 +48,7 @@ func TestAFailoverUndoesNoAcknowledgedRevocationAndNoOnceOnlyAct(t *testing.T) {
 }
 
 func testFailover(t *testing.T, u redis.UniversalOptions, failover func()) {
-	s, err := redisstore.Open(t.Context(), u, redisstore.Options{Prefix: "auth:", Replicas: 1, Logger: slog.New(slog.DiscardHandler)})
+	s, err := redisstore.OpenOrCreate(t.Context(), u, redisstore.Options{Prefix: "auth:", Replicas: 1, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

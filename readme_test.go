@@ -35,7 +35,7 @@ var (
 	_ = slog.Default
 	_ = authtest.New
 	_ = memstore.New
-	_ = redisstore.Open
+	_ = redisstore.OpenOrCreate
 	_ = storetest.Run
 	_ time.Time
 

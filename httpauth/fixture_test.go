@@ -160,7 +160,7 @@ var prefixes atomic.Int64 // that openRedis has used
 // openRedis opens a store that shares its Redis, but no record, with others.
 func openRedis(t *testing.T, u redis.UniversalOptions) store.Store {
 	t.Helper()
-	s, err := redisstore.Open(t.Context(), u, redisstore.Options{Prefix: fmt.Sprintf("test%d:", prefixes.Add(1)), Logger: slog.New(slog.DiscardHandler)})
+	s, err := redisstore.OpenOrCreate(t.Context(), u, redisstore.Options{Prefix: fmt.Sprintf("test%d:", prefixes.Add(1)), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

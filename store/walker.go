@@ -23,7 +23,7 @@ type Walker interface {
 	//
 	// A place in a walk is good for as long as the store is open and keeps its shape
 	// (a cluster that moves partitions meanwhile can leave some out): a walk that was
-	// cut off begins anew. ErrInvalid reports an after that was never a Next.
+	// cut off begins anew. ErrInvalid reports an after that cannot be a Next.
 	Walk(ctx context.Context, after string) (Page, error)
 }
 

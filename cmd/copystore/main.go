@@ -22,7 +22,7 @@
 //     is complete, and no later run will touch it.
 //  4. Start the service on the destination, with the same secret.
 //
-// Until the last step the source is what counts, and it is only read. What is written
+// Until the last step the source is what counts, and no record of it is written. What is written
 // to it after -final began is not in the destination, and what was revoked after it is
 // still valid there: that is why the service is stopped first.
 //

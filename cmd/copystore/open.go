@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/redisstore"
@@ -17,22 +19,27 @@ const prefix = "auth:"
 
 // openSource opens a store that must be there.
 func openSource(ctx context.Context, spec string, log *slog.Logger) (store.Walker, error) {
-	return open(ctx, spec, boltstore.Open, redisstore.Options{Prefix: prefix, MustExist: true, Logger: log})
+	return open(ctx, spec, boltstore.Open, redisstore.Open, log)
 }
 
 // openTarget opens a store, and makes it where there is none.
 func openTarget(ctx context.Context, spec string, log *slog.Logger) (store.Walker, error) {
-	return open(ctx, spec, boltstore.OpenOrCreate, redisstore.Options{Prefix: prefix, Logger: log})
+	return open(ctx, spec, boltstore.OpenOrCreate, redisstore.OpenOrCreate, log)
 }
 
 // open never repeats spec in an error: it may hold a password.
-func open(ctx context.Context, spec string, bolt func(string, boltstore.Options) (*boltstore.Store, error), o redisstore.Options) (store.Walker, error) {
+func open(
+	ctx context.Context, spec string,
+	openBolt func(string, boltstore.Options) (*boltstore.Store, error),
+	openRedis func(context.Context, redis.UniversalOptions, redisstore.Options) (*redisstore.Store, error),
+	log *slog.Logger,
+) (store.Walker, error) {
 	scheme, rest, _ := strings.Cut(spec, ":")
 	switch {
 	case scheme == "bolt" && rest == "":
 		return nil, errors.New("bolt: needs a path, as in bolt:auth.db")
 	case scheme == "bolt":
-		s, err := bolt(rest, boltstore.Options{Logger: o.Logger})
+		s, err := openBolt(rest, boltstore.Options{Logger: log})
 		if err != nil {
 			return nil, err
 		}
@@ -42,7 +49,7 @@ func open(ctx context.Context, spec string, bolt func(string, boltstore.Options)
 		if err != nil {
 			return nil, err
 		}
-		s, err := redisstore.Open(ctx, u, o)
+		s, err := openRedis(ctx, u, redisstore.Options{Prefix: prefix, Logger: log})
 		if err != nil {
 			return nil, err
 		}

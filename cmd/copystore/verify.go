@@ -53,6 +53,7 @@ func (c *copier) sum(ctx context.Context, s store.Walker) (total sum, err error)
 
 // finish compares the two stores and takes the mark off the destination.
 func (c *copier) finish(ctx context.Context) error {
+	c.now = time.Now() // the copy may have taken long
 	from, err := c.sum(ctx, c.from)
 	if err != nil {
 		return err

@@ -8,7 +8,8 @@
 //	go run ./examples/server -store 'redis-cluster://one:7000?addr=two:7000'
 //	go run ./examples/server -store 'redis-sentinel://one:26379?master_name=auth'
 //
-// Any number of these programs may work on one Redis, with the same secret.
+// Any number of these programs may work on one Redis, with the same secret, which
+// stays what it was first.
 //
 // The environment variable AUTH_SECRET holds the root secret, 32 random bytes or
 // more. Without it one is made on the first start and kept beside the database; on a

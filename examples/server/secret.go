@@ -113,5 +113,20 @@ func makeSecret(file string) (auth.Secret, error) {
 	if err := os.Link(f.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}
-	return readSecret(file) // boltstore syncs the directory when it makes the database
+	if err := syncDir(filepath.Dir(file)); err != nil {
+		return "", fmt.Errorf("make %s: %w", file, err)
+	}
+	return readSecret(file)
+}
+
+// syncDir makes what was put into dir outlive a loss of power.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" { // where directories cannot be synced, and need not be
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

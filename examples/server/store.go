@@ -59,7 +59,7 @@ func (p place) open(ctx context.Context, log *slog.Logger) (store.Walker, error)
 		}
 		return s, nil
 	case p.redis != nil:
-		s, err := redisstore.Open(ctx, *p.redis, redisstore.Options{Prefix: redisPrefix, Logger: log})
+		s, err := redisstore.OpenOrCreate(ctx, *p.redis, redisstore.Options{Prefix: redisPrefix, Logger: log})
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,7 @@
 // Package redistest runs real Redis servers for tests: a single one, a master that
 // Sentinel watches, or a Redis Cluster. They listen on loopback ports that nobody
-// else has, keep their files in the test's own directory, and end with the test, or
-// with its process if that ends first.
+// else has, keep their files in the test's own directory, and end with the test, or, on
+// Linux, with its process if that ends first.
 package redistest
 
 import (

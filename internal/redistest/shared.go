@@ -27,7 +27,7 @@ func Main(m *testing.M) (exit int) {
 
 // SharedServer returns a server that the first call starts and [Main] ends. Tests use
 // it under prefixes of their own, at the same time as well; none of them ends it,
-// stops it or leaves a setting changed.
+// leaves it stopped or leaves a setting changed.
 func SharedServer(tb testing.TB) *Server {
 	tb.Helper()
 	return sharedServer().on(tb)

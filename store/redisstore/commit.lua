@@ -8,7 +8,7 @@
 -- Returns 1 if it was carried out, 0 if a condition did not hold.
 --
 -- A script that fails is not undone, so whatever can fail comes before the first write: arguments, conditions, the type
--- of the key. That the ACL permits every command in it is tried out by Open. One ZADD comes before the ZREM: a server that is out of memory, has too few replicas or cannot save
+-- of the key. Open tries it out, so the ACL permits it. One ZADD comes before the ZREM: a server that is out of memory, has too few replicas or cannot save
 -- refuses a script's first write, and none after it. What only removes needs no memory and is carried out even so.
 local key, grace = KEYS[1], tonumber(ARGV[1])
 local never = '999999999999999'

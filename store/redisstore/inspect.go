@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ const format = "1"
 
 // inspect asks every master whether records are safe there, and looks for the mark
 // of the prefix.
-func (s *Store) inspect(ctx context.Context, o Options) error {
+func (s *Store) inspect(ctx context.Context, o Options, mustExist bool) error {
 	ask := func(ctx context.Context, c *redis.Client) error {
 		if err := s.inspectMaster(ctx, c, o); err != nil {
 			return fmt.Errorf("%s: %w", c.Options().Addr, err)
@@ -34,14 +35,14 @@ func (s *Store) inspect(ctx context.Context, o Options) error {
 	if err != nil {
 		return describe(ctx, err)
 	}
-	if err := s.inspectMark(ctx, o.MustExist); err != nil {
+	if err := s.inspectMark(ctx, mustExist); err != nil {
 		return err
 	}
 	return s.inspectScripts(ctx)
 }
 
-// inspectScripts runs the scripts once, on a key that no record is under. A script that
-// the ACL stops half-way is not undone, so one that it may stop is refused here.
+// inspectScripts runs the script of Commit, which alone could be stopped half-way, on a
+// key that no record is under. What the ACL stops is not undone, so it is refused here.
 func (s *Store) inspectScripts(ctx context.Context) error {
 	put := func(expiry string) []any { return []any{keep.Milliseconds(), "probe", 0, "", 1, expiry, ""} }
 	for _, args := range [][]any{put("000000000000001"), put("253402300799999"), put(never), {keep.Milliseconds(), "probe", 0, "", 2, never, ""}} {
@@ -120,7 +121,7 @@ func (s *Store) inspectMark(ctx context.Context, must bool) error {
 	found, err := s.client.Get(ctx, key).Result()
 	if errors.Is(err, redis.Nil) {
 		if must {
-			return fmt.Errorf("redisstore: there are no records under the prefix %q; is this the right server and database?", s.prefix)
+			return fmt.Errorf("redisstore: there are no records under the prefix %q; is this the right server and database? (%w)", s.prefix, fs.ErrNotExist)
 		}
 		var made bool
 		if made, err = s.client.SetNX(ctx, key, format, 0).Result(); made {
@@ -132,7 +133,7 @@ func (s *Store) inspectMark(ctx context.Context, must bool) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("redisstore: key %q: %w", key, err)
+		return describe(ctx, fmt.Errorf("key %q: %w", key, err))
 	}
 	if found != format {
 		return fmt.Errorf("redisstore: key %q is not %s: of another program, or of a newer version of this one", key, format)

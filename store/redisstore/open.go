@@ -35,13 +35,6 @@ type Options struct {
 	// services on one Redis must not read each other's records.
 	Prefix string
 
-	// MustExist makes Open refuse a prefix under which no Store was ever opened,
-	// so that a Redis that was emptied, or the wrong one, does not pass for a
-	// service without users. Without it Open makes a mark under a new prefix, and
-	// logs that it did. Only Open asks: of a server that loses everything while it is
-	// used the Store knows nothing, so give it a file to keep its records in.
-	MustExist bool
-
 	// Replicas is how many replicas must have received a Commit before it is
 	// acknowledged, besides the master: 0 to 16. Zero waits for none.
 	Replicas int
@@ -68,7 +61,25 @@ type Options struct {
 // one over a second becomes a second. Under Sentinel DialTimeout is at least 50 ms
 // more than ReadTimeout, and there and in a cluster ConnMaxIdleTime is a second at
 // most.
+//
+// The prefix must have been opened with [OpenOrCreate] before; else the error wraps
+// [fs.ErrNotExist]. So a Redis that was emptied, or the wrong one, does not pass for a
+// service without users. Only Open asks: of a server that loses everything while it is
+// used the Store knows nothing, so give it a file to keep its records in.
+//
+// It runs the script of Commit once, on a key under the prefix that is no record's, on
+// one master: an ACL that stops it half-way is refused.
 func Open(ctx context.Context, u redis.UniversalOptions, o Options) (*Store, error) {
+	return open(ctx, u, o, true)
+}
+
+// OpenOrCreate is [Open], and makes its mark under a prefix that no Store was opened
+// under before, which it logs.
+func OpenOrCreate(ctx context.Context, u redis.UniversalOptions, o Options) (*Store, error) {
+	return open(ctx, u, o, false)
+}
+
+func open(ctx context.Context, u redis.UniversalOptions, o Options, mustExist bool) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -81,7 +92,7 @@ func Open(ctx context.Context, u redis.UniversalOptions, o Options) (*Store, err
 	}
 	s := &Store{prefix: o.Prefix, log: o.Logger}
 	s.connect(u, o)
-	if err := s.inspect(ctx, o); err != nil {
+	if err := s.inspect(ctx, o, mustExist); err != nil {
 		return nil, errors.Join(err, s.client.Close())
 	}
 	return s, nil

@@ -43,7 +43,7 @@ func atSentinel(s *redistest.Sentinel) redis.UniversalOptions {
 
 func mustOpen(tb testing.TB, u redis.UniversalOptions, o redisstore.Options) *redisstore.Store {
 	tb.Helper()
-	s, err := redisstore.Open(ever, u, o)
+	s, err := redisstore.OpenOrCreate(ever, u, o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -72,11 +72,11 @@ func places(u redis.UniversalOptions, replicas int) func(testing.TB) storetest.P
 	return func(tb testing.TB) storetest.Place {
 		o := fresh()
 		o.Replicas = replicas
-		open := func() (store.Store, error) { return redisstore.Open(ever, u, o) }
+		open := func() (store.Store, error) { return redisstore.OpenOrCreate(ever, u, o) }
 		behind := func(dial storetest.Dialer) (store.Store, error) {
 			u := u
 			u.Dialer = dial
-			return redisstore.Open(ever, u, o)
+			return redisstore.OpenOrCreate(ever, u, o)
 		}
 		return storetest.Place{Store: mustOpen(tb, u, o), Reopen: open, Join: open, Behind: behind}
 	}

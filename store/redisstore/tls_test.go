@@ -94,7 +94,7 @@ func TestAURLWithTLSAndAUserIsKeptTo(t *testing.T) {
 func refused(t *testing.T, u redis.UniversalOptions, why string) {
 	t.Helper()
 	wantRefused(t, u, fresh(), why)
-	if _, err := redisstore.Open(ever, u, fresh()); err == nil || strings.Contains(fmt.Sprintf("%+v", err), "hunter2") {
+	if _, err := redisstore.OpenOrCreate(ever, u, fresh()); err == nil || strings.Contains(fmt.Sprintf("%+v", err), "hunter2") {
 		t.Errorf("Open: error %v, want one without the password", err)
 	}
 }

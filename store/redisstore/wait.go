@@ -42,6 +42,7 @@ func (w waiter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 		if !ok || !c.replicate {
 			return next(ctx, cmds)
 		}
+		c.unreplicated = nil // of the master that redirected it here
 		wait := redis.NewIntCmd(ctx, "wait", w.replicas, w.timeout.Milliseconds())
 		err := next(ctx, append(slices.Clip(cmds), wait))
 		switch acks, werr := wait.Result(); {

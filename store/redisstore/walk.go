@@ -25,7 +25,7 @@ const (
 
 // Walk implements store.Walker with SCAN, master by master. A page has whole
 // partitions, so it takes as much memory as the largest of them. Who has the server
-// restart, or moves slots, during a walk should walk again.
+// restart, fail over, or move slots during a walk should walk again.
 func (s *Store) Walk(ctx context.Context, after string) (store.Page, error) {
 	if err := s.enter(ctx); err != nil {
 		return store.Page{}, err
@@ -115,11 +115,14 @@ func (s *Store) readAll(ctx context.Context, keys []string) (store.Page, error) 
 	room := make(chan struct{}, walkAtOnce)
 	for _, key := range keys {
 		partition, rest, ok := strings.Cut(strings.TrimPrefix(key, s.prefix+"{"), "}")
-		any := partition + "/any" // of its records
-		if !ok || store.Partition(any) != partition || !store.ValidKey(any) || rest != "" && (rest[0] != '/' || !store.ValidKey(partition+rest)) {
+		record := partition + "/any"
+		if !ok || store.Partition(record) != partition || !store.ValidKey(record) || rest != "" && (rest[0] != '/' || !store.ValidKey(partition+rest)) {
 			continue // of another program
 		}
 		room <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
 		all.Go(func() {
 			defer func() { <-room }()
 			var records []store.Record

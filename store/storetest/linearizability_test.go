@@ -302,7 +302,7 @@ func TestWhatClientsSeeAtOnceTheyCouldHaveSeenOneAfterTheOther(t *testing.T) {
 		wantSound(t, all.lost.Load, all.late.Wait, stores...)
 	}
 	openRedis := func(u redis.UniversalOptions) (store.Store, error) {
-		return redisstore.Open(context.Background(), u, redisstore.Options{Prefix: "lin:", Logger: slog.New(slog.DiscardHandler)})
+		return redisstore.OpenOrCreate(context.Background(), u, redisstore.Options{Prefix: "lin:", Logger: slog.New(slog.DiscardHandler)})
 	}
 	t.Run("memory", func(t *testing.T) {
 		behindLoss(t, func() (store.Store, error) { return memstore.New(), nil })
