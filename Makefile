@@ -14,11 +14,13 @@ help: ## Say what there is.
 
 # With CI set, nothing may be left out: a missing program fails the tests that need
 # it, and a test that skips fails the run. -v is what makes go test tell of skips.
+# Then every parser is fuzzed for a second, beyond the seeds that every run tries.
 .PHONY: test
 test: deps fmt vet ## The gate: formatting, vet, every test under the race detector in random order.
 ifdef CI
 	@echo 'go test -race -shuffle=on ./... # where a skip is a failure'
 	@set -o pipefail; go test -race -shuffle=on -timeout 5m -v ./... | awk -f .ci/verdict.awk
+	@.ci/fuzz 1s
 else
 	go test -race -shuffle=on -timeout 5m ./...
 endif
@@ -38,12 +40,7 @@ deps: ## Install what the tests run, on Debian as root; elsewhere, say what to i
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME, 10s if not said otherwise.
-	@set -e; for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
-			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
-		done; \
-	done
+	@.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
 bench: ## Every benchmark.

@@ -174,7 +174,8 @@ func (k *liveKey) name(uid string) {
 }
 
 // VerifyAPIKey returns who the key speaks for, or ErrInvalidToken, or
-// ErrUnavailable if the store could not say. It reads the key and the account at
+// ErrTwoFactorRequired if Config.TwoFactorPolicy asks its owner for a second factor
+// first, or ErrUnavailable if the store could not say. It reads the key and the account at
 // the time of the call: what has been revoked or disabled anywhere is seen at once.
 // Unknown, expired and revoked keys are one and the same, and a mistyped one is
 // refused without asking the store. The use is counted in memory and written within
@@ -196,8 +197,12 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 		subtle.ConstantTimeCompare(rec.Digest, k.digest[:]) != 1 || expiredKey(rec.Expires, now) {
 		return Identity{}, ErrInvalidToken
 	}
+	user := acct.user(k.userID)
+	if m.cfg.TwoFactorPolicy.enrolmentOnly(user, now) {
+		return Identity{}, ErrTwoFactorRequired
+	}
 	m.usage.touch(k.uid, k.kid, now, ClientFrom(ctx).Addr)
-	return Identity{User: acct.user(k.userID), APIKeyID: k.id, ExpiresAt: rec.Expires}, nil
+	return Identity{User: user, APIKeyID: k.id, ExpiresAt: rec.Expires}, nil
 }
 
 // CreateAPIKey makes a key for the caller and returns it: the only time that it can

@@ -37,7 +37,7 @@ func verifyKey(m *auth.Manager, key string) error {
 	return err
 }
 
-// AK-1, AK-2.
+// AK-1, AK-2, Advisory 19 (CVE-2024-8796).
 func TestAnAPIKeyHasItsFormAndIsToldOnce(t *testing.T) {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	for _, prefix := range []string{"", "acme_live_"} {
@@ -105,7 +105,7 @@ func TestAnAPIKeySpeaksForItsOwner(t *testing.T) {
 	})
 }
 
-// AK-4.
+// AK-4, DO-2.
 func TestAMistypedAPIKeyIsRefusedWithoutAskingTheStore(t *testing.T) {
 	spy := &spyStore{Store: memstore.New()}
 	h := authtest.With(t, spy, auth.Config{})
@@ -154,6 +154,7 @@ func TestAnUnknownAPIKeyIsRefusedLikeARevokedOne(t *testing.T) {
 	})
 }
 
+// AK-11.
 func TestAnAPIKeyExpiresWhenItSaid(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, keeper{s}, auth.Config{})
@@ -182,7 +183,7 @@ func TestAnAPIKeyExpiresWhenItSaid(t *testing.T) {
 	})
 }
 
-// AK-9.
+// AK-9, Advisory 35 (CVE-2025-48495).
 func TestAKeysNameIsTextThatCanBeShown(t *testing.T) {
 	h := authtest.New(t)
 	id := h.Register().Identity()
@@ -213,7 +214,7 @@ func TestAKeysNameIsTextThatCanBeShown(t *testing.T) {
 	}
 }
 
-// RC-11, AK-8.
+// RC-11, AK-8, Advisory 3 (GHSA-392p-2q2v-4372).
 func TestOfSixtyKeysMadeAtOnceFiftyAreMade(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -292,7 +293,7 @@ func TestMakingAndRotatingKeysShareABudget(t *testing.T) {
 	newKey(t, h.Manager, id, auth.NewAPIKey{})
 }
 
-// RC-10: what begins after a revocation returned finds the key revoked.
+// RC-10, AK-5: what begins after a revocation returned finds the key revoked.
 func TestARevokedKeyIsRevokedEverywhereAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -335,7 +336,7 @@ func TestARevokedKeyIsRevokedEverywhereAtOnce(t *testing.T) {
 	})
 }
 
-// AK-6.
+// AK-6, Advisory 1 (CVE-2025-61928).
 func TestTheKeyOfAnotherUserIsNotFound(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -362,8 +363,8 @@ func TestTheKeyOfAnotherUserIsNotFound(t *testing.T) {
 	})
 }
 
-// AK-7. Every method that takes an identity is called with a key's: a new one is
-// covered the day it is written.
+// AK-7, Advisory 24 (CVE-2026-21621, CVE-2026-56216). Every method that takes an identity
+// is called with a key's: a new one is covered the day it is written.
 func TestAnAPIKeyManagesNoCredential(t *testing.T) {
 	spy := &spyStore{Store: memstore.New()}
 	h := authtest.With(t, spy, auth.Config{})
@@ -419,6 +420,7 @@ func TestAnAPIKeyManagesNoCredential(t *testing.T) {
 	}
 }
 
+// RC-21, Advisory 10 (CVE-2026-9798).
 func TestAKeyOpensNothingOnceItsOwnerIsDisabledOrGone(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})

@@ -20,7 +20,9 @@ import (
 // APIKeyPrefix.
 //
 // Methods that take an [Identity] act for that user: they read the session again and
-// return ErrInvalidToken if it has ended, ErrForbidden for an API key. Methods that
+// return ErrInvalidToken if it has ended, ErrForbidden for an API key, and, but for
+// EnableTwoFactor, ConfirmTwoFactor and Logout, ErrTwoFactorRequired where
+// Config.TwoFactorPolicy asks for a second factor first. Methods that
 // take a user's id are the host's own: they ask nobody, and the host decides who
 // reaches them.
 type Manager struct {

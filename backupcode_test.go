@@ -16,6 +16,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/memstore"
@@ -30,7 +31,7 @@ func codesLeft(t *testing.T, h *authtest.Harness, u *authtest.User) int {
 	return status.BackupCodesLeft
 }
 
-// BC-3, BC-6.
+// BC-3, BC-6, Advisory 31 (GHSA-4hf6-3x24-c9m8).
 func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
@@ -65,7 +66,7 @@ func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
 	})
 }
 
-// RC-6: one backup code, fifty logins and ten disablings at once.
+// RC-6, Advisory 3 (GHSA-392p-2q2v-4372): one backup code, fifty logins and ten disablings at once.
 func TestOneBackupCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		limits := openDoors()
@@ -100,7 +101,7 @@ func TestOneBackupCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 	})
 }
 
-// BC-4.
+// BC-4, Advisory 31 (CVE-2025-64175, CVE-2022-36071).
 func TestABackupCodeOfAnotherUserIsRefusedAndNotSpent(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
@@ -122,6 +123,7 @@ func TestABackupCodeOfAnotherUserIsRefusedAndNotSpent(t *testing.T) {
 	})
 }
 
+// BC-4.
 func TestReplacingBackupCodesVoidsTheOldOnes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
@@ -163,7 +165,7 @@ func TestReplacingBackupCodesVoidsTheOldOnes(t *testing.T) {
 
 const newSecret auth.Secret = "another secret of this service, for after a rotation"
 
-// JW-11 for what rests: [new, old] is the time to move, [new] is after it.
+// JW-11, ST-10, TF-6, F-O3 for what rests: [new, old] is the time to move, [new] is after it.
 func TestAfterARotationOfTheSecretsFactorsWorkAndMove(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		before := authtest.With(t, s, auth.Config{Limits: openDoors()})
@@ -225,15 +227,55 @@ func sessionWith(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.Two
 	return id
 }
 
-// ST-2, BC-2, AK-3, TF-13: who has the file, with all that was ever deleted from it,
+// ST-2, BC-2, AK-3, TF-13, F-D9: who has the file, with all that was ever deleted from it,
 // has nothing to log in with. A digest that anybody can compute from a guess is as bad
 // as the secret itself where guesses are few.
 func TestNoSecretLiesInTheFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "auth.db")
-	s, err := boltstore.OpenOrCreate(path, boltstore.Options{})
-	if err != nil {
-		t.Fatal(err)
+	t.Run("bolt", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "auth.db")
+		s, err := boltstore.OpenOrCreate(path, boltstore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkAtRest(t, s, func() []byte {
+			file, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return file
+		})
+	})
+	if !redistest.Available(t) {
+		return
 	}
+	// The log of all that was ever written, and the dump of what is there.
+	t.Run("redis", func(t *testing.T) {
+		server := redistest.Start(t, "--appendonly", "yes", "--aof-use-rdb-preamble", "no", "--rdbcompression", "no")
+		checkAtRest(t, onRedis(t, server.Addr(), "auth:"), func() (all []byte) {
+			server.Do("SAVE")
+			dir := server.Do("CONFIG", "GET", "dir").([]any)[1].(string)
+			for _, pattern := range []string{"*.rdb", "appendonlydir/*.aof"} {
+				paths, err := filepath.Glob(filepath.Join(dir, pattern))
+				if err != nil || len(paths) == 0 {
+					t.Fatalf("%s: %v, %v", pattern, paths, err)
+				}
+				for _, path := range paths {
+					file, err := os.ReadFile(path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, file...)
+				}
+			}
+			return all
+		})
+	})
+}
+
+// checkAtRest has a user live with the store, closes it, and looks for that user's
+// secrets in what is left.
+func checkAtRest(t *testing.T, s store.Store, left func() []byte) {
+	t.Helper()
 	h := authtest.With(t, s, auth.Config{Limits: openDoors()})
 	u := h.Register()
 	guessable := map[string]string{"password": authtest.Password}
@@ -293,10 +335,7 @@ func TestNoSecretLiesInTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := left()
 	if !bytes.Contains(file, []byte(u.Email)) {
 		t.Fatal("the file does not hold the account: the test looks at nothing")
 	}
@@ -367,7 +406,7 @@ func TestABackupCodeCostsOneHash(t *testing.T) {
 	}
 }
 
-// BC-5: the budget is asked before the code is hashed.
+// BC-5, DO-2: the budget is asked before the code is hashed.
 func TestABackupCodeOverItsBudgetIsNotHashed(t *testing.T) {
 	limits := openDoors()
 	limits.CodeByAccount = store.Limit{Burst: 3, Every: time.Hour}

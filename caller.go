@@ -16,8 +16,18 @@ type caller struct {
 }
 
 // readCaller reads the caller's account and session, and more of the same
-// partition, at one instant. It returns ErrInvalidToken if the session has ended.
+// partition, at one instant. It returns ErrInvalidToken if the session has ended, and
+// ErrTwoFactorRequired if all that the policy leaves it is to set up a second factor.
 func (m *Manager) readCaller(ctx context.Context, id Identity, more ...scanner) (*caller, error) {
+	c, err := m.readEnrolling(ctx, id, more...)
+	if err == nil && m.cfg.TwoFactorPolicy.enrolmentOnly(c.acct.rec.user(id.User.ID), m.now()) {
+		return nil, ErrTwoFactorRequired
+	}
+	return c, err
+}
+
+// readEnrolling is readCaller for what sets up a second factor.
+func (m *Manager) readEnrolling(ctx context.Context, id Identity, more ...scanner) (*caller, error) {
 	uid, sid, err := m.sessionOf(id)
 	if err != nil {
 		return nil, err

@@ -86,6 +86,9 @@ type Config struct {
 	// HashWait is how long one may wait. Default 2 seconds.
 	HashWait time.Duration
 
+	// TwoFactorPolicy says who must have a second factor. The zero value: nobody.
+	TwoFactorPolicy TwoFactorPolicy
+
 	// Limits are the budgets for guessing.
 	Limits Limits
 
@@ -260,6 +263,9 @@ func (c Config) validate() error {
 		bad("PasswordHash", err.Error())
 	} else if !p.MeetsOWASP() && !c.InsecureCheapHashing {
 		bad("PasswordHash", "below every row of OWASP's table for Argon2id; InsecureCheapHashing allows it in tests")
+	}
+	if p := &c.TwoFactorPolicy; p.Of == nil && (p.ReportOnly || !p.From.IsZero()) {
+		bad("TwoFactorPolicy.Of", "it is missing, so the policy binds nobody")
 	}
 	for _, l := range c.Limits.named() {
 		if err := store.CheckHit("limit/check", l.limit, 1); err != nil {

@@ -24,6 +24,7 @@ func cheap(cfg auth.Config) auth.Config {
 	return cfg
 }
 
+// JW-2, JW-4, F-J2, F-J4, F-O9.
 func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 	const day = 24 * time.Hour
 	bad := map[string][]func(*auth.Config){
@@ -38,6 +39,9 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 			func(c *auth.Config) { c.Secrets[0] = auth.Secret(make([]byte, 64)) },
 		},
 		"Secrets[1]": {func(c *auth.Config) { c.Secrets = append(c.Secrets, "short") }},
+		"TwoFactorPolicy.Of": {
+			func(c *auth.Config) { c.TwoFactorPolicy.From = time.Now() }, func(c *auth.Config) { c.TwoFactorPolicy.ReportOnly = true },
+		},
 		"Issuer": {
 			func(c *auth.Config) { c.Issuer = "a:b" }, func(c *auth.Config) { c.Issuer = " a" },
 			func(c *auth.Config) { c.Issuer = "a\n" }, func(c *auth.Config) { c.Issuer = strings.Repeat("a", 101) },
@@ -139,6 +143,7 @@ func TestTheEndsOfEveryRangeAreAccepted(t *testing.T) {
 	}
 }
 
+// SE-1, SE-3.
 // The defaults that the documentation names, as a user meets them.
 func TestDefaultsAreWhatTheDocumentationSays(t *testing.T) {
 	h := authtest.New(t)

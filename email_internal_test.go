@@ -4,6 +4,8 @@ import (
 	"net/mail"
 	"strings"
 	"testing"
+
+	"github.com/datixlab/auth/internal/fuzztest"
 )
 
 // LG-13
@@ -32,9 +34,10 @@ func FuzzCanonicalEmail(f *testing.F) {
 	for _, s := range []string{"Ada@Example.COM", "a@b.c", "\u212aevin@example.com", "İ@x.y", `"a b"@c.d`, "Bob <a@b.c>", "a@[127.0.0.1]", "a@b..c", "a@b.c\n", "\xff@b.c", ""} {
 		f.Add(s)
 	}
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, s string) {
 		c, ok := canonicalEmail(s)
-		if !ok {
+		if saw(ok); !ok {
 			if c != "" {
 				t.Fatalf("%q is refused and is %q", s, c)
 			}

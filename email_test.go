@@ -36,7 +36,7 @@ func moveTo(m *auth.Manager, id auth.Identity, email string) error {
 	return err
 }
 
-// PR-3
+// PR-3, ST-4
 func TestAChangeOfAddressCutOffAnywhereLeavesBothOwnedOrFree(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		ids := map[int]string{}
@@ -145,7 +145,7 @@ func TestOfARegistrationAndAChangeToOneAddressExactlyOneWins(t *testing.T) {
 	})
 }
 
-// RC-3
+// RC-3, Advisory 20 (CVE-2026-32700).
 func TestOfTwoChangesToOneAddressExactlyOneWins(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
@@ -189,7 +189,7 @@ func TestNobodyLosesTheirAddressInASwap(t *testing.T) {
 	})
 }
 
-// RC-3
+// RC-3, Advisory 20 (CVE-2026-32700).
 func TestAnAddressChangedTwiceAtOnceIsOneOfTheTwo(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)

@@ -42,6 +42,11 @@ var (
 	// as an API key that tries to manage credentials. HTTP 403.
 	ErrForbidden = errors.New("auth: forbidden")
 
+	// ErrTwoFactorRequired reports a good credential of a user who has no second
+	// factor and must have one, by Config.TwoFactorPolicy or by what is asked for:
+	// it opens nothing here until the user has set one up. HTTP 403.
+	ErrTwoFactorRequired = errors.New("auth: a second factor must be set up")
+
 	// ErrAPIKeyLimit reports that the user has as many API keys as allowed. HTTP 403.
 	ErrAPIKeyLimit = errors.New("auth: too many API keys")
 

@@ -16,6 +16,7 @@ const (
 	EventLoginSucceeded        EventType = "login_succeeded"
 	EventLoginFailed           EventType = "login_failed"
 	EventSecondFactorRequired  EventType = "second_factor_required"
+	EventTwoFactorDue          EventType = "two_factor_due" // a login without the second factor that Config.TwoFactorPolicy asks for
 	EventSecondFactorFailed    EventType = "second_factor_failed"
 	EventBackupCodeUsed        EventType = "backup_code_used"
 	EventRateLimited           EventType = "rate_limited"
@@ -52,10 +53,11 @@ type Event struct {
 	OrganizationID string
 	SessionID      string
 	APIKeyID       string
-	Client         Client   // of the request, as [WithClient] gave it
-	Role           string   // the new one, for EventRegistered and EventRoleChanged
-	AMR            []string // for EventLoginSucceeded
-	Reason         string   // a stable word that says why or at which call, where the type does not
+	Client         Client    // of the request, as [WithClient] gave it
+	Role           string    // the new one, for EventRegistered and EventRoleChanged
+	AMR            []string  // for EventLoginSucceeded
+	Reason         string    // a stable word that says why or at which call, where the type does not
+	Until          time.Time // for EventTwoFactorDue, whose Reason is grace, report_only or enrolment_only: TwoFactorPolicy.From
 }
 
 // LogValue implements [slog.LogValuer]: a group of the fields that are set.
@@ -77,6 +79,9 @@ func (e Event) LogValue() slog.Value {
 	add("role", e.Role)
 	add("amr", strings.Join(e.AMR, " "))
 	add("reason", e.Reason)
+	if !e.Until.IsZero() {
+		attrs = append(attrs, slog.Time("until", e.Until))
+	}
 	return slog.GroupValue(attrs...)
 }
 

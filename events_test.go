@@ -116,7 +116,7 @@ func TestEveryActEmitsItsEvents(t *testing.T) {
 	}
 }
 
-// LO-3
+// LO-3, LO-1
 func TestLogEventsWritesOneRecordForEachEvent(t *testing.T) {
 	var b bytes.Buffer
 	l := auth.LogEvents(slog.New(slog.NewJSONHandler(&b, nil)))
@@ -150,6 +150,7 @@ type notifierFunc func(context.Context, auth.Notice) error
 
 func (f notifierFunc) Notify(ctx context.Context, n auth.Notice) error { return f(ctx, n) }
 
+// TF-15, LO-1.
 func TestAHandlerThatPanicsHangsOrIsSlowChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, f := range map[string]func(context.Context){

@@ -17,6 +17,8 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
+// SE-8, RC-21, Advisory 10 (CVE-2026-33668, CVE-2026-33315, CVE-2024-47000,
+// CVE-2026-34727), Advisory 23 (CVE-2026-35594, CVE-2024-22513, CVE-2025-65430).
 func TestADisabledUserHasNothingThatOpens(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -62,6 +64,7 @@ func TestADisabledUserHasNothingThatOpens(t *testing.T) {
 	})
 }
 
+// JW-7, SE-8.
 func TestADeletedUserIsGoneAndTheAddressFreeAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
@@ -164,6 +167,7 @@ func TestNothingBesideADeletionSucceedsAfterItOrBringsTheUserBack(t *testing.T) 
 	})
 }
 
+// Advisory 23 (CVE-2026-35594).
 func TestASetRoleAndAgentsAreSeenByLiveTokensAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -247,6 +251,7 @@ func TestUnlockGivesAttemptsBack(t *testing.T) {
 	}
 }
 
+// SE-8.
 func TestAResetOfTheSecondFactorEndsItAndEverySession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -302,6 +307,7 @@ func last(t *testing.T, h *authtest.Harness, of auth.EventType) (found auth.Even
 	return found
 }
 
+// SE-8, TT-5, Advisory 11 (CVE-2026-28268).
 func TestAPasswordSetByTheHostEndsEverySessionAndWaitingLogin(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		cfg, sent := noticesOf(auth.Config{})
@@ -448,6 +454,7 @@ func TestUnlockGivesBackTheBudgetsOfKnownAddressesAndNoOthers(t *testing.T) {
 	})
 }
 
+// TF-15.
 func TestAResetOfTheSecondFactorIsTold(t *testing.T) {
 	cfg, sent := noticesOf(auth.Config{})
 	h := authtest.With(t, memstore.New(), cfg)

@@ -5,9 +5,13 @@ import (
 	"context"
 	"math/big"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/store"
 )
 
 // chiSquare is how far counts are from all being equal.
@@ -37,6 +41,7 @@ func TestRandomBase62FavoursNoDigit(t *testing.T) {
 	}
 }
 
+// JW-10.
 func TestIdentifiersDoNotRepeat(t *testing.T) {
 	now := time.Now()
 	for name, make := range map[string]func() string{
@@ -82,7 +87,8 @@ func TestEncodeBase62LosesNothing(t *testing.T) {
 	}
 }
 
-// LG-9: the spellings of one network share a budget, two networks never do.
+// LG-9, Advisory 4 (CVE-2026-45364): the spellings of one network share a budget, two
+// networks never do.
 func TestClientPrefixIsTheNetworkAndNotItsSpelling(t *testing.T) {
 	for addr, want := range map[string]string{
 		"192.0.2.7":                      "192.0.2.7",
@@ -145,8 +151,10 @@ func FuzzParseAPIKey(f *testing.F) {
 		f.Add(seed)
 	}
 	k := new(liveKey)
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, s string) {
-		if !k.parse("sk_live_", s) {
+		ok := k.parse("sk_live_", s)
+		if saw(ok); !ok {
 			if s == key {
 				t.Fatal("the key itself does not parse")
 			}
@@ -160,5 +168,36 @@ func FuzzParseAPIKey(f *testing.F) {
 			k.acct.key != userKey(k.uid, "acct") || k.key.key != apiKeyKey(k.uid, kid) {
 			t.Errorf("%q is called %q, %q, %q, %q", s, k.userID, k.id, k.acct.key, k.key.key)
 		}
+	})
+}
+
+// FuzzNames holds what is taken as a part of a key of the store against patterns.
+func FuzzNames(f *testing.F) {
+	id := "user_" + strings.Repeat("0", timedLen)
+	for _, s := range []string{
+		id, id[:len(id)-1], id + "0", id + "\n", "USER_" + id[5:], "org_" + id[5:], id[:len(id)-1] + "/", id[:len(id)-1] + "é"[:1], "",
+		"admin", "a-b_c.d:e", "a b", "sk_live_", "sk", "_", "__", "sk-live_", strings.Repeat("a", 31) + "_", strings.Repeat("a", 32) + "_", strings.Repeat("a", 64), strings.Repeat("a", 65),
+	} {
+		f.Add(s)
+	}
+	ids := regexp.MustCompile(`\Auser_[0-9A-Za-z]{29}\z`)
+	roles := regexp.MustCompile(`\A[0-9A-Za-z_.:-]{1,64}\z`)
+	prefixes := regexp.MustCompile(`\A[0-9A-Za-z_]{1,31}_\z`)
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		uid, ok := bareID(s, userPrefix, timedLen)
+		if ok != ids.MatchString(s) || ok && publicUser(uid) != s {
+			t.Errorf("bareID(%q) = %q, %v", s, uid, ok)
+		}
+		if ok && !store.ValidKey(userKey(uid, "acct")) {
+			t.Errorf("%q is in no key of a store", s)
+		}
+		if got := validRole(s); got != roles.MatchString(s) || got != (checkRole(s) == nil) {
+			t.Errorf("validRole(%q) = %v", s, got)
+		}
+		if got := validKeyPrefix(s); got != prefixes.MatchString(s) {
+			t.Errorf("validKeyPrefix(%q) = %v", s, got)
+		}
+		saw(ok)
 	})
 }

@@ -41,6 +41,11 @@ type Identity struct {
 	// ExpiresAt is when the credential ends by itself; zero is never.
 	ExpiresAt time.Time
 
+	// EnrollmentOnly is true of a session that may do nothing but set up a second
+	// factor, because Config.TwoFactorPolicy asks for one. Only
+	// [Manager.VerifyForEnrollment] returns such an identity.
+	EnrollmentOnly bool
+
 	tokenID string
 }
 

@@ -11,12 +11,14 @@ import (
 	"fmt"
 	"hash"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/store/memstore"
 )
@@ -101,9 +103,10 @@ func signed(newHash func() hash.Hash, key []byte, text string) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// opens reports whether the token is accepted, or names anybody although it is not.
 func (f *forger) opens(token string) bool {
-	_, err := f.m.VerifyAccessToken(context.Background(), Secret(token))
-	return err == nil
+	id, err := f.m.VerifyAccessToken(context.Background(), Secret(token))
+	return err == nil || !reflect.DeepEqual(id, Identity{})
 }
 
 func TestATokenForgedWithTheRightKeyOpens(t *testing.T) {
@@ -113,7 +116,7 @@ func TestATokenForgedWithTheRightKeyOpens(t *testing.T) {
 	}
 }
 
-// JW-1, JW-5, JW-6
+// JW-1, JW-5, JW-6, F-J1, F-J5, Advisory 25 (GHSA-mh63-6h87-95cp).
 func TestAHeaderThatTheManagerDoesNotWriteIsRefusedEvenWithTheRightKey(t *testing.T) {
 	f := newForger(t)
 	body := segment(f.claims)
@@ -147,7 +150,7 @@ func TestAHeaderThatTheManagerDoesNotWriteIsRefusedEvenWithTheRightKey(t *testin
 	}
 }
 
-// JW-3, JW-4, JW-7
+// JW-3, JW-4, JW-7, F-J3, F-J6, F-J12, Advisory 25 (CVE-2024-51744).
 func TestClaimsThatDoNotHoldAreRefusedEvenWithTheRightKey(t *testing.T) {
 	f := newForger(t)
 	now := f.now.Unix()
@@ -190,6 +193,7 @@ func mustJSON(v any) []byte {
 	return b
 }
 
+// JW-1, JW-9.
 func FuzzVerifyToken(f *testing.F) {
 	forge := newForger(f)
 	text := segment(forge.header(nil)) + "." + segment(forge.claims)
@@ -197,9 +201,10 @@ func FuzzVerifyToken(f *testing.F) {
 	for _, s := range []string{good, text + ".", text, "..", "", ".", good + "=", strings.Repeat(".", 100), signed(sha256.New, nil, text)} {
 		f.Add(s)
 	}
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, token string) {
 		c, err := forge.m.signers.verify(token)
-		if err != nil {
+		if saw(err == nil); err != nil {
 			if fmt.Sprint(c) != fmt.Sprint(claims{}) {
 				t.Fatalf("claims %+v beside the error", c)
 			}
@@ -231,6 +236,7 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 	f.Add("日本語", "😀", "é", "\x7f", jti, now, now, now, "é", byte('x'))
 	f.Add("\xff\xfe", "\xed\xa0\x80", "\x00\x1f", "\t", "\n", now, now, now, "r", byte(0xff))
 	f.Add("auth", "auth", uid, sid, jti, now, now, now, "r", byte(0xff))
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, iss, aud, sub, sid, jti string, iat, nbf, exp int64, role string, b byte) {
 		body := mustJSON(payload{
 			claims:   claims{Issuer: iss, Audience: aud, Subject: sub, Session: sid, ID: jti, Issued: iat, From: nbf, Expires: exp},
@@ -240,7 +246,8 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 		// has no meaning to differ from. What stands behind exp is not looked at.
 		agree := func(text []byte, whole bool) (scanned bool) {
 			var got, want claims
-			if !got.scan(string(text)) {
+			ok := got.scan(string(text))
+			if saw(ok); !ok {
 				return false
 			}
 			if utf8.Valid(text) && (whole || json.Valid(text)) {
@@ -318,4 +325,35 @@ func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+}
+
+// FuzzTempToken: what opens is what was made, in its one spelling.
+func FuzzTempToken(f *testing.F) {
+	m := newForger(f).m
+	made := func(secret byte, uid string) string {
+		sealed := m.keys.Seal(labelTemp, append(bytes.Repeat([]byte{secret}, tempSecret), uid...), nil)
+		return tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)
+	}
+	good := made(1, nobody)
+	for _, s := range []string{good, good[:len(good)-1], good + "=", good + "A", good[:20] + "\n" + good[20:], strings.ToUpper(good), good[len(tempPrefix):], tempPrefix, "", made(1, ""), made(1, nobody+"0"), strings.Repeat(good, 10)} {
+		f.Add(s)
+	}
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		uid, digest, ok := m.openTemp(Secret(s))
+		if saw(ok); !ok {
+			if uid != "" || digest != nil {
+				t.Fatalf("%q is refused and names %q, %x", s, uid, digest)
+			}
+			return
+		}
+		sealed, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(s, tempPrefix))
+		if err != nil || len(s) > 512 || tempPrefix+base64.RawURLEncoding.EncodeToString(sealed) != s {
+			t.Fatalf("%q opens in another spelling: %v", s, err)
+		}
+		plain, _, err := m.keys.Open(labelTemp, sealed, nil)
+		if sum := sha256.Sum256(plain[:tempSecret]); err != nil || uid != string(plain[tempSecret:]) || !bytes.Equal(digest, sum[:]) {
+			t.Fatalf("%q opens as %q, %x: %v", s, uid, digest, err)
+		}
+	})
 }

@@ -11,6 +11,10 @@ type LoginResult struct {
 	AccessToken AccessToken // zero where TempToken is set
 	TempToken   Secret
 	User        User // who logged in; zero where TempToken is set: nothing is proven yet
+
+	// EnrollmentOnly is true where Config.TwoFactorPolicy leaves the session nothing
+	// but to set up a second factor.
+	EnrollmentOnly bool
 }
 
 // TwoFactorRequired reports whether the login waits for its second factor.

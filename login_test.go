@@ -84,7 +84,7 @@ func TestLoginReturnsATokenAndTheUser(t *testing.T) {
 	})
 }
 
-// LG-1
+// LG-1, Advisory 16 (CVE-2025-22234, CVE-2024-41952, CVE-2023-44399), Advisory 10 (CVE-2026-9798).
 func TestAllWhoMayNotLogInGetTheSameAnswer(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
@@ -117,7 +117,7 @@ func TestAllWhoMayNotLogInGetTheSameAnswer(t *testing.T) {
 	})
 }
 
-// LG-2: whoever is asked about, a hash is computed.
+// LG-2, Advisory 16 (CVE-2025-6011): whoever is asked about, a hash is computed.
 func TestAPasswordIsHashedForEveryoneWhoTriesToLogIn(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Limits: unlimited()})
 	ctx := context.Background()
@@ -178,6 +178,7 @@ func TestALoginThatWasShedIsNotCounted(t *testing.T) {
 	}
 }
 
+// DO-1.
 func TestTokensAreCheckedWhilePasswordHashingIsOverloaded(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
 	alice := h.Register()
@@ -190,7 +191,7 @@ func TestTokensAreCheckedWhilePasswordHashingIsOverloaded(t *testing.T) {
 	}
 }
 
-// PW-2, PW-3, PW-4
+// PW-2, PW-3, PW-4, F-X1, Advisory 17 (CVE-2025-22228).
 func TestAPasswordIsUsedWholeAndInNFC(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
 	for i, tc := range []struct {
@@ -396,6 +397,7 @@ func TestNoLoginSurvivesWhatEndsSessionsBesideIt(t *testing.T) {
 	}
 }
 
+// TF-10.
 // The password alone names nobody: what it proves is told with the second factor.
 func TestALoginThatWaitsForItsSecondFactorNamesNobody(t *testing.T) {
 	h := authtest.New(t)

@@ -16,7 +16,7 @@ import (
 
 const otherPassword auth.Secret = "another long password"
 
-// SE-8
+// SE-8, F-J9, Advisory 23 (CVE-2025-65430).
 func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -47,7 +47,7 @@ func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
 	})
 }
 
-// PR-4
+// PR-4, DO-2
 func TestANewPasswordIsJudgedBeforeTheCurrentOneIsLookedAt(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
 	alice := h.Register()
@@ -94,7 +94,7 @@ func TestAPasswordIsChangedFromALiveSessionOnly(t *testing.T) {
 	}
 }
 
-// RC-9
+// RC-9, PR-5
 func TestOfManyChangesFromOnePasswordExactlyOneHappens(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})

@@ -86,6 +86,7 @@ func beOther(t *testing.T, addr string) {
 	}
 }
 
+// SE-7.
 // What one process ends, another refuses with the next question.
 func TestWhatOneProcessEndsAnotherRefusesAtOnce(t *testing.T) {
 	if addr := os.Getenv(sharedRedis); addr != "" {

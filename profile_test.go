@@ -31,7 +31,7 @@ func TestANameIsChangedAlone(t *testing.T) {
 	})
 }
 
-// PR-2, PR-3
+// PR-2, PR-3, Advisory 8 (CVE-2026-53514).
 func TestAChangedAddressMovesTheLoginAndFreesTheOldOneAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})

@@ -58,7 +58,7 @@ func modulesOf(t *testing.T, img image.Image) (modules [][]bool) {
 	return modules
 }
 
-// TF-2.
+// TF-2, F-B2.
 func TestTheQRCodeIsASmallPNGInTwoColoursOfExactlyTheURI(t *testing.T) {
 	for name, c := range map[string]struct{ issuer, email string }{
 		"common":  {"auth", "ann@example.com"},

@@ -101,7 +101,7 @@ func TestTheHostMakesUsersInAnOrganizationThatExists(t *testing.T) {
 	}
 }
 
-// LG-13
+// LG-13, Advisory 15 (CVE-2025-6004).
 func TestSpellingsOfOneAddressAreOneAccount(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -122,6 +122,7 @@ func TestSpellingsOfOneAddressAreOneAccount(t *testing.T) {
 	})
 }
 
+// LG-13, Advisory 27.
 func TestAddressesThatFoldToAnotherAreRefused(t *testing.T) {
 	h := authtest.New(t)
 	for _, email := range notAddresses {
@@ -199,6 +200,7 @@ func TestEveryFieldAtFaultIsNamed(t *testing.T) {
 	}
 }
 
+// DO-2.
 func TestARefusedRegistrationWritesNothing(t *testing.T) {
 	tap := newTapStore(memstore.New())
 	h := authtest.With(t, tap, auth.Config{})
@@ -309,6 +311,7 @@ func afterEveryStop(t *testing.T, s store.Store, prepare func(h *authtest.Harnes
 	}
 }
 
+// ST-4.
 func TestARegistrationCutOffAnywhereLeavesTheAddressOwnedOrFree(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		afterEveryStop(t, s,

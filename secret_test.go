@@ -16,7 +16,7 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
-// LO-2. Whatever is printed, in whichever way, tells no secret.
+// LO-2, F-O8. Whatever is printed, in whichever way, tells no secret.
 func TestNothingPrintsASecret(t *testing.T) {
 	var log bytes.Buffer
 	cfg := auth.Config{

@@ -141,7 +141,11 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 		Type: EventLoginSucceeded, UserID: user.ID, OrganizationID: user.OrganizationID,
 		SessionID: sessionPrefix + sid, AMR: amr,
 	})
-	return LoginResult{AccessToken: token, User: user}, nil
+	if e, ok := m.cfg.TwoFactorPolicy.due(user, now); ok {
+		e.SessionID = sessionPrefix + sid
+		m.emit(ctx, e)
+	}
+	return LoginResult{AccessToken: token, User: user, EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now)}, nil
 }
 
 // surplusSessions removes the sessions that are dead and, to keep within the cap,

@@ -13,7 +13,7 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
-// SE-1: the allow-list. Whatever removes the record ends the session.
+// SE-1, SE-9: the allow-list. Whatever removes the record ends the session.
 func TestATokenWithoutItsSessionRecordOpensNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -28,6 +28,7 @@ func TestATokenWithoutItsSessionRecordOpensNothing(t *testing.T) {
 	})
 }
 
+// SE-9.
 func TestATokenOfAnEmptyStoreOpensNothing(t *testing.T) {
 	h := authtest.New(t)
 	token := h.Register().Token()
@@ -140,7 +141,7 @@ func TestALoginOverTheCapEndsTheOldestSession(t *testing.T) {
 	})
 }
 
-// ST-6
+// ST-6, SE-9
 func TestDeadSessionsAreSweptByTheNextLogin(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})

@@ -32,6 +32,7 @@ func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]
 	return calls
 }
 
+// DO-3.
 // Section "fail closed": a store that fails in any call, before or after it was
 // carried out, is ErrUnavailable, or it did not matter. It is never a refusal.
 func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {

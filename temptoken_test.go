@@ -64,7 +64,8 @@ func TestATempTokenSaysNothingOfItsUser(t *testing.T) {
 	}
 }
 
-// RC-7: of 50 who use one temp token with one right code, one gets a session.
+// RC-7, Advisory 3 (GHSA-392p-2q2v-4372): of 50 who use one temp token with one right
+// code, one gets a session.
 func TestATempTokenMakesOneSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
@@ -153,7 +154,7 @@ func (k keeper) Commit(ctx context.Context, ops ...store.Op) error {
 	return k.Store.Commit(ctx, ops...)
 }
 
-// TT-5, RC-20: what the login stood on has changed.
+// TT-5, RC-20, Advisory 10 (CVE-2026-33668): what the login stood on has changed.
 func TestATempTokenDiesWithWhatItStoodOn(t *testing.T) {
 	for name, change := range map[string]func(h *authtest.Harness, u *authtest.User) error{
 		"password change": func(h *authtest.Harness, u *authtest.User) error {
@@ -244,7 +245,7 @@ func TestNoMoreThanTenLoginsWaitForTheirSecondStep(t *testing.T) {
 	})
 }
 
-// TT-2: no kind of credential passes for another.
+// TT-2, Advisory 2 (GHSA-xg6x-h9c9-2m83): no kind of credential passes for another.
 func TestNoCredentialPassesForAnotherKind(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()
@@ -312,7 +313,8 @@ func TestAMalformedTempTokenIsRefusedWithoutAskingTheStore(t *testing.T) {
 	})
 }
 
-// TF-7: what is not six or eight digits costs no try.
+// TF-7, F-O6, Advisory 14 (CVE-2025-6014, CVE-2025-6015), Advisory 20 (CVE-2019-16109):
+// what is not six or eight digits costs no try.
 func TestAMalformedCodeIsRefusedAndCostsNoTry(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()
@@ -321,6 +323,7 @@ func TestAMalformedCodeIsRefusedAndCostsNoTry(t *testing.T) {
 	for _, bad := range []string{
 		"", " " + code, code + " ", "\u00a0" + code, code[:3] + " " + code[3:], code[:5], "0" + code, code + "0000000", "１２３４５６",
 		"12345a", "12345\x00", "-12345", strings.Repeat("1", 1<<20), "1234567", "123456789",
+		"1234567a", "+12345", "12.345", "0x1234", "1e5000", "abcdef", // more of six and eight than there are tries
 	} {
 		if err := secondStep(t.Context(), h.Manager, temp, auth.Secret(bad)); !errors.Is(err, auth.ErrInvalidCode) {
 			t.Errorf("%.20q: %v, want ErrInvalidCode", bad, err)

@@ -1,9 +1,12 @@
 package auth
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/datixlab/auth/internal/fuzztest"
 )
 
 // AK-9, LO-3
@@ -24,10 +27,32 @@ func FuzzClipped(f *testing.F) {
 	for _, s := range []string{"", "curl/8", "a\nb", strings.Repeat("é", 150), "\xff\xfe", "日本語", "\u202e", strings.Repeat("a", 199) + "é"} {
 		f.Add(s)
 	}
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, s string) {
 		c := clipped(s, 200)
+		saw(c == s)
 		if len(c) > 200 || !utf8.ValidString(c) || strings.ContainsAny(c, "\n\r\x1b\x00\u202e\u2028") {
 			t.Fatalf("%q became %q", s, c)
+		}
+	})
+}
+
+// FuzzDisplayable holds the rule for text against itself, said once more as a pattern.
+func FuzzDisplayable(f *testing.F) {
+	for _, s := range []string{"", "Ada Lovelace", "日本語", " a", "a ", "a\nb", "\u202eb", "a\u200bb", "\ufeffa", "\u00a0a", "\ue000", "\xff", "\ufffd", "\U000e0041x", strings.Repeat("é", 100), strings.Repeat("é", 101)} {
+		f.Add(s)
+	}
+	rule := regexp.MustCompile(`^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\x{fffd}]{1,100}$`) // bytes that are no UTF-8 read as U+FFFD
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		ok := displayable(s, 100)
+		if saw(ok); ok != (rule.MatchString(s) && strings.TrimSpace(s) == s) {
+			t.Fatalf("displayable(%q) = %v", s, ok)
+		}
+		for _, required := range []bool{false, true} {
+			if err := checkText("name", s, 100, required); (err == nil) != (ok || s == "" && !required) {
+				t.Fatalf("%q, required %v: %+v", s, required, err)
+			}
 		}
 	})
 }

@@ -59,7 +59,7 @@ func TestAnAttemptThatWasShedCostsNothing(t *testing.T) {
 	}
 }
 
-// LG-4: who hashes here is shed, so who is not shed has not hashed.
+// LG-4, DO-2: who hashes here is shed, so who is not shed has not hashed.
 func TestWhileLimitedTheRightPasswordIsNotHashed(t *testing.T) {
 	m, email, free := busyManager(t)
 	for _, b := range m.passwordBudgets(emailDigest(email), "unknown", nil) {

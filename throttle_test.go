@@ -103,7 +103,8 @@ func register(ctx context.Context, m *auth.Manager, email string) error {
 	return err
 }
 
-// RC-4, LG-5: an attempt is counted before it is looked at.
+// RC-4, LG-5, DO-2, Advisory 9 (CVE-2024-4629), Advisory 21 (CVE-2019-5421): an attempt
+// is counted before it is looked at.
 func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsLookedAt(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{HashQueue: 500})
@@ -188,7 +189,7 @@ func TestAnUnknownAddressIsLimitedLikeAKnownOne(t *testing.T) {
 	})
 }
 
-// LG-3, LG-13: the spelling of an address is no way around its budget.
+// LG-3, LG-13, Advisory 15 (CVE-2025-6004): the spelling of an address is no way around its budget.
 func TestSpellingsOfAnAddressShareItsBudget(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()
@@ -200,7 +201,7 @@ func TestSpellingsOfAnAddressShareItsBudget(t *testing.T) {
 	retryAfter(t, login(t.Context(), h.Manager, "U"+u.Email[1:], authtest.Password))
 }
 
-// LG-6: the attacker's own logins in between wash nothing clean.
+// LG-6, Advisory 26: the attacker's own logins in between wash nothing clean.
 func TestASuccessOfOneAccountClearsNoCounterOfAnother(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: store.Limit{Burst: 14, Every: time.Hour}}})
@@ -249,6 +250,7 @@ func TestThePasswordStepAloneDoesNotClearTheCounters(t *testing.T) {
 	})
 }
 
+// LG-6, Advisory 26.
 func TestAFullLoginClearsTheBudgetOfItsOwnAddress(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()
@@ -305,7 +307,7 @@ func TestAnAttackFromElsewhereDoesNotShutOutTheOwner(t *testing.T) {
 	})
 }
 
-// LG-9.
+// LG-9, Advisory 4 (CVE-2026-45364).
 func TestAddressesOfOneNetworkShareABudget(t *testing.T) {
 	for name, addrs := range map[string][]string{
 		"IPv4 and its mapped forms": {"192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207"},

@@ -39,21 +39,38 @@ func (m *Manager) mint(uid, sid string, a *account, s *sessionRecord) (AccessTok
 }
 
 // VerifyAccessToken returns who the token speaks for, or ErrInvalidToken, or
-// ErrUnavailable if the store could not say. It reads the session and the account
-// at the time of the call: what has been revoked, disabled or changed anywhere is
-// seen at once. The identity's role and profile are the account's, not the token's.
+// ErrTwoFactorRequired if Config.TwoFactorPolicy leaves the session nothing but to set
+// up a second factor, or ErrUnavailable if the store could not say. It reads the
+// session and the account at the time of the call: what has been revoked, disabled or
+// changed anywhere is seen at once. The identity's role and profile are the account's,
+// not the token's.
 func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (Identity, error) {
+	id, err := m.VerifyForEnrollment(ctx, token)
+	if err == nil && id.EnrollmentOnly {
+		return Identity{}, ErrTwoFactorRequired
+	}
+	return id, err
+}
+
+// VerifyForEnrollment is [Manager.VerifyAccessToken] for the few routes on which a user
+// sets up a second factor: where that is all that the session may do, it returns who
+// the token speaks for all the same, with Identity.EnrollmentOnly set. Nothing that
+// the policy protects may be granted on its word.
+func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (Identity, error) {
 	t := liveTokens.Get().(*liveToken)
 	defer liveTokens.Put(t)
 	if err := m.readToken(ctx, token, t); err != nil {
 		return Identity{}, err
 	}
-	if !t.session.rec.accepts(t.claims.ID, m.now()) {
+	now := m.now()
+	if !t.session.rec.accepts(t.claims.ID, now) {
 		return Identity{}, ErrInvalidToken
 	}
+	user := t.acct.rec.user(t.claims.Subject)
 	return Identity{
-		User: t.acct.rec.user(t.claims.Subject), SessionID: t.claims.Session, AuthTime: t.session.rec.Created,
-		AMR: t.session.rec.AMR, ExpiresAt: time.Unix(t.claims.Expires, 0).UTC(), tokenID: t.claims.ID,
+		User: user, SessionID: t.claims.Session, AuthTime: t.session.rec.Created,
+		AMR: t.session.rec.AMR, ExpiresAt: time.Unix(t.claims.Expires, 0).UTC(),
+		EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now), tokenID: t.claims.ID,
 	}, nil
 }
 

@@ -103,7 +103,7 @@ func (m *Manager) openFactor(uid, enrolment string, sealed []byte, size int) (pl
 // says that a second factor is on already, and leaves it as it is.
 func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (TwoFactorEnrollment, error) {
 	totp, pass := newRow[totpRecord](userKey(bareUser(id), "totp")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
-	c, err := m.readCaller(ctx, id, &totp, &pass)
+	c, err := m.readEnrolling(ctx, id, &totp, &pass)
 	if err != nil {
 		return TwoFactorEnrollment{}, err
 	}
@@ -125,7 +125,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	enrolment := newRandomID()
 	sealed := m.sealFactor(c.uid, enrolment, slices.Concat(secret, codes.joined()))
 	read := func() (err error) {
-		c, err = m.readCaller(ctx, id, &totp)
+		c, err = m.readEnrolling(ctx, id, &totp)
 		return err
 	}
 	err = retryFrom(ctx, read, func() error {
@@ -148,7 +148,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 // waits to be confirmed, or ErrTwoFactorEnabled.
 func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
 	totp := newRow[totpRecord](userKey(bareUser(id), "totp"))
-	c, err := m.readCaller(ctx, id, &totp)
+	c, err := m.readEnrolling(ctx, id, &totp)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, to
 	}
 	sealed := m.sealFactor(c.uid, pending.ID, secret)
 	read := func() (err error) {
-		c, err = m.readCaller(ctx, id, &totp)
+		c, err = m.readEnrolling(ctx, id, &totp)
 		return err
 	}
 	return retryFrom(ctx, read, func() error {
@@ -214,7 +214,9 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, to
 // ErrInvalidCredentials does not say which of the two was wrong; both are charged
 // for it. ErrTwoFactorNotEnabled says that there is nothing to turn off. After 100
 // wrong codes in a row no code is looked at, here or at a login, until the host calls
-// UnlockUser or ResetTwoFactor.
+// UnlockUser or ResetTwoFactor. Whom Config.TwoFactorPolicy binds may turn it off too,
+// to set up another: until that is confirmed the caller's session can do nothing else,
+// and the user's API keys open nothing.
 func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Secret) error {
 	totp, pass := newRow[totpRecord](userKey(bareUser(id), "totp")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
 	c, err := m.readCaller(ctx, id, &totp, &pass)

@@ -5,21 +5,24 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 )
 
 var rfcSecret = []byte("12345678901234567890") // RFC 4226, appendix D; RFC 6238, appendix B
 
-// TF-4.
+// TF-4, F-O1, F-O4, F-O7.
 func TestTheVectorsOfRFC6238Match(t *testing.T) {
 	for at, code := range map[int64]Secret{
 		59: "287082", 1111111109: "081804", 1111111111: "050471",
@@ -31,6 +34,7 @@ func TestTheVectorsOfRFC6238Match(t *testing.T) {
 	}
 }
 
+// TF-4.
 // Counter 0 is the first half minute of 1970, which no clock shows.
 func TestTheVectorsOfRFC4226Match(t *testing.T) {
 	for i, code := range []Secret{
@@ -52,7 +56,7 @@ func codeOf(t *testing.T, secret []byte, step uint64) Secret {
 	return Secret(code)
 }
 
-// TF-4: one step of drift and not a second more.
+// TF-4, F-O5: one step of drift and not a second more.
 func TestACodeMatchesFromOneStepBeforeItsOwnToOneStepAfter(t *testing.T) {
 	for _, step := range []uint64{41152263, 41152264, 66666666} {
 		code, begin := codeOf(t, rfcSecret, step), int64(step)*30
@@ -67,8 +71,9 @@ func TestACodeMatchesFromOneStepBeforeItsOwnToOneStepAfter(t *testing.T) {
 	}
 }
 
-// TF-5: whatever the phase and the drift of the two uses, the second is accepted only
-// if its code is of a later step.
+// TF-5, Advisory 13 (CVE-2022-25838, CVE-2015-7225, CVE-2021-43177): whatever the phase
+// and the drift of the two uses, the second is accepted only if its code is of a later
+// step.
 func TestOfTwoCodesTheSecondIsAcceptedOnlyIfItIsOfALaterStep(t *testing.T) {
 	const base = 1_900_000_020
 	for phase := int64(0); phase < 30; phase += 7 {
@@ -94,7 +99,7 @@ func TestOfTwoCodesTheSecondIsAcceptedOnlyIfItIsOfALaterStep(t *testing.T) {
 	}
 }
 
-// TF-6: pquerna/otp would say yes to a code of the empty secret.
+// TF-6, F-O2: pquerna/otp would say yes to a code of the empty secret.
 func TestASecretOfAnyOtherLengthMatchesNothing(t *testing.T) {
 	now := time.Unix(1234567890, 0)
 	for _, n := range []int{0, 1, 10, 16, 19, 21, 32} {
@@ -108,7 +113,8 @@ func TestASecretOfAnyOtherLengthMatchesNothing(t *testing.T) {
 	}
 }
 
-// TF-7: the code is compared as it is; pquerna/otp alone would trim these.
+// TF-7, F-O6, Advisory 14 (CVE-2025-6014): the code is compared as it is; pquerna/otp
+// alone would trim these.
 func TestACodeIsSixASCIIDigitsAndNothingAround(t *testing.T) {
 	now := time.Unix(1234567890, 0)
 	for _, code := range []Secret{
@@ -124,6 +130,7 @@ func TestACodeIsSixASCIIDigitsAndNothingAround(t *testing.T) {
 	}
 }
 
+// TF-2, F-O9.
 func TestTheURIIsExactlyWhatAuthenticatorsAgreeOn(t *testing.T) {
 	for _, c := range []struct{ issuer, account, label, issuerParam string }{
 		{"Acme", "ann@example.com", "Acme:ann%40example.com", "Acme"},
@@ -151,7 +158,7 @@ func TestTheURIIsExactlyWhatAuthenticatorsAgreeOn(t *testing.T) {
 	}
 }
 
-// TF-12: the library that draws the code quotes its text in its errors.
+// TF-12, F-B1: the library that draws the code quotes its text in its errors.
 func TestAnErrorOfTheQRCodeDoesNotQuoteItsText(t *testing.T) {
 	_, err := qrPNG("otpauth://totp/" + strings.Repeat("x", 4000) + "?secret=GEZDGNBVGY3TQOJQ")
 	if err == nil || strings.Contains(err.Error(), "xx") || strings.Contains(err.Error(), "GEZDGNBVGY3TQOJQ") {
@@ -267,7 +274,8 @@ func TestATOTPRecordIsGoodUnderItsOwnKeyOnly(t *testing.T) {
 	}
 }
 
-// TF-5: who used a code does not use up the same digits of anybody else.
+// TF-5, Advisory 13 (CVE-2022-25838): who used a code does not use up the same digits of
+// anybody else.
 func TestACodeThatOneUserSpentStillServesAnother(t *testing.T) {
 	now := time.Unix(1_900_000_000, 0)
 	m, users, uids, secrets := twoUsersWithFactor(t, func() time.Time { return now })
@@ -298,6 +306,57 @@ func TestTheLastStepIsNeverAheadOfTheClockByMoreThanTheDrift(t *testing.T) {
 	editTOTP(t, m, uids[0], func(r *totpRecord) {
 		if r.Active.LastStep != step+1 {
 			t.Errorf("the last step is %d, now is %d", r.Active.LastStep, step)
+		}
+	})
+}
+
+// FuzzCode: six or eight ASCII digits are a code, and of six only those of three steps.
+func FuzzCode(f *testing.F) {
+	now := time.Unix(1111111109, 0)
+	for _, s := range []string{"081804", "050471", "081805", "00000000", "99999999", "", "08180", "0818040", "081804 ", "+81804", "٠٨١٨٠٤", "0x1804", "08180\n", "1e5000"} {
+		f.Add(s)
+	}
+	form := regexp.MustCompile(`\A([0-9]{6}|[0-9]{8})\z`)
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		ok := wellFormedCode(Secret(s))
+		if saw(ok); ok != form.MatchString(s) {
+			t.Fatalf("wellFormedCode(%q) = %v", s, ok)
+		}
+		step, ok := matchTOTP(rfcSecret, Secret(s), 0, now)
+		of := uint64(now.Unix()) / 30
+		want := false
+		for _, near := range []uint64{of - 1, of, of + 1} {
+			want = want || string(codeOf(t, rfcSecret, near)) == s
+		}
+		if ok != want || ok && string(codeOf(t, rfcSecret, step)) != s {
+			t.Fatalf("%q matches step %d, %v", s, step, ok)
+		}
+	})
+}
+
+// FuzzTOTPURI: an authenticator reads from the QR code what was written into it, and
+// nothing that an address or a name could add.
+func FuzzTOTPURI(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"auth", "ada"}, {"auth", "ada@example.com"}, {"Big Corp & Co", "a+b@example.com"}, {"é", "a%41@b.c"}, {"x?secret=AAAA", "y&secret=BBBB#z"}, {"a/b", "../c"}, {"a", "b:c"}, {"a\nb", "c\x00d"},
+	} {
+		f.Add(seed[0], seed[1], []byte("12345678901234567890"))
+	}
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, issuer, account string, secret []byte) {
+		if issuer == "" || strings.Contains(issuer, ":") || !utf8.ValidString(issuer+account) || strings.TrimSpace(issuer) != issuer || strings.TrimSpace(account) != account {
+			return // Config and canonicalEmail let none of these through
+		}
+		uri := totpURI(issuer, account, secret)
+		saw(strings.Contains(uri, ":"+account+"?"))
+		key, err := otp.NewKeyFromURL(uri)
+		if err != nil {
+			t.Fatalf("%q: %v", uri, err)
+		}
+		if key.Type() != "totp" || key.Issuer() != issuer || key.AccountName() != account || key.Secret() != totpBase32(secret) ||
+			key.Period() != 30 || key.Digits() != otp.DigitsSix || key.Algorithm() != otp.AlgorithmSHA1 {
+			t.Fatalf("%q says %q of %q, %q", uri, key.AccountName(), key.Issuer(), key.Secret())
 		}
 	})
 }

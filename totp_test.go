@@ -70,7 +70,7 @@ func sessionOf(t *testing.T, h *authtest.Harness, email string) auth.Identity {
 	return id
 }
 
-// TF-2.
+// TF-2, F-O8, F-O10, Advisory 19 (CVE-2024-8796).
 func TestAnEnrolmentHasASecretOf160BitsAndTenBackupCodes(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Issuer: "Acme & Co"})
 	id := h.Register().Identity()
@@ -105,7 +105,7 @@ func TestAnEnrolmentHasASecretOf160BitsAndTenBackupCodes(t *testing.T) {
 	}
 }
 
-// TF-3: what is not confirmed changes nothing.
+// TF-3, BC-1: what is not confirmed changes nothing.
 func TestAPendingFactorGatesNothingAndOpensNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -147,7 +147,7 @@ func TestConfirmingWithNothingPendingSaysSo(t *testing.T) {
 	}
 }
 
-// RC-18 in order: the code of a secret that was replaced is a wrong code.
+// RC-18, TF-3 in order: the code of a secret that was replaced is a wrong code.
 func TestANewEnrolmentReplacesThePendingOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
@@ -170,6 +170,7 @@ func TestANewEnrolmentReplacesThePendingOne(t *testing.T) {
 	})
 }
 
+// TF-3.
 func TestAnEnrolmentThatIsNotConfirmedLapsesAfterTenMinutes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -240,6 +241,7 @@ func TestEnablingNeedsAFreshLoginOrThePassword(t *testing.T) {
 	})
 }
 
+// PR-4, TF-11.
 // A stolen token is no way around the budget of the password.
 func TestWrongPasswordsOfSensitiveCallsCountLikeThoseOfLogins(t *testing.T) {
 	h := authtest.New(t)
@@ -261,7 +263,8 @@ func TestWrongPasswordsOfSensitiveCallsCountLikeThoseOfLogins(t *testing.T) {
 	retryAfter(t, login(t.Context(), h.Manager, u.Email, authtest.Password))
 }
 
-// SE-8: at once, on every instance, and the caller's own session goes on.
+// SE-8, Advisory 23 (CVE-2025-65430): at once, on every instance, and the caller's own
+// session goes on.
 func TestTurningTheFactorOnOrOffEndsTheOtherSessions(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
@@ -304,7 +307,8 @@ func TestTurningTheFactorOnOrOffEndsTheOtherSessions(t *testing.T) {
 	})
 }
 
-// TF-5: once, wherever.
+// TF-5, F-O1, Advisory 13 (CVE-2025-55000, CVE-2026-33473,
+// CVE-2026-27855): once, wherever.
 func TestACodeWorksOnceWhereverItIsUsed(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		limits := openDoors()
@@ -378,7 +382,8 @@ func TestAcceptedStepsOnlyEverGrow(t *testing.T) {
 	}
 }
 
-// RC-5: one code, fifty racers, logins and at last disablings, two instances.
+// RC-5, Advisory 3 (CVE-2026-20779): one code, fifty racers, logins and at last
+// disablings, two instances.
 func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		limits := openDoors()
@@ -598,7 +603,8 @@ func TestDisablingNeedsThePasswordAndACodeAndWipesEverything(t *testing.T) {
 	})
 }
 
-// TF-8: five tries for each temp token, whatever came before.
+// TF-8, Advisory 18 (CVE-2024-0227, CVE-2026-27801): five tries for each temp token,
+// whatever came before.
 func TestATempTokenTakesFiveWrongCodes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
@@ -640,7 +646,9 @@ func TestOfManyWrongCodesAtOnceFiveAreCompared(t *testing.T) {
 	})
 }
 
-// TF-8: a new login brings no new budget, and neither does another door or address.
+// TF-8, Advisory 14 (CVE-2025-6015, CVE-2025-55003), Advisory 18 (CVE-2024-32868,
+// CVE-2025-64102): a new login brings no new budget, and neither does another door or
+// address.
 func TestWrongCodesOfAllDoorsShareABudgetOfTenInFifteenMinutes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
@@ -685,6 +693,7 @@ func TestWrongCodesOfAllDoorsShareABudgetOfTenInFifteenMinutes(t *testing.T) {
 	})
 }
 
+// TF-8, Advisory 18 (CVE-2024-0227).
 // Wrong codes while confirming count as well.
 func TestWrongCodesOfAConfirmationCount(t *testing.T) {
 	h := authtest.New(t)
@@ -719,7 +728,7 @@ func hammer(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.TwoFacto
 	return looked, nil
 }
 
-// TF-8, LG-7: guessing has an end, which the host alone undoes.
+// TF-8, LG-7, Advisory 18 (CVE-2026-56450): guessing has an end, which the host alone undoes.
 func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
 	for name, recover := range map[string]func(h *authtest.Harness, userID string) error{
 		"UnlockUser":     func(h *authtest.Harness, id string) error { return h.UnlockUser(context.Background(), id) },
@@ -787,7 +796,8 @@ func TestAResetOfTheFactorEndsEverySession(t *testing.T) {
 	})
 }
 
-// TF-9: what was counted for an operation that failed is counted, also after a restart.
+// TF-9, F-D3, Advisory 12 (CVE-2026-35597), Advisory 18 (CVE-2026-27801): what was
+// counted for an operation that failed is counted, also after a restart.
 func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "auth.db")
 	open := func() *boltstore.Store {

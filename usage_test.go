@@ -219,6 +219,7 @@ func TestAUseShowsWhileItIsBeingWritten(t *testing.T) {
 	}
 }
 
+// AK-5, Advisory 7.
 // What better-auth's issue 9974 was: the write behind a use must not bring back a key
 // that was revoked in the meantime.
 func TestWritingAUseNeverBringsARevokedKeyBack(t *testing.T) {
@@ -246,6 +247,7 @@ func TestWritingAUseNeverBringsARevokedKeyBack(t *testing.T) {
 	})
 }
 
+// Advisory 7.
 // The revocation comes in between the writer's look at the key and its Commit.
 func TestWritingAUseLeavesNothingOfAKeyThatIsRevokedMeanwhile(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

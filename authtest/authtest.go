@@ -138,10 +138,11 @@ func (u *User) Login() string {
 // Token returns the access token of the user's last login.
 func (u *User) Token() string { return u.token }
 
-// Identity returns who the user's token speaks for.
+// Identity returns who the user's token speaks for, also where Config.TwoFactorPolicy
+// lets it do nothing but set up a second factor.
 func (u *User) Identity() auth.Identity {
 	u.h.t.Helper()
-	id, err := u.h.VerifyAccessToken(context.Background(), auth.Secret(u.token))
+	id, err := u.h.VerifyForEnrollment(context.Background(), auth.Secret(u.token))
 	if err != nil {
 		u.h.t.Fatalf("authtest: identity: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
+// AK-2, AK-5.
 func TestAPIKeyLife(t *testing.T) {
 	onEachStore(t, func(t *testing.T, f *fixture) {
 		token := f.account("ada@example.com")
@@ -152,7 +153,7 @@ func TestAPIKeysAreLimited(t *testing.T) {
 	f.call("POST", "/api-keys", members{"name": "one too many"}, bearer(token)).want(403, httpauth.CodeAPIKeyLimit)
 }
 
-// AK-7: a key reads the profile and manages nothing.
+// AK-7, Advisory 24 (CVE-2026-21621): a key reads the profile and manages nothing.
 func TestAPIKeyManagesNothing(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")

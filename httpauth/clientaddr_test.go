@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/fuzztest"
 )
 
 // LG-9.
@@ -63,6 +64,7 @@ func TestTrustedProxiesAreChecked(t *testing.T) {
 	}
 }
 
+// LG-9, Advisory 6.
 func TestForwardedAddressChangesNothingByDefault(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.register("ada@example.com")
@@ -72,6 +74,7 @@ func TestForwardedAddressChangesNothingByDefault(t *testing.T) {
 	}
 }
 
+// LG-9, Advisory 4 (CVE-2026-45364), Advisory 6.
 // Behind a trusted proxy each client has its own budget; what it writes into the
 // header itself, and how its address is spelled, makes no other of it.
 func TestForwardedAddressIsWhatATrustedProxyAppended(t *testing.T) {
@@ -95,4 +98,46 @@ func guessFrom(f *fixture, forwarded ...string) (statuses map[int]int) {
 		statuses[f.call("POST", "/login", members{"email": "ada@example.com", "password": "wrong password"}, header("X-Forwarded-For", from)).status]++
 	}
 	return statuses
+}
+
+// FuzzClientAddress: whoever is no proxy of ours is who they connect as. Behind one,
+// the address is the last hop that is not a proxy, and nothing left of it matters.
+func FuzzClientAddress(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"192.0.2.1:1000", "1.1.1.1"}, {"10.0.0.1:1000", "1.1.1.1, 192.0.2.1"}, {"10.0.0.1:1000", "192.0.2.1, nonsense, 10.0.0.2"}, {"10.0.0.1:1", "10.0.0.9,10.0.0.2"},
+		{"[::ffff:10.0.0.1]:1", "::ffff:192.0.2.1"}, {"[fd00::1%eth0]:1", "[2001:db8::1]:4711"}, {"10.0.0.1:1", "[2001:db8::1%x]"}, {"10.0.0.1:1", "[1.2.3.4]"},
+		{"@", "192.0.2.1"}, {"", ""}, {"10.0.0.1:1", ""}, {"10.0.0.1:1", ",,"}, {"10.0.0.1:99999", "1.1.1.1"}, {"10.0.0.1:1", "01.1.1.1"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	ours := func(a netip.Addr) bool { return proxies[0].Contains(a) || proxies[1].Contains(a) }
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, peer, forwarded string) {
+		of := func(lines ...string) netip.Addr {
+			return httpauth.ClientOf(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": lines}}, proxies...).Addr
+		}
+		got, direct := of(forwarded), of()
+		saw(got != direct)
+		if got.Is4In6() || got.Zone() != "" {
+			t.Fatalf("%v is one of several spellings", got)
+		}
+		if !direct.IsValid() || !ours(direct) {
+			if got != direct {
+				t.Fatalf("%q is no proxy, and yet %q makes it %v", peer, forwarded, got)
+			}
+			return
+		}
+		if !ours(got) && (of("198.51.100.1, "+forwarded) != got || of("198.51.100.1", forwarded) != got) {
+			t.Fatalf("%q: what stands left of %v is believed", forwarded, got)
+		}
+		if len(forwarded) > 0 && of(forwarded+", 10.9.9.9") != got && !ours(got) {
+			t.Fatalf("%q: one more proxy of ours hides %v", forwarded, got)
+		}
+		for _, c := range [][2]string{{"203.0.113.7", "203.0.113.7"}, {"::ffff:203.0.113.7", "203.0.113.7"}, {"[2001:db8::7]:1", "2001:db8::7"}} {
+			if last := of(forwarded + "," + c[0]); last.String() != c[1] {
+				t.Fatalf("after %q our proxy saw %s, and it is %v", forwarded, c[0], last)
+			}
+		}
+	})
 }

@@ -9,9 +9,10 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/fuzztest"
 )
 
-// HT-5, HT-10, AK-10.
+// HT-5, HT-10, AK-10, HT-9, Advisory 27, Advisory 28 (CVE-2026-9803).
 func TestCredentialsComeOneAtATimeAndWellFormed(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
@@ -88,6 +89,7 @@ func TestCredentialsComeOneAtATimeAndWellFormed(t *testing.T) {
 	}
 }
 
+// AK-10, HT-10, F-J11, Advisory 35 (CVE-2026-47768).
 func TestQueryAndFormAreNoCredential(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
@@ -101,6 +103,7 @@ func TestQueryAndFormAreNoCredential(t *testing.T) {
 	f.call("GET", "/me?"+q, nil, bearer(token)).want(200)
 }
 
+// Advisory 11 (CVE-2026-18963).
 func TestEveryRouteButThePublicOnesNeedsACredential(t *testing.T) {
 	f := newFixture(t, setup{})
 	public := map[string]bool{"POST /register": true, "POST /login": true, "POST /verify-2fa": true, "GET /openapi.json": true}
@@ -116,6 +119,7 @@ func TestEveryRouteButThePublicOnesNeedsACredential(t *testing.T) {
 	}
 }
 
+// HT-10, Advisory 27, Advisory 28 (CVE-2026-9803).
 func FuzzCredential(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"Bearer abc", ""}, {"bearer a.b.c", ""}, {"", "sk_live_x"}, {"Bearer a", "b"}, {"Bearer  a", ""}, {"Bearer a=", ""},
@@ -123,6 +127,7 @@ func FuzzCredential(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, authorization, key string) {
 		head := http.Header{}
 		if authorization != "" {
@@ -132,7 +137,7 @@ func FuzzCredential(f *testing.F) {
 			head.Set("X-API-Key", key)
 		}
 		text, err := httpauth.ParseCredential(head)
-		if err != nil {
+		if saw(err == nil); err != nil {
 			if text != "" || !errors.Is(err, httpauth.ErrNoCredential) && !errors.Is(err, httpauth.ErrManyCredentials) && !errors.Is(err, auth.ErrInvalidToken) {
 				t.Fatalf("%q, %v", text, err)
 			}

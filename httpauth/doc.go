@@ -30,6 +30,9 @@
 //   - A body is one JSON object in UTF-8, at most 64 KiB, sent within 10 seconds as
 //     application/json. An object that names a member twice, or one of the known
 //     members in another case, is refused; unknown members are ignored.
+//   - Where auth.Config.TwoFactorPolicy asks the user for a second factor first, an
+//     access token is good for GET /me, enable-2fa, confirm-2fa, refresh and logout;
+//     all else, and every call with an API key, is 403 two_factor_required.
 //   - A path is matched as it is written. Another method is 405 with Allow, also
 //     HEAD and OPTIONS: there is no CORS here. A host that wants it answers the
 //     preflight in front of the Handler, for origins that it names.

@@ -124,6 +124,7 @@ func TestClosedManagerIsUnavailable(t *testing.T) {
 	f.call("GET", "/openapi.json", nil).want(200)
 }
 
+// HT-11, HT-12.
 // Every error has its answer, and none shows its text.
 func TestErrorsAndTheirAnswers(t *testing.T) {
 	f := newFixture(t, setup{})
@@ -327,6 +328,7 @@ func (l *oneListener) Accept() (net.Conn, error) {
 func (l *oneListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
 func (l *oneListener) Addr() net.Addr { return &net.TCPAddr{} }
 
+// DO-4.
 func TestNothingIsLeftRunning(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
@@ -354,6 +356,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	}
 }
 
+// TF-12, AK-2, LO-2, Advisory 35 (CVE-2026-47768).
 func TestSecretsAreShownOnceAndNeverLogged(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")

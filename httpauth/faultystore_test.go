@@ -3,6 +3,8 @@ package httpauth_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,7 +14,8 @@ import (
 // A faultyStore does what its store does until it is told to fail, or to panic.
 type faultyStore struct {
 	store.Store
-	fault atomic.Value // of func() error
+	fault   atomic.Value // of func() error
+	commits atomic.Int64 // tried, but for the use of API keys, which is written beside the requests
 }
 
 var errDisk = errors.New("bolt: /var/lib/secret/path.db: input/output error")
@@ -43,6 +46,11 @@ func (s *faultyStore) List(ctx context.Context, prefix, after string, limit int)
 }
 
 func (s *faultyStore) Commit(ctx context.Context, ops ...store.Op) error {
+	if slices.ContainsFunc(ops, func(o store.Op) bool {
+		return o.Write == store.Remove || o.Write == store.Set && !strings.Contains(o.Key, "/l.")
+	}) {
+		s.commits.Add(1)
+	}
 	if err := s.check(); err != nil {
 		return err
 	}

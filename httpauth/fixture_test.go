@@ -128,10 +128,32 @@ func (f *fixture) close() {
 // onEachStore runs test on every store, on Redis where there is one. Redis drops what
 // has expired by its own clock, so there the test's clock begins at its time.
 func onEachStore(t *testing.T, test func(t *testing.T, f *fixture)) {
-	t.Run("memory", func(t *testing.T) { test(t, newFixture(t, setup{store: onMemory})) })
-	t.Run("bolt", func(t *testing.T) { test(t, newFixture(t, setup{store: onBolt})) })
+	onEachStoreWith(t, nil, test)
+}
+
+// patience is how long a store may take in tests of something else: the machine may
+// be busy.
+const patience = 30 * time.Second
+
+// onEachStoreWith is onEachStore with a Config that is changed.
+func onEachStoreWith(t *testing.T, edit func(*auth.Config), test func(t *testing.T, f *fixture)) {
+	onEachSetup(t, func(t *testing.T, s setup) {
+		s.auth = func(c *auth.Config) {
+			c.StoreTimeout = patience
+			if edit != nil {
+				edit(c)
+			}
+		}
+		test(t, newFixture(t, s))
+	})
+}
+
+// onEachSetup is onEachStore for a test that makes its own fixture.
+func onEachSetup(t *testing.T, test func(t *testing.T, s setup)) {
+	t.Run("memory", func(t *testing.T) { test(t, setup{store: onMemory}) })
+	t.Run("bolt", func(t *testing.T) { test(t, setup{store: onBolt}) })
 	if redistest.Available(t) {
-		t.Run("redis", func(t *testing.T) { test(t, newFixture(t, setup{store: onRedis, begin: time.Now()})) })
+		t.Run("redis", func(t *testing.T) { test(t, setup{store: onRedis, begin: time.Now()}) })
 	}
 }
 
@@ -152,7 +174,9 @@ func onBolt(t *testing.T, now func() time.Time) store.Store {
 func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
 func onRedis(t *testing.T, _ func() time.Time) store.Store {
-	return openRedis(t, redis.UniversalOptions{Addrs: []string{redistest.SharedServer(t).Addr()}})
+	return openRedis(t, redis.UniversalOptions{
+		Addrs: []string{redistest.SharedServer(t).Addr()}, DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, PoolTimeout: patience,
+	})
 }
 
 var prefixes atomic.Int64 // that openRedis has used

@@ -82,10 +82,11 @@ func MultiFactor(a Access) error {
 }
 
 // TwoFactorUser is a [Rule] for routes that API keys reach too: the user has a second
-// factor set up. Else 403.
+// factor set up. Else 403 two_factor_required. Where a whole group of users must have
+// one on every route, auth.Config.TwoFactorPolicy says so in one place.
 func TwoFactorUser(a Access) error {
 	if !a.Identity.User.TwoFactorEnabled {
-		return fmt.Errorf("httpauth: two-factor authentication is required: %w", auth.ErrForbidden)
+		return fmt.Errorf("httpauth: two-factor authentication is required: %w", auth.ErrTwoFactorRequired)
 	}
 	return nil
 }
@@ -99,8 +100,9 @@ func StepUp(maxAge time.Duration) error { return &stepUp{maxAge} }
 // state of its user and session at this moment, and applies the rules in order. It
 // changes nothing and answers nothing. Any error means no: give it to
 // [Handler.WriteProblem], or tell errors apart with [errors.Is]: [ErrNoCredential],
-// [ErrManyCredentials], [auth.ErrInvalidToken], [auth.ErrForbidden],
-// [auth.ErrReauthenticationRequired], and [auth.ErrUnavailable] where it could not
+// [ErrManyCredentials], [auth.ErrInvalidToken], [auth.ErrTwoFactorRequired] where
+// auth.Config.TwoFactorPolicy asks the user for a second factor first, whatever the
+// rules, [auth.ErrForbidden], [auth.ErrReauthenticationRequired], and [auth.ErrUnavailable] where it could not
 // be decided.
 func (h *Handler) Check(r *http.Request, rules ...Rule) (auth.Identity, error) {
 	return h.check(h.withClient(r), r, rules)
@@ -127,20 +129,22 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 // check is prove, with a panic of the store or of a rule as an error.
 func (h *Handler) check(ctx context.Context, r *http.Request, rules []Rule) (id auth.Identity, err error) {
 	err = recovered(func() (err error) {
-		id, err = h.prove(ctx, r, rules...)
+		id, err = h.prove(ctx, r, h.manager.VerifyAccessToken, rules...)
 		return err
 	})
 	return id, err
 }
 
+// A verifier proves a credential of one kind.
+type verifier = func(ctx context.Context, credential auth.Secret) (auth.Identity, error)
+
 // prove returns whose credential is in the headers, if every rule lets them pass,
-// else the zero Identity and why not.
-func (h *Handler) prove(ctx context.Context, r *http.Request, rules ...Rule) (auth.Identity, error) {
+// else the zero Identity and why not. An access token is proven by verify.
+func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, rules ...Rule) (auth.Identity, error) {
 	cred, err := parseCredential(r.Header)
 	if err != nil {
 		return auth.Identity{}, err
 	}
-	verify := h.manager.VerifyAccessToken
 	if h.isAPIKey(cred) {
 		verify = h.manager.VerifyAPIKey
 	}

@@ -94,7 +94,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (status int, ans
 		return 0, nil, err
 	}
 	c := &call{Context: r.Context(), manager: h.manager, param: param}
-	if err := h.admit(c, r, rt.access); err != nil {
+	if err := h.admit(c, r, rt); err != nil {
 		return 0, nil, err
 	}
 	if rt.call.in != nil {
@@ -111,15 +111,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (status int, ans
 }
 
 // admit fills in who makes the call, or refuses it.
-func (h *Handler) admit(c *call, r *http.Request, a access) (err error) {
-	switch a {
+func (h *Handler) admit(c *call, r *http.Request, rt *route) (err error) {
+	verify := h.manager.VerifyAccessToken
+	if rt.enrolment {
+		verify = h.manager.VerifyForEnrollment
+	}
+	switch rt.access {
 	case anyone:
 		return nil
 	case anyCredential:
-		c.identity, err = h.prove(c, r)
+		c.identity, err = h.prove(c, r, verify)
 		return err
 	case sessionOnly:
-		c.identity, err = h.prove(c, r, SessionOnly)
+		c.identity, err = h.prove(c, r, verify, SessionOnly)
 		return err
 	}
 	cred, err := parseCredential(r.Header)
@@ -127,7 +131,7 @@ func (h *Handler) admit(c *call, r *http.Request, a access) (err error) {
 		return err
 	}
 	if h.isAPIKey(cred) {
-		_, err = h.prove(c, r, SessionOnly)
+		_, err = h.prove(c, r, verify, SessionOnly)
 		return err
 	}
 	c.token = cred.text

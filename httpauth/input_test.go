@@ -203,6 +203,7 @@ func TestUnknownMembersOfAnyShapeAreIgnored(t *testing.T) {
 	f.call("POST", "/login", `{"email":"ada@example.com","password":"`+password+`","user_id":"user_1","x":{"y":[1e999,"\ud83d\ude00",null]},"":0}`).want(200)
 }
 
+// AK-6, TT-1, Advisory 1 (CVE-2025-61928).
 // Identity comes from the credential alone: nobody's body makes them somebody.
 func TestBodyIsNoCredential(t *testing.T) {
 	f := newFixture(t, setup{})
@@ -215,6 +216,7 @@ func TestBodyIsNoCredential(t *testing.T) {
 	}
 }
 
+// DO-2.
 func TestWhoMayNotCallIsToldBeforeTheBodyIsLookedAt(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.call("POST", "/api-keys", "{", func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }).want(401)

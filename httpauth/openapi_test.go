@@ -102,7 +102,7 @@ func TestEveryStatusOfTheContractIsDocumented(t *testing.T) {
 		"POST /api-keys":            "201 400 401 403",
 		"GET /api-keys":             "200 401 403",
 		"DELETE /api-keys/{key_id}": "200 401 403 404",
-		"GET /me":                   "200 401 503",
+		"GET /me":                   "200 401 403 503",
 		"PATCH /me":                 "200 400 401 403 409",
 		"POST /change-password":     "200 400 401 403 429",
 	} {
@@ -173,7 +173,12 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 			"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "PATCH /me", "POST /change-password",
 		},
 		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me"},
-		httpauth.CodeAPIKeyLimit:              {"POST /api-keys"},
+		// Every call with a credential: an API key of a user whom the policy binds opens none.
+		httpauth.CodeTwoFactorRequired: {
+			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",
+			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password",
+		},
+		httpauth.CodeAPIKeyLimit: {"POST /api-keys"},
 	} {
 		for _, rt := range f.handler.Routes() {
 			if got, want := slices.Contains(listed(rt), string(code)), slices.Contains(calls, rt); got != want {

@@ -72,6 +72,7 @@ func TestRedisThatIsDownIsUnavailableWithinASecond(t *testing.T) {
 	f.wantBack(token, key)
 }
 
+// DO-3.
 // On a server that takes what it is sent and never answers.
 func TestRedisThatHangsIsUnavailableAndHoldsNothing(t *testing.T) {
 	if !redistest.Available(t) {

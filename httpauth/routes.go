@@ -30,6 +30,7 @@ type route struct {
 	summary      string
 	access       access
 	call         endpoint
+	enrolment    bool // also for a session that can do nothing but set up a second factor
 	bodyOptional bool
 	challenges   bool // a login that is not fresh is answered with 401 and a challenge, not with 403
 	status       int
@@ -81,13 +82,13 @@ func table() []route {
 		{
 			method: http.MethodPost, path: "/enable-2fa", id: "enableTwoFactor",
 			summary: "Begin setting up two-factor authentication. Needs a fresh login or the password. What it answers is shown once.",
-			access:  sessionOnly, call: reads(enableTwoFactor), bodyOptional: true, status: http.StatusOK, answers: []any{enrollment{}},
+			access:  sessionOnly, enrolment: true, call: reads(enableTwoFactor), bodyOptional: true, status: http.StatusOK, answers: []any{enrollment{}},
 			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeReauthenticationRequired, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/confirm-2fa", id: "confirmTwoFactor",
 			summary: "Turn two-factor authentication on with a first TOTP code. Ends the user's other sessions.",
-			access:  sessionOnly, call: reads(confirmTwoFactor), status: http.StatusOK, answers: []any{done{}},
+			access:  sessionOnly, enrolment: true, call: reads(confirmTwoFactor), status: http.StatusOK, answers: []any{done{}},
 			codes: []Code{CodeInvalidInput, CodeTwoFactorNotEnabled, CodeInvalidCode, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
 		},
 		{
@@ -104,7 +105,7 @@ func table() []route {
 		{
 			method: http.MethodPost, path: "/logout", id: "logout",
 			summary: "End the session and every token of it.",
-			access:  sessionOnly, call: endpoint{run: logout}, status: http.StatusOK, answers: []any{done{}},
+			access:  sessionOnly, enrolment: true, call: endpoint{run: logout}, status: http.StatusOK, answers: []any{done{}},
 		},
 		{
 			method: http.MethodPost, path: "/api-keys", id: "createAPIKey",
@@ -126,7 +127,7 @@ func table() []route {
 		{
 			method: http.MethodGet, path: "/me", id: "getProfile",
 			summary: "Read the profile of the credential's owner.",
-			access:  anyCredential, call: endpoint{run: getProfile}, status: http.StatusOK, answers: []any{profile{}},
+			access:  anyCredential, enrolment: true, call: endpoint{run: getProfile}, status: http.StatusOK, answers: []any{profile{}},
 		},
 		{
 			method: http.MethodPatch, path: "/me", id: "updateProfile",
@@ -163,7 +164,7 @@ func (rt *route) problems() []Code {
 		codes = append(codes, CodeInvalidJSON, CodeInvalidRequest, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType)
 	}
 	if rt.access != anyone {
-		codes = append(codes, CodeInvalidRequest, CodeAuthenticationRequired, CodeInvalidToken)
+		codes = append(codes, CodeInvalidRequest, CodeAuthenticationRequired, CodeInvalidToken, CodeTwoFactorRequired)
 	}
 	if rt.access == sessionOnly || rt.access == unprovenToken {
 		codes = append(codes, CodeForbidden)

@@ -39,8 +39,8 @@ func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
 	f.call("GET", "/me", nil, bearer(token)).want(200) // logged in still
 }
 
-// HT-14: served without the mux's own cleaning in front, every other spelling of a
-// path is no route.
+// HT-14, Advisory 5 (GHSA-x732-6j76-qmhm): served without the mux's own cleaning in
+// front, every other spelling of a path is no route.
 func TestPathsHaveNoAliases(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
@@ -75,7 +75,7 @@ func TestUnknownPathIsAProblemToo(t *testing.T) {
 	f.call("GET", "/nothing", nil).want(404, httpauth.CodeNotFound).wantMembers("type", "title", "status", "detail", "code")
 }
 
-// HT-13.
+// HT-13, Advisory 33 (GHSA-3529-5m8x-rpv3).
 func TestNothingOfTheRequestIsReflected(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")

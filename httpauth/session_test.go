@@ -35,6 +35,7 @@ func TestRefreshContinuesTheSession(t *testing.T) {
 	})
 }
 
+// SE-2.
 func TestRefreshNeedsALiveToken(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")

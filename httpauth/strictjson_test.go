@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/fuzztest"
 )
 
 func TestStrictJSONTakesWhatIsFine(t *testing.T) {
@@ -23,6 +24,7 @@ func TestStrictJSONTakesWhatIsFine(t *testing.T) {
 	}
 }
 
+// HT-3.
 // FuzzStrictJSON holds the strict reader against encoding/json: it takes a subset,
 // and what it takes means one thing only, to itself and to a reader that writes it
 // anew.
@@ -34,9 +36,11 @@ func FuzzStrictJSON(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		before := bytes.Clone(data)
 		err := httpauth.StrictJSON(data)
+		saw(err == nil)
 		if !bytes.Equal(before, data) {
 			t.Fatal("the text was changed")
 		}

@@ -86,6 +86,7 @@ func TestTwoFactorLife(t *testing.T) {
 	})
 }
 
+// TF-7, LG-12, Advisory 14 (CVE-2025-6014, CVE-2025-6015).
 func TestEveryWrongCodeHasTheSameAnswer(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.enrol(f.account("ada@example.com"))
@@ -110,6 +111,7 @@ func TestEveryWrongCodeHasTheSameAnswer(t *testing.T) {
 	}
 }
 
+// TF-8, Advisory 12 (CVE-2026-35597).
 func TestWrongCodesAreLimited(t *testing.T) {
 	onEachStore(t, func(t *testing.T, f *fixture) {
 		token := f.account("ada@example.com")
@@ -149,7 +151,8 @@ func TestEnablingNeedsAFreshLoginOrThePassword(t *testing.T) {
 	f.call("POST", "/enable-2fa", members{"password": password}, bearer(token)).want(200)
 }
 
-// TF-10: a temp token opens its one call and nothing else.
+// TF-10, Advisory 2 (GHSA-xg6x-h9c9-2m83, CVE-2026-9091): a temp token opens its one call
+// and nothing else.
 func TestTempTokenOpensNothingElse(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.enrol(f.account("ada@example.com"))

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/store"
 )
 
@@ -104,6 +105,7 @@ func FuzzApply(f *testing.F) {
 	f.Add(1, century, -1, century, int64(0))
 	f.Add(1_000_000, century/1_000_000, 1_000_000, century, int64(30*365*24*time.Hour))
 	f.Add(1_000_000, int64(time.Microsecond), 1, int64(time.Second), int64(time.Microsecond))
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, burst int, every int64, n int, ahead, pass int64) {
 		l := store.Limit{Burst: burst, Every: time.Duration(every)}
 		if store.CheckHit("p/k", l, n) != nil || ahead < 0 || ahead > century || pass < 0 || pass > century/4 {
@@ -113,6 +115,7 @@ func FuzzApply(f *testing.F) {
 		at := now.UnixNano()
 		state := at + ahead
 		next, d := l.Apply(state, n, now)
+		saw(d.OK)
 		switch {
 		case n < 0 && (!d.OK || d.RetryAfter != 0 || next > state || next < at):
 			t.Errorf("giving back: %+v, state %d to %d", d, state, next)
@@ -173,9 +176,11 @@ func FuzzAValidKeyIsInOnePartitionAndCanBeListed(f *testing.F) {
 	for _, key := range []string{"p/a", "p//", "u.1/s/2", "{p}/a", "p/", "/a", "p/\xff", "~/!"} {
 		f.Add(key)
 	}
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, key string) {
 		p := store.Partition(key)
-		if !store.ValidKey(key) {
+		valid := store.ValidKey(key)
+		if saw(valid); !valid {
 			if store.CheckGet([]string{key}) == nil || store.CheckCommit([]store.Op{store.Delete(key)}) == nil {
 				t.Errorf("%q is not valid and yet accepted", key)
 			}

@@ -34,6 +34,7 @@ type walk struct {
 	deadKey string
 }
 
+// ST-2, LO-2.
 // TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart runs the program
 // that users run: built, started on a database that is not there yet, used in every
 // way that the contract names, stopped with SIGTERM and started again.

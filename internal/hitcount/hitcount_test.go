@@ -20,7 +20,7 @@ var (
 	guesses = store.Limit{Burst: 5, Every: time.Hour}
 )
 
-// LG-11: a million strangers push out nobody, and memory has an end.
+// LG-11, Advisory 32 (CVE-2024-21662): a million strangers push out nobody, and memory has an end.
 func TestFourFailuresOfAVictimOutliveAFloodOfAMillionOtherKeys(t *testing.T) {
 	const room, flood = 1 << 16, 1_000_000
 	table := hitcount.New(room)
@@ -106,6 +106,7 @@ func TestAKeyWithoutACounterTakesNothingBackFromItsNeighbours(t *testing.T) {
 	}
 }
 
+// RC-22, Advisory 21 (CVE-2019-5421).
 func TestRacersAreNeverAdmittedBeyondTheLimit(t *testing.T) {
 	const racers, rounds = 32, 200
 	limit := store.Limit{Burst: 100, Every: time.Hour}

@@ -78,7 +78,7 @@ func TestHashIsSaltedArgon2idInPHCForm(t *testing.T) {
 	}
 }
 
-// PW-2, PW-3
+// PW-2, PW-3, F-X1, Advisory 17 (CVE-2025-22228).
 func TestEveryByteCounts(t *testing.T) {
 	long := strings.Repeat("a", 72)
 	for _, tc := range [][2]string{
@@ -162,6 +162,7 @@ func TestOtherCostsThanTheCurrentOnesAreStale(t *testing.T) {
 	}
 }
 
+// PW-8.
 func TestParametersAreBounded(t *testing.T) {
 	for _, tc := range []struct {
 		params       password.Params

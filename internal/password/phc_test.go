@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/internal/password"
 )
 
@@ -74,7 +75,7 @@ var malformed = map[string]string{
 	"a million signs":    strings.Repeat("$", 1<<20),
 }
 
-// PW-9
+// PW-9, F-X2, Advisory 30.
 func TestMalformedHashesNeverMatch(t *testing.T) {
 	if _, _, _, _, err := password.Decode(sound); err != nil {
 		t.Fatalf("the sound string is refused: %v", err)
@@ -103,7 +104,7 @@ func TestEdgesOfTheBoundsDecode(t *testing.T) {
 	}
 }
 
-// PW-9. The work itself is done for cheap hashes only: the bounds are what keeps
+// PW-9, F-X2, Advisory 30. The work itself is done for cheap hashes only: the bounds are what keeps
 // the rest finite.
 func FuzzDecode(f *testing.F) {
 	f.Add(sound)
@@ -114,9 +115,10 @@ func FuzzDecode(f *testing.F) {
 			f.Add(encoded)
 		}
 	}
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, encoded string) {
 		p, salt, tag, again, err := password.Decode(encoded)
-		if err != nil {
+		if saw(err == nil); err != nil {
 			if !errors.Is(err, password.ErrMalformed) {
 				t.Fatalf("error is %v", err)
 			}

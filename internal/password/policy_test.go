@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/internal/password"
 )
 
@@ -131,8 +132,10 @@ func FuzzPolicyAgreesWithHash(f *testing.F) {
 	for _, pw := range []string{"", "SecurePass123!", "password123", "\xff", "\ufffd", "e\u0301e\u0301", strings.Repeat("\U0001d160", 100)} {
 		f.Add(pw, "alice@example.org")
 	}
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, pw, word string) {
 		reason := password.Policy{}.Check(pw, word)
+		saw(reason != password.Invalid)
 		_, err := password.Hash(cheap, pw)
 		if (reason == password.Invalid) != (err != nil) {
 			t.Fatalf("Check = %q, Hash: %v", reason, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/internal/seal"
 )
 
@@ -47,6 +48,7 @@ func TestTheSamePlaintextIsNeverSealedTheSame(t *testing.T) {
 	}
 }
 
+// TF-13.
 func TestSealedBytesDoNotOpenForAnotherOwnerOrPurpose(t *testing.T) {
 	k := keyring(t, secret('a'))
 	one, two := k.Seal("totp", []byte("secret of 1"), []byte("user 1")), k.Seal("totp", []byte("secret of 2"), []byte("user 2"))
@@ -70,6 +72,7 @@ func TestSealedBytesDoNotOpenForAnotherOwnerOrPurpose(t *testing.T) {
 	}
 }
 
+// ST-10.
 func TestRotationKeepsOldSecretsOpening(t *testing.T) {
 	aad := []byte("user 1")
 	before, during, after := keyring(t, secret('a')), keyring(t, secret('b'), secret('a')), keyring(t, secret('b'))
@@ -172,8 +175,10 @@ func FuzzOpen(f *testing.F) {
 	f.Add(append([]byte{2}, genuine[1:]...), aad)
 	f.Add(keyring(f, secret('c')).Seal("totp", nil, nil), aad)
 	f.Add(keyring(f, secret('b')).Seal("mail", nil, aad), aad)
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, data, aad []byte) {
 		got, current, err := k.Open("totp", data, aad)
+		saw(err == nil)
 		switch {
 		case bytes.Equal(data, genuine) && string(aad) == "user 1":
 			if string(got) != "plaintext" || !current || err != nil {

@@ -69,7 +69,7 @@ func occupy(s *slots.Slots) (free func()) {
 	return func() { close(end); <-done }
 }
 
-// DO-1
+// DO-1, F-X3
 func TestOf500CallersOnlySlotsAndQueueAreServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		results, most := crowd(slots.New(2, 64, 2*time.Second), 500, 37*time.Millisecond)

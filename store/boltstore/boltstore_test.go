@@ -99,6 +99,7 @@ func TestRecordsAndTheirAbsenceSurviveReopening(t *testing.T) {
 	must(t, s.Verify(ever))
 }
 
+// F-D10.
 // Where bbolt's own memory is returned, writing to it faults. It takes some records:
 // of a bucket that is still inline, bbolt may hand out a copy.
 func TestWhatGetAndListReturnIsTheCallersOwnMemory(t *testing.T) {
@@ -132,6 +133,7 @@ func TestEveryCallAfterCloseIsErrClosedAndClosingAgainDoesNothing(t *testing.T) 
 	}
 }
 
+// ST-10.
 func TestABackupOfAStoreInUseOpensAndVerifies(t *testing.T) {
 	path := newPath(t)
 	s := mustOpen(t, path, boltstore.Options{})

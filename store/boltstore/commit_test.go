@@ -45,6 +45,7 @@ func stalledAt(t *testing.T, path string, maxSize int64, fn func(t *testing.T, s
 	})
 }
 
+// F-D8.
 func TestCommitsThatQueueTogetherShareOneTransaction(t *testing.T) {
 	stalled(t, func(t *testing.T, s *boltstore.Store, path string, release func()) {
 		const commits = 200
@@ -208,6 +209,7 @@ func (c *lateContext) Err() error {
 	}
 }
 
+// F-D7.
 func TestACommitWhoseContextEndsTooLateSaysThatItMayHaveTakenEffect(t *testing.T) {
 	s := mustOpen(t, newPath(t), boltstore.Options{})
 	ctx := &lateContext{Context: ever, ended: make(chan struct{}), resume: make(chan struct{})}
@@ -224,6 +226,7 @@ func TestACommitWhoseContextEndsTooLateSaysThatItMayHaveTakenEffect(t *testing.T
 	}
 }
 
+// F-D7, F-D8.
 // A conflict with a write that was then not made must not be told as a conflict.
 func TestAFailingTransactionFailsEveryCommitInIt(t *testing.T) {
 	path := newPath(t)

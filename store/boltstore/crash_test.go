@@ -35,6 +35,7 @@ func init() {
 	}
 }
 
+// F-D1.
 func TestASecondProcessIsErrLockedWithinASecondAndTheDeathOfTheFirstFreesTheFile(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
@@ -75,7 +76,7 @@ func writeUntilKilled(path string) error {
 	return <-failed
 }
 
-// ST-5
+// ST-5, ST-4
 func TestNoAcknowledgedCommitIsLostOrTornByAKill(t *testing.T) {
 	path := newPath(t)
 	acked := [writers]int{}

@@ -15,6 +15,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 )
@@ -75,7 +76,7 @@ func filled(commits int) ([]byte, error) {
 	return b[:page*int(max(binary.NativeEndian.Uint64(b[56:]), binary.NativeEndian.Uint64(b[page+56:])))], nil
 }
 
-// F-D5: bbolt maps what the file should hold, and dies by SIGBUS where it ends.
+// F-D5, F-D6: bbolt maps what the file should hold, and dies by SIGBUS where it ends.
 func TestATruncatedFileIsRefusedAtEveryLength(t *testing.T) {
 	whole, err := large()
 	must(t, err)
@@ -140,6 +141,7 @@ func holdsTogether(t *testing.T, path string, content []byte) (opened bool) {
 	return true
 }
 
+// F-D5.
 func TestFlippedBytesAreRefusedOrDoNoHarm(t *testing.T) {
 	whole, err := small()
 	must(t, err)
@@ -173,12 +175,14 @@ func FuzzOpenOfADamagedFile(f *testing.F) {
 	f.Add(uint32(4096+16), []byte{0xED, 0xDA, 0x0C, 0xED, 2, 0, 0, 0})
 	f.Add(uint32(4096*5), bytes.Repeat([]byte{0xFF}, 4096))
 	f.Add(uint32(4096*7+10), []byte{0xFF, 0xFF})
+	f.Add(uint32(2*4096), bytes.Repeat([]byte{0xFF}, 1<<20)) // every page but the headers
 	whole, err := small()
 	must(f, err)
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, at uint32, patch []byte) {
 		b := bytes.Clone(whole)
 		copy(b[int(at)%len(b):], patch)
-		holdsTogether(t, newPath(t), b)
+		saw(holdsTogether(t, newPath(t), b))
 	})
 }
 
@@ -195,6 +199,7 @@ func wreck(t *testing.T, path string) {
 	must(t, err)
 }
 
+// F-D5.
 func TestDamageMetWhileServingIsAnErrorAndEndsWriting(t *testing.T) {
 	whole, err := small()
 	must(t, err)

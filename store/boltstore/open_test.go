@@ -58,7 +58,7 @@ func write(t *testing.T, content []byte) (path string) {
 	return path
 }
 
-// ST-7: an unmounted volume must not look like a service without users.
+// ST-7, F-D2: an unmounted volume must not look like a service without users.
 func TestOpenOfAMissingFileFailsAndMakesNone(t *testing.T) {
 	path := newPath(t)
 	_, err := boltstore.Open(path, boltstore.Options{})
@@ -86,6 +86,7 @@ func TestAFileThatOthersMayReadIsRefused(t *testing.T) {
 	must(t, mustOpen(t, path, boltstore.Options{}).Close())
 }
 
+// ST-7, F-D2.
 func TestFilesThatAreNotOursAreRefusedUntouched(t *testing.T) {
 	garbage := bytes.Repeat([]byte("not a database, "), 4096)
 	for name, content := range map[string][]byte{"empty": {}, "a byte": {0}, "garbage": garbage, "zeros": make([]byte, 1<<16)} {
@@ -146,6 +147,7 @@ func edit(t *testing.T, path string, fn func(*bbolt.Tx) error) {
 	must(t, db.Close())
 }
 
+// F-D1.
 func TestASecondOpenInTheSameProcessIsErrLockedWithinASecond(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)

@@ -16,6 +16,7 @@ func place(tb testing.TB) storetest.Place {
 	}
 }
 
+// ST-1, ST-4, F-D3.
 func TestStore(t *testing.T) { storetest.Run(t, place) }
 
 func BenchmarkStore(b *testing.B) { storetest.Bench(b, place) }

@@ -12,10 +12,12 @@ import (
 
 func open(testing.TB) storetest.Place { return storetest.Place{Store: memstore.New()} }
 
+// ST-1, ST-4, Advisory 34 (CVE-2026-48154).
 func TestStoreKeepsTheContract(t *testing.T) { storetest.Run(t, open) }
 
 func BenchmarkStore(b *testing.B) { storetest.Bench(b, open) }
 
+// ST-6.
 func TestExpiredRecordsAreCollectedByLaterCommits(t *testing.T) {
 	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := memstore.New()

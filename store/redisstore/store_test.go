@@ -82,7 +82,7 @@ func places(u redis.UniversalOptions, replicas int) func(testing.TB) storetest.P
 	}
 }
 
-// F-R1, F-R2: the rules SentOnce and LostReply.
+// ST-1, ST-4, F-R6, and F-R1, F-R2: the rules SentOnce and LostReply.
 func TestStoreOnOneServer(t *testing.T) {
 	if redistest.Available(t) {
 		t.Parallel()
@@ -90,6 +90,7 @@ func TestStoreOnOneServer(t *testing.T) {
 	}
 }
 
+// ST-1.
 func TestStoreOnSentinel(t *testing.T) {
 	if redistest.Available(t) {
 		t.Parallel()
@@ -97,7 +98,7 @@ func TestStoreOnSentinel(t *testing.T) {
 	}
 }
 
-// F-R1, F-R2.
+// ST-1, ST-8, F-R1, F-R2, F-R7, F-R10.
 func TestStoreOnCluster(t *testing.T) {
 	if redistest.Available(t) {
 		t.Parallel()

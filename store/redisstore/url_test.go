@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/store/redisstore"
 )
 
@@ -64,8 +65,10 @@ func FuzzParseURL(f *testing.F) {
 	}
 	f.Add("rediss-sentinel://app:hunter2@a:1/4?master_name=m&addr=b:2")
 	f.Add("redis-cluster://app:hunter2@a?addr=b:2")
+	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		u, err := redisstore.ParseURL(text)
+		saw(err == nil)
 		switch {
 		case err != nil:
 			if strings.Contains(text, "hunter2") && strings.Contains(err.Error(), "hunter2") {

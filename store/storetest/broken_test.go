@@ -638,6 +638,7 @@ var brokenStores = []struct {
 	{"a connection on which an answer is due is used again", "OwnAnswer", distant(func(r *remote) { r.keeps = true })},
 }
 
+// ST-1.
 func TestEveryBrokenStoreIsFoundByTheRuleItBreaks(t *testing.T) {
 	for _, b := range brokenStores {
 		t.Run(b.how, func(t *testing.T) {

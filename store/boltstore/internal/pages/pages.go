@@ -206,28 +206,33 @@ func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
 	if pageHeader+count*elementLength > len(b) {
 		return damage(id, "more elements than fit")
 	}
-	key := func(i int) (key, value []byte) {
+	key := func(i int) (start uint64, key, value []byte) {
 		at := pageHeader + i*elementLength
 		e := b[at:]
 		pos, ksize, vsize := uint64(native.Uint32(e)), uint64(native.Uint32(e[4:])), uint64(0)
 		if flags == leafPage {
 			pos, ksize, vsize = uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])), uint64(native.Uint32(e[12:]))
 		}
-		start := uint64(at) + pos
+		start = uint64(at) + pos
 		if start+ksize+vsize > uint64(len(b)) {
-			return nil, nil
+			return 0, nil, nil
 		}
-		return b[start:][:ksize], b[start+ksize:][:vsize]
+		return start, b[start:][:ksize], b[start+ksize:][:vsize]
 	}
+	free := uint64(pageHeader + count*elementLength) // where nothing lies yet
 	for i := range count {
-		k, v := key(i)
+		start, k, v := key(i)
 		next := high
 		if i+1 < count {
-			next, _ = key(i + 1)
+			_, next, _ = key(i + 1)
 		}
 		if len(k) == 0 || i+1 < count && len(next) == 0 {
 			return damage(id, "an element outside the page")
 		}
+		if start < free { // buckets in the same bytes, one in the other, would be walked without end
+			return damage(id, "elements that overlap")
+		}
+		free = start + uint64(len(k)+len(v))
 		if bytes.Compare(k, low) < 0 || next != nil && bytes.Compare(k, next) >= 0 {
 			return damage(id, "keys out of order")
 		}

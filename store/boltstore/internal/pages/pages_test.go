@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/store/boltstore/internal/pages"
 )
 
@@ -254,4 +256,120 @@ func TestACheckEndsWithItsContext(t *testing.T) {
 	if err := pages.Check(ctx, f, h, true); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+}
+
+// overlapping is a leaf with two buckets whose contents are the same bytes, which hold
+// two such buckets in turn: a walk that follows both takes 2^depth steps.
+func overlapping(depth int) []byte {
+	native := binary.NativeEndian
+	leaf := make([]byte, 16)
+	native.PutUint16(leaf[8:], 0x02)
+	for range depth {
+		bucket := append(make([]byte, 16), leaf...) // a bucket whose root lies inside it
+		leaf = make([]byte, 16+2*16)
+		native.PutUint16(leaf[8:], 0x02)
+		native.PutUint16(leaf[10:], 2)
+		for i := range 2 { // the keys are "ab" and, out of the same bytes, "b"
+			e := leaf[16+16*i:]
+			native.PutUint32(e, 1)
+			native.PutUint32(e[4:], uint32(len(leaf)+i-(16+16*i)))
+			native.PutUint32(e[8:], uint32(2-i))
+			native.PutUint32(e[12:], uint32(len(bucket)))
+		}
+		leaf = append(append(leaf, "ab"...), bucket...)
+	}
+	return leaf
+}
+
+// FuzzCheck: whatever stands behind two sound headers, checking it ends soon, in one
+// verdict: damaged, or in order, and then bbolt reads all of it.
+func FuzzCheck(f *testing.F) {
+	const size = 1 << 10
+	path := filepath.Join(f.TempDir(), "db")
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: size, NoSync: true, InitialMmapSize: 1 << 16})
+	must(f, err)
+	for i := range 3 {
+		must(f, db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists(fmt.Appendf(nil, "b%d", i))
+			must(f, err)
+			must(f, b.Put([]byte("long"), make([]byte, 2*size)))
+			b, err = b.CreateBucketIfNotExists([]byte("inline"))
+			must(f, err)
+			return b.Put([]byte("k"), []byte("v"))
+		}))
+	}
+	must(f, db.Close())
+	whole, err := os.ReadFile(path)
+	must(f, err)
+	native := binary.NativeEndian
+	newer := whole[:size]
+	if native.Uint64(whole[size+16+48:]) > native.Uint64(newer[16+48:]) {
+		newer = whole[size : 2*size]
+	}
+	root, freelist, count := native.Uint64(newer[16+16:]), native.Uint64(newer[16+32:]), native.Uint64(newer[16+40:])
+
+	body := whole[2*size : count*size]
+	at := func(page uint64, offset int) int { return int(page-2)*size + offset }
+	f.Add(body)
+	for _, harm := range []func(b []byte){
+		func(b []byte) { b[at(root, 0)]++ },
+		func(b []byte) { b[at(root, 8)] = 0x01 },
+		func(b []byte) { native.PutUint16(b[at(root, 10):], 0xFFFF) },
+		func(b []byte) { native.PutUint32(b[at(root, 12):], 1<<31) },
+		func(b []byte) { native.PutUint32(b[at(root, 16+8):], 1<<32-1) },
+		func(b []byte) { native.PutUint16(b[at(freelist, 10):], 0xFFFF) },
+		func(b []byte) { native.PutUint64(b[at(freelist, 16):], root) },
+		func(b []byte) { clear(b) },
+	} {
+		b := bytes.Clone(body)
+		harm(b)
+		f.Add(b)
+	}
+	deep := bytes.Clone(body)
+	for _, depth := range []int{1, 40} {
+		leaf := overlapping(depth)
+		n := (len(leaf) + size - 1) / size
+		if int(root)+n > int(count) {
+			f.Fatalf("%d pages are too few for %d at %d", count, n, root)
+		}
+		native.PutUint64(leaf, root)
+		native.PutUint32(leaf[12:], uint32(n-1))
+		copy(deep[at(root, 0):], leaf)
+		f.Add(bytes.Clone(deep))
+	}
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		b := bytes.Clone(whole)
+		copy(b[2*size:], body)
+		path := filepath.Join(t.TempDir(), "db")
+		must(t, os.WriteFile(path, b, 0o600))
+		verdict := make(chan error, 1)
+		go func() { verdict <- check(path, true) }()
+		select {
+		case err := <-verdict:
+			if saw(err == nil); err != nil {
+				if !errors.Is(err, pages.ErrDamaged) {
+					t.Fatal(err)
+				}
+				return
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("it does not end")
+		}
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+		must(t, err)
+		defer db.Close()
+		must(t, db.View(func(tx *bbolt.Tx) error {
+			return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error { return readAll(b, 0) })
+		}))
+	})
+}
+
+func readAll(b *bbolt.Bucket, depth int) error {
+	return b.ForEach(func(k, v []byte) error {
+		if inner := b.Bucket(k); inner != nil && depth < 100 {
+			return readAll(inner, depth+1)
+		}
+		return nil
+	})
 }

@@ -1,0 +1,406 @@
+package httpauth_test
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/httpauth"
+)
+
+// accessTable is who may call what: a line for every mounted route and every rule of a
+// host's route, a column for every kind of principal. The words are those of verdicts
+// and principals below. Whatever is refused writes nothing, but for "end".
+const accessTable = `
+                          | nobody | two  | temp | live | old  | mfa  | enr  | due  | sup  | out  | rev  | exp  | off  | del  | key  | kexp | krev | koff | kdel | kdue | str  | col  | strk | colk
+POST /register            | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
+POST /login               | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
+POST /verify-2fa          | tok  | tok  | ok   | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok
+GET /openapi.json         | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
+GET /me                   | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok
+PATCH /me                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+PATCH /me (email)         | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+POST /change-password     | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+POST /enable-2fa          | none | 400  | tok  | ok   | auth | on   | on   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+POST /confirm-2fa         | none | 400  | tok  | no2f | no2f | on   | on   | no2f | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no
+POST /disable-2fa         | none | 400  | tok  | no2f | no2f | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no
+POST /refresh             | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | end  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+POST /logout              | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+POST /api-keys            | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+POST /api-keys (input)    | none | 400  | tok  | in   | in   | in   | in   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | in   | in   | no   | no
+GET /api-keys             | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+DELETE /api-keys/{key_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no
+Require()                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok
+Require(SessionOnly)      | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+Require(APIKeyOnly)       | none | 400  | tok  | no   | no   | no   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | no   | no   | ok   | ok
+Require(Role "admin")     | none | 400  | tok  | ok   | ok   | ok   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | no   | ok   | no
+Require(Role "reader")    | none | 400  | tok  | no   | no   | no   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no   | ok   | no   | ok
+Require(FreshLogin)       | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
+Require(MultiFactor)      | none | 400  | tok  | step | step | ok   | step | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | step | step | no   | no
+Require(TwoFactorUser)    | none | 400  | tok  | 2fa  | 2fa  | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | 2fa  | tok  | tok  | tok  | tok  | 2fa  | 2fa  | 2fa  | 2fa  | 2fa
+Require(StepUp)           | none | 400  | tok  | step | step | step | step | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | step | tok  | tok  | tok  | tok  | 2fa  | step | step | step | step
+Require(own organization) | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | no   | ok   | no   | ok
+`
+
+// verdicts are the words of the table's cells. A status of 0 is any that is no refusal.
+var verdicts = map[string]struct {
+	status int
+	code   httpauth.Code
+}{
+	"ok":   {0, ""},
+	"400":  {400, httpauth.CodeInvalidRequest},
+	"in":   {400, httpauth.CodeInvalidInput},        // let in: what is sent is looked at last
+	"no2f": {400, httpauth.CodeTwoFactorNotEnabled}, // let in, but there is no second factor yet
+	"none": {401, httpauth.CodeAuthenticationRequired},
+	"tok":  {401, httpauth.CodeInvalidToken},
+	"end":  {401, httpauth.CodeInvalidToken}, // and the session is ended: a superseded token was refreshed
+	"step": {401, httpauth.CodeReauthenticationRequired},
+	"auth": {403, httpauth.CodeReauthenticationRequired},
+	"no":   {403, httpauth.CodeForbidden},
+	"2fa":  {403, httpauth.CodeTwoFactorRequired},
+	"404":  {404, httpauth.CodeNotFound},
+	"on":   {409, httpauth.CodeTwoFactorAlreadyEnabled},
+}
+
+// A principal is one that a request can come from, and what it brings along.
+type principal struct {
+	email, user, token string // of the account that it is, or was
+	with               with   // its credential
+	temp, secret       string // of a login that waits, of a second factor
+	object, owner      string // the id of an API key that it calls for, and that key's organization
+}
+
+// principals are the table's columns. Each makes a principal with an account of its own.
+var principals = map[string]func(b *builder) principal{
+	"nobody": func(b *builder) principal { return b.user().as(func(*http.Request) {}) },
+	"two": func(b *builder) principal {
+		p := b.user()
+		key := b.key(p)
+		return p.as(func(r *http.Request) { bearer(p.token)(r); r.Header.Set("X-API-Key", key) })
+	},
+	"temp": func(b *builder) principal { p := b.waiting(); return p.as(bearer(p.temp)) }, // a login that waits for its second factor
+	"live": func(b *builder) principal { return b.user() },
+	"old":  func(b *builder) principal { p := b.user(); b.clock.advance(11 * time.Minute); return p }, // logged in too long ago for what is sensitive
+	"mfa": func(b *builder) principal { // logged in with a second factor
+		p := b.waiting()
+		p.token = b.call("POST", "/verify-2fa", members{"temp_token": p.temp, "code": b.code(p.secret)}).want(200).text("access_token")
+		b.clock.advance(time.Minute)
+		return p.as(bearer(p.token))
+	},
+	"enr": func(b *builder) principal { // who had to set up a second factor, and has
+		p := b.due(b.user())
+		p.secret, _ = b.enrol(p.token)
+		return p
+	},
+	"due": func(b *builder) principal { return b.due(b.user()) }, // who has to set one up
+	"sup": func(b *builder) principal { // a token that was refreshed, after its grace
+		p := b.user()
+		b.call("POST", "/refresh", nil, p.with).want(200)
+		b.clock.advance(time.Minute)
+		return p
+	},
+	"out": func(b *builder) principal { p := b.user(); b.call("POST", "/logout", nil, p.with).want(200); return p },
+	"rev": func(b *builder) principal {
+		p := b.user()
+		b.must(b.manager.RevokeSessions(b.t.Context(), p.user))
+		return p
+	},
+	"exp": func(b *builder) principal { p := b.user(); b.clock.advance(time.Hour); return p },
+	"off": func(b *builder) principal { return b.disabled(b.user()) },
+	"del": func(b *builder) principal { return b.deleted(b.user()) },
+
+	"key":  func(b *builder) principal { return b.withKey(b.user()) },
+	"kexp": func(b *builder) principal { p := b.withKey(b.user()); b.clock.advance(365 * 24 * time.Hour); return p },
+	"krev": func(b *builder) principal {
+		p := b.user()
+		id, key := b.apiKey(p.token)
+		b.call("DELETE", "/api-keys/"+id, nil, p.with).want(200)
+		return p.as(bearer(key))
+	},
+	"koff": func(b *builder) principal { return b.disabled(b.withKey(b.user())) },
+	"kdel": func(b *builder) principal { return b.deleted(b.withKey(b.user())) },
+	"kdue": func(b *builder) principal { return b.due(b.withKey(b.user())) },
+
+	"str":  func(b *builder) principal { return b.user().about(b.user()) },            // of another organization
+	"strk": func(b *builder) principal { return b.withKey(b.user()).about(b.user()) }, // with a key
+	"col":  func(b *builder) principal { p := b.user(); return b.colleague(p).about(p) },
+	"colk": func(b *builder) principal { p := b.user(); return b.withKey(b.colleague(p)).about(p) },
+}
+
+// calls are the table's lines: a mounted route, what a host guards, or such with a remark
+// in parentheses. A line of no rules has the body that it is sent.
+var calls = map[string]struct {
+	body  func(b *builder, p principal) any
+	rules func(p principal) []httpauth.Rule
+}{
+	"POST /register": {body: func(b *builder, _ principal) any {
+		return members{"email": b.address(), "password": password, "full_name": "Ada"}
+	}},
+	"POST /login": {body: func(b *builder, _ principal) any { return members{"email": b.regular, "password": password} }},
+	"POST /verify-2fa": {body: func(b *builder, p principal) any {
+		return members{"temp_token": cmp.Or(p.temp, "temp_1"), "code": b.codeOr(p, "123456")}
+	}},
+	"GET /openapi.json": {},
+	"GET /me":           {},
+	"PATCH /me":         {body: func(*builder, principal) any { return members{"full_name": "Ada King"} }},
+	"PATCH /me (email)": {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"POST /change-password": {body: func(*builder, principal) any {
+		return members{"current_password": password, "new_password": "NewPass456!"}
+	}},
+	"POST /enable-2fa":  {},
+	"POST /confirm-2fa": {body: func(*builder, principal) any { return members{"code": "123456"} }},
+	"POST /disable-2fa": {body: func(b *builder, p principal) any {
+		return members{"password": password, "code": b.codeOr(p, "123456")}
+	}},
+	"POST /refresh":             {},
+	"POST /logout":              {},
+	"POST /api-keys":            {body: func(*builder, principal) any { return members{"name": "x"} }},
+	"POST /api-keys (input)":    {body: func(*builder, principal) any { return members{} }},
+	"GET /api-keys":             {},
+	"DELETE /api-keys/{key_id}": {},
+
+	"Require()":              {rules: ruled()},
+	"Require(SessionOnly)":   {rules: ruled(httpauth.SessionOnly)},
+	"Require(APIKeyOnly)":    {rules: ruled(httpauth.APIKeyOnly)},
+	`Require(Role "admin")`:  {rules: ruled(httpauth.Role("admin"))},
+	`Require(Role "reader")`: {rules: ruled(httpauth.Role("reader"))},
+	"Require(FreshLogin)":    {rules: ruled(httpauth.FreshLogin(10 * time.Minute))},
+	"Require(MultiFactor)":   {rules: ruled(httpauth.MultiFactor)},
+	"Require(TwoFactorUser)": {rules: ruled(httpauth.TwoFactorUser)},
+	"Require(StepUp)":        {rules: ruled(func(httpauth.Access) error { return httpauth.StepUp(0) })},
+	"Require(own organization)": {rules: func(p principal) []httpauth.Rule {
+		return rules(func(a httpauth.Access) error {
+			if a.Identity.User.OrganizationID != p.owner {
+				return auth.ErrForbidden
+			}
+			return nil
+		})
+	}},
+}
+
+func ruled(rs ...httpauth.Rule) func(principal) []httpauth.Rule {
+	return func(principal) []httpauth.Rule { return rs }
+}
+
+// TestEveryRouteForEveryPrincipal holds every cell of the table.
+func TestEveryRouteForEveryPrincipal(t *testing.T) {
+	columns, rows := parseTable(t)
+	for _, missing := range difference(slices.Sorted(maps.Keys(principals)), columns) {
+		t.Errorf("%s has no column", missing)
+	}
+	bare := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		if _, ok := calls[name]; !ok {
+			t.Fatalf("%s is in the table, and nobody knows how to call it", name)
+		}
+		route, _, _ := strings.Cut(name, " (")
+		bare[route] = true
+	}
+	guarded := strings.Join(slices.Collect(maps.Keys(rows)), " ")
+	for _, rule := range exportedRules(t) {
+		if !strings.Contains(guarded, "Require("+rule) {
+			t.Errorf("the rule %s has no row", rule)
+		}
+	}
+	stores := func(t *testing.T, f *fixture) {
+		for _, route := range f.handler.Routes() {
+			if !bare[route] {
+				t.Errorf("%s has no row", route)
+			}
+		}
+		b := &builder{fixture: f}
+		b.regular = b.user().email
+		for i, column := range columns {
+			p, spent := principal{}, true
+			for _, name := range slices.Sorted(maps.Keys(rows)) {
+				if spent {
+					p = principals[column](b)
+				}
+				spent = b.hold(name, column, rows[name][i], p)
+			}
+		}
+	}
+	onEachStoreWith(t, func(c *auth.Config) { c.TwoFactorPolicy.Of = func(u auth.User) bool { return u.Role == "bound" } }, stores)
+}
+
+// hold makes one call and compares it with its cell. It reports whether the principal
+// may not be the same any more.
+func (b *builder) hold(name, column, cell string, p principal) (spent bool) {
+	b.t.Helper()
+	want, ok := verdicts[cell]
+	if !ok {
+		b.t.Fatalf("%s, %s: no verdict is called %q", name, column, cell)
+	}
+	call := calls[name]
+	var body any
+	if call.body != nil {
+		body = call.body(b, p)
+	}
+	before := b.store.commits.Load()
+	var a answer
+	if call.rules != nil {
+		a = guarded(b.fixture, call.rules(p), p.with)
+	} else {
+		route, _, _ := strings.Cut(name, " (")
+		method, path, _ := strings.Cut(route, " ")
+		a = b.call(method, strings.Replace(path, "{key_id}", p.object, 1), body, p.with)
+	}
+	wrote := b.store.commits.Load() - before
+	if a.status >= 400 != (want.status != 0) || want.status != 0 && (a.status != want.status || a.body["code"] != string(want.code)) {
+		b.t.Errorf("%s as %s: %d %s, want %s, %+v", name, column, a.status, a.raw, cell, want)
+	}
+	if ends := cell == "end"; a.status >= 400 && (wrote != 0) != ends {
+		b.t.Errorf("%s as %s was refused and wrote %d times", name, column, wrote)
+	}
+	return wrote != 0
+}
+
+// A builder makes principals, each with an account of its own.
+type builder struct {
+	*fixture
+	accounts int
+	regular  string // who logs in and changes nothing
+}
+
+func (b *builder) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// address is one that nobody has.
+func (b *builder) address() string {
+	b.accounts++
+	return fmt.Sprintf("user%d@example.com", b.accounts)
+}
+
+// user is a new admin of a new organization, logged in, who calls for a key of their own.
+func (b *builder) user() principal {
+	b.t.Helper()
+	p := principal{email: b.address()}
+	a := b.call("POST", "/register", members{"email": p.email, "password": password, "full_name": "Ada"}).want(201)
+	p.user, p.owner, p.token = a.text("id"), a.text("organization_id"), b.login(p.email)
+	p.object, _ = b.apiKey(p.token)
+	return p.as(bearer(p.token))
+}
+
+// colleague is a new reader in the organization of p.
+func (b *builder) colleague(p principal) principal {
+	b.t.Helper()
+	email := b.address()
+	u, err := b.manager.CreateUser(b.t.Context(), auth.NewUser{Email: email, Password: password, FullName: "Eve", OrganizationID: p.owner, Role: "reader"})
+	b.must(err)
+	token := b.login(email)
+	return principal{email: email, user: u.ID, token: token, owner: p.owner}.as(bearer(token))
+}
+
+// waiting is a user with a second factor whose login waits for it.
+func (b *builder) waiting() principal {
+	b.t.Helper()
+	p := b.user()
+	p.secret, _ = b.enrol(p.token)
+	p.temp = b.call("POST", "/login", members{"email": p.email, "password": password}).want(200).text("temp_token")
+	return p
+}
+
+func (b *builder) key(p principal) string {
+	b.t.Helper()
+	_, key := b.apiKey(p.token)
+	return key
+}
+
+func (b *builder) withKey(p principal) principal { return p.as(bearer(b.key(p))) }
+
+func (b *builder) due(p principal) principal {
+	b.must(b.manager.SetRole(b.t.Context(), p.user, "bound"))
+	return p
+}
+
+func (b *builder) disabled(p principal) principal {
+	b.must(b.manager.DisableUser(b.t.Context(), p.user))
+	return p
+}
+
+func (b *builder) deleted(p principal) principal {
+	b.must(b.manager.DeleteUser(b.t.Context(), p.user))
+	return p
+}
+
+// codeOr is a right code of the principal's second factor, or other if it has none.
+func (b *builder) codeOr(p principal, other string) string {
+	if p.secret == "" {
+		return other
+	}
+	return b.code(p.secret)
+}
+
+// as is p with another credential.
+func (p principal) as(credential with) principal { p.with = credential; return p }
+
+// about is p, calling for what is another's.
+func (p principal) about(other principal) principal {
+	p.object, p.owner = other.object, other.owner
+	return p
+}
+
+// parseTable returns the headings of accessTable, and its cells by line.
+func parseTable(t *testing.T) (columns []string, rows map[string][]string) {
+	t.Helper()
+	rows = map[string][]string{}
+	for i, line := range strings.Split(strings.TrimSpace(accessTable), "\n") {
+		cells := strings.Split(line, "|")
+		for j := range cells {
+			cells[j] = strings.TrimSpace(cells[j])
+		}
+		if i == 0 {
+			columns = cells[1:]
+			continue
+		}
+		if len(cells) != len(columns)+1 || rows[cells[0]] != nil {
+			t.Fatalf("the line of %s has %d cells of %d, or is there twice", cells[0], len(cells)-1, len(columns))
+		}
+		rows[cells[0]] = cells[1:]
+	}
+	return columns, rows
+}
+
+// exportedRules are the names of the package's rules: what is a Rule, returns one, or
+// returns what a rule may say.
+func exportedRules(t *testing.T) (names []string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "guard.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.IsExported() {
+			names = append(names, f.Name.Name)
+		}
+	}
+	if len(names) < 7 {
+		t.Fatalf("the rules are %v: guard.go is no longer understood", names)
+	}
+	return names
+}
+
+// difference is what only one of the two has.
+func difference(a, b []string) (only []string) {
+	for _, pair := range [][2][]string{{a, b}, {b, a}} {
+		for _, s := range pair[0] {
+			if !slices.Contains(pair[1], s) {
+				only = append(only, s)
+			}
+		}
+	}
+	return only
+}
