@@ -174,12 +174,20 @@ func (k *liveKey) name(uid string) {
 }
 
 // VerifyAPIKey returns who the key speaks for, or ErrInvalidToken, or
-// ErrTwoFactorRequired if Config.TwoFactorPolicy asks its owner for a second factor
+// ErrTwoFactorSetupRequired if Config.TwoFactorPolicy asks its owner for a second factor
 // first, or ErrUnavailable if the store could not say. It reads the key and the account at
 // the time of the call: what has been revoked or disabled anywhere is seen at once.
 // Unknown, expired and revoked keys are one and the same, and a mistyped one is
 // refused without asking the store. The use is counted in memory and written within
 // Config.UsageInterval.
+//
+// What is written is compared with how the key was used before, and events say what is
+// new: EventAPIKeyNewNetwork, a use from an IPv4 /24 or IPv6 /48 that none of the last
+// eight is (the network of the first use is none); EventAPIKeyWoke, a use after 30
+// days without one; EventAPIKeyBurst, at most once an hour, more than 100 uses within an
+// hour of the clock and more than ten times the average of the hours that the key was
+// used in, once those are eight. Of any number of Managers that share a store one
+// tells of it, within UsageInterval. None of it refuses anything.
 func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error) {
 	if err := m.ready(); err != nil {
 		return Identity{}, err
@@ -187,6 +195,7 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	k := liveKeys.Get().(*liveKey)
 	defer liveKeys.Put(k)
 	if !k.parse(m.cfg.APIKeyPrefix, string(key)) {
+		m.emit(ctx, Event{Type: EventAPIKeyRefused, Reason: malformed})
 		return Identity{}, ErrInvalidToken
 	}
 	if err := m.records.read(ctx, &k.acct, &k.key); err != nil {
@@ -195,14 +204,29 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	now, acct, rec := m.now(), &k.acct.rec, &k.key.rec
 	if !k.acct.exists() || !acct.open() || !k.key.exists() ||
 		subtle.ConstantTimeCompare(rec.Digest, k.digest[:]) != 1 || expiredKey(rec.Expires, now) {
-		return Identity{}, ErrInvalidToken
+		return Identity{}, m.refuseKey(ctx, k)
 	}
 	user := acct.user(k.userID)
 	if m.cfg.TwoFactorPolicy.enrolmentOnly(user, now) {
-		return Identity{}, ErrTwoFactorRequired
+		m.ReportDenied(ctx, Identity{User: user, APIKeyID: k.id}, "two_factor_setup_required")
+		return Identity{}, ErrTwoFactorSetupRequired
 	}
 	m.usage.touch(k.uid, k.kid, now, ClientFrom(ctx).Addr)
 	return Identity{User: user, APIKeyID: k.id, ExpiresAt: rec.Expires}, nil
+}
+
+// refuseKey returns ErrInvalidToken for a well-formed key, and says to the audit why.
+// The user that a key names is told only if the key is theirs.
+func (m *Manager) refuseKey(ctx context.Context, k *liveKey) error {
+	e := Event{Type: EventAPIKeyRefused, APIKeyID: k.id, Reason: "unknown"}
+	if k.acct.exists() && k.key.exists() && subtle.ConstantTimeCompare(k.key.rec.Digest, k.digest[:]) == 1 {
+		e.UserID, e.OrganizationID, e.Reason = k.userID, k.acct.rec.Org, "expired"
+		if !k.acct.rec.open() {
+			e.Reason = "disabled"
+		}
+	}
+	m.emit(ctx, e)
+	return ErrInvalidToken
 }
 
 // CreateAPIKey makes a key for the caller and returns it: the only time that it can
@@ -231,6 +255,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	key, text, err := m.addAPIKey(ctx, id, c, made, rec, nil)
 	if errors.Is(err, ErrAPIKeyLimit) { // none was made
 		m.refund(ctx, []budget{m.newKeyBudget(c.uid)}, false)
+		m.ReportDenied(ctx, id, "api_key_limit")
 	}
 	return key, text, err
 }
@@ -295,7 +320,7 @@ func (m *Manager) addAPIKey(
 	}
 	key := k.rec.public(kidOf(uid, k.key), keyUsage{})
 	m.emit(ctx, id.keyEvent(EventAPIKeyCreated, key.ID))
-	m.notice(ctx, EventAPIKeyCreated, uid, &account{FullName: id.User.FullName}, id.User.Email)
+	m.notice(ctx, EventAPIKeyCreated, uid, &c.acct.rec, c.acct.rec.Email)
 	return key, Secret(text), nil
 }
 
@@ -345,7 +370,7 @@ func (m *Manager) keyRows(ctx context.Context, uid string) ([]row[keyRecord], er
 // they are revoked or make room for new ones. A use shows at once if it was this
 // Manager's, and within Config.UsageInterval if it was another's.
 func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
-	uid, _, err := m.sessionOf(id)
+	uid, _, err := m.sessionOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -411,13 +436,24 @@ func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) e
 		return err
 	}
 	if !ok {
-		return ErrNotFound
+		return m.refuseKeyID(ctx, id, "")
 	}
 	if err := m.removeKey(ctx, c.uid, k); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			return m.refuseKeyID(ctx, id, keyID)
+		}
 		return err
 	}
 	m.emit(ctx, id.keyEvent(EventAPIKeyRevoked, keyID))
 	return nil
+}
+
+// refuseKeyID returns ErrNotFound for the id of a key that is not the caller's.
+func (m *Manager) refuseKeyID(ctx context.Context, id Identity, keyID string) error {
+	e := id.keyEvent(EventAccessDenied, keyID)
+	e.Reason = "not_found"
+	m.emit(ctx, e)
+	return ErrNotFound
 }
 
 // removeKey removes a key as it was read, damaged or not.
@@ -457,7 +493,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	}
 	now := m.now()
 	if !old.exists() || old.rec.expired(now) {
-		return APIKey{}, "", ErrNotFound
+		return APIKey{}, "", m.refuseKeyID(ctx, id, keyID)
 	}
 	if err := m.charge(ctx, c.uid, []budget{m.newKeyBudget(c.uid)}); err != nil {
 		return APIKey{}, "", err
@@ -479,8 +515,13 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 		}
 		return []store.Op{old.put()}, nil
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		m.emit(ctx, id.keyEvent(EventAPIKeyRotated, keyID))
+	case errors.Is(err, ErrAPIKeyLimit):
+		m.ReportDenied(ctx, id, "api_key_limit")
+	case errors.Is(err, ErrNotFound): // gone meanwhile
+		err = m.refuseKeyID(ctx, id, keyID)
 	}
 	return key, text, err
 }

@@ -399,7 +399,7 @@ func TestAnAPIKeyManagesNoCredential(t *testing.T) {
 					args = append(args, reflect.Zero(in))
 				}
 			}
-			if !takesIdentity {
+			if !takesIdentity || method.Type().NumOut() == 0 { // which does nothing
 				continue
 			}
 			called++

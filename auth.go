@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,28 +18,32 @@ import (
 // A Manager is the whole of authentication over one store. All methods may be
 // called by any number of goroutines, and any number of Managers, in any number of
 // processes, may share a store if they have the same Secrets, Issuer, Audience and
-// APIKeyPrefix.
+// APIKeyPrefix, and each other's public keys in SigningKey or VerifyKeys.
 //
 // Methods that take an [Identity] act for that user: they read the session again and
-// return ErrInvalidToken if it has ended, ErrForbidden for an API key, and, but for
-// EnableTwoFactor, ConfirmTwoFactor and Logout, ErrTwoFactorRequired where
-// Config.TwoFactorPolicy asks for a second factor first. Methods that
+// return ErrInvalidToken if it has ended, ErrForbidden for an API key (ReportDenied
+// alone takes any), and, but for EnableTwoFactor, ConfirmTwoFactor and Logout,
+// ErrTwoFactorSetupRequired where Config.TwoFactorPolicy asks for a second factor first.
+// Methods that
 // take a user's id are the host's own: they ask nobody, and the host decides who
 // reaches them.
 type Manager struct {
-	cfg     Config
-	records records
-	keys    *seal.Keyring
-	signers signers
-	peppers map[string]func() []byte // by key id
-	hashing *slots.Slots
-	checks  chan struct{} // the open questions to Config.PasswordChecker
-	decoy   string        // the hash that a password is compared with where there is no account
-	events  *hooks        // nil where nobody listens
-	notices *hooks
-	usage   *usage
-	closed  atomic.Bool
-	closing sync.Once
+	cfg       Config
+	records   records
+	keys      *seal.Keyring
+	signer    tokenSigner
+	tokenKeys tokenKeys
+	jwks      string
+	peppers   map[string]func() []byte // by key id
+	hashing   *slots.Slots
+	checks    chan struct{} // the open questions to Config.PasswordChecker
+	decoy     string        // the hash that a password is compared with where there is no account
+	events    *hooks        // nil where nobody listens
+	notices   *hooks
+	floods    floods
+	usage     *usage
+	closed    atomic.Bool
+	closing   sync.Once
 }
 
 // What the keys that are derived from a root secret are for. Changing one is
@@ -58,7 +63,8 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		return nil, errors.New("auth: New needs a store")
 	}
 	cfg = cfg.withDefaults()
-	if err := cfg.validate(); err != nil {
+	public, err := cfg.publicKeys()
+	if err := errors.Join(cfg.validate(), err); err != nil {
 		return nil, err
 	}
 	roots := make([][]byte, len(cfg.Secrets))
@@ -69,30 +75,43 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: Config.Secrets: %w", err)
 	}
-	cfg.Secrets = nil // the keyring has what is needed of them
+	signingKey := cfg.SigningKey
+	cfg.Secrets, cfg.SigningKey = nil, SigningKey{} // what is needed of them is kept where nothing prints it
 	decoy, err := password.Hash(password.Params(cfg.PasswordHash), newRandomID())
 	if err != nil {
 		return nil, fmt.Errorf("auth: Config.PasswordHash: %w", err)
 	}
 	m := &Manager{
 		cfg: cfg, keys: keys, decoy: decoy,
-		records: records{s, cfg.StoreTimeout},
+		records: records{s: s, timeout: cfg.StoreTimeout},
 		peppers: map[string]func() []byte{},
 		checks:  make(chan struct{}, maxChecks),
 	}
+	m.records.fault = func(ctx context.Context, call string) {
+		m.emit(ctx, Event{Type: EventStoreFailed, Actor: actorManager, Reason: call})
+	}
 	tokenKeys, peppers := keys.Derive(labelToken, 32), keys.Derive(labelPepper, 32)
 	for i, id := range keys.IDs() {
-		m.signers = append(m.signers, newSigner(id, tokenKeys[i]))
+		signer, key := newHMAC(id, tokenKeys[i])
+		m.tokenKeys = append(m.tokenKeys, key)
 		m.peppers[id] = hidden(peppers[i])
+		if i == 0 {
+			m.signer = signer
+		}
 	}
+	m.tokenKeys = append(m.tokenKeys, tokenKeysOf(public)...)
+	if signingKey.Signer != nil {
+		m.signer = signingKey.tokenSigner(public[0])
+	}
+	m.jwks = writeJWKS(public)
 	m.hashing = slots.New(cfg.HashSlots, cfg.HashQueue, cfg.HashWait)
 	if cfg.Events != nil {
-		m.events = newHooks("events", cfg.Logger)
+		m.events = newHooks("events", cfg.Logger, m.tellOmitted)
 	}
 	if cfg.Notifier != nil {
-		m.notices = newHooks("notices", cfg.Logger)
+		m.notices = newHooks("notices", cfg.Logger, nil)
 	}
-	m.usage = newUsage(m.records, cfg)
+	m.usage = newUsage(m.records, cfg, func(e Event) { m.emit(context.Background(), e) })
 	return m, nil
 }
 

@@ -32,8 +32,14 @@ type backupSet struct {
 	Memory  uint64 // KiB
 	Time    uint64
 	Threads uint64
-	Tags    []string // "" is spent
+	Tags    []string // those of spent codes begin with spentTag
 }
+
+// spentTag makes a tag longer than any that a code has. A spent code is remembered, so
+// that the audit can tell a replay.
+const spentTag = "-"
+
+func spent(tag string) bool { return len(tag) != backupTagLen }
 
 func (b *backupSet) fields(c *codec) {
 	c.string(&b.Pepper)
@@ -46,7 +52,7 @@ func (b *backupSet) fields(c *codec) {
 
 func (b *backupSet) left() (n int) {
 	for _, tag := range b.Tags {
-		if tag != "" {
+		if !spent(tag) {
 			n++
 		}
 	}
@@ -119,21 +125,25 @@ func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret
 		return false, nil
 	}
 	if !slices.Equal(proof.salt, b.Salt) {
-		err := m.inSlot(ctx, func() { *proof = codeProof{salt: b.Salt, tag: []byte(b.tag(pepper(), code))} })
+		err := m.inSlot(ctx, func() { proof.salt, proof.tag = b.Salt, []byte(b.tag(pepper(), code)) })
 		if err != nil {
 			return false, err
 		}
 	}
 	found := -1
 	for i, tag := range b.Tags {
-		if subtle.ConstantTimeCompare([]byte(tag), proof.tag) == 1 {
+		if subtle.ConstantTimeCompare([]byte(tag[max(0, len(tag)-backupTagLen):]), proof.tag) == 1 {
 			found = i
 		}
 	}
 	if found < 0 {
 		return false, nil
 	}
-	b.Tags[found] = ""
+	if spent(b.Tags[found]) {
+		proof.refused = replayed
+		return false, nil
+	}
+	b.Tags[found] = spentTag + b.Tags[found]
 	return true, nil
 }
 
@@ -179,6 +189,6 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret
 		return nil, err
 	}
 	m.emit(ctx, id.event(EventBackupCodesReplaced))
-	m.notice(ctx, EventBackupCodesReplaced, bareUser(id), &account{FullName: id.User.FullName}, id.User.Email)
+	m.notice(ctx, EventBackupCodesReplaced, c.uid, &c.acct.rec, c.acct.rec.Email)
 	return codes.secrets(), nil
 }

@@ -96,6 +96,33 @@ func BenchmarkParseWithClaims(b *testing.B) {
 	}
 }
 
+// A Verifier beside golang-jwt, on the same token with the same key.
+func BenchmarkVerifier(b *testing.B) {
+	for alg, key := range signers() {
+		h := authtest.With(b, memstore.New(), signedBy(key))
+		v, token := verifierOf(b, h), h.Register().Token()
+		b.Run(alg, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := v.Verify(auth.Secret(token)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(alg+"/golang-jwt", func(b *testing.B) {
+			keyFunc := func(*jwt.Token) (any, error) { return key.Public(), nil }
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := jwt.Parse(token, keyFunc, jwt.WithValidMethods([]string{alg}), jwt.WithIssuer("auth"), jwt.WithAudience("auth"),
+					jwt.WithExpirationRequired(), jwt.WithTimeFunc(h.Clock.Now))
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkVerifyAPIKey(b *testing.B) {
 	benchEachStore(b, auth.Config{}, func(b *testing.B, h *authtest.Harness) {
 		key := h.Register().APIKey()

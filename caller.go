@@ -17,18 +17,19 @@ type caller struct {
 
 // readCaller reads the caller's account and session, and more of the same
 // partition, at one instant. It returns ErrInvalidToken if the session has ended, and
-// ErrTwoFactorRequired if all that the policy leaves it is to set up a second factor.
+// ErrTwoFactorSetupRequired if all that the policy leaves it is to set up a second factor.
 func (m *Manager) readCaller(ctx context.Context, id Identity, more ...scanner) (*caller, error) {
 	c, err := m.readEnrolling(ctx, id, more...)
 	if err == nil && m.cfg.TwoFactorPolicy.enrolmentOnly(c.acct.rec.user(id.User.ID), m.now()) {
-		return nil, ErrTwoFactorRequired
+		m.ReportDenied(ctx, id, "two_factor_setup_required")
+		return nil, ErrTwoFactorSetupRequired
 	}
 	return c, err
 }
 
 // readEnrolling is readCaller for what sets up a second factor.
 func (m *Manager) readEnrolling(ctx context.Context, id Identity, more ...scanner) (*caller, error) {
-	uid, sid, err := m.sessionOf(id)
+	uid, sid, err := m.sessionOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +41,7 @@ func (m *Manager) readEnrolling(ctx context.Context, id Identity, more ...scanne
 		return nil, err
 	}
 	if !c.session.rec.alive(&c.acct, m.now()) {
+		m.emit(ctx, id.ended())
 		return nil, ErrInvalidToken
 	}
 	return c, nil
@@ -66,6 +68,7 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *caller, pa
 		if m.cfg.FreshLogin > 0 && m.now().Sub(c.session.rec.Created) <= m.cfg.FreshLogin {
 			return nil
 		}
+		m.ReportDenied(ctx, id, "reauthentication_required")
 		return ErrReauthenticationRequired
 	}
 	budgets, err := m.callerBudgets(ctx, c)

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"cmp"
+	"crypto"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +27,18 @@ type Config struct {
 	// codes until their user has made new ones. Every process on a store has
 	// the same ones.
 	Secrets []Secret
+
+	// SigningKey signs access tokens so that other services can check them with
+	// its public key alone: [Manager.JWKS], [NewVerifier]. Default: none, and tokens
+	// are HS256 under a key that is derived from Secrets. Such tokens stay good
+	// beside it, so setting a SigningKey logs nobody out.
+	SigningKey SigningKey
+	// VerifyKeys are more public keys whose tokens are good, each an
+	// ed25519.PublicKey, *ecdsa.PublicKey or *rsa.PublicKey as SigningKey has it,
+	// at most 32 with that one. A new key is here, in every process, before any signs
+	// with it, and an old one for one AccessTokenTTL after the last has signed
+	// with it.
+	VerifyKeys []crypto.PublicKey
 
 	// Issuer is the iss claim of tokens and the name that authenticator
 	// programs show. Default "auth". It has no ':'.
@@ -163,12 +177,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Secrets = append([]Secret(nil), c.Secrets...)
 	c.PasswordBlocklist = append([]string(nil), c.PasswordBlocklist...)
-	if c.Issuer == "" {
-		c.Issuer = "auth"
-	}
-	if c.Audience == "" {
-		c.Audience = c.Issuer
-	}
+	c.Issuer, c.Audience = defaultNames(c.Issuer, c.Audience)
 	if c.APIKeyPrefix == "" {
 		c.APIKeyPrefix = "sk_live_"
 	}
@@ -208,6 +217,26 @@ func (c Config) withDefaults() Config {
 	lim(&c.Limits.CodeByAccount, 8, 450*time.Second)
 	lim(&c.Limits.APIKeyByAccount, 60, time.Minute)
 	return c
+}
+
+// defaultNames returns what an issuer and an audience that are not said are.
+func defaultNames(issuer, audience string) (string, string) {
+	issuer = cmp.Or(issuer, "auth")
+	return issuer, cmp.Or(audience, issuer)
+}
+
+// publicKeys returns those of SigningKey, if there is one, and VerifyKeys, in this order.
+func (c Config) publicKeys() ([]*publicKey, error) {
+	if c.SigningKey.Signer == nil {
+		return publicKeys(c.VerifyKeys, func(i int) string { return fmt.Sprintf("Config.VerifyKeys[%d]", i) })
+	}
+	keys := append([]crypto.PublicKey{c.SigningKey.public()}, c.VerifyKeys...)
+	return publicKeys(keys, func(i int) string {
+		if i == 0 {
+			return "Config.SigningKey"
+		}
+		return fmt.Sprintf("Config.VerifyKeys[%d]", i-1)
+	})
 }
 
 // validate refuses what withDefaults left unsafe; every error names the field.

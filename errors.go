@@ -8,8 +8,8 @@ import (
 
 // What a Manager's methods return, to be told apart with [errors.Is]. The HTTP
 // status is what package httpauth answers. No text holds a secret or an email
-// address; what ErrUnavailable wraps, the store's own error, is for the operator's
-// log and not for clients.
+// address; what ErrUnavailable wraps, the store's or the signer's own error, is for the
+// operator's log and not for clients.
 var (
 	// ErrInvalidInput reports input that is malformed; the error is an
 	// [*InputError] that names the fields. HTTP 400.
@@ -42,10 +42,10 @@ var (
 	// as an API key that tries to manage credentials. HTTP 403.
 	ErrForbidden = errors.New("auth: forbidden")
 
-	// ErrTwoFactorRequired reports a good credential of a user who has no second
+	// ErrTwoFactorSetupRequired reports a good credential of a user who has no second
 	// factor and must have one, by Config.TwoFactorPolicy or by what is asked for:
 	// it opens nothing here until the user has set one up. HTTP 403.
-	ErrTwoFactorRequired = errors.New("auth: a second factor must be set up")
+	ErrTwoFactorSetupRequired = errors.New("auth: a second factor must be set up")
 
 	// ErrAPIKeyLimit reports that the user has as many API keys as allowed. HTTP 403.
 	ErrAPIKeyLimit = errors.New("auth: too many API keys")
@@ -71,9 +71,10 @@ var (
 	// is full; nothing was decided. The error is a [*RetryError]. HTTP 503.
 	ErrOverloaded = errors.New("auth: overloaded")
 
-	// ErrUnavailable reports that the store did not answer, or that a record is
-	// damaged: nothing could be decided. Whatever was asked is not granted. HTTP 503.
-	ErrUnavailable = errors.New("auth: store unavailable")
+	// ErrUnavailable reports that the store did not answer, that a record is
+	// damaged, or that Config.SigningKey did not sign: nothing could be decided.
+	// Whatever was asked is not granted. HTTP 503.
+	ErrUnavailable = errors.New("auth: unavailable")
 
 	// ErrClosed reports a call on a Manager after its Close. HTTP 503.
 	ErrClosed = errors.New("auth: manager closed")

@@ -12,6 +12,8 @@ const (
 	hookQueue   = 4096             // events or notices that may wait
 	hookTimeout = 10 * time.Second // what each gets
 	hookDrain   = 10 * time.Second // how long those that wait are still run after Close
+
+	summaryInterval = time.Minute
 )
 
 // hooks runs a host's handler on one goroutine, in order, so that no decision waits
@@ -24,6 +26,7 @@ type hooks struct {
 	stop    chan struct{}
 	done    chan struct{}
 	dropped atomic.Int64
+	summary func(ctx context.Context) // runs like a call every summaryInterval and at the end; nil is none
 }
 
 type hookCall struct {
@@ -31,9 +34,9 @@ type hookCall struct {
 	run func(ctx context.Context)
 }
 
-func newHooks(name string, log *slog.Logger) *hooks {
+func newHooks(name string, log *slog.Logger, summary func(context.Context)) *hooks {
 	h := &hooks{
-		name: name, log: log,
+		name: name, log: log, summary: summary,
 		queue: make(chan hookCall, hookQueue), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go h.loop()
@@ -42,8 +45,13 @@ func newHooks(name string, log *slog.Logger) *hooks {
 
 func (h *hooks) loop() {
 	defer close(h.done)
+	defer h.summarize()
+	tick := time.NewTicker(summaryInterval)
+	defer tick.Stop()
 	for {
 		select {
+		case <-tick.C:
+			h.summarize()
 		case c := <-h.queue:
 			h.call(c)
 		case <-h.stop:
@@ -66,6 +74,12 @@ func (h *hooks) loop() {
 	}
 }
 
+func (h *hooks) summarize() {
+	if h.summary != nil {
+		h.call(hookCall{context.Background(), h.summary})
+	}
+}
+
 func (h *hooks) call(c hookCall) {
 	ctx, cancel := context.WithTimeout(c.ctx, hookTimeout)
 	defer cancel()
@@ -77,20 +91,22 @@ func (h *hooks) call(c hookCall) {
 	c.run(ctx)
 }
 
-// put queues a call. One that is minor, of a kind that an attacker can make
-// thousands of, finds no room in the second half of the queue.
-func (h *hooks) put(ctx context.Context, minor bool, run func(ctx context.Context)) {
+// put queues a call, or reports false. One that is minor, of a kind that a stranger
+// can make thousands of, finds no room in the second half of the queue.
+func (h *hooks) put(ctx context.Context, minor bool, run func(ctx context.Context)) bool {
 	if minor && len(h.queue) > hookQueue/2 {
 		h.dropped.Add(1)
-		return
+		return false
 	}
 	select {
 	case h.queue <- hookCall{context.WithoutCancel(ctx), run}:
 		if n := h.dropped.Swap(0); n > 0 {
 			h.log.Error("auth: "+h.name+" were dropped, the handler is too slow", "count", n)
 		}
+		return true
 	default:
 		h.dropped.Add(1)
+		return false
 	}
 }
 
@@ -118,21 +134,48 @@ func closeHooks(all ...*hooks) error {
 	return errors.Join(names...)
 }
 
-// emit hands an event to the host's handler.
+// emit hands an event to the host's handler. One that says when and where itself
+// happened before.
 func (m *Manager) emit(ctx context.Context, e Event) {
 	if m.events == nil {
 		return
 	}
-	e.Time, e.Client = m.now(), clientOf(ctx)
-	m.events.put(ctx, e.Type == EventRateLimited, func(ctx context.Context) { m.cfg.Events.HandleEvent(ctx, e) })
+	if e.Time.IsZero() {
+		e.Time, e.Client = m.now(), clientOf(ctx)
+	}
+	if e.free() && !m.floods.admit(e) {
+		return
+	}
+	if !m.events.put(ctx, e.minor(), func(ctx context.Context) { m.cfg.Events.HandleEvent(ctx, e) }) {
+		m.floods.omit(e)
+	}
+}
+
+// emitHost is emit for what the host did.
+func (m *Manager) emitHost(ctx context.Context, e Event) {
+	e.Actor = actorOf(ctx)
+	m.emit(ctx, e)
+}
+
+// ReportDenied emits EventAccessDenied: whom the identity stands for may not do what
+// they tried, by a decision of the host's. The reason is a stable word and no text of
+// the client's. Package httpauth calls it for its rules.
+func (m *Manager) ReportDenied(ctx context.Context, id Identity, reason string) {
+	e := id.event(EventAccessDenied)
+	e.Reason = clipped(reason, 100)
+	m.emit(ctx, e)
 }
 
 // notice hands a notice about an account to the host's notifier, for the address to.
 func (m *Manager) notice(ctx context.Context, t EventType, uid string, a *account, to string) {
-	if m.notices == nil || to == "" {
+	m.notify(ctx, Notice{Type: t, To: to, UserID: userPrefix + uid, Name: a.FullName})
+}
+
+func (m *Manager) notify(ctx context.Context, n Notice) {
+	if m.notices == nil || n.To == "" {
 		return
 	}
-	n := Notice{Type: t, To: to, UserID: userPrefix + uid, Name: a.FullName, Time: m.now(), Client: clientOf(ctx)}
+	n.Time, n.Client = m.now(), clientOf(ctx)
 	m.notices.put(ctx, false, func(ctx context.Context) {
 		if err := m.cfg.Notifier.Notify(ctx, n); err != nil {
 			m.cfg.Logger.ErrorContext(ctx, "auth: a notice was not sent", "type", string(n.Type), "user_id", n.UserID, "err", err)

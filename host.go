@@ -9,7 +9,7 @@ import (
 )
 
 // This file holds what the host does to accounts, as their operator. None of it is
-// reachable through httpauth.
+// reachable through httpauth. Its events have the actor of [WithActor].
 
 // changeAccount edits an account that exists, whatever else happens to it meanwhile.
 func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edit func(*account) error) error {
@@ -26,7 +26,7 @@ func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edi
 	})
 	if err == nil {
 		e.UserID = userID
-		m.emit(ctx, e)
+		m.emitHost(ctx, e)
 	}
 	return err
 }
@@ -128,7 +128,7 @@ func (m *Manager) bury(ctx context.Context, userID string) (uid, email string, e
 			store.Delete(userKey(uid, "temp")), store.Delete(userKey(uid, "keys")))
 	})
 	if err == nil && !buried {
-		m.emit(ctx, Event{Type: EventUserDeleted, UserID: userID})
+		m.emitHost(ctx, Event{Type: EventUserDeleted, UserID: userID})
 	}
 	return uid, email, err
 }
@@ -172,7 +172,7 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 			return err
 		}
 	}
-	m.emit(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.rec.Org})
+	m.emitHost(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.rec.Org})
 	return nil
 }
 
@@ -193,7 +193,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.rec.Org})
+	m.emitHost(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.rec.Org})
 	m.notice(ctx, EventTwoFactorReset, uid, &acct.rec, acct.rec.Email)
 	return m.UnlockUser(ctx, userID)
 }
@@ -233,7 +233,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	if err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.rec.Org, Reason: "host"})
+	m.emitHost(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.rec.Org, Reason: "host"})
 	m.notice(ctx, EventPasswordChanged, bareUser(Identity{User: User{ID: userID}}), &acct.rec, acct.rec.Email)
 	return nil
 }
@@ -269,6 +269,6 @@ func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) er
 	if err := m.removeKey(ctx, uid, k); err != nil {
 		return err
 	}
-	m.emit(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.rec.Org, APIKeyID: keyID, Reason: "host"})
+	m.emitHost(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.rec.Org, APIKeyID: keyID, Reason: "host"})
 	return nil
 }

@@ -70,10 +70,21 @@ func bareUser(id Identity) string {
 
 // event is what the identity did.
 func (id Identity) event(t EventType) Event {
+	actor := id.SessionID
+	if id.IsAPIKey() {
+		actor = id.APIKeyID
+	}
 	return Event{
-		Type: t, UserID: id.User.ID, OrganizationID: id.User.OrganizationID,
+		Type: t, Actor: actor, UserID: id.User.ID, OrganizationID: id.User.OrganizationID,
 		SessionID: id.SessionID, APIKeyID: id.APIKeyID,
 	}
+}
+
+// ended is that the identity's session is over.
+func (id Identity) ended() Event {
+	e := id.event(EventTokenRefused)
+	e.Actor, e.Reason = "", "ended"
+	return e
 }
 
 // keyEvent is what the identity did to an API key.
@@ -88,6 +99,7 @@ type contextKey int
 const (
 	identityKey contextKey = iota
 	clientKey
+	actorKey
 )
 
 // WithIdentity returns a context that carries id.
@@ -106,6 +118,7 @@ func IdentityFrom(ctx context.Context) (id Identity, ok bool) {
 type Client struct {
 	Addr      netip.Addr // the zero Addr is "unknown": all such calls share one budget
 	UserAgent string
+	RequestID string // of the host's, for events; "" is none
 }
 
 // WithClient returns a context that carries c. Package httpauth does this for the
@@ -124,5 +137,22 @@ func ClientFrom(ctx context.Context) Client {
 func clientOf(ctx context.Context) Client {
 	c := ClientFrom(ctx)
 	c.UserAgent = clipped(c.UserAgent, 200)
+	c.RequestID = clipped(c.RequestID, 100)
 	return c
+}
+
+// WithActor returns a context that names who makes the host's own calls, such as
+// "admin:jane": the Actor of their events. It is text of the host's, up to 100
+// characters, without secrets and email addresses. It decides nothing, and names
+// nobody else: what a user's credential does has that as its actor.
+func WithActor(ctx context.Context, actor string) context.Context {
+	return context.WithValue(ctx, actorKey, clipped(actor, 100))
+}
+
+// actorOf is who makes a call of the host's.
+func actorOf(ctx context.Context) string {
+	if actor, _ := ctx.Value(actorKey).(string); actor != "" {
+		return actor
+	}
+	return actorHost
 }

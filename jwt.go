@@ -1,13 +1,16 @@
 package auth
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,47 +44,70 @@ type payload struct {
 	AMR      []string `json:"amr"`
 	Org      string   `json:"org"`
 	Role     string   `json:"role"`
+	// Enrols is true of a session that could do nothing but set up a second factor.
+	Enrols bool `json:"enrollment_only,omitempty"`
 }
 
-// signer signs tokens and proves them. A token's header is not interpreted: it is
-// one of the few texts that signers write, or the token is refused. That leaves no
-// room for another algorithm, type, key source or critical extension (RFC 8725,
-// 3.1, 3.11; RFC 7515, 4.1.11).
-type signer struct {
-	header string // base64url of {"alg":"HS256","kid":…,"typ":"at+jwt"}
-	key    func() []byte
-	macs   *sync.Pool // of HMAC-SHA256 states with the key in them: half of what proving costs
+// A tokenKey proves tokens. A token's header is not interpreted: it is one of the few
+// texts that these keys write, or the token is refused. It names the algorithm, so a
+// key has one. That leaves no room for another algorithm, type, key source or critical
+// extension (RFC 8725, 3.1, 3.11; RFC 7515, 4.1.11).
+type tokenKey struct {
+	header string // base64url of {"alg":…,"kid":…,"typ":"at+jwt"}
+	proof  proof
 }
 
-func newSigner(kid string, key []byte) signer {
+// A proof reports whether sig is the signature of text as it stands in a token. Of the
+// several base64 spellings of one signature only one is good.
+type proof interface{ proves(text, sig string) bool }
+
+// A tokenSigner signs tokens; ctx bounds how long.
+type tokenSigner struct {
+	header string
+	sign   func(ctx context.Context, text string) ([]byte, error)
+}
+
+// tokenHeader is the one header that a key writes.
+func tokenHeader(alg, kid string) string {
 	h, err := json.Marshal(struct {
 		Alg string `json:"alg"`
 		Kid string `json:"kid"`
 		Typ string `json:"typ"`
-	}{"HS256", kid, "at+jwt"})
+	}{alg, kid, "at+jwt"})
 	if err != nil {
 		panic(err) // strings always marshal
 	}
-	return signer{
-		header: base64.RawURLEncoding.EncodeToString(h), key: hidden(key),
-		macs: &sync.Pool{New: func() any { return &macState{Hash: hmac.New(sha256.New, key)} }},
-	}
+	return base64.RawURLEncoding.EncodeToString(h)
 }
 
-// signers are the keys of one Manager: the first signs, all verify.
-type signers []signer
-
-func (s signers) sign(p payload) (Secret, error) {
+// token returns the signed token that says p, or ErrUnavailable.
+func (s tokenSigner) token(ctx context.Context, p payload) (Secret, error) {
 	body, err := json.Marshal(p)
 	if err != nil {
 		return "", err
 	}
-	text := s[0].header + "." + base64.RawURLEncoding.EncodeToString(body)
-	sig, err := jwt.SigningMethodHS256.Sign(text, s[0].key())
+	text := s.header + "." + base64.RawURLEncoding.EncodeToString(body)
+	sig, err := s.sign(ctx, text)
 	if err != nil {
-		return "", fmt.Errorf("auth: sign token: %w", err)
+		return "", unavailable(fmt.Errorf("%w: %w", errNotSigned, err))
 	}
 	return Secret(text + "." + base64.RawURLEncoding.EncodeToString(sig)), nil
+}
+
+// errNotSigned reports a token that everything but its signature was there for.
+var errNotSigned = errors.New("auth: a token was not signed")
+
+// An hmacKey proves HS256.
+type hmacKey struct {
+	macs *sync.Pool // of HMAC-SHA256 states with the key in them: half of what proving costs
+}
+
+// newHMAC returns the two halves of an HS256 key.
+func newHMAC(kid string, key []byte) (tokenSigner, tokenKey) {
+	header, key := tokenHeader("HS256", kid), slices.Clone(key)
+	sign := func(_ context.Context, text string) ([]byte, error) { return jwt.SigningMethodHS256.Sign(text, key) }
+	macs := &sync.Pool{New: func() any { return &macState{Hash: hmac.New(sha256.New, key)} }}
+	return tokenSigner{header, sign}, tokenKey{header, hmacKey{macs}}
 }
 
 // macState is a keyed HMAC with the room that a check needs.
@@ -92,12 +118,10 @@ type macState struct {
 	sig  [43]byte // sum in base64url
 }
 
-// signed reports whether sig is the signature of text as it stands in a token. The two
-// are compared as texts, so that of the several base64 spellings of one signature only
-// one is good.
-func (s signer) signed(text, sig string) bool {
-	m := s.macs.Get().(*macState)
-	defer s.macs.Put(m)
+// proves compares the two signatures as texts.
+func (k hmacKey) proves(text, sig string) bool {
+	m := k.macs.Get().(*macState)
+	defer k.macs.Put(m)
 	m.Reset()
 	m.text = append(m.text[:0], text...)
 	m.Write(m.text)
@@ -106,48 +130,66 @@ func (s signer) signed(text, sig string) bool {
 	return subtle.ConstantTimeCompare(m.sig[:], m.text) == 1
 }
 
-// decode returns what body, base64url, is the text of.
-func (s signer) decode(body string) (string, error) {
-	m := s.macs.Get().(*macState)
-	defer s.macs.Put(m)
-	m.text = append(m.text[:0], body...)
-	n, err := base64.RawURLEncoding.Decode(m.text, m.text) // in place: what is read lies ahead of what is written
-	return string(m.text[:n]), err
-}
+// tokenKeys are the keys of a Manager or a Verifier.
+type tokenKeys []tokenKey
 
-// verify returns the claims of a token that one of the signers made. It says
-// nothing about their time or their session.
-func (s signers) verify(token string) (claims, error) {
-	var c claims
+// open returns the payload, a text, of a token that one of the keys signed.
+func (ks tokenKeys) open(token string) (body string, ok bool) {
 	if len(token) > maxToken {
-		return c, ErrInvalidToken
+		return "", false
 	}
 	dot := strings.LastIndexByte(token, '.')
 	if dot < 0 {
-		return c, ErrInvalidToken
+		return "", false
 	}
 	text, sig := token[:dot], token[dot+1:]
 	header, body, _ := strings.Cut(text, ".")
-	for _, k := range s {
-		if header != k.header {
-			continue
-		}
-		if !k.signed(text, sig) {
-			return c, ErrInvalidToken
-		}
-		text, err := k.decode(body)
-		if err != nil {
-			return c, ErrInvalidToken
-		}
-		if !c.scan(text) {
-			c = claims{}
-			if json.Unmarshal([]byte(text), &c) != nil {
-				return claims{}, ErrInvalidToken
+	for _, k := range ks {
+		if header == k.header {
+			if !k.proof.proves(text, sig) {
+				return "", false
 			}
+			return decode64(body)
 		}
-		return c, nil
 	}
-	return c, ErrInvalidToken
+	return "", false
+}
+
+// bodies are what decode64 works in.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// decode64 returns what body, base64url, is the text of.
+func decode64(body string) (text string, ok bool) {
+	b := bodies.Get().(*[]byte)
+	defer bodies.Put(b)
+	*b = append((*b)[:0], body...)
+	n, err := base64.RawURLEncoding.Decode(*b, *b) // in place: what is read lies ahead of what is written
+	return string((*b)[:n]), err == nil
+}
+
+// verify returns the claims of a token that one of the keys signed. It says
+// nothing about their time or their session.
+func (ks tokenKeys) verify(token string) (claims, error) {
+	text, ok := ks.open(token)
+	if !ok {
+		return claims{}, ErrInvalidToken
+	}
+	var c claims
+	if !c.scan(text) {
+		c = claims{}
+		if json.Unmarshal([]byte(text), &c) != nil {
+			return claims{}, ErrInvalidToken
+		}
+	}
+	return c, nil
+}
+
+// ids returns the bare ids of the token's user and session. It reports false unless
+// they and the token's own have the form that a Manager writes.
+func (c *claims) ids() (uid, sid string, ok bool) {
+	uid, okUser := bareID(c.Subject, userPrefix, timedLen)
+	sid, okSession := bareID(c.Session, sessionPrefix, randomLen)
+	return uid, sid, okUser && okSession && isBase62(c.ID, randomLen)
 }
 
 // current reports whether the claims are meant for this issuer and audience and
@@ -158,7 +200,7 @@ func (c *claims) current(issuer, audience string, now time.Time) bool {
 		at < c.Expires && 0 < c.Issued && c.Issued <= ahead && 0 < c.From && c.From <= ahead
 }
 
-// scan reads the claims from the text of a payload that begins as sign writes it. It
+// scan reads the claims from the text of a payload that begins as token writes it. It
 // reports false for any other text, which may mean the same: it saves time, and
 // decides nothing. By now the signature has proven that a Manager wrote the payload.
 func (c *claims) scan(text string) bool {

@@ -203,7 +203,7 @@ func FuzzVerifyToken(f *testing.F) {
 	}
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, token string) {
-		c, err := forge.m.signers.verify(token)
+		c, err := forge.m.tokenKeys.verify(token)
 		if saw(err == nil); err != nil {
 			if fmt.Sprint(c) != fmt.Sprint(claims{}) {
 				t.Fatalf("claims %+v beside the error", c)
@@ -313,7 +313,7 @@ func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 	partly := strings.Replace(text, `,"aud":"auth"`, "", 1) // nothing of what scan had begun to read stays
 	want := p.claims
 	want.Audience = ""
-	if c, err := f.m.signers.verify(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(partly)))); err != nil || c != want {
+	if c, err := f.m.tokenKeys.verify(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(partly)))); err != nil || c != want {
 		t.Errorf("without an audience: %+v, %v, want %+v", c, err, want)
 	}
 	for name, body := range map[string]string{

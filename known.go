@@ -3,6 +3,9 @@ package auth
 import (
 	"context"
 	"slices"
+	"time"
+
+	"github.com/datixlab/auth/store"
 )
 
 // maxKnown is how many address prefixes are remembered for an account.
@@ -24,15 +27,42 @@ func (k *knownPrefixes) fields(c *codec) {
 
 // remember adds the prefix that a login in full came from to what was read. That it
 // may fail costs nobody anything but, under attack, the budget of their own.
-func (m *Manager) remember(ctx context.Context, known row[knownPrefixes], prefix string) {
-	_ = retryFrom(ctx, func() error { return m.records.read(ctx, &known) }, func() error {
+// It reports whether others were known and this one was not, an unknown address aside:
+// of any number of logins at once, one is told so.
+func (m *Manager) remember(ctx context.Context, known row[knownPrefixes], prefix string) (unusual bool) {
+	err := retryFrom(ctx, func() error { return m.records.read(ctx, &known) }, func() error {
+		unusual = false
 		if slices.Contains(known.rec.Prefixes, prefix) {
 			return nil
 		}
+		unusual = prefix != unknownPrefix && slices.ContainsFunc(known.rec.Prefixes, func(p string) bool { return p != unknownPrefix })
 		known.rec.Prefixes = append(known.rec.Prefixes, prefix)
 		if extra := len(known.rec.Prefixes) - maxKnown; extra > 0 {
 			known.rec.Prefixes = slices.Delete(known.rec.Prefixes, 0, extra)
 		}
 		return m.records.commit(ctx, known.put())
 	})
+	return err == nil && unusual
+}
+
+// newNetworkNotices bounds the notices of new networks that one user gets.
+var newNetworkNotices = store.Limit{Burst: 5, Every: 4 * time.Hour}
+
+// greet remembers where a login in full came from. If that is new its user is told, but
+// not of each where somebody roams.
+func (m *Manager) greet(ctx context.Context, known row[knownPrefixes], prefix string, r LoginResult) {
+	if !m.remember(ctx, known, prefix) {
+		return
+	}
+	m.emit(ctx, Event{
+		Type: EventLoginNewNetwork, Actor: r.session, UserID: r.User.ID, OrganizationID: r.User.OrganizationID, SessionID: r.session,
+	})
+	if m.notices == nil {
+		return
+	}
+	d, err := m.records.hit(ctx, userKey(bareUser(Identity{User: r.User}), "newnetwork"), newNetworkNotices, 1, m.now())
+	if err == nil && !d.OK {
+		return
+	}
+	m.notify(ctx, Notice{Type: EventLoginNewNetwork, To: r.User.Email, UserID: r.User.ID, Name: r.User.FullName})
 }

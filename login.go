@@ -15,6 +15,8 @@ type LoginResult struct {
 	// EnrollmentOnly is true where Config.TwoFactorPolicy leaves the session nothing
 	// but to set up a second factor.
 	EnrollmentOnly bool
+
+	session string // "ses_…"
 }
 
 // TwoFactorRequired reports whether the login waits for its second factor.
@@ -38,7 +40,7 @@ func (m *Manager) Login(ctx context.Context, email string, pw Secret) (LoginResu
 		return LoginResult{}, err
 	}
 	var result LoginResult
-	err = m.guess(ctx, "", m.passwordBudgets(digest, prefix, known.rec.Prefixes), func() (done bool, err error) {
+	err = m.guess(ctx, uid, m.passwordBudgets(digest, prefix, known.rec.Prefixes), func() (done bool, err error) {
 		result, err = m.login(ctx, uid, canonical, pw)
 		if errors.Is(err, ErrInvalidCredentials) {
 			m.emit(ctx, Event{Type: EventLoginFailed, UserID: publicUser(uid)})
@@ -46,7 +48,7 @@ func (m *Manager) Login(ctx context.Context, email string, pw Secret) (LoginResu
 		return err == nil && !result.TwoFactorRequired(), err
 	})
 	if err == nil && !result.TwoFactorRequired() {
-		m.remember(ctx, known, prefix)
+		m.greet(ctx, known, prefix, result)
 	}
 	return result, err
 }

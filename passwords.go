@@ -89,6 +89,7 @@ func (m *Manager) inSlot(ctx context.Context, f func()) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, slots.ErrBusy):
+		m.emit(ctx, Event{Type: EventOverloaded})
 		return &RetryError{Err: ErrOverloaded, After: max(m.cfg.HashWait, time.Second)}
 	default:
 		return unavailable(fmt.Errorf("%w: %w", errNotRun, err))

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 )
 
 // ChangePassword sets a new password and ends the user's other sessions at once, on
@@ -103,6 +104,11 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return User{}, err
 	}
 	if err := m.moveEmail(ctx, id, c, change, canonical); err != nil {
+		if errors.Is(err, ErrEmailTaken) {
+			e := id.event(EventEmailTaken)
+			e.Action = "change_email"
+			m.emit(ctx, e)
+		}
 		return User{}, err
 	}
 	known := newRow[knownPrefixes](knownKey(emailDigest(canonical))) // taken for none until it shows

@@ -15,6 +15,7 @@ const fragment = `package readme
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -49,6 +50,10 @@ var (
 	secrets                          []auth.Secret
 	newSecret, oldSecret             auth.Secret
 	email, password, code, agent     string
+	token, userID                    string
+	document                         []byte
+	privateKey                       crypto.Signer
+	nextKey                          crypto.PublicKey
 	address                          netip.Addr
 )
 `
@@ -81,11 +86,11 @@ func TestTheCodeInTheReadmeCompiles(t *testing.T) {
 		code, _, _ := strings.Cut(block, "```")
 		switch {
 		case strings.HasPrefix(code, "package "):
-		case strings.HasPrefix(code, "func "):
+		case strings.HasPrefix(code, "func "), strings.HasPrefix(code, "type "):
 			code = fragment + code
 		default:
 			uses := ""
-			for _, name := range []string{"cfg", "db", "result", "handler"} {
+			for _, name := range []string{"cfg", "db", "result", "handler", "claims"} {
 				if strings.Contains(code, name+" := ") || strings.Contains(code, name+", err := ") {
 					uses += "\n_ = " + name
 				}

@@ -172,6 +172,15 @@ func (r *row[T]) name() string { return r.key }
 type records struct {
 	s       store.Store
 	timeout time.Duration
+	fault   func(ctx context.Context, call string) // hears of every failure that is not the caller's going away
+}
+
+// failed is what a call of the store that returned err comes to.
+func (r records) failed(ctx context.Context, call string, err error) error {
+	if ctx.Err() == nil {
+		r.fault(ctx, call)
+	}
+	return unavailable(err)
 }
 
 // keyLists are what read passes to a store, which may not hold on to it.
@@ -190,10 +199,11 @@ func (r records) read(ctx context.Context, rows ...scanner) error {
 	*list = keys
 	values, err := r.s.Get(bounded, keys...)
 	if err != nil {
-		return unavailable(err)
+		return r.failed(ctx, "get", err)
 	}
 	for i, row := range rows {
 		if err := row.scan(values[i]); err != nil {
+			r.fault(ctx, "damaged")
 			return err
 		}
 	}
@@ -201,25 +211,25 @@ func (r records) read(ctx context.Context, rows ...scanner) error {
 }
 
 func (r records) commit(ctx context.Context, ops ...store.Op) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	bounded, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	err := r.s.Commit(ctx, ops...)
+	err := r.s.Commit(bounded, ops...)
 	if err == nil || errors.Is(err, store.ErrConflict) {
 		return err
 	}
-	return unavailable(err)
+	return r.failed(ctx, "commit", err)
 }
 
 // list returns all records under prefix, up to most.
 func (r records) list(ctx context.Context, prefix string, most int) ([]store.Item, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	bounded, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	var all []store.Item
 	for after := ""; len(all) < most; {
 		n := min(most-len(all), store.MaxList)
-		page, err := r.s.List(ctx, prefix, after, n)
+		page, err := r.s.List(bounded, prefix, after, n)
 		if err != nil {
-			return nil, unavailable(err)
+			return nil, r.failed(ctx, "list", err)
 		}
 		if all = append(all, page...); len(page) < n {
 			break
@@ -230,11 +240,11 @@ func (r records) list(ctx context.Context, prefix string, most int) ([]store.Ite
 }
 
 func (r records) hit(ctx context.Context, key string, l store.Limit, n int, now time.Time) (store.Decision, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	bounded, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	d, err := r.s.Hit(ctx, key, l, n, now)
+	d, err := r.s.Hit(bounded, key, l, n, now)
 	if err != nil {
-		return d, unavailable(err)
+		return d, r.failed(ctx, "hit", err)
 	}
 	return d, nil
 }

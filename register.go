@@ -45,7 +45,8 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	if err := m.charge(ctx, "", []budget{m.registerBudget(clientPrefix(ctx))}); err != nil {
 		return User{}, err
 	}
-	return m.create(ctx, u, canonical, func(now time.Time) (string, error) {
+	event := Event{Type: EventRegistered, Role: u.Role}
+	return m.create(ctx, u, canonical, event, func(now time.Time) (string, error) {
 		if r.OrganizationName == "" {
 			return m.createOrganization(ctx, r.FullName, now)
 		}
@@ -63,7 +64,8 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	return m.create(ctx, u, canonical, func(time.Time) (string, error) {
+	event := Event{Type: EventRegistered, Actor: actorOf(ctx), Role: u.Role}
+	return m.create(ctx, u, canonical, event, func(time.Time) (string, error) {
 		return u.OrganizationID, nil
 	})
 }
@@ -97,14 +99,18 @@ func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, 
 	return canonical, nil
 }
 
-// create is claim, then create: see emailClaim for what a crash in between means.
-func (m *Manager) create(ctx context.Context, u NewUser, canonical string, organization func(now time.Time) (id string, err error)) (User, error) {
+// create is claim, then create: see emailClaim for what a crash in between means. The
+// event is who did it.
+func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event Event, organization func(now time.Time) (id string, err error)) (User, error) {
 	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
 		return User{}, err
 	}
 	now := m.now()
 	uid := newTimedID(now)
 	claim, err := m.claimEmail(ctx, canonical, uid)
+	if errors.Is(err, ErrEmailTaken) {
+		m.emit(ctx, event.taken())
+	}
 	if err != nil {
 		return User{}, err
 	}
@@ -123,12 +129,23 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, organ
 	err = m.records.commit(ctx, acct.put(), pass.put())
 	if errors.Is(err, store.ErrConflict) { // we were so slow that the address went to another
 		_ = m.records.commit(context.WithoutCancel(ctx), claim.remove())
+		m.emit(ctx, event.taken())
 		return User{}, ErrEmailTaken
 	}
 	if err != nil {
 		return User{}, err
 	}
 	user := acct.rec.user(userPrefix + uid)
-	m.emit(ctx, Event{Type: EventRegistered, UserID: user.ID, OrganizationID: user.OrganizationID, Role: user.Role})
+	event.UserID, event.OrganizationID = user.ID, user.OrganizationID
+	m.emit(ctx, event)
 	return user, nil
+}
+
+// taken is that what the event is of did not happen, because the address is another's.
+func (e Event) taken() Event {
+	e.Type, e.Role, e.Action = EventEmailTaken, "", "register"
+	if e.Actor != "" {
+		e.Action = "create_user"
+	}
+	return e
 }

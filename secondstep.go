@@ -20,16 +20,22 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	}
 	uid, digest, ok := m.openTemp(tempToken)
 	if !ok {
-		return LoginResult{}, ErrInvalidToken
+		return LoginResult{}, m.refuseTemp(ctx, Event{Reason: malformed})
 	}
 	step := secondStep{uid: uid, digest: digest}
 	if err := m.readSecondStep(ctx, &step); err != nil {
+		if errors.Is(err, ErrInvalidToken) {
+			return LoginResult{}, m.refuseTemp(ctx, Event{UserID: publicUser(uid), OrganizationID: step.acct.rec.Org, Reason: "ended"})
+		}
 		return LoginResult{}, err
 	}
+	failed := Event{Type: EventSecondFactorFailed, UserID: publicUser(uid), OrganizationID: step.acct.rec.Org, Action: "login"}
 	if step.login().Tries >= maxTempTries {
-		return LoginResult{}, ErrInvalidToken
+		return LoginResult{}, m.refuseTemp(ctx, Event{UserID: failed.UserID, OrganizationID: failed.OrganizationID, Reason: "tries"})
 	}
 	if !wellFormedCode(code) {
+		failed.Reason = malformed
+		m.emit(ctx, failed)
 		return LoginResult{}, ErrInvalidCode
 	}
 	prefix := clientPrefix(ctx)
@@ -40,19 +46,26 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 			return false, err
 		}
 		var err error
-		result, err = m.completeLogin(ctx, &step, code)
+		result, failed.Reason, err = m.completeLogin(ctx, &step, code)
 		if errors.Is(err, ErrInvalidCode) {
-			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: publicUser(uid), OrganizationID: step.acct.rec.Org})
+			m.emit(ctx, failed)
 			m.notice(ctx, EventSecondFactorFailed, uid, &step.acct.rec, step.acct.rec.Email)
 		}
 		return err == nil, err
 	})
+	if errors.Is(err, ErrInvalidToken) { // spent beside this call
+		return LoginResult{}, m.refuseTemp(ctx, Event{UserID: failed.UserID, OrganizationID: failed.OrganizationID, Reason: "ended"})
+	}
 	if err != nil {
 		return LoginResult{}, err
 	}
 	if len(code) == backupDigits {
-		m.emit(ctx, Event{Type: EventBackupCodeUsed, UserID: result.User.ID, OrganizationID: result.User.OrganizationID})
-		m.notice(ctx, EventBackupCodeUsed, uid, &step.acct.rec, step.acct.rec.Email)
+		left := step.totp.rec.Active.Backup.left()
+		m.emit(ctx, Event{
+			Type: EventBackupCodeUsed, Actor: result.session, UserID: result.User.ID, OrganizationID: result.User.OrganizationID,
+			SessionID: result.session, Action: "login", Count: left,
+		})
+		m.notify(ctx, Notice{Type: EventBackupCodeUsed, To: result.User.Email, UserID: result.User.ID, Name: result.User.FullName, Left: left})
 	}
 	if canonical, ok := canonicalEmail(step.acct.rec.Email); ok { // what the password step was charged
 		digest := emailDigest(canonical)
@@ -62,12 +75,19 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 			},
 			func() {
 				if _, known, err := m.emailOwner(ctx, digest); err == nil {
-					m.remember(ctx, known, step.prefix)
+					m.greet(ctx, known, step.prefix, result)
 				}
 			},
 		)
 	}
 	return result, nil
+}
+
+// refuseTemp returns ErrInvalidToken for a temp token, and says to the audit why.
+func (m *Manager) refuseTemp(ctx context.Context, e Event) error {
+	e.Type = EventTempTokenRefused
+	m.emit(ctx, e)
+	return ErrInvalidToken
 }
 
 // secondStep is a login that waits for its second factor, as it was last read.
@@ -128,8 +148,9 @@ func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
 	})
 }
 
-// completeLogin spends code and temp token and makes the session, in one Commit.
-func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret) (result LoginResult, err error) {
+// completeLogin spends code and temp token and makes the session, in one Commit. Where
+// it returns ErrInvalidCode, refused says what is wrong with the code.
+func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret) (result LoginResult, refused string, err error) {
 	amr, proof := byTOTP, codeProof{}
 	if len(code) == backupDigits {
 		amr = byBackupCode
@@ -149,5 +170,5 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 		result, err = m.admit(ctx, s.uid, &s.acct, amr, s.totp.put(), s.writeTemps())
 		return err
 	})
-	return result, err
+	return result, proof.refused, err
 }

@@ -125,7 +125,7 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 	if client.Addr.IsValid() {
 		s.rec.Address = client.Addr.Unmap().WithZone("").String()
 	}
-	token, err := m.mint(uid, sid, &acct.rec, &s.rec)
+	token, err := m.mint(ctx, uid, sid, &acct.rec, &s.rec)
 	if err != nil {
 		return LoginResult{}, err
 	}
@@ -138,14 +138,17 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 		return LoginResult{}, err
 	}
 	m.emit(ctx, Event{
-		Type: EventLoginSucceeded, UserID: user.ID, OrganizationID: user.OrganizationID,
+		Type: EventLoginSucceeded, Actor: sessionPrefix + sid, UserID: user.ID, OrganizationID: user.OrganizationID,
 		SessionID: sessionPrefix + sid, AMR: amr,
 	})
 	if e, ok := m.cfg.TwoFactorPolicy.due(user, now); ok {
-		e.SessionID = sessionPrefix + sid
+		e.SessionID, e.Actor = sessionPrefix+sid, sessionPrefix+sid
 		m.emit(ctx, e)
 	}
-	return LoginResult{AccessToken: token, User: user, EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now)}, nil
+	return LoginResult{
+		AccessToken: token, User: user, EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now),
+		session: sessionPrefix + sid,
+	}, nil
 }
 
 // surplusSessions removes the sessions that are dead and, to keep within the cap,
@@ -228,7 +231,7 @@ func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) e
 		}
 		return err
 	}
-	m.emit(ctx, Event{Type: EventSessionRevoked, UserID: userID, SessionID: sessionID})
+	m.emitHost(ctx, Event{Type: EventSessionRevoked, UserID: userID, SessionID: sessionID})
 	return nil
 }
 

@@ -34,14 +34,14 @@ var codeTotal = store.Limit{Burst: 100, Every: 365 * 24 * time.Hour}
 // budget, then lets verify look at it, so that no number of parallel attempts gets
 // more of them looked at than the budgets hold. Where verify returns done, the
 // authenticator succeeded in full and the attempt is given back. An attempt that
-// ended before anything was compared is given back too; whatever else verify
-// returns, it stays counted.
+// ended before anything was compared is given back too, and one that was right but for
+// which no token could be signed; whatever else verify returns, it stays counted.
 func (m *Manager) guess(ctx context.Context, uid string, budgets []budget, verify func() (done bool, err error)) error {
 	if err := m.charge(ctx, uid, budgets); err != nil {
 		return err
 	}
 	done, err := verify()
-	if done || errors.Is(err, ErrOverloaded) || errors.Is(err, errNotRun) || errors.Is(err, ErrWeakPassword) {
+	if done || errors.Is(err, ErrOverloaded) || errors.Is(err, errNotRun) || errors.Is(err, ErrWeakPassword) || errors.Is(err, errNotSigned) {
 		m.refund(ctx, budgets, done)
 	}
 	return err
@@ -134,10 +134,13 @@ func (m *Manager) registerBudget(prefix string) budget {
 // has 2^64.
 func clientPrefix(ctx context.Context) string { return addressPrefix(ClientFrom(ctx).Addr) }
 
+// unknownPrefix is the prefix of the zero Addr.
+const unknownPrefix = "unknown"
+
 func addressPrefix(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() {
-		return "unknown"
+		return unknownPrefix
 	}
 	if a.Is4() {
 		return a.String()

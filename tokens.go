@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -19,27 +20,29 @@ type AccessToken struct {
 // at once.
 const maxRetired = 16
 
-// mint signs the session's current token. It is a function of its arguments: the
-// same session state gives the same token.
-func (m *Manager) mint(uid, sid string, a *account, s *sessionRecord) (AccessToken, error) {
+// mint signs the session's current token, or returns ErrUnavailable. The same session
+// state gives the same claims, and so the same token where signing draws no random
+// number (ES256 does).
+func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sessionRecord) (AccessToken, error) {
 	issued := s.Issued.Truncate(time.Second)
 	expires := issued.Add(m.cfg.AccessTokenTTL)
 	if expires.After(s.Expires) {
 		expires = s.Expires.Truncate(time.Second)
 	}
-	token, err := m.signers.sign(payload{
+	token, err := m.signer.token(ctx, payload{
 		claims: claims{
 			Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
 			Subject: userPrefix + uid, Session: sessionPrefix + sid, ID: s.Token,
 			Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix(),
 		},
 		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: a.Org, Role: a.Role,
+		Enrols: m.cfg.TwoFactorPolicy.enrolmentOnly(a.user(userPrefix+uid), s.Issued),
 	})
 	return AccessToken{Token: token, ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC()}, err
 }
 
 // VerifyAccessToken returns who the token speaks for, or ErrInvalidToken, or
-// ErrTwoFactorRequired if Config.TwoFactorPolicy leaves the session nothing but to set
+// ErrTwoFactorSetupRequired if Config.TwoFactorPolicy leaves the session nothing but to set
 // up a second factor, or ErrUnavailable if the store could not say. It reads the
 // session and the account at the time of the call: what has been revoked, disabled or
 // changed anywhere is seen at once. The identity's role and profile are the account's,
@@ -47,7 +50,8 @@ func (m *Manager) mint(uid, sid string, a *account, s *sessionRecord) (AccessTok
 func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (Identity, error) {
 	id, err := m.VerifyForEnrollment(ctx, token)
 	if err == nil && id.EnrollmentOnly {
-		return Identity{}, ErrTwoFactorRequired
+		m.ReportDenied(ctx, id, "two_factor_setup_required")
+		return Identity{}, ErrTwoFactorSetupRequired
 	}
 	return id, err
 }
@@ -64,7 +68,7 @@ func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (Identi
 	}
 	now := m.now()
 	if !t.session.rec.accepts(t.claims.ID, now) {
-		return Identity{}, ErrInvalidToken
+		return Identity{}, m.refuseToken(ctx, t, "superseded")
 	}
 	user := t.acct.rec.user(t.claims.Subject)
 	return Identity{
@@ -101,30 +105,46 @@ func (m *Manager) readToken(ctx context.Context, token Secret, t *liveToken) (er
 	if err := m.ready(); err != nil {
 		return err
 	}
-	if t.claims, err = m.signers.verify(string(token)); err != nil {
+	if t.claims, err = m.tokenKeys.verify(string(token)); err != nil {
+		m.emit(ctx, Event{Type: EventTokenRefused, Reason: malformed})
 		return err
 	}
 	c := &t.claims
-	var okUser, okSession bool
-	t.uid, okUser = bareID(c.Subject, userPrefix, timedLen)
-	t.sid, okSession = bareID(c.Session, sessionPrefix, randomLen)
-	if !okUser || !okSession || !isBase62(c.ID, randomLen) || !c.current(m.cfg.Issuer, m.cfg.Audience, m.now()) {
-		return ErrInvalidToken
+	var ok bool
+	if t.uid, t.sid, ok = c.ids(); !ok || !c.current(m.cfg.Issuer, m.cfg.Audience, m.now()) {
+		t.acct, t.session = row[account]{}, row[sessionRecord]{} // of the token before
+		if !ok {
+			c.Subject, c.Session = "", "" // no ids of a Manager's, perhaps an address
+		}
+		return m.refuseToken(ctx, t, "expired")
 	}
 	t.acct.key, t.session.key = userKey(t.uid, "acct"), sessionKey(t.uid, t.sid)
 	if err := m.records.read(ctx, &t.acct, &t.session); err != nil {
 		return err
 	}
 	if !t.session.rec.alive(&t.acct, m.now()) {
-		return ErrInvalidToken
+		return m.refuseToken(ctx, t, "ended")
 	}
 	return nil
 }
 
+// refuseToken returns ErrInvalidToken for a token whose signature is good, and says
+// to the audit why.
+func (m *Manager) refuseToken(ctx context.Context, t *liveToken, reason string) error {
+	if t.acct.exists() && t.acct.rec.Disabled {
+		reason = "disabled"
+	}
+	m.emit(ctx, Event{
+		Type: EventTokenRefused, UserID: t.claims.Subject, OrganizationID: t.acct.rec.Org,
+		SessionID: t.claims.Session, Reason: reason,
+	})
+	return ErrInvalidToken
+}
+
 // Refresh exchanges a live token for a new one of the same session, which ends when
 // it would have ended. The old token stays good for Config.RefreshGrace; refreshing
-// it again within that time returns the same new token, so of any number of racers
-// all continue one session. Refreshing a token after its grace is a sign that it
+// it again within that time returns the same new token (under another signature with
+// ES256), so of any number of racers all continue one session. Refreshing a token after its grace is a sign that it
 // was copied: the session ends, and the error is ErrInvalidToken.
 func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
 	var fresh AccessToken
@@ -136,7 +156,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 		}
 		now, s := m.now(), &t.session
 		event := Event{
-			Type: EventTokenRefreshed, UserID: t.claims.Subject,
+			Type: EventTokenRefreshed, Actor: t.claims.Session, UserID: t.claims.Subject,
 			OrganizationID: t.acct.rec.Org, SessionID: t.claims.Session,
 		}
 		if !s.rec.accepts(t.claims.ID, now) {
@@ -148,13 +168,13 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 			return ErrInvalidToken
 		}
 		if t.claims.ID != s.rec.Token {
-			fresh, err = m.mint(t.uid, t.sid, &t.acct.rec, &s.rec)
+			fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.rec, &s.rec)
 			fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
 			return err
 		}
 		s.rec.retire(now, m.cfg.RefreshGrace)
 		s.rec.Token, s.rec.Issued = newRandomID(), now
-		if fresh, err = m.mint(t.uid, t.sid, &t.acct.rec, &s.rec); err != nil {
+		if fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.rec, &s.rec); err != nil {
 			return err
 		}
 		if err := m.records.commit(ctx, t.acct.unchanged(), s.put().Until(s.rec.Expires)); err != nil {
@@ -181,11 +201,14 @@ func (s *sessionRecord) retire(now time.Time, grace time.Duration) {
 // Logout ends the identity's session and every token of it, at once and on every
 // instance.
 func (m *Manager) Logout(ctx context.Context, id Identity) error {
-	uid, sid, err := m.sessionOf(id)
+	uid, sid, err := m.sessionOf(ctx, id)
 	if err != nil {
 		return err
 	}
 	if err := m.endSession(ctx, uid, sid); err != nil {
+		if errors.Is(err, ErrInvalidToken) {
+			m.emit(ctx, id.ended())
+		}
 		return err
 	}
 	m.emit(ctx, id.event(EventLoggedOut))
@@ -194,11 +217,12 @@ func (m *Manager) Logout(ctx context.Context, id Identity) error {
 
 // sessionOf returns the bare ids of a session's identity. An API key's is refused:
 // a key never manages credentials.
-func (m *Manager) sessionOf(id Identity) (uid, sid string, err error) {
+func (m *Manager) sessionOf(ctx context.Context, id Identity) (uid, sid string, err error) {
 	if err := m.ready(); err != nil {
 		return "", "", err
 	}
 	if id.IsAPIKey() {
+		m.ReportDenied(ctx, id, "api_key")
 		return "", "", ErrForbidden
 	}
 	uid, okUser := bareID(id.User.ID, userPrefix, timedLen)

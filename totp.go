@@ -161,7 +161,7 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	err = m.guess(ctx, c.uid, append([]budget{m.addressBudget(clientPrefix(ctx))}, m.codeBudgets(c.uid)...), func() (bool, error) {
 		err := m.confirmPending(ctx, id, c, totp, code)
 		if errors.Is(err, ErrInvalidCode) {
-			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, Reason: "confirm"})
+			m.emit(ctx, id.codeEvent("confirm", codeReason(code)))
 		}
 		return err == nil, err
 	})
@@ -231,12 +231,18 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 		return err
 	}
 	budgets = append(budgets, m.codeBudgets(c.uid)...)
+	left := totp.rec.Active.Backup.left() - 1
 	err = m.guess(ctx, c.uid, budgets, func() (bool, error) {
 		err := m.disableFactor(ctx, id, c, totp, pass, pw, code)
 		return err == nil, err
 	})
 	if err != nil {
 		return err
+	}
+	if len(code) == backupDigits {
+		e := id.event(EventBackupCodeUsed)
+		e.Action, e.Count = "disable", left
+		m.emit(ctx, e)
 	}
 	m.emit(ctx, id.event(EventTwoFactorDisabled))
 	m.notice(ctx, EventTwoFactorDisabled, c.uid, &c.acct.rec, c.acct.rec.Email)
@@ -264,7 +270,8 @@ func (m *Manager) disableFactor(
 			return err
 		}
 		if !ok && wrongPassword == nil {
-			m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: id.User.ID, OrganizationID: id.User.OrganizationID, SessionID: id.SessionID, Reason: "disable"})
+			m.emit(ctx, id.codeEvent("disable", proof.refused))
+			m.notice(ctx, EventSecondFactorFailed, c.uid, &c.acct.rec, c.acct.rec.Email)
 		}
 		if !ok || wrongPassword != nil || pass.rec.Hash != proven {
 			return ErrInvalidCredentials
@@ -319,6 +326,30 @@ func totpURI(issuer, account string, secret []byte) string {
 type codeProof struct {
 	salt []byte // of the set that tag was computed for
 	tag  []byte
+
+	refused string // what is wrong with a code that was refused, for the audit
+}
+
+// What is wrong with a code or a credential.
+const (
+	malformed = "malformed"
+	wrong     = "wrong"
+	replayed  = "replayed"
+)
+
+// codeReason is what is wrong with a code that matches nothing.
+func codeReason(code Secret) string {
+	if wellFormedCode(code) {
+		return wrong
+	}
+	return malformed
+}
+
+// codeEvent is that a code of the identity's was refused.
+func (id Identity) codeEvent(action, reason string) Event {
+	e := id.event(EventSecondFactorFailed)
+	e.Action, e.Reason = action, reason
+	return e
 }
 
 // spendCode reports whether code is one of the account's active factor, unspent,
@@ -328,7 +359,8 @@ func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totp
 	if f.ID == "" || f.ID != a.Enrolment {
 		return false, unavailable(errDamaged)
 	}
-	if !wellFormedCode(code) {
+	proof.refused = codeReason(code)
+	if proof.refused == malformed {
 		return false, nil
 	}
 	if len(code) == backupDigits {
@@ -338,8 +370,12 @@ func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totp
 	if err != nil {
 		return false, err
 	}
-	step, ok := matchTOTP(secret, code, f.LastStep, m.now())
+	step, ok := matchTOTP(secret, code, 0, m.now())
 	if !ok {
+		return false, nil
+	}
+	if step <= f.LastStep {
+		proof.refused = replayed
 		return false, nil
 	}
 	f.LastStep = step

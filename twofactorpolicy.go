@@ -7,7 +7,7 @@ import (
 
 // A TwoFactorPolicy says who must have a second factor. Whoever it binds and has none
 // can log in and refresh, read the profile, set up a second factor and log out, and
-// nothing else: everything else is ErrTwoFactorRequired, with every session and every
+// nothing else: everything else is ErrTwoFactorSetupRequired, with every session and every
 // API key of theirs. The session that confirms a second factor is a full one from then
 // on. It says nothing of how a session began: for that there is [Identity.MultiFactor].
 //
@@ -57,7 +57,7 @@ func (p *TwoFactorPolicy) enrolmentOnly(u User, now time.Time) bool {
 
 // due is what a login of u reports: nothing, or from when on p holds and how.
 func (p *TwoFactorPolicy) due(u User, now time.Time) (e Event, ok bool) {
-	e = Event{Type: EventTwoFactorDue, UserID: u.ID, OrganizationID: u.OrganizationID, Until: p.From.UTC(), Reason: "enrolment_only"}
+	e = Event{Type: EventTwoFactorDue, UserID: u.ID, OrganizationID: u.OrganizationID, Until: p.From.UTC(), Reason: "enrollment_only"}
 	switch {
 	case p.ReportOnly:
 		e.Reason = "report_only"

@@ -1,10 +1,12 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +19,7 @@ type keyUsage struct {
 	Last    time.Time
 	Count   uint64
 	Address string // address prefix of the last use
+	Pattern keyPattern
 	newer   []byte
 }
 
@@ -24,6 +27,7 @@ func (u *keyUsage) fields(c *codec) {
 	c.time(&u.Last)
 	c.uint(&u.Count)
 	c.string(&u.Address)
+	u.Pattern.fields(c)
 	c.rest(&u.newer)
 }
 
@@ -47,6 +51,8 @@ type usage struct {
 	records  records
 	log      *slog.Logger
 	interval time.Duration
+	tell     func(Event)
+	unsure   map[string]attempt // by key id, of writes that failed and may yet have been made
 	shards   [usageShards]usageShard
 	stop     chan struct{}
 	done     chan struct{}
@@ -57,12 +63,20 @@ type usageShard struct {
 	uses map[string]*pendingUse // by key id
 }
 
+// An attempt is a write that failed and may yet have been made.
+type attempt struct {
+	found []Event
+	value []byte // of the record
+	uses  pendingUse
+}
+
 // A pendingUse keeps the address as it is: its text is made once per write and not
 // once per use.
 type pendingUse struct {
 	uid string
 	keyUsage
 	from netip.Addr
+	runs []useRun
 }
 
 // usage is what the use adds to the key's record.
@@ -74,8 +88,12 @@ func (p *pendingUse) usage() keyUsage {
 	return u
 }
 
-func newUsage(r records, cfg Config) *usage {
-	u := &usage{records: r, log: cfg.Logger, interval: cfg.UsageInterval, stop: make(chan struct{}), done: make(chan struct{})}
+// newUsage begins to write. What is unusual is told while the writer waits.
+func newUsage(r records, cfg Config, tell func(Event)) *usage {
+	u := &usage{
+		records: r, log: cfg.Logger, interval: cfg.UsageInterval, tell: tell, unsure: map[string]attempt{},
+		stop: make(chan struct{}), done: make(chan struct{}),
+	}
 	for i := range u.shards {
 		u.shards[i].uses = map[string]*pendingUse{}
 	}
@@ -126,6 +144,7 @@ func (u *usage) touch(uid, kid string, now time.Time, from netip.Addr) {
 		s.uses[strings.Clone(kid)] = p // what it is a part of may be longer
 	}
 	p.Count++
+	p.runs = addRun(p.runs, now, from)
 	if now.After(p.Last) {
 		p.Last, p.from = now, from
 	}
@@ -149,14 +168,14 @@ func (u *usage) flush() error {
 	for i := range u.shards {
 		s := &u.shards[i]
 		for kid, p := range s.snapshot() {
-			err := u.write(kid, p)
+			p, err := u.write(kid, p)
 			if err != nil && !errors.Is(err, errDamaged) {
 				return errors.Join(append(errs, err)...) // the store does not answer: it is not asked again for each key
 			}
 			if err != nil { // nothing will ever come of this one
 				errs = append(errs, err)
 			}
-			s.subtract(kid, p.Count)
+			s.subtract(kid, p)
 		}
 	}
 	return errors.Join(errs...)
@@ -167,25 +186,35 @@ func (s *usageShard) snapshot() map[string]pendingUse {
 	defer s.mu.Unlock()
 	all := make(map[string]pendingUse, len(s.uses))
 	for kid, p := range s.uses {
-		all[kid] = *p
+		snap := *p
+		snap.runs = slices.Clone(p.runs)
+		all[kid] = snap
 	}
 	return all
 }
 
-func (s *usageShard) subtract(kid string, written uint64) {
+func (s *usageShard) subtract(kid string, written pendingUse) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.uses[kid]; p != nil {
-		if p.Count -= written; p.Count == 0 {
+		p.runs = subtractRuns(p.runs, written.runs)
+		if p.Count -= written.Count; p.Count == 0 {
 			delete(s.uses, kid)
 		}
 	}
 }
 
-// write adds the uses to the key's record, if the key is still there.
-func (u *usage) write(kid string, p pendingUse) error {
+// write adds the uses to the key's record, if the key is still there, and tells what is
+// unusual in them: since its Commit has the condition that the record is as it was
+// read, nobody else tells it too.
+//
+// It returns the uses that are written: where the last attempt was made after all,
+// those of that one.
+func (u *usage) write(kid string, p pendingUse) (pendingUse, error) {
 	ctx := context.Background()
-	return retry(ctx, func() error {
+	last, sent := u.unsure[kid], attempt{}
+	err := retry(ctx, func() error {
+		sent = attempt{}
 		k := newRow[keyRecord](apiKeyKey(p.uid, kid))
 		old := newRow[keyUsage](keyUsageKey(p.uid, kid))
 		if err := u.records.read(ctx, &k, &old); err != nil {
@@ -194,7 +223,38 @@ func (u *usage) write(kid string, p pendingUse) error {
 		if !k.exists() {
 			return nil
 		}
+		if last.value != nil && bytes.Equal(old.raw, last.value) {
+			sent, p = last, last.uses
+			return nil
+		}
+		sent.found = unite(last.found, old.rec.learn(k.rec.Created, p.runs))
 		old.rec.merge(p.usage())
-		return u.records.commit(ctx, k.unchanged(), old.put())
+		op := old.put()
+		sent.value, sent.uses = op.Value, p
+		return u.records.commit(ctx, k.unchanged(), op)
 	})
+	delete(u.unsure, kid)
+	if err != nil {
+		if sent.value != nil {
+			u.unsure[kid] = sent
+		}
+		return p, err
+	}
+	for _, e := range sent.found {
+		e.Actor, e.UserID, e.APIKeyID = keyIDPrefix+kid, userPrefix+p.uid, keyIDPrefix+kid
+		u.tell(e)
+	}
+	return p, nil
+}
+
+// learn is the pattern's, which a record that was written without one begins with the
+// last use.
+func (u *keyUsage) learn(created time.Time, runs []useRun) []Event {
+	if addr, err := netip.ParseAddr(u.Address); err == nil && len(u.Pattern.Networks) == 0 {
+		u.Pattern.Networks = []keyNetwork{{network(addr).String(), u.Last}}
+	}
+	if u.Last.After(created) {
+		created = u.Last
+	}
+	return u.Pattern.learn(created, runs)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -492,6 +494,53 @@ func TestADamagedUsageRecordIsComplainedOfOnce(t *testing.T) {
 		}
 		if err := h.Close(); err != nil {
 			t.Errorf("Close: %v", err)
+		}
+	})
+}
+
+// The three things that a stolen key does, on every store, with two processes: each is
+// told once, and names the key.
+func TestWhatIsUnusualForAKeyIsToldOnce(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{UsageInterval: rarely, APIKeyTTL: -1})
+		u := h.Register()
+		made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
+		var told []string
+		// processes use the key n times each and write one after the other, as they end.
+		processes := func(n int, addrs ...string) {
+			var all []*authtest.Harness
+			for range 2 {
+				m := twin(t, h, auth.Config{UsageInterval: rarely})
+				for i := range n {
+					use(t, m.Manager, key, addrs[i%len(addrs)])
+				}
+				all = append(all, m)
+			}
+			for _, m := range all {
+				if err := m.Close(); err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range m.Events.All() {
+					told = append(told, string(e.Type)+" "+strconv.Itoa(e.Count))
+					if e.APIKeyID != made.ID || e.Actor != made.ID || e.UserID != u.ID || e.Time.After(h.Clock.Now()) {
+						t.Errorf("the event is %+v", e)
+					}
+				}
+			}
+		}
+		for range 10 { // as usual, from one network
+			processes(3, "192.0.2.1", "192.0.2.99")
+			h.Clock.Advance(time.Hour)
+		}
+		processes(2, "192.0.2.1", "2001:db8::1")
+		processes(2, "2001:db8:0:1::1")
+		h.Clock.Advance(30 * 24 * time.Hour)
+		processes(1, "192.0.2.7")
+		h.Clock.Advance(time.Hour)
+		processes(200, "192.0.2.7")
+		want := []string{"api_key_new_network 0", "api_key_woke 30", "api_key_burst 100"}
+		if !slices.Equal(told, want) {
+			t.Errorf("%q, want %q", told, want)
 		}
 	})
 }

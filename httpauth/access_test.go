@@ -26,6 +26,7 @@ POST /register            | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok 
 POST /login               | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
 POST /verify-2fa          | tok  | tok  | ok   | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok
 GET /openapi.json         | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
+GET /.well-known/jwks.json| ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
 GET /me                   | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok
 PATCH /me                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
 PATCH /me (email)         | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
@@ -66,7 +67,7 @@ var verdicts = map[string]struct {
 	"step": {401, httpauth.CodeReauthenticationRequired},
 	"auth": {403, httpauth.CodeReauthenticationRequired},
 	"no":   {403, httpauth.CodeForbidden},
-	"2fa":  {403, httpauth.CodeTwoFactorRequired},
+	"2fa":  {403, httpauth.CodeTwoFactorSetupRequired},
 	"404":  {404, httpauth.CodeNotFound},
 	"on":   {409, httpauth.CodeTwoFactorAlreadyEnabled},
 }
@@ -149,10 +150,11 @@ var calls = map[string]struct {
 	"POST /verify-2fa": {body: func(b *builder, p principal) any {
 		return members{"temp_token": cmp.Or(p.temp, "temp_1"), "code": b.codeOr(p, "123456")}
 	}},
-	"GET /openapi.json": {},
-	"GET /me":           {},
-	"PATCH /me":         {body: func(*builder, principal) any { return members{"full_name": "Ada King"} }},
-	"PATCH /me (email)": {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"GET /openapi.json":          {},
+	"GET /.well-known/jwks.json": {},
+	"GET /me":                    {},
+	"PATCH /me":                  {body: func(*builder, principal) any { return members{"full_name": "Ada King"} }},
+	"PATCH /me (email)":          {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
 	"POST /change-password": {body: func(*builder, principal) any {
 		return members{"current_password": password, "new_password": "NewPass456!"}
 	}},

@@ -13,7 +13,7 @@ import (
 // one: what stands further left was written by who is being measured. It is the
 // zero Addr where the peer has none, as on a Unix socket.
 func (h *Handler) client(r *http.Request) auth.Client {
-	c := auth.Client{UserAgent: r.UserAgent()}
+	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r)}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return c
@@ -38,6 +38,13 @@ func (h *Handler) client(r *http.Request) auth.Client {
 		}
 	}
 	return c
+}
+
+func (h *Handler) requestID(r *http.Request) string {
+	if h.idName == "" {
+		return auth.ClientFrom(r.Context()).RequestID
+	}
+	return r.Header.Get(h.idName)
 }
 
 func (h *Handler) trusted(a netip.Addr) bool {

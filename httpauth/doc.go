@@ -17,7 +17,7 @@
 //	POST   /verify-2fa       POST   /api-keys            POST   /change-password
 //	POST   /enable-2fa       GET    /api-keys            GET    /openapi.json
 //	POST   /confirm-2fa      DELETE /api-keys/{key_id}
-//	POST   /disable-2fa
+//	POST   /disable-2fa      GET    /.well-known/jwks.json
 //
 // The document at /openapi.json describes each with every answer that it can give.
 //
@@ -32,14 +32,15 @@
 //     members in another case, is refused; unknown members are ignored.
 //   - Where auth.Config.TwoFactorPolicy asks the user for a second factor first, an
 //     access token is good for GET /me, enable-2fa, confirm-2fa, refresh and logout;
-//     all else, and every call with an API key, is 403 two_factor_required.
+//     all else, and every call with an API key, is 403 two_factor_setup_required.
 //   - A path is matched as it is written. Another method is 405 with Allow, also
 //     HEAD and OPTIONS: there is no CORS here. A host that wants it answers the
 //     preflight in front of the Handler, for origins that it names.
 //   - Whatever is refused is answered with a problem of RFC 9457 whose code, a
 //     [Code], is stable. The texts of errors stay inside.
-//   - Every answer forbids caching, sniffing, framing and referrers. None has
-//     anything in it that the request said, such as its Host.
+//   - Every answer forbids caching, sniffing, framing and referrers, but the set of
+//     public keys, which may be cached for 5 minutes. None has anything in it that the
+//     request said, such as its Host.
 //   - A panic is a 500, logged with its stack; the process goes on.
 //
 // # The host's duty

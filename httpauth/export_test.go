@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/strictjson"
 )
 
 // What the tests of package httpauth_test reach inside for.
@@ -13,7 +14,7 @@ var StrictJSON = strictJSON
 
 const (
 	MaxBody  = maxBody
-	MaxDepth = maxDepth
+	MaxDepth = strictjson.MaxDepth
 	BodyTime = bodyTime
 )
 

@@ -267,8 +267,13 @@ func (f *fixture) send(r *http.Request) answer {
 // inspect holds an answer against what is promised of all.
 func (f *fixture) inspect(method, path string, a answer) {
 	f.t.Helper()
+	keySet := path == "/.well-known/jwks.json" && a.status == http.StatusOK
+	caching, media := "no-store", "application/json; charset=utf-8"
+	if keySet {
+		caching, media = "public, max-age=300", "application/jwk-set+json"
+	}
 	for name, want := range map[string]string{
-		"Cache-Control":               "no-store",
+		"Cache-Control":               caching,
 		"X-Content-Type-Options":      "nosniff",
 		"Referrer-Policy":             "no-referrer",
 		"Content-Security-Policy":     "default-src 'none'; frame-ancestors 'none'",
@@ -279,7 +284,6 @@ func (f *fixture) inspect(method, path string, a answer) {
 			f.t.Errorf("%s: %d has %s %q, want %q", a.what, a.status, name, got, want)
 		}
 	}
-	media := "application/json; charset=utf-8"
 	if a.status >= 400 {
 		media = "application/problem+json; charset=utf-8"
 		if method != "HEAD" && a.body["status"] != float64(a.status) {

@@ -165,11 +165,11 @@ func TestAFloodOfLoginsIsShedAndNobodyElseNotices(t *testing.T) {
 			if got.checks == 0 {
 				t.Fatal("nothing was checked meanwhile")
 			}
-			if got.memory < 300<<20 && own(got.shed) <= 3*time.Second && own(got.token) < time.Millisecond && own(got.key) < time.Millisecond {
+			if got.failed*10 <= got.checks && got.memory < 300<<20 && own(got.shed) <= 3*time.Second && own(got.token) < time.Millisecond && own(got.key) < time.Millisecond {
 				return
 			}
 			if try == tries {
-				t.Fatalf("%d times of %d: more than 300 MiB, 3s or 1ms", tries, tries)
+				t.Fatalf("%d times of %d: more than 300 MiB, 3s, 1ms or one check in ten that failed", tries, tries)
 			}
 		}
 	}

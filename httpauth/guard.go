@@ -2,6 +2,7 @@ package httpauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -82,11 +83,11 @@ func MultiFactor(a Access) error {
 }
 
 // TwoFactorUser is a [Rule] for routes that API keys reach too: the user has a second
-// factor set up. Else 403 two_factor_required. Where a whole group of users must have
+// factor set up. Else 403 two_factor_setup_required. Where a whole group of users must have
 // one on every route, auth.Config.TwoFactorPolicy says so in one place.
 func TwoFactorUser(a Access) error {
 	if !a.Identity.User.TwoFactorEnabled {
-		return fmt.Errorf("httpauth: two-factor authentication is required: %w", auth.ErrTwoFactorRequired)
+		return fmt.Errorf("httpauth: two-factor authentication is required: %w", auth.ErrTwoFactorSetupRequired)
 	}
 	return nil
 }
@@ -98,9 +99,10 @@ func StepUp(maxAge time.Duration) error { return &stepUp{maxAge} }
 
 // Check proves the one credential of r, an access token or an API key, reads the
 // state of its user and session at this moment, and applies the rules in order. It
-// changes nothing and answers nothing. Any error means no: give it to
+// changes nothing and answers nothing; a refusal is an event of the Manager's, that of
+// a rule [auth.EventAccessDenied] with the [Code] as its reason. Any error means no: give it to
 // [Handler.WriteProblem], or tell errors apart with [errors.Is]: [ErrNoCredential],
-// [ErrManyCredentials], [auth.ErrInvalidToken], [auth.ErrTwoFactorRequired] where
+// [ErrManyCredentials], [auth.ErrInvalidToken], [auth.ErrTwoFactorSetupRequired] where
 // auth.Config.TwoFactorPolicy asks the user for a second factor first, whatever the
 // rules, [auth.ErrForbidden], [auth.ErrReauthenticationRequired], and [auth.ErrUnavailable] where it could not
 // be decided.
@@ -143,6 +145,9 @@ type verifier = func(ctx context.Context, credential auth.Secret) (auth.Identity
 func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, rules ...Rule) (auth.Identity, error) {
 	cred, err := parseCredential(r.Header)
 	if err != nil {
+		if !errors.Is(err, ErrNoCredential) { // who has none has tried nothing
+			h.manager.ReportDenied(ctx, auth.Identity{}, string(codeOf(err)))
+		}
 		return auth.Identity{}, err
 	}
 	if h.isAPIKey(cred) {
@@ -154,6 +159,7 @@ func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, r
 	}
 	for _, rule := range rules {
 		if err := rule(Access{Request: r, Identity: id, Now: h.manager.Now()}); err != nil {
+			h.manager.ReportDenied(ctx, id, string(codeOf(err)))
 			return auth.Identity{}, err
 		}
 	}

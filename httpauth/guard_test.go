@@ -197,7 +197,7 @@ func TestGuardAsksForAUserWithASecondFactorWhateverTheCredential(t *testing.T) {
 	_, key := f.apiKey(token)
 	rule := rules(httpauth.TwoFactorUser)
 	for _, credential := range []string{token, key} {
-		a := guarded(f, rule, bearer(credential)).want(403, httpauth.CodeTwoFactorRequired)
+		a := guarded(f, rule, bearer(credential)).want(403, httpauth.CodeTwoFactorSetupRequired)
 		if got := a.header.Get("WWW-Authenticate"); got != "" {
 			t.Errorf("challenge is %q", got)
 		}

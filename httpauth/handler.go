@@ -21,6 +21,13 @@ type Config struct {
 	// connection. An IPv4 network is written as one, not as ::ffff:0:0/96.
 	TrustedProxies []netip.Prefix
 
+	// RequestIDHeader names the header that has the id of a request, for the
+	// events of package auth. It is believed as it comes, so name one that a proxy
+	// of yours sets on every request. Empty: the id is that of the
+	// [auth.Client] in the request's context, which a host's middleware may put
+	// there.
+	RequestIDHeader string
+
 	// Logger hears of failures that the client is told nothing about: a store
 	// that does not answer, an unexpected error, a panic. Nil is slog.Default().
 	Logger *slog.Logger
@@ -30,6 +37,7 @@ type Config struct {
 // methods may be called by any number of goroutines.
 type Handler struct {
 	manager *auth.Manager
+	idName  string // of the header
 	proxies []netip.Prefix
 	log     *slog.Logger
 	routes  routing
@@ -41,6 +49,10 @@ func New(m *auth.Manager, cfg Config) (*Handler, error) {
 	if m == nil {
 		return nil, errors.New("httpauth: no manager")
 	}
+	switch http.CanonicalHeaderKey(cfg.RequestIDHeader) {
+	case "Authorization", "Proxy-Authorization", "X-Api-Key", "Cookie":
+		return nil, fmt.Errorf("httpauth: RequestIDHeader: %s has secrets", cfg.RequestIDHeader)
+	}
 	for _, p := range cfg.TrustedProxies {
 		if !p.IsValid() || p.Addr().Is4In6() {
 			return nil, fmt.Errorf("httpauth: TrustedProxies: %v is not an IPv4 or IPv6 network", p)
@@ -48,6 +60,7 @@ func New(m *auth.Manager, cfg Config) (*Handler, error) {
 	}
 	h := &Handler{
 		manager: m,
+		idName:  cfg.RequestIDHeader,
 		proxies: slices.Clone(cfg.TrustedProxies),
 		log:     cfg.Logger,
 	}
@@ -68,10 +81,10 @@ func New(m *auth.Manager, cfg Config) (*Handler, error) {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	boundBodyTime(w, r)
 	r = r.WithContext(h.withClient(r))
-	var status int
+	var rt *route
 	var answer any
 	err := recovered(func() (err error) {
-		status, answer, err = h.serve(w, r)
+		rt, answer, err = h.serve(w, r)
 		return err
 	})
 	if err != nil {
@@ -83,31 +96,31 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.WriteProblem(w, r, err)
 		return
 	}
-	write(w, status, "application/json; charset=utf-8", body)
+	write(w, rt.status, rt.contentType(), rt.cacheControl(), body)
 }
 
 // serve runs the call that r is. Nothing is written to w: whatever goes wrong on
 // the way, a panic included, can still be answered.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (status int, answer any, err error) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (rt *route, answer any, err error) {
 	rt, param, err := h.routes.find(r)
 	if err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
 	c := &call{Context: r.Context(), manager: h.manager, param: param}
 	if err := h.admit(c, r, rt); err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
 	if rt.call.in != nil {
 		c.body, err = readBody(w, r, rt.bodyOptional)
 		if err != nil {
-			return 0, nil, err
+			return nil, nil, err
 		}
 	}
 	answer, err = rt.call.run(c)
 	if rt.challenges && errors.Is(err, auth.ErrReauthenticationRequired) {
 		err = &stepUp{}
 	}
-	return rt.status, answer, err
+	return rt, answer, err
 }
 
 // admit fills in who makes the call, or refuses it.
@@ -127,10 +140,7 @@ func (h *Handler) admit(c *call, r *http.Request, rt *route) (err error) {
 		return err
 	}
 	cred, err := parseCredential(r.Header)
-	if err != nil {
-		return err
-	}
-	if h.isAPIKey(cred) {
+	if err != nil || h.isAPIKey(cred) {
 		_, err = h.prove(c, r, verify, SessionOnly)
 		return err
 	}
@@ -180,9 +190,9 @@ func encode(answer any) ([]byte, error) {
 
 // write sends an answer with the headers that every answer has. None of them
 // comes from the request.
-func write(w http.ResponseWriter, status int, contentType string, body []byte) {
+func write(w http.ResponseWriter, status int, contentType, cacheControl string, body []byte) {
 	head := w.Header()
-	head.Set("Cache-Control", "no-store")
+	head.Set("Cache-Control", cacheControl)
 	head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	head.Set("Content-Type", contentType)
 	head.Set("Referrer-Policy", "no-referrer")

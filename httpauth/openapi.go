@@ -79,7 +79,7 @@ func security(a access) []object {
 func (s schemas) responses(rt *route) object {
 	all := object{strconv.Itoa(rt.status): object{
 		"description": http.StatusText(rt.status),
-		"content":     object{"application/json": s.success(rt)},
+		"content":     object{rt.mediaType(): s.success(rt)},
 	}}
 	byStatus := map[int][]Code{}
 	for _, code := range rt.problems() {

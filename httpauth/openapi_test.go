@@ -38,6 +38,7 @@ func TestDocumentIsOfExactlyWhatIsMounted(t *testing.T) {
 	contract := []string{
 		"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout",
 		"POST /api-keys", "GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password", "GET /openapi.json",
+		"GET /.well-known/jwks.json",
 	}
 	slices.Sort(contract)
 	if !slices.Equal(mounted, contract) {
@@ -174,7 +175,7 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 		},
 		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me"},
 		// Every call with a credential: an API key of a user whom the policy binds opens none.
-		httpauth.CodeTwoFactorRequired: {
+		httpauth.CodeTwoFactorSetupRequired: {
 			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",
 			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password",
 		},

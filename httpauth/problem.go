@@ -30,7 +30,7 @@ const (
 	CodeInvalidCode              Code = "invalid_code"               // 401: second-factor code is malformed, wrong or used
 	CodeReauthenticationRequired Code = "reauthentication_required"  // 403, or 401 where the challenge says what is missing
 	CodeForbidden                Code = "forbidden"                  // 403: not with this credential, or not for this user
-	CodeTwoFactorRequired        Code = "two_factor_required"        // 403: the user must set up a second factor first
+	CodeTwoFactorSetupRequired   Code = "two_factor_setup_required"  // 403: the user must set up a second factor first
 	CodeAPIKeyLimit              Code = "api_key_limit"              // 403: as many keys as a user may have
 	CodeNotFound                 Code = "not_found"                  // 404
 	CodeMethodNotAllowed         Code = "method_not_allowed"         // 405: Allow has the methods
@@ -69,7 +69,7 @@ var kinds = map[Code]kind{
 	CodeInvalidCode:              {http.StatusUnauthorized, "CodeInvalidCode", "Invalid code", "The code is not valid."},
 	CodeReauthenticationRequired: {http.StatusForbidden, "CodeReauthenticationRequired", "Reauthentication required", "The login is too old or too weak for this; log in again, or send the password where the call takes it."},
 	CodeForbidden:                {http.StatusForbidden, "CodeForbidden", "Forbidden", "The credential does not allow this."},
-	CodeTwoFactorRequired:        {http.StatusForbidden, "CodeTwoFactorRequired", "Second factor required", "The account must have a second factor for this; set one up with enable-2fa and confirm-2fa."},
+	CodeTwoFactorSetupRequired:   {http.StatusForbidden, "CodeTwoFactorSetupRequired", "Second factor required", "The account must have a second factor for this; set one up with enable-2fa and confirm-2fa."},
 	CodeAPIKeyLimit:              {http.StatusForbidden, "CodeAPIKeyLimit", "Too many API keys", "Revoke an API key before creating another."},
 	CodeNotFound:                 {http.StatusNotFound, "CodeNotFound", "Not found", "There is nothing here."},
 	CodeMethodNotAllowed:         {http.StatusMethodNotAllowed, "CodeMethodNotAllowed", "Method not allowed", "This cannot be called with this method."},
@@ -163,7 +163,7 @@ var codeByError = []struct {
 	{auth.ErrInvalidCredentials, CodeInvalidCredentials},
 	{auth.ErrInvalidCode, CodeInvalidCode},
 	{auth.ErrReauthenticationRequired, CodeReauthenticationRequired},
-	{auth.ErrTwoFactorRequired, CodeTwoFactorRequired},
+	{auth.ErrTwoFactorSetupRequired, CodeTwoFactorSetupRequired},
 	{auth.ErrForbidden, CodeForbidden},
 	{auth.ErrAPIKeyLimit, CodeAPIKeyLimit},
 	{auth.ErrNotFound, CodeNotFound},
@@ -208,7 +208,7 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 	}
 	h.logFailure(r, code, err)
 	body, _ := json.Marshal(p) // strings and an int
-	write(w, p.Status, "application/problem+json; charset=utf-8", body)
+	write(w, p.Status, "application/problem+json; charset=utf-8", noStore, body)
 }
 
 // challenge is the WWW-Authenticate of a 401. It speaks of the token in the

@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -36,7 +37,25 @@ type route struct {
 	status       int
 	answers      []any  // a value of each type the call answers with; nil is the OpenAPI document
 	codes        []Code // problems of its own, besides those that all such routes share
+	media        string // of the answer; "" is jsonMedia
+	cached       string // the Cache-Control of the answer; "" is noStore
 }
+
+const (
+	jsonMedia = "application/json"
+	noStore   = "no-store"
+)
+
+func (rt *route) mediaType() string { return cmp.Or(rt.media, jsonMedia) }
+
+func (rt *route) contentType() string {
+	if rt.media != "" {
+		return rt.media
+	}
+	return jsonMedia + "; charset=utf-8"
+}
+
+func (rt *route) cacheControl() string { return cmp.Or(rt.cached, noStore) }
 
 // An endpoint runs a call. It writes nothing: its answer is marshalled, its error
 // becomes a problem.
@@ -141,6 +160,12 @@ func table() []route {
 			access:  sessionOnly, call: reads(changePassword), status: http.StatusOK, answers: []any{done{}},
 			codes: []Code{CodeInvalidInput, CodeWeakPassword, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
 		},
+		{
+			method: http.MethodGet, path: "/.well-known/jwks.json", id: "getJWKS",
+			summary: "Read the public keys that access tokens may be signed with (RFC 7517); none where they are HS256.",
+			access:  anyone, call: endpoint{run: getJWKS}, status: http.StatusOK, answers: []any{keySet{}},
+			media: "application/jwk-set+json", cached: "public, max-age=300",
+		},
 	}
 }
 
@@ -157,14 +182,14 @@ func documentRoute(document json.RawMessage) route {
 // problems returns the codes that rt can answer with, shared ones included.
 func (rt *route) problems() []Code {
 	codes := []Code{CodeInternalError}
-	if rt.answers != nil {
+	if rt.access != anyone || rt.call.in != nil { // the others ask nobody
 		codes = append(codes, CodeUnavailable)
 	}
 	if rt.call.in != nil {
 		codes = append(codes, CodeInvalidJSON, CodeInvalidRequest, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType)
 	}
 	if rt.access != anyone {
-		codes = append(codes, CodeInvalidRequest, CodeAuthenticationRequired, CodeInvalidToken, CodeTwoFactorRequired)
+		codes = append(codes, CodeInvalidRequest, CodeAuthenticationRequired, CodeInvalidToken, CodeTwoFactorSetupRequired)
 	}
 	if rt.access == sessionOnly || rt.access == unprovenToken {
 		codes = append(codes, CodeForbidden)

@@ -106,8 +106,9 @@ func example(t reflect.Type) object {
 	value := object{}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		text := f.Tag.Get("example")
+		text, ok := f.Tag.Lookup("example")
 		switch {
+		case !ok && strings.Contains(f.Tag.Get("json"), ",omitempty"): // an example of something else
 		case f.Type.Kind() == reflect.Struct:
 			value[memberName(f)] = example(f.Type)
 		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:

@@ -12,6 +12,7 @@ import (
 func routes(h *httpauth.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/auth/", http.StripPrefix("/v1/auth", h))
+	mux.Handle("/.well-known/jwks.json", h) // where services that check tokens by themselves look first
 	mux.Handle("GET /v1/agents", h.Require()(http.HandlerFunc(listAgents)))
 	return mux
 }

@@ -1,0 +1,530 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// A stage is what a scenario of the audit acts on. What it does with ctx is what is
+// looked at; what it does without is preparation.
+type stage struct {
+	*authtest.Harness
+	t       *testing.T
+	ctx     context.Context
+	tap     *tapStore
+	u       *authtest.User
+	id      auth.Identity
+	secrets []string // that no event may tell
+}
+
+// secret notes a secret and returns it.
+func (s *stage) secret(text string) auth.Secret {
+	if text != "" {
+		s.secrets = append(s.secrets, text)
+	}
+	return auth.Secret(text)
+}
+
+func (s *stage) key() (id string, key auth.Secret) {
+	made, text := newKey(s.t, s.Manager, s.id, auth.NewAPIKey{})
+	return made.ID, s.secret(text)
+}
+
+func (s *stage) keyIdentity() auth.Identity {
+	_, key := s.key()
+	id, err := s.VerifyAPIKey(context.Background(), key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return id
+}
+
+// twoFactor turns the second factor on and begins a login.
+func (s *stage) twoFactor() (temp auth.Secret, backup []auth.Secret) {
+	backup = s.u.EnableTwoFactor()
+	for _, code := range backup {
+		s.secret(string(code))
+	}
+	return s.first(), backup
+}
+
+func (s *stage) first() auth.Secret {
+	s.t.Helper()
+	return s.secret(string(firstStep(s.t, s.Harness, s.u.Email)))
+}
+
+func (s *stage) code() auth.Secret { return s.secret(s.u.Code()) }
+
+// broken makes every call of the kind fail from now on.
+func (s *stage) broken(kind string) {
+	s.tap.tap(func(_ context.Context, c storeCall) error {
+		if c.kind == kind {
+			return errOutage
+		}
+		return nil
+	}, nil)
+}
+
+// shed fills the hashing slot until the scenario is over.
+func (s *stage) shed() { s.t.Cleanup(s.OccupyHashing()) }
+
+const noCode = auth.Secret("000000")
+
+var (
+	newName  = "Ada King"
+	newEmail = "new@example.com"
+)
+
+// audited is what each call of a Manager emits and which notices it sends, done or refused. An
+// event is its type, .action, :reason, +amr, =role, #count, and who acted on whose
+// account; a notice has an arrow.
+var audited = map[string]struct {
+	act  func(s *stage)
+	want string
+}{
+	"Register":             {func(s *stage) { _, _ = s.Manager.Register(s.ctx, registration("b@example.com")) }, "registered=admin of another"},
+	"Register: taken":      {func(s *stage) { _, _ = s.Manager.Register(s.ctx, registration(s.u.Email)) }, "email_taken.register"},
+	"Register: bad input":  {func(s *stage) { _, _ = s.Manager.Register(s.ctx, registration("nowhere")) }, ""},
+	"Register: overloaded": {func(s *stage) { s.shed(); _, _ = s.Manager.Register(s.ctx, registration("b@example.com")) }, "overloaded"},
+	"Register: too many": {func(s *stage) {
+		for range 3 {
+			_, _ = s.Manager.Register(s.ctx, registration(s.u.Email))
+		}
+	}, "email_taken.register; email_taken.register; rate_limited:register"},
+
+	"Login":                 {func(s *stage) { _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "login_succeeded+pwd by ses of u"},
+	"Login: wrong password": {func(s *stage) { _, _ = s.Login(s.ctx, s.u.Email, "a wrong one") }, "login_failed of u"},
+	"Login: nobody":         {func(s *stage) { _, _ = s.Login(s.ctx, "x@example.com", "a wrong one") }, "login_failed"},
+	"Login: no address":     {func(s *stage) { _, _ = s.Login(s.ctx, "x", "a wrong one") }, "login_failed"},
+	"Login: too many": {func(s *stage) {
+		for range 6 {
+			_, _ = s.Login(s.ctx, s.u.Email, "a wrong one")
+		}
+	}, "login_failed of u; login_failed of u; login_failed of u; login_failed of u; login_failed of u; rate_limited:account_address of u"},
+	"Login: second factor": {func(s *stage) { s.twoFactor(); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "second_factor_required of u"},
+	"Login: disabled": {func(s *stage) {
+		_ = s.DisableUser(context.Background(), s.u.ID)
+		_, _ = s.Login(s.ctx, s.u.Email, authtest.Password)
+	}, "login_failed of u"},
+	"Login: overloaded": {func(s *stage) { s.shed(); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "overloaded"},
+	"Login: no store":   {func(s *stage) { s.broken("Get"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:get by manager"},
+	"Login: no counter": {func(s *stage) { s.broken("Hit"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:hit by manager"},
+	"Login: no write":   {func(s *stage) { s.broken("Commit"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:commit by manager"},
+	"Login: no list":    {func(s *stage) { s.broken("List"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:list by manager"},
+	"Login: new network": {func(s *stage) {
+		_ = login(from(s.t, "198.51.100.1"), s.Manager, s.u.Email, authtest.Password)
+		_, _ = s.Login(s.ctx, s.u.Email, authtest.Password)
+		_, _ = s.Login(s.ctx, s.u.Email, authtest.Password)
+	}, "login_succeeded+pwd by ses of u; login_new_network by ses of u; login_succeeded+pwd by ses of u; → login_new_network u"},
+
+	"VerifyTwoFactor": {func(s *stage) { temp, _ := s.twoFactor(); _, _ = s.VerifyTwoFactor(s.ctx, temp, s.code()) },
+		"login_succeeded+pwd+otp+mfa by ses of u"},
+	"VerifyTwoFactor: backup code": {func(s *stage) { temp, codes := s.twoFactor(); _, _ = s.VerifyTwoFactor(s.ctx, temp, codes[0]) },
+		"login_succeeded+pwd+mfa by ses of u; backup_code_used.login#9 by ses of u; → backup_code_used u, 9 left"},
+	"VerifyTwoFactor: wrong": {func(s *stage) { temp, _ := s.twoFactor(); _, _ = s.VerifyTwoFactor(s.ctx, temp, noCode) },
+		"second_factor_failed.login:wrong of u; → second_factor_failed u"},
+	"VerifyTwoFactor: malformed": {func(s *stage) { temp, _ := s.twoFactor(); _, _ = s.VerifyTwoFactor(s.ctx, temp, "12") },
+		"second_factor_failed.login:malformed of u"},
+	"VerifyTwoFactor: replayed": {func(s *stage) {
+		temp, _ := s.twoFactor()
+		code := s.code()
+		_, _ = s.VerifyTwoFactor(context.Background(), temp, code)
+		_, _ = s.VerifyTwoFactor(s.ctx, s.first(), code)
+	}, "second_factor_failed.login:replayed of u; → second_factor_failed u"},
+	"VerifyTwoFactor: backup code replayed": {func(s *stage) {
+		temp, codes := s.twoFactor()
+		_, _ = s.VerifyTwoFactor(context.Background(), temp, codes[3])
+		_, _ = s.VerifyTwoFactor(s.ctx, s.first(), codes[3])
+		_, _ = s.VerifyTwoFactor(s.ctx, s.first(), "00000000")
+	}, "second_factor_failed.login:replayed of u; second_factor_failed.login:wrong of u; → second_factor_failed u; → second_factor_failed u"},
+	"VerifyTwoFactor: temp token used": {func(s *stage) {
+		temp, codes := s.twoFactor()
+		_, _ = s.VerifyTwoFactor(context.Background(), temp, codes[3])
+		_, _ = s.VerifyTwoFactor(s.ctx, temp, codes[4])
+	}, "temp_token_refused:ended of u"},
+	"VerifyTwoFactor: no temp token": {func(s *stage) { _, _ = s.VerifyTwoFactor(s.ctx, "temp_nonsense", noCode) }, "temp_token_refused:malformed"},
+	"VerifyTwoFactor: tries": {func(s *stage) {
+		temp, _ := s.twoFactor()
+		for range 5 {
+			_, _ = s.VerifyTwoFactor(context.Background(), temp, noCode)
+		}
+		_, _ = s.VerifyTwoFactor(s.ctx, temp, noCode)
+	}, "temp_token_refused:tries of u"},
+
+	"VerifyAccessToken":            {func(s *stage) { _, _ = s.VerifyAccessToken(s.ctx, auth.Secret(s.u.Token())) }, ""},
+	"VerifyAccessToken: malformed": {func(s *stage) { _, _ = s.VerifyAccessToken(s.ctx, auth.Secret(s.u.Token()[1:])) }, "token_refused:malformed"},
+	"VerifyAccessToken: expired": {func(s *stage) {
+		s.Clock.Advance(2 * time.Hour)
+		_, _ = s.VerifyAccessToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "token_refused:expired of u"},
+	"VerifyAccessToken: logged out": {func(s *stage) {
+		_ = s.Logout(context.Background(), s.id)
+		_, _ = s.VerifyAccessToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "token_refused:ended of u"},
+	"VerifyAccessToken: disabled": {func(s *stage) {
+		_ = s.DisableUser(context.Background(), s.u.ID)
+		_, _ = s.VerifyAccessToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "token_refused:disabled of u"},
+	"VerifyAccessToken: superseded": {func(s *stage) {
+		_, _ = s.Refresh(context.Background(), auth.Secret(s.u.Token()))
+		s.Clock.Advance(time.Minute)
+		_, _ = s.VerifyAccessToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "token_refused:superseded of u"},
+	"VerifyAccessToken: damaged": {func(s *stage) {
+		damage(s.t, s.Store, "u."+strings.TrimPrefix(s.u.ID, "user_")+"/acct")
+		_, _ = s.VerifyAccessToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "store_failed:damaged by manager"},
+	"VerifyAccessToken: policy": {func(s *stage) {
+		_ = s.SetRole(context.Background(), s.u.ID, "bound")
+		_, _ = s.VerifyAccessToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "access_denied:two_factor_setup_required by ses of u"},
+	"VerifyForEnrollment":            {func(s *stage) { _, _ = s.VerifyForEnrollment(s.ctx, auth.Secret(s.u.Token())) }, ""},
+	"VerifyForEnrollment: malformed": {func(s *stage) { _, _ = s.VerifyForEnrollment(s.ctx, auth.Secret(s.u.Token()[1:])) }, "token_refused:malformed"},
+
+	"VerifyAPIKey":            {func(s *stage) { _, key := s.key(); _, _ = s.VerifyAPIKey(s.ctx, key) }, ""},
+	"VerifyAPIKey: malformed": {func(s *stage) { _, key := s.key(); _, _ = s.VerifyAPIKey(s.ctx, key[1:]) }, "api_key_refused:malformed"},
+	"VerifyAPIKey: expired": {func(s *stage) {
+		_, key := s.key()
+		s.Clock.Advance(366 * 24 * time.Hour)
+		_, _ = s.VerifyAPIKey(s.ctx, key)
+	}, "api_key_refused:expired of u"},
+	"VerifyAPIKey: revoked": {func(s *stage) {
+		keyID, key := s.key()
+		_ = s.RevokeAPIKey(context.Background(), s.id, keyID)
+		_, _ = s.VerifyAPIKey(s.ctx, key)
+	}, "api_key_refused:unknown"},
+	"VerifyAPIKey: disabled": {func(s *stage) {
+		_, key := s.key()
+		_ = s.DisableUser(context.Background(), s.u.ID)
+		_, _ = s.VerifyAPIKey(s.ctx, key)
+	}, "api_key_refused:disabled of u"},
+	"VerifyAPIKey: no store": {func(s *stage) { _, key := s.key(); s.broken("Get"); _, _ = s.VerifyAPIKey(s.ctx, key) }, "store_failed:get by manager"},
+	"Authenticate": {func(s *stage) {
+		_, _ = s.Authenticate(s.ctx, "nonsense")
+		_, _ = s.Authenticate(s.ctx, "sk_live_nonsense")
+	}, "token_refused:malformed; api_key_refused:malformed"},
+
+	"Refresh": {func(s *stage) { _, _ = s.Refresh(s.ctx, auth.Secret(s.u.Token())) }, "token_refreshed by ses of u"},
+	"Refresh: reuse": {func(s *stage) {
+		_, _ = s.Refresh(s.ctx, auth.Secret(s.u.Token()))
+		s.Clock.Advance(time.Minute)
+		_, _ = s.Refresh(s.ctx, auth.Secret(s.u.Token()))
+	}, "token_refreshed by ses of u; token_reused by ses of u"},
+	"Refresh: nonsense": {func(s *stage) { _, _ = s.Refresh(s.ctx, "nonsense") }, "token_refused:malformed"},
+	"Logout":            {func(s *stage) { _ = s.Logout(s.ctx, s.id) }, "logged_out by ses of u"},
+	"Logout: twice":     {func(s *stage) { _ = s.Logout(context.Background(), s.id); _ = s.Logout(s.ctx, s.id) }, "token_refused:ended of u"},
+	"Logout: API key":   {func(s *stage) { _ = s.Logout(s.ctx, s.keyIdentity()) }, "access_denied:api_key by key of u"},
+
+	"ChangePassword": {func(s *stage) { _ = s.ChangePassword(s.ctx, s.id, authtest.Password, otherPassword) },
+		"password_changed by ses of u; → password_changed u"},
+	"ChangePassword: wrong":   {func(s *stage) { _ = s.ChangePassword(s.ctx, s.id, "a wrong one", otherPassword) }, "reauthentication_failed by ses of u"},
+	"ChangePassword: weak":    {func(s *stage) { _ = s.ChangePassword(s.ctx, s.id, authtest.Password, "short") }, ""},
+	"ChangePassword: API key": {func(s *stage) { _ = s.ChangePassword(s.ctx, s.keyIdentity(), authtest.Password, otherPassword) }, "access_denied:api_key by key of u"},
+	"ChangePassword: logged out": {func(s *stage) {
+		_ = s.Logout(context.Background(), s.id)
+		_ = s.ChangePassword(s.ctx, s.id, authtest.Password, otherPassword)
+	}, "token_refused:ended of u"},
+
+	"UpdateProfile": {func(s *stage) { _, _ = s.UpdateProfile(s.ctx, s.id, auth.ProfileChange{FullName: &newName}) }, "profile_changed by ses of u"},
+	"UpdateProfile: email": {func(s *stage) { _, _ = s.UpdateProfile(s.ctx, s.id, auth.ProfileChange{Email: &newEmail}) },
+		"email_changed by ses of u; → email_changed u; → email_changed new"},
+	"UpdateProfile: wrong password": {func(s *stage) {
+		_, _ = s.UpdateProfile(s.ctx, s.id, auth.ProfileChange{Email: &newEmail, CurrentPassword: "a wrong one"})
+	}, "reauthentication_failed by ses of u"},
+	"UpdateProfile: not fresh": {func(s *stage) {
+		s.Clock.Advance(time.Hour - time.Minute)
+		_, _ = s.UpdateProfile(s.ctx, s.id, auth.ProfileChange{Email: &newEmail})
+	}, "access_denied:reauthentication_required by ses of u"},
+	"UpdateProfile: taken": {func(s *stage) {
+		other := s.Register()
+		_, _ = s.UpdateProfile(s.ctx, s.id, auth.ProfileChange{Email: &other.Email})
+	}, "email_taken.change_email by ses of u"},
+
+	"EnableTwoFactor": {func(s *stage) { s.enrol(s.ctx) }, "two_factor_started by ses of u"},
+	"EnableTwoFactor: not fresh": {func(s *stage) { s.Clock.Advance(time.Hour); _, _ = s.EnableTwoFactor(s.ctx, s.id, "") },
+		"access_denied:reauthentication_required by ses of u"},
+	"EnableTwoFactor: wrong password": {func(s *stage) { _, _ = s.EnableTwoFactor(s.ctx, s.id, "a wrong one") }, "reauthentication_failed by ses of u"},
+	"EnableTwoFactor: on already":     {func(s *stage) { s.twoFactor(); _, _ = s.EnableTwoFactor(s.ctx, s.u.Identity(), "") }, ""},
+	"ConfirmTwoFactor": {func(s *stage) {
+		e := s.enrol(context.Background())
+		_ = s.ConfirmTwoFactor(s.ctx, s.id, s.secret(authtest.TOTPCode(e.Secret, s.Clock.Now())))
+	}, "two_factor_enabled by ses of u; → two_factor_enabled u"},
+	"ConfirmTwoFactor: wrong": {func(s *stage) {
+		s.enrol(context.Background())
+		_ = s.ConfirmTwoFactor(s.ctx, s.id, noCode)
+		_ = s.ConfirmTwoFactor(s.ctx, s.id, "12")
+	}, "second_factor_failed.confirm:wrong by ses of u; second_factor_failed.confirm:malformed by ses of u"},
+	"ConfirmTwoFactor: nothing to confirm": {func(s *stage) { _ = s.ConfirmTwoFactor(s.ctx, s.id, noCode) }, ""},
+	"DisableTwoFactor": {func(s *stage) {
+		s.twoFactor()
+		_ = s.DisableTwoFactor(s.ctx, s.u.Identity(), authtest.Password, s.code())
+	},
+		"two_factor_disabled by ses of u; → two_factor_disabled u"},
+	"DisableTwoFactor: backup code": {func(s *stage) {
+		_, codes := s.twoFactor()
+		_ = s.DisableTwoFactor(s.ctx, s.u.Identity(), authtest.Password, codes[0])
+	}, "backup_code_used.disable#9 by ses of u; two_factor_disabled by ses of u; → two_factor_disabled u"},
+	"DisableTwoFactor: wrong code": {func(s *stage) {
+		s.twoFactor()
+		_ = s.DisableTwoFactor(s.ctx, s.u.Identity(), authtest.Password, noCode)
+	}, "second_factor_failed.disable:wrong by ses of u; → second_factor_failed u"},
+	"DisableTwoFactor: wrong password": {func(s *stage) {
+		s.twoFactor()
+		_ = s.DisableTwoFactor(s.ctx, s.u.Identity(), "a wrong one", s.code())
+	}, "reauthentication_failed by ses of u"},
+	"ReplaceBackupCodes": {func(s *stage) {
+		s.twoFactor()
+		codes, _ := s.ReplaceBackupCodes(s.ctx, s.u.Identity(), "")
+		for _, code := range codes {
+			s.secret(string(code))
+		}
+	}, "backup_codes_replaced by ses of u; → backup_codes_replaced u"},
+	"ReplaceBackupCodes: no factor": {func(s *stage) { _, _ = s.ReplaceBackupCodes(s.ctx, s.id, "") }, ""},
+
+	"CreateAPIKey": {func(s *stage) {
+		_, key, _ := s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{Name: "ci"})
+		s.secret(string(key))
+	}, "api_key_created by ses of u; → api_key_created u"},
+	"CreateAPIKey: API key":   {func(s *stage) { _, _, _ = s.CreateAPIKey(s.ctx, s.keyIdentity(), auth.NewAPIKey{Name: "ci"}) }, "access_denied:api_key by key of u"},
+	"CreateAPIKey: bad input": {func(s *stage) { _, _, _ = s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{}) }, ""},
+	"CreateAPIKey: too many": {func(s *stage) { s.key(); s.key(); _, _, _ = s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{Name: "ci"}) },
+		"access_denied:api_key_limit by ses of u"},
+	"RotateAPIKey": {func(s *stage) {
+		keyID, _ := s.key()
+		_, key, _ := s.RotateAPIKey(s.ctx, s.id, keyID, time.Hour)
+		s.secret(string(key))
+	}, "api_key_created by ses of u; api_key_rotated by ses of u; → api_key_created u"},
+	"RotateAPIKey: another's": {func(s *stage) { _, _, _ = s.RotateAPIKey(s.ctx, s.id, anothersKey(s), 0) }, "access_denied:not_found by ses of u"},
+	"RotateAPIKey: too many":  {func(s *stage) { keyID, _ := s.key(); s.key(); _, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, 0) }, "access_denied:api_key_limit by ses of u"},
+	"RevokeAPIKey":            {func(s *stage) { keyID, _ := s.key(); _ = s.RevokeAPIKey(s.ctx, s.id, keyID) }, "api_key_revoked by ses of u"},
+	"RevokeAPIKey: another's": {func(s *stage) { _ = s.RevokeAPIKey(s.ctx, s.id, anothersKey(s)) }, "access_denied:not_found by ses of u"},
+	"RevokeAPIKey: nonsense":  {func(s *stage) { _ = s.RevokeAPIKey(s.ctx, s.id, "key_\nlevel=INFO") }, "access_denied:not_found by ses of u"},
+	"APIKeys":                 {func(s *stage) { _, _ = s.APIKeys(s.ctx, s.id) }, ""},
+	"APIKeys: API key":        {func(s *stage) { _, _ = s.APIKeys(s.ctx, s.keyIdentity()) }, "access_denied:api_key by key of u"},
+	"ReportDenied":            {func(s *stage) { s.ReportDenied(s.ctx, s.id, "not\nhere") }, "access_denied:not?here by ses of u"},
+	"RevokeSession":           {func(s *stage) { _ = s.RevokeSession(s.ctx, s.u.ID, s.id.SessionID) }, "session_revoked by host of u"},
+	"RevokeSessions":          {func(s *stage) { _ = s.RevokeSessions(s.ctx, s.u.ID) }, "session_revoked:all by host of u"},
+	"SetRole":                 {func(s *stage) { _ = s.SetRole(s.ctx, s.u.ID, "reader") }, "role_changed=reader by host of u"},
+	"SetRole: by an operator": {func(s *stage) { _ = s.SetRole(auth.WithActor(s.ctx, "admin:jane\n"), s.u.ID, "reader") }, "role_changed=reader by admin:jane? of u"},
+	"SetRole: nobody":         {func(s *stage) { _ = s.SetRole(s.ctx, "user_x", "reader") }, ""},
+	"SetAssignedAgents":       {func(s *stage) { _ = s.SetAssignedAgents(s.ctx, s.u.ID, nil) }, "assigned_agents_changed by host of u"},
+	"DisableUser":             {func(s *stage) { _ = s.DisableUser(s.ctx, s.u.ID) }, "user_disabled by host of u"},
+	"EnableUser":              {func(s *stage) { _ = s.EnableUser(s.ctx, s.u.ID) }, "user_enabled by host of u"},
+	"DeleteUser":              {func(s *stage) { _ = s.DeleteUser(s.ctx, s.u.ID) }, "user_deleted by host of u"},
+	"UnlockUser":              {func(s *stage) { _ = s.UnlockUser(s.ctx, s.u.ID) }, "user_unlocked by host of u"},
+	"ResetTwoFactor":          {func(s *stage) { s.twoFactor(); _ = s.ResetTwoFactor(s.ctx, s.u.ID) }, "two_factor_reset by host of u; user_unlocked by host of u; → two_factor_reset u"},
+	"SetPassword":             {func(s *stage) { _ = s.SetPassword(s.ctx, s.u.ID, otherPassword) }, "password_changed:host by host of u; → password_changed u"},
+	"RevokeUserAPIKey":        {func(s *stage) { keyID, _ := s.key(); _ = s.RevokeUserAPIKey(s.ctx, s.u.ID, keyID) }, "api_key_revoked:host by host of u"},
+	"CreateUser":              {func(s *stage) { s.createUser("b@example.com") }, "registered=reader by host of another"},
+	"CreateUser: taken":       {func(s *stage) { s.createUser(s.u.Email) }, "email_taken.create_user by host"},
+	"Sessions":                {func(s *stage) { _, _ = s.Sessions(s.ctx, s.u.ID) }, ""},
+	"TwoFactorStatus":         {func(s *stage) { _, _ = s.TwoFactorStatus(s.ctx, s.u.ID) }, ""},
+	"User":                    {func(s *stage) { _, _ = s.User(s.ctx, s.u.ID) }, ""},
+	"UserByEmail":             {func(s *stage) { _, _ = s.UserByEmail(s.ctx, s.u.Email) }, ""},
+	"UserAPIKeys":             {func(s *stage) { _, _ = s.UserAPIKeys(s.ctx, s.u.ID) }, ""},
+	"Organization":            {func(s *stage) { _, _ = s.Organization(s.ctx, s.u.OrganizationID) }, ""},
+	"IsAPIKey":                {func(s *stage) { s.IsAPIKey("x") }, ""},
+	"Now":                     {func(s *stage) { s.Manager.Now() }, ""},
+	"JWKS":                    {func(s *stage) { s.JWKS() }, ""},
+	"String":                  {func(s *stage) { _ = s.String() }, ""},
+	"Format":                  {func(s *stage) { _ = fmt.Sprint(s.Manager) }, ""},
+	"LogValue":                {func(s *stage) { s.LogValue() }, ""},
+	"OccupyHashing":           {func(s *stage) { s.OccupyHashing()() }, ""},
+	"Close": {func(s *stage) {
+		for range 25 {
+			_, _ = s.VerifyAccessToken(s.ctx, "nonsense")
+		}
+	}, strings.Repeat("token_refused:malformed; ", 20) + "events_omitted:token_refused:malformed#5 by manager"},
+}
+
+func registration(email string) auth.Registration {
+	return auth.Registration{Email: email, Password: authtest.Password, FullName: "Ada Lovelace"}
+}
+
+func anothersKey(s *stage) string {
+	made, _ := newKey(s.t, s.Manager, s.Register().Identity(), auth.NewAPIKey{})
+	return made.ID
+}
+
+func (s *stage) enrol(ctx context.Context) auth.TwoFactorEnrollment {
+	e, err := s.EnableTwoFactor(ctx, s.id, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.secret(string(e.Secret))
+	for _, code := range e.BackupCodes {
+		s.secret(string(code))
+	}
+	return e
+}
+
+func (s *stage) createUser(email string) {
+	_, _ = s.CreateUser(s.ctx, auth.NewUser{
+		Email: email, Password: authtest.Password, FullName: "Ada Lovelace", OrganizationID: s.u.OrganizationID, Role: "reader",
+	})
+}
+
+// LO-1.
+func TestEveryActIsAuditedAndSaysNoSecret(t *testing.T) {
+	tested := map[string]bool{}
+	for scenario := range audited {
+		method, _, _ := strings.Cut(scenario, ":")
+		tested[method] = true
+	}
+	for m := range reflect.TypeFor[*auth.Manager]().Methods() {
+		if !tested[m.Name] {
+			t.Errorf("%s has no scenario: say what it emits", m.Name)
+		}
+	}
+	for _, scenario := range slices.Sorted(maps.Keys(audited)) {
+		t.Run(scenario, func(t *testing.T) { audit(t, audited[scenario].act, audited[scenario].want) })
+	}
+}
+
+func audit(t *testing.T, act func(*stage), want string) {
+	cfg, sent := noticesOf(auth.Config{
+		HashSlots: 1, HashQueue: -1, MaxAPIKeys: 2, UsageInterval: rarely,
+		Limits:          auth.Limits{RegisterByAddress: store.Limit{Burst: 2, Every: time.Hour}},
+		TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound},
+	})
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, cfg)
+	s := &stage{Harness: h, t: t, tap: tap, u: h.Register()}
+	s.id = s.u.Identity()
+	s.secret(s.u.Token())
+	s.secret(authtest.Password)
+	s.secret("a wrong one")
+	s.secret(string(otherPassword))
+	s.ctx = auth.WithClient(context.Background(), auth.Client{
+		Addr: netip.MustParseAddr("192.0.2.7"), UserAgent: "a\nlevel=INFO msg=ok\x1b[31m", RequestID: "r\r\n1",
+	})
+	act(s)
+	s.secret(s.u.Token())
+	tap.tap(nil, nil)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range h.Events.All() {
+		s.inspect(e)
+		if e.Client.RequestID == "" && e.Type != auth.EventOmitted {
+			continue // of the preparation
+		}
+		if e.Type != auth.EventOmitted && (e.Client.Addr.String() != "192.0.2.7" || e.Client.UserAgent != "a?level=INFO msg=ok?[31m" || e.Client.RequestID != "r??1") {
+			t.Errorf("%s is from %+v", e.Type, e.Client)
+		}
+		got = append(got, s.phrase(e))
+	}
+	for _, n := range *sent {
+		if n.Client.RequestID == "" {
+			continue
+		}
+		word := "→ " + string(n.Type) + " " + map[string]string{s.u.Email: "u", newEmail: "new"}[n.To]
+		if n.Type == auth.EventBackupCodeUsed {
+			word += fmt.Sprintf(", %d left", n.Left)
+		}
+		if n.UserID != s.u.ID || n.Name == "" || n.Time.IsZero() {
+			t.Errorf("the notice is %+v", n)
+		}
+		got = append(got, word)
+	}
+	if strings.Join(got, "; ") != want {
+		t.Errorf("got  %q\nwant %q", strings.Join(got, "; "), want)
+	}
+}
+
+func (s *stage) phrase(e auth.Event) string {
+	word := string(e.Type)
+	for _, part := range []struct{ sign, text string }{
+		{".", e.Action}, {":", e.Reason}, {"+", strings.Join(e.AMR, "+")}, {"=", e.Role},
+	} {
+		if part.text != "" {
+			word += part.sign + part.text
+		}
+	}
+	if e.Count != 0 {
+		word += fmt.Sprintf("#%d", e.Count)
+	}
+	switch actor, _, _ := strings.Cut(e.Actor, "_"); {
+	case actor == "ses" && e.Actor == e.SessionID, actor == "key" && e.Actor == e.APIKeyID:
+		word += " by " + actor
+	case e.Actor != "":
+		word += " by " + e.Actor
+	}
+	switch e.UserID {
+	case "":
+	case s.u.ID:
+		word += " of u"
+	default:
+		word += " of another"
+	}
+	return word
+}
+
+// inspect fails the test if an event tells what it must not, or is more than one record.
+func (s *stage) inspect(e auth.Event) {
+	var b bytes.Buffer
+	auth.LogEvents(slog.New(slog.NewTextHandler(&b, nil))).HandleEvent(context.Background(), e)
+	fmt.Fprintf(&b, "%+v", e)
+	if bytes.Count(b.Bytes(), []byte("\n")) != 1 || bytes.ContainsAny(b.Bytes(), "\x1b\r") {
+		s.t.Errorf("not one record: %q", b.Bytes())
+	}
+	if w := holds(b.Bytes(), append(s.secrets, "@")...); w != "" {
+		s.t.Errorf("an event tells %q: %s", w, b.Bytes())
+	}
+	if e.Time.IsZero() || e.Time.Location() != time.UTC {
+		s.t.Errorf("%s: at %v", e.Type, e.Time)
+	}
+}
+
+// An account gets the notice of a new network for its own sake and not for each address
+// that somebody roams through, and none for its first login.
+func TestNoticesOfNewNetworksAreBounded(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		cfg, sent := noticesOf(auth.Config{Limits: unlimited()})
+		h := authtest.With(t, s, cfg)
+		other := twin(t, h, cfg)
+		if _, err := signUp(h.Manager, "ada@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 20 {
+			for _, m := range []*auth.Manager{h.Manager, other.Manager} {
+				if err := login(from(t, fmt.Sprintf("192.0.2.%d", i)), m, "ada@example.com", authtest.Password); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := errors.Join(h.Close(), other.Close()); err != nil {
+			t.Fatal(err)
+		}
+		told := 0
+		for _, e := range h.Events.All() {
+			if e.Type == auth.EventLoginNewNetwork {
+				told++
+			}
+		}
+		if told != 19 || len(*sent) != 5 {
+			t.Errorf("%d events and %d notices of 19 new networks, want 19 and 5", told, len(*sent))
+		}
+		for _, n := range *sent {
+			if n.Type != auth.EventLoginNewNetwork || n.To != "ada@example.com" || n.UserID == "" || n.Name == "" {
+				t.Errorf("the notice is %+v", n)
+			}
+		}
+	})
+}

@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Verifier checks access tokens where there is no store: in a service that has only
+// the public keys of a Manager (see [ParseJWKS]). It is right about who signed a token,
+// for whom, and until when.
+//
+// What happened since the token was signed it cannot see. After a logout, a revocation,
+// a change of password, role or organization, after a user was disabled or deleted, the
+// token says what it said until it expires: for up to Config.AccessTokenTTL, an hour by
+// default. Of Config.TwoFactorPolicy it knows what the token says: that its session
+// could do nothing but enrol when it was signed, which is ErrTwoFactorSetupRequired
+// until the token is refreshed. Where all this is too late, ask a [Manager]. API keys
+// it does not know.
+//
+// A Verifier does not change, and any number of goroutines may call it. For other keys
+// make another.
+type Verifier struct {
+	issuer, audience string
+	keys             tokenKeys
+	now              func() time.Time
+}
+
+// VerifierConfig is what a Verifier can be told. Only Keys is required.
+type VerifierConfig struct {
+	// Issuer and Audience are those of the Manager's Config, with the same
+	// defaults. A token of another is refused.
+	Issuer, Audience string
+	// Keys are 1 to 32 public keys, each an ed25519.PublicKey, a *ecdsa.PublicKey
+	// on P-256 or a *rsa.PublicKey of 2048 to 8192 bits. A key proves tokens of its
+	// own algorithm only.
+	Keys []crypto.PublicKey
+	// Now is the clock. Nil: [time.Now].
+	Now func() time.Time
+}
+
+// Claims are what an access token said when it was signed.
+type Claims struct {
+	UserID         string // "user_…"
+	OrganizationID string // "org_…"
+	Role           string
+	SessionID      string    // "ses_…"
+	AMR            []string  // as in [Identity]
+	AuthTime       time.Time // of the login, UTC
+	ExpiresAt      time.Time // UTC
+}
+
+// NewVerifier returns a Verifier, or an error that names every key that is missing, there
+// twice, malformed or weak.
+func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
+	v := &Verifier{now: cfg.Now}
+	v.issuer, v.audience = defaultNames(cfg.Issuer, cfg.Audience)
+	if v.now == nil {
+		v.now = time.Now
+	}
+	if len(cfg.Keys) == 0 {
+		return nil, errors.New("auth: VerifierConfig.Keys: at least one is required")
+	}
+	keys, err := publicKeys(cfg.Keys, func(i int) string { return fmt.Sprintf("VerifierConfig.Keys[%d]", i) })
+	if err != nil {
+		return nil, err
+	}
+	v.keys = tokenKeysOf(keys)
+	return v, nil
+}
+
+// Verify returns what token says, or ErrInvalidToken if it is not an access token that
+// one of the keys signed for this issuer and audience, or not of this time, or
+// ErrTwoFactorSetupRequired if its session could only enrol when it was signed.
+func (v *Verifier) Verify(token Secret) (Claims, error) {
+	var p payload
+	text, ok := v.keys.open(string(token))
+	if !ok || json.Unmarshal([]byte(text), &p) != nil || !p.current(v.issuer, v.audience, v.now()) {
+		return Claims{}, ErrInvalidToken
+	}
+	if _, _, ok := p.ids(); !ok {
+		return Claims{}, ErrInvalidToken
+	}
+	if p.Enrols {
+		return Claims{}, ErrTwoFactorSetupRequired
+	}
+	return Claims{
+		UserID: p.Subject, OrganizationID: p.Org, Role: p.Role, SessionID: p.Session, AMR: p.AMR,
+		AuthTime: time.Unix(p.AuthTime, 0).UTC(), ExpiresAt: time.Unix(p.Expires, 0).UTC(),
+	}, nil
+}
