@@ -201,6 +201,33 @@ func TestWhatALostReplyHidTheNextWriteTells(t *testing.T) {
 	}
 }
 
+// What was used after an attempt whose reply was lost is not lost with it at Close.
+func TestCloseWritesWhatCameAfterAWriteWhoseReplyWasLost(t *testing.T) {
+	s := &lossy{Store: memstore.New()}
+	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	makeWatched(t, s, at)
+	w := &watch{}
+	w.usage = newUsage(
+		records{s: s, timeout: time.Minute, fault: func(context.Context, string) {}},
+		Config{Logger: slog.New(slog.DiscardHandler), UsageInterval: time.Hour}, func(Event) {},
+	)
+	s.lose = true
+	w.use(at, netip.MustParseAddr("192.0.2.1"))
+	if err := w.flush(); err == nil {
+		t.Fatal("no reply, and no error")
+	}
+	s.lose = false
+	w.use(at, netip.MustParseAddr("192.0.2.1"))
+	w.use(at, netip.MustParseAddr("192.0.2.1"))
+	if err := w.close(); err != nil {
+		t.Fatal(err)
+	}
+	u := newRow[keyUsage](keyUsageKey(watchedUser, watchedKey))
+	if err := w.records.read(t.Context(), &u); err != nil || u.rec.Count != 3 {
+		t.Errorf("%d uses were written, %v, want 3", u.rec.Count, err)
+	}
+}
+
 type lossy struct {
 	store.Store
 	lose bool

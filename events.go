@@ -193,6 +193,7 @@ func LogEvents(l *slog.Logger) EventHandler { return logEvents{l} }
 
 type logEvents struct{ l *slog.Logger }
 
+// HandleEvent implements [EventHandler].
 func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 	level := slog.LevelInfo
 	switch e.Type {

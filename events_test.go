@@ -248,6 +248,23 @@ func TestAHandlersContextHasTheRequestsValuesAndNotItsEnd(t *testing.T) {
 	}
 }
 
+// A handler that takes all of the time that it is given returns all the same.
+func TestCloseDoesNotAccuseAHandlerThatKeepsToItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := authtest.With(t, memstore.New(), auth.Config{
+			Events: handlerFunc(func(ctx context.Context, _ auth.Event) { <-ctx.Done() }),
+		})
+		for range 100 { // some are told, some counted for the summary
+			h.ReportDenied(t.Context(), auth.Identity{}, "test")
+		}
+		synctest.Wait()
+		began := time.Now()
+		if err := h.Close(); err != nil || time.Since(began) > 20*time.Second {
+			t.Errorf("Close took %v: %v", time.Since(began), err)
+		}
+	})
+}
+
 func TestCloseDoesNotWaitForeverForAHandlerThatDoesNotReturn(t *testing.T) {
 	for name, set := range map[string]func(*auth.Config, func()){
 		"events": func(c *auth.Config, f func()) { c.Events = handlerFunc(func(context.Context, auth.Event) { f() }) },

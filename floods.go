@@ -124,7 +124,7 @@ func (m *Manager) tellOmitted(ctx context.Context) {
 	m.floods.omitted = nil
 	m.floods.mu.Unlock()
 	for _, kind := range slices.Sorted(maps.Keys(omitted)) {
-		m.events.call(hookCall{ctx, func(ctx context.Context) {
+		m.events.call(hookCall{ctx, func(ctx context.Context) { // by itself: a panic costs one
 			m.cfg.Events.HandleEvent(ctx, Event{
 				Type: EventOmitted, Time: m.now(), Actor: actorManager, Reason: kind, Count: omitted[kind],
 			})

@@ -11,7 +11,8 @@ import (
 const (
 	hookQueue   = 4096             // events or notices that may wait
 	hookTimeout = 10 * time.Second // what each gets
-	hookDrain   = 10 * time.Second // how long those that wait are still run after Close
+	hookClosing = 20 * time.Second // what they get together once Close is called
+	hookLast    = time.Second      // of that, what is kept for the summary
 
 	summaryInterval = time.Minute
 )
@@ -24,6 +25,7 @@ type hooks struct {
 	log     *slog.Logger
 	queue   chan hookCall
 	stop    chan struct{}
+	end     time.Time // of everything; set before stop is closed
 	done    chan struct{}
 	dropped atomic.Int64
 	summary func(ctx context.Context) // runs like a call every summaryInterval and at the end; nil is none
@@ -61,10 +63,10 @@ func (h *hooks) loop() {
 		default:
 			continue
 		}
-		for end := time.Now().Add(hookDrain); time.Now().Before(end); {
+		for time.Now().Before(h.end.Add(-hookLast)) {
 			select {
 			case c := <-h.queue:
-				h.call(c)
+				h.callUntil(h.end.Add(-hookLast), c)
 			default:
 				return
 			}
@@ -74,15 +76,28 @@ func (h *hooks) loop() {
 	}
 }
 
+// summarize is a call like any other until Close, and the last one then.
 func (h *hooks) summarize() {
-	if h.summary != nil {
-		h.call(hookCall{context.Background(), h.summary})
+	if h.summary == nil {
+		return
 	}
+	end := time.Now().Add(hookTimeout)
+	select {
+	case <-h.stop:
+		end = h.end
+	default:
+	}
+	h.callUntil(end, hookCall{context.Background(), h.summary})
 }
 
-func (h *hooks) call(c hookCall) {
-	ctx, cancel := context.WithTimeout(c.ctx, hookTimeout)
+func (h *hooks) call(c hookCall) { h.callUntil(time.Now().Add(hookTimeout), c) }
+
+// callUntil runs c, for hookTimeout and until end at the most.
+func (h *hooks) callUntil(end time.Time, c hookCall) {
+	ctx, cancel := context.WithDeadline(c.ctx, end)
 	defer cancel()
+	ctx, cancelOwn := context.WithTimeout(ctx, hookTimeout)
+	defer cancelOwn()
 	defer func() {
 		if p := recover(); p != nil {
 			h.log.Error("auth: the handler of "+h.name+" panicked", "panic", p)
@@ -110,13 +125,16 @@ func (h *hooks) put(ctx context.Context, minor bool, run func(ctx context.Contex
 	}
 }
 
-// closeHooks ends them side by side. What was put before it is run for hookDrain at the
-// most; what is put later, never. A handler that does not return is left behind.
+// closeHooks ends them side by side, within hookClosing. What was put before it is run
+// as far as that goes; what is put later, never. A handler that does not return when its
+// context has ended is left behind.
 func closeHooks(all ...*hooks) error {
 	var names []error
-	late := time.After(hookDrain + hookTimeout + time.Second)
+	end := time.Now().Add(hookClosing)
+	late := time.After(hookClosing + time.Second)
 	for _, h := range all {
 		if h != nil {
+			h.end = end
 			close(h.stop)
 		}
 	}

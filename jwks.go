@@ -1,8 +1,8 @@
 package auth
 
 import (
+	"bytes"
 	"crypto"
-	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"slices"
 
+	"filippo.io/edwards25519"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/datixlab/auth/internal/strictjson"
@@ -80,7 +81,7 @@ func jwkOf(key crypto.PublicKey) (jwk, error) {
 	text := base64.RawURLEncoding.EncodeToString
 	switch k := key.(type) {
 	case ed25519.PublicKey:
-		if len(k) != ed25519.PublicKeySize || !onCurve(k) || smallOrder(k) {
+		if !validEd25519(k) {
 			return jwk{}, errors.New("it is no Ed25519 key")
 		}
 		return jwk{Kty: "OKP", Crv: "Ed25519", X: text(k)}, nil
@@ -141,48 +142,12 @@ func (j jwk) key() (key crypto.PublicKey, err error) {
 	return key, nil
 }
 
-// smallOrder reports whether k is one of the few points, zero among them, that anybody
-// can sign for. X25519 refuses the same points, so k is put to it as a point of its
-// curve, u = (1+y)/(1−y).
-func smallOrder(k ed25519.PublicKey) bool {
-	p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
-	one := big.NewInt(1)
-	y := slices.Clone(k)
-	slices.Reverse(y) // to big-endian
-	y[0] &= 0x7f      // the sign of x
-	v := new(big.Int).Mod(new(big.Int).SetBytes(y), p)
-	inverse := new(big.Int).ModInverse(new(big.Int).Mod(new(big.Int).Sub(one, v), p), p)
-	if inverse == nil {
-		return true
-	}
-	u := new(big.Int).Mul(new(big.Int).Add(one, v), inverse)
-	point := u.Mod(u, p).FillBytes(make([]byte, 32))
-	slices.Reverse(point)
-	public, err := ecdh.X25519().NewPublicKey(point)
-	if err != nil {
-		return true
-	}
-	private, err := ecdh.X25519().NewPrivateKey(slices.Repeat([]byte{1}, 32))
-	if err != nil {
-		return true
-	}
-	_, err = private.ECDH(public)
-	return err != nil
-}
-
-// onCurve reports whether k is a point, written as RFC 8032, 5.1.2, has it: y below p
-// and (y²−1)/(dy²+1) a square, where d is −121665/121666.
-func onCurve(k ed25519.PublicKey) bool {
-	p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
-	b := slices.Clone(k)
-	slices.Reverse(b)
-	b[0] &= 0x7f
-	y := new(big.Int).SetBytes(b)
-	one, yy := big.NewInt(1), new(big.Int).Mul(y, y)
-	d := new(big.Int).Mul(big.NewInt(-121665), new(big.Int).ModInverse(big.NewInt(121666), p))
-	v := new(big.Int).Add(new(big.Int).Mul(d, yy), one)
-	xx := new(big.Int).Mul(new(big.Int).Sub(yy, one), v.Mod(v, p)) // u·v is a square where u/v is one
-	return y.Cmp(p) < 0 && big.Jacobi(xx.Mod(xx, p), p) >= 0
+// validEd25519 reports whether k is a point, in its one spelling (RFC 8032, 5.1.2; SetBytes
+// takes others as well), and none of the few, zero among them, that anybody can sign for.
+func validEd25519(k ed25519.PublicKey) bool {
+	point, err := new(edwards25519.Point).SetBytes(k)
+	return err == nil && bytes.Equal(point.Bytes(), k) &&
+		new(edwards25519.Point).MultByCofactor(point).Equal(edwards25519.NewIdentityPoint()) == 0
 }
 
 // writeJWKS returns the set of keys.

@@ -9,29 +9,21 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/cputime"
 	"github.com/datixlab/auth/store/memstore"
 )
 
-// cpuTime returns the processor time that f costs the process, in all its threads:
-// unlike the time on a clock it does not grow with what else the machine does.
+// cpuTime returns the processor time that f costs the process.
 func cpuTime(t *testing.T, f func()) time.Duration {
 	t.Helper()
-	used := func() time.Duration {
-		var r syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-			t.Fatal(err)
-		}
-		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
-	}
-	before := used()
+	before := cputime.Used(t)
 	f()
-	return used() - before
+	return cputime.Used(t) - before
 }
 
 // timed is what one kind of call costs, in samples that were taken in turns with those

@@ -20,9 +20,9 @@ type AccessToken struct {
 // at once.
 const maxRetired = 16
 
-// mint signs the session's current token, or returns ErrUnavailable. The same session
-// state gives the same claims, and so the same token where signing draws no random
-// number (ES256 does).
+// mint signs the session's current token, or returns ErrUnavailable. The same state of
+// session and account gives the same claims, and so the same token where signing draws
+// no random number (ES256 does).
 func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sessionRecord) (AccessToken, error) {
 	issued := s.Issued.Truncate(time.Second)
 	expires := issued.Add(m.cfg.AccessTokenTTL)

@@ -117,10 +117,14 @@ func (u *usage) loop() {
 	}
 }
 
-// close writes what is left, once.
+// close writes what is left: at once, or after an attempt that turns out to have been
+// made, which is all that a flush writes of that key.
 func (u *usage) close() error {
 	close(u.stop)
 	<-u.done
+	if err := u.flush(); err != nil {
+		return err
+	}
 	return u.flush()
 }
 

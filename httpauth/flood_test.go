@@ -14,11 +14,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/cputime"
 )
 
 // A flood is what 500 logins at once, at the default cost of a hash, did.
@@ -48,16 +48,6 @@ func heap() uint64 {
 		total += s.Value.Uint64()
 	}
 	return total
-}
-
-// processorTime returns what the process has used, in all its threads.
-func processorTime(t *testing.T) time.Duration {
-	t.Helper()
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 func (f *fixture) flood(token, key string) (got flood) {
@@ -122,10 +112,10 @@ func (f *fixture) flood(token, key string) (got flood) {
 			keys = append(keys, timed(func() error { _, err := f.manager.VerifyAPIKey(t.Context(), auth.Secret(key)); return err }))
 		}
 	})
-	began, used := time.Now(), processorTime(t)
+	began, used := time.Now(), cputime.Used(t)
 	close(start)
 	senders.Wait()
-	got.share = float64(processorTime(t)-used) / float64(runtime.GOMAXPROCS(0)) / float64(time.Since(began))
+	got.share = float64(cputime.Used(t)-used) / float64(runtime.GOMAXPROCS(0)) / float64(time.Since(began))
 	close(over)
 	watcher.Wait()
 	return got

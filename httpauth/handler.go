@@ -164,6 +164,7 @@ type panicked struct {
 	stack []byte
 }
 
+// Error implements error.
 func (p *panicked) Error() string { return fmt.Sprintf("httpauth: panic: %v", p.value) }
 
 // recovered runs f and returns its error, or what it panicked with as one. The

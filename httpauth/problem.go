@@ -91,6 +91,7 @@ type refusal struct {
 	allow  string // the Allow header
 }
 
+// Error implements error.
 func (e *refusal) Error() string { return "httpauth: " + string(e.code) }
 
 // A stepUp is a refusal until the user proves more, or again: RFC 9470. It is
@@ -100,7 +101,10 @@ type stepUp struct {
 	maxAge time.Duration // how old the login may be; zero is not said
 }
 
+// Error implements error.
 func (e *stepUp) Error() string { return auth.ErrReauthenticationRequired.Error() }
+
+// Unwrap is for errors.Is.
 func (e *stepUp) Unwrap() error { return auth.ErrReauthenticationRequired }
 
 // A problem is the body of a refusal, RFC 9457.

@@ -64,13 +64,13 @@ func (c *copier) begin(ctx context.Context) error {
 // copy writes what the destination lacks, and removes what the source has not.
 func (c *copier) copy(ctx context.Context) error {
 	err := walk(ctx, c.from, func(p store.Page) error {
-		if err := together(ctx, byPartition(p.Records), c.write); err != nil {
+		if err := forEach(ctx, byPartition(p.Records), c.write); err != nil {
 			return err
 		}
 		for _, counter := range p.Counters {
 			c.counters[counter.Key] = true
 		}
-		if err := together(ctx, p.Counters, c.restore); err != nil {
+		if err := forEach(ctx, p.Counters, c.restore); err != nil {
 			return err
 		}
 		if len(p.Records) == 0 {
@@ -84,7 +84,7 @@ func (c *copier) copy(ctx context.Context) error {
 		return err
 	}
 	err = walk(ctx, c.to, func(p store.Page) error {
-		if err := together(ctx, byPartition(p.Records), c.remove); err != nil {
+		if err := forEach(ctx, byPartition(p.Records), c.remove); err != nil {
 			return err
 		}
 		var surplus []store.Counter
@@ -93,7 +93,7 @@ func (c *copier) copy(ctx context.Context) error {
 				surplus = append(surplus, store.Counter{Key: counter.Key})
 			}
 		}
-		return together(ctx, surplus, c.restore)
+		return forEach(ctx, surplus, c.restore)
 	})
 	if err != nil {
 		return err
@@ -193,8 +193,8 @@ func keys(records []store.Record) []string {
 	return out
 }
 
-// together calls f with each of items, a few at a time, until one fails.
-func together[T any](ctx context.Context, items []T, f func(context.Context, T) error) error {
+// forEach calls f with each of items, a few at a time, until one fails.
+func forEach[T any](ctx context.Context, items []T, f func(context.Context, T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var all sync.WaitGroup

@@ -147,7 +147,7 @@ func fill(t *testing.T, s store.Store, n int) {
 	for i := range n / 5 {
 		partitions = append(partitions, i)
 	}
-	err := together(t.Context(), partitions, func(ctx context.Context, i int) error {
+	err := forEach(t.Context(), partitions, func(ctx context.Context, i int) error {
 		ops := make([]store.Op, 5)
 		for j := range ops {
 			ops[j] = store.Put(fmt.Sprintf("fill%d/%d", i, j), bytes.Repeat([]byte{byte(j)}, 200))

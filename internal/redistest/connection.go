@@ -13,6 +13,7 @@ import (
 // An Error is an error reply, as the server worded it.
 type Error string
 
+// Error implements error.
 func (e Error) Error() string { return string(e) }
 
 // A connection speaks the Redis protocol (RESP 2) by itself: what is under test does

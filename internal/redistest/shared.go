@@ -80,14 +80,17 @@ type whole struct {
 	ends       []func()
 }
 
+// Helper implements testing.TB.
 func (w *whole) Helper() {}
 
+// Cleanup implements testing.TB.
 func (w *whole) Cleanup(end func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ends = append(w.ends, end)
 }
 
+// TempDir implements testing.TB.
 func (w *whole) TempDir() string {
 	dir, err := os.MkdirTemp("", "redistest")
 	if err != nil {
@@ -97,7 +100,10 @@ func (w *whole) TempDir() string {
 	return dir
 }
 
-func (w *whole) Fatal(args ...any)                 { panic(fmt.Sprint(args...)) }
+// Fatal implements testing.TB.
+func (w *whole) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
+
+// Fatalf implements testing.TB.
 func (w *whole) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
 func (w *whole) end() {

@@ -74,6 +74,7 @@ type writerUntil struct {
 	io.Writer
 }
 
+// Write implements io.Writer.
 func (w writerUntil) Write(b []byte) (int, error) {
 	if err := w.ctx.Err(); err != nil {
 		return 0, err

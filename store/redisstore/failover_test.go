@@ -5,8 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/redisstore"
 )
 
 // whole is what a failover may take, from the master's death until every client is
@@ -40,32 +43,28 @@ func checkFailover(t *testing.T, l *load, killed time.Time, took time.Duration, 
 }
 
 func TestAClusterServesAgainTenSecondsAfterAMasterDied(t *testing.T) {
-	if !redistest.Available(t) {
-		return
-	}
-	t.Parallel()
-	for _, replicas := range []int{0, 1} {
-		t.Run(fmt.Sprint("replicas ", replicas), func(t *testing.T) {
-			t.Parallel()
-			c := redistest.StartCluster(t)
-			o := fresh()
-			o.Replicas = replicas
-			s := mustOpen(t, at(c.Addrs()...), o)
-			l := startLoad(t, s, nil, somewhere()...)
-			l.progress(100, whole)
-			killed := time.Now()
+	eachFailover(t, func(t *testing.T, o redisstore.Options) (u redis.UniversalOptions, kill func()) {
+		c := redistest.StartCluster(t)
+		return at(c.Addrs()...), func() {
 			old := c.KillMaster(o.Prefix + "{p0}")
-			if replicas > 0 { // the new master has no replica until the old one is back
+			if o.Replicas > 0 { // the new master has no replica until the old one is back
 				c.WaitHealthy()
 				old.Restart()
 			}
-			l.progress(20, 2*whole)
-			checkFailover(t, l, killed, time.Since(killed), replicas)
-		})
-	}
+		}
+	})
 }
 
 func TestSentinelServesAgainTenSecondsAfterTheMasterDied(t *testing.T) {
+	eachFailover(t, func(t *testing.T, _ redisstore.Options) (u redis.UniversalOptions, kill func()) {
+		s := redistest.StartSentinel(t)
+		return atSentinel(s), func() { s.KillMaster() }
+	})
+}
+
+// eachFailover kills a master under load, of servers that start gives, without and with
+// replicas that are waited for.
+func eachFailover(t *testing.T, start func(*testing.T, redisstore.Options) (u redis.UniversalOptions, kill func())) {
 	if !redistest.Available(t) {
 		return
 	}
@@ -73,14 +72,13 @@ func TestSentinelServesAgainTenSecondsAfterTheMasterDied(t *testing.T) {
 	for _, replicas := range []int{0, 1} {
 		t.Run(fmt.Sprint("replicas ", replicas), func(t *testing.T) {
 			t.Parallel()
-			sentinel := redistest.StartSentinel(t)
 			o := fresh()
 			o.Replicas = replicas
-			s := mustOpen(t, atSentinel(sentinel), o)
-			l := startLoad(t, s, nil, somewhere()...)
+			u, kill := start(t, o)
+			l := startLoad(t, mustOpen(t, u, o), nil, somewhere()...)
 			l.progress(100, whole)
 			killed := time.Now()
-			sentinel.KillMaster()
+			kill()
 			l.progress(20, 2*whole)
 			checkFailover(t, l, killed, time.Since(killed), replicas)
 		})
