@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 
@@ -55,5 +54,5 @@ func open(
 		}
 		return s, nil
 	}
-	return nil, fmt.Errorf("unknown store %q; use bolt:PATH or a Redis URL", scheme)
+	return nil, errors.New("unknown store; use bolt:PATH or a Redis URL") // what stands there may be a password
 }

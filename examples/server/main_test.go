@@ -49,8 +49,8 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	}{
 		{"unknown flag", []string{"-port", "80"}, 2, "not defined: -port"},
 		{"argument", []string{"redis://u:hunter2@db"}, 2, "takes flags only"},
-		{"unknown store", []string{"-store", "postgres://u:hunter2@db/auth"}, 1, `unknown store "postgres"`},
-		{"no scheme", []string{"-store", "hunter2@db"}, 1, "unknown store"},
+		{"unknown store", []string{"-store", "postgres://u:hunter2@db/auth"}, 1, "unknown store; use"},
+		{"no scheme", []string{"-store", "hunter2:db"}, 1, "unknown store"},
 		{"no store", []string{"-store", ""}, 1, "unknown store"},
 		{"bolt without path", []string{"-store", "bolt:"}, 1, "needs a path"},
 		{"bad Redis URL", []string{"-store", "redis://u:hunter2@["}, 1, "malformed URL"},

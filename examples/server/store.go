@@ -46,7 +46,7 @@ func parseStore(spec string) (place, error) {
 	if len(scheme) == len(spec) {
 		scheme = "without a scheme"
 	}
-	return place{}, fmt.Errorf("-store: unknown store %q; use memory, bolt:PATH or a Redis URL", scheme)
+	return place{}, errors.New("-store: unknown store; use memory, bolt:PATH or a Redis URL") // what stands there may be a password
 }
 
 func (p place) open(ctx context.Context, log *slog.Logger) (store.Walker, error) {
