@@ -7,6 +7,7 @@ FUZZTIME ?= 10s
 USERS ?= 200000
 LISTPACK ?= 64
 GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK ?= go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .PHONY: help
 help: ## Say what there is.
@@ -62,3 +63,7 @@ cover: ## Coverage of the whole module by all its tests, into coverage.out.
 .PHONY: lint
 lint: ## golangci-lint, at the version that its configuration was written for.
 	$(GOLANGCI_LINT) run ./...
+
+.PHONY: vuln
+vuln: ## govulncheck: known vulnerabilities in what is called. It asks vuln.go.dev.
+	$(GOVULNCHECK) ./...

@@ -379,7 +379,7 @@ func (s *stage) createUser(email string) {
 	})
 }
 
-// LO-1.
+// LO-1, LO-2.
 func TestEveryActIsAuditedAndSaysNoSecret(t *testing.T) {
 	tested := map[string]bool{}
 	for scenario := range audited {
@@ -397,8 +397,9 @@ func TestEveryActIsAuditedAndSaysNoSecret(t *testing.T) {
 }
 
 func audit(t *testing.T, act func(*stage), want string) {
+	log := &lockedBuffer{}
 	cfg, sent := noticesOf(auth.Config{
-		HashSlots: 1, HashQueue: -1, MaxAPIKeys: 2, UsageInterval: rarely,
+		Logger: log.logger(), HashSlots: 1, HashQueue: -1, MaxAPIKeys: 2, UsageInterval: rarely,
 		Limits:          auth.Limits{RegisterByAddress: store.Limit{Burst: 2, Every: time.Hour}},
 		TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound},
 	})
@@ -418,6 +419,9 @@ func audit(t *testing.T, act func(*stage), want string) {
 	tap.tap(nil, nil)
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if w := holds([]byte(log.String()), append(s.secrets, "@")...); w != "" {
+		t.Errorf("the log tells %q: %s", w, log)
 	}
 	var got []string
 	for _, e := range h.Events.All() {

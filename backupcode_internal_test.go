@@ -38,8 +38,8 @@ func TestBackupCodesAreUnbiasedAndDifferWithinASet(t *testing.T) {
 // BC-2: who has the store but not the root secret has nothing to try codes against.
 func TestTheTagOfABackupCodeNeedsThePepperAndTheSalt(t *testing.T) {
 	set := backupSet{Salt: []byte("sixteen bytes ok"), Memory: 8, Time: 1, Threads: 1}
-	other := set
-	other.Salt = []byte("another sixteen!")
+	salted, dearer, longer := set, set, set
+	salted.Salt, dearer.Memory, longer.Time = []byte("another sixteen!"), 16, 2
 	tag := set.tag([]byte("pepper"), "01234567")
 	if again := set.tag([]byte("pepper"), "01234567"); again != tag || len(tag) != backupTagLen {
 		t.Fatalf("%x, then %x", tag, again)
@@ -47,7 +47,9 @@ func TestTheTagOfABackupCodeNeedsThePepperAndTheSalt(t *testing.T) {
 	for name, other := range map[string]string{
 		"pepper":    set.tag([]byte("another pepper"), "01234567"),
 		"no pepper": set.tag(nil, "01234567"),
-		"salt":      other.tag([]byte("pepper"), "01234567"),
+		"salt":      salted.tag([]byte("pepper"), "01234567"),
+		"memory":    dearer.tag([]byte("pepper"), "01234567"),
+		"time":      longer.tag([]byte("pepper"), "01234567"),
 		"code":      set.tag([]byte("pepper"), "01234568"),
 	} {
 		if other == tag {

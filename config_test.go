@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -245,6 +246,7 @@ func TestCloseIsIdempotentAndLeavesNoGoroutine(t *testing.T) {
 	}
 }
 
+// DO-4
 func TestEveryCallAfterCloseReturnsErrClosed(t *testing.T) {
 	tap := newTapStore(memstore.New())
 	h := authtest.With(t, tap, auth.Config{})
@@ -257,7 +259,14 @@ func TestEveryCallAfterCloseReturnsErrClosed(t *testing.T) {
 		t.Errorf("%s of %v after Close", c.kind, c.keys)
 		return errOutage
 	}, nil)
-	for name, call := range everyCall(alice, id, key) {
+	calls := everyCall(alice, id, key)
+	for m := range reflect.TypeFor[*auth.Manager]().Methods() {
+		fails := m.Type.NumOut() > 0 && m.Type.Out(m.Type.NumOut()-1) == reflect.TypeFor[error]()
+		if fails && calls[m.Name] == nil && m.Name != "Close" {
+			t.Errorf("%s is not called", m.Name)
+		}
+	}
+	for name, call := range calls {
 		if err := call(h.Manager); err != auth.ErrClosed {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -281,6 +290,11 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.VerifyAccessToken(ctx, auth.Secret(alice.Token()))
 			return err
 		},
+		"VerifyForEnrollment": func(m *auth.Manager) error {
+			_, err := m.VerifyForEnrollment(ctx, auth.Secret(alice.Token()))
+			return err
+		},
+		"Authenticate": func(m *auth.Manager) error { _, err := m.Authenticate(ctx, auth.Secret(key)); return err },
 		"VerifyAPIKey": func(m *auth.Manager) error { _, err := m.VerifyAPIKey(ctx, auth.Secret(key)); return err },
 		"Refresh":      func(m *auth.Manager) error { _, err := m.Refresh(ctx, auth.Secret(alice.Token())); return err },
 		"Logout":       func(m *auth.Manager) error { return m.Logout(ctx, id) },
@@ -311,6 +325,11 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, _, err := m.RotateAPIKey(ctx, id, "key_"+strings.Repeat("0", 32), 0)
 			return err
 		},
+		"UserAPIKeys": func(m *auth.Manager) error { _, err := m.UserAPIKeys(ctx, alice.ID); return err },
+		"RevokeUserAPIKey": func(m *auth.Manager) error {
+			return m.RevokeUserAPIKey(ctx, alice.ID, "key_"+strings.Repeat("0", 32))
+		},
+		"SetPassword":       func(m *auth.Manager) error { return m.SetPassword(ctx, alice.ID, "another long password") },
 		"SetRole":           func(m *auth.Manager) error { return m.SetRole(ctx, alice.ID, "user") },
 		"SetAssignedAgents": func(m *auth.Manager) error { return m.SetAssignedAgents(ctx, alice.ID, []string{"a"}) },
 		"DisableUser":       func(m *auth.Manager) error { return m.DisableUser(ctx, alice.ID) },

@@ -202,7 +202,8 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 // who has forgotten theirs. The host makes sure that it is the user who asks, for
 // instance by a link that it sends to their address; the second factor, if there is
 // one, is asked for at the next login as ever. API keys go on: where the account was
-// broken into, revoke them with RevokeUserAPIKey. It returns an [*InputError] with
+// broken into, or a stranger had registered the address, call ResetTwoFactor and revoke
+// them with RevokeUserAPIKey afterwards. It returns an [*InputError] with
 // ErrWeakPassword, or ErrNotFound.
 func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Secret) error {
 	_, acct, err := m.findUser(ctx, userID)

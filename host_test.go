@@ -349,6 +349,92 @@ func TestAPasswordSetByTheHostEndsEverySessionAndWaitingLogin(t *testing.T) {
 	})
 }
 
+// Advisory 8 (CVE-2026-53514, CVE-2026-44166, CVE-2024-38351): a stranger has registered
+// somebody's address and set up all that there is. Being asked for an account at the
+// address, the host gives the stranger nothing; and once its owner has proven the mailbox,
+// there are two ways to leave the stranger nothing at all.
+func TestWhoRegisteredAnothersAddressKeepsNothingOfIt(t *testing.T) {
+	const email = "ada@example.com"
+	for name, handOver := range map[string]func(t *testing.T, h *authtest.Harness, strangers string, owners auth.NewUser) error{
+		"deleted and made anew": func(t *testing.T, h *authtest.Harness, strangers string, owners auth.NewUser) error {
+			if err := h.DeleteUser(t.Context(), strangers); err != nil {
+				return err
+			}
+			u, err := h.CreateUser(t.Context(), owners)
+			if u.ID == strangers || u.OrganizationID != owners.OrganizationID {
+				t.Errorf("the new account is %+v", u)
+			}
+			return err
+		},
+		"taken over": func(t *testing.T, h *authtest.Harness, strangers string, owners auth.NewUser) error {
+			err := errors.Join(h.SetPassword(t.Context(), strangers, owners.Password), h.ResetTwoFactor(t.Context(), strangers))
+			keys, listing := h.UserAPIKeys(t.Context(), strangers)
+			for _, k := range keys {
+				err = errors.Join(err, h.RevokeUserAPIKey(t.Context(), strangers, k.ID))
+			}
+			return errors.Join(err, listing)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s store.Store) {
+				h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+				admin := h.Register()
+				id := member(t, h.Manager, email)
+				_, key, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "x"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				e := enrol(t, h, id)
+				if err := h.ConfirmTwoFactor(t.Context(), id, codeAt(e, h.Clock.Now())); err != nil {
+					t.Fatal(err)
+				}
+				r, err := h.VerifyTwoFactor(t.Context(), firstStep(t, h, email), e.BackupCodes[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				token, waiting := r.AccessToken.Token, firstStep(t, h, email)
+
+				owners := auth.NewUser{Email: "Ada@Example.com", Password: otherPassword, FullName: "Ada", OrganizationID: admin.OrganizationID, Role: "admin"}
+				if _, err := h.CreateUser(t.Context(), owners); err != auth.ErrEmailTaken {
+					t.Errorf("an account at an address that has one: %v, want ErrEmailTaken", err)
+				}
+				if u, err := h.UserByEmail(t.Context(), email); err != nil || !u.TwoFactorEnabled || u.ID != id.User.ID || u.OrganizationID != id.User.OrganizationID {
+					t.Errorf("the stranger became %+v, %v", u, err)
+				}
+
+				if err := handOver(t, h, id.User.ID, owners); err != nil {
+					t.Fatal(err)
+				}
+				if opens(t, h.Manager, string(token)) {
+					t.Error("the stranger's token opens")
+				}
+				_, refresh := h.Refresh(t.Context(), token)
+				for what, err := range map[string]error{
+					"refresh": refresh, "key": verifyKey(h.Manager, string(key)),
+					"temp token":    secondStep(t.Context(), h.Manager, waiting, e.BackupCodes[1]),
+					"password":      login(t.Context(), h.Manager, email, authtest.Password),
+					"new key":       func() error { _, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "y"}); return err }(),
+					"another place": moveTo(h.Manager, id, "elsewhere@example.com"),
+				} {
+					if !errors.Is(err, auth.ErrInvalidToken) && !errors.Is(err, auth.ErrInvalidCredentials) {
+						t.Errorf("the stranger's %s: %v", what, err)
+					}
+				}
+				r, err = h.Login(t.Context(), email, otherPassword)
+				if err != nil || r.TwoFactorRequired() {
+					t.Fatalf("the owner: %+v, %v", r, err)
+				}
+				if sessions, err := h.Sessions(t.Context(), r.User.ID); err != nil || len(sessions) != 1 {
+					t.Errorf("%d sessions, %v", len(sessions), err)
+				}
+				if keys, err := h.UserAPIKeys(t.Context(), r.User.ID); err != nil || len(keys) != 0 {
+					t.Errorf("%d keys, %v", len(keys), err)
+				}
+			})
+		})
+	}
+}
+
 func TestAPasswordThatTheHostMayNotSetChangesNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)

@@ -194,6 +194,7 @@ func TestTokensAreCheckedWhilePasswordHashingIsOverloaded(t *testing.T) {
 // PW-2, PW-3, PW-4, F-X1, Advisory 17 (CVE-2025-22228).
 func TestAPasswordIsUsedWholeAndInNFC(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
+	longest := auth.Secret(strings.Repeat("😀", 256)) // 1024 bytes
 	for i, tc := range []struct {
 		set  auth.Secret
 		good []auth.Secret
@@ -203,6 +204,7 @@ func TestAPasswordIsUsedWholeAndInNFC(t *testing.T) {
 		{"cafe\u0301 au lait", []auth.Secret{"caf\u00e9 au lait", "cafe\u0301 au lait"}, []auth.Secret{"cafe au lait"}},
 		{"\ufb01ve fine fish", []auth.Secret{"\ufb01ve fine fish"}, []auth.Secret{"five fine fish"}},
 		{auth.Secret(strings.Repeat("a", 72) + "X"), []auth.Secret{auth.Secret(strings.Repeat("a", 72) + "X")}, []auth.Secret{auth.Secret(strings.Repeat("a", 72) + "Y"), auth.Secret(strings.Repeat("a", 72))}},
+		{longest, []auth.Secret{longest}, []auth.Secret{longest[:len(longest)-len("😀")], longest[:len(longest)-len("😀")] + "😁", longest + "😀"}},
 	} {
 		email := fmt.Sprintf("user%d@example.com", i)
 		if _, err := h.Manager.Register(context.Background(), auth.Registration{Email: email, Password: tc.set, FullName: "A"}); err != nil {
@@ -247,6 +249,9 @@ func TestALoginRenewsAHashThatIsCheaperThanConfigured(t *testing.T) {
 		before := passwordHash(t, s, alice.ID)
 		if !strings.HasPrefix(before, "$argon2id$v=19$m=8,t=1,p=1$") {
 			t.Fatalf("%q", before)
+		}
+		if passwordHash(t, s, bob.ID) == before {
+			t.Error("two users with one password have one hash")
 		}
 		now := authtest.With(t, s, auth.Config{PasswordHash: higherCost, InsecureCheapHashing: true, Now: h.Clock.Now})
 		ctx := context.Background()

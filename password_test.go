@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -47,14 +48,16 @@ func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
 	})
 }
 
-// PR-4, DO-2
+// PR-4, PW-2, PW-6, DO-2
 func TestANewPasswordIsJudgedBeforeTheCurrentOneIsLookedAt(t *testing.T) {
-	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
-	alice := h.Register()
-	id, ctx := alice.Identity(), context.Background()
+	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Issuer: "Example Service"})
+	id, ctx := member(t, h.Manager, "ada.lovelace@example.com"), context.Background()
 	release := h.OccupyHashing()
 	for _, current := range []auth.Secret{authtest.Password, "wrong horse battery staple", ""} {
-		for pw, code := range map[auth.Secret]string{"short": "too_short", "password123": "blocked", "": "required", auth.Secret(alice.Email): "blocked", "a \xff password": "invalid"} {
+		for pw, code := range map[auth.Secret]string{
+			"short": "too_short", auth.Secret(strings.Repeat("kwzb", 64) + "k"): "too_long", "": "required", "a \xff password": "invalid",
+			"password123": "blocked", "Ada.Lovelace@example.com": "blocked", "ada.lovelace": "blocked", "example service": "blocked",
+		} {
 			err := h.ChangePassword(ctx, id, current, pw)
 			if !errors.Is(err, auth.ErrWeakPassword) || !slices.Equal(fieldCodes(err), []string{"new_password: " + code}) {
 				t.Errorf("%q after %q: %v", string(pw), string(current), err)

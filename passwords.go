@@ -126,7 +126,7 @@ func (m *Manager) verifyPassword(ctx context.Context, hash string, pw Secret, us
 	switch {
 	case slotErr != nil:
 		return false, slotErr
-	case errors.Is(err, password.ErrMalformed):
+	case errors.Is(err, password.ErrMalformed) || usable && hash == "":
 		m.cfg.Logger.ErrorContext(ctx, "auth: an account's password hash is malformed, it opens nothing")
 		return false, ErrInvalidCredentials
 	case err != nil || !ok || !usable:

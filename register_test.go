@@ -124,11 +124,20 @@ func TestSpellingsOfOneAddressAreOneAccount(t *testing.T) {
 
 // LG-13, Advisory 27.
 func TestAddressesThatFoldToAnotherAreRefused(t *testing.T) {
-	h := authtest.New(t)
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
+	for _, email := range []string{"kevin@example.com", "i@example.com", "s@example.com", "a@example.com", "a@b.example", "a@k.example"} {
+		member(t, h.Manager, email)
+	}
+	id := member(t, h.Manager, "eve@example.com")
 	for _, email := range notAddresses {
 		_, err := signUp(h.Manager, email)
-		if got := fieldCodes(err); !errors.Is(err, auth.ErrInvalidInput) || len(got) != 1 || !strings.HasPrefix(got[0], "email: ") {
-			t.Errorf("%q: %v", email, err)
+		for what, err := range map[string]error{"registered": err, "moved to": moveTo(h.Manager, id, email)} {
+			if got := fieldCodes(err); !errors.Is(err, auth.ErrInvalidInput) || len(got) != 1 || !strings.HasPrefix(got[0], "email: ") {
+				t.Errorf("%s %q: %v", what, email, err)
+			}
+		}
+		if err := login(t.Context(), h.Manager, email, authtest.Password); err != auth.ErrInvalidCredentials {
+			t.Errorf("logged in with %q: %v", email, err)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // second factor to get as far as the store.
 func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]func(*auth.Manager) error {
 	calls := everyCall(alice, id, key)
-	for _, name := range []string{"VerifyTwoFactor", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "RotateAPIKey"} {
+	for _, name := range []string{"VerifyTwoFactor", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "RotateAPIKey", "RevokeUserAPIKey"} {
 		delete(calls, name)
 	}
 	calls["UpdateProfile, email"] = func(m *auth.Manager) error { return moveTo(m, id, "moved@example.com") }

@@ -51,7 +51,8 @@ var prefixes atomic.Int64 // that eachStore has used
 // onRedis opens a store on the Redis at this address.
 func onRedis(t *testing.T, addr, prefix string) store.Store {
 	t.Helper()
-	s, err := redisstore.OpenOrCreate(t.Context(), redis.UniversalOptions{Addrs: []string{addr}},
+	u := redis.UniversalOptions{Addrs: []string{addr}, DialTimeout: raceTime, ReadTimeout: raceTime, WriteTimeout: raceTime, PoolTimeout: raceTime}
+	s, err := redisstore.OpenOrCreate(t.Context(), u,
 		redisstore.Options{Prefix: prefix, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

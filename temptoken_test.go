@@ -64,7 +64,7 @@ func TestATempTokenSaysNothingOfItsUser(t *testing.T) {
 	}
 }
 
-// RC-7, Advisory 3 (GHSA-392p-2q2v-4372): of 50 who use one temp token with one right
+// TT-4, RC-7, Advisory 3 (GHSA-392p-2q2v-4372): of 50 who use one temp token with one right
 // code, one gets a session.
 func TestATempTokenMakesOneSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

@@ -123,8 +123,9 @@ func TestNoMutationOfATokenIsAccepted(t *testing.T) {
 func TestATokenHasOneTextOnly(t *testing.T) {
 	h := authtest.New(t)
 	token := h.Register().Token()
-	parts := strings.Split(token, ".")
+	parts, others := strings.Split(token, "."), strings.Split(h.Register().Token(), ".")
 	variants := []string{
+		parts[0] + "." + others[1] + "." + parts[2], parts[0] + "." + parts[1] + "." + others[2],
 		"", ".", "..", "...", token + ".", "." + token, token + "=", token + "\n", "\n" + token, token + " ", " " + token, token + "." + parts[2],
 		parts[0] + "." + parts[1], parts[0] + "." + parts[1] + ".", parts[0] + ".." + parts[2], "." + parts[1] + "." + parts[2],
 		parts[0] + "." + parts[1] + "\n." + parts[2], parts[0] + "." + parts[1] + "." + parts[2][:10] + "\r\n" + parts[2][10:],
@@ -162,6 +163,62 @@ func TestAHugeTokenIsRefusedWithoutBeingRead(t *testing.T) {
 		if n > 5 {
 			t.Errorf("%v allocations", n)
 		}
+	}
+}
+
+// JW-7, LO-1: what is not proven says nothing of anybody, to the log and to the audit. What
+// is signed and has expired names its user, as who did not get in.
+func TestAForgedTokenIsHeldAgainstNobody(t *testing.T) {
+	log := &lockedBuffer{}
+	h := authtest.With(t, memstore.New(), auth.Config{Logger: log.logger()})
+	forger := twin(t, h, auth.Config{Secrets: []auth.Secret{goodSecret}})
+	alice := h.Register()
+	genuine := alice.Token()
+	theirs, err := forger.Manager.Login(t.Context(), alice.Email, authtest.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	present := func(token string) {
+		t.Helper()
+		if opens(t, h.Manager, token) {
+			t.Errorf("accepted: %s", token)
+		}
+		_, refresh := h.Refresh(t.Context(), auth.Secret(token))
+		_, enrol := h.VerifyForEnrollment(t.Context(), auth.Secret(token))
+		id, either := h.Authenticate(t.Context(), auth.Secret(token))
+		if refresh != auth.ErrInvalidToken || enrol != auth.ErrInvalidToken || either != auth.ErrInvalidToken || id.User.ID != "" {
+			t.Errorf("%v, %v, %v, %+v", refresh, enrol, either, id)
+		}
+	}
+	ours, forged := strings.Split(genuine, "."), strings.Split(string(theirs.AccessToken.Token), ".")
+	for range 2 { // live, and expired
+		for _, token := range []string{
+			string(theirs.AccessToken.Token), ours[0] + "." + forged[1] + "." + forged[2], ours[0] + "." + forged[1] + "." + ours[2], ours[0] + "." + ours[1] + ".",
+		} {
+			present(token)
+		}
+		h.Clock.Advance(2 * time.Hour)
+	}
+	present(genuine)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if w := holds([]byte(log.String()), alice.ID, alice.Email, alice.OrganizationID, payload(t, auth.Secret(genuine))["sid"].(string)); w != "" {
+		t.Errorf("the log names %q: %s", w, log)
+	}
+	named := 0
+	for _, e := range h.Events.All() {
+		if e.Type != auth.EventTokenRefused {
+			continue
+		}
+		if e.Reason == "expired" && e.UserID == alice.ID && e.Actor == "" {
+			named++
+		} else if e.Reason != "malformed" || e.UserID+e.OrganizationID+e.SessionID+e.Actor != "" {
+			t.Errorf("a forged token is told as %+v", e)
+		}
+	}
+	if named != 4 {
+		t.Errorf("the genuine one is told %d times, want 4", named)
 	}
 }
 
@@ -272,6 +329,7 @@ func TestATokenFromTheFutureIsRefusedBeyondTheLeeway(t *testing.T) {
 func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
+		other := twin(t, h, auth.Config{})
 		alice := h.Register()
 		first, id := alice.Token(), alice.Identity()
 		h.Clock.Advance(time.Minute)
@@ -301,11 +359,17 @@ func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
 		if !opens(t, h.Manager, second) {
 			t.Error("merely using a superseded token ended the session")
 		}
-		if _, err := h.Manager.Refresh(context.Background(), auth.Secret(first)); err != auth.ErrInvalidToken {
+		third := refreshed(t, h.Manager, second) // of however many the copy is behind
+		if _, err := other.Refresh(context.Background(), auth.Secret(first)); err != auth.ErrInvalidToken {
 			t.Errorf("refresh with a superseded token: %v", err)
 		}
-		if opens(t, h.Manager, second) {
-			t.Error("the session of a copied token goes on")
+		for _, token := range []string{first, second, third} {
+			if opens(t, h.Manager, token) {
+				t.Error("the session of a copied token goes on")
+			}
+			if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
+				t.Errorf("refresh after that: %v", err)
+			}
 		}
 		if sessions, err := h.Sessions(context.Background(), alice.ID); err != nil || len(sessions) != 0 {
 			t.Errorf("%d sessions, %v", len(sessions), err)
@@ -335,28 +399,70 @@ func TestNotMoreThanSixteenSupersededTokensAreInGrace(t *testing.T) {
 	}
 }
 
-// SE-3
+// SE-3: who refreshes every ten minutes has 30 days from the login on, with a second
+// factor 24 hours; on a disk, where 30 days take long, other lifetimes.
 func TestNoRefreshOutlivesTheSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{SessionTTL: 3 * time.Hour})
-		alice := h.Register()
-		token, began := alice.Token(), h.Clock.Now()
-		for h.Clock.Now().Sub(began) < 3*time.Hour-20*time.Minute {
-			h.Clock.Advance(20 * time.Minute)
-			token = refreshed(t, h.Manager, token)
-			if c := payload(t, auth.Secret(token)); c["exp"].(float64) > float64(began.Add(3*time.Hour).Unix()) {
-				t.Errorf("a token expires %v after the login", time.Unix(int64(c["exp"].(float64)), 0).Sub(began))
+		cfg, lifetimes := auth.Config{}, map[bool]time.Duration{false: 30 * 24 * time.Hour, true: 24 * time.Hour}
+		if t.Name() != "TestNoRefreshOutlivesTheSession/memory" {
+			cfg.SessionTTL, cfg.MultiFactorSessionTTL = 8*time.Hour, 3*time.Hour
+			lifetimes = map[bool]time.Duration{false: 8 * time.Hour, true: 3 * time.Hour}
+		}
+		h := authtest.With(t, s, cfg)
+		for multiFactor, lifetime := range lifetimes {
+			alice := h.Register()
+			if multiFactor {
+				alice.EnableTwoFactor()
+				alice.Login()
+			}
+			token, began := alice.Token(), h.Clock.Now()
+			for h.Clock.Now().Sub(began) < lifetime-10*time.Minute {
+				h.Clock.Advance(10 * time.Minute)
+				token = refreshed(t, h.Manager, token)
+				if c := payload(t, auth.Secret(token)); c["exp"].(float64) > float64(began.Add(lifetime).Unix()) {
+					t.Fatalf("of %v: a token expires %v after the login", lifetime, time.Unix(int64(c["exp"].(float64)), 0).Sub(began))
+				}
+			}
+			h.Clock.Advance(10*time.Minute - time.Second)
+			if !opens(t, h.Manager, token) {
+				t.Fatalf("of %v: refused before the end", lifetime)
+			}
+			h.Clock.Advance(time.Second)
+			if opens(t, h.Manager, token) {
+				t.Errorf("of %v: it opens after the end of its session", lifetime)
+			}
+			if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
+				t.Errorf("of %v: refresh after the end: %v", lifetime, err)
 			}
 		}
-		if !opens(t, h.Manager, token) {
-			t.Fatal("refused before the end")
-		}
-		h.Clock.Advance(20 * time.Minute)
-		if opens(t, h.Manager, token) {
-			t.Error("it opens after the end of its session")
-		}
-		if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
-			t.Errorf("refresh after the end: %v", err)
+	})
+}
+
+// SE-3: only a token that has not expired is refreshed, so a session that nobody refreshes
+// for an hour is one that nobody can go on with, however long it may last.
+func TestASessionThatNobodyRefreshesForAnHourIsOver(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		for _, multiFactor := range []bool{false, true} {
+			alice := h.Register()
+			if multiFactor {
+				alice.EnableTwoFactor()
+				alice.Login()
+			}
+			tokens := []string{alice.Token()}
+			for range 3 {
+				h.Clock.Advance(time.Hour - time.Second)
+				tokens = append(tokens, refreshed(t, h.Manager, tokens[len(tokens)-1]))
+			}
+			h.Clock.Advance(time.Hour)
+			for i, token := range slices.Backward(tokens) {
+				if opens(t, h.Manager, token) {
+					t.Errorf("two factors %v: token %d opens after an idle hour", multiFactor, i)
+				}
+				if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
+					t.Errorf("two factors %v: token %d is refreshed after an idle hour: %v", multiFactor, i, err)
+				}
+			}
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -297,11 +298,15 @@ func TestTurningTheFactorOnOrOffEndsTheOtherSessions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		fresh := refreshed(t, h.Manager, u.Token())
+		if c := payload(t, auth.Secret(fresh)); !reflect.DeepEqual(c["amr"], []any{"pwd"}) || c["sid"] != id.SessionID || c["auth_time"] != float64(id.AuthTime.Unix()) { // SE-5
+			t.Errorf("the refresh made the session one of two factors: %v", c)
+		}
 		h.Clock.Advance(step)
 		if err := h.DisableTwoFactor(t.Context(), id, authtest.Password, codeAt(e, h.Clock.Now())); err != nil {
 			t.Fatal(err)
 		}
-		if alive(other.Manager, string(r.AccessToken.Token)) || !alive(other.Manager, u.Token()) {
+		if alive(other.Manager, string(r.AccessToken.Token)) || !alive(other.Manager, fresh) {
 			t.Error("after disabling, not the caller's session alone is alive")
 		}
 	})
@@ -603,7 +608,7 @@ func TestDisablingNeedsThePasswordAndACodeAndWipesEverything(t *testing.T) {
 	})
 }
 
-// TF-8, Advisory 18 (CVE-2024-0227, CVE-2026-27801): five tries for each temp token,
+// TF-8, TT-4, Advisory 18 (CVE-2024-0227, CVE-2026-27801): five tries for each temp token,
 // whatever came before.
 func TestATempTokenTakesFiveWrongCodes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
@@ -776,6 +781,37 @@ func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TF-8, LG-7: every store counts as far, and for the next process: 20 logins with 5 wrong
+// codes each are the last that are looked at, over two months.
+func TestTheHundredWrongCodesAreCountedOnEveryStore(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		limits := openDoors()
+		limits.CodeByAccount = plenty
+		h := authtest.With(t, s, auth.Config{Limits: limits})
+		next := twin(t, h, auth.Config{Limits: limits})
+		u := h.Register()
+		e := confirmed(t, h, u)
+		for i := range 20 {
+			h.Clock.Advance(3 * 24 * time.Hour)
+			temp := firstStep(t, h, u.Email)
+			for j := range 5 {
+				ctx := from(t, fmt.Sprintf("192.0.2.%d", i))
+				if err := secondStep(ctx, []*auth.Manager{h.Manager, next.Manager}[j%2], temp, wrongFor(e, h.Clock.Now())); !errors.Is(err, auth.ErrInvalidCode) {
+					t.Fatalf("wrong code %d: %v", 5*i+j, err)
+				}
+			}
+		}
+		for _, m := range []*authtest.Harness{h, next, twin(t, h, auth.Config{Limits: limits})} {
+			temp := firstStep(t, m, u.Email)
+			for _, code := range []auth.Secret{wrongFor(e, h.Clock.Now()), codeAt(e, h.Clock.Now()), e.BackupCodes[0]} {
+				if wait := retryAfter(t, secondStep(t.Context(), m.Manager, temp, code)); wait < 300*24*time.Hour {
+					t.Errorf("the next code is looked at in %v", wait)
+				}
+			}
+		}
+	})
 }
 
 func TestAResetOfTheFactorEndsEverySession(t *testing.T) {

@@ -93,7 +93,7 @@ func TestLoginAnswersAsTheContractSays(t *testing.T) {
 }
 
 // LG-1, Advisory 16 (CVE-2025-22234): nothing tells an unknown email, a wrong password
-// and a disabled account apart.
+// and an account that is disabled or deleted apart.
 func TestRefusedLoginsAreByteIdentical(t *testing.T) {
 	onEachStore(t, func(t *testing.T, f *fixture) {
 		f.register("ada@example.com")
@@ -101,8 +101,14 @@ func TestRefusedLoginsAreByteIdentical(t *testing.T) {
 		if err := f.manager.DisableUser(context.Background(), id); err != nil {
 			t.Fatal(err)
 		}
+		if err := f.manager.DeleteUser(context.Background(), f.register("gone@example.com")); err != nil {
+			t.Fatal(err)
+		}
+		f.enrol(f.account("two@example.com"))
 		first := f.call("POST", "/login", members{"email": "ada@example.com", "password": "wrong password"}).want(401, httpauth.CodeInvalidCredentials)
 		for _, body := range []members{
+			{"email": "gone@example.com", "password": password},
+			{"email": "two@example.com", "password": "wrong password"},
 			{"email": "nobody@example.com", "password": "wrong password"},
 			{"email": "nobody@example.com", "password": password},
 			{"email": "shut@example.com", "password": password},
@@ -125,6 +131,30 @@ func TestRefusedLoginsAreByteIdentical(t *testing.T) {
 			t.Errorf("challenge is %q: no token was sent", got)
 		}
 	})
+}
+
+// PW-2, PW-3: nothing between the body and the hash trims, folds or cuts a password.
+func TestAPasswordIsUsedAsItWasSent(t *testing.T) {
+	f := newFixture(t, setup{})
+	for i, c := range []struct{ set, other string }{
+		{" my password is long ", " my password is long"},
+		{" my password is long ", "my password is long "},
+		{strings.Repeat("a", 72) + "X", strings.Repeat("a", 72) + "Y"},
+		{strings.Repeat("kwzb", 32), strings.Repeat("kwzb", 31) + "kwz"},
+		{"  \u00a0\tkwzb\n", "kwzb"},
+		{"\U0001f600 \u00e9\u4e16 kwzb", "\U0001f601 \u00e9\u4e16 kwzb"},
+	} {
+		email := "user" + strconv.Itoa(i) + "@example.com"
+		f.call("POST", "/register", members{"email": email, "password": c.set, "full_name": "Ada"}).want(201)
+		f.call("POST", "/login", members{"email": email, "password": c.other}).want(401, httpauth.CodeInvalidCredentials)
+		token := f.call("POST", "/login", members{"email": email, "password": c.set}).want(200).text("access_token")
+		change := members{"current_password": c.other, "new_password": c.set + " "}
+		f.call("POST", "/change-password", change, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
+		change["current_password"] = c.set
+		f.call("POST", "/change-password", change, bearer(token)).want(200)
+		f.call("POST", "/login", members{"email": email, "password": c.set}).want(401, httpauth.CodeInvalidCredentials)
+		f.call("POST", "/login", members{"email": email, "password": c.set + " "}).want(200)
+	}
 }
 
 func equalHeaders(a, b http.Header) bool {

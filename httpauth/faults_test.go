@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -356,24 +358,90 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	}
 }
 
-// TF-12, AK-2, LO-2, Advisory 35 (CVE-2026-47768).
+// TF-12, AK-2, LO-2, Advisory 35 (CVE-2026-47768). What was shown once is in no answer after
+// it, whatever is called with whatever outcome, and in no log, event or notice ever.
 func TestSecretsAreShownOnceAndNeverLogged(t *testing.T) {
-	f := newFixture(t, setup{})
-	token := f.account("ada@example.com")
-	_, key := f.apiKey(token)
-	secret, backup := f.enrol(token)
-	secrets := append(backup, secret, key, password)
-	for _, path := range []string{"/me", "/api-keys", "/openapi.json", "/nothing"} {
-		a := f.call("GET", path, nil, bearer(token))
+	log := &logBuffer{}
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	f := newFixture(t, setup{
+		auth: func(c *auth.Config) { c.Logger, c.Events, c.Notifier = logger, printed{log}, printed{log} },
+		http: func(c *httpauth.Config) { c.Logger = logger },
+	})
+	secrets := []string{password}
+	call := func(method, path string, body any, changes ...with) answer {
+		t.Helper()
+		a := f.call(method, path, body, changes...)
 		for _, s := range secrets {
-			if path != "/openapi.json" && strings.Contains(a.raw, s) {
-				t.Errorf("%s has a secret in it", a.what)
+			if strings.Contains(a.raw, s) || strings.Contains(fmt.Sprint(a.header), s) {
+				t.Errorf("%s has a secret in it that was shown before", a.what)
+			}
+		}
+		return a
+	}
+	call("POST", "/register", members{"email": "ada@example.com", "password": password, "full_name": "Ada"}).want(201)
+	login := func() answer {
+		return call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200)
+	}
+	token := login().text("access_token")
+	a := call("POST", "/api-keys", members{"name": "x"}, bearer(token)).want(201)
+	secrets = append(secrets, token, a.text("key"))
+	enable := func() (code func() string, backup []any) {
+		e := call("POST", "/enable-2fa", members{"password": password}, bearer(token)).want(200)
+		secret, backup := e.text("secret"), e.body["backup_codes"].([]any)
+		secrets = append(secrets, secret, e.text("qr_code"))
+		for _, c := range backup {
+			secrets = append(secrets, c.(string))
+		}
+		return func() string { f.clock.advance(time.Minute); return f.code(secret) }, backup
+	}
+	everywhere := func() {
+		for _, rt := range f.handler.Routes() {
+			method, path, _ := strings.Cut(rt, " ")
+			if path == "/logout" || path == "/openapi.json" { // which has a password as its example
+				continue
+			}
+			a := call(method, strings.Replace(path, "{key_id}", "key_1", 1), members{"password": "wrong password", "code": "00000000", "temp_token": "temp_1"}, bearer(token))
+			if path == "/refresh" {
+				token = a.want(200).text("access_token")
+				secrets = append(secrets, token)
 			}
 		}
 	}
-	for _, s := range append(secrets, token) {
-		if strings.Contains(f.log.String(), s) {
-			t.Error("a secret was logged")
+	enable()
+	code, backup := enable() // in place of the first
+	everywhere()
+	call("POST", "/confirm-2fa", members{"code": backup[0]}, bearer(token)).want(401, httpauth.CodeInvalidCode)
+	call("POST", "/confirm-2fa", members{"code": code()}, bearer(token)).want(200)
+	call("POST", "/enable-2fa", members{"password": password}, bearer(token)).want(409)
+	everywhere()
+	temp := login().text("temp_token")
+	secrets = append(secrets, temp)
+	for _, c := range []any{"000000", "00000000", backup[0].(string) + "0", backup[0], backup[0]} {
+		a = call("POST", "/verify-2fa", members{"temp_token": temp, "code": c})
+		if a.status == 200 {
+			secrets = append(secrets, a.text("access_token"))
 		}
 	}
+	call("POST", "/disable-2fa", members{"password": password, "code": "00000000"}, bearer(token)).want(401)
+	call("POST", "/disable-2fa", members{"password": password, "code": code()}, bearer(token)).want(200)
+	everywhere()
+	_ = f.manager.Close()
+	for _, s := range secrets {
+		if strings.Contains(log.String(), s) {
+			t.Errorf("%.4s… was logged or told", s)
+		}
+	}
+	if !strings.Contains(log.String(), string(auth.EventTwoFactorDisabled)) {
+		t.Error("no event was told: the test looks at nothing")
+	}
+}
+
+// printed writes down all that it is told.
+type printed struct{ to io.Writer }
+
+func (p printed) HandleEvent(_ context.Context, e auth.Event) { fmt.Fprintf(p.to, "%+v\n", e) }
+
+func (p printed) Notify(_ context.Context, n auth.Notice) error {
+	_, err := fmt.Fprintf(p.to, "%+v\n", n)
+	return err
 }

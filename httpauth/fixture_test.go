@@ -81,7 +81,7 @@ func newFixture(t *testing.T, s setup) *fixture {
 		s.store = onMemory
 	}
 	f.store = &faultyStore{Store: s.store(t, f.clock.Now)}
-	logger := slog.New(slog.NewTextHandler(f.log, nil))
+	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	wide := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
 	cfg := auth.Config{
 		Secrets:              []auth.Secret{"0123456789abcdefghijklmnopqrstuv"},

@@ -152,6 +152,8 @@ func TestBodyMustBeOneStrictObject(t *testing.T) {
 			"a high surrogate":     c.body + `,"x":"\ud800"}`,
 			"a low surrogate":      c.body + `,"x":"\udfff"}`,
 			"surrogates reversed":  c.body + `,"x":"\udc00\ud800"}`,
+			"half of its member":   replaceMember(t, c.body+"}", c.member, `"\ud800aaaaaaaaaaaaaaa"`),
+			"the other half of it": replaceMember(t, c.body+"}", c.member, `"\udfffaaaaaaaaaaaaaaa"`),
 			"a half in a name":     c.body + `,"\ud800x":1}`,
 			"depth":                c.body + `,"x":` + strings.Repeat("[", httpauth.MaxDepth) + strings.Repeat("]", httpauth.MaxDepth) + "}",
 			"great depth":          c.body + `,"x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + "}",

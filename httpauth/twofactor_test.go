@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/store"
 )
 
 func TestTwoFactorLife(t *testing.T) {
@@ -108,6 +110,45 @@ func TestEveryWrongCodeHasTheSameAnswer(t *testing.T) {
 	}
 	for _, body := range []members{{"temp_token": "temp_1"}, {"temp_token": "temp_1", "code": nil}} {
 		f.call("POST", "/verify-2fa", body).want(400, httpauth.CodeInvalidInput).wantFields("code:required")
+	}
+}
+
+// TT-4: a temp token that opens nothing does not say why.
+func TestEveryDeadTempTokenHasTheSameAnswer(t *testing.T) {
+	f := newFixture(t, setup{auth: func(c *auth.Config) {
+		many := store.Limit{Burst: 1000, Every: time.Second}
+		c.Limits.LoginByAccount, c.Limits.LoginByAccountAddress, c.Limits.CodeByAccount = many, many, many
+	}})
+	secret, backup := f.enrol(f.account("ada@example.com"))
+	first := func() string {
+		return f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200).text("temp_token")
+	}
+	second := func(temp, code string) answer {
+		return f.call("POST", "/verify-2fa", members{"temp_token": temp, "code": code})
+	}
+	expired := first()
+	f.clock.advance(5*time.Minute + time.Second)
+	pushedOut := first()
+	for range 10 {
+		first()
+	}
+	used, tried := first(), first()
+	second(used, backup[0]).want(200)
+	for range 5 {
+		second(tried, "00000000").want(401, httpauth.CodeInvalidCode)
+	}
+	unknown := second("temp_"+strings.Repeat("A", len(used)-len("temp_")), f.code(secret)).want(401, httpauth.CodeInvalidToken)
+	unknown.header.Del("Date")
+	for name, temp := range map[string]string{
+		"used": used, "expired": expired, "tried five times": tried, "pushed out": pushedOut, "malformed": "temp_1", "empty": "", "cut": used[:len(used)-1],
+	} {
+		for _, code := range []string{f.code(secret), "000000", "00000000", "x"} {
+			a := second(temp, code)
+			a.header.Del("Date")
+			if a.status != unknown.status || a.raw != unknown.raw || !equalHeaders(a.header, unknown.header) {
+				t.Errorf("%s: %d %s %v\nunknown: %d %s %v", name, a.status, a.raw, a.header, unknown.status, unknown.raw, unknown.header)
+			}
+		}
 	}
 }
 

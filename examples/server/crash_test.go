@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
@@ -22,10 +24,13 @@ import (
 
 const (
 	crashStore    = "CRASH_TEST_STORE" // environment: serve this one, and be killed
+	crashLater    = "CRASH_TEST_LATER" // environment: with a clock that is so much ahead
 	crashSeed     = 20260115
 	crashWorkers  = 8
 	crashPassword = "a passphrase for the crash test"
 )
+
+var crashes = flag.Int("crashes", 30, "how often to kill the server on bbolt, and, a third as often, on Redis")
 
 // serveUntilKilled is the program with hashing that costs nothing and budgets that
 // never run out. It goes on until it is killed, or its parent is gone.
@@ -40,8 +45,16 @@ func serveUntilKilled(spec string) (exit int) {
 		fmt.Println(err)
 		return 1
 	}
+	var ahead time.Duration
+	if later := os.Getenv(crashLater); later != "" {
+		if ahead, err = time.ParseDuration(later); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
 	wide := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
 	m, err := auth.New(s, auth.Config{
+		Now:                  func() time.Time { return time.Now().Add(ahead) },
 		Secrets:              []auth.Secret{testSecret},
 		PasswordHash:         auth.HashParams{Memory: 8, Time: 1, Threads: 1},
 		InsecureCheapHashing: true,
@@ -83,10 +96,13 @@ const (
 
 // A crashUser is what one user has been told.
 type crashUser struct {
-	email      string
-	registered outcome
-	keys       []crashCredential
-	sessions   []crashCredential
+	email, next string // next is the address after a change of it
+	registered  outcome
+	moved       outcome // to next
+	enrolled    outcome // with a second factor, of which backup are the unused codes
+	backup      []string
+	keys        []crashCredential
+	sessions    []crashCredential
 }
 
 // A crashCredential was given out, so it works, until it is ended.
@@ -131,7 +147,7 @@ func (r *crashRound) call(t *testing.T, want int, method, path, credential strin
 // work is what one worker does until the server is dead.
 func (r *crashRound) work(t *testing.T, name string) {
 	for n := 0; ; n++ {
-		u := &crashUser{email: fmt.Sprintf("%s.%d@example.com", name, n)}
+		u := &crashUser{email: fmt.Sprintf("%s.%d@example.com", name, n), next: fmt.Sprintf("%s.%d.moved@example.com", name, n)}
 		r.mu.Lock()
 		r.users = append(r.users, u)
 		r.mu.Unlock()
@@ -141,8 +157,9 @@ func (r *crashRound) work(t *testing.T, name string) {
 	}
 }
 
-// useOnce registers a user, who logs in twice, makes two keys, ends one of each, and
-// refreshes what is left. It reports whether the server lived through it.
+// useOnce registers a user, who logs in twice, makes two keys, ends one of each,
+// refreshes what is left, changes the address and turns a second factor on. It reports
+// whether the server lived through it.
 func (r *crashRound) useOnce(t *testing.T, u *crashUser) bool {
 	_, u.registered = r.call(t, 201, "POST", "/v1/auth/register", "", object{"email": u.email, "password": crashPassword, "full_name": "U"})
 	if u.registered != acknowledged {
@@ -173,22 +190,52 @@ func (r *crashRound) useOnce(t *testing.T, u *crashUser) bool {
 	}
 	second.ended = unknown // refreshed, it goes on for a short grace
 	refreshed, o := r.call(t, 200, "POST", "/v1/auth/refresh", second.text, nil)
-	if o == acknowledged {
-		u.sessions = append(u.sessions, crashCredential{text: refreshed.text("access_token")})
+	if o != acknowledged {
+		return false
 	}
-	return o == acknowledged
+	token := refreshed.text("access_token")
+	u.sessions = append(u.sessions, crashCredential{text: token})
+	if _, u.moved = r.call(t, 200, "PATCH", "/v1/auth/me", token, object{"email": u.next, "current_password": crashPassword}); u.moved != acknowledged {
+		return false
+	}
+	enrolment, o := r.call(t, 200, "POST", "/v1/auth/enable-2fa", token, object{"password": crashPassword})
+	if o != acknowledged {
+		return false
+	}
+	for _, code := range enrolment["backup_codes"].([]any) {
+		u.backup = append(u.backup, code.(string))
+	}
+	code := authtest.TOTPCode(auth.Secret(enrolment.text("secret")), time.Now())
+	_, u.enrolled = r.call(t, 200, "POST", "/v1/auth/confirm-2fa", token, object{"code": code})
+	return u.enrolled == acknowledged
 }
 
-// holdsTo checks that c knows everything that u has been told.
-func (u *crashUser) holdsTo(t *testing.T, c client) {
-	status, _, err := c.send("POST", "/v1/auth/login", "", object{"email": u.email, "password": crashPassword})
+// holdsTo checks that c knows everything that u has been told, and no half of anything:
+// one of the two addresses logs in, and where it asks for a second factor there is one.
+// Later, when no operation can be under way any more, the other address is free.
+func (u *crashUser) holdsTo(t *testing.T, c client, later bool) {
+	var in []string
+	for _, email := range []string{u.email, u.next} {
+		status, login, err := c.send("POST", "/v1/auth/login", "", object{"email": email, "password": crashPassword})
+		switch {
+		case err != nil:
+			t.Errorf("login after a crash: %v", err)
+		case status == 200:
+			in = append(in, email)
+			u.takesSecondStep(t, c, login)
+		case status != 401:
+			t.Errorf("login after a crash: %d", status)
+		case later:
+			if status, _, err := c.send("POST", "/v1/auth/register", "", object{"email": email, "password": crashPassword, "full_name": "V"}); err != nil || status != 201 {
+				t.Errorf("an address that nobody logs in with cannot be registered: %d %v", status, err)
+			}
+		}
+	}
 	switch {
-	case err != nil:
-		t.Errorf("login after a crash: %v", err)
-	case u.registered == acknowledged && status != 200:
-		t.Errorf("who was registered cannot log in: %d", status)
-	case status != 200 && status != 401: // 401: the registration did not happen
-		t.Errorf("login after an unfinished registration: %d", status)
+	case len(in) > 1 || len(in) == 0 && u.registered == acknowledged:
+		t.Errorf("who was registered logs in with %d addresses", len(in))
+	case u.moved == acknowledged && in[0] != u.next, u.moved == notCalled && len(in) == 1 && in[0] != u.email:
+		t.Errorf("logs in with the other address; its change: %v", u.moved)
 	}
 	check := func(what, path string, given []crashCredential) {
 		for _, credential := range given {
@@ -209,27 +256,42 @@ func (u *crashUser) holdsTo(t *testing.T, c client) {
 	check("a session", "/v1/auth/me", u.sessions)
 }
 
-func holdToAll(t *testing.T, c client, users []*crashUser) {
+// takesSecondStep finishes a login, if its first step asks for more, with a backup code.
+func (u *crashUser) takesSecondStep(t *testing.T, c client, login object) {
+	asks := login["requires_2fa"] == true
+	if asks != (u.enrolled == acknowledged) && u.enrolled != unknown {
+		t.Errorf("a login asks for a second factor: %v; that it is on: %v", asks, u.enrolled)
+	}
+	if !asks {
+		return
+	}
+	status, _, err := c.send("POST", "/v1/auth/verify-2fa", "", object{"temp_token": login.text("temp_token"), "code": u.backup[0]})
+	if u.backup = u.backup[1:]; err != nil || status != 200 {
+		t.Errorf("a login asks for a second factor, and does not take it: %d %v", status, err)
+	}
+}
+
+func holdToAll(t *testing.T, c client, users []*crashUser, later bool) {
 	var workers sync.WaitGroup
 	for w := range crashWorkers {
 		workers.Go(func() {
 			for i := w; i < len(users); i += crashWorkers {
-				users[i].holdsTo(t, c)
+				users[i].holdsTo(t, c, later)
 			}
 		})
 	}
 	workers.Wait()
 }
 
-// TestWhatWasAcknowledgedSurvivesKill9 (ST-5) kills the server, in the midst of
-// writes, at points that the seed chooses.
+// TestWhatWasAcknowledgedSurvivesKill9 (ST-5, PR-3) kills the server, in the midst of
+// writes, at points that the seed chooses; with -crashes 200, more often.
 func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 	t.Run("on bbolt", func(t *testing.T) {
-		testCrashes(t, "bolt:"+filepath.Join(t.TempDir(), "auth.db"), 30)
+		testCrashes(t, "bolt:"+filepath.Join(t.TempDir(), "auth.db"), *crashes)
 	})
 	if redistest.Available(t) {
 		t.Run("on Redis", func(t *testing.T) {
-			testCrashes(t, "redis://"+redistest.Start(t).Addr(), 10)
+			testCrashes(t, "redis://"+redistest.Start(t).Addr(), *crashes/3)
 		})
 	}
 }
@@ -239,9 +301,9 @@ func testCrashes(t *testing.T, spec string, crashes int) {
 	var all, last []*crashUser
 	for n := range crashes {
 		server := startToBeKilled(t, spec)
-		holdToAll(t, server.client, last)
+		holdToAll(t, server.client, last, false)
 		r := &crashRound{client: server.client, kill: sync.OnceFunc(func() { _ = server.cmd.Process.Kill() })}
-		r.use(t, n, 1+random.Int64N(80))
+		r.use(t, n, 1+random.Int64N(120))
 		<-server.exited
 		if server.cmd.ProcessState.ExitCode() != -1 {
 			t.Fatalf("the server ended by itself:\n%s", server.output)
@@ -252,8 +314,7 @@ func testCrashes(t *testing.T, spec string, crashes int) {
 			t.Fatalf("in life %d, seed %d", n, crashSeed)
 		}
 	}
-	holdToAll(t, startToBeKilled(t, spec).client, all)
-	countRegistered(t, all, crashes)
+	settle(t, spec, all, crashes)
 }
 
 // The same where it is Redis that is killed, which syncs every write to its file, and
@@ -264,12 +325,13 @@ func TestWhatWasAcknowledgedSurvivesKill9OfRedis(t *testing.T) {
 	}
 	const crashes = 8
 	redis := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	server := startToBeKilled(t, "redis://"+redis.Addr())
+	spec := "redis://" + redis.Addr()
+	server := startToBeKilled(t, spec)
 	random := rand.New(rand.NewPCG(crashSeed, 1))
 	var all []*crashUser
 	for n := range crashes {
 		r := &crashRound{client: server.client, kill: sync.OnceFunc(redis.Kill), dead: 503}
-		r.use(t, n, 1+random.Int64N(80))
+		r.use(t, n, 1+random.Int64N(120))
 		redis.Restart()
 		redistest.Within(t, patience, func() error {
 			status, _, err := server.send("POST", "/v1/auth/login", "", object{"email": "nobody@example.com", "password": crashPassword})
@@ -278,21 +340,20 @@ func TestWhatWasAcknowledgedSurvivesKill9OfRedis(t *testing.T) {
 			}
 			return err
 		})
-		holdToAll(t, server.client, r.users)
+		holdToAll(t, server.client, r.users, false)
 		all = append(all, r.users...)
 		if t.Failed() {
 			t.Fatalf("in life %d, seed %d", n, crashSeed)
 		}
 	}
-	holdToAll(t, server.client, all)
-	countRegistered(t, all, crashes)
+	settle(t, spec, all, crashes)
 }
 
 // startToBeKilled starts a server on this store.
-func startToBeKilled(t *testing.T, spec string) *process {
+func startToBeKilled(t *testing.T, spec string, env ...string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), crashStore+"="+spec)
+	cmd.Env = append(append(os.Environ(), env...), crashStore+"="+spec)
 	if _, err := cmd.StdinPipe(); err != nil { // open for as long as this process lives
 		t.Fatal(err)
 	}
@@ -313,16 +374,22 @@ func (r *crashRound) use(t *testing.T, n int, calls int64) {
 	}
 }
 
-func countRegistered(t *testing.T, all []*crashUser, crashes int) {
+// settle holds a server whose clock is a minute ahead to all, and fails the test if
+// there was too little to hold it to.
+func settle(t *testing.T, spec string, all []*crashUser, crashes int) {
 	t.Helper()
-	var registered int
+	var registered, moved, enrolled int
 	for _, u := range all {
-		if u.registered == acknowledged {
-			registered++
+		for n, o := range map[*int]outcome{&registered: u.registered, &moved: u.moved, &enrolled: u.enrolled} {
+			if o == acknowledged {
+				*n++
+			}
 		}
 	}
-	if registered < crashes {
-		t.Errorf("only %d registrations in %d lives: the test tests nothing", registered, crashes)
+	server := startToBeKilled(t, spec, crashLater+"=1m")
+	holdToAll(t, server.client, all, true)
+	if registered < crashes || moved+enrolled == 0 {
+		t.Errorf("only %d registrations, %d changes of address and %d second factors in %d lives: the test tests nothing", registered, moved, enrolled, crashes)
 	}
-	t.Logf("%d users over %d crashes", registered, crashes)
+	t.Logf("%d users, %d moved, %d enrolled, over %d crashes", registered, moved, enrolled, crashes)
 }

@@ -37,7 +37,8 @@ type walk struct {
 // ST-2, LO-2.
 // TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart runs the program
 // that users run: built, started on a database that is not there yet, used in every
-// way that the contract names, stopped with SIGTERM and started again.
+// way that the contract names, stopped with SIGTERM and started again. TF-2: the QR code
+// is read by a program that has nothing in common with the one that draws it.
 func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testing.T) {
 	binary := buildServer(t)
 	t.Run("bolt", func(t *testing.T) {

@@ -20,7 +20,7 @@ var (
 	guesses = store.Limit{Burst: 5, Every: time.Hour}
 )
 
-// LG-11, Advisory 32 (CVE-2024-21662): a million strangers push out nobody, and memory has an end.
+// LG-11, ST-6, Advisory 32 (CVE-2024-21662): a million strangers push out nobody, and memory has an end.
 func TestFourFailuresOfAVictimOutliveAFloodOfAMillionOtherKeys(t *testing.T) {
 	const room, flood = 1 << 16, 1_000_000
 	table := hitcount.New(room)

@@ -178,6 +178,7 @@ func TestAKillLosesAtMostTheLastSecondOfHits(t *testing.T) {
 	})
 }
 
+// ST-6
 func TestHitsAreCountedOnAfterReopeningUntilTheyEnd(t *testing.T) {
 	path, clock := newPath(t), newClock()
 	synctest.Test(t, func(t *testing.T) {

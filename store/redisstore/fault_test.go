@@ -188,7 +188,7 @@ func TestKeysThatSomebodyElseWroteFailTheCommitBeforeItWrites(t *testing.T) {
 	}
 }
 
-func TestNoCounterIsWithoutATimeToLive(t *testing.T) { // RC-24
+func TestNoCounterIsWithoutATimeToLive(t *testing.T) { // RC-24, ST-6
 	if !redistest.Available(t) {
 		return
 	}
