@@ -250,6 +250,27 @@ var audited = map[string]struct {
 		s.Clock.Advance(time.Hour - time.Minute)
 		_, _ = s.UpdateProfile(s.ctx, s.id, auth.ProfileChange{Email: &newEmail})
 	}, "access_denied:reauthentication_required by ses of u"},
+	"UpdateProfile: second factor": {func(s *stage) {
+		s.twoFactor()
+		_, _ = s.UpdateProfile(s.ctx, s.u.Identity(), auth.ProfileChange{Email: &newEmail, CurrentPassword: authtest.Password, Code: s.code()})
+	}, "email_changed by ses of u; → email_changed u; → email_changed new"},
+	"UpdateProfile: backup code": {func(s *stage) {
+		_, codes := s.twoFactor()
+		_, _ = s.UpdateProfile(s.ctx, s.u.Identity(), auth.ProfileChange{Email: &newEmail, CurrentPassword: authtest.Password, Code: codes[0]})
+	}, "backup_code_used.change_email#9 by ses of u; email_changed by ses of u; → backup_code_used u, 9 left; → email_changed u; → email_changed new"},
+	"UpdateProfile: wrong code": {func(s *stage) {
+		s.twoFactor()
+		_, _ = s.UpdateProfile(s.ctx, s.u.Identity(), auth.ProfileChange{Email: &newEmail, CurrentPassword: authtest.Password, Code: noCode})
+	}, "second_factor_failed.change_email:wrong by ses of u; → second_factor_failed u"},
+	"UpdateProfile: wrong password and a code": {func(s *stage) {
+		s.twoFactor()
+		_, _ = s.UpdateProfile(s.ctx, s.u.Identity(), auth.ProfileChange{Email: &newEmail, CurrentPassword: "a wrong one", Code: s.code()})
+	}, "reauthentication_failed by ses of u"},
+	"UpdateProfile: no code": {func(s *stage) {
+		s.twoFactor()
+		s.Clock.Advance(time.Hour - time.Minute)
+		_, _ = s.UpdateProfile(s.ctx, s.u.Identity(), auth.ProfileChange{Email: &newEmail, CurrentPassword: authtest.Password})
+	}, "access_denied:reauthentication_required by ses of u"},
 	"UpdateProfile: taken": {func(s *stage) {
 		other := s.Register()
 		_, _ = s.UpdateProfile(s.ctx, s.id, auth.ProfileChange{Email: &other.Email})
@@ -329,6 +350,9 @@ var audited = map[string]struct {
 	"UnlockUser":              {func(s *stage) { _ = s.UnlockUser(s.ctx, s.u.ID) }, "user_unlocked by host of u"},
 	"ResetTwoFactor":          {func(s *stage) { s.twoFactor(); _ = s.ResetTwoFactor(s.ctx, s.u.ID) }, "two_factor_reset by host of u; user_unlocked by host of u; → two_factor_reset u"},
 	"SetPassword":             {func(s *stage) { _ = s.SetPassword(s.ctx, s.u.ID, otherPassword) }, "password_changed:host by host of u; → password_changed u"},
+	"RevokeAll":               {func(s *stage) { s.key(); s.Register(); _, _ = s.RevokeAll(s.ctx, auth.Revocation{}) }, "all_revoked#2 by host"},
+	"RevokeAll: actor":        {func(s *stage) { _, _ = s.RevokeAll(auth.WithActor(s.ctx, "admin:jane"), auth.Revocation{}) }, "all_revoked#1 by admin:jane"},
+	"RevokeAll: no write":     {func(s *stage) { s.broken("Commit"); _, _ = s.RevokeAll(s.ctx, auth.Revocation{}) }, "store_failed:commit by manager; all_revoked:unfinished by host"},
 	"RevokeUserAPIKey":        {func(s *stage) { keyID, _ := s.key(); _ = s.RevokeUserAPIKey(s.ctx, s.u.ID, keyID) }, "api_key_revoked:host by host of u"},
 	"CreateUser":              {func(s *stage) { s.createUser("b@example.com") }, "registered=reader by host of another"},
 	"CreateUser: taken":       {func(s *stage) { s.createUser(s.u.Email) }, "email_taken.create_user by host"},

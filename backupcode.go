@@ -18,13 +18,22 @@ import (
 )
 
 const (
-	backupCodes  = 10
-	backupDigits = 8
-	backupTagLen = 16
+	backupCodes     = 10
+	minBackupDigits = 8  // more than a TOTP code has
+	maxBackupDigits = 32 // and in between Config.BackupCodeLength
+	backupTagLen    = 16
 )
 
+// isBackupCode tells a backup code from a TOTP code. It goes by the form and not by
+// the configuration, so that a set goes on working when that changes.
+func isBackupCode(code Secret) bool {
+	return backupLength(len(code)) && digits(code)
+}
+
+func backupLength(n int) bool { return minBackupDigits <= n && n <= maxBackupDigits }
+
 // backupSet keeps backup codes as tags: Argon2id of the code under a pepper that is
-// not in the store. Eight digits alone would not withstand a guesser who has the
+// not in the store. Digits alone, if they are few, would not withstand a guesser who has the
 // store; without the pepper there is nothing to guess against.
 type backupSet struct {
 	Pepper  string // the id of the root secret
@@ -69,12 +78,12 @@ func (b *backupSet) tag(pepper []byte, code Secret) string {
 // codeList is a set of backup codes in the clear, on its way to the user.
 type codeList []string
 
-// newBackupCodes returns codes that differ from each other.
-func newBackupCodes() codeList {
-	codes := make(codeList, 0, backupCodes)
+// newBackupCodes returns codes of so many digits that differ from each other.
+func newBackupCodes(length int) codeList {
+	codes, all := make(codeList, 0, backupCodes), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(length)), nil)
 	for len(codes) < backupCodes {
-		n, _ := rand.Int(rand.Reader, big.NewInt(1e8)) // never fails, and favours no number
-		if code := fmt.Sprintf("%0*d", backupDigits, n); !slices.Contains(codes, code) {
+		n, _ := rand.Int(rand.Reader, all) // never fails, and favours no number
+		if code := fmt.Sprintf("%0*d", length, n); !slices.Contains(codes, code) {
 			codes = append(codes, code)
 		}
 	}
@@ -83,11 +92,16 @@ func newBackupCodes() codeList {
 
 func (l codeList) joined() []byte { return []byte(strings.Join(l, "")) }
 
-func splitBackupCodes(b []byte) (l codeList) {
-	for code := range slices.Chunk(b, backupDigits) {
+// splitBackupCodes is the reverse of joined.
+func splitBackupCodes(b []byte) (l codeList, ok bool) {
+	length := len(b) / backupCodes
+	if len(b)%backupCodes != 0 || !backupLength(length) {
+		return nil, false
+	}
+	for code := range slices.Chunk(b, length) {
 		l = append(l, string(code))
 	}
-	return l
+	return l, true
 }
 
 func (l codeList) secrets() []Secret {
@@ -147,6 +161,14 @@ func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret
 	return true, nil
 }
 
+// tellBackupCode tells the audit and the user that a backup code was used and how many
+// are left.
+func (m *Manager) tellBackupCode(ctx context.Context, e Event, a *account, left int) {
+	e.Type, e.Count = EventBackupCodeUsed, left
+	m.emit(ctx, e)
+	m.notify(ctx, Notice{Type: e.Type, To: a.Email, UserID: e.UserID, Name: a.FullName, Left: left})
+}
+
 // newCodesLimit bounds how often a user can have backup codes hashed.
 var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 
@@ -165,7 +187,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret
 	if err := m.charge(ctx, bareUser(id), []budget{limit}); err != nil { // ten hashes
 		return nil, err
 	}
-	codes := newBackupCodes()
+	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	var set *backupSet
 	read := func() (err error) {
 		c, err = m.readCaller(ctx, id, &totp)

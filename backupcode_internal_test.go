@@ -1,37 +1,49 @@
 package auth
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // BC-1. Chance exceeds the bound once in 10^9 runs.
 func TestBackupCodesAreUnbiasedAndDifferWithinASet(t *testing.T) {
-	var counts [backupDigits][10]int
-	zeros := 0
-	for range 10_000 {
-		codes := newBackupCodes()
-		seen := map[string]bool{}
-		for _, code := range codes {
-			if len(code) != backupDigits || !wellFormedCode(Secret(code)) || seen[code] {
-				t.Fatalf("the set %q", codes)
+	for _, length := range []int{minBackupDigits, 20, maxBackupDigits} {
+		counts, zeros := make([][10]int, length), 0
+		for range 10_000 {
+			codes := newBackupCodes(length)
+			seen := map[string]bool{}
+			for _, code := range codes {
+				if len(code) != length || !isBackupCode(Secret(code)) || seen[code] {
+					t.Fatalf("the set %q", codes)
+				}
+				seen[code] = true
+				for i := range code {
+					counts[i][code[i]-'0']++
+				}
+				if code[0] == '0' {
+					zeros++
+				}
 			}
-			seen[code] = true
-			for i := range code {
-				counts[i][code[i]-'0']++
-			}
-			if code[0] == '0' {
-				zeros++
+			if again, ok := splitBackupCodes(codes.joined()); !ok || len(codes) != 10 || !slices.Equal(again, codes) {
+				t.Fatalf("%d codes, sealed and opened %q", len(codes), again)
 			}
 		}
-		if len(codes) != 10 {
-			t.Fatalf("%d codes", len(codes))
+		for i := range counts {
+			if x := chiSquare(counts[i][:]); x > 65 {
+				t.Errorf("chi-square of digit %d of %d is %.0f: %v", i, length, x, counts[i])
+			}
+		}
+		if zeros == 0 {
+			t.Errorf("no code of %d begins with 0", length)
 		}
 	}
-	for i := range counts {
-		if x := chiSquare(counts[i][:]); x > 65 {
-			t.Errorf("chi-square of digit %d is %.0f: %v", i, x, counts[i])
+}
+
+func TestWhatIsNoSetOfBackupCodesIsRefused(t *testing.T) {
+	for _, n := range []int{0, 1, 10, 70, 79, 81, 99, 321, 330} {
+		if l, ok := splitBackupCodes(make([]byte, n)); ok || l != nil {
+			t.Errorf("%d bytes are %d codes", n, len(l))
 		}
-	}
-	if zeros == 0 {
-		t.Error("no code begins with 0")
 	}
 }
 

@@ -163,6 +163,70 @@ func TestReplacingBackupCodesVoidsTheOldOnes(t *testing.T) {
 	})
 }
 
+// BC-6: codes of any length work, and go on working where another is configured, also
+// if that happens between their making and their confirmation.
+func TestBackupCodesOfEveryLengthWorkWhateverIsConfigured(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		eight := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		for _, length := range []int{8, 9, 16, 20, 32} {
+			long := twin(t, eight, auth.Config{Limits: openDoors(), BackupCodeLength: length})
+			u := eight.Register()
+			e, err := long.EnableTwoFactor(t.Context(), u.Identity(), "")
+			if err == nil {
+				err = eight.ConfirmTwoFactor(t.Context(), u.Identity(), codeAt(e, eight.Clock.Now()))
+			}
+			if err != nil {
+				t.Fatalf("%d: %v", length, err)
+			}
+			for _, code := range e.BackupCodes {
+				if len(code) != length {
+					t.Errorf("a code of %d digits, want %d", len(code), length)
+				}
+			}
+			for name, wrong := range map[string]auth.Secret{
+				"cut": e.BackupCodes[0][:7], "longer": e.BackupCodes[0] + "0", "padded": "0" + e.BackupCodes[0], "doubled": e.BackupCodes[0] + e.BackupCodes[1],
+			} {
+				if err := secondStep(t.Context(), eight.Manager, firstStep(t, eight, u.Email), wrong); !errors.Is(err, auth.ErrInvalidCode) {
+					t.Errorf("%d, %s: %v, want ErrInvalidCode", length, name, err)
+				}
+			}
+			for i, h := range []*authtest.Harness{eight, long} {
+				temp := firstStep(t, h, u.Email)
+				if err := secondStep(t.Context(), h.Manager, temp, e.BackupCodes[i]); err != nil {
+					t.Errorf("%d, a login: %v", length, err)
+				}
+				if err := secondStep(t.Context(), h.Manager, firstStep(t, h, u.Email), e.BackupCodes[i]); !errors.Is(err, auth.ErrInvalidCode) {
+					t.Errorf("%d, the same code again: %v", length, err)
+				}
+			}
+			if n := codesLeft(t, eight, u); n != 8 {
+				t.Errorf("%d: %d codes left, want 8", length, n)
+			}
+			id := u.Identity()
+			fresh, err := long.ReplaceBackupCodes(t.Context(), id, "")
+			if err != nil || len(fresh[0]) != length {
+				t.Fatalf("%d: new codes: %v", length, err)
+			}
+			if err := moveWith(t.Context(), eight.Manager, id, "moved+"+u.Email, authtest.Password, fresh[0]); err != nil {
+				t.Errorf("%d, a change of address: %v", length, err)
+			}
+			if err := eight.DisableTwoFactor(t.Context(), id, authtest.Password, fresh[1]); err != nil {
+				t.Errorf("%d, turning it off: %v", length, err)
+			}
+		}
+		_ = eight.Close()
+		used := 0
+		for _, event := range eight.Events.All() {
+			if event.Type == auth.EventBackupCodeUsed {
+				used++
+			}
+		}
+		if used != 5*3 { // of each length one login, the change and the end were on this Manager
+			t.Errorf("%d uses were told, want 15", used)
+		}
+	})
+}
+
 const newSecret auth.Secret = "another secret of this service, for after a rotation"
 
 // JW-11, ST-10, TF-6, F-O3 for what rests: [new, old] is the time to move, [new] is after it.

@@ -65,11 +65,10 @@ func (c *caller) endOthers() []store.Op {
 // password record are as they were read at one instant.
 func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *caller, pass *row[passwordRecord], pw Secret) error {
 	if pw == "" {
-		if m.cfg.FreshLogin > 0 && m.now().Sub(c.session.rec.Created) <= m.cfg.FreshLogin {
+		if m.fresh(c) {
 			return nil
 		}
-		m.ReportDenied(ctx, id, "reauthentication_required")
-		return ErrReauthenticationRequired
+		return m.refuseStale(ctx, id)
 	}
 	budgets, err := m.callerBudgets(ctx, c)
 	if err != nil {
@@ -78,6 +77,85 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *caller, pa
 	return m.guess(ctx, c.uid, budgets, func() (bool, error) {
 		err := m.provePassword(ctx, id, pass, pw)
 		return err == nil, err
+	})
+}
+
+// fresh reports whether the login of the caller's session is.
+func (m *Manager) fresh(c *caller) bool {
+	return m.cfg.FreshLogin > 0 && m.now().Sub(c.session.rec.Created) <= m.cfg.FreshLogin
+}
+
+// refuseStale refuses a call that a fresh login, or more than the call brings, would
+// allow.
+func (m *Manager) refuseStale(ctx context.Context, id Identity) error {
+	m.ReportDenied(ctx, id, "reauthentication_required")
+	return ErrReauthenticationRequired
+}
+
+// factors are the password and the code that a call brings, with the records that they
+// are held against.
+type factors struct {
+	password, code Secret
+	pass           row[passwordRecord]
+	totp           row[totpRecord]
+}
+
+func newFactors(id Identity, pw, code Secret) *factors {
+	return &factors{
+		password: pw, code: code,
+		pass: newRow[passwordRecord](userKey(bareUser(id), "pass")), totp: newRow[totpRecord](userKey(bareUser(id), "totp")),
+	}
+}
+
+// proveFactors lets a call pass that brings the account's password and an unspent code
+// of its second factor, TOTP or backup, and spends the code in the Commit of act's
+// operations, which hold on the condition that account, session and factor are as they
+// were read. Which of the two was wrong it does not tell: the error is
+// ErrInvalidCredentials, and both are charged for it. It returns ErrTwoFactorNotEnabled
+// if the factor is gone by then. Caller and factors are as they were read at one
+// instant; what is left in them is what was written.
+func (m *Manager) proveFactors(ctx context.Context, id Identity, c *caller, f *factors, action string, act func() []store.Op) error {
+	budgets, err := m.callerBudgets(ctx, c)
+	if err != nil {
+		return err
+	}
+	budgets = append(budgets, m.codeBudgets(c.uid)...)
+	return m.guess(ctx, c.uid, budgets, func() (bool, error) {
+		err := m.spendFactors(ctx, id, c, f, action, act)
+		return err == nil, err
+	})
+}
+
+// spendFactors is proveFactors behind its budgets.
+func (m *Manager) spendFactors(ctx context.Context, id Identity, c *caller, f *factors, action string, act func() []store.Op) error {
+	wrongPassword := m.provePassword(ctx, id, &f.pass, f.password)
+	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
+		return wrongPassword
+	}
+	proven, proof := f.pass.rec.Hash, codeProof{}
+	read := func() error {
+		now, err := m.readCaller(ctx, id, &f.totp, &f.pass)
+		if err == nil {
+			*c = *now
+		}
+		return err
+	}
+	return retryFrom(ctx, read, func() error {
+		if c.acct.rec.Enrolment == "" {
+			return ErrTwoFactorNotEnabled
+		}
+		ok, err := m.spendCode(ctx, c.uid, &c.acct.rec, &f.totp.rec, f.code, &proof)
+		if err != nil {
+			return err
+		}
+		if !ok && wrongPassword == nil {
+			m.emit(ctx, id.codeEvent(action, proof.refused))
+			m.notice(ctx, EventSecondFactorFailed, c.uid, &c.acct.rec, c.acct.rec.Email)
+		}
+		if !ok || wrongPassword != nil || f.pass.rec.Hash != proven {
+			return ErrInvalidCredentials
+		}
+		return m.records.commit(ctx, act()...)
 	})
 }
 

@@ -100,6 +100,12 @@ type Config struct {
 	// HashWait is how long one may wait. Default 2 seconds.
 	HashWait time.Duration
 
+	// BackupCodeLength is how many digits new backup codes have, 8 to 32; codes that
+	// users have go on working. Default 8, which is a look-up secret of NIST SP
+	// 800-63B-4; for the saved recovery codes of its section 4.2.1.1, 64 bits and
+	// more, take 20.
+	BackupCodeLength int
+
 	// TwoFactorPolicy says who must have a second factor. The zero value: nobody.
 	TwoFactorPolicy TwoFactorPolicy
 
@@ -203,6 +209,7 @@ func (c Config) withDefaults() Config {
 	num(&c.MaxSessions, 100)
 	num(&c.MaxAPIKeys, 50)
 	num(&c.PasswordMinLength, 8)
+	num(&c.BackupCodeLength, minBackupDigits)
 	num(&c.HashQueue, 64)
 	num(&c.HashSlots, runtime.GOMAXPROCS(0))
 	none := func(d *time.Duration) { *d = max(*d, 0) } // what negative means
@@ -285,6 +292,7 @@ func (c Config) validate() error {
 	count("MaxSessions", c.MaxSessions, 1, 500)
 	count("MaxAPIKeys", c.MaxAPIKeys, 1, 500)
 	count("PasswordMinLength", c.PasswordMinLength, 8, 64)
+	count("BackupCodeLength", c.BackupCodeLength, minBackupDigits, maxBackupDigits)
 	count("HashSlots", c.HashSlots, 1, 1024)
 	count("HashQueue", c.HashQueue, 0, 10_000)
 	p := password.Params(c.PasswordHash)

@@ -63,6 +63,7 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 		"MaxAPIKeys":            {func(c *auth.Config) { c.MaxAPIKeys = -1 }, func(c *auth.Config) { c.MaxAPIKeys = 501 }},
 		"UsageInterval":         {func(c *auth.Config) { c.UsageInterval = -1 }, func(c *auth.Config) { c.UsageInterval = time.Minute + 1 }},
 		"PasswordMinLength":     {func(c *auth.Config) { c.PasswordMinLength = 7 }, func(c *auth.Config) { c.PasswordMinLength = 65 }},
+		"BackupCodeLength":      {func(c *auth.Config) { c.BackupCodeLength = 7 }, func(c *auth.Config) { c.BackupCodeLength = 33 }, func(c *auth.Config) { c.BackupCodeLength = -1 }},
 		"PasswordHash": {
 			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 19455, Time: 2, Threads: 1} },
 			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 8, Time: 1, Threads: 1} },
@@ -122,7 +123,7 @@ func TestTheEndsOfEveryRangeAreAccepted(t *testing.T) {
 		"least": {
 			Issuer: "a", Audience: "b", APIKeyPrefix: "k_", AccessTokenTTL: time.Minute, SessionTTL: time.Minute,
 			MultiFactorSessionTTL: time.Minute, RefreshGrace: -1, FreshLogin: -1, TempTokenTTL: 10 * time.Second, APIKeyTTL: -1,
-			MaxSessions: 1, MaxAPIKeys: 1, UsageInterval: time.Millisecond, PasswordMinLength: 8,
+			MaxSessions: 1, MaxAPIKeys: 1, UsageInterval: time.Millisecond, PasswordMinLength: 8, BackupCodeLength: 8,
 			PasswordHash: auth.HashParams{Memory: 7168, Time: 5, Threads: 1}, HashSlots: 1, HashQueue: -1,
 			HashWait: time.Millisecond, StoreTimeout: time.Millisecond,
 		},
@@ -130,7 +131,7 @@ func TestTheEndsOfEveryRangeAreAccepted(t *testing.T) {
 			Issuer: strings.Repeat("é", 100), Audience: strings.Repeat("b", 200), APIKeyPrefix: strings.Repeat("k", 31) + "_",
 			AccessTokenTTL: day, SessionTTL: 400 * day, MultiFactorSessionTTL: 400 * day, RefreshGrace: time.Minute,
 			FreshLogin: time.Hour, TempTokenTTL: 10 * time.Minute, APIKeyTTL: 3650 * day, MaxSessions: 500, MaxAPIKeys: 500,
-			UsageInterval: time.Minute, PasswordMinLength: 64, HashSlots: 1024, HashQueue: 10_000,
+			UsageInterval: time.Minute, PasswordMinLength: 64, BackupCodeLength: 32, HashSlots: 1024, HashQueue: 10_000,
 			HashWait: time.Minute, StoreTimeout: time.Minute,
 		},
 	} {
@@ -310,6 +311,7 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"Sessions":           func(m *auth.Manager) error { _, err := m.Sessions(ctx, alice.ID); return err },
 		"RevokeSession":      func(m *auth.Manager) error { return m.RevokeSession(ctx, alice.ID, id.SessionID) },
 		"RevokeSessions":     func(m *auth.Manager) error { return m.RevokeSessions(ctx, alice.ID) },
+		"RevokeAll":          func(m *auth.Manager) error { _, err := m.RevokeAll(ctx, auth.Revocation{}); return err },
 		"EnableTwoFactor":    func(m *auth.Manager) error { _, err := m.EnableTwoFactor(ctx, id, ""); return err },
 		"ConfirmTwoFactor":   func(m *auth.Manager) error { return m.ConfirmTwoFactor(ctx, id, "123456") },
 		"DisableTwoFactor":   func(m *auth.Manager) error { return m.DisableTwoFactor(ctx, id, authtest.Password, "123456") },

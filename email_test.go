@@ -36,6 +36,12 @@ func moveTo(m *auth.Manager, id auth.Identity, email string) error {
 	return err
 }
 
+// moveWith is moveTo with a password and a code.
+func moveWith(ctx context.Context, m *auth.Manager, id auth.Identity, email string, pw, code auth.Secret) error {
+	_, err := m.UpdateProfile(ctx, id, auth.ProfileChange{Email: &email, CurrentPassword: pw, Code: code})
+	return err
+}
+
 // PR-3, ST-4
 func TestAChangeOfAddressCutOffAnywhereLeavesBothOwnedOrFree(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

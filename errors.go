@@ -35,7 +35,8 @@ var (
 	ErrInvalidCode = errors.New("auth: invalid code")
 
 	// ErrReauthenticationRequired reports a sensitive call from a session whose
-	// login is not fresh, without the password. HTTP 403.
+	// login is not fresh, without the password or without the code that the call
+	// wants beside it. HTTP 403.
 	ErrReauthenticationRequired = errors.New("auth: reauthentication required")
 
 	// ErrForbidden reports a call that this kind of identity may not make, such

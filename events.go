@@ -42,6 +42,7 @@ const (
 	EventUserEnabled           EventType = "user_enabled"
 	EventUserUnlocked          EventType = "user_unlocked"
 	EventUserDeleted           EventType = "user_deleted"
+	EventAllRevoked            EventType = "all_revoked" // RevokeAll, for all users; Reason: "unfinished" if it was
 
 	// A login in full from an address prefix that none of the account's last
 	// eight came from. The first login of an account is none.
@@ -69,7 +70,7 @@ const (
 	EventEmailTaken EventType = "email_taken"
 
 	EventOverloaded  EventType = "overloaded"   // a password or code was not looked at: no slot was free
-	EventStoreFailed EventType = "store_failed" // Reason: "get", "list", "commit", "hit" or "damaged"
+	EventStoreFailed EventType = "store_failed" // Reason: "get", "list", "commit", "hit", "walk" or "damaged"
 
 	// The use of an API key is not what it was before. [Manager.VerifyAPIKey] has
 	// what each means. Time is that of the use; of a burst, its hour. Of the Client
@@ -107,14 +108,14 @@ type Event struct {
 	Client         Client   // of the request, as [WithClient] gave it
 	Role           string   // the new one, for EventRegistered and EventRoleChanged
 	AMR            []string // for EventLoginSucceeded
-	Action         string   // a stable word that says at which call, where the type does not: "login", "confirm", "disable"
+	Action         string   // a stable word that says at which call, where the type does not: "login", "confirm", "disable", "change_email"
 	// Reason is a stable word that says why, where the type does not. Of a code:
 	// "wrong", "replayed" (right, but spent before) or "malformed". Of
 	// EventTwoFactorDue: "grace", "report_only" or "enrollment_only".
 	Reason string
 	// Count is, for EventBackupCodeUsed, how many are left; for EventAPIKeyWoke,
 	// the days that the key slept; for EventAPIKeyBurst, the uses in an hour that
-	// were exceeded; for EventOmitted, how many events.
+	// were exceeded; for EventAllRevoked, the users; for EventOmitted, how many events.
 	Count int
 	Until time.Time // for EventTwoFactorDue: TwoFactorPolicy.From
 }
@@ -133,7 +134,7 @@ func (e Event) refusal() bool {
 // counted reports whether Count says something, 0 included.
 func (e Event) counted() bool {
 	switch e.Type {
-	case EventBackupCodeUsed, EventAPIKeyWoke, EventAPIKeyBurst, EventOmitted:
+	case EventBackupCodeUsed, EventAPIKeyWoke, EventAPIKeyBurst, EventAllRevoked, EventOmitted:
 		return true
 	}
 	return false

@@ -11,9 +11,10 @@ import (
 // This file holds what the host does to accounts, as their operator. None of it is
 // reachable through httpauth. Its events have the actor of [WithActor].
 
-// changeAccount edits an account that exists, whatever else happens to it meanwhile.
-func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edit func(*account) error) error {
-	err := retry(ctx, func() error {
+// editAccount edits an account that exists, whatever else happens to it meanwhile, and
+// returns its organization.
+func (m *Manager) editAccount(ctx context.Context, userID string, edit func(*account) error) (org string, err error) {
+	err = retry(ctx, func() error {
 		_, acct, err := m.findUser(ctx, userID)
 		if err != nil {
 			return err
@@ -21,14 +22,26 @@ func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edi
 		if err := edit(&acct.rec); err != nil {
 			return err
 		}
-		e.OrganizationID = acct.rec.Org
+		org = acct.rec.Org
 		return m.records.commit(ctx, acct.put())
 	})
+	return org, err
+}
+
+// changeAccount is editAccount with an event of it.
+func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edit func(*account) error) error {
+	org, err := m.editAccount(ctx, userID, edit)
 	if err == nil {
-		e.UserID = userID
+		e.UserID, e.OrganizationID = userID, org
 		m.emitHost(ctx, e)
 	}
 	return err
+}
+
+// endSessions is an edit of an account that ends its sessions and waiting logins.
+func endSessions(a *account) error {
+	a.Epoch++
+	return nil
 }
 
 // SetRole gives the user a role: 1 to 64 letters, digits, '_', '-', '.' or ':'. The
@@ -92,7 +105,7 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 		m.releaseEmail(ctx, canonical, uid)
 	}
 	for _, kind := range []string{"s.", "k.", "l."} {
-		if err := m.removeAll(ctx, userKey(uid, kind)); err != nil {
+		if _, err := m.removeAll(ctx, userKey(uid, kind)); err != nil {
 			return err
 		}
 	}
@@ -133,19 +146,21 @@ func (m *Manager) bury(ctx context.Context, userID string) (uid, email string, e
 	return uid, email, err
 }
 
-func (m *Manager) removeAll(ctx context.Context, prefix string) error {
+// removeAll removes every record under prefix and returns how many.
+func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err error) {
 	for {
 		items, err := m.records.list(ctx, prefix, store.MaxOps)
 		if err != nil || len(items) == 0 {
-			return err
+			return n, err
 		}
 		ops := make([]store.Op, len(items))
 		for i, it := range items {
 			ops[i] = store.Delete(it.Key)
 		}
 		if err := m.records.commit(ctx, ops...); err != nil {
-			return err
+			return n, err
 		}
+		n += len(items)
 	}
 }
 

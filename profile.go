@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"errors"
+
+	"github.com/datixlab/auth/store"
 )
 
 // ChangePassword sets a new password and ends the user's other sessions at once, on
@@ -61,18 +63,26 @@ type ProfileChange struct {
 	FullName *string
 	Email    *string
 	// CurrentPassword allows a change of the address where the login is not fresh.
+	// Where the user's second factor is on, Code has to come with it.
 	CurrentPassword Secret
+	// Code is a code of the second factor, TOTP or backup. It goes with
+	// CurrentPassword, also where the login is fresh, and is not looked at where there
+	// is no second factor.
+	Code Secret
 }
 
 // UpdateProfile changes the caller's profile and returns it. A change of the
-// address needs a fresh login or the current password, else the error is
-// ErrReauthenticationRequired; from its success on the user logs in with the new
-// address, and the old one is free. ErrEmailTaken leaves everything as it was.
+// address needs a fresh login or the current password and, where the second factor is
+// on, a code of it too; else the error is ErrReauthenticationRequired, and nothing was
+// looked at. ErrInvalidCredentials does not say which of the two was wrong; both are
+// charged for it, and the code as by DisableTwoFactor. From its success on the user logs
+// in with the new address, and the old one is free. Whatever is refused leaves the
+// profile as it was; a code that was right is spent, whatever comes after it.
 func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change ProfileChange) (User, error) {
 	var more []scanner
-	pass := newRow[passwordRecord](userKey(bareUser(id), "pass"))
+	f := newFactors(id, change.CurrentPassword, change.Code)
 	if change.Email != nil {
-		more = append(more, &pass)
+		more = append(more, &f.pass, &f.totp)
 	}
 	c, err := m.readCaller(ctx, id, more...)
 	if err != nil {
@@ -97,7 +107,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return c.acct.rec.user(id.User.ID), nil
 	}
 
-	if err := m.reauthenticate(ctx, id, c, &pass, change.CurrentPassword); err != nil {
+	if err := m.allowNewEmail(ctx, id, c, f); err != nil {
 		return User{}, err
 	}
 	if err := m.charge(ctx, c.uid, []budget{m.registerBudget(clientPrefix(ctx))}); err != nil {
@@ -120,6 +130,31 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	m.notice(ctx, EventEmailChanged, c.uid, &c.acct.rec, old)
 	m.notice(ctx, EventEmailChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
 	return c.acct.rec.user(id.User.ID), nil
+}
+
+// allowNewEmail is reauthenticate for a change of the address, which can take an
+// account over: where a second factor is on and the login is not fresh, the password
+// alone does not do.
+func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *caller, f *factors) error {
+	if c.acct.rec.Enrolment == "" || f.code == "" && m.fresh(c) {
+		return m.reauthenticate(ctx, id, c, &f.pass, f.password)
+	}
+	if f.password == "" || f.code == "" {
+		return m.refuseStale(ctx, id)
+	}
+	const action = "change_email"
+	err := m.proveFactors(ctx, id, c, f, action, func() []store.Op {
+		return []store.Op{c.acct.unchanged(), c.session.unchanged(), f.totp.put()}
+	})
+	if errors.Is(err, ErrTwoFactorNotEnabled) { // turned off beside this call, and the code is of nothing
+		return ErrInvalidCredentials
+	}
+	if err == nil && isBackupCode(f.code) {
+		e := id.event(EventBackupCodeUsed)
+		e.Action = action
+		m.tellBackupCode(ctx, e, &c.acct.rec, f.totp.rec.Active.Backup.left())
+	}
+	return err
 }
 
 func checkProfile(change ProfileChange) (canonical string, err error) {

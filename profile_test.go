@@ -102,6 +102,102 @@ func TestAnAddressIsChangedAfterAFreshLoginOrWithThePassword(t *testing.T) {
 	}
 }
 
+// PR-2: of the two, neither alone opens anything, and no refusal tells which was wrong.
+func TestANewAddressNeedsACodeBesideThePasswordWhereTheFactorIsOn(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: openDoors()})
+		ctx := t.Context()
+		u, eve := h.Register(), h.Register()
+		e, others := confirmed(t, h, u), eve.EnableTwoFactor()
+		id, name := u.Identity(), "Ada King"
+		change := func(email string, pw, code auth.Secret) error {
+			_, err := h.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name, Email: &email, CurrentPassword: pw, Code: code})
+			return err
+		}
+		if err := change("fresh@example.com", "", ""); err != nil {
+			t.Errorf("after a fresh login: %v", err)
+		}
+		h.Clock.Advance(11 * time.Minute)
+		name = "Eve"
+		before := userOf(t, h, u.ID)
+		right := codeAt(e, h.Clock.Now())
+		const wrongPassword = "wrong, and long enough"
+		for _, brings := range [][2]auth.Secret{{"", ""}, {authtest.Password, ""}, {wrongPassword, ""}, {"", right}, {"", e.BackupCodes[0]}} {
+			tap.tap(func(_ context.Context, c storeCall) error {
+				if c.kind != "Get" {
+					t.Errorf("%s, though nothing is looked at", c.kind)
+				}
+				return nil
+			}, nil)
+			if err := change("new@example.com", brings[0], brings[1]); err != auth.ErrReauthenticationRequired {
+				t.Errorf("with %t, %t: %v, want ErrReauthenticationRequired", brings[0] != "", brings[1] != "", err)
+			}
+			tap.tap(nil, nil)
+		}
+		for what, brings := range map[string][2]auth.Secret{
+			"wrong code":                    {authtest.Password, wrongFor(e, h.Clock.Now())},
+			"malformed code":                {authtest.Password, " " + right},
+			"replayed code":                 {authtest.Password, codeAt(e, h.Clock.Now().Add(-11*time.Minute))},
+			"another's backup code":         {authtest.Password, others[0]},
+			"wrong password":                {wrongPassword, right},
+			"wrong password, a backup code": {wrongPassword, e.BackupCodes[0]},
+			"both wrong":                    {wrongPassword, wrongFor(e, h.Clock.Now())},
+			"a code for the password":       {right, right},
+		} {
+			if err := change("new@example.com", brings[0], brings[1]); err != auth.ErrInvalidCredentials {
+				t.Errorf("%s: %v, want ErrInvalidCredentials", what, err)
+			}
+			if err := h.UnlockUser(ctx, u.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if now := userOf(t, h, u.ID); !sameUser(now, before) || codesLeft(t, h, u) != 10 {
+			t.Errorf("refusals changed %+v into %+v, %d codes left", before, now, codesLeft(t, h, u))
+		}
+		if err := change("new@example.com", authtest.Password, right); err != nil {
+			t.Errorf("password and code: %v", err)
+		}
+		if now := userOf(t, h, u.ID); now.Email != "new@example.com" || now.FullName != "Eve" {
+			t.Errorf("it is %+v", now)
+		}
+		if err := change("newer@example.com", authtest.Password, right); err != auth.ErrInvalidCredentials {
+			t.Errorf("the same code again: %v", err)
+		}
+		if err := change(eve.Email, authtest.Password, e.BackupCodes[0]); err != auth.ErrEmailTaken || codesLeft(t, h, u) != 9 {
+			t.Errorf("a backup code for an address that is taken: %v, %d codes left", err, codesLeft(t, h, u))
+		}
+		if err := change("newest@example.com", authtest.Password, e.BackupCodes[1]); err != nil || codesLeft(t, h, u) != 8 {
+			t.Errorf("a backup code: %v, %d codes left", err, codesLeft(t, h, u))
+		}
+	})
+}
+
+// A session that turns the factor off while it changes the address has brought a code
+// of nothing.
+func TestACodeOfAFactorThatIsTurnedOffMeanwhileChangesNoAddress(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{})
+		u := h.Register()
+		codes := u.EnableTwoFactor()
+		id, once := u.Identity(), true
+		tap.tap(func(_ context.Context, c storeCall) error {
+			if c.kind == "Commit" && once {
+				once = false
+				if err := h.DisableTwoFactor(context.Background(), id, authtest.Password, codes[0]); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		}, nil)
+		err := moveWith(t.Context(), h.Manager, id, "new@example.com", authtest.Password, codes[1])
+		if now := userOf(t, h, u.ID); once || err != auth.ErrInvalidCredentials || now.Email != u.Email {
+			t.Errorf("%v, and the address is %s", err, now.Email)
+		}
+	})
+}
+
 func TestARefusedChangeOfProfileChangesNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})

@@ -239,6 +239,17 @@ func (r records) list(ctx context.Context, prefix string, most int) ([]store.Ite
 	return all, nil
 }
 
+// walk returns the page of everything that begins at after.
+func (r records) walk(ctx context.Context, s store.Walker, after string) (store.Page, error) {
+	bounded, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	page, err := s.Walk(bounded, after)
+	if err != nil {
+		return page, r.failed(ctx, "walk", err)
+	}
+	return page, nil
+}
+
 func (r records) hit(ctx context.Context, key string, l store.Limit, n int, now time.Time) (store.Decision, error) {
 	bounded, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()

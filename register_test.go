@@ -59,6 +59,16 @@ func sameUser(a, b auth.User) bool {
 		slices.Equal(a.AssignedAgents, b.AssignedAgents) && a.Disabled == b.Disabled && a.CreatedAt.Equal(b.CreatedAt)
 }
 
+// userOf is the account as it is now.
+func userOf(t *testing.T, h *authtest.Harness, userID string) auth.User {
+	t.Helper()
+	u, err := h.User(t.Context(), userID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
 func TestWithoutAnOrganizationNameOneIsNamedAfterTheUser(t *testing.T) {
 	h := authtest.New(t)
 	u, err := h.Manager.Register(context.Background(), auth.Registration{Email: "ada@example.com", Password: authtest.Password, FullName: "Ada Lovelace"})

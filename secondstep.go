@@ -59,13 +59,11 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	if err != nil {
 		return LoginResult{}, err
 	}
-	if len(code) == backupDigits {
-		left := step.totp.rec.Active.Backup.left()
-		m.emit(ctx, Event{
-			Type: EventBackupCodeUsed, Actor: result.session, UserID: result.User.ID, OrganizationID: result.User.OrganizationID,
-			SessionID: result.session, Action: "login", Count: left,
-		})
-		m.notify(ctx, Notice{Type: EventBackupCodeUsed, To: result.User.Email, UserID: result.User.ID, Name: result.User.FullName, Left: left})
+	if isBackupCode(code) {
+		m.tellBackupCode(ctx, Event{
+			Actor: result.session, UserID: result.User.ID, OrganizationID: result.User.OrganizationID,
+			SessionID: result.session, Action: "login",
+		}, &step.acct.rec, step.totp.rec.Active.Backup.left())
 	}
 	if canonical, ok := canonicalEmail(step.acct.rec.Email); ok { // what the password step was charged
 		digest := emailDigest(canonical)
@@ -152,7 +150,7 @@ func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
 // it returns ErrInvalidCode, refused says what is wrong with the code.
 func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret) (result LoginResult, refused string, err error) {
 	amr, proof := byTOTP, codeProof{}
-	if len(code) == backupDigits {
+	if isBackupCode(code) {
 		amr = byBackupCode
 	}
 	err = retryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {

@@ -59,7 +59,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 		"Config": cfg, "*Config": &cfg,
 		"Secret": goodSecret, "[]Secret": cfg.Secrets, "*Secret": &wrong, "map of Secret": map[string]auth.Secret{"a": goodSecret},
 		"Registration": auth.Registration{Password: authtest.Password}, "NewUser": auth.NewUser{Password: authtest.Password},
-		"ProfileChange": auth.ProfileChange{CurrentPassword: authtest.Password},
+		"ProfileChange": auth.ProfileChange{CurrentPassword: authtest.Password, Code: authtest.Password},
 		"LoginResult":   r, "AccessToken": r.AccessToken, "Identity": id, "enrolment": enrolment, "key": key,
 		"*LoginResult": &r,
 	}

@@ -238,10 +238,7 @@ func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) e
 // RevokeSessions ends every session of the user, and every login that waits for its
 // second factor, at once and on every instance.
 func (m *Manager) RevokeSessions(ctx context.Context, userID string) error {
-	return m.changeAccount(ctx, userID, Event{Type: EventSessionRevoked, Reason: "all"}, func(a *account) error {
-		a.Epoch++
-		return nil
-	})
+	return m.changeAccount(ctx, userID, Event{Type: EventSessionRevoked, Reason: "all"}, endSessions)
 }
 
 // endSession removes a session's record, on no condition: it must also work where a

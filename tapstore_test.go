@@ -117,6 +117,15 @@ func (s *tapStore) Hit(ctx context.Context, key string, l store.Limit, n int, no
 	return d, nil
 }
 
+// Walk is the store's own.
+func (s *tapStore) Walk(ctx context.Context, after string) (page store.Page, err error) {
+	err = s.around(ctx, storeCall{kind: "Walk"}, func() error {
+		page, err = s.Store.(store.Walker).Walk(ctx, after)
+		return err
+	})
+	return page, err
+}
+
 // users returns the accounts that were ever made through the tap and still are there.
 func (s *tapStore) users(t *testing.T, m *auth.Manager) []auth.User {
 	t.Helper()

@@ -13,6 +13,8 @@ import (
 
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
+
+	"github.com/datixlab/auth/store"
 )
 
 // The second factor is TOTP, RFC 6238, as every authenticator program speaks it:
@@ -32,7 +34,7 @@ type TwoFactorEnrollment struct {
 	Secret      Secret      // base32 without padding, to type in
 	URI         Secret      // otpauth://totp/…, what the QR code says
 	QRCode      SecretBytes // a PNG of the URI
-	BackupCodes []Secret    // 10 of 8 digits; each stands in for a code once
+	BackupCodes []Secret    // 10 of Config.BackupCodeLength digits; each stands in for a code once
 }
 
 // A TwoFactorStatus is the state of a user's second factor.
@@ -83,17 +85,17 @@ func (p *pendingFactor) usable(now time.Time) bool {
 }
 
 // sealFactor and openFactor bind a sealed secret to its user and enrolment, so that
-// it opens nowhere else.
+// it opens nowhere else. That of a pending factor has its backup codes behind it.
 func (m *Manager) sealFactor(uid, enrolment string, plain []byte) []byte {
 	return m.keys.Seal(labelTOTP, plain, []byte(uid+"/"+enrolment))
 }
 
-func (m *Manager) openFactor(uid, enrolment string, sealed []byte, size int) (plain []byte, current bool, err error) {
-	plain, current, err = m.keys.Open(labelTOTP, sealed, []byte(uid+"/"+enrolment))
-	if err != nil || len(plain) != size {
-		return nil, false, unavailable(errors.New("auth: a TOTP secret does not open with Config.Secrets"))
+func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest []byte, current bool, err error) {
+	plain, current, err := m.keys.Open(labelTOTP, sealed, []byte(uid+"/"+enrolment))
+	if err != nil || len(plain) < totpSecretLen {
+		return nil, nil, false, unavailable(errors.New("auth: a TOTP secret does not open with Config.Secrets"))
 	}
-	return plain, current, nil
+	return plain[:totpSecretLen], plain[totpSecretLen:], current, nil
 }
 
 // EnableTwoFactor begins to set up a second factor for the caller and returns what
@@ -115,7 +117,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	}
 	secret := make([]byte, totpSecretLen)
 	_, _ = rand.Read(secret)
-	codes := newBackupCodes()
+	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	uri := totpURI(m.cfg.Issuer, c.acct.rec.Email, secret)
 	var png []byte
 	slotErr := m.inSlot(ctx, func() { png, err = qrPNG(uri) }) // it costs as much as a quarter of a hash
@@ -177,11 +179,14 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 // its secret and it is pending still.
 func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, totp row[totpRecord], code Secret) error {
 	pending := totp.rec.Pending
-	plain, _, err := m.openFactor(c.uid, pending.ID, pending.Sealed, totpSecretLen+backupCodes*backupDigits)
+	secret, rest, _, err := m.openFactor(c.uid, pending.ID, pending.Sealed)
 	if err != nil {
 		return err
 	}
-	secret, codes := plain[:totpSecretLen], splitBackupCodes(plain[totpSecretLen:])
+	codes, ok := splitBackupCodes(rest)
+	if !ok {
+		return unavailable(errDamaged)
+	}
 	step, ok := matchTOTP(secret, code, 0, m.now())
 	if !ok {
 		return ErrInvalidCode
@@ -218,30 +223,24 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, to
 // to set up another: until that is confirmed the caller's session can do nothing else,
 // and the user's API keys open nothing.
 func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Secret) error {
-	totp, pass := newRow[totpRecord](userKey(bareUser(id), "totp")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
-	c, err := m.readCaller(ctx, id, &totp, &pass)
+	f := newFactors(id, pw, code)
+	c, err := m.readCaller(ctx, id, &f.totp, &f.pass)
 	if err != nil {
 		return err
 	}
 	if c.acct.rec.Enrolment == "" {
 		return ErrTwoFactorNotEnabled
 	}
-	budgets, err := m.callerBudgets(ctx, c)
-	if err != nil {
-		return err
-	}
-	budgets = append(budgets, m.codeBudgets(c.uid)...)
-	left := totp.rec.Active.Backup.left() - 1
-	err = m.guess(ctx, c.uid, budgets, func() (bool, error) {
-		err := m.disableFactor(ctx, id, c, totp, pass, pw, code)
-		return err == nil, err
+	err = m.proveFactors(ctx, id, c, f, "disable", func() []store.Op {
+		c.acct.rec.Enrolment = ""
+		return append(c.endOthers(), f.totp.remove())
 	})
 	if err != nil {
 		return err
 	}
-	if len(code) == backupDigits {
+	if isBackupCode(code) {
 		e := id.event(EventBackupCodeUsed)
-		e.Action, e.Count = "disable", left
+		e.Action, e.Count = "disable", f.totp.rec.Active.Backup.left()
 		m.emit(ctx, e)
 	}
 	m.emit(ctx, id.event(EventTwoFactorDisabled))
@@ -249,42 +248,11 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 	return nil
 }
 
-func (m *Manager) disableFactor(
-	ctx context.Context, id Identity, c *caller, totp row[totpRecord], pass row[passwordRecord], pw, code Secret,
-) error {
-	wrongPassword := m.provePassword(ctx, id, &pass, pw)
-	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
-		return wrongPassword
-	}
-	proven, proof := pass.rec.Hash, codeProof{}
-	read := func() (err error) {
-		c, err = m.readCaller(ctx, id, &totp, &pass)
-		return err
-	}
-	return retryFrom(ctx, read, func() error {
-		if c.acct.rec.Enrolment == "" {
-			return ErrTwoFactorNotEnabled
-		}
-		ok, err := m.spendCode(ctx, c.uid, &c.acct.rec, &totp.rec, code, &proof)
-		if err != nil {
-			return err
-		}
-		if !ok && wrongPassword == nil {
-			m.emit(ctx, id.codeEvent("disable", proof.refused))
-			m.notice(ctx, EventSecondFactorFailed, c.uid, &c.acct.rec, c.acct.rec.Email)
-		}
-		if !ok || wrongPassword != nil || pass.rec.Hash != proven {
-			return ErrInvalidCredentials
-		}
-		c.acct.rec.Enrolment = ""
-		return m.records.commit(ctx, append(c.endOthers(), totp.remove())...)
-	})
+func wellFormedCode(code Secret) bool {
+	return len(code) == totpDigits && digits(code) || isBackupCode(code)
 }
 
-func wellFormedCode(code Secret) bool {
-	if len(code) != totpDigits && len(code) != backupDigits {
-		return false
-	}
+func digits(code Secret) bool {
 	for i := range len(code) {
 		if code[i] < '0' || code[i] > '9' {
 			return false
@@ -363,10 +331,10 @@ func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totp
 	if proof.refused == malformed {
 		return false, nil
 	}
-	if len(code) == backupDigits {
+	if isBackupCode(code) {
 		return m.spendBackupCode(ctx, &f.Backup, code, proof)
 	}
-	secret, current, err := m.openFactor(uid, f.ID, f.Sealed, totpSecretLen)
+	secret, _, current, err := m.openFactor(uid, f.ID, f.Sealed)
 	if err != nil {
 		return false, err
 	}

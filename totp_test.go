@@ -387,8 +387,8 @@ func TestAcceptedStepsOnlyEverGrow(t *testing.T) {
 	}
 }
 
-// RC-5, Advisory 3 (CVE-2026-20779): one code, fifty racers, logins and at last
-// disablings, two instances.
+// RC-5, Advisory 3 (CVE-2026-20779): one code, fifty racers, logins, changes of address
+// and at last disablings, two instances.
 func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		limits := openDoors()
@@ -409,14 +409,18 @@ func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 			// wrong codes in a row that end guessing.
 			const n, disabling = 50, 10
 			errs := atOnce(t, n, func(i int) error {
-				if round == 3 && i >= n-disabling {
+				switch {
+				case round == 3 && i >= n-disabling:
 					return managers[i%2].DisableTwoFactor(t.Context(), id, authtest.Password, code)
+				case round == 2 && i >= n-disabling:
+					return moveWith(t.Context(), managers[i%2], id, fmt.Sprintf("new%d@example.com", i), authtest.Password, code)
 				}
 				return secondStep(t.Context(), managers[i%2], temps[i%10], code)
 			})
 			if won := countIs(errs, nil); won != 1 {
 				t.Fatalf("round %d: %d won: %v", round, won, errs)
 			}
+			u.User = userOf(t, h, u.ID) // the address may be another
 			for _, err := range errs {
 				if err != nil && !errors.Is(err, auth.ErrInvalidCode) && !errors.Is(err, auth.ErrInvalidToken) &&
 					!errors.Is(err, auth.ErrInvalidCredentials) && !errors.Is(err, auth.ErrTwoFactorNotEnabled) {
@@ -668,9 +672,12 @@ func TestWrongCodesOfAllDoorsShareABudgetOfTenInFifteenMinutes(t *testing.T) {
 			wrong := wrongFor(e, h.Clock.Now())
 			ctx := from(t, fmt.Sprintf("192.0.2.%d", i))
 			var err error
-			if i%3 == 0 {
+			switch i % 3 {
+			case 0:
 				err = other.DisableTwoFactor(ctx, id, authtest.Password, wrong)
-			} else {
+			case 1:
+				err = moveWith(ctx, h.Manager, id, "new@example.com", authtest.Password, wrong)
+			default:
 				err = secondStep(ctx, h.Manager, firstStep(t, h, u.Email), wrong)
 			}
 			switch {

@@ -72,6 +72,7 @@ type updateProfileBody struct {
 	FullName        *string      `json:"full_name" example:"Ada King"`
 	Email           *string      `json:"email" format:"email" example:"ada@example.org"`
 	CurrentPassword *auth.Secret `json:"current_password" example:"SecurePass123!" doc:"For a new email, where the login is not fresh."`
+	Code            *auth.Secret `json:"code" example:"123456" doc:"Beside current_password, where two-factor authentication is on: a TOTP code, or a backup code."`
 }
 
 func updateProfile(c *call, in updateProfileBody) (any, error) {
@@ -79,6 +80,7 @@ func updateProfile(c *call, in updateProfileBody) (any, error) {
 		FullName:        in.FullName,
 		Email:           in.Email,
 		CurrentPassword: orZero(in.CurrentPassword),
+		Code:            orZero(in.Code),
 	})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package httpauth_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -260,6 +261,53 @@ func TestNewEmailNeedsAFreshLoginOrThePassword(t *testing.T) {
 	}
 	f.call("PATCH", "/me", members{"email": "new@example.com", "current_password": "wrong password"}, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
 	f.call("PATCH", "/me", members{"email": "new@example.com", "current_password": password}, bearer(token)).want(200)
+}
+
+// PR-2.
+func TestNewEmailNeedsACodeWhereTheSecondFactorIsOn(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		secret, backup := f.enrol(token)
+		change := func(more members) answer {
+			t.Helper()
+			body := members{"email": "new@example.com", "full_name": "Eve"}
+			maps.Copy(body, more)
+			return f.call("PATCH", "/me", body, bearer(token))
+		}
+		f.clock.advance(11 * time.Minute)
+		var want answer
+		for i, brings := range []members{
+			{}, {"current_password": password}, {"current_password": "wrong password"}, {"code": f.code(secret)}, {"current_password": password, "code": ""},
+			{"current_password": password, "code": nil},
+		} {
+			a := change(brings).want(401, httpauth.CodeReauthenticationRequired)
+			if got := a.header.Get("WWW-Authenticate"); !strings.Contains(got, `error="insufficient_user_authentication"`) {
+				t.Errorf("%v: challenge is %q", brings, got)
+			}
+			if i == 0 {
+				want = a
+			}
+			if a.raw != want.raw {
+				t.Errorf("%v: %s differs from %s", brings, a.raw, want.raw)
+			}
+		}
+		wrong := change(members{"current_password": "wrong password", "code": f.code(secret)}).want(401, httpauth.CodeInvalidCredentials)
+		for _, brings := range []members{
+			{"current_password": password, "code": "000000"}, {"current_password": "wrong password", "code": "00000000"}, {"current_password": password, "code": "x"},
+		} {
+			if a := change(brings); a.raw != wrong.raw {
+				t.Errorf("%v: %s differs from %s", brings, a.raw, wrong.raw)
+			}
+		}
+		change(members{"current_password": password, "code": 123456}).want(400, httpauth.CodeInvalidInput).wantFields("code:wrong_type")
+		if me := f.call("GET", "/me", nil, bearer(token)); me.text("email") != "ada@example.com" || me.text("full_name") == "Eve" {
+			t.Errorf("got %s", me.raw)
+		}
+		if a := change(members{"current_password": password, "code": f.code(secret)}).want(200); a.text("email") != "new@example.com" {
+			t.Errorf("got %s", a.raw)
+		}
+		f.call("PATCH", "/me", members{"email": "ada@example.com", "current_password": password, "code": backup[0]}, bearer(token)).want(200)
+	})
 }
 
 // PR-4.

@@ -67,7 +67,7 @@ var kinds = map[Code]kind{
 	CodeInvalidToken:             {http.StatusUnauthorized, "CodeInvalidToken", "Invalid token", "The token is malformed, unknown, expired, used or revoked."},
 	CodeInvalidCredentials:       {http.StatusUnauthorized, "CodeInvalidCredentials", "Invalid credentials", "The credentials are not valid."},
 	CodeInvalidCode:              {http.StatusUnauthorized, "CodeInvalidCode", "Invalid code", "The code is not valid."},
-	CodeReauthenticationRequired: {http.StatusForbidden, "CodeReauthenticationRequired", "Reauthentication required", "The login is too old or too weak for this; log in again, or send the password where the call takes it."},
+	CodeReauthenticationRequired: {http.StatusForbidden, "CodeReauthenticationRequired", "Reauthentication required", "The login is too old or too weak for this; log in again, or send the password, and a code of the second factor, where the call takes them."},
 	CodeForbidden:                {http.StatusForbidden, "CodeForbidden", "Forbidden", "The credential does not allow this."},
 	CodeTwoFactorSetupRequired:   {http.StatusForbidden, "CodeTwoFactorSetupRequired", "Second factor required", "The account must have a second factor for this; set one up with enable-2fa and confirm-2fa."},
 	CodeAPIKeyLimit:              {http.StatusForbidden, "CodeAPIKeyLimit", "Too many API keys", "Revoke an API key before creating another."},

@@ -150,7 +150,7 @@ func table() []route {
 		},
 		{
 			method: http.MethodPatch, path: "/me", id: "updateProfile",
-			summary: "Change full name or email. A new email needs a fresh login or the current password.",
+			summary: "Change full name or email. A new email needs a fresh login or the current password, and with two-factor authentication on a code beside it.",
 			access:  sessionOnly, call: reads(updateProfile), challenges: true, status: http.StatusOK, answers: []any{profile{}},
 			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeReauthenticationRequired, CodeEmailTaken, CodeRateLimited, CodeOverloaded},
 		},

@@ -13,7 +13,7 @@ type enableTwoFactorBody struct {
 type enrollment struct {
 	Secret      string   `json:"secret" pattern:"^[A-Z2-7]+$" example:"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP" doc:"Base32, for typing in by hand."`
 	QRCode      string   `json:"qr_code" pattern:"^data:image/png;base64," example:"data:image/png;base64,iVBORw0KGgo=" doc:"A data URI for scanning."`
-	BackupCodes []string `json:"backup_codes" pattern:"^[0-9]{8}$" example:"12345678" doc:"Each stands in for a TOTP code, once."`
+	BackupCodes []string `json:"backup_codes" pattern:"^[0-9]{8,32}$" example:"12345678" doc:"Each stands in for a TOTP code, once. Of 8 digits unless the service is configured for more."`
 }
 
 func enableTwoFactor(c *call, in enableTwoFactorBody) (any, error) {

@@ -88,6 +88,30 @@ func TestTwoFactorLife(t *testing.T) {
 	})
 }
 
+// BC-6: end to end.
+func TestLongBackupCodesServeWhereverACodeDoes(t *testing.T) {
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.BackupCodeLength = 20 }})
+	token := f.account("ada@example.com")
+	_, backup := f.enrol(token)
+	for _, code := range backup {
+		if len(code) != 20 {
+			t.Errorf("a code of %d digits", len(code))
+		}
+	}
+	login := func(code string) answer {
+		t.Helper()
+		step := f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200)
+		return f.call("POST", "/verify-2fa", members{"temp_token": step.text("temp_token"), "code": code})
+	}
+	login(backup[0][:8]).want(401, httpauth.CodeInvalidCode)
+	login(backup[0]).want(200)
+	login(backup[0]).want(401, httpauth.CodeInvalidCode)
+	f.clock.advance(11 * time.Minute)
+	f.call("PATCH", "/me", members{"email": "new@example.com", "current_password": password, "code": backup[1]}, bearer(token)).want(200)
+	f.call("POST", "/disable-2fa", members{"password": password, "code": backup[1]}, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
+	f.call("POST", "/disable-2fa", members{"password": password, "code": backup[2]}, bearer(token)).want(200)
+}
+
 // TF-7, LG-12, Advisory 14 (CVE-2025-6014, CVE-2025-6015).
 func TestEveryWrongCodeHasTheSameAnswer(t *testing.T) {
 	f := newFixture(t, setup{})

@@ -51,7 +51,8 @@ func (s *Store) Verify(ctx context.Context) error {
 
 // Backup writes a copy of the database, as it is at one instant, to w, while it is
 // in use; the counters in it are at most a second old. What was revoked after the
-// backup is valid again once it is restored. As with [Store.Verify], a growing file
+// backup is valid again once it is restored, until auth's Manager.RevokeAll is run on
+// it. As with [Store.Verify], a growing file
 // may have to wait for it, and so may Close: w must not be slow without end.
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	if err := s.enter(ctx); err != nil {

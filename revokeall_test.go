@@ -1,0 +1,328 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/boltstore"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// restored is a backup of s that was put in another place.
+func restored(t *testing.T, s store.Store) store.Store {
+	t.Helper()
+	switch s := s.(type) {
+	case *boltstore.Store:
+		path := filepath.Join(t.TempDir(), "restored.db")
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+		if err == nil {
+			err = errors.Join(s.Backup(t.Context(), f), f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := boltstore.Open(path, boltstore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		return r
+	case *memstore.Store:
+		return copied(t, s, memstore.New())
+	default:
+		r := onRedis(t, redistest.SharedServer(t).Addr(), fmt.Sprintf("restored%d:", prefixes.Add(1)))
+		return copied(t, s.(store.Walker), r)
+	}
+}
+
+func copied(t *testing.T, from store.Walker, to store.Store) store.Store {
+	t.Helper()
+	for place := ""; ; {
+		page, err := from.Walk(t.Context(), place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rec := range page.Records {
+			if err := to.Commit(t.Context(), rec.Op()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if place = page.Next; place == "" {
+			return to
+		}
+	}
+}
+
+// ST-10.
+func TestWhatWasRevokedAfterABackupIsEndedOnceItIsRestored(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: openDoors(), UsageInterval: rarely})
+		ann, bob, eve := h.Register(), h.Register(), h.Register()
+		tokens, keys := []string{ann.Token(), eve.Token()}, []string{ann.APIKey(), ann.APIKey(), eve.APIKey()}
+		if _, err := h.VerifyAPIKey(t.Context(), auth.Secret(keys[0])); err != nil {
+			t.Fatal(err)
+		}
+		codes := bob.EnableTwoFactor()
+		tokens = append(tokens, bob.Token())
+		temp := firstStep(t, h, bob.Email)
+		if err := h.DisableUser(t.Context(), eve.ID); err != nil {
+			t.Fatal(err)
+		}
+		backup := restored(t, s)
+
+		err := errors.Join(
+			h.RevokeSessions(t.Context(), ann.ID),
+			h.RevokeUserAPIKey(t.Context(), ann.ID, keyIDs(t, h, ann)[0]), h.RevokeUserAPIKey(t.Context(), ann.ID, keyIDs(t, h, ann)[0]),
+			secondStep(t.Context(), h.Manager, firstStep(t, h, bob.Email), codes[0]),
+			h.ResetTwoFactor(t.Context(), bob.ID),
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := authtest.With(t, backup, auth.Config{Limits: openDoors(), Now: h.Clock.Now, UsageInterval: rarely})
+		alive := func() (n int) {
+			for _, token := range tokens {
+				if opens(t, r.Manager, token) {
+					n++
+				}
+			}
+			for _, key := range keys {
+				if _, err := r.VerifyAPIKey(t.Context(), auth.Secret(key)); err == nil {
+					n++
+				} else if !errors.Is(err, auth.ErrInvalidToken) {
+					t.Error(err)
+				}
+			}
+			return n
+		}
+		if n := alive(); n != 4 { // all but the two of a user who is disabled
+			t.Fatalf("%d of what was revoked is alive in the backup, want 4: the test shows nothing", n)
+		}
+		done, err := r.RevokeAll(t.Context(), auth.Revocation{})
+		if err != nil || done != (auth.Revoked{Users: 3, APIKeys: 3}) {
+			t.Errorf("%+v, %v", done, err)
+		}
+		if err := r.EnableUser(t.Context(), eve.ID); err != nil {
+			t.Fatal(err)
+		}
+		if n := alive(); n != 0 {
+			t.Errorf("%d are alive", n)
+		}
+		if err := secondStep(t.Context(), r.Manager, temp, codes[1]); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("a login of before the backup goes on: %v", err)
+		}
+		if keys, err := r.UserAPIKeys(t.Context(), ann.ID); err != nil || len(keys) != 0 {
+			t.Errorf("%d keys, %v", len(keys), err)
+		}
+		// What no call brings back.
+		if err := secondStep(t.Context(), r.Manager, firstStep(t, r, bob.Email), codes[0]); err != nil {
+			t.Errorf("a backup code that was used since: %v", err)
+		}
+		done, err = r.RevokeAll(t.Context(), auth.Revocation{VoidBackupCodes: true})
+		if err != nil || done != (auth.Revoked{Users: 3}) {
+			t.Errorf("again: %+v, %v", done, err)
+		}
+		if n := codesLeft(t, r, bob); n != 0 {
+			t.Errorf("%d backup codes are left", n)
+		}
+		next := firstStep(t, r, bob.Email)
+		for _, code := range codes {
+			if err := secondStep(t.Context(), r.Manager, next, code); err == nil {
+				t.Error("a backup code that is void opens")
+			}
+		}
+		if err := secondStep(t.Context(), r.Manager, firstStep(t, r, bob.Email), auth.Secret(bob.Code())); err != nil {
+			t.Errorf("the authenticator: %v", err)
+		}
+	})
+}
+
+func keyIDs(t *testing.T, h *authtest.Harness, u *authtest.User) (ids []string) {
+	t.Helper()
+	keys, err := h.UserAPIKeys(t.Context(), u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		ids = append(ids, k.ID)
+	}
+	return ids
+}
+
+func TestAPIKeysAreKeptWhereThatIsAskedFor(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		key := u.APIKey()
+		done, err := h.RevokeAll(t.Context(), auth.Revocation{KeepAPIKeys: true})
+		if err != nil || done != (auth.Revoked{Users: 1}) || opens(t, h.Manager, u.Token()) {
+			t.Errorf("%+v, %v", done, err)
+		}
+		if _, err := h.VerifyAPIKey(t.Context(), auth.Secret(key)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// crumbs is a store whose walk has one record a page, each between two empty ones.
+type crumbs struct{ *memstore.Store }
+
+func (s crumbs) Walk(ctx context.Context, after string) (page store.Page, err error) {
+	at, _ := strconv.Atoi(after)
+	var all []store.Record
+	for place := ""; ; {
+		p, err := s.Store.Walk(ctx, place)
+		if err != nil {
+			return page, err
+		}
+		all = append(all, p.Records...)
+		if place = p.Next; place == "" {
+			break
+		}
+	}
+	slices.SortFunc(all, func(a, b store.Record) int { return strings.Compare(a.Key, b.Key) })
+	if at%2 == 1 {
+		page.Records = all[at/2 : at/2+1]
+	}
+	if at < 2*len(all) {
+		page.Next = strconv.Itoa(at + 1)
+	}
+	return page, nil
+}
+
+func TestEveryAccountIsFoundOnWhateverPageItIs(t *testing.T) {
+	h := authtest.With(t, crumbs{memstore.New()}, auth.Config{})
+	const n = 20
+	var tokens []string
+	for range n {
+		tokens = append(tokens, h.Register().Token())
+	}
+	if done, err := h.RevokeAll(t.Context(), auth.Revocation{}); err != nil || done.Users != n {
+		t.Errorf("%+v, %v", done, err)
+	}
+	for _, token := range tokens {
+		if opens(t, h.Manager, token) {
+			t.Error("a session is alive")
+		}
+	}
+}
+
+// Cut off after any step, it is finished by another run.
+func TestARunThatWasCutOffIsFinishedByAnother(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		var users [2]*authtest.User
+		for i := range users {
+			users[i] = h.Register()
+		}
+		users[0].EnableTwoFactor()
+		everything := auth.Revocation{VoidBackupCodes: true}
+		for nth, over := int64(1), false; !over; nth++ {
+			var secrets []auth.Secret
+			for _, u := range users {
+				secrets = append(secrets, auth.Secret(u.Login()), auth.Secret(u.APIKey()))
+			}
+			var n atomic.Int64
+			tap.tap(nil, func(context.Context, storeCall) error {
+				if n.Add(1) >= nth {
+					return errOutage
+				}
+				return nil
+			})
+			_, err := h.RevokeAll(t.Context(), everything)
+			if over = n.Load() < nth; over != (err == nil) || err != nil && !errors.Is(err, auth.ErrUnavailable) {
+				t.Fatalf("cut off after %d: %v", nth, err)
+			}
+			tap.tap(nil, nil)
+			if done, err := h.RevokeAll(t.Context(), everything); err != nil || done.Users != len(users) {
+				t.Errorf("cut off after %d, again: %+v, %v", nth, done, err)
+			}
+			for _, secret := range secrets {
+				if _, err := h.Authenticate(t.Context(), secret); !errors.Is(err, auth.ErrInvalidToken) {
+					t.Errorf("cut off after %d: %v", nth, err)
+				}
+			}
+		}
+	})
+}
+
+func TestADamagedAccountKeepsNobodyElseAlive(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		broken, torn, key, well := h.Register(), h.Register(), h.Register(), h.Register()
+		torn.EnableTwoFactor()
+		at := func(u *authtest.User) string { return "u." + strings.TrimPrefix(u.ID, "user_") }
+		tokens := []string{torn.Token(), key.Token(), well.Token()}
+		key.APIKey()
+		damage(t, s, at(key)+"/k."+strings.TrimPrefix(keyIDs(t, h, key)[0], "key_"))
+		damage(t, s, at(broken)+"/acct")
+		damage(t, s, at(torn)+"/totp")
+		done, err := h.RevokeAll(t.Context(), auth.Revocation{VoidBackupCodes: true})
+		if !errors.Is(err, auth.ErrUnavailable) || !strings.Contains(err.Error(), "2 accounts") || done != (auth.Revoked{Users: 3, APIKeys: 1, Damaged: 2}) {
+			t.Errorf("%+v, %v", done, err)
+		}
+		for _, token := range tokens {
+			if opens(t, h.Manager, token) {
+				t.Error("a session is alive")
+			}
+		}
+		damage(t, s, at(broken)+"/acct") // the same bit, so it is mended
+		if !opens(t, h.Manager, broken.Token()) {
+			t.Error("the session of a damaged account was ended: its token shows nothing")
+		}
+		damage(t, s, at(torn)+"/totp")
+		if done, err = h.RevokeAll(t.Context(), auth.Revocation{VoidBackupCodes: true}); err != nil || done.Users != 4 || opens(t, h.Manager, broken.Token()) {
+			t.Errorf("once it is mended: %+v, %v", done, err)
+		}
+	})
+}
+
+// A session that is being ended leaves no key behind.
+func TestASessionThatIsEndedBesideItMakesNoKeyThatStays(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
+		for range 5 {
+			u := h.Register()
+			id := u.Identity()
+			allAtOnce(t, 8, func(i int) {
+				if i == 0 {
+					if _, err := h.RevokeAll(t.Context(), auth.Revocation{}); err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				for range 5 {
+					_, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "beside"})
+					if err != nil && !errors.Is(err, auth.ErrInvalidToken) {
+						t.Error(err)
+					}
+				}
+			})
+			if n := len(keyIDs(t, h, u)); n != 0 {
+				t.Errorf("%d keys are left", n)
+			}
+		}
+	})
+}
+
+func TestAStoreThatCannotBeWalkedIsRefused(t *testing.T) {
+	h := authtest.With(t, struct{ store.Store }{memstore.New()}, auth.Config{})
+	u := h.Register()
+	_, err := h.RevokeAll(t.Context(), auth.Revocation{})
+	if err == nil || !strings.Contains(err.Error(), "store.Walker") || errors.Is(err, auth.ErrUnavailable) || !opens(t, h.Manager, u.Token()) {
+		t.Error(err)
+	}
+}
