@@ -37,6 +37,15 @@ type NewAPIKey struct {
 	Description string // up to 500
 	// ExpiresIn is up to 3650 days. Zero: Config.APIKeyTTL.
 	ExpiresIn time.Duration
+	// Scopes are what the key may be used for: 1 to 32 different words of the host's,
+	// each a scope-token of RFC 6749 section 3.3 (printable ASCII without space, '"' and
+	// '\') of up to 64 bytes. Nil: a key without scopes, which has all rights of its owner.
+	// A list that turns out to be empty, nil or not, is refused: it is a pointer so that
+	// no list that was computed can mean "all".
+	Scopes *[]string
+	// Password is the caller's, for Config.APIKeysNeedFreshLogin; else it is not looked
+	// at.
+	Password Secret
 }
 
 // An APIKey is what a Manager tells of a key. The key itself is told once, by
@@ -51,15 +60,17 @@ type APIKey struct {
 	LastUsedAt  time.Time // zero is never
 	LastAddress string    // address prefix of the last use, "" if unknown
 	Uses        uint64    // how often it has opened something
+	Scopes      []string  // sorted, a copy; nil is a key without scopes
 }
 
 type keyRecord struct {
-	Digest      []byte // SHA-256 of the key
+	Digest      []byte // SHA-256 of the key, limitedDigest
 	Name        string
 	Description string
 	Prefix      string
 	Created     time.Time
 	Expires     time.Time
+	Scopes      string // "" is a key without scopes, see scope.go
 	newer       []byte
 }
 
@@ -70,6 +81,7 @@ func (k *keyRecord) fields(c *codec) {
 	c.string(&k.Prefix)
 	c.time(&k.Created)
 	c.time(&k.Expires)
+	c.string(&k.Scopes)
 	c.rest(&k.newer)
 }
 
@@ -81,6 +93,7 @@ func (k *keyRecord) public(kid string, u keyUsage) APIKey {
 	return APIKey{
 		ID: keyIDPrefix + kid, Name: k.Name, Description: k.Description, Prefix: k.Prefix,
 		CreatedAt: k.Created, ExpiresAt: k.Expires, LastUsedAt: u.Last, LastAddress: u.Address, Uses: u.Count,
+		Scopes: scopeList(k.Scopes),
 	}
 }
 
@@ -106,17 +119,20 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 }
 
 // CreateAPIKey makes a key for the caller and returns it: the only time that it can
-// be seen. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited.
+// be seen. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited; where
+// Config.APIKeysNeedFreshLogin is set, and the login is not fresh, also
+// ErrReauthenticationRequired without n.Password, and ErrInvalidCredentials with a wrong
+// one.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
-	made := newRow[keysMade](userKey(bareUser(id), "keys"))
-	c, err := m.readCaller(ctx, id, &made)
+	made, pass := newRow[keysMade](userKey(bareUser(id), "keys")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
+	c, err := m.readCaller(ctx, id, m.ifKeysNeedFreshLogin(&pass, &made)...)
 	if err != nil {
 		return APIKey{}, "", err
 	}
 	if err := checkNewAPIKey(n); err != nil {
 		return APIKey{}, "", err
 	}
-	if err := m.charge(ctx, c.uid, []budget{m.newKeyBudget(c.uid)}); err != nil {
+	if err := m.admitNewKey(ctx, id, c, &pass, n.Password); err != nil {
 		return APIKey{}, "", err
 	}
 	ttl := n.ExpiresIn
@@ -124,7 +140,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 		ttl = m.cfg.APIKeyTTL
 	}
 	now := m.now()
-	rec := keyRecord{Name: n.Name, Description: n.Description, Created: now}
+	rec := keyRecord{Name: n.Name, Description: n.Description, Created: now, Scopes: scopeText(n.Scopes)}
 	if ttl > 0 {
 		rec.Expires = now.Add(ttl)
 	}
@@ -141,6 +157,26 @@ func (m *Manager) newKeyBudget(uid string) budget {
 	return budget{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}
 }
 
+// ifKeysNeedFreshLogin adds the password record to what is read before a key is made,
+// where it may be asked for.
+func (m *Manager) ifKeysNeedFreshLogin(pass *row[passwordRecord], more ...scanner) []scanner {
+	if m.cfg.APIKeysNeedFreshLogin {
+		more = append(more, pass)
+	}
+	return more
+}
+
+// admitNewKey lets the caller make one key more, in whichever way: the login is fresh, or
+// the password right, where that is asked for, and the budget has room.
+func (m *Manager) admitNewKey(ctx context.Context, id Identity, c *caller, pass *row[passwordRecord], pw Secret) error {
+	if m.cfg.APIKeysNeedFreshLogin {
+		if err := m.reauthenticate(ctx, id, c, pass, pw); err != nil {
+			return err
+		}
+	}
+	return m.charge(ctx, c.uid, []budget{m.newKeyBudget(c.uid)})
+}
+
 func checkNewAPIKey(n NewAPIKey) error {
 	var fields []FieldError
 	if e := checkText("name", n.Name, maxName, true); e != nil {
@@ -151,6 +187,9 @@ func checkNewAPIKey(n NewAPIKey) error {
 	}
 	if n.ExpiresIn < 0 || n.ExpiresIn > maxAPIKeyTTL {
 		fields = append(fields, FieldError{"expires_in_days", "out_of_range", "It is not within 1 and 3650."})
+	}
+	if e := checkScopes(n.Scopes); e != nil {
+		fields = append(fields, *e)
 	}
 	if fields != nil {
 		return &InputError{Err: ErrInvalidInput, Fields: fields}
@@ -167,7 +206,7 @@ func (m *Manager) addAPIKey(
 	check := keyChecksum([]byte(text))
 	text += string(check[:])
 	digest := sha256.Sum256([]byte(text))
-	rec.Digest = digest[:]
+	rec.Digest = limitedDigest(digest[:], rec.Scopes)
 	rec.Prefix = text[:len(m.cfg.APIKeyPrefix)+keyShown] + "..."
 	k := newRow[keyRecord](apiKeyKey(uid, hex.EncodeToString(digest[:keyIDLen/2])))
 	k.rec = rec
@@ -350,11 +389,12 @@ func (m *Manager) readAnyKey(ctx context.Context, k *row[keyRecord]) error {
 	return err
 }
 
-// RotateAPIKey makes a key with the name, description and lifetime of one of the
+// RotateAPIKey makes a key with the name, description, lifetime and scopes of one of the
 // caller's, which stays good for overlap, up to 30 days, so that programs can be
-// given the new one. Both happen in one Commit. The error is ErrNotFound for a key
-// that is not the caller's or has expired, or as for [Manager.CreateAPIKey].
-func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration) (APIKey, Secret, error) {
+// given the new one. Both happen in one Commit. The password is looked at as in
+// [Manager.CreateAPIKey]. The error is ErrNotFound for a key that is not the caller's
+// or has expired, or as for that.
+func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, pw Secret) (APIKey, Secret, error) {
 	if overlap < 0 || overlap > 30*24*time.Hour {
 		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")
 	}
@@ -363,7 +403,8 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 		return APIKey{}, "", ErrNotFound
 	}
 	made, old := newRow[keysMade](userKey(bareUser(id), "keys")), newRow[keyRecord](apiKeyKey(bareUser(id), kid))
-	c, err := m.readCaller(ctx, id, &made, &old)
+	pass := newRow[passwordRecord](userKey(bareUser(id), "pass"))
+	c, err := m.readCaller(ctx, id, m.ifKeysNeedFreshLogin(&pass, &made, &old)...)
 	if err != nil {
 		return APIKey{}, "", err
 	}
@@ -371,7 +412,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !old.exists() || old.rec.expired(now) {
 		return APIKey{}, "", m.refuseKeyID(ctx, id, keyID)
 	}
-	if err := m.charge(ctx, c.uid, []budget{m.newKeyBudget(c.uid)}); err != nil {
+	if err := m.admitNewKey(ctx, id, c, &pass, pw); err != nil {
 		return APIKey{}, "", err
 	}
 	rec := old.rec

@@ -282,15 +282,100 @@ func TestMakingAndRotatingKeysShareABudget(t *testing.T) {
 	made, _ := newKey(t, h.Manager, id, auth.NewAPIKey{})
 	newKey(t, h.Manager, id, auth.NewAPIKey{})
 	for range 2 {
-		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour); err != nil {
+		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour)
+	_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "")
 	retryAfter(t, err)
 	_, _, err = h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "fifth"})
 	h.Clock.Advance(retryAfter(t, err))
 	newKey(t, h.Manager, id, auth.NewAPIKey{})
+}
+
+// AK-8: a live token alone is not enough where Config.APIKeysNeedFreshLogin is set.
+func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{APIKeysNeedFreshLogin: true})
+		usual := twin(t, h, auth.Config{})
+		u := h.Register()
+		h.Clock.Advance(10 * time.Minute)
+		made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
+		h.Clock.Advance(time.Nanosecond)
+		fresh, err := h.Refresh(t.Context(), auth.Secret(u.Token()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := h.VerifyAccessToken(t.Context(), fresh.Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id.AuthTime = h.Clock.Now() // an identity is not believed
+		making := map[string]func(m *auth.Manager, pw auth.Secret) error{
+			"making": func(m *auth.Manager, pw auth.Secret) error {
+				_, _, err := m.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "k", Password: pw})
+				return err
+			},
+			"rotating": func(m *auth.Manager, pw auth.Secret) error {
+				_, _, err := m.RotateAPIKey(t.Context(), id, made.ID, time.Hour, pw)
+				return err
+			},
+		}
+		for name, make := range making {
+			if err := make(h.Manager, ""); !errors.Is(err, auth.ErrReauthenticationRequired) {
+				t.Errorf("%s without the password: %v, want ErrReauthenticationRequired", name, err)
+			}
+			if err := make(h.Manager, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Errorf("%s with a wrong password: %v, want ErrInvalidCredentials", name, err)
+			}
+		}
+		if keys, err := h.APIKeys(t.Context(), id); err != nil || len(keys) != 1 || verifyKey(h.Manager, key) != nil {
+			t.Fatalf("after the refusals there are %+v, %v", keys, err)
+		}
+		for name, make := range making {
+			if err := errors.Join(make(h.Manager, authtest.Password), make(usual.Manager, ""), make(usual.Manager, "not looked at")); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+// AK-8, PR-4: a stolen token is no way around the budget of the password, and what is
+// refused uses up nothing of the budget of keys.
+func TestWrongPasswordsForKeysCountLikeThoseOfLogins(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{
+		APIKeysNeedFreshLogin: true, FreshLogin: -1,
+		Limits: auth.Limits{APIKeyByAccount: store.Limit{Burst: 2, Every: time.Hour}},
+	})
+	u := h.Register()
+	id := u.Identity()
+	made, _ := newKey(t, h.Manager, id, auth.NewAPIKey{Password: authtest.Password})
+	if _, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Password: "wrong, and long enough"}); !errors.Is(err, auth.ErrInvalidInput) {
+		t.Errorf("without a name: %v, want ErrInvalidInput", err) // and it is no guess
+	}
+	wrong := []func() error{
+		func() error {
+			_, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "k", Password: "wrong, and long enough"})
+			return err
+		},
+		func() error {
+			_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, 0, "wrong, and long enough")
+			return err
+		},
+		func() error { return login(t.Context(), h.Manager, u.Email, "wrong, and long enough") },
+	}
+	for i := range 5 {
+		if err := wrong[i%3](); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Fatalf("attempt %d: %v", i, err)
+		}
+	}
+	_, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "k", Password: authtest.Password})
+	retryAfter(t, err)
+	_, _, err = h.RotateAPIKey(t.Context(), id, made.ID, 0, authtest.Password)
+	retryAfter(t, err)
+	retryAfter(t, login(t.Context(), h.Manager, u.Email, authtest.Password))
+	h.Clock.Advance(10 * time.Minute)
+	newKey(t, h.Manager, id, auth.NewAPIKey{Password: authtest.Password}) // the second of two
 }
 
 // RC-10, AK-5: what begins after a revocation returned finds the key revoked.
@@ -350,7 +435,7 @@ func TestTheKeyOfAnotherUserIsNotFound(t *testing.T) {
 			if err := h.RevokeAPIKey(t.Context(), bob.Identity(), id); !errors.Is(err, auth.ErrNotFound) || err.Error() != auth.ErrNotFound.Error() {
 				t.Errorf("revoke %q: %v, want ErrNotFound", id, err)
 			}
-			if _, _, err := h.RotateAPIKey(t.Context(), bob.Identity(), id, 0); !errors.Is(err, auth.ErrNotFound) || err.Error() != auth.ErrNotFound.Error() {
+			if _, _, err := h.RotateAPIKey(t.Context(), bob.Identity(), id, 0, ""); !errors.Is(err, auth.ErrNotFound) || err.Error() != auth.ErrNotFound.Error() {
 				t.Errorf("rotate %q: %v, want ErrNotFound", id, err)
 			}
 		}
@@ -374,6 +459,10 @@ func TestAnAPIKeyManagesNoCredential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scoped, err := h.VerifyAPIKey(t.Context(), auth.Secret(u.ScopedAPIKey("*", "admin", "api-keys")))
+	if err != nil {
+		t.Fatal(err)
+	}
 	forged := id
 	forged.SessionID = u.Identity().SessionID // a key's identity stays one
 	before := spy.commits.Load() + spy.hits.Load()
@@ -381,7 +470,7 @@ func TestAnAPIKeyManagesNoCredential(t *testing.T) {
 	m := reflect.ValueOf(h.Manager)
 	for i := range m.NumMethod() {
 		method, name := m.Method(i), m.Type().Method(i).Name
-		for _, id := range []auth.Identity{id, forged} {
+		for _, id := range []auth.Identity{id, forged, scoped} {
 			args, takesIdentity := []reflect.Value{}, false
 			for j := range method.Type().NumIn() {
 				switch in := method.Type().In(j); in {
@@ -409,7 +498,7 @@ func TestAnAPIKeyManagesNoCredential(t *testing.T) {
 			}
 		}
 	}
-	if called < 2*10 {
+	if called < 3*10 {
 		t.Errorf("%d calls: the methods were not found", called)
 	}
 	if n := spy.commits.Load() + spy.hits.Load() - before; n != 0 {
@@ -462,7 +551,7 @@ func TestARotatedKeyOverlapsWithItsSuccessor(t *testing.T) {
 		id := u.Identity()
 		old, oldKey := newKey(t, h.Manager, id, auth.NewAPIKey{Name: "robot", Description: "of the yard", ExpiresIn: 30 * 24 * time.Hour})
 		h.Clock.Advance(30 * time.Minute)
-		next, nextKey, err := h.RotateAPIKey(t.Context(), id, old.ID, 15*time.Minute)
+		next, nextKey, err := h.RotateAPIKey(t.Context(), id, old.ID, 15*time.Minute, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -481,10 +570,10 @@ func TestARotatedKeyOverlapsWithItsSuccessor(t *testing.T) {
 		if err := verifyKey(other.Manager, string(nextKey)); err != nil {
 			t.Errorf("the successor after the overlap: %v", err)
 		}
-		if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, 0); !errors.Is(err, auth.ErrNotFound) {
+		if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, 0, ""); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("rotating what has expired: %v, want ErrNotFound", err)
 		}
-		last, lastKey, err := h.RotateAPIKey(t.Context(), id, next.ID, 0)
+		last, lastKey, err := h.RotateAPIKey(t.Context(), id, next.ID, 0, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -498,7 +587,7 @@ func TestARotatedKeyOverlapsWithItsSuccessor(t *testing.T) {
 			t.Errorf("the last one, revoked: %v", err)
 		}
 		for _, overlap := range []time.Duration{-1, 30*24*time.Hour + 1} {
-			if _, _, err := h.RotateAPIKey(t.Context(), id, next.ID, overlap); !errors.Is(err, auth.ErrInvalidInput) {
+			if _, _, err := h.RotateAPIKey(t.Context(), id, next.ID, overlap, ""); !errors.Is(err, auth.ErrInvalidInput) {
 				t.Errorf("an overlap of %v: %v, want ErrInvalidInput", overlap, err)
 			}
 		}
@@ -510,7 +599,7 @@ func TestRotatingDoesNotLengthenTheLifeOfTheOldKey(t *testing.T) {
 	h := authtest.New(t)
 	id := h.Register().Identity()
 	old, oldKey := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: 10 * time.Minute})
-	if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, time.Hour); err != nil {
+	if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, time.Hour, ""); err != nil {
 		t.Fatal(err)
 	}
 	h.Clock.Advance(10 * time.Minute)
@@ -533,7 +622,7 @@ func TestARotationDoesNotBringBackAKeyThatIsRevokedMeanwhile(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour); !errors.Is(err, auth.ErrNotFound) {
+		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, ""); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("%v, want ErrNotFound", err)
 		}
 		if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
@@ -558,7 +647,7 @@ func TestOfARotationAndARevocationAtOnceEitherIsSeenByTheOther(t *testing.T) {
 			var next auth.Secret
 			errs := atOnce(t, 2, func(i int) (err error) {
 				if i == 0 {
-					_, next, err = h.RotateAPIKey(t.Context(), id, made.ID, time.Hour)
+					_, next, err = h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "")
 					return err
 				}
 				return other.RevokeAPIKey(t.Context(), id, made.ID)
@@ -635,12 +724,12 @@ func TestAKeyThatExpiresMeanwhileIsNotRotated(t *testing.T) {
 	id := h.Register().Identity()
 	made, key := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: time.Minute})
 	spy.afterHit = func(string) { h.Clock.Advance(time.Minute) }
-	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour); !errors.Is(err, auth.ErrNotFound) {
+	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, ""); !errors.Is(err, auth.ErrNotFound) {
 		t.Errorf("as it expires: %v, want ErrNotFound", err)
 	}
 	spy.afterHit = nil
 	hits := spy.hits.Load()
-	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour); !errors.Is(err, auth.ErrNotFound) || spy.hits.Load() != hits {
+	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, ""); !errors.Is(err, auth.ErrNotFound) || spy.hits.Load() != hits {
 		t.Errorf("after it expired: %v, charged %d times, want ErrNotFound and no charge", err, spy.hits.Load()-hits)
 	}
 	if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
@@ -658,7 +747,7 @@ func TestANewKeyIsToldToItsOwnerAndARotationToTheAudit(t *testing.T) {
 	u := h.Register()
 	id := u.Identity()
 	made, _ := newKey(t, h.Manager, id, auth.NewAPIKey{})
-	next, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour)
+	next, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "")
 	if err != nil {
 		t.Fatal(err)
 	}

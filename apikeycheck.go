@@ -59,13 +59,18 @@ func (k *liveKey) name(uid string) {
 	k.acct.key, k.key.key = all[:len("u./acct")+timedLen], all[len("u./acct")+timedLen:]
 }
 
+// proven reports whether the key's record is there, and of this key with these scopes.
+func (k *liveKey) proven() bool {
+	return k.key.exists() && subtle.ConstantTimeCompare(k.key.rec.Digest, limitedDigest(k.digest[:], k.key.rec.Scopes)) == 1
+}
+
 // VerifyAPIKey returns who the key speaks for, or ErrInvalidToken, or
 // ErrTwoFactorSetupRequired if Config.TwoFactorPolicy asks its owner for a second factor
 // first, or ErrUnavailable if the store could not say. It reads the key and the account at
 // the time of the call: what has been revoked or disabled anywhere is seen at once.
 // Unknown, expired and revoked keys are one and the same, and a mistyped one is
-// refused without asking the store. The use is counted in memory and written within
-// Config.UsageInterval.
+// refused without asking the store. Scopes refuse nothing here: ask [Identity.HasScope].
+// The use is counted in memory and written within Config.UsageInterval.
 //
 // What is written is compared with how the key was used before, and events say what is
 // new: EventAPIKeyNewNetwork, a use from an IPv4 /24 or IPv6 /48 that none of the last
@@ -88,8 +93,7 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 		return Identity{}, err
 	}
 	now, acct, rec := m.now(), &k.acct.rec, &k.key.rec
-	if !k.acct.exists() || !acct.open() || !k.key.exists() ||
-		subtle.ConstantTimeCompare(rec.Digest, k.digest[:]) != 1 || expiredKey(rec.Expires, now) {
+	if !k.acct.exists() || !acct.open() || !k.proven() || expiredKey(rec.Expires, now) {
 		return Identity{}, m.refuseKey(ctx, k)
 	}
 	user := acct.user(k.userID)
@@ -98,14 +102,16 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 		return Identity{}, ErrTwoFactorSetupRequired
 	}
 	m.usage.touch(k.uid, k.kid, now, ClientFrom(ctx).Addr)
-	return Identity{User: user, APIKeyID: k.id, ExpiresAt: rec.Expires}, nil
+	return Identity{
+		User: user, APIKeyID: k.id, ExpiresAt: rec.Expires, unscoped: rec.Scopes == "", scopes: rec.Scopes,
+	}, nil
 }
 
 // refuseKey returns ErrInvalidToken for a well-formed key, and says to the audit why.
 // The user that a key names is told only if the key is theirs.
 func (m *Manager) refuseKey(ctx context.Context, k *liveKey) error {
 	e := Event{Type: EventAPIKeyRefused, APIKeyID: k.id, Reason: "unknown"}
-	if k.acct.exists() && k.key.exists() && subtle.ConstantTimeCompare(k.key.rec.Digest, k.digest[:]) == 1 {
+	if k.acct.exists() && k.proven() {
 		e.UserID, e.OrganizationID, e.Reason = k.userID, k.acct.rec.Org, "expired"
 		if !k.acct.rec.open() {
 			e.Reason = "disabled"
@@ -115,11 +121,12 @@ func (m *Manager) refuseKey(ctx context.Context, k *liveKey) error {
 	return ErrInvalidToken
 }
 
-// keyProof is what a check reads of a keyRecord: without its texts, which would cost
-// one more allocation. It is never written.
+// keyProof is what a check reads of a keyRecord: of its texts only the scopes, since a
+// text costs one more allocation. It is never written.
 type keyProof struct {
 	Digest  []byte
 	Expires time.Time
+	Scopes  string
 }
 
 func (k *keyProof) fields(c *codec) {
@@ -130,4 +137,5 @@ func (k *keyProof) fields(c *codec) {
 	var created time.Time
 	c.time(&created)
 	c.time(&k.Expires)
+	c.string(&k.Scopes)
 }

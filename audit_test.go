@@ -325,13 +325,25 @@ var audited = map[string]struct {
 	"CreateAPIKey: bad input": {func(s *stage) { _, _, _ = s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{}) }, ""},
 	"CreateAPIKey: too many": {func(s *stage) { s.key(); s.key(); _, _, _ = s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{Name: "ci"}) },
 		"access_denied:api_key_limit by ses of u"},
+	"CreateAPIKey: not fresh": {func(s *stage) {
+		s.Clock.Advance(time.Hour - time.Minute)
+		_, _, _ = s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{Name: "ci"})
+	}, "access_denied:reauthentication_required by ses of u"},
+	"CreateAPIKey: wrong password": {func(s *stage) {
+		_, _, _ = s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{Name: "ci", Password: "a wrong one"})
+	}, "reauthentication_failed by ses of u"},
+	"RotateAPIKey: not fresh": {func(s *stage) {
+		keyID, _ := s.key()
+		s.Clock.Advance(time.Hour - time.Minute)
+		_, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, 0, "")
+	}, "access_denied:reauthentication_required by ses of u"},
 	"RotateAPIKey": {func(s *stage) {
 		keyID, _ := s.key()
-		_, key, _ := s.RotateAPIKey(s.ctx, s.id, keyID, time.Hour)
+		_, key, _ := s.RotateAPIKey(s.ctx, s.id, keyID, time.Hour, "")
 		s.secret(string(key))
 	}, "api_key_created by ses of u; api_key_rotated by ses of u; → api_key_created u"},
-	"RotateAPIKey: another's": {func(s *stage) { _, _, _ = s.RotateAPIKey(s.ctx, s.id, anothersKey(s), 0) }, "access_denied:not_found by ses of u"},
-	"RotateAPIKey: too many":  {func(s *stage) { keyID, _ := s.key(); s.key(); _, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, 0) }, "access_denied:api_key_limit by ses of u"},
+	"RotateAPIKey: another's": {func(s *stage) { _, _, _ = s.RotateAPIKey(s.ctx, s.id, anothersKey(s), 0, "") }, "access_denied:not_found by ses of u"},
+	"RotateAPIKey: too many":  {func(s *stage) { keyID, _ := s.key(); s.key(); _, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, 0, "") }, "access_denied:api_key_limit by ses of u"},
 	"RevokeAPIKey":            {func(s *stage) { keyID, _ := s.key(); _ = s.RevokeAPIKey(s.ctx, s.id, keyID) }, "api_key_revoked by ses of u"},
 	"RevokeAPIKey: another's": {func(s *stage) { _ = s.RevokeAPIKey(s.ctx, s.id, anothersKey(s)) }, "access_denied:not_found by ses of u"},
 	"RevokeAPIKey: nonsense":  {func(s *stage) { _ = s.RevokeAPIKey(s.ctx, s.id, "key_\nlevel=INFO") }, "access_denied:not_found by ses of u"},
@@ -423,7 +435,7 @@ func TestEveryActIsAuditedAndSaysNoSecret(t *testing.T) {
 func audit(t *testing.T, act func(*stage), want string) {
 	log := &lockedBuffer{}
 	cfg, sent := noticesOf(auth.Config{
-		Logger: log.logger(), HashSlots: 1, HashQueue: -1, MaxAPIKeys: 2, UsageInterval: rarely,
+		Logger: log.logger(), HashSlots: 1, HashQueue: -1, MaxAPIKeys: 2, UsageInterval: rarely, APIKeysNeedFreshLogin: true,
 		Limits:          auth.Limits{RegisterByAddress: store.Limit{Burst: 2, Every: time.Hour}},
 		TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound},
 	})

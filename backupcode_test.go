@@ -363,7 +363,7 @@ func checkAtRest(t *testing.T, s store.Store, left func() []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, rotated, err := h.RotateAPIKey(t.Context(), id, theKey(t, h.Manager, id).ID, time.Hour)
+	k, rotated, err := h.RotateAPIKey(t.Context(), id, theKey(t, h.Manager, id).ID, time.Hour, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func sampleRecords() map[string]fields {
 		"u.1/totp":  &totpRecord{Pending: pendingFactor{ID: "p", Sealed: []byte{1, 2}, Since: at}, Active: activeFactor{ID: "a", Sealed: []byte{3}, Since: at, LastStep: 9, Backup: backupSet{Pepper: "k", Salt: []byte{4}, Memory: 8, Time: 1, Threads: 1, Tags: []string{"x", ""}}}},
 		"u.1/temp":  &tempRecord{Waiting: []waiting{{Digest: []byte{1}, Expires: at, Epoch: 1, Enrolment: "e", Tries: 2, Prefix: "p"}}},
 		"u.1/keys":  &keysMade{N: 3},
-		"u.1/k.3":   &keyRecord{Digest: []byte{1, 2, 3}, Name: "n", Description: "d", Prefix: "sk_live_abc...", Created: at, Expires: at},
+		"u.1/k.3":   &keyRecord{Digest: []byte{1, 2, 3}, Name: "n", Description: "d", Prefix: "sk_live_abc...", Created: at, Expires: at, Scopes: "a b"},
 		"u.1/l.3":   &keyUsage{Last: at, Count: 5, Address: "192.0.2.7", Pattern: keyPattern{Networks: []keyNetwork{{"192.0.2.0/24", at}}, Hour: 7, InHour: 3, Hours: 9, Baseline: 300}},
 	}
 }

@@ -76,6 +76,10 @@ type Config struct {
 	APIKeyTTL time.Duration
 	// MaxAPIKeys is how many keys a user may have, 1 to 500. Default 50.
 	MaxAPIKeys int
+	// APIKeysNeedFreshLogin lets keys be made and rotated only after a fresh login
+	// (FreshLogin) or with the password, whose guesses count as those of a login. Off
+	// by default: a session is enough.
+	APIKeysNeedFreshLogin bool
 	// UsageInterval is how often the use of API keys is written to the store, up
 	// to 1 minute: what other processes see, and what a crash can lose.
 	// Default 2 seconds.

@@ -324,7 +324,7 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"APIKeys":      func(m *auth.Manager) error { _, err := m.APIKeys(ctx, id); return err },
 		"RevokeAPIKey": func(m *auth.Manager) error { return m.RevokeAPIKey(ctx, id, "key_"+strings.Repeat("0", 32)) },
 		"RotateAPIKey": func(m *auth.Manager) error {
-			_, _, err := m.RotateAPIKey(ctx, id, "key_"+strings.Repeat("0", 32), 0)
+			_, _, err := m.RotateAPIKey(ctx, id, "key_"+strings.Repeat("0", 32), 0, "")
 			return err
 		},
 		"UserAPIKeys": func(m *auth.Manager) error { _, err := m.UserAPIKeys(ctx, alice.ID); return err },

@@ -46,7 +46,9 @@ type Identity struct {
 	// [Manager.VerifyForEnrollment] returns such an identity.
 	EnrollmentOnly bool
 
-	tokenID string
+	unscoped bool   // an API key that was made without scopes
+	scopes   string // of an API key, see scope.go
+	tokenID  string
 }
 
 // IsAPIKey reports whether the identity was proven with an API key.

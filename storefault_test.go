@@ -29,6 +29,10 @@ func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]
 		_, err := m.UpdateProfile(context.Background(), id, auth.ProfileChange{Email: &email, CurrentPassword: authtest.Password})
 		return err
 	}
+	calls["CreateAPIKey and password"] = func(m *auth.Manager) error {
+		_, _, err := m.CreateAPIKey(context.Background(), id, auth.NewAPIKey{Name: "k", Password: authtest.Password})
+		return err
+	}
 	return calls
 }
 
@@ -44,7 +48,7 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 				failed := 0
 				for nth := int64(1); ; nth++ {
 					tap := newTapStore(memstore.New())
-					h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+					h := authtest.With(t, tap, auth.Config{Limits: unlimited(), APIKeysNeedFreshLogin: true})
 					alice := h.Register()
 					call := wantsFaults(alice, alice.Identity(), alice.APIKey())[name]
 					var n atomic.Int64

@@ -108,7 +108,7 @@ var sessionCalls = map[string]sessionCall{
 		return err
 	}},
 	"RotateAPIKey": {false, func(_ *testing.T, w *policyWorld) error {
-		_, _, err := w.h.RotateAPIKey(context.Background(), w.id, w.keyID, time.Hour)
+		_, _, err := w.h.RotateAPIKey(context.Background(), w.id, w.keyID, time.Hour, "")
 		return err
 	}},
 	"APIKeys": {false, func(_ *testing.T, w *policyWorld) error {

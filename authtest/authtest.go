@@ -170,10 +170,15 @@ func (u *User) EnableTwoFactor() []auth.Secret {
 // turn the clock by 30 seconds for the next.
 func (u *User) Code() string { return TOTPCode(u.secret, u.h.Clock.Now()) }
 
-// APIKey makes an API key for the user.
-func (u *User) APIKey() string {
+// APIKey makes an API key for the user, without scopes.
+func (u *User) APIKey() string { u.h.t.Helper(); return u.newKey(nil) }
+
+// ScopedAPIKey makes an API key with these scopes for the user.
+func (u *User) ScopedAPIKey(scopes ...string) string { u.h.t.Helper(); return u.newKey(&scopes) }
+
+func (u *User) newKey(scopes *[]string) string {
 	u.h.t.Helper()
-	_, key, err := u.h.CreateAPIKey(context.Background(), u.Identity(), auth.NewAPIKey{Name: "test"})
+	_, key, err := u.h.CreateAPIKey(context.Background(), u.Identity(), auth.NewAPIKey{Name: "test", Scopes: scopes, Password: Password})
 	if err != nil {
 		u.h.t.Fatalf("authtest: create API key: %v", err)
 	}

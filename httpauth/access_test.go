@@ -21,35 +21,36 @@ import (
 // host's route, a column for every kind of principal. The words are those of verdicts
 // and principals below. Whatever is refused writes nothing, but for "end".
 const accessTable = `
-                          | nobody | two  | temp | live | old  | mfa  | enr  | due  | sup  | out  | rev  | exp  | off  | del  | key  | kexp | krev | koff | kdel | kdue | str  | col  | strk | colk
-POST /register            | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
-POST /login               | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
-POST /verify-2fa          | tok  | tok  | ok   | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok
-GET /openapi.json         | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
-GET /.well-known/jwks.json| ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok
-GET /me                   | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok
-PATCH /me                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-PATCH /me (email)         | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-POST /change-password     | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-POST /enable-2fa          | none | 400  | tok  | ok   | auth | on   | on   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-POST /confirm-2fa         | none | 400  | tok  | no2f | no2f | on   | on   | no2f | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no
-POST /disable-2fa         | none | 400  | tok  | no2f | no2f | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no
-POST /refresh             | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | end  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-POST /logout              | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-POST /api-keys            | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-POST /api-keys (input)    | none | 400  | tok  | in   | in   | in   | in   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | in   | in   | no   | no
-GET /api-keys             | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-DELETE /api-keys/{key_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no
-Require()                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok
-Require(SessionOnly)      | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-Require(APIKeyOnly)       | none | 400  | tok  | no   | no   | no   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | no   | no   | ok   | ok
-Require(Role "admin")     | none | 400  | tok  | ok   | ok   | ok   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | no   | ok   | no
-Require(Role "reader")    | none | 400  | tok  | no   | no   | no   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no   | ok   | no   | ok
-Require(FreshLogin)       | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no
-Require(MultiFactor)      | none | 400  | tok  | step | step | ok   | step | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | step | step | no   | no
-Require(TwoFactorUser)    | none | 400  | tok  | 2fa  | 2fa  | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | 2fa  | tok  | tok  | tok  | tok  | 2fa  | 2fa  | 2fa  | 2fa  | 2fa
-Require(StepUp)           | none | 400  | tok  | step | step | step | step | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | step | tok  | tok  | tok  | tok  | 2fa  | step | step | step | step
-Require(own organization) | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | no   | ok   | no   | ok
+                          | nobody | two  | temp | live | old  | mfa  | enr  | due  | sup  | out  | rev  | exp  | off  | del  | key  | kexp | krev | koff | kdel | kdue | str  | col  | strk | colk | ksco | koth
+POST /register            | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
+POST /login               | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
+POST /verify-2fa          | tok  | tok  | ok   | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok  | tok | tok  | tok
+GET /openapi.json         | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
+GET /.well-known/jwks.json| ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
+GET /me                   | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok | ok   | ok
+PATCH /me                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+PATCH /me (email)         | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /change-password     | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /enable-2fa          | none | 400  | tok  | ok   | auth | on   | on   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /confirm-2fa         | none | 400  | tok  | no2f | no2f | on   | on   | no2f | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no | no   | no
+POST /disable-2fa         | none | 400  | tok  | no2f | no2f | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no | no   | no
+POST /refresh             | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | end  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /logout              | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /api-keys            | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /api-keys (input)    | none | 400  | tok  | in   | in   | in   | in   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | in   | in   | no   | no | no   | no
+GET /api-keys             | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+DELETE /api-keys/{key_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
+Require()                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok | ok   | ok
+Require(SessionOnly)      | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+Require(APIKeyOnly)       | none | 400  | tok  | no   | no   | no   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | no   | no   | ok   | ok | ok   | ok
+Require(Role "admin")     | none | 400  | tok  | ok   | ok   | ok   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | no   | ok   | no | ok   | ok
+Require(Role "reader")    | none | 400  | tok  | no   | no   | no   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no   | ok   | no   | ok | no   | no
+Require(Scope)            | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok   | ok   | scop
+Require(FreshLogin)       | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+Require(MultiFactor)      | none | 400  | tok  | step | step | ok   | step | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | step | step | no   | no | no   | no
+Require(TwoFactorUser)    | none | 400  | tok  | 2fa  | 2fa  | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | 2fa  | tok  | tok  | tok  | tok  | 2fa  | 2fa  | 2fa  | 2fa  | 2fa | 2fa  | 2fa
+Require(StepUp)           | none | 400  | tok  | step | step | step | step | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | step | tok  | tok  | tok  | tok  | 2fa  | step | step | step | step | step | step
+Require(own organization) | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | no   | ok   | no   | ok | ok   | ok
 `
 
 // verdicts are the words of the table's cells. A status of 0 is any that is no refusal.
@@ -67,6 +68,7 @@ var verdicts = map[string]struct {
 	"step": {401, httpauth.CodeReauthenticationRequired},
 	"auth": {403, httpauth.CodeReauthenticationRequired},
 	"no":   {403, httpauth.CodeForbidden},
+	"scop": {403, httpauth.CodeInsufficientScope},
 	"2fa":  {403, httpauth.CodeTwoFactorSetupRequired},
 	"404":  {404, httpauth.CodeNotFound},
 	"on":   {409, httpauth.CodeTwoFactorAlreadyEnabled},
@@ -131,6 +133,9 @@ var principals = map[string]func(b *builder) principal{
 	"kdel": func(b *builder) principal { return b.deleted(b.withKey(b.user())) },
 	"kdue": func(b *builder) principal { return b.due(b.withKey(b.user())) },
 
+	"ksco": func(b *builder) principal { return b.withKey(b.user(), "reports:read", "reports:write") }, // a key with scopes
+	"koth": func(b *builder) principal { return b.withKey(b.user(), "reports", "*") },                  // with others
+
 	"str":  func(b *builder) principal { return b.user().about(b.user()) },            // of another organization
 	"strk": func(b *builder) principal { return b.withKey(b.user()).about(b.user()) }, // with a key
 	"col":  func(b *builder) principal { p := b.user(); return b.colleague(p).about(p) },
@@ -175,6 +180,7 @@ var calls = map[string]struct {
 	"Require(APIKeyOnly)":    {rules: ruled(httpauth.APIKeyOnly)},
 	`Require(Role "admin")`:  {rules: ruled(httpauth.Role("admin"))},
 	`Require(Role "reader")`: {rules: ruled(httpauth.Role("reader"))},
+	"Require(Scope)":         {rules: ruled(httpauth.Scope("reports:read"))},
 	"Require(FreshLogin)":    {rules: ruled(httpauth.FreshLogin(10 * time.Minute))},
 	"Require(MultiFactor)":   {rules: ruled(httpauth.MultiFactor)},
 	"Require(TwoFactorUser)": {rules: ruled(httpauth.TwoFactorUser)},
@@ -315,13 +321,15 @@ func (b *builder) waiting() principal {
 	return p
 }
 
-func (b *builder) key(p principal) string {
+func (b *builder) key(p principal, scopes ...string) string {
 	b.t.Helper()
-	_, key := b.apiKey(p.token)
+	_, key := b.apiKey(p.token, scopes...)
 	return key
 }
 
-func (b *builder) withKey(p principal) principal { return p.as(bearer(b.key(p))) }
+func (b *builder) withKey(p principal, scopes ...string) principal {
+	return p.as(bearer(b.key(p, scopes...)))
+}
 
 func (b *builder) due(p principal) principal {
 	b.must(b.manager.SetRole(b.t.Context(), p.user, "bound"))

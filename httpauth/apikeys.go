@@ -7,17 +7,20 @@ import (
 )
 
 type createKeyBody struct {
-	Name          string  `json:"name" example:"Production"`
-	Description   *string `json:"description" example:"Nightly export"`
-	ExpiresInDays *int    `json:"expires_in_days" minimum:"1" maximum:"3650" example:"90" doc:"Without it the configured default applies."`
+	Name          string       `json:"name" example:"Production"`
+	Description   *string      `json:"description" example:"Nightly export"`
+	ExpiresInDays *int         `json:"expires_in_days" minimum:"1" maximum:"3650" example:"90" doc:"Without it the configured default applies."`
+	Scopes        *[]string    `json:"scopes" pattern:"^[!#-\\[\\]-~]{1,64}$" example:"reports:read" doc:"1 to 32 different ones. Without it the key has all rights of its owner."`
+	Password      *auth.Secret `json:"password" example:"SecurePass123!" doc:"Where a fresh login is asked for and the login is not."`
 }
 
 type createdKey struct {
-	ID        string  `json:"id" example:"key_1a2b3c"`
-	Name      string  `json:"name" example:"Production"`
-	Key       string  `json:"key" example:"sk_live_xyz..." doc:"The only time it is shown."`
-	CreatedAt string  `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
-	ExpiresAt *string `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null is never."`
+	ID        string   `json:"id" example:"key_1a2b3c"`
+	Name      string   `json:"name" example:"Production"`
+	Key       string   `json:"key" example:"sk_live_xyz..." doc:"The only time it is shown."`
+	CreatedAt string   `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
+	ExpiresAt *string  `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null is never."`
+	Scopes    []string `json:"scopes,omitempty" example:"reports:read" doc:"Only of a key that was made with scopes."`
 }
 
 func createAPIKey(c *call, in createKeyBody) (any, error) {
@@ -25,11 +28,13 @@ func createAPIKey(c *call, in createKeyBody) (any, error) {
 		Name:        in.Name,
 		Description: orZero(in.Description),
 		ExpiresIn:   time.Duration(orZero(in.ExpiresInDays)) * 24 * time.Hour,
+		Scopes:      in.Scopes,
+		Password:    orZero(in.Password),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return createdKey{k.ID, k.Name, string(key), stamp(k.CreatedAt), stampOrNull(k.ExpiresAt)}, nil
+	return createdKey{k.ID, k.Name, string(key), stamp(k.CreatedAt), stampOrNull(k.ExpiresAt), k.Scopes}, nil
 }
 
 type keyList struct {
@@ -37,12 +42,13 @@ type keyList struct {
 }
 
 type listedKey struct {
-	ID         string  `json:"id" example:"key_1a2b3c"`
-	Name       string  `json:"name" example:"Production"`
-	KeyPrefix  string  `json:"key_prefix" example:"sk_live_xyz..."`
-	CreatedAt  string  `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
-	ExpiresAt  *string `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null is never."`
-	LastUsedAt *string `json:"last_used_at" format:"date-time" example:"2026-01-16T08:00:00Z" doc:"Null until first use."`
+	ID         string   `json:"id" example:"key_1a2b3c"`
+	Name       string   `json:"name" example:"Production"`
+	KeyPrefix  string   `json:"key_prefix" example:"sk_live_xyz..."`
+	CreatedAt  string   `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
+	ExpiresAt  *string  `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null is never."`
+	LastUsedAt *string  `json:"last_used_at" format:"date-time" example:"2026-01-16T08:00:00Z" doc:"Null until first use."`
+	Scopes     []string `json:"scopes,omitempty" example:"reports:read" doc:"Only of a key that was made with scopes."`
 }
 
 func listAPIKeys(c *call) (any, error) {
@@ -52,7 +58,7 @@ func listAPIKeys(c *call) (any, error) {
 	}
 	list := keyList{make([]listedKey, len(keys))}
 	for i, k := range keys {
-		list.APIKeys[i] = listedKey{k.ID, k.Name, k.Prefix, stamp(k.CreatedAt), stampOrNull(k.ExpiresAt), stampOrNull(k.LastUsedAt)}
+		list.APIKeys[i] = listedKey{k.ID, k.Name, k.Prefix, stamp(k.CreatedAt), stampOrNull(k.ExpiresAt), stampOrNull(k.LastUsedAt), k.Scopes}
 	}
 	return list, nil
 }

@@ -153,15 +153,94 @@ func TestAPIKeysAreLimited(t *testing.T) {
 	f.call("POST", "/api-keys", members{"name": "one too many"}, bearer(token)).want(403, httpauth.CodeAPIKeyLimit)
 }
 
-// AK-7, Advisory 24 (CVE-2026-21621): a key reads the profile and manages nothing.
-func TestAPIKeyManagesNothing(t *testing.T) {
+// AK-8.
+func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T) {
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.APIKeysNeedFreshLogin = true }})
+	token := f.account("ada@example.com")
+	f.apiKey(token)
+	f.clock.advance(11 * time.Minute)
+	for _, body := range []members{{"name": "x"}, {"name": "x", "password": nil}, {"name": "x", "password": ""}} {
+		f.call("POST", "/api-keys", body, bearer(token)).want(403, httpauth.CodeReauthenticationRequired)
+	}
+	f.call("POST", "/api-keys", members{"name": "x", "password": "wrong password"}, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
+	f.call("POST", "/api-keys", members{"name": "x", "password": 7}, bearer(token)).want(400, httpauth.CodeInvalidInput).wantFields("password:wrong_type")
+	f.call("POST", "/api-keys", members{"name": "x", "password": password}, bearer(token)).want(201).
+		wantMembers("id", "name", "key", "created_at", "expires_at")
+	for range 5 { // the right one began the budget anew
+		f.call("POST", "/api-keys", members{"name": "x", "password": "wrong password"}, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
+	}
+	f.call("POST", "/api-keys", members{"name": "x", "password": password}, bearer(token)).want(429, httpauth.CodeRateLimited)
+	f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(429, httpauth.CodeRateLimited)
+}
+
+func TestAFreshLoginForKeysIsAskedForNowhereElse(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
-	id, key := f.apiKey(token)
+	f.clock.advance(11 * time.Minute)
+	f.call("POST", "/api-keys", members{"name": "x"}, bearer(token)).want(201)
+	for range 10 { // which are no guesses
+		f.call("POST", "/api-keys", members{"name": "x", "password": "wrong password"}, bearer(token)).want(201)
+	}
+	f.login("ada@example.com")
+}
+
+// AK-11, Advisory 24 (CVE-2026-56216): the scopes of a key are told with it, a key without
+// any has the members that it always had, and no list means all.
+func TestAPIKeyScopes(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		made := f.call("POST", "/api-keys", members{"name": "x", "scopes": []string{"b:read", "a"}}, bearer(token)).
+			want(201).wantMembers("id", "name", "key", "created_at", "expires_at", "scopes")
+		f.apiKey(token)
+		list := f.call("GET", "/api-keys", nil, bearer(token)).want(200).body["api_keys"].([]any)
+		limited := 0
+		for _, k := range list {
+			if names := []string{"id", "name", "key_prefix", "created_at", "expires_at", "last_used_at"}; dig(k)["id"] == made.text("id") {
+				wantMembers(t, "key with scopes", dig(k), append(names, "scopes")...)
+				if fmt.Sprint(dig(k)["scopes"], made.body["scopes"]) != "[a b:read] [a b:read]" {
+					t.Errorf("the scopes are %v and %v", dig(k)["scopes"], made.body["scopes"])
+				}
+				limited++
+			} else {
+				wantMembers(t, "key without scopes", dig(k), names...)
+			}
+		}
+		if limited != 1 || len(list) != 2 {
+			t.Errorf("listed are %v", list)
+		}
+		f.call("GET", "/me", nil, bearer(made.text("key"))).want(200)
+		for scopes, field := range map[string]string{
+			`[]`: "scopes:required", `null`: "scopes:required", `["a",null]`: "scopes:wrong_type", `"a"`: "scopes:wrong_type",
+			`"*"`: "scopes:wrong_type", `{}`: "scopes:wrong_type", `true`: "scopes:wrong_type", `1`: "scopes:wrong_type", `[1]`: "scopes:wrong_type",
+			`[["a"]]`: "scopes:wrong_type", `[""]`: "scopes:invalid_characters", `["a b"]`: "scopes:invalid_characters",
+			`["a\"b"]`: "scopes:invalid_characters", `["a","a"]`: "scopes:duplicate", `["` + strings.Repeat("a", 65) + `"]`: "scopes:too_long",
+			`["a"` + strings.Repeat(`,"a"`, 32) + `]`: "scopes:too_many",
+		} {
+			f.call("POST", "/api-keys", `{"name":"x","scopes":`+scopes+`}`, bearer(token)).want(400, httpauth.CodeInvalidInput).wantFields(field)
+		}
+		f.call("POST", "/api-keys", `{"name":"x","Scopes":["a"]}`, bearer(token)).want(400, httpauth.CodeInvalidInput).wantFields("scopes:wrong_case")
+		if list := f.call("GET", "/api-keys", nil, bearer(token)).want(200).body["api_keys"].([]any); len(list) != 2 {
+			t.Errorf("%d keys were made of what is no list of scopes", len(list)-2)
+		}
+	})
+}
+
+// AK-7, Advisory 24 (CVE-2026-21621): a key reads the profile and manages nothing,
+// whatever its scopes are called.
+func TestAPIKeyManagesNothing(t *testing.T) {
+	for _, scopes := range [][]string{nil, {"read"}, {"*"}, {"admin", "api-keys", "api-keys:write", "all", "auth:*", "full", "profile:write", "user_1"}} {
+		keyManagesNothing(t, scopes)
+	}
+}
+
+func keyManagesNothing(t *testing.T, scopes []string) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	id, key := f.apiKey(token, scopes...)
 	bodies := map[string]any{
 		"/confirm-2fa":     members{"code": "123456"},
 		"/disable-2fa":     members{"password": password, "code": "123456"},
-		"/api-keys":        members{"name": "child"},
+		"/api-keys":        members{"name": "child", "scopes": []string{"read"}},
 		"/me":              members{"full_name": "Eve"},
 		"/change-password": members{"current_password": password, "new_password": "NewPass456!"},
 	}

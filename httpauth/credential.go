@@ -20,6 +20,10 @@ var (
 	// (RFC 6750 section 2): which of them counts must not be a guess that
 	// another hop could make differently. HTTP 400.
 	ErrManyCredentials = errors.New("httpauth: more than one credential")
+
+	// ErrInsufficientScope reports an API key that is good but does not have the scope
+	// that [Scope] asks for. It is an [auth.ErrForbidden] too. HTTP 403.
+	ErrInsufficientScope = fmt.Errorf("httpauth: insufficient scope: %w", auth.ErrForbidden)
 )
 
 const (

@@ -146,6 +146,7 @@ func TestErrorsAndTheirAnswers(t *testing.T) {
 		{auth.ErrInvalidCode, 401, httpauth.CodeInvalidCode, ""},
 		{auth.ErrReauthenticationRequired, 403, httpauth.CodeReauthenticationRequired, ""},
 		{auth.ErrForbidden, 403, httpauth.CodeForbidden, ""},
+		{httpauth.ErrInsufficientScope, 403, httpauth.CodeInsufficientScope, ""},
 		{auth.ErrAPIKeyLimit, 403, httpauth.CodeAPIKeyLimit, ""},
 		{auth.ErrNotFound, 404, httpauth.CodeNotFound, ""},
 		{auth.ErrEmailTaken, 409, httpauth.CodeEmailTaken, ""},

@@ -329,7 +329,8 @@ func (f *fixture) inspect(method, path string, a answer) {
 func (f *fixture) inspectChallenge(a answer) {
 	f.t.Helper()
 	challenge := a.header.Get("WWW-Authenticate")
-	if (a.status == http.StatusUnauthorized) != strings.HasPrefix(challenge, `Bearer realm="auth"`) {
+	challenged := a.status == http.StatusUnauthorized || a.body["code"] == string(httpauth.CodeInsufficientScope)
+	if challenged != strings.HasPrefix(challenge, `Bearer realm="auth"`) {
 		f.t.Errorf("%s: %d has WWW-Authenticate %q", a.what, a.status, challenge)
 	}
 	if (a.status == http.StatusMethodNotAllowed) != (a.header.Get("Allow") != "") {
@@ -436,10 +437,14 @@ func (f *fixture) enrol(token string) (secret string, backup []string) {
 	return secret, backup
 }
 
-// apiKey makes a key and returns it with its id.
-func (f *fixture) apiKey(token string) (id, key string) {
+// apiKey makes a key, without scopes if none are named, and returns it with its id.
+func (f *fixture) apiKey(token string, scopes ...string) (id, key string) {
 	f.t.Helper()
-	a := f.call("POST", "/api-keys", members{"name": "Production"}, bearer(token)).want(201)
+	body := members{"name": "Production"}
+	if len(scopes) > 0 {
+		body["scopes"] = scopes
+	}
+	a := f.call("POST", "/api-keys", body, bearer(token)).want(201)
 	return a.text("id"), a.text("key")
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/scope"
 )
 
 // An Access is what a [Rule] judges.
@@ -49,6 +50,26 @@ func Role(roles ...string) Rule {
 	return func(a Access) error {
 		if !slices.Contains(roles, a.Identity.User.Role) {
 			return fmt.Errorf("httpauth: not for this role: %w", auth.ErrForbidden)
+		}
+		return nil
+	}
+}
+
+// Scope returns a [Rule] for routes that API keys reach too: a key that was made with
+// scopes has this one. Else 403 insufficient_scope with the challenge of RFC 6750 section
+// 3.1. It limits keys and nobody else: every session has every scope, and so has a key
+// that was made without any. Two scopes are two rules, and both must hold. What is no
+// scope-token of RFC 6749 section 3.3 of up to 64 bytes is a 500 for everybody.
+//
+// A route without this rule is open to every key, whatever its scopes; of the routes of
+// the [Handler] a key reads GET /me and nothing else.
+func Scope(name string) Rule {
+	return func(a Access) error {
+		if !scope.Valid(name) {
+			return fmt.Errorf("httpauth: %q is no scope", name)
+		}
+		if !a.Identity.HasScope(name) {
+			return &missingScope{name}
 		}
 		return nil
 	}
@@ -104,7 +125,7 @@ func StepUp(maxAge time.Duration) error { return &stepUp{maxAge} }
 // [Handler.WriteProblem], or tell errors apart with [errors.Is]: [ErrNoCredential],
 // [ErrManyCredentials], [auth.ErrInvalidToken], [auth.ErrTwoFactorSetupRequired] where
 // auth.Config.TwoFactorPolicy asks the user for a second factor first, whatever the
-// rules, [auth.ErrForbidden], [auth.ErrReauthenticationRequired], and [auth.ErrUnavailable] where it could not
+// rules, [auth.ErrForbidden], [ErrInsufficientScope], [auth.ErrReauthenticationRequired], and [auth.ErrUnavailable] where it could not
 // be decided.
 func (h *Handler) Check(r *http.Request, rules ...Rule) (auth.Identity, error) {
 	return h.check(h.withClient(r), r, rules)

@@ -84,6 +84,40 @@ func TestGuardAsksForARoleAsOfNow(t *testing.T) {
 	guarded(f, rules(httpauth.Role()), bearer(token)).want(403, httpauth.CodeForbidden)
 }
 
+// AK-11: two rules are two scopes, and the challenge says which one is missing.
+func TestGuardAsksKeysForAScope(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		_, key := f.apiKey(token)
+		_, reader := f.apiKey(token, "reports:read")
+		_, both := f.apiKey(token, "reports:read", "reports:write")
+		read, write := httpauth.Scope("reports:read"), httpauth.Scope("reports:write")
+		for _, credential := range []with{bearer(token), bearer(key), bearer(both), header("X-API-Key", both)} {
+			guarded(f, rules(read, write), credential).want(200)
+		}
+		guarded(f, rules(read), bearer(reader)).want(200)
+		guarded(f, nil, bearer(reader)).want(200)
+		for _, rs := range [][]httpauth.Rule{rules(write), rules(read, write), rules(write, read)} {
+			a := guarded(f, rs, bearer(reader)).want(403, httpauth.CodeInsufficientScope)
+			if got, want := a.header.Get("WWW-Authenticate"), `Bearer realm="auth", error="insufficient_scope", scope="reports:write"`; got != want {
+				t.Errorf("challenge is %q, want %q", got, want)
+			}
+		}
+		wrapped := func(a httpauth.Access) error { return fmt.Errorf("app: %w", write(a)) }
+		if got := guarded(f, rules(wrapped), bearer(reader)).want(403).header.Get("WWW-Authenticate"); !strings.HasSuffix(got, `scope="reports:write"`) {
+			t.Errorf("the challenge of a wrapped refusal is %q", got)
+		}
+		for _, none := range []string{"", "a b", `a"`, `a\`, "a\r\nX: y", "é", strings.Repeat("a", 65)} {
+			for _, credential := range []string{token, key, reader} {
+				a := guarded(f, rules(httpauth.Scope(none)), bearer(credential)).want(500, httpauth.CodeInternalError)
+				if got := a.header.Get("WWW-Authenticate"); got != "" {
+					t.Errorf("%q: challenge is %q", none, got)
+				}
+			}
+		}
+	})
+}
+
 func TestGuardAsksForAFreshLogin(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
@@ -145,6 +179,7 @@ func TestGuardAppliesEveryRuleAndTheHostsOwn(t *testing.T) {
 func TestCheckAnswersNothingAndTellsErrorsApart(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
+	_, limited := f.apiKey(token, "read")
 	check := func(rule httpauth.Rule, changes ...with) (auth.Identity, error) {
 		r := httptest.NewRequest("GET", "/", nil)
 		for _, change := range changes {
@@ -164,6 +199,7 @@ func TestCheckAnswersNothingAndTellsErrorsApart(t *testing.T) {
 		},
 		auth.ErrInvalidToken:             func() (auth.Identity, error) { return check(httpauth.SessionOnly, bearer("x")) },
 		auth.ErrForbidden:                func() (auth.Identity, error) { return check(httpauth.APIKeyOnly, bearer(token)) },
+		httpauth.ErrInsufficientScope:    func() (auth.Identity, error) { return check(httpauth.Scope("other"), bearer(limited)) },
 		auth.ErrReauthenticationRequired: func() (auth.Identity, error) { return check(httpauth.FreshLogin(0), bearer(token)) },
 		auth.ErrUnavailable: func() (auth.Identity, error) {
 			f.store.fail()

@@ -31,7 +31,7 @@ func reading(f *fixture) []struct {
 		{"POST", "/enable-2fa", `{"password":"SecurePass123!"`, "password", token},
 		{"POST", "/confirm-2fa", `{"code":"123456"`, "code", token},
 		{"POST", "/disable-2fa", `{"password":"SecurePass123!","code":"123456"`, "code", token},
-		{"POST", "/api-keys", `{"name":"x"`, "name", token},
+		{"POST", "/api-keys", `{"name":"x","scopes":["a"]`, "name", token},
 		{"PATCH", "/me", `{"full_name":"Ada"`, "full_name", token},
 		{"POST", "/change-password", `{"current_password":"SecurePass123!","new_password":"NewPass456!"`, "new_password", token},
 	}

@@ -172,8 +172,9 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 		// What hashes a password or a backup code, and what paints a QR code.
 		httpauth.CodeOverloaded: {
 			"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "PATCH /me", "POST /change-password",
+			"POST /api-keys",
 		},
-		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me"},
+		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me", "POST /api-keys"},
 		// Every call with a credential: an API key of a user whom the policy binds opens none.
 		httpauth.CodeTwoFactorSetupRequired: {
 			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",

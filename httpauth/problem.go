@@ -30,6 +30,7 @@ const (
 	CodeInvalidCode              Code = "invalid_code"               // 401: second-factor code is malformed, wrong or used
 	CodeReauthenticationRequired Code = "reauthentication_required"  // 403, or 401 where the challenge says what is missing
 	CodeForbidden                Code = "forbidden"                  // 403: not with this credential, or not for this user
+	CodeInsufficientScope        Code = "insufficient_scope"         // 403: the API key does not have the scope; the challenge says which
 	CodeTwoFactorSetupRequired   Code = "two_factor_setup_required"  // 403: the user must set up a second factor first
 	CodeAPIKeyLimit              Code = "api_key_limit"              // 403: as many keys as a user may have
 	CodeNotFound                 Code = "not_found"                  // 404
@@ -69,6 +70,7 @@ var kinds = map[Code]kind{
 	CodeInvalidCode:              {http.StatusUnauthorized, "CodeInvalidCode", "Invalid code", "The code is not valid."},
 	CodeReauthenticationRequired: {http.StatusForbidden, "CodeReauthenticationRequired", "Reauthentication required", "The login is too old or too weak for this; log in again, or send the password, and a code of the second factor, where the call takes them."},
 	CodeForbidden:                {http.StatusForbidden, "CodeForbidden", "Forbidden", "The credential does not allow this."},
+	CodeInsufficientScope:        {http.StatusForbidden, "CodeInsufficientScope", "Insufficient scope", "The API key was made for other things than this."},
 	CodeTwoFactorSetupRequired:   {http.StatusForbidden, "CodeTwoFactorSetupRequired", "Second factor required", "The account must have a second factor for this; set one up with enable-2fa and confirm-2fa."},
 	CodeAPIKeyLimit:              {http.StatusForbidden, "CodeAPIKeyLimit", "Too many API keys", "Revoke an API key before creating another."},
 	CodeNotFound:                 {http.StatusNotFound, "CodeNotFound", "Not found", "There is nothing here."},
@@ -106,6 +108,15 @@ func (e *stepUp) Error() string { return auth.ErrReauthenticationRequired.Error(
 
 // Unwrap is for errors.Is.
 func (e *stepUp) Unwrap() error { return auth.ErrReauthenticationRequired }
+
+// A missingScope is a refusal of an API key without this scope.
+type missingScope struct{ name string }
+
+// Error implements error.
+func (e *missingScope) Error() string { return ErrInsufficientScope.Error() }
+
+// Unwrap is for errors.Is.
+func (e *missingScope) Unwrap() error { return ErrInsufficientScope }
 
 // A problem is the body of a refusal, RFC 9457.
 type problem struct {
@@ -168,6 +179,7 @@ var codeByError = []struct {
 	{auth.ErrInvalidCode, CodeInvalidCode},
 	{auth.ErrReauthenticationRequired, CodeReauthenticationRequired},
 	{auth.ErrTwoFactorSetupRequired, CodeTwoFactorSetupRequired},
+	{ErrInsufficientScope, CodeInsufficientScope}, // which is an ErrForbidden too
 	{auth.ErrForbidden, CodeForbidden},
 	{auth.ErrAPIKeyLimit, CodeAPIKeyLimit},
 	{auth.ErrNotFound, CodeNotFound},
@@ -204,7 +216,7 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 	if errors.As(err, &more) {
 		p.Status = http.StatusUnauthorized
 	}
-	if p.Status == http.StatusUnauthorized {
+	if p.Status == http.StatusUnauthorized || code == CodeInsufficientScope {
 		w.Header().Set("WWW-Authenticate", challenge(err, more))
 	}
 	if after, ok := retryAfter(p.Status, err); ok {
@@ -215,12 +227,15 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 	write(w, p.Status, "application/problem+json; charset=utf-8", noStore, body)
 }
 
-// challenge is the WWW-Authenticate of a 401. It speaks of the token in the
-// request's header, so it blames that only where that is what was refused
-// (RFC 6750 section 3.1).
+// challenge is the WWW-Authenticate of a 401, or of a key without a scope. It speaks of
+// the token in the request's header, so it blames that only where that is what was
+// refused (RFC 6750 section 3.1).
 func challenge(err error, more *stepUp) string {
 	const bearer = `Bearer realm="auth"`
+	var missing *missingScope
 	switch {
+	case errors.As(err, &missing): // a scope has nothing in it that needs quoting
+		return bearer + `, error="insufficient_scope", scope="` + missing.name + `"`
 	case more != nil && more.maxAge > 0:
 		return bearer + `, error="insufficient_user_authentication", max_age="` + strconv.FormatInt(int64(more.maxAge/time.Second), 10) + `"`
 	case more != nil:

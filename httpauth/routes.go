@@ -128,9 +128,9 @@ func table() []route {
 		},
 		{
 			method: http.MethodPost, path: "/api-keys", id: "createAPIKey",
-			summary: "Create an API key. The key itself is shown once.",
+			summary: "Create an API key. The key itself is shown once. Where the service asks for it, needs a fresh login or the password.",
 			access:  sessionOnly, call: reads(createAPIKey), status: http.StatusCreated, answers: []any{createdKey{}},
-			codes: []Code{CodeInvalidInput, CodeAPIKeyLimit, CodeRateLimited},
+			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeReauthenticationRequired, CodeAPIKeyLimit, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodGet, path: "/api-keys", id: "listAPIKeys",

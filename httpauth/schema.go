@@ -19,7 +19,8 @@ type schemas struct{ named object }
 
 const schemaRef = "#/components/schemas/"
 
-// request returns the schema of a body: its pointers are optional and may be null.
+// request returns the schema of a body: its pointers are optional and, but for lists,
+// may be null.
 func (s schemas) request(t reflect.Type) object {
 	return s.structure(t, func(f reflect.StructField) bool { return f.Type.Kind() != reflect.Pointer })
 }
@@ -58,7 +59,9 @@ func (s schemas) member(f reflect.StructField, required func(reflect.StructField
 	case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
 		return object{"type": "array", "items": s.structure(f.Type.Elem(), required)}
 	case f.Type.Kind() == reflect.Slice:
-		return documented(f, object{"type": "array", "items": scalar(f.Type.Elem(), f.Tag)})
+		return documented(f, list(f.Type, f.Tag))
+	case optionalList(f.Type):
+		return documented(f, list(f.Type.Elem(), f.Tag))
 	case f.Type.Kind() == reflect.Pointer:
 		schema := scalar(f.Type.Elem(), f.Tag)
 		schema["type"] = []any{schema["type"], "null"}
@@ -72,6 +75,14 @@ func documented(f reflect.StructField, schema object) object {
 		schema["description"] = doc
 	}
 	return schema
+}
+
+func list(t reflect.Type, tag reflect.StructTag) object {
+	return object{"type": "array", "items": scalar(t.Elem(), tag)}
+}
+
+func optionalList(t reflect.Type) bool {
+	return t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Slice
 }
 
 func scalar(t reflect.Type, tag reflect.StructTag) object {
@@ -113,7 +124,7 @@ func example(t reflect.Type) object {
 			value[memberName(f)] = example(f.Type)
 		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
 			value[memberName(f)] = []any{example(f.Type.Elem())}
-		case f.Type.Kind() == reflect.Slice:
+		case f.Type.Kind() == reflect.Slice, optionalList(f.Type):
 			value[memberName(f)] = []any{text}
 		case f.Type.Kind() == reflect.Pointer:
 			value[memberName(f)] = literal(f.Type.Elem(), text)

@@ -3,6 +3,7 @@ package httpauth
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,9 +23,10 @@ func strictJSON(data []byte) error {
 func malformed(detail string) error { return &refusal{code: CodeInvalidJSON, detail: detail} }
 
 // decode reads data, one strict JSON object, into the struct that v points to.
-// Its fields are strings and ints, required, or pointers to such, optional; for
-// these null means absent. What is wrong with members is an [*auth.InputError]
-// that names all of them; what is wrong with the text is a refusal.
+// Its fields are strings and ints, required, or pointers to such or to lists of strings,
+// optional; for these null means absent, but for a list, of which it is one of none. What
+// is wrong with members is an [*auth.InputError] that names all of them; what is wrong
+// with the text is a refusal.
 //
 // encoding/json alone would take "EMAIL" for "email", the last of two passwords,
 // and U+FFFD for what is not Unicode: a proxy, a log and this program could each
@@ -69,7 +71,7 @@ func miscased(members map[string]json.RawMessage, name string) bool {
 
 func setField(field reflect.Value, tag reflect.StructTag, raw json.RawMessage) *auth.FieldError {
 	optional := field.Kind() == reflect.Pointer
-	if raw == nil || string(raw) == "null" {
+	if raw == nil || string(raw) == "null" && !optionalList(field.Type()) {
 		if optional {
 			return nil
 		}
@@ -82,11 +84,25 @@ func setField(field reflect.Value, tag reflect.StructTag, raw json.RawMessage) *
 	if field.Kind() == reflect.Int {
 		return setInteger(field, tag, string(raw))
 	}
+	if field.Kind() == reflect.Slice {
+		return setList(field, raw)
+	}
 	var text string
 	if err := json.Unmarshal(raw, &text); err != nil {
 		return &auth.FieldError{Code: "wrong_type", Detail: "This member must be a string."}
 	}
 	field.SetString(text)
+	return nil
+}
+
+func setList(field reflect.Value, raw json.RawMessage) *auth.FieldError {
+	var texts []*string
+	if err := json.Unmarshal(raw, &texts); err != nil || slices.Contains(texts, nil) {
+		return &auth.FieldError{Code: "wrong_type", Detail: "This member must be a list of strings."}
+	}
+	for _, text := range texts {
+		field.Set(reflect.Append(field, reflect.ValueOf(*text)))
+	}
 	return nil
 }
 

@@ -1,5 +1,6 @@
 // Protect guards a host's own routes with package httpauth: with any credential, by
-// role, for programs with an API key only, and for users whose login is fresh.
+// role, for programs with an API key that was made for it, and for users whose login is
+// fresh.
 //
 //	go run ./examples/protect
 //
@@ -60,8 +61,9 @@ func routes(guard *httpauth.Handler) http.Handler {
 	admins := guard.Require(httpauth.SessionOnly, httpauth.Role("admin"))
 	mux.Handle("GET /members", admins(answer("members")))
 
-	// For programs: an API key, and no person's session.
-	programs := guard.Require(httpauth.APIKeyOnly)
+	// For programs: an API key, and no person's session. One that was made with scopes
+	// was made for this.
+	programs := guard.Require(httpauth.APIKeyOnly, httpauth.Scope("imports:write"))
 	mux.Handle("POST /imports", programs(answer("import begun")))
 
 	// What cannot be undone asks for a login of the last five minutes.
@@ -103,7 +105,7 @@ func introduce(m *auth.Manager) error {
 	if err != nil {
 		return err
 	}
-	_, key, err := m.CreateAPIKey(ctx, id, auth.NewAPIKey{Name: "example"})
+	_, key, err := m.CreateAPIKey(ctx, id, auth.NewAPIKey{Name: "example", Scopes: &[]string{"imports:write"}})
 	if err != nil {
 		return err
 	}

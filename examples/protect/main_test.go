@@ -30,18 +30,18 @@ func TestEachRouteLetsInWhomItsRulesName(t *testing.T) {
 	}
 	callers := []struct{ name, credential string }{
 		{"nobody", ""}, {"admin", admin.Token()}, {"member", member.Token()}, {"key", admin.APIKey()},
-		{"stale", stale}, {"customer", customer.Token()},
+		{"stale", stale}, {"customer", customer.Token()}, {"importer", admin.ScopedAPIKey("imports:write")}, {"other", admin.ScopedAPIKey("exports:read")},
 	}
 	for _, c := range []struct {
 		method, path string
 		want         []int // in the order of callers
 	}{
-		{"GET", "/reports", []int{401, 200, 200, 200, 200, 200}},
-		{"GET", "/members", []int{401, 200, 403, 403, 200, 200}},
-		{"POST", "/imports", []int{401, 403, 403, 200, 403, 403}},
-		{"DELETE", "/organization", []int{401, 200, 403, 403, 401, 200}},
-		{"GET", "/agents", []int{401, 403, 403, 403, 403, 200}},
-		{"GET", "/v1/auth/me", []int{401, 200, 200, 200, 200, 200}},
+		{"GET", "/reports", []int{401, 200, 200, 200, 200, 200, 200, 200}},
+		{"GET", "/members", []int{401, 200, 403, 403, 200, 200, 403, 403}},
+		{"POST", "/imports", []int{401, 403, 403, 200, 403, 403, 200, 403}},
+		{"DELETE", "/organization", []int{401, 200, 403, 403, 401, 200, 403, 403}},
+		{"GET", "/agents", []int{401, 403, 403, 403, 403, 200, 403, 403}},
+		{"GET", "/v1/auth/me", []int{401, 200, 200, 200, 200, 200, 200, 200}},
 	} {
 		for i, caller := range callers {
 			r := httptest.NewRequest(c.method, c.path, nil)
