@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base32"
@@ -69,11 +70,9 @@ func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
 // RC-6, Advisory 3 (GHSA-392p-2q2v-4372): one backup code, fifty logins and ten disablings at once.
 func TestOneBackupCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		limits := openDoors()
-		limits.CodeByAccount = plenty
-		cfg := auth.Config{Limits: limits, HashQueue: 500}
-		h := authtest.With(t, s, cfg)
-		managers := []*auth.Manager{h.Manager, twin(t, h, cfg).Manager}
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, raced())
+		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
 		u := h.Register()
 		codes := u.EnableTwoFactor()
 		id := u.Identity()
@@ -82,11 +81,11 @@ func TestOneBackupCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 			temps = append(temps, firstStep(t, h, u.Email))
 		}
 		race := func(n int, code auth.Secret) []error {
-			return atOnce(t, n, func(i int) error {
+			return tap.abreast(t, n, "/totp", func(ctx context.Context, i int) error {
 				if i >= 50 {
-					return managers[i%2].DisableTwoFactor(t.Context(), id, authtest.Password, code)
+					return managers[i%2].DisableTwoFactor(ctx, id, authtest.Password, code)
 				}
-				return secondStep(t.Context(), managers[i%2], temps[i%10], code)
+				return secondStep(ctx, managers[i%2], temps[i%10], code)
 			})
 		}
 		if errs := race(50, codes[0]); countIs(errs, nil) != 1 {

@@ -156,12 +156,13 @@ func TestOfTwoChangesToOneAddressExactlyOneWins(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: unlimited()}).Manager}
 		for round := range 10 {
 			ids := []auth.Identity{member(t, h.Manager, emailOf("ada", round)), member(t, h.Manager, emailOf("bob", round))}
 			goal := emailOf("goal", round)
 			var won atomic.Int64
 			allAtOnce(t, 2, func(i int) {
-				if err := moveTo(h.Manager, ids[i], goal); err == nil {
+				if err := moveTo(managers[i], ids[i], goal); err == nil {
 					won.Add(1)
 				} else if !errors.Is(err, auth.ErrEmailTaken) {
 					t.Error(err)
@@ -182,11 +183,12 @@ func TestNobodyLosesTheirAddressInASwap(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: unlimited()}).Manager}
 		for round := range 10 {
 			emails := []string{emailOf("ada", round), emailOf("bob", round)}
 			ids := []auth.Identity{member(t, h.Manager, emails[0]), member(t, h.Manager, emails[1])}
 			allAtOnce(t, 2, func(i int) {
-				if err := moveTo(h.Manager, ids[i], emails[1-i]); !errors.Is(err, auth.ErrEmailTaken) {
+				if err := moveTo(managers[i], ids[i], emails[1-i]); !errors.Is(err, auth.ErrEmailTaken) {
 					t.Errorf("round %d: %v", round, err)
 				}
 			})
@@ -200,11 +202,12 @@ func TestAnAddressChangedTwiceAtOnceIsOneOfTheTwo(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: unlimited()}).Manager}
 		for round := range 10 {
 			id := member(t, h.Manager, emailOf("old", round))
 			goals := []string{emailOf("one", round), emailOf("two", round)}
 			allAtOnce(t, 2, func(i int) {
-				if err := moveTo(h.Manager, id, goals[i]); err != nil && !errors.Is(err, auth.ErrEmailTaken) {
+				if err := moveTo(managers[i], id, goals[i]); err != nil && !errors.Is(err, auth.ErrEmailTaken) {
 					t.Error(err)
 				}
 			})

@@ -303,30 +303,6 @@ func TestARenewedHashNeverUndoesAChangeOfPassword(t *testing.T) {
 	})
 }
 
-// RC-15: the old password is proven, then changed, then the login goes on.
-func TestALoginHeldUpBesideAChangeOfPasswordFails(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
-		tap := newTapStore(s)
-		h := authtest.With(t, tap, auth.Config{})
-		alice := h.Register()
-		id, ctx := alice.Identity(), context.Background()
-		held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
-		done := make(chan error)
-		go func() { _, err := h.Login(ctx, alice.Email, authtest.Password); done <- err }()
-		held()
-		if err := h.ChangePassword(ctx, id, authtest.Password, "another long password"); err != nil {
-			t.Fatal(err)
-		}
-		release()
-		if err := <-done; !errors.Is(err, auth.ErrInvalidCredentials) {
-			t.Errorf("%v", err)
-		}
-		if sessions, err := h.Sessions(ctx, alice.ID); err != nil || len(sessions) != 1 {
-			t.Errorf("%d sessions, %v", len(sessions), err)
-		}
-	})
-}
-
 // RC-15, RC-21: whatever ends sessions is never survived by a login beside it.
 func TestNoLoginSurvivesWhatEndsSessionsBesideIt(t *testing.T) {
 	for name, end := range map[string]func(m *auth.Manager, u *authtest.User, id auth.Identity) error{

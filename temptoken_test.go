@@ -68,8 +68,9 @@ func TestATempTokenSaysNothingOfItsUser(t *testing.T) {
 // code, one gets a session.
 func TestATempTokenMakesOneSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
-		other := twin(t, h, auth.Config{Limits: openDoors()})
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, raced())
+		other := twin(t, h, raced())
 		u := h.Register()
 		u.EnableTwoFactor()
 		before, err := h.Sessions(t.Context(), u.ID)
@@ -77,8 +78,8 @@ func TestATempTokenMakesOneSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		temp, code := firstStep(t, h, u.Email), auth.Secret(u.Code())
-		errs := atOnce(t, 50, func(i int) error {
-			return secondStep(t.Context(), []*auth.Manager{h.Manager, other.Manager}[i%2], temp, code)
+		errs := tap.abreast(t, 50, "/totp", func(ctx context.Context, i int) error {
+			return secondStep(ctx, []*auth.Manager{h.Manager, other.Manager}[i%2], temp, code)
 		})
 		won, dead := countIs(errs, nil), countIs(errs, auth.ErrInvalidToken)
 		if won != 1 || won+dead+countIs(errs, auth.ErrRateLimited)+countIs(errs, auth.ErrInvalidCode) != 50 {
@@ -99,15 +100,16 @@ func TestATempTokenMakesOneSession(t *testing.T) {
 // lost is not spent.
 func TestTwoRightCodesOnOneTempTokenMakeOneSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
-		other := twin(t, h, auth.Config{Limits: openDoors()})
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, raced())
+		other := twin(t, h, raced())
 		u := h.Register()
 		backup := u.EnableTwoFactor()
 		for round := range 4 {
 			temp := firstStep(t, h, u.Email)
 			codes := []auth.Secret{backup[2*round], backup[2*round+1]}
-			errs := atOnce(t, 2, func(i int) error {
-				return secondStep(t.Context(), []*auth.Manager{h.Manager, other.Manager}[i], temp, codes[i])
+			errs := tap.abreast(t, 2, "/totp", func(ctx context.Context, i int) error {
+				return secondStep(ctx, []*auth.Manager{h.Manager, other.Manager}[i], temp, codes[i])
 			})
 			if countIs(errs, nil) != 1 || countIs(errs, auth.ErrInvalidToken) != 1 {
 				t.Fatalf("round %d: %v", round, errs)

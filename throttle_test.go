@@ -118,6 +118,10 @@ func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsLookedAt(t *testing.T) {
 		if looked, shed := countIs(errs, auth.ErrInvalidCredentials), countIs(errs, auth.ErrRateLimited); looked != 5 || looked+shed != 200 {
 			t.Errorf("%d were looked at and %d refused, want 5 and 195", looked, shed)
 		}
+		full := twin(t, h, auth.Config{HashSlots: 1, HashQueue: -1})
+		release := full.OccupyHashing() // so that who is refused was not hashed for
+		retryAfter(t, login(ctx, full.Manager, u.Email, "wrong, and long enough"))
+		release()
 		_, _ = h.Close(), other.Close()
 		failed := 0
 		for _, e := range append(h.Events.All(), other.Events.All()...) {

@@ -22,7 +22,7 @@ import (
 
 var rfcSecret = []byte("12345678901234567890") // RFC 4226, appendix D; RFC 6238, appendix B
 
-// TF-4, F-O1, F-O4, F-O7.
+// TF-4, F-O1, F-O4.
 func TestTheVectorsOfRFC6238Match(t *testing.T) {
 	for at, code := range map[int64]Secret{
 		59: "287082", 1111111109: "081804", 1111111111: "050471",

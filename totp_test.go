@@ -312,7 +312,7 @@ func TestTurningTheFactorOnOrOffEndsTheOtherSessions(t *testing.T) {
 	})
 }
 
-// TF-5, F-O1, Advisory 13 (CVE-2025-55000, CVE-2026-33473,
+// TF-5, F-O1, F-O7, Advisory 13 (CVE-2025-55000, CVE-2026-33473,
 // CVE-2026-27855): once, wherever.
 func TestACodeWorksOnceWhereverItIsUsed(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
@@ -391,10 +391,9 @@ func TestAcceptedStepsOnlyEverGrow(t *testing.T) {
 // and at last disablings, two instances.
 func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		limits := openDoors()
-		limits.CodeByAccount = plenty
-		h := authtest.With(t, s, auth.Config{Limits: limits, HashQueue: 500})
-		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: limits, HashQueue: 500}).Manager}
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, raced())
+		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
 		u := h.Register()
 		e := confirmed(t, h, u)
 		id := u.Identity()
@@ -408,14 +407,14 @@ func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 			// The losers of one round and all of the next are fewer than the hundred
 			// wrong codes in a row that end guessing.
 			const n, disabling = 50, 10
-			errs := atOnce(t, n, func(i int) error {
+			errs := tap.abreast(t, n, "/totp", func(ctx context.Context, i int) error {
 				switch {
 				case round == 3 && i >= n-disabling:
-					return managers[i%2].DisableTwoFactor(t.Context(), id, authtest.Password, code)
+					return managers[i%2].DisableTwoFactor(ctx, id, authtest.Password, code)
 				case round == 2 && i >= n-disabling:
-					return moveWith(t.Context(), managers[i%2], id, fmt.Sprintf("new%d@example.com", i), authtest.Password, code)
+					return moveWith(ctx, managers[i%2], id, fmt.Sprintf("new%d@example.com", i), authtest.Password, code)
 				}
-				return secondStep(t.Context(), managers[i%2], temps[i%10], code)
+				return secondStep(ctx, managers[i%2], temps[i%10], code)
 			})
 			if won := countIs(errs, nil); won != 1 {
 				t.Fatalf("round %d: %d won: %v", round, won, errs)
@@ -434,10 +433,8 @@ func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 // RC-16: of twenty enrolments at once the last one confirms, and no other.
 func TestOfManyEnrolmentsAtOnceOneConfirms(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		limits := openDoors()
-		limits.CodeByAccount = plenty
-		h := authtest.With(t, s, auth.Config{Limits: limits, HashQueue: 500, HashWait: time.Minute})
-		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: limits, HashQueue: 500, HashWait: time.Minute}).Manager}
+		h := authtest.With(t, s, raced())
+		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
 		u := h.Register()
 		id := u.Identity()
 		made := make([]auth.TwoFactorEnrollment, 20)
@@ -474,15 +471,14 @@ func TestOfManyEnrolmentsAtOnceOneConfirms(t *testing.T) {
 // RC-17.
 func TestOfManyConfirmationsAtOnceOneWins(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		limits := openDoors()
-		limits.CodeByAccount = plenty
-		h := authtest.With(t, s, auth.Config{Limits: limits, HashQueue: 500})
-		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: limits, HashQueue: 500}).Manager}
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, raced())
+		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
 		u := h.Register()
 		id := u.Identity()
 		e := enrol(t, h, id)
-		errs := atOnce(t, 20, func(i int) error {
-			return managers[i%2].ConfirmTwoFactor(t.Context(), id, codeAt(e, h.Clock.Now()))
+		errs := tap.abreast(t, 20, "/totp", func(ctx context.Context, i int) error {
+			return managers[i%2].ConfirmTwoFactor(ctx, id, codeAt(e, h.Clock.Now()))
 		})
 		if won := countIs(errs, nil); won != 1 || won+countIs(errs, auth.ErrTwoFactorEnabled) != 20 {
 			t.Errorf("%d won: %v", won, errs)
@@ -639,15 +635,14 @@ func TestATempTokenTakesFiveWrongCodes(t *testing.T) {
 // RC-8: a try is taken before the code is compared.
 func TestOfManyWrongCodesAtOnceFiveAreCompared(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		limits := openDoors()
-		limits.CodeByAccount = plenty
-		h := authtest.With(t, s, auth.Config{Limits: limits})
-		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: limits}).Manager}
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, raced())
+		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
 		u := h.Register()
 		u.EnableTwoFactor()
 		temp := firstStep(t, h, u.Email)
-		errs := atOnce(t, 40, func(i int) error {
-			return secondStep(t.Context(), managers[i%2], temp, wrongCode(u.Code()))
+		errs := tap.abreast(t, 40, "/temp", func(ctx context.Context, i int) error {
+			return secondStep(ctx, managers[i%2], temp, wrongCode(u.Code()))
 		})
 		if compared := countIs(errs, auth.ErrInvalidCode); compared != 5 || compared+countIs(errs, auth.ErrInvalidToken) != 40 {
 			t.Errorf("%d were compared: %v", compared, errs)
@@ -887,21 +882,23 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 func TestAStoreThatClosesBesideTheCallsIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: openDoors(), HashQueue: 500})
+		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: openDoors(), HashQueue: 500}).Manager}
 		u := h.Register()
 		key := u.APIKey()
 		u.EnableTwoFactor()
 		errs := atOnce(t, 40, func(i int) error {
+			m := managers[i%2]
 			for range 20 {
 				var err error
 				switch {
 				case i == 39:
 					return s.Close()
 				case i%3 == 0:
-					_, err = h.VerifyAPIKey(t.Context(), auth.Secret(key))
+					_, err = m.VerifyAPIKey(t.Context(), auth.Secret(key))
 				case i%3 == 1:
-					_, err = h.VerifyAccessToken(t.Context(), auth.Secret(u.Token()))
+					_, err = m.VerifyAccessToken(t.Context(), auth.Secret(u.Token()))
 				default:
-					_, err = h.Login(t.Context(), u.Email, authtest.Password)
+					_, err = m.Login(t.Context(), u.Email, authtest.Password)
 				}
 				if err != nil {
 					return err
