@@ -40,7 +40,9 @@ func said(e Event) string {
 	return fmt.Sprintf("%s %s %v %d", e.Type, e.Time.Format(time.RFC3339), network(e.Client.Addr), e.Count)
 }
 
-func (w *watch) use(at time.Time, from netip.Addr) { w.touch(watchedUser, watchedKey, at, from) }
+func (w *watch) use(at time.Time, from netip.Addr) {
+	w.touch(nil, userPrefix+watchedUser, keyIDPrefix+watchedKey, at, from)
+}
 
 func makeWatched(t *testing.T, s store.Store, at time.Time) {
 	t.Helper()

@@ -25,6 +25,8 @@ import (
 const (
 	keySecretLen = 30
 	keyCheckLen  = 6
+	keyDigits    = keySecretLen + timedLen + keyCheckLen
+	maxKeyPrefix = 32
 	keyIDLen     = 32 // hex digits: the first half of the key's SHA-256
 	keyShown     = 3  // digits of the secret that a list shows
 	maxAPIKeyTTL = 3650 * 24 * time.Hour
@@ -274,7 +276,7 @@ func (m *Manager) keyRows(ctx context.Context, uid string) ([]row[keyRecord], er
 	rows := make([]row[keyRecord], 0, len(items))
 	for _, it := range items {
 		k := newRow[keyRecord](it.Key)
-		if k.scan(it.Value) == nil {
+		if k.scan(it.Value, new(room)) == nil {
 			rows = append(rows, k)
 		}
 	}
@@ -320,7 +322,7 @@ func (m *Manager) withUses(ctx context.Context, uid string, rows []row[keyRecord
 	}
 	for _, it := range written {
 		kid, u := strings.TrimPrefix(it.Key, keyUsageKey(uid, "")), newRow[keyUsage](it.Key)
-		if u.scan(it.Value) == nil {
+		if u.scan(it.Value, new(room)) == nil {
 			u.rec.merge(uses[kid])
 			uses[kid] = u.rec
 		}

@@ -5,9 +5,13 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/datixlab/auth/store"
 )
 
 // IsAPIKey reports whether a credential is meant to be an API key: it begins with
@@ -19,44 +23,45 @@ func (m *Manager) IsAPIKey(credential Secret) bool {
 // A liveKey is an API key as it was presented, and the records that say what it is
 // worth.
 type liveKey struct {
-	uid, kid   string
-	userID, id string // the same with their prefixes
+	userID, id string
 	digest     [sha256.Size]byte
 	acct       row[account]
 	key        row[keyProof]
-	text       []byte // room for the key, used again
 }
 
 // liveKeys are kept from one check to the next: an Identity holds on to none.
 var liveKeys = sync.Pool{New: func() any { return new(liveKey) }}
 
-// parse takes a key apart, and reports whether it is well formed.
-func (k *liveKey) parse(prefix, key string) bool {
-	rest, ok := strings.CutPrefix(key, prefix)
-	if !ok || !isBase62(rest, keySecretLen+timedLen+keyCheckLen) {
-		return false
+// digestKey returns the digest of a key, if it begins and is as long as one.
+func digestKey(prefix, key string) (digest [sha256.Size]byte, ok bool) {
+	var room [maxKeyPrefix + keyDigits]byte
+	if !strings.HasPrefix(key, prefix) || len(key) != len(prefix)+keyDigits {
+		return digest, false
 	}
-	k.text = append(k.text[:0], key...)
-	defer clear(k.text)
-	if body := len(key) - keyCheckLen; keyChecksum(k.text[:body]) != [keyCheckLen]byte(k.text[body:]) {
-		return false
-	}
-	k.digest = sha256.Sum256(k.text)
-	k.name(rest[keySecretLen : keySecretLen+timedLen])
-	return true
+	text := room[:copy(room[:], key)]
+	defer clear(text)
+	return sha256.Sum256(text), true
 }
 
-// name sets what the user and the digest are called, all of it as parts of one text:
-// what makes a text is the allocation.
-func (k *liveKey) name(uid string) {
+// parseKey returns the digits of a key's user, if the key is well formed.
+func parseKey(prefix, key string) (uid string, ok bool) {
+	rest, ok := strings.CutPrefix(key, prefix)
+	if !ok || !isBase62(rest, keyDigits) {
+		return "", false
+	}
+	body, check := key[:len(key)-keyCheckLen], key[len(key)-keyCheckLen:]
+	if digits := keyChecksum([]byte(body)); string(digits[:]) != check {
+		return "", false
+	}
+	return rest[keySecretLen : keySecretLen+timedLen], true
+}
+
+// name sets what the user and the digest are called, all of it in the room.
+func (k *liveKey) name(uid string, in *room) {
 	var kid [keyIDLen]byte
 	hex.Encode(kid[:], k.digest[:keyIDLen/2])
-	all := userPrefix + uid + keyIDPrefix + string(kid[:]) +
-		"u." + uid + "/acct" + "u." + uid + "/k." + string(kid[:])
-	k.userID, all = all[:len(userPrefix)+timedLen], all[len(userPrefix)+timedLen:]
-	k.id, all = all[:len(keyIDPrefix)+keyIDLen], all[len(keyIDPrefix)+keyIDLen:]
-	k.uid, k.kid = k.userID[len(userPrefix):], k.id[len(keyIDPrefix):]
-	k.acct.key, k.key.key = all[:len("u./acct")+timedLen], all[len("u./acct")+timedLen:]
+	k.userID, k.id = in.join(userPrefix, uid), in.join(keyIDPrefix, in.text(kid[:]))
+	k.acct.key, k.key.key = in.join("u.", uid, "/acct"), in.join("u.", uid, "/k.", in.text(kid[:]))
 }
 
 // proven reports whether the key's record is there, and of this key with these scopes.
@@ -66,8 +71,8 @@ func (k *liveKey) proven() bool {
 
 // VerifyAPIKey returns who the key speaks for, or ErrInvalidToken, or
 // ErrTwoFactorSetupRequired if Config.TwoFactorPolicy asks its owner for a second factor
-// first, or ErrUnavailable if the store could not say. It reads the key and the account at
-// the time of the call: what has been revoked or disabled anywhere is seen at once.
+// first, or ErrUnavailable if the store could not say. It reads the key and the account as
+// [Manager.VerifyAccessToken] reads the session and the account.
 // Unknown, expired and revoked keys are one and the same, and a mistyped one is
 // refused without asking the store. Scopes refuse nothing here: ask [Identity.HasScope].
 // The use is counted in memory and written within Config.UsageInterval.
@@ -83,28 +88,67 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	if err := m.ready(); err != nil {
 		return Identity{}, err
 	}
-	k := liveKeys.Get().(*liveKey)
-	defer liveKeys.Put(k)
-	if !k.parse(m.cfg.APIKeyPrefix, string(key)) {
-		m.emit(ctx, Event{Type: EventAPIKeyRefused, Reason: malformed})
-		return Identity{}, ErrInvalidToken
+	digest, ok := digestKey(m.cfg.APIKeyPrefix, string(key))
+	if !ok {
+		return Identity{}, m.refuseMalformedKey(ctx)
 	}
-	if err := m.records.read(ctx, &k.acct, &k.key); err != nil {
-		return Identity{}, err
+	now := m.now()
+	at := m.memory.key(&digest)
+	var id Identity
+	var last *atomic.Pointer[pendingUse]
+	if at.known != nil && m.memory.holds(at.known, now) {
+		id, last = at.known.identity, &at.known.uses
+	} else {
+		uid, ok := parseKey(m.cfg.APIKeyPrefix, string(key))
+		if !ok {
+			return Identity{}, m.refuseMalformedKey(ctx)
+		}
+		var err error
+		if id, err = m.proveKey(ctx, uid, digest, at); err != nil {
+			return Identity{}, err
+		}
+		now = m.now()
 	}
-	now, acct, rec := m.now(), &k.acct.rec, &k.key.rec
-	if !k.acct.exists() || !acct.open() || !k.proven() || expiredKey(rec.Expires, now) {
-		return Identity{}, m.refuseKey(ctx, k)
-	}
-	user := acct.user(k.userID)
-	if m.cfg.TwoFactorPolicy.enrolmentOnly(user, now) {
-		m.ReportDenied(ctx, Identity{User: user, APIKeyID: k.id}, "two_factor_setup_required")
+	if m.cfg.TwoFactorPolicy.enrolmentOnly(id.User, now) {
+		m.ReportDenied(ctx, id, "two_factor_setup_required")
 		return Identity{}, ErrTwoFactorSetupRequired
 	}
-	m.usage.touch(k.uid, k.kid, now, ClientFrom(ctx).Addr)
-	return Identity{
-		User: user, APIKeyID: k.id, ExpiresAt: rec.Expires, unscoped: rec.Scopes == "", scopes: rec.Scopes,
-	}, nil
+	m.usage.touch(last, id.User.ID, id.APIKeyID, now, ClientFrom(ctx).Addr)
+	return id, nil
+}
+
+// proveKey returns whose the key is where nothing that holds is remembered of it.
+func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]byte, at place) (Identity, error) {
+	k := liveKeys.Get().(*liveKey)
+	defer liveKeys.Put(k)
+	in := newRoom()
+	k.digest = digest
+	k.name(uid, in)
+	part := store.Partition(k.acct.key)
+	stamp, stamped := m.memory.stamp(part)
+	if err := m.records.readIn(ctx, in, &k.acct, &k.key); err != nil {
+		return Identity{}, err
+	}
+	acct, rec := &k.acct.rec, &k.key.rec
+	if !k.acct.exists() || !acct.open() || !k.proven() || expiredKey(rec.Expires, m.now()) {
+		return Identity{}, m.refuseKey(ctx, k)
+	}
+	id := Identity{
+		User: acct.user(k.userID), APIKeyID: k.id, ExpiresAt: rec.Expires, unscoped: rec.Scopes == "", scopes: rec.Scopes,
+	}
+	if m.memory.wants(at) {
+		m.memory.put(at, &remembered{
+			digest: digest, identity: id, part: part, stamp: stamp, stamped: stamped,
+			from: math.MinInt64, until: nanos(rec.Expires),
+		})
+	}
+	return id, nil
+}
+
+// refuseMalformedKey returns ErrInvalidToken for what is no key of any Manager's.
+func (m *Manager) refuseMalformedKey(ctx context.Context) error {
+	m.emit(ctx, Event{Type: EventAPIKeyRefused, Reason: malformed})
+	return ErrInvalidToken
 }
 
 // refuseKey returns ErrInvalidToken for a well-formed key, and says to the audit why.

@@ -42,6 +42,7 @@ type Manager struct {
 	notices   *hooks
 	floods    floods
 	usage     *usage
+	memory    memory
 	closed    atomic.Bool
 	closing   sync.Once
 }
@@ -86,6 +87,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		records: records{s: s, timeout: cfg.StoreTimeout},
 		peppers: map[string]func() []byte{},
 		checks:  make(chan struct{}, maxChecks),
+		memory:  newMemory(s, cfg.MaxRemembered),
 	}
 	m.records.fault = func(ctx context.Context, call string) {
 		m.emit(ctx, Event{Type: EventStoreFailed, Actor: actorManager, Reason: call})

@@ -48,7 +48,12 @@ func benchEachStore(b *testing.B, cfg auth.Config, bench func(b *testing.B, h *a
 }
 
 func BenchmarkVerifyAccessToken(b *testing.B) {
-	benchEachStore(b, auth.Config{}, func(b *testing.B, h *authtest.Harness) {
+	b.Run("again", func(b *testing.B) { benchVerifyAccessToken(b, auth.Config{}) })
+	b.Run("first", func(b *testing.B) { benchVerifyAccessToken(b, auth.Config{MaxRemembered: -1}) })
+}
+
+func benchVerifyAccessToken(b *testing.B, cfg auth.Config) {
+	benchEachStore(b, cfg, func(b *testing.B, h *authtest.Harness) {
 		token := h.Register().Token()
 		ctx := context.Background()
 		b.ReportAllocs()

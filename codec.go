@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"strings"
 	"sync"
 	"time"
 )
@@ -37,17 +38,20 @@ func encode(key string, r fields) []byte {
 	return c.buf
 }
 
-// decode fills r, which is zero, from the bytes under key.
-func decode(key string, b []byte, r fields) error {
+// decode fills r, which is zero, from the bytes under key. Its texts and lists are
+// made in room.
+func decode(key string, b []byte, r fields, in *room) error {
 	c := codecs.Get().(*codec)
 	defer codecs.Put(c)
 	c.key = append(c.key[:0], key...)
 	if len(b) < 5 || b[0] != recordFormat || binary.BigEndian.Uint32(b[1:]) != checksum(c.key, b[5:]) {
 		return errDamaged
 	}
-	*c = codec{buf: b[5:], key: c.key}
+	*c = codec{buf: b[5:], key: c.key, in: in}
 	r.fields(c)
-	if c.failed {
+	failed := c.failed
+	*c = codec{key: c.key}
+	if failed {
 		return errDamaged
 	}
 	return nil
@@ -55,6 +59,52 @@ func decode(key string, b []byte, r fields) error {
 
 // codecs are kept for reading: a record's fields hold on to none.
 var codecs = sync.Pool{New: func() any { return new(codec) }}
+
+// usualTexts is how many bytes the names and the texts of the records take that a check
+// of a credential reads, as a rule.
+const usualTexts = 512
+
+// A room is the memory that a read answers in. The texts of its records are parts of
+// one text, and short lists of one list, so they cost no allocation each.
+type room struct {
+	deadline deadline // of the read
+	texts    strings.Builder
+	lists    [4]string
+	used     int // of lists
+}
+
+// newRoom returns a room for the check of a credential.
+func newRoom() *room {
+	r := new(room)
+	r.texts.Grow(usualTexts)
+	return r
+}
+
+// text returns b as a string that lies in the room. What was returned before stays as
+// it is: a Builder only appends.
+func (r *room) text(b []byte) string {
+	at := r.texts.Len()
+	r.texts.Write(b)
+	return r.texts.String()[at:]
+}
+
+// join is text of all parts.
+func (r *room) join(parts ...string) string {
+	at := r.texts.Len()
+	for _, p := range parts {
+		r.texts.WriteString(p)
+	}
+	return r.texts.String()[at:]
+}
+
+// list returns n empty strings.
+func (r *room) list(n int) []string {
+	if n > len(r.lists)-r.used {
+		return make([]string, n)
+	}
+	r.used += n
+	return r.lists[r.used-n : r.used : r.used]
+}
 
 // checksum is over key and body.
 func checksum(key, body []byte) uint32 {
@@ -64,7 +114,8 @@ func checksum(key, body []byte) uint32 {
 type codec struct {
 	buf     []byte // writing: what is written so far; reading: what is left
 	text    string // reading: what was left at the first string; all of them are parts of it
-	key     []byte // reading: the record's key, in room that is used again
+	key     []byte // reading: the record's key, in memory that is used again
+	in      *room  // reading
 	writing bool
 	failed  bool
 }
@@ -112,7 +163,7 @@ func (c *codec) string(s *string) {
 		return
 	}
 	if c.text == "" {
-		c.text = string(c.buf)
+		c.text = c.in.text(c.buf)
 	}
 	if t := c.take(); len(t) > 0 {
 		end := len(c.text) - len(c.buf)
@@ -138,7 +189,7 @@ func (c *codec) skip() { c.take() }
 func (c *codec) strings(list *[]string) {
 	n := c.length(len(*list))
 	if !c.writing && n > 0 {
-		*list = make([]string, n)
+		*list = c.in.list(n)
 	}
 	for i := range n {
 		c.string(&(*list)[i])

@@ -35,7 +35,7 @@ func TestEveryRecordComesBackAsItWasWritten(t *testing.T) {
 	for key, r := range sampleRecords() {
 		for _, want := range []fields{r, blank(r)} {
 			got := blank(r)
-			if err := decode(key, encode(key, want), got); err != nil || !reflect.DeepEqual(got, want) {
+			if err := decode(key, encode(key, want), got, new(room)); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: %+v, want %+v: %v", key, got, want, err)
 			}
 		}
@@ -45,18 +45,18 @@ func TestEveryRecordComesBackAsItWasWritten(t *testing.T) {
 func TestARecordIsRefusedUnderAnotherKeyOrWithAnyBitChanged(t *testing.T) {
 	for key, r := range sampleRecords() {
 		b := encode(key, r)
-		if err := decode(key+"x", b, blank(r)); !errors.Is(err, errDamaged) {
+		if err := decode(key+"x", b, blank(r), new(room)); !errors.Is(err, errDamaged) {
 			t.Errorf("%s under another key: %v", key, err)
 		}
 		for i := range len(b) * 8 {
 			d := bytes.Clone(b)
 			d[i/8] ^= 1 << (i % 8)
-			if err := decode(key, d, blank(r)); !errors.Is(err, errDamaged) {
+			if err := decode(key, d, blank(r), new(room)); !errors.Is(err, errDamaged) {
 				t.Fatalf("%s with bit %d changed: %v", key, i, err)
 			}
 		}
 		for n := range len(b) {
-			if err := decode(key, b[:n], blank(r)); !errors.Is(err, errDamaged) {
+			if err := decode(key, b[:n], blank(r), new(room)); !errors.Is(err, errDamaged) {
 				t.Fatalf("%s cut to %d bytes: %v", key, n, err)
 			}
 		}
@@ -77,7 +77,7 @@ func TestFieldsOfANewerVersionSurviveAnUpdateByThisOne(t *testing.T) {
 	for key, r := range sampleRecords() {
 		body := append(encode(key, r)[5:], "newer fields"...)
 		got := blank(r)
-		if err := decode(key, sealBody(key, body), got); err != nil {
+		if err := decode(key, sealBody(key, body), got, new(room)); err != nil {
 			t.Errorf("%s: %v", key, err)
 		}
 		if again := encode(key, got); !bytes.Equal(again[5:], body) {
@@ -86,7 +86,7 @@ func TestFieldsOfANewerVersionSurviveAnUpdateByThisOne(t *testing.T) {
 	}
 	var a account
 	older := []byte("\x01a\x01b") // Email and PendingEmail
-	if err := decode("u.1/acct", sealBody("u.1/acct", older), &a); err != nil || !reflect.DeepEqual(a, account{Email: "a", PendingEmail: "b"}) {
+	if err := decode("u.1/acct", sealBody("u.1/acct", older), &a, new(room)); err != nil || !reflect.DeepEqual(a, account{Email: "a", PendingEmail: "b"}) {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
@@ -102,12 +102,12 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for key, r := range sampleRecords() {
 			first := blank(r)
-			err := decode(key, sealBody(key, body), first)
+			err := decode(key, sealBody(key, body), first, new(room))
 			if saw(err == nil); err != nil {
 				continue
 			}
 			second := blank(r)
-			if err := decode(key, encode(key, first), second); err != nil || !reflect.DeepEqual(first, second) {
+			if err := decode(key, encode(key, first), second, new(room)); err != nil || !reflect.DeepEqual(first, second) {
 				t.Fatalf("%s: %+v came back as %+v: %v", key, first, second, err)
 			}
 		}

@@ -85,6 +85,13 @@ type Config struct {
 	// Default 2 seconds.
 	UsageInterval time.Duration
 
+	// MaxRemembered is how many access tokens and API keys that have been checked are
+	// remembered, up to 4,194,304, of about 2 KiB each: one that is checked again
+	// needs neither its signature proven nor, where the store is a [store.Stamper],
+	// anything read. What is revoked or changed is seen at once all the same. Default
+	// 8192; negative is none.
+	MaxRemembered int
+
 	// PasswordMinLength is the shortest password in code points, 8 to 64.
 	// Default 8; NIST SP 800-63B-4 asks for 15 where it is the only factor.
 	PasswordMinLength int
@@ -212,6 +219,7 @@ func (c Config) withDefaults() Config {
 	def(&c.StoreTimeout, 2*time.Second)
 	num(&c.MaxSessions, 100)
 	num(&c.MaxAPIKeys, 50)
+	num(&c.MaxRemembered, 8192)
 	num(&c.PasswordMinLength, 8)
 	num(&c.BackupCodeLength, minBackupDigits)
 	num(&c.HashQueue, 64)
@@ -221,6 +229,7 @@ func (c Config) withDefaults() Config {
 	none(&c.FreshLogin)
 	none(&c.APIKeyTTL)
 	c.HashQueue = max(c.HashQueue, 0)
+	c.MaxRemembered = max(c.MaxRemembered, 0)
 	lim(&c.Limits.LoginByAddress, 200, 2*time.Second)
 	lim(&c.Limits.LoginByAccountAddress, 5, 3*time.Minute)
 	lim(&c.Limits.LoginByAccount, 20, 3*time.Minute)
@@ -295,6 +304,7 @@ func (c Config) validate() error {
 	within("StoreTimeout", c.StoreTimeout, time.Millisecond, time.Minute)
 	count("MaxSessions", c.MaxSessions, 1, 500)
 	count("MaxAPIKeys", c.MaxAPIKeys, 1, 500)
+	count("MaxRemembered", c.MaxRemembered, 0, 1<<22)
 	count("PasswordMinLength", c.PasswordMinLength, 8, 64)
 	count("BackupCodeLength", c.BackupCodeLength, minBackupDigits, maxBackupDigits)
 	count("HashSlots", c.HashSlots, 1, 1024)

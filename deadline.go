@@ -19,12 +19,12 @@ type deadline struct {
 	released bool
 }
 
-func withDeadline(ctx context.Context, timeout time.Duration) *deadline {
-	end := time.Now().Add(timeout)
-	if sooner, ok := ctx.Deadline(); ok && sooner.Before(end) {
-		end = sooner
+// begin makes a zero deadline the one of a call.
+func (d *deadline) begin(ctx context.Context, timeout time.Duration) {
+	d.Context, d.end = ctx, time.Now().Add(timeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(d.end) {
+		d.end = sooner
 	}
-	return &deadline{Context: ctx, end: end}
 }
 
 // Deadline implements context.Context.

@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+func withDeadline(ctx context.Context, timeout time.Duration) *deadline {
+	d := new(deadline)
+	d.begin(ctx, timeout)
+	return d
+}
+
 // Whatever a store does with its context, it sees what context.WithTimeout shows.
 func TestADeadlineIsLikeOneOfPackageContext(t *testing.T) {
 	type key struct{}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -133,55 +135,51 @@ func (k hmacKey) proves(text, sig string) bool {
 // tokenKeys are the keys of a Manager or a Verifier.
 type tokenKeys []tokenKey
 
-// open returns the payload, a text, of a token that one of the keys signed.
-func (ks tokenKeys) open(token string) (body string, ok bool) {
+// open returns the payload of a token that one of the keys signed. It lies in buf.
+func (ks tokenKeys) open(token string, buf *[]byte) (payload []byte, ok bool) {
 	if len(token) > maxToken {
-		return "", false
+		return nil, false
 	}
 	dot := strings.LastIndexByte(token, '.')
 	if dot < 0 {
-		return "", false
+		return nil, false
 	}
 	text, sig := token[:dot], token[dot+1:]
 	header, body, _ := strings.Cut(text, ".")
 	for _, k := range ks {
 		if header == k.header {
 			if !k.proof.proves(text, sig) {
-				return "", false
+				return nil, false
 			}
-			return decode64(body)
+			*buf = append((*buf)[:0], body...)
+			n, err := base64.RawURLEncoding.Decode(*buf, *buf) // in place: what is read lies ahead of what is written
+			return (*buf)[:n], err == nil
 		}
 	}
-	return "", false
+	return nil, false
 }
 
-// bodies are what decode64 works in.
-var bodies = sync.Pool{New: func() any { return new([]byte) }}
+// payloads are what open works in.
+var payloads = sync.Pool{New: func() any { return new([]byte) }}
 
-// decode64 returns what body, base64url, is the text of.
-func decode64(body string) (text string, ok bool) {
-	b := bodies.Get().(*[]byte)
-	defer bodies.Put(b)
-	*b = append((*b)[:0], body...)
-	n, err := base64.RawURLEncoding.Decode(*b, *b) // in place: what is read lies ahead of what is written
-	return string((*b)[:n]), err == nil
-}
-
-// verify returns the claims of a token that one of the keys signed. It says
-// nothing about their time or their session.
-func (ks tokenKeys) verify(token string) (claims, error) {
-	text, ok := ks.open(token)
+// verify fills c with the claims of a token that one of the keys signed, their texts in
+// the room that it returns. It says nothing about their time or their session.
+func (ks tokenKeys) verify(token string, c *claims) (*room, error) {
+	buf := payloads.Get().(*[]byte)
+	defer payloads.Put(buf)
+	payload, ok := ks.open(token, buf)
 	if !ok {
-		return claims{}, ErrInvalidToken
+		return nil, ErrInvalidToken
 	}
-	var c claims
-	if !c.scan(text) {
-		c = claims{}
-		if json.Unmarshal([]byte(text), &c) != nil {
-			return claims{}, ErrInvalidToken
+	in := newRoom()
+	if !c.scan(payload, in) {
+		*c = claims{}
+		if json.Unmarshal(payload, c) != nil {
+			*c = claims{}
+			return nil, ErrInvalidToken
 		}
 	}
-	return c, nil
+	return in, nil
 }
 
 // ids returns the bare ids of the token's user and session. It reports false unless
@@ -200,11 +198,16 @@ func (c *claims) current(issuer, audience string, now time.Time) bool {
 		at < c.Expires && 0 < c.Issued && c.Issued <= ahead && 0 < c.From && c.From <= ahead
 }
 
-// scan reads the claims from the text of a payload that begins as token writes it. It
-// reports false for any other text, which may mean the same: it saves time, and
-// decides nothing. By now the signature has proven that a Manager wrote the payload.
-func (c *claims) scan(text string) bool {
-	s := layout{text: text, ok: true}
+// times returns from when until when the claims hold, as current has it.
+func (c *claims) times() (from, until int64) {
+	return nanos(time.Unix(max(c.Issued, c.From), 0).Add(-leeway)), nanos(time.Unix(c.Expires, 0))
+}
+
+// scan reads the claims from a payload that begins as token writes it. It reports false
+// for any other, which may mean the same: it saves time, and decides nothing. By now
+// the signature has proven that a Manager wrote the payload.
+func (c *claims) scan(payload []byte, in *room) bool {
+	s := layout{rest: payload, in: in, ok: true}
 	c.Issuer = s.string(`{"iss":"`)
 	c.Audience = s.string(`,"aud":"`)
 	c.Subject = s.string(`,"sub":"`)
@@ -213,36 +216,48 @@ func (c *claims) scan(text string) bool {
 	c.Issued = s.number(`,"iat":`)
 	c.From = s.number(`,"nbf":`)
 	c.Expires = s.number(`,"exp":`)
-	return s.ok && strings.HasPrefix(s.text, `,"auth_time":`)
+	s.name(`,"auth_time":`)
+	return s.ok
 }
 
 type layout struct {
-	text string // what is left
+	rest []byte
+	in   *room // of the strings
 	ok   bool
 }
 
-// string reads a string without escapes that stands behind name.
-func (s *layout) string(name string) string {
-	rest, found := strings.CutPrefix(s.text, name)
-	value, rest, closed := strings.Cut(rest, `"`)
-	if !found || !closed || strings.IndexByte(value, '\\') >= 0 {
+// name reads past a name.
+func (s *layout) name(name string) {
+	if len(s.rest) < len(name) || string(s.rest[:len(name)]) != name {
 		s.ok = false
+		return
 	}
-	s.text = rest
-	return value
+	s.rest = s.rest[len(name):]
+}
+
+// string reads a string without escapes, in UTF-8, that stands behind name.
+func (s *layout) string(name string) string {
+	s.name(name)
+	value, rest, closed := bytes.Cut(s.rest, []byte{'"'})
+	if !s.ok || !closed || bytes.IndexByte(value, '\\') >= 0 || !utf8.Valid(value) {
+		s.ok = false
+		return ""
+	}
+	s.rest = rest
+	return s.in.text(value)
 }
 
 // number reads a whole number of up to 18 digits that stands behind name.
 func (s *layout) number(name string) (n int64) {
-	rest, found := strings.CutPrefix(s.text, name)
+	s.name(name)
 	digits := 0
-	for digits < len(rest) && '0' <= rest[digits] && rest[digits] <= '9' && digits <= 18 {
-		n = n*10 + int64(rest[digits]-'0')
+	for digits < len(s.rest) && '0' <= s.rest[digits] && s.rest[digits] <= '9' && digits <= 18 {
+		n = n*10 + int64(s.rest[digits]-'0')
 		digits++
 	}
-	if !found || digits == 0 || digits > 18 || rest[0] == '0' && digits > 1 {
+	if digits == 0 || digits > 18 || s.rest[0] == '0' && digits > 1 {
 		s.ok = false
 	}
-	s.text = rest[digits:]
+	s.rest = s.rest[digits:]
 	return n
 }

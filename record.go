@@ -136,13 +136,13 @@ func (r *row[T]) unchanged() store.Op { return store.Check(r.key).Was(r.raw) }
 func (r *row[T]) remove() store.Op { return store.Delete(r.key).Was(r.raw) }
 
 // scan decodes what Get returned for r.key.
-func (r *row[T]) scan(raw []byte) error {
+func (r *row[T]) scan(raw []byte, in *room) error {
 	var zero T
 	r.raw, r.rec = raw, zero
 	if raw == nil {
 		return nil
 	}
-	if err := decode(r.key, raw, any(&r.rec).(fields)); err != nil {
+	if err := decode(r.key, raw, any(&r.rec).(fields), in); err != nil {
 		return fmt.Errorf("%w: %w at %s", ErrUnavailable, err, r.key)
 	}
 	return nil
@@ -162,7 +162,7 @@ func newRow[T any](key string) row[T] { return row[T]{key: key} }
 
 type scanner interface {
 	name() string
-	scan(raw []byte) error
+	scan(raw []byte, in *room) error
 }
 
 func (r *row[T]) name() string { return r.key }
@@ -188,7 +188,13 @@ var keyLists = sync.Pool{New: func() any { return new([]string) }}
 
 // read fills rows, which share a partition, from one instant.
 func (r records) read(ctx context.Context, rows ...scanner) error {
-	bounded := withDeadline(ctx, r.timeout)
+	return r.readIn(ctx, new(room), rows...)
+}
+
+// readIn is read into a room that is new, or has texts only.
+func (r records) readIn(ctx context.Context, in *room, rows ...scanner) error {
+	bounded := &in.deadline
+	bounded.begin(ctx, r.timeout)
 	defer bounded.release()
 	list := keyLists.Get().(*[]string)
 	defer keyLists.Put(list)
@@ -202,7 +208,7 @@ func (r records) read(ctx context.Context, rows ...scanner) error {
 		return r.failed(ctx, "get", err)
 	}
 	for i, row := range rows {
-		if err := row.scan(values[i]); err != nil {
+		if err := row.scan(values[i], in); err != nil {
 			r.fault(ctx, "damaged")
 			return err
 		}

@@ -67,12 +67,18 @@ func (s *sessionRecord) alive(acct *row[account], now time.Time) bool {
 	return acct.exists() && acct.rec.open() && s.Token != "" && s.Epoch == acct.rec.Epoch && now.Before(s.Expires)
 }
 
-// accepts reports whether the token jti opens the session.
-func (s *sessionRecord) accepts(jti string, now time.Time) bool {
+// accepts reports whether the token jti opens the session, and until when it does
+// unless another takes its place; zero is as long as it and the session live.
+func (s *sessionRecord) accepts(jti string, now time.Time) (until time.Time, ok bool) {
 	if jti == s.Token {
-		return true
+		return time.Time{}, true
 	}
-	return slices.ContainsFunc(s.Retired, func(r retired) bool { return r.Token == jti && now.Before(r.Until) })
+	for i := range s.Retired {
+		if r := &s.Retired[i]; r.Token == jti && now.Before(r.Until) {
+			return r.Until, true
+		}
+	}
+	return time.Time{}, false
 }
 
 func (s *sessionRecord) public(sid string) Session {
@@ -187,7 +193,7 @@ func (m *Manager) sessionRows(ctx context.Context, uid string) ([]row[sessionRec
 	rows := make([]row[sessionRecord], 0, len(items))
 	for _, it := range items {
 		s := newRow[sessionRecord](it.Key)
-		if s.scan(it.Value) == nil {
+		if s.scan(it.Value, new(room)) == nil {
 			rows = append(rows, s)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/datixlab/auth/store"
 )
 
 // An AccessToken is what a client sends with its requests: a JWT (RFC 7519, typed
@@ -44,8 +46,9 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 // VerifyAccessToken returns who the token speaks for, or ErrInvalidToken, or
 // ErrTwoFactorSetupRequired if Config.TwoFactorPolicy leaves the session nothing but to set
 // up a second factor, or ErrUnavailable if the store could not say. It reads the
-// session and the account at the time of the call: what has been revoked, disabled or
-// changed anywhere is seen at once. The identity's role and profile are the account's,
+// session and the account at the time of the call, or knows from the store that they
+// are what it last read: what has been revoked, disabled or changed anywhere is seen at
+// once, or as late as the store lets its host choose ([store.Stamper]). The identity's role and profile are the account's,
 // not the token's.
 func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (Identity, error) {
 	id, err := m.VerifyForEnrollment(ctx, token)
@@ -61,21 +64,48 @@ func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (Identity
 // the token speaks for all the same, with Identity.EnrollmentOnly set. Nothing that
 // the policy protects may be granted on its word.
 func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (Identity, error) {
-	t := liveTokens.Get().(*liveToken)
-	defer liveTokens.Put(t)
-	if err := m.readToken(ctx, token, t); err != nil {
+	if err := m.ready(); err != nil {
 		return Identity{}, err
 	}
 	now := m.now()
-	if !t.session.rec.accepts(t.claims.ID, now) {
+	at := m.memory.token(string(token))
+	if at.known != nil && m.memory.holds(at.known, now) {
+		id := at.known.identity
+		id.EnrollmentOnly = m.cfg.TwoFactorPolicy.enrolmentOnly(id.User, now)
+		return id, nil
+	}
+	return m.proveToken(ctx, token, at, now)
+}
+
+// proveToken is VerifyForEnrollment where nothing, or no more than the signature, is
+// remembered of the token.
+func (m *Manager) proveToken(ctx context.Context, token Secret, at place, now time.Time) (Identity, error) {
+	t := liveTokens.Get().(*liveToken)
+	defer liveTokens.Put(t)
+	if err := m.readToken(ctx, token, t, at.known, now); err != nil {
+		return Identity{}, err
+	}
+	now = t.read
+	s := &t.session.rec
+	end, ok := s.accepts(t.claims.ID, now)
+	if !ok {
 		return Identity{}, m.refuseToken(ctx, t, "superseded")
 	}
-	user := t.acct.rec.user(t.claims.Subject)
-	return Identity{
-		User: user, SessionID: t.claims.Session, AuthTime: t.session.rec.Created,
-		AMR: t.session.rec.AMR, ExpiresAt: time.Unix(t.claims.Expires, 0).UTC(),
-		EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now), tokenID: t.claims.ID,
-	}, nil
+	id := Identity{
+		User: t.acct.rec.user(t.claims.Subject), SessionID: t.claims.Session, AuthTime: s.Created,
+		AMR: s.AMR, ExpiresAt: time.Unix(t.claims.Expires, 0).UTC(), tokenID: t.claims.ID,
+	}
+	if m.memory.wants(at) {
+		r := &remembered{
+			token: string(token), claims: t.claims, identity: id,
+			part: store.Partition(t.acct.key), stamp: t.stamp, stamped: t.stamped,
+		}
+		r.from, r.until = t.claims.times()
+		r.until = min(r.until, nanos(s.Expires), nanos(end))
+		m.memory.put(at, r)
+	}
+	id.EnrollmentOnly = m.cfg.TwoFactorPolicy.enrolmentOnly(id.User, now)
+	return id, nil
 }
 
 // Authenticate returns who a credential speaks for, an access token or an API key: it
@@ -95,34 +125,41 @@ type liveToken struct {
 	uid, sid string
 	acct     row[account]
 	session  row[sessionRecord]
+	stamp    uint64 // of the store, from before they were read
+	stamped  bool
+	read     time.Time // when they were
 }
 
 // liveTokens are kept from one check to the next: an Identity holds on to none.
 var liveTokens = sync.Pool{New: func() any { return new(liveToken) }}
 
-// readToken fills t from token, or returns ErrInvalidToken or ErrUnavailable.
-func (m *Manager) readToken(ctx context.Context, token Secret, t *liveToken) (err error) {
-	if err := m.ready(); err != nil {
-		return err
-	}
-	if t.claims, err = m.tokenKeys.verify(string(token)); err != nil {
+// readToken fills t from token, or returns ErrInvalidToken or ErrUnavailable. The
+// signature need not be proven again where the token is known. Now is when its times are
+// looked at.
+func (m *Manager) readToken(ctx context.Context, token Secret, t *liveToken, known *remembered, now time.Time) (err error) {
+	var in *room
+	if known != nil {
+		t.claims, in = known.claims, newRoom()
+	} else if in, err = m.tokenKeys.verify(string(token), &t.claims); err != nil {
 		m.emit(ctx, Event{Type: EventTokenRefused, Reason: malformed})
 		return err
 	}
 	c := &t.claims
 	var ok bool
-	if t.uid, t.sid, ok = c.ids(); !ok || !c.current(m.cfg.Issuer, m.cfg.Audience, m.now()) {
+	if t.uid, t.sid, ok = c.ids(); !ok || !c.current(m.cfg.Issuer, m.cfg.Audience, now) {
 		t.acct, t.session = row[account]{}, row[sessionRecord]{} // of the token before
 		if !ok {
 			c.Subject, c.Session = "", "" // no ids of a Manager's, perhaps an address
 		}
 		return m.refuseToken(ctx, t, "expired")
 	}
-	t.acct.key, t.session.key = userKey(t.uid, "acct"), sessionKey(t.uid, t.sid)
-	if err := m.records.read(ctx, &t.acct, &t.session); err != nil {
+	t.acct.key, t.session.key = in.join("u.", t.uid, "/acct"), in.join("u.", t.uid, "/s.", t.sid)
+	t.stamp, t.stamped = m.memory.stamp(store.Partition(t.acct.key))
+	if err := m.records.readIn(ctx, in, &t.acct, &t.session); err != nil {
 		return err
 	}
-	if !t.session.rec.alive(&t.acct, m.now()) {
+	t.read = m.now() // which may be some time later
+	if !t.session.rec.alive(&t.acct, t.read) {
 		return m.refuseToken(ctx, t, "ended")
 	}
 	return nil
@@ -147,19 +184,22 @@ func (m *Manager) refuseToken(ctx context.Context, t *liveToken, reason string) 
 // ES256), so of any number of racers all continue one session. Refreshing a token after its grace is a sign that it
 // was copied: the session ends, and the error is ErrInvalidToken.
 func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
+	if err := m.ready(); err != nil {
+		return AccessToken{}, err
+	}
 	var fresh AccessToken
 	err := retry(ctx, func() error {
 		t := new(liveToken)
-		err := m.readToken(ctx, token, t)
+		err := m.readToken(ctx, token, t, m.memory.token(string(token)).known, m.now())
 		if err != nil {
 			return err
 		}
-		now, s := m.now(), &t.session
+		now, s := t.read, &t.session
 		event := Event{
 			Type: EventTokenRefreshed, Actor: t.claims.Session, UserID: t.claims.Subject,
 			OrganizationID: t.acct.rec.Org, SessionID: t.claims.Session,
 		}
-		if !s.rec.accepts(t.claims.ID, now) {
+		if _, ok := s.rec.accepts(t.claims.ID, now); !ok {
 			if err := m.records.commit(ctx, s.remove()); err != nil {
 				return err
 			}

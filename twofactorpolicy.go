@@ -52,7 +52,7 @@ func (p *TwoFactorPolicy) unmet(u User) bool {
 
 // enrolmentOnly reports whether u can do nothing at that time but set up a second factor.
 func (p *TwoFactorPolicy) enrolmentOnly(u User, now time.Time) bool {
-	return !p.ReportOnly && !now.Before(p.From) && p.unmet(u)
+	return p.Of != nil && !p.ReportOnly && !now.Before(p.From) && p.unmet(u)
 }
 
 // due is what a login of u reports: nothing, or from when on p holds and how.

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,6 +44,7 @@ func (u *keyUsage) merge(more keyUsage) {
 const (
 	hexDigits     = "0123456789abcdef"
 	usageShards   = len(hexDigits)
+	writtenAtOnce = 64       // keys
 	maxUsageShard = 16 << 10 // keys that wait to be written, in each shard
 )
 
@@ -67,25 +70,55 @@ type usageShard struct {
 type attempt struct {
 	found []Event
 	value []byte // of the record
-	uses  pendingUse
+	uses  uses
 }
 
-// A pendingUse keeps the address as it is: its text is made once per write and not
-// once per use.
-type pendingUse struct {
+// uses are those of a key that are not written yet. They keep the address as it is:
+// its text is made once per write and not once per use.
+type uses struct {
 	uid string
 	keyUsage
 	from netip.Addr
 	runs []useRun
 }
 
-// usage is what the use adds to the key's record.
-func (p *pendingUse) usage() keyUsage {
-	u := p.keyUsage
-	if p.from.IsValid() {
-		u.Address = addressPrefix(p.from)
+// usage is what the uses add to the key's record.
+func (u *uses) usage() keyUsage {
+	all := u.keyUsage
+	if u.from.IsValid() {
+		all.Address = addressPrefix(u.from)
 	}
-	return u
+	return all
+}
+
+// A pendingUse is where the uses of one key are counted.
+type pendingUse struct {
+	mu      sync.Mutex
+	written bool // all of them, and it has been left: others are counted elsewhere
+	uses    uses
+}
+
+// add counts a use, or returns false where that must be done elsewhere.
+func (p *pendingUse) add(now time.Time, from netip.Addr) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.written {
+		return false
+	}
+	u := &p.uses
+	u.Count++
+	u.runs = addRun(u.runs, now, from)
+	if now.After(u.Last) {
+		u.Last, u.from = now, from
+	}
+	return true
+}
+
+// look calls f with the uses.
+func (p *pendingUse) look(f func(u *uses)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(&p.uses)
 }
 
 // newUsage begins to write. What is unusual is told while the writer waits.
@@ -133,9 +166,16 @@ func (u *usage) shard(kid string) *usageShard {
 	return &u.shards[strings.IndexByte(hexDigits, kid[0])]
 }
 
-// touch counts a use. Where more keys are in use than can be kept, the surplus is
-// not counted: tracking never fails a request.
-func (u *usage) touch(uid, kid string, now time.Time, from netip.Addr) {
+// touch counts a use of a key: in last, where that of the one before was counted,
+// unless that has been written. Where more keys are in use than can be kept, the
+// surplus is not counted: tracking never fails a request. A nil last is not known.
+func (u *usage) touch(last *atomic.Pointer[pendingUse], userID, keyID string, now time.Time, from netip.Addr) {
+	if last != nil {
+		if p := last.Load(); p != nil && p.add(now, from) {
+			return
+		}
+	}
+	uid, kid := userID[len(userPrefix):], keyID[len(keyIDPrefix):]
 	s := u.shard(kid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,25 +184,24 @@ func (u *usage) touch(uid, kid string, now time.Time, from netip.Addr) {
 		if len(s.uses) >= maxUsageShard {
 			return
 		}
-		p = &pendingUse{uid: strings.Clone(uid)}
+		p = &pendingUse{uses: uses{uid: strings.Clone(uid)}}
 		s.uses[strings.Clone(kid)] = p // what it is a part of may be longer
 	}
-	p.Count++
-	p.runs = addRun(p.runs, now, from)
-	if now.After(p.Last) {
-		p.Last, p.from = now, from
+	p.add(now, from) // which it takes for as long as it is in the map
+	if last != nil {
+		last.Store(p)
 	}
 }
 
 // pending returns the uses of the key that are not written yet.
-func (u *usage) pending(kid string) keyUsage {
+func (u *usage) pending(kid string) (more keyUsage) {
 	s := u.shard(kid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.uses[kid]; p != nil {
-		return p.usage()
+		p.look(func(u *uses) { more = u.usage() })
 	}
-	return keyUsage{}
+	return more
 }
 
 // flush writes every use that was counted before it. What could not be written
@@ -171,54 +210,85 @@ func (u *usage) flush() error {
 	var errs []error
 	for i := range u.shards {
 		s := &u.shards[i]
-		for kid, p := range s.snapshot() {
-			p, err := u.write(kid, p)
-			if err != nil && !errors.Is(err, errDamaged) {
-				return errors.Join(append(errs, err)...) // the store does not answer: it is not asked again for each key
+		uses := s.snapshot()
+		for kids := range slices.Chunk(slices.Collect(maps.Keys(uses)), writtenAtOnce) {
+			again := u.writeSome(s, kids, uses, &errs)
+			if again != nil { // the store does not answer: it is not asked again for all the others
+				return errors.Join(append(errs, again)...)
 			}
-			if err != nil { // nothing will ever come of this one
-				errs = append(errs, err)
-			}
-			s.subtract(kid, p)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *usageShard) snapshot() map[string]pendingUse {
+// writeSome writes the uses of some keys at the same time: on bbolt they share a sync,
+// on Redis the wait for an answer. It adds to damaged why nothing will ever come of
+// some, and returns why others must be tried again.
+func (u *usage) writeSome(s *usageShard, kids []string, uses map[string]uses, damaged *[]error) (again error) {
+	calls, errs := make([]func(), len(kids)), make([]error, len(kids))
+	sent := make([]attempt, len(kids))
+	for i, kid := range kids {
+		last := u.unsure[kid]
+		calls[i] = func() { sent[i], errs[i] = u.write(kid, uses[kid], last) }
+	}
+	together(calls...)
+	for i, kid := range kids {
+		delete(u.unsure, kid)
+		if errs[i] != nil && !errors.Is(errs[i], errDamaged) {
+			again = errs[i]
+			if sent[i].value != nil {
+				u.unsure[kid] = sent[i]
+			}
+			continue
+		}
+		if errs[i] != nil {
+			*damaged = append(*damaged, errs[i])
+		}
+		s.subtract(kid, sent[i].uses)
+	}
+	return again
+}
+
+func (s *usageShard) snapshot() map[string]uses {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make(map[string]pendingUse, len(s.uses))
+	all := make(map[string]uses, len(s.uses))
 	for kid, p := range s.uses {
-		snap := *p
-		snap.runs = slices.Clone(p.runs)
-		all[kid] = snap
+		p.look(func(u *uses) {
+			snap := *u
+			snap.runs = slices.Clone(u.runs)
+			all[kid] = snap
+		})
 	}
 	return all
 }
 
-func (s *usageShard) subtract(kid string, written pendingUse) {
+func (s *usageShard) subtract(kid string, done uses) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.uses[kid]; p != nil {
-		p.runs = subtractRuns(p.runs, written.runs)
-		if p.Count -= written.Count; p.Count == 0 {
+	p := s.uses[kid]
+	if p == nil {
+		return
+	}
+	p.look(func(u *uses) {
+		u.runs = subtractRuns(u.runs, done.runs)
+		if u.Count -= done.Count; u.Count == 0 {
+			p.written = true
 			delete(s.uses, kid)
 		}
-	}
+	})
 }
 
 // write adds the uses to the key's record, if the key is still there, and tells what is
 // unusual in them: since its Commit has the condition that the record is as it was
 // read, nobody else tells it too.
 //
-// It returns the uses that are written: where the last attempt was made after all,
-// those of that one.
-func (u *usage) write(kid string, p pendingUse) (pendingUse, error) {
+// It returns what it sent, or would have: where the last attempt was made after all,
+// that one. What it sent may have been written also where it returns an error.
+func (u *usage) write(kid string, p uses, last attempt) (sent attempt, err error) {
 	ctx := context.Background()
-	last, sent := u.unsure[kid], attempt{}
-	err := retry(ctx, func() error {
-		sent = attempt{}
+	err = retry(ctx, func() error {
+		sent = attempt{uses: p}
 		k := newRow[keyRecord](apiKeyKey(p.uid, kid))
 		old := newRow[keyUsage](keyUsageKey(p.uid, kid))
 		if err := u.records.read(ctx, &k, &old); err != nil {
@@ -228,27 +298,23 @@ func (u *usage) write(kid string, p pendingUse) (pendingUse, error) {
 			return nil
 		}
 		if last.value != nil && bytes.Equal(old.raw, last.value) {
-			sent, p = last, last.uses
+			sent = last
 			return nil
 		}
 		sent.found = unite(last.found, old.rec.learn(k.rec.Created, p.runs))
 		old.rec.merge(p.usage())
 		op := old.put()
-		sent.value, sent.uses = op.Value, p
+		sent.value = op.Value
 		return u.records.commit(ctx, k.unchanged(), op)
 	})
-	delete(u.unsure, kid)
 	if err != nil {
-		if sent.value != nil {
-			u.unsure[kid] = sent
-		}
-		return p, err
+		return sent, err
 	}
 	for _, e := range sent.found {
 		e.Actor, e.UserID, e.APIKeyID = keyIDPrefix+kid, userPrefix+p.uid, keyIDPrefix+kid
 		u.tell(e)
 	}
-	return p, nil
+	return sent, nil
 }
 
 // learn is the pattern's, which a record that was written without one begins with the

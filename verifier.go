@@ -75,9 +75,11 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 // one of the keys signed for this issuer and audience, or not of this time, or
 // ErrTwoFactorSetupRequired if its session could only enrol when it was signed.
 func (v *Verifier) Verify(token Secret) (Claims, error) {
+	buf := payloads.Get().(*[]byte)
+	defer payloads.Put(buf)
 	var p payload
-	text, ok := v.keys.open(string(token))
-	if !ok || json.Unmarshal([]byte(text), &p) != nil || !p.current(v.issuer, v.audience, v.now()) {
+	text, ok := v.keys.open(string(token), buf)
+	if !ok || json.Unmarshal(text, &p) != nil || !p.current(v.issuer, v.audience, v.now()) {
 		return Claims{}, ErrInvalidToken
 	}
 	if _, _, ok := p.ids(); !ok {

@@ -50,6 +50,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/datixlab/auth/internal/hitcount"
+	"github.com/datixlab/auth/internal/stamps"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore/internal/pages"
 )
@@ -96,11 +97,12 @@ type Store struct {
 	stop   chan struct{}
 	done   chan struct{}
 
+	stamps    *stamps.Table
 	queue     chan *request
 	unwritten []hitcount.Entry // drained from hits, not yet on disk; the committer's own
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.Stamper = (*Store)(nil)
 
 // Get implements store.Store. All keys are read in one transaction.
 func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
@@ -133,6 +135,10 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	}
 	return values, nil
 }
+
+// Stamp implements store.Stamper: since the file is locked, every Commit is this
+// Store's.
+func (s *Store) Stamp(partition string) (uint64, bool) { return s.stamps.Stamp(partition) }
 
 // List implements store.Store. Each page is read in one transaction.
 func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
@@ -172,6 +178,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 func (s *Store) Close() error {
 	var err error
 	s.closed.Do(func() {
+		s.stamps.Close()
 		s.calls.Lock() // and never Unlock: enter fails from here on
 		close(s.stop)
 		<-s.done

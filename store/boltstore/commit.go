@@ -28,6 +28,7 @@ const (
 // caller, who may be gone before it is carried out.
 type request struct {
 	ctx     context.Context
+	part    string // partition
 	writes  []write
 	size    int
 	claimed atomic.Bool // by the committer to carry it out, or by the caller to withdraw it
@@ -96,7 +97,7 @@ func newRequest(ctx context.Context, ops []store.Op) *request {
 			w.record = cut(at)
 		}
 	}
-	return &request{ctx: ctx, writes: writes, size: size, done: make(chan error, 1)}
+	return &request{ctx: ctx, part: store.Partition(ops[0].Key), writes: writes, size: size, done: make(chan error, 1)}
 }
 
 // run is the committer: the one goroutine that writes to the file.
@@ -147,6 +148,9 @@ func (s *Store) batch(first *request) []*request {
 // the transaction fails, so does each of them, also those whose conditions did not
 // hold: what they ran into may have been a write that was not made.
 func (s *Store) commit(batch []*request) {
+	for _, r := range batch {
+		s.stamps.Begin(r.part)
+	}
 	err := s.update(func(t *tables) (wrote bool, err error) {
 		for _, r := range batch {
 			if r.err = r.ctx.Err(); r.err != nil {
@@ -166,6 +170,7 @@ func (s *Store) commit(batch []*request) {
 		if err != nil {
 			r.err = err
 		}
+		s.stamps.End(r.part)
 		r.done <- r.err
 	}
 }

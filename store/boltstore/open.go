@@ -16,6 +16,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/datixlab/auth/internal/hitcount"
+	"github.com/datixlab/auth/internal/stamps"
 	"github.com/datixlab/auth/store/boltstore/internal/pages"
 )
 
@@ -45,13 +46,14 @@ const (
 // list and the root are, so that opening it stays quick: see [Store.Verify].
 func Open(path string, o Options) (*Store, error) {
 	s := &Store{
-		path:  path,
-		now:   o.Now,
-		log:   o.Logger,
-		hits:  hitcount.New(0),
-		stop:  make(chan struct{}),
-		done:  make(chan struct{}),
-		queue: make(chan *request, maxBatch),
+		path:   path,
+		now:    o.Now,
+		log:    o.Logger,
+		hits:   hitcount.New(0),
+		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
+		stamps: stamps.New(),
+		queue:  make(chan *request, maxBatch),
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/hitcount"
+	"github.com/datixlab/auth/internal/stamps"
 	"github.com/datixlab/auth/store"
 )
 
@@ -37,14 +38,15 @@ type Store struct {
 	seed   maphash.Seed
 	shards [shards]shard
 	turn   atomic.Uint64 // the shard to collect from next
+	stamps *stamps.Table
 	hits   atomic.Pointer[hitcount.Table]
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.Stamper = (*Store)(nil)
 
 // New returns an empty Store.
 func New() *Store {
-	s := &Store{seed: maphash.MakeSeed()}
+	s := &Store{seed: maphash.MakeSeed(), stamps: stamps.New()}
 	for i := range s.shards {
 		s.shards[i].partitions = make(map[string]partition)
 	}
@@ -61,7 +63,12 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 		return nil, err
 	}
 	name := store.Partition(keys[0])
-	values := make([][]byte, len(keys))
+	room := new(answer) // of the usual Get: two small records
+	values := room.values[:0:2]
+	if len(keys) > len(room.values) {
+		values = make([][]byte, 0, len(keys))
+	}
+	values = values[:len(keys)]
 	if err := s.shard(name).get(name, keys, values); err != nil {
 		return nil, err
 	}
@@ -69,7 +76,10 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	for _, v := range values {
 		size += len(v)
 	}
-	copies := make([]byte, 0, size) // of all of them, cut so that none grows into the next
+	copies := room.bytes[:0:len(room.bytes)] // of all of them, cut so that none grows into the next
+	if size > len(room.bytes) {
+		copies = make([]byte, 0, size)
+	}
 	for i, v := range values {
 		if v != nil {
 			at := len(copies)
@@ -79,6 +89,15 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	}
 	return values, nil
 }
+
+// An answer is what Get returns, in one piece of memory.
+type answer struct {
+	values [2][]byte
+	bytes  [464]byte
+}
+
+// Stamp implements store.Stamper.
+func (s *Store) Stamp(partition string) (uint64, bool) { return s.stamps.Stamp(partition) }
 
 // List implements store.Store.
 func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
@@ -108,7 +127,10 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 		return err
 	}
 	name := store.Partition(ops[0].Key)
-	if err := s.shard(name).commit(name, ops); err != nil {
+	s.stamps.Begin(name)
+	err := s.shard(name).commit(name, ops)
+	s.stamps.End(name)
+	if err != nil {
 		return err
 	}
 	// Both the shard that just grew and, in turn, those that nobody writes to.
@@ -135,6 +157,7 @@ func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, n
 
 // Close drops everything. It never fails.
 func (s *Store) Close() error {
+	s.stamps.Close()
 	s.hits.Store(nil)
 	for i := range s.shards {
 		s.shards[i].close()

@@ -34,6 +34,11 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 		writes = writes || op.Write != store.None
 		args = append(args, name(op.Key), int(op.When), op.Old, int(op.Write), expiry(op.Expires), op.Value)
 	}
+	if s.watch != nil && writes {
+		partition := store.Partition(ops[0].Key)
+		s.watch.table.Begin(partition)
+		defer s.watch.table.End(partition)
+	}
 	reply, err := s.run(ctx, command{replicate: writes}, commitScript, s.base(ops[0].Key), args...)
 	if err != nil {
 		return err

@@ -88,6 +88,9 @@
 //
 //	ACL SETUSER auth on >PASSWORD ~auth:* +@read +@write +@scripting +@connection -@dangerous +time +wait +info +config|get
 //
+// Options.MaxLag needs +subscribe, +publish, +client|tracking and the channels
+// &__redis__:invalidate and &auth:* besides.
+//
 // # Replicas to wait for
 //
 // A Commit fails while fewer than Options.Replicas replicas answer in time, although
@@ -128,7 +131,12 @@
 //
 // # Cost
 //
-// Get, List, Commit and Hit are one command and one round trip each. A partition is
+// Get, List, Commit and Hit are one command and one round trip each. With
+// Options.MaxLag, what was read before takes none; while stamps are asked for, each
+// Store then publishes four messages in every MaxLag, and is told the name of every
+// key that changes.
+//
+// A partition is
 // one key: by default about 950 bytes, and for every record its key, its value and
 // about 150 bytes, 130 more with an expiry. With zset-max-listpack-value 1024 it is
 // about 200 bytes, and for every record about 40 and 30. A counter is about 150 bytes

@@ -172,7 +172,10 @@ func (h hello) check(cluster bool) error {
 // onMaster looks at every new connection, for what was a master at Open need not be
 // one for ever: a demoted server would go on answering reads, from what it last knew.
 // A node of a cluster needs no looking at; it sends the reader to the master.
-func onMaster(next func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
+//
+// Next, which is the caller's, is called on every connection, and then on those of a
+// master, if they are not nil.
+func onMaster(next, then onConnect) onConnect {
 	return func(ctx context.Context, c *redis.Conn) error {
 		h, err := sayHello(ctx, c)
 		if err != nil {
@@ -182,11 +185,19 @@ func onMaster(next func(context.Context, *redis.Conn) error) func(context.Contex
 			return errors.New("the server is a replica: its master is the one to connect to")
 		}
 		if next != nil {
-			return next(ctx, c)
+			if err := next(ctx, c); err != nil {
+				return err
+			}
+		}
+		if then != nil && h.mode != "sentinel" {
+			return then(ctx, c)
 		}
 		return nil
 	}
 }
+
+// onConnect is what the client library calls with a new connection.
+type onConnect = func(context.Context, *redis.Conn) error
 
 // fields reads the reply to INFO.
 func fields(text string) map[string]string {

@@ -44,6 +44,15 @@ type Options struct {
 	// if that was not set either.
 	ReplicaTimeout time.Duration
 
+	// MaxLag is how late it may be seen, at the most, that another process has changed
+	// a record: 5 ms to 1 s, or 0, the default, which is not at all. With it, what has
+	// been read is good for as long as the master has told of no change to it (see
+	// [Store.Stamp]), so checking a token or a key again takes no round trip. It is a
+	// bound and not a hope: where the master has not proven for MaxLag that it has
+	// told all, everything is read again. What this process changes it sees at once.
+	// Not for clusters, which move records to masters that have told nothing yet.
+	MaxLag time.Duration
+
 	// Logger is told at Open what is no reason to refuse a server and yet puts
 	// records at risk. nil is slog.Default().
 	Logger *slog.Logger
@@ -87,6 +96,9 @@ func open(ctx context.Context, u redis.UniversalOptions, o Options, mustExist bo
 	if err := errors.Join(refuseClient(&u), o.check(u.ReadTimeout)); err != nil {
 		return nil, err
 	}
+	if o.MaxLag != 0 && isCluster(&u) {
+		return nil, errors.New("redisstore: MaxLag is not for a cluster, which moves records to masters that have told nothing yet")
+	}
 	if o.ReplicaTimeout == 0 {
 		o.ReplicaTimeout = u.ReadTimeout / 2
 	}
@@ -94,6 +106,11 @@ func open(ctx context.Context, u redis.UniversalOptions, o Options, mustExist bo
 	s.connect(u, o)
 	if err := s.inspect(ctx, o, mustExist); err != nil {
 		return nil, errors.Join(err, s.client.Close())
+	}
+	if o.MaxLag != 0 {
+		if err := s.beginWatch(ctx, u, o.MaxLag); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	return s, nil
 }
@@ -107,6 +124,8 @@ func (o *Options) check(read time.Duration) error {
 		return errors.New("redisstore: Replicas must be 0 to 16")
 	case o.ReplicaTimeout != 0 && (o.ReplicaTimeout < time.Millisecond || o.ReplicaTimeout >= read):
 		return fmt.Errorf("redisstore: ReplicaTimeout must be 1ms or more and less than the ReadTimeout of %v", read)
+	case o.MaxLag != 0 && (o.MaxLag < 5*time.Millisecond || o.MaxLag > time.Second):
+		return errors.New("redisstore: MaxLag must be 0, or 5ms to 1s")
 	}
 	return nil
 }
@@ -179,13 +198,24 @@ func (s *Store) connect(u redis.UniversalOptions, o Options) {
 		s.client = s.cluster
 		return
 	}
-	u.OnConnect = onMaster(u.OnConnect)
-	var c *redis.Client
-	if u.MasterName != "" {
-		c = redis.NewFailoverClient(u.Failover())
-	} else {
-		c = redis.NewClient(u.Simple())
-	}
+	c := connectOne(u, nil)
 	hook(c)
 	s.client = c
+}
+
+// connectOne makes a client of one server, or of the master that Sentinel names. It
+// calls then with every connection to that.
+func connectOne(u redis.UniversalOptions, then onConnect) *redis.Client {
+	u.OnConnect = onMaster(u.OnConnect, then)
+	if u.MasterName != "" {
+		return redis.NewFailoverClient(u.Failover())
+	}
+	return redis.NewClient(u.Simple())
+}
+
+// beginWatch has changes watched, with clients like the one of the calls.
+func (s *Store) beginWatch(ctx context.Context, u redis.UniversalOptions, lag time.Duration) error {
+	u.Protocol, u.PoolSize, u.MinIdleConns = 2, 1, 0 // changes are messages on one connection
+	s.watch = s.newWatch(lag, func(then onConnect) *redis.Client { return connectOne(u, then) })
+	return s.watch.check(ctx)
 }

@@ -27,11 +27,13 @@ type Store struct {
 	cluster  *redis.ClusterClient // client, if that is what it is
 	reloaded atomic.Int64         // when follow last asked for the topology, Unix ns
 
+	watch *watch // nil without Options.MaxLag
+
 	calls  sync.RWMutex // held for reading by every call, for good by Close
 	closed sync.Once
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.Stamper = (*Store)(nil)
 
 //go:embed get.lua
 var getText string
@@ -78,6 +80,14 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 		}
 	}
 	return values, nil
+}
+
+// Stamp implements store.Stamper where Options.MaxLag is set; else no stamp is known.
+func (s *Store) Stamp(partition string) (stamp uint64, known bool) {
+	if s.watch == nil {
+		return 0, false
+	}
+	return s.watch.stamp(partition)
 }
 
 // List implements store.Store. Each page is one command.
@@ -135,6 +145,9 @@ func list(reply *command, err error) ([]any, error) {
 func (s *Store) Close() error {
 	var err error
 	s.closed.Do(func() {
+		if s.watch != nil {
+			s.watch.close()
+		}
 		s.calls.Lock() // and never Unlock: enter fails from here on
 		err = s.client.Close()
 	})

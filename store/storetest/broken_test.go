@@ -627,6 +627,9 @@ var brokenStores = []struct {
 			return page, err
 		}}}
 	}},
+	{"a stamp never changes", "StampChanges StampHolds", stamped(func(*memstore.Store, string) (uint64, bool) { return 0, true })},
+	{"a stamp changes when a Commit begins", "StampHolds", stampedEarly},
+	{"stamps outlive the store", "StampClosed", stamped(func(*memstore.Store, string) (uint64, bool) { return 1, true })},
 	{"the dial function is not used", "LostReply SentOnce CutRequest Deadline OwnAnswer", distant(func(r *remote) {
 		r.dial = new(net.Dialer).DialContext
 	})},
@@ -756,6 +759,44 @@ func (s *fakeWalker) Walk(ctx context.Context, after string) (store.Page, error)
 	return s.walk(ctx, after)
 }
 
+// A fakeStamper is a fake that has stamps.
+type fakeStamper struct {
+	fake
+	stamp func(partition string) (uint64, bool)
+}
+
+func (s *fakeStamper) Stamp(partition string) (uint64, bool) { return s.stamp(partition) }
+
+// A fakeWhole is a fake that can be walked and has stamps.
+type fakeWhole struct {
+	fakeWalker
+	stamp func(partition string) (uint64, bool)
+}
+
+func (s *fakeWhole) Stamp(partition string) (uint64, bool) { return s.stamp(partition) }
+
+// stamped returns a Place of memory whose stamps are those of f.
+func stamped(f func(s *memstore.Store, partition string) (uint64, bool)) func() storetest.Place {
+	return func() storetest.Place {
+		m := memstore.New()
+		return storetest.Place{Store: &fakeStamper{fake{Store: m}, func(p string) (uint64, bool) { return f(m, p) }}}
+	}
+}
+
+// stampedEarly returns a Place of memory whose stamps change before there is a reason.
+func stampedEarly() storetest.Place {
+	m := memstore.New()
+	var stamp atomic.Uint64
+	return storetest.Place{Store: &fakeStamper{
+		fake{Store: m, commit: func(ctx context.Context, ops []store.Op) error {
+			stamp.Add(1)
+			runtime.Gosched()
+			return m.Commit(ctx, ops...)
+		}},
+		func(string) (uint64, bool) { return stamp.Load(), true },
+	}}
+}
+
 // walked returns a Place of memory whose walk is broken by f.
 func walked(f func(s *memstore.Store, page store.Page, after string) store.Page) func() storetest.Place {
 	return func() storetest.Place {
@@ -814,7 +855,9 @@ func durable() storetest.Place {
 			}
 			return m
 		}
-		return &fakeWalker{walk: func(ctx context.Context, after string) (store.Page, error) { return pick().Walk(ctx, after) }, fake: fake{
+		walk := func(ctx context.Context, after string) (store.Page, error) { return pick().Walk(ctx, after) }
+		stamp := func(partition string) (uint64, bool) { return pick().Stamp(partition) }
+		return &fakeWhole{stamp: stamp, fakeWalker: fakeWalker{walk: walk, fake: fake{
 			get:    func(ctx context.Context, keys []string) ([][]byte, error) { return pick().Get(ctx, keys...) },
 			commit: func(ctx context.Context, ops []store.Op) error { return pick().Commit(ctx, ops...) },
 			list: func(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
@@ -824,7 +867,7 @@ func durable() storetest.Place {
 				return pick().Hit(ctx, key, l, n, now)
 			},
 			close: func() error { closed.Store(true); return nil },
-		}}, nil
+		}}}, nil
 	}
 	s, _ := open()
 	return storetest.Place{Store: s, Reopen: open, Join: open, Behind: behind(m, func(*remote) {})}

@@ -15,7 +15,8 @@
 //	}
 //
 // Nothing can be switched off. What more is asked of a store follows from what its
-// Place can do, and from whether it is a [store.Walker]. Run it with -race. It takes
+// Place can do, and from whether it is a
+// [store.Walker] or a [store.Stamper]. Run it with -race. It takes
 // a few seconds in memory, and writes some thousand Commits and 100,000 records.
 //
 // # Networks
@@ -61,6 +62,10 @@ type Place struct {
 	// records are of one process. With it every race is run across both stores.
 	Join func() (store.Store, error)
 
+	// Lag is how late a stamp of one store may be about what another has changed: what
+	// the adapter lets its host choose. Zero is not at all.
+	Lag time.Duration
+
 	// Behind opens one more store on the same records while Store is open, which
 	// makes every connection with dial; the suite closes what it returns. Nil says
 	// that there is no network between the store and its records. With it the
@@ -98,7 +103,7 @@ func Rules(p Place) []Rule {
 	var rules []Rule
 	for _, group := range [][]Rule{
 		argumentRules, conditionRules, atomicityRules, valueRules, copyRules, listRules,
-		raceRules, expiryRules, hitRules, contextRules, closeRules, reopenRules, joinRules, walkRules, faultRules,
+		raceRules, expiryRules, hitRules, contextRules, closeRules, reopenRules, joinRules, walkRules, stampRules, faultRules,
 	} {
 		for _, r := range group {
 			if r.needs == nil || r.needs(p) {

@@ -1,0 +1,281 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/redisstore"
+)
+
+// eachPair runs a test on every store with two Managers of one clock, and on Redis with
+// two stores, as of two processes: once where nothing is known of what the other does,
+// and once where it is known with a lag.
+func eachPair(t *testing.T, cfg auth.Config, test func(t *testing.T, a, b *authtest.Harness, lag time.Duration)) {
+	t.Helper()
+	pair := func(t *testing.T, sa, sb store.Store, lag time.Duration) {
+		a := authtest.With(t, sa, cfg)
+		cfg := cfg
+		cfg.Now = a.Clock.Now
+		test(t, a, authtest.With(t, sb, cfg), lag)
+	}
+	eachStore(t, func(t *testing.T, s store.Store) { pair(t, s, s, 0) })
+	if !redistest.Available(t) {
+		return
+	}
+	for name, lag := range map[string]time.Duration{"two on redis": 0, "two on redis with a lag": 20 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			o := redisstore.Options{
+				Prefix: fmt.Sprintf("pair%d:", prefixes.Add(1)), MaxLag: lag, Logger: slog.New(slog.DiscardHandler),
+			}
+			open := func() store.Store {
+				u := redis.UniversalOptions{Addrs: []string{redistest.SharedServer(t).Addr()}}
+				s, err := redisstore.OpenOrCreate(t.Context(), u, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = s.Close() })
+				return s
+			}
+			pair(t, open(), open(), lag)
+		})
+	}
+}
+
+// check returns what b makes of a credential, which it remembers as well as it can.
+func check(b *authtest.Harness, credential string) (auth.Identity, error) {
+	return b.Authenticate(context.Background(), auth.Secret(credential))
+}
+
+// remember has b check a credential until it must remember it.
+func remember(t *testing.T, b *authtest.Harness, credential string) {
+	t.Helper()
+	for range 5 {
+		if _, err := check(b, credential); err != nil {
+			t.Fatalf("before: %v", err)
+		}
+	}
+}
+
+// What one Manager ends or changes, another does not answer from memory, nor does the
+// one itself. RC-10, RC-13, SE-7, AK-5, Advisory 23 (CVE-2026-35594).
+func TestWhatIsRememberedIsNeverStale(t *testing.T) {
+	ctx := context.Background()
+	type act struct {
+		name string
+		key  bool // the credential is an API key, else a token
+		do   func(t *testing.T, a *authtest.Harness, u *authtest.User, credential string) error
+		want func(id auth.Identity, err error) bool
+	}
+	refused := func(_ auth.Identity, err error) bool { return errors.Is(err, auth.ErrInvalidToken) }
+	keyID := func(t *testing.T, a *authtest.Harness, credential string) string {
+		id, err := check(a, credential)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id.APIKeyID
+	}
+	acts := []act{
+		{"logout", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, token string) error {
+			id, err := check(a, token)
+			return errors.Join(err, a.Logout(ctx, id))
+		}, refused},
+		{"the session revoked", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, token string) error {
+			id, err := check(a, token)
+			return errors.Join(err, a.RevokeSession(ctx, u.ID, id.SessionID))
+		}, refused},
+		{"all sessions revoked", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			return a.RevokeSessions(ctx, u.ID)
+		}, refused},
+		{"the password changed elsewhere", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			other, err := check(a, u.Login())
+			return errors.Join(err, a.ChangePassword(ctx, other, authtest.Password, "another long passphrase"))
+		}, refused},
+		{"the password set by the host", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			return a.SetPassword(ctx, u.ID, "another long passphrase")
+		}, refused},
+		{"refreshed, and the grace over", false, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, token string) error {
+			_, err := a.Refresh(ctx, auth.Secret(token))
+			a.Clock.Advance(11 * time.Second)
+			return err
+		}, refused},
+		{"refreshed, within the grace", false, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, token string) error {
+			_, err := a.Refresh(ctx, auth.Secret(token))
+			a.Clock.Advance(9 * time.Second)
+			return err
+		}, func(_ auth.Identity, err error) bool { return err == nil }},
+		{"the user disabled", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			return a.DisableUser(ctx, u.ID)
+		}, refused},
+		{"the user deleted", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			return a.DeleteUser(ctx, u.ID)
+		}, refused},
+		{"another role", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			return a.SetRole(ctx, u.ID, "member")
+		}, func(id auth.Identity, err error) bool { return err == nil && id.User.Role == "member" }},
+		{"other agents", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			return a.SetAssignedAgents(ctx, u.ID, []string{"agent_1"})
+		}, func(id auth.Identity, err error) bool {
+			return err == nil && len(id.User.AssignedAgents) == 1 && id.User.AssignedAgents[0] == "agent_1"
+		}},
+		{"the token's time over", false, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, _ string) error {
+			a.Clock.Advance(time.Hour)
+			return nil
+		}, refused},
+		{"the clock set back to before it was issued", false, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, _ string) error {
+			a.Clock.Advance(-time.Minute)
+			return nil
+		}, refused},
+
+		{"the key revoked", true, func(t *testing.T, a *authtest.Harness, u *authtest.User, key string) error {
+			return a.RevokeUserAPIKey(ctx, u.ID, keyID(t, a, key))
+		}, refused},
+		{"the key rotated", true, func(t *testing.T, a *authtest.Harness, u *authtest.User, key string) error {
+			_, _, err := a.RotateAPIKey(ctx, u.Identity(), keyID(t, a, key), 0, "")
+			return err
+		}, refused},
+		{"the owner disabled", true, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			return a.DisableUser(ctx, u.ID)
+		}, refused},
+		{"the owner deleted", true, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			return a.DeleteUser(ctx, u.ID)
+		}, refused},
+		{"the owner of another role", true, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+			return a.SetRole(ctx, u.ID, "member")
+		}, func(id auth.Identity, err error) bool { return err == nil && id.User.Role == "member" }},
+		{"the key's time over", true, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, _ string) error {
+			a.Clock.Advance(366 * 24 * time.Hour)
+			return nil
+		}, refused},
+	}
+	eachPair(t, auth.Config{}, func(t *testing.T, a, b *authtest.Harness, lag time.Duration) {
+		for _, act := range acts {
+			u := a.Register()
+			credential := u.Token()
+			if act.key {
+				credential = u.APIKey()
+			}
+			remember(t, a, credential)
+			remember(t, b, credential)
+			if err := act.do(t, a, u, credential); err != nil {
+				t.Errorf("%s: %v", act.name, err)
+				continue
+			}
+			if id, err := check(a, credential); !act.want(id, err) {
+				t.Errorf("%s: by itself %+v, %v", act.name, id, err)
+			}
+			for late := time.Now().Add(lag); !time.Now().After(late); { // what b may not have heard of until then
+				_, _ = check(b, credential)
+			}
+			if id, err := check(b, credential); !act.want(id, err) {
+				t.Errorf("%s: by the other %+v, %v", act.name, id, err)
+			}
+		}
+	})
+}
+
+// No check that begins once an end is acknowledged, and the lag is over, succeeds,
+// however many are under way. RC-10, RC-13.
+func TestNoCheckThatBeginsAfterAnEndSucceeds(t *testing.T) {
+	ctx := context.Background()
+	eachPair(t, auth.Config{}, func(t *testing.T, a, b *authtest.Harness, lag time.Duration) {
+		for round := range 20 {
+			u := a.Register()
+			credential, end := u.Token(), func() error { return a.RevokeSessions(ctx, u.ID) }
+			if round%2 == 1 {
+				credential = u.APIKey()
+				end = func() error { return a.DisableUser(ctx, u.ID) }
+			}
+			remember(t, b, credential)
+			var over atomic.Int64 // when the end was acknowledged, Unix nanoseconds
+			var wrong atomic.Int64
+			var checks sync.WaitGroup
+			for range 4 {
+				checks.Go(func() {
+					for refusals := 0; refusals < 3; {
+						begun := time.Now()
+						_, err := check(b, credential)
+						if err != nil {
+							refusals++
+						} else if at := over.Load(); at != 0 && begun.Sub(time.Unix(0, at)) > lag {
+							wrong.Add(1)
+							return
+						}
+					}
+				})
+			}
+			if err := end(); err != nil {
+				t.Fatal(err)
+			}
+			over.Store(time.Now().UnixNano())
+			checks.Wait()
+			if wrong.Load() > 0 {
+				t.Fatalf("round %d: accepted by a check that began after the end", round)
+			}
+		}
+	})
+}
+
+// What is remembered is one text: no other is taken for it, nor by a Manager that has
+// other keys or another name.
+func TestWhatIsRememberedIsOneTextOfOneManager(t *testing.T) {
+	a := authtest.New(t)
+	u := a.Register()
+	token, key := u.Token(), u.APIKey()
+	remember(t, a, token)
+	remember(t, a, key)
+	for _, credential := range []string{token, key} {
+		for i := range credential {
+			for _, c := range []string{"", "A", "B", ".", "=", credential[i:i+1] + credential[i:i+1]} {
+				if other := credential[:i] + c + credential[i+1:]; other != credential {
+					if _, err := check(a, other); err == nil {
+						t.Fatalf("accepted for %q: %q", credential, other)
+					}
+				}
+			}
+		}
+		if _, err := check(a, strings.ToUpper(credential)); err == nil {
+			t.Errorf("accepted in capitals: %q", credential)
+		}
+	}
+	if _, err := a.VerifyAPIKey(context.Background(), auth.Secret(token)); err == nil {
+		t.Error("a token that is remembered passes for a key")
+	}
+	if _, err := a.VerifyAccessToken(context.Background(), auth.Secret(key)); err == nil {
+		t.Error("a key that is remembered passes for a token")
+	}
+}
+
+// A Manager that is closed, or whose store is, answers nothing from memory.
+func TestNothingIsRememberedBeyondTheEnd(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		a, b := authtest.With(t, s, auth.Config{}), authtest.With(t, s, auth.Config{})
+		u := a.Register()
+		remember(t, a, u.Token())
+		remember(t, b, u.Token())
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := check(a, u.Token()); !errors.Is(err, auth.ErrClosed) {
+			t.Errorf("a Manager that is closed: %v, want ErrClosed", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := check(b, u.Token()); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("a store that is closed: %v, want ErrUnavailable", err)
+		}
+	})
+}

@@ -1,0 +1,246 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/datixlab/auth/internal/stamps"
+)
+
+// A watch hears from the master of every change of a key under the prefix, whoever makes
+// it (CLIENT TRACKING in broadcasting mode), and knows until when it has heard of all.
+//
+// What proves that is the beat: a message that the Store publishes, on a connection and
+// by the way that every call takes, and that comes back on the connection that the
+// changes come on. The server tells of changes in the order in which they are made, but
+// at the end of a turn of its loop, and passes a message on at once. So a beat proves
+// what was true when the one before it was sent: that one had come back by then, so it
+// was of an earlier turn. A connection that hangs, is cut off or leads to another server
+// than the calls brings back no beat, and then nothing is known.
+type watch struct {
+	s       *Store
+	dial    func(onConnect onConnect) *redis.Client
+	lag     time.Duration
+	table   *stamps.Table
+	channel string // of the beats
+	began   time.Time
+
+	proven atomic.Int64 // all changes before this are in table; time since began, 0 is none
+	asked  atomic.Int64 // when a stamp was last asked for, about
+	wake   chan struct{}
+
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+const (
+	// invalidations is the channel that RESP2 has for what a connection tracks.
+	invalidations = "__redis__:invalidate"
+
+	// beatOverdue is when a watch begins anew: sooner than any failover is over, so
+	// that no server that hung and was replaced is believed when it is woken.
+	beatOverdue = 450 * time.Millisecond
+	// asleep is after how long without a question nothing is beaten.
+	asleep = 2 * time.Second
+	// again is how long after an error a watch begins anew.
+	again = 100 * time.Millisecond
+)
+
+func (s *Store) newWatch(lag time.Duration, dial func(onConnect) *redis.Client) *watch {
+	ctx, stop := context.WithCancel(context.Background())
+	w := &watch{
+		s: s, dial: dial, lag: lag, table: stamps.New(), channel: s.prefix + "beat:" + rand.Text(),
+		began: time.Now(), wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+	}
+	go w.run(ctx)
+	return w
+}
+
+func (w *watch) close() {
+	w.table.Close()
+	w.stop()
+	<-w.done
+}
+
+func (w *watch) now() int64 { return int64(time.Since(w.began)) }
+
+// stamp is Store.Stamp's.
+func (w *watch) stamp(partition string) (stamp uint64, known bool) {
+	now := w.now()
+	if now-w.asked.Load() > int64(asleep/4) {
+		w.asked.Store(now)
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+	if proven := w.proven.Load(); proven == 0 || now-proven > int64(w.lag) {
+		return 0, false
+	}
+	return w.table.Stamp(partition)
+}
+
+// run watches until stopped, from the start after every error.
+func (w *watch) run(ctx context.Context) {
+	defer close(w.done)
+	for ctx.Err() == nil {
+		w.sleep(ctx)
+		w.watch(ctx)
+		w.proven.Store(0)
+		select {
+		case <-ctx.Done():
+		case <-time.After(again):
+		}
+	}
+}
+
+// sleep returns when a stamp has been asked for lately.
+func (w *watch) sleep(ctx context.Context) {
+	for ctx.Err() == nil && w.now()-w.asked.Load() > int64(asleep) {
+		select {
+		case <-ctx.Done():
+		case <-w.wake:
+		}
+	}
+}
+
+// watch watches on one connection, until it fails or nobody has asked for a while.
+func (w *watch) watch(ctx context.Context) {
+	client := w.dial(w.track)
+	defer client.Close()
+	changes := client.Subscribe(ctx, invalidations, w.channel)
+	defer changes.Close()
+	for range 2 {
+		if m, err := changes.Receive(ctx); err != nil {
+			return
+		} else if _, subscribed := m.(*redis.Subscription); !subscribed {
+			return // the client has lost the connection, and found another
+		}
+	}
+	w.table.ChangedAll() // of what changed until now nobody has told
+
+	beats := make(chan int64, 1) // that have come back
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		w.listen(ctx, changes, beats)
+	}()
+	defer func() {
+		_ = changes.Close()
+		<-heard
+	}()
+	w.beat(ctx, beats, heard)
+}
+
+// track has the server tell the new connection of changes. The prefix is one of keys of
+// this Store, so who may not read them is refused.
+func (w *watch) track(ctx context.Context, c *redis.Conn) error {
+	id, err := c.ClientID(ctx).Result()
+	if err != nil {
+		return err
+	}
+	return c.Do(ctx, "client", "tracking", "on", "redirect", id, "bcast", "prefix", w.s.prefix).Err()
+}
+
+// listen takes in what comes, until something is amiss.
+func (w *watch) listen(ctx context.Context, changes *redis.PubSub, beats chan<- int64) {
+	for {
+		m, err := changes.Receive(ctx)
+		if err != nil {
+			return // a flush of the whole server is one, too: its message has no keys
+		}
+		message, ok := m.(*redis.Message)
+		if !ok {
+			return
+		}
+		if message.Channel == w.channel {
+			n, err := strconv.ParseInt(message.Payload, 10, 64)
+			if err != nil {
+				return
+			}
+			select {
+			case beats <- n:
+			default: // nobody waits for it any more
+			}
+			continue
+		}
+		for _, key := range message.PayloadSlice {
+			w.changed(key)
+		}
+	}
+}
+
+// changed takes in that a key has changed, or a counter.
+func (w *watch) changed(key string) {
+	_, rest, ok := strings.Cut(key, "{")
+	partition, _, closed := strings.Cut(rest, "}")
+	if ok && closed {
+		w.table.Changed(partition)
+	}
+}
+
+// beat publishes beats, one when the one before it is back, and takes in what they prove.
+func (w *watch) beat(ctx context.Context, beats <-chan int64, heard <-chan struct{}) {
+	overdue := time.NewTimer(beatOverdue)
+	defer overdue.Stop()
+	var before int64 // when the last beat was sent that has come back
+	for w.now()-w.asked.Load() <= int64(asleep) {
+		sent := w.now()
+		if err := w.publish(ctx, sent); err != nil {
+			return
+		}
+		overdue.Reset(beatOverdue)
+		for back := int64(0); back != sent; {
+			select {
+			case back = <-beats:
+			case <-overdue.C:
+				return
+			case <-heard:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+		if before != 0 {
+			w.proven.Store(before)
+		}
+		before = sent
+		select {
+		case <-time.After(w.lag / 4):
+		case <-heard:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// publish sends a beat by the way of every other call.
+func (w *watch) publish(ctx context.Context, n int64) error {
+	ctx, cancel := context.WithTimeout(ctx, beatOverdue)
+	defer cancel()
+	_, err := w.s.send(ctx, command{}, []any{"publish", w.channel, n})
+	return err
+}
+
+// check asks the server for all that a watch needs.
+func (w *watch) check(ctx context.Context) error {
+	client := w.dial(w.track)
+	defer client.Close()
+	changes := client.Subscribe(ctx, invalidations, w.channel)
+	defer changes.Close()
+	if _, err := changes.Receive(ctx); err != nil {
+		return fmt.Errorf("redisstore: MaxLag needs CLIENT TRACKING and SUBSCRIBE: %w", err)
+	}
+	if err := w.publish(ctx, 0); err != nil {
+		return fmt.Errorf("redisstore: MaxLag needs PUBLISH: %w", err)
+	}
+	return nil
+}
