@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 )
@@ -75,8 +76,15 @@ func CheckHit(key string, l Limit, n int) error {
 	if !ValidKey(key) {
 		return fmt.Errorf("%w: key %q", ErrInvalid, key)
 	}
+	return CheckLimit(l, n)
+}
+
+// CheckLimit is CheckHit without the key, for an adapter that knows the key from
+// before.
+func CheckLimit(l Limit, n int) error {
 	const century = 100 * 365 * 24 * time.Hour
-	if l.Burst < 1 || l.Burst > 1_000_000 || l.Every < time.Microsecond || l.Every > century/time.Duration(l.Burst) {
+	over, span := bits.Mul64(uint64(l.Burst), uint64(l.Every))
+	if l.Burst < 1 || l.Burst > 1_000_000 || l.Every < time.Microsecond || over != 0 || span > uint64(century) {
 		return fmt.Errorf("%w: limit of %d and %v", ErrInvalid, l.Burst, l.Every)
 	}
 	if n == 0 || n > l.Burst || n < -l.Burst {

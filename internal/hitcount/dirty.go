@@ -43,19 +43,20 @@ func (t *Table) Dirty(limit int) []Entry {
 	return out
 }
 
-// Load gives a written counter back to the Table, not as a change. A counter
-// without room joins the overflow counter of its key. Call it before the first
-// Hit.
+// Load gives a written counter back to the Table, not as a change. Its key must be
+// one that store.ValidKey accepts. A counter without room joins the overflow counter
+// of its key. Call it before the first Hit.
 func (t *Table) Load(e Entry) {
-	s, overflow := t.find(e.Key)
+	s, hash := t.shard(e.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, held := s.index[e.Key]
+	i, held := s.find(e.Key, hash)
 	switch {
 	case held:
 		s.slots[i].state = e.State
-	case e.State != 0 && !s.add(e.Key, e.State, false):
-		s.overflow[overflow] = max(s.overflow[overflow], e.State)
+	case e.State != 0 && !s.add(e.Key, hash, e.State, false):
+		shared := &s.overflow[hash%overflows]
+		*shared = max(*shared, e.State)
 	}
 }
 

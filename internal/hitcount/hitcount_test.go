@@ -1,6 +1,7 @@
 package hitcount_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -20,17 +21,26 @@ var (
 	guesses = store.Limit{Burst: 5, Every: time.Hour}
 )
 
+// hit is Table.Hit where the arguments are good.
+func hit(table *hitcount.Table, key string, l store.Limit, n int, now time.Time) store.Decision {
+	d, err := table.Hit(key, l, n, now)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
 // LG-11, ST-6, Advisory 32 (CVE-2024-21662): a million strangers push out nobody, and memory has an end.
 func TestFourFailuresOfAVictimOutliveAFloodOfAMillionOtherKeys(t *testing.T) {
 	const room, flood = 1 << 16, 1_000_000
 	table := hitcount.New(room)
 	for range 4 {
-		table.Hit("login/victim", guesses, 1, start)
+		hit(table, "login/victim", guesses, 1, start)
 	}
 	before := heap()
 	refused := 0
 	for i := range flood {
-		if !table.Hit("login/"+strconv.Itoa(i), guesses, 1, start).OK {
+		if !hit(table, "login/"+strconv.Itoa(i), guesses, 1, start).OK {
 			refused++
 		}
 	}
@@ -43,22 +53,71 @@ func TestFourFailuresOfAVictimOutliveAFloodOfAMillionOtherKeys(t *testing.T) {
 	if refused == 0 {
 		t.Error("a full table refused nobody: then it must have forgotten somebody")
 	}
-	if d := table.Hit("login/victim", guesses, 1, start); !d.OK || d.Left != 0 {
+	if d := hit(table, "login/victim", guesses, 1, start); !d.OK || d.Left != 0 {
 		t.Errorf("fifth attempt: %+v, want it admitted as the last", d)
 	}
-	if d := table.Hit("login/victim", guesses, 1, start); d.OK || d.RetryAfter != time.Hour {
+	if d := hit(table, "login/victim", guesses, 1, start); d.OK || d.RetryAfter != time.Hour {
 		t.Errorf("sixth attempt: %+v, want it refused for an hour", d)
+	}
+}
+
+func TestWhatCheckHitRefusesIsRefusedAndNotCountedForKeysOldAndNew(t *testing.T) {
+	table := hitcount.New(0)
+	hit(table, "login/old", guesses, 1, start)
+	for _, c := range []struct {
+		key   string
+		limit store.Limit
+		n     int
+	}{
+		{"no partition", guesses, 1},
+		{"login/", guesses, -1},
+		{"login/old", guesses, 0},
+		{"login/old", guesses, 6},
+		{"login/old", store.Limit{Burst: 1 << 40, Every: time.Hour}, 1},
+		{"login/new", store.Limit{Burst: 5, Every: -time.Hour}, 1},
+		{"login/new", store.Limit{Burst: -5, Every: time.Hour}, -1},
+	} {
+		want := store.CheckHit(c.key, c.limit, c.n)
+		if _, err := table.Hit(c.key, c.limit, c.n, start); !errors.Is(err, store.ErrInvalid) || err.Error() != want.Error() {
+			t.Errorf("Hit(%q, %v, %d): %v, want %v", c.key, c.limit, c.n, err, want)
+		}
+	}
+	if n := table.Len(); n != 1 {
+		t.Errorf("%d counters", n)
+	}
+	if d := hit(table, "login/old", guesses, 4, start); !d.OK {
+		t.Errorf("the rest of the limit: %+v", d)
+	}
+}
+
+// Keys that share a head are told apart while the table grows, and when some are gone.
+func TestEveryKeyKeepsItsOwnCounterAsOthersComeAndGo(t *testing.T) {
+	table := hitcount.New(1 << 14)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	states, now := map[string]int64{}, start
+	for range 100_000 {
+		now = now.Add(time.Duration(rnd.IntN(2000)) * time.Millisecond)
+		key := "k/" + strconv.Itoa(rnd.IntN(20_000))
+		limit := store.Limit{Burst: 5, Every: time.Duration(1+rnd.IntN(7200)) * time.Second}
+		next, want := limit.Apply(states[key], 1, now)
+		states[key] = next
+		if got := hit(table, key, limit, 1, now); got != want {
+			t.Fatalf("%s: %+v, want %+v", key, got, want)
+		}
+	}
+	if n := table.Len(); n == len(states) {
+		t.Errorf("all of %d keys still have a counter: none has gone", n)
 	}
 }
 
 func TestAFloodPassesWhenItsCountersRunOut(t *testing.T) {
 	table := hitcount.New(1 << 14)
 	for i := range 50_000 {
-		table.Hit("a/"+strconv.Itoa(i), guesses, 1, start)
+		hit(table, "a/"+strconv.Itoa(i), guesses, 1, start)
 	}
 	later := start.Add(6 * time.Hour)
 	for i := range 10_000 {
-		if d := table.Hit("b/"+strconv.Itoa(i), guesses, 1, later); !d.OK || d.Left != 4 {
+		if d := hit(table, "b/"+strconv.Itoa(i), guesses, 1, later); !d.OK || d.Left != 4 {
 			t.Fatalf("key %d after the flood: %+v", i, d)
 		}
 	}
@@ -71,11 +130,11 @@ func TestAKeyThatCountedInTheOverflowIsNotForgottenWhenItGetsItsOwnCounter(t *te
 	table := hitcount.New(64) // one counter in each shard
 	short := store.Limit{Burst: 1, Every: time.Second}
 	for i := range 2000 {
-		table.Hit("short/"+strconv.Itoa(i), short, 1, start)
+		hit(table, "short/"+strconv.Itoa(i), short, 1, start)
 	}
 	admitted := 0
 	guess := func(now time.Time) {
-		if table.Hit("login/victim", guesses, 1, now).OK {
+		if hit(table, "login/victim", guesses, 1, now).OK {
 			admitted++
 		}
 	}
@@ -84,7 +143,7 @@ func TestAKeyThatCountedInTheOverflowIsNotForgottenWhenItGetsItsOwnCounter(t *te
 	}
 	later := start.Add(time.Minute) // the short ones are over
 	for i := range 2000 {
-		table.Hit("short/"+strconv.Itoa(i), short, 1, later)
+		hit(table, "short/"+strconv.Itoa(i), short, 1, later)
 		guess(later)
 	}
 	if admitted > guesses.Burst {
@@ -95,12 +154,12 @@ func TestAKeyThatCountedInTheOverflowIsNotForgottenWhenItGetsItsOwnCounter(t *te
 func TestAKeyWithoutACounterTakesNothingBackFromItsNeighbours(t *testing.T) {
 	table := hitcount.New(64)
 	for i := range 100_000 {
-		table.Hit("a/"+strconv.Itoa(i), guesses, 5, start)
+		hit(table, "a/"+strconv.Itoa(i), guesses, 5, start)
 	}
 	for i := range 10_000 {
 		key := "b/" + strconv.Itoa(i)
-		table.Hit(key, guesses, -5, start)
-		if d := table.Hit(key, guesses, 1, start); d.OK {
+		hit(table, key, guesses, -5, start)
+		if d := hit(table, key, guesses, 1, start); d.OK {
 			t.Fatal("giving back emptied an overflow counter")
 		}
 	}
@@ -113,7 +172,7 @@ func TestRacersAreNeverAdmittedBeyondTheLimit(t *testing.T) {
 	for _, room := range []int{0, 64} { // with counters of their own, and in the overflow
 		table := hitcount.New(room)
 		for i := range 1000 {
-			table.Hit("other/"+strconv.Itoa(i), store.Limit{Burst: 1000, Every: time.Millisecond}, 1, start)
+			hit(table, "other/"+strconv.Itoa(i), store.Limit{Burst: 1000, Every: time.Millisecond}, 1, start)
 		}
 		var admitted atomic.Int64
 		var ready, done sync.WaitGroup
@@ -124,7 +183,7 @@ func TestRacersAreNeverAdmittedBeyondTheLimit(t *testing.T) {
 				ready.Done()
 				<-gate
 				for range rounds {
-					if table.Hit("raced/key", limit, 1, start).OK {
+					if hit(table, "raced/key", limit, 1, start).OK {
 						admitted.Add(1)
 					}
 				}
@@ -158,7 +217,7 @@ func TestATableDecidesLikeTheLimitItself(t *testing.T) {
 			}
 			next, want := limit.Apply(states[key], n, now)
 			states[key] = next
-			if got := table.Hit(key, limit, n, now); got != want {
+			if got := hit(table, key, limit, n, now); got != want {
 				t.Fatalf("seed %d: Hit(%s, %v, %d) = %+v, want %+v", seed, key, limit, n, got, want)
 			}
 			if rnd.IntN(20) == 0 {
@@ -180,7 +239,7 @@ func TestWhatDirtyReturnedRestoresTheTable(t *testing.T) {
 	for range 300 {
 		for range 30 {
 			now = now.Add(time.Duration(rnd.IntN(10)) * time.Minute)
-			table.Hit("k/"+strconv.Itoa(rnd.IntN(200)), guesses, 1-2*rnd.IntN(2), now)
+			hit(table, "k/"+strconv.Itoa(rnd.IntN(200)), guesses, 1-2*rnd.IntN(2), now)
 		}
 		for more := true; more; {
 			got := table.Dirty(7)
@@ -205,7 +264,7 @@ func TestWhatDirtyReturnedRestoresTheTable(t *testing.T) {
 		for i := range 200 {
 			k := "k/" + strconv.Itoa(i)
 			_, want := guesses.Apply(disk[k], 1, now)
-			if got := again.Hit(k, guesses, 1, now); got != want {
+			if got := hit(again, k, guesses, 1, now); got != want {
 				t.Fatalf("%s after a reload: %+v, want %+v", k, got, want)
 			}
 		}
@@ -223,7 +282,7 @@ func TestDirtyReturnsEachChangeOnceAndAtMostLimit(t *testing.T) {
 	table.Track()
 	for range 3 {
 		for i := range 100 {
-			table.Hit("k/"+strconv.Itoa(i), guesses, 1, start)
+			hit(table, "k/"+strconv.Itoa(i), guesses, 1, start)
 		}
 	}
 	seen := map[string]bool{}
@@ -240,12 +299,12 @@ func TestDirtyReturnsEachChangeOnceAndAtMostLimit(t *testing.T) {
 		}
 	}
 	for range 3 { // the third is refused and changes nothing
-		table.Hit("k/1", guesses, 1, start)
+		hit(table, "k/1", guesses, 1, start)
 	}
 	if got := table.Dirty(60); len(got) != 1 {
 		t.Errorf("%d entries after one key changed", len(got))
 	}
-	table.Hit("k/1", guesses, 1, start)
+	hit(table, "k/1", guesses, 1, start)
 	if got := table.Dirty(60); len(got) != 0 {
 		t.Errorf("a refused attempt was reported as a change: %v", got)
 	}
@@ -257,7 +316,7 @@ func TestLoadingMoreThanThereIsRoomForForgetsNobody(t *testing.T) {
 		table.Load(hitcount.Entry{Key: "k/" + strconv.Itoa(i), State: start.Add(5 * time.Hour).UnixNano()})
 	}
 	for i := range 1000 {
-		if table.Hit("k/"+strconv.Itoa(i), guesses, 1, start).OK {
+		if hit(table, "k/"+strconv.Itoa(i), guesses, 1, start).OK {
 			t.Fatalf("key %d was forgotten", i)
 		}
 	}
@@ -265,8 +324,8 @@ func TestLoadingMoreThanThereIsRoomForForgetsNobody(t *testing.T) {
 
 func TestAHitOnAKnownKeyAllocatesNothing(t *testing.T) {
 	table := hitcount.New(0)
-	table.Hit("login/somebody", guesses, 1, start)
-	if n := testing.AllocsPerRun(100, func() { table.Hit("login/somebody", guesses, 1, start) }); n != 0 {
+	hit(table, "login/somebody", guesses, 1, start)
+	if n := testing.AllocsPerRun(100, func() { hit(table, "login/somebody", guesses, 1, start) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -278,7 +337,7 @@ func BenchmarkHitKnownKey(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		now = now.Add(time.Microsecond)
-		table.Hit("login/7f9c24e8b1d04a6aa3c5", limit, 1, now)
+		hit(table, "login/7f9c24e8b1d04a6aa3c5", limit, 1, now)
 	}
 }
 
@@ -294,7 +353,7 @@ func BenchmarkHitKnownKeysParallel(b *testing.B) {
 		i := rand.Int()
 		for pb.Next() {
 			i++
-			table.Hit(keys[i%len(keys)], limit, 1, start)
+			hit(table, keys[i%len(keys)], limit, 1, start)
 		}
 	})
 }
@@ -307,15 +366,14 @@ func BenchmarkHitFlood(b *testing.B) {
 			table := hitcount.New(0)
 			pad := strings.Repeat("x", size-10)
 			for i := range 1_500_000 {
-				table.Hit(fmt.Sprintf("%s/%09d", pad, i), guesses, 1, start)
+				hit(table, fmt.Sprintf("%s/%09d", pad, i), guesses, 1, start)
 			}
 			grown := float64(heap()-before) / 1e6
-			key := fmt.Appendf(nil, "%s/%09d", pad, 0)
-			i := 0
+			key := []byte(pad + "/")
+			i := int64(100_000_000)
 			for b.Loop() {
 				i++
-				key[i%5+1]++
-				table.Hit(string(key), guesses, 1, start)
+				hit(table, string(strconv.AppendInt(key, i, 10)), guesses, 1, start)
 			}
 			b.ReportMetric(grown, "MB")
 			runtime.KeepAlive(table)

@@ -116,10 +116,10 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 
 	values := make([][]byte, len(keys))
 	err := s.view(func(tx *bbolt.Tx) error {
-		records := tx.Bucket(recordsBucket)
+		cursor := tx.Bucket(recordsBucket).Cursor() // one for all: Bucket.Get makes one for each
 		for i, key := range keys {
-			raw := records.Get([]byte(key))
-			if raw == nil {
+			found, raw := cursor.Seek([]byte(key))
+			if string(found) != key {
 				continue
 			}
 			value, _, err := decodeRecord(raw)

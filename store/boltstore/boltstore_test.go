@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,3 +174,23 @@ func TestABackupEndsWithItsContext(t *testing.T) {
 type writer func([]byte) (int, error)
 
 func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+func TestAFurtherKeyOfAGetTakesAnAllocationOrTwo(t *testing.T) {
+	s := mustOpen(t, newPath(t), boltstore.Options{})
+	keys := make([]string, 21)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("u/%s/%02d", strings.Repeat("long", 10), i)
+		must(t, s.Commit(ever, store.Put(keys[i], value)))
+	}
+	allocs := func(keys ...string) float64 {
+		return testing.AllocsPerRun(100, func() {
+			if _, err := s.Get(ever, keys...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	one, all := allocs(keys[0]), allocs(keys...)
+	if each := (all - one) / float64(len(keys)-1); each > 2 {
+		t.Errorf("%v allocations for each, besides %v for the first", each, one)
+	}
+}

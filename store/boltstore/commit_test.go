@@ -271,3 +271,14 @@ func TestAFailingTransactionFailsEveryCommitInIt(t *testing.T) {
 		}
 	})
 }
+
+// A hit waits for no disk.
+func TestHitsAreCountedWhileTheCommitterHangs(t *testing.T) {
+	stalled(t, func(t *testing.T, s *boltstore.Store, _ string, _ func()) {
+		for i := range 5 {
+			if n := hits(t, s, "login/a", start); n != i {
+				t.Errorf("%d hits counted, want %d", n, i)
+			}
+		}
+	})
+}

@@ -15,9 +15,6 @@ import (
 // Hit implements store.Store. It counts in memory; the package comment says what
 // a crash loses.
 func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, now time.Time) (store.Decision, error) {
-	if err := store.CheckHit(key, limit, n); err != nil {
-		return store.Decision{}, err
-	}
 	if err := s.enter(ctx); err != nil {
 		return store.Decision{}, err
 	}
@@ -28,7 +25,7 @@ func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, n
 			return store.Decision{}, *reason
 		}
 	}
-	return s.hits.Hit(key, limit, n, now), nil
+	return s.hits.Hit(key, limit, n, now)
 }
 
 // load reads the counters of the file. Those that ended are not in use: they are
@@ -37,8 +34,8 @@ func (s *Store) load(tx *bbolt.Tx) error {
 	s.hits.Track()
 	now := s.now().UnixNano()
 	return tx.Bucket(countersBucket).ForEach(func(k, v []byte) error {
-		if len(v) != 8 {
-			return fmt.Errorf("%w: a counter of %d bytes", ErrDamaged, len(v))
+		if len(v) != 8 || !store.ValidKey(string(k)) {
+			return fmt.Errorf("%w: a counter of %d bytes under a key of %d", ErrDamaged, len(v), len(k))
 		}
 		c := hitcount.Entry{Key: string(k), State: int64(binary.BigEndian.Uint64(v))}
 		if c.State > now {

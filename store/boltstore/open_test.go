@@ -115,6 +115,12 @@ func TestFilesThatAreNotOursAreRefusedUntouched(t *testing.T) {
 		edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("expiries")) })
 		refused(t, path, "expiries")
 	})
+	t.Run("a counter under what is no key", func(t *testing.T) {
+		path := newPath(t)
+		must(t, mustOpen(t, path, boltstore.Options{}).Close())
+		edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("counters")).Put([]byte("login"), make([]byte, 8)) })
+		refused(t, path, "counter")
+	})
 }
 
 // A foreign database without a free list is one that bbolt would write to as soon

@@ -145,14 +145,11 @@ func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, n
 	if err := ctx.Err(); err != nil {
 		return store.Decision{}, fmt.Errorf("memstore: %w", err)
 	}
-	if err := store.CheckHit(key, limit, n); err != nil {
-		return store.Decision{}, err
-	}
 	hits := s.hits.Load()
 	if hits == nil {
 		return store.Decision{}, store.ErrClosed
 	}
-	return hits.Hit(key, limit, n, now), nil
+	return hits.Hit(key, limit, n, now)
 }
 
 // Close drops everything. It never fails.
