@@ -43,7 +43,7 @@ func TestNoPackageImportsAgainstTheArrows(t *testing.T) {
 	}
 	for _, pkg := range shipped {
 		all := deps(t, module+pkg)
-		for _, f := range []string{"testing", module + "/store/storetest", module + "/authtest", module + "/internal/redistest", module + "/internal/fuzztest", module + "/internal/cputime", module + "/internal/ratio"} {
+		for _, f := range []string{"testing", module + "/store/storetest", module + "/authtest", module + "/internal/redistest", module + "/internal/fuzztest", module + "/internal/cputime"} {
 			if all[f] {
 				t.Errorf("%s, which ships, imports %s", module+pkg, f)
 			}

@@ -4,8 +4,6 @@ import (
 	"testing"
 
 	"github.com/boombuler/barcode/qr"
-
-	"github.com/datixlab/auth/internal/ratio"
 )
 
 const exampleURI = "otpauth://totp/auth:ann@example.com?algorithm=SHA1&digits=6&issuer=auth&period=30&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -17,20 +15,4 @@ func TestDrawingAQRCodeUsesItsBuffersAgain(t *testing.T) {
 	if n := whole - modules; n > 33 {
 		t.Errorf("%v allocations beside the %v of the barcode library", n, modules)
 	}
-}
-
-// The mark: a whole PNG takes at most 1.2 of the time that the barcode library takes for
-// the modules alone.
-func BenchmarkQRCode(b *testing.B) {
-	ratio.Bench(b,
-		ratio.Call{Name: "modules", Do: func() {
-			if _, err := qr.Encode(exampleURI, qr.M, qr.Auto); err != nil {
-				b.Fatal(err)
-			}
-		}},
-		ratio.Call{Name: "PNG", Do: func() {
-			if _, err := qrPNG(exampleURI); err != nil {
-				b.Fatal(err)
-			}
-		}})
 }

@@ -1,15 +1,10 @@
 package memstore_test
 
 import (
-	"context"
 	"fmt"
-	"runtime"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/datixlab/auth/internal/ratio"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 	"github.com/datixlab/auth/store/storetest"
@@ -78,46 +73,5 @@ func TestRecordsThatExpireAsFastAsTheyAreWrittenDoNotPileUp(t *testing.T) {
 		if items, err := s.List(t.Context(), "p/", "", store.MaxList); err != nil || len(items) > store.MaxOps {
 			t.Fatalf("after %d Commits of %d expired records: %d are there, error %v", i+1, len(ops), len(items), err)
 		}
-	}
-}
-
-// Hit beside one atomic addition, of as many goroutines as there are cores. The mark: at
-// most 10 of them.
-func BenchmarkHitBesideAdd(b *testing.B) {
-	const hits = 10_000
-	limit, now := store.Limit{Burst: 1_000_000, Every: time.Microsecond}, time.Now()
-	for _, goroutines := range []int{1, runtime.GOMAXPROCS(0)} {
-		each := func(name string, do func(i int)) ratio.Call {
-			return ratio.Call{Name: name, N: hits, Do: func() {
-				var all sync.WaitGroup
-				for g := range goroutines {
-					all.Go(func() {
-						for range hits {
-							do(g)
-						}
-					})
-				}
-				all.Wait()
-			}}
-		}
-		b.Run(fmt.Sprintf("goroutines=%d", goroutines), func(b *testing.B) {
-			s := memstore.New()
-			defer s.Close()
-			keys := make([]string, goroutines)
-			for i := range keys {
-				keys[i] = fmt.Sprintf("a.192.0.2.%d/login", i)
-			}
-			hit := func(key string) {
-				if _, err := s.Hit(context.Background(), key, limit, 1, now); err != nil {
-					b.Error(err)
-				}
-			}
-			var n atomic.Int64
-			ratio.Bench(b,
-				each("Add", func(int) { n.Add(1) }),
-				each("HitOne", func(int) { hit(keys[0]) }),
-				each("HitOwn", func(g int) { hit(keys[g]) }),
-			)
-		})
 	}
 }

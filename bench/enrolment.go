@@ -1,0 +1,24 @@
+package main
+
+import (
+	"github.com/boombuler/barcode/qr"
+
+	"github.com/datixlab/auth"
+)
+
+// enrolment is the whole of enable-2fa on memory, beside what the QR library takes for
+// the matrix of the same text: in goroutines of its own, so the clock it is.
+func enrolment(f *fixture) []*subject {
+	const matrix = "the QR library's matrix"
+	h := f.manager(f.onMemory(), auth.Config{})
+	id := h.Register().Identity()
+	var last auth.TwoFactorEnrollment
+	enable := func() (err error) { last, err = h.EnableTwoFactor(client, id, ""); return err }
+	must(enable())
+	uri := string(last.URI)
+	return []*subject{
+		each(matrix, func() error { _, err := qr.Encode(uri, qr.M, qr.Auto); return err }).waiting(),
+		each("EnableTwoFactor, memory", enable).waiting().reaches(matrix, atMost(1.2)),
+		{name: "its PNG", unit: "bytes", read: func() float64 { return float64(len(last.QRCode)) }, mark: limit(1536)},
+	}
+}

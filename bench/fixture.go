@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/boltstore"
+	"github.com/datixlab/auth/store/memstore"
+	"github.com/datixlab/auth/store/redisstore"
+)
+
+// A fixture is what the subjects of a row have in common. It is the testing.TB of the
+// helpers that want one: a failure is a panic.
+type fixture struct {
+	testing.TB // nil: what is not below is not called
+	rounds     int
+	ends       []func()
+	redis      *redistest.Server
+}
+
+// Helper implements testing.TB.
+func (f *fixture) Helper() {}
+
+// Cleanup implements testing.TB.
+func (f *fixture) Cleanup(end func()) { f.ends = append(f.ends, end) }
+
+// Fatal implements testing.TB.
+func (f *fixture) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
+
+// Fatalf implements testing.TB.
+func (f *fixture) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// TempDir implements testing.TB.
+func (f *fixture) TempDir() string {
+	dir, err := os.MkdirTemp("", "authbench")
+	must(err)
+	f.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// end undoes all, the last first.
+func (f *fixture) end() {
+	for i := len(f.ends); i > 0; i-- {
+		f.ends[i-1]()
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+var ever = context.Background()
+
+// client is a context of a request from somewhere, as a server has it.
+var client = auth.WithClient(ever, auth.Client{Addr: netip.MustParseAddr("192.0.2.7"), UserAgent: "bench"})
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// server returns the row's redis-server, which keeps nothing on disk.
+func (f *fixture) server() *redistest.Server {
+	if f.redis == nil {
+		f.redis = redistest.Start(f)
+	}
+	return f.redis
+}
+
+func (f *fixture) redisClient() *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: f.server().Addr()})
+	f.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func (f *fixture) onMemory() store.Store { return f.closing(memstore.New(), nil) }
+
+func (f *fixture) onBolt() store.Store {
+	return f.closing(boltstore.OpenOrCreate(filepath.Join(f.TempDir(), "auth.db"), boltstore.Options{Logger: quiet}))
+}
+
+func (f *fixture) onRedis() store.Store {
+	o := redisstore.Options{Prefix: fmt.Sprintf("bench%d:", len(f.ends)), Logger: quiet} // each its own
+	return f.closing(redisstore.OpenOrCreate(ever, redis.UniversalOptions{Addrs: []string{f.server().Addr()}}, o))
+}
+
+func (f *fixture) closing(s store.Store, err error) store.Store {
+	must(err)
+	f.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// unlimited are budgets that refuse nobody.
+var unlimited = func() auth.Limits {
+	wide := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
+	return auth.Limits{LoginByAddress: wide, LoginByAccountAddress: wide, LoginByAccount: wide, RegisterByAddress: wide, CodeByAccount: wide, APIKeyByAccount: wide}
+}()
+
+// manager returns a Manager over s by the real clock, but for what cfg says, whose
+// hashing costs nothing.
+func (f *fixture) manager(s store.Store, cfg auth.Config) *authtest.Harness {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cfg.Limits, cfg.Events = unlimited, nobody{}
+	return authtest.With(f, s, cfg)
+}
+
+// nobody listens to events.
+type nobody struct{}
+
+// HandleEvent implements auth.EventHandler.
+func (nobody) HandleEvent(context.Context, auth.Event) {}
+
+// tokens registers and logs in n users and returns their access tokens.
+func tokens(h *authtest.Harness, n int) []auth.Secret {
+	all := make([]auth.Secret, n)
+	many(n, func(i int) { all[i] = auth.Secret(h.Register().Token()) })
+	return all
+}
+
+// many calls do for every i below n, 32 at a time: one by one, a durable store takes long.
+func many(n int, do func(i int)) {
+	const atOnce = 32
+	var all sync.WaitGroup
+	for part := range atOnce {
+		all.Go(func() {
+			for i := part; i < n; i += atOnce {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// standing is a clock that stands still and takes as long as the real one to read, so
+// that a token that was refreshed stays within its grace.
+func standing() func() time.Time {
+	now := time.Now()
+	return func() time.Time {
+		_ = time.Now()
+		return now
+	}
+}

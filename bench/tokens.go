@@ -1,0 +1,291 @@
+package main
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	josejwt "github.com/go-jose/go-jose/v4/jwt"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/lestrrat-go/jwx/v3/jwa"
+	jwxjwt "github.com/lestrrat-go/jwx/v3/jwt"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+)
+
+// golangJWT is the peer that the marks are about: ParseWithClaims of an HS256 token.
+const golangJWT = "golang-jwt HS256"
+
+// peerKey is what the peers' HS256 tokens are signed with.
+var peerKey = []byte("a key of 32 bytes for this alone")
+
+// signers are one key of each algorithm that other services can check.
+var signers = sync.OnceValue(func() []signer {
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	must(err)
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(err)
+	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(err)
+	return []signer{{"EdDSA", ed}, {"ES256", ec}, {"RS256", r}}
+})
+
+type signer struct {
+	alg string
+	crypto.Signer
+}
+
+func (s signer) config() auth.Config {
+	return auth.Config{SigningKey: auth.SigningKey{Signer: s.Signer}}
+}
+
+// peerToken is a token of ours, signed by the peers' key.
+func peerToken(ours auth.Secret) string {
+	text := string(ours[:strings.LastIndexByte(string(ours), '.')])
+	mac := hmac.New(sha256.New, peerKey)
+	mac.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// hmacOf is the floor of proving an HS256 token.
+func hmacOf(token string) *subject {
+	mac, text, sum := hmac.New(sha256.New, peerKey), []byte(token), make([]byte, 0, sha256.Size)
+	return each("one HMAC-SHA256 of its length", func() error {
+		mac.Reset()
+		mac.Write(text)
+		sum = mac.Sum(sum[:0])
+		return nil
+	})
+}
+
+type jwtClaims struct {
+	jwt.RegisteredClaims
+	Session  string   `json:"sid"`
+	AuthTime int64    `json:"auth_time"`
+	AMR      []string `json:"amr"`
+	Org      string   `json:"org"`
+	Role     string   `json:"role"`
+}
+
+func byGolangJWT(alg, token string, key any) *subject {
+	keyFunc := func(*jwt.Token) (any, error) { return key, nil }
+	return each("golang-jwt "+alg, func() error {
+		_, err := jwt.ParseWithClaims(token, &jwtClaims{}, keyFunc, jwt.WithValidMethods([]string{alg}),
+			jwt.WithIssuer("auth"), jwt.WithAudience("auth"), jwt.WithExpirationRequired())
+		return err
+	})
+}
+
+func byJWX(token string) *subject {
+	text := []byte(token)
+	return each("lestrrat-go/jwx HS256", func() error {
+		_, err := jwxjwt.Parse(text, jwxjwt.WithKey(jwa.HS256(), peerKey), jwxjwt.WithIssuer("auth"), jwxjwt.WithAudience("auth"))
+		return err
+	}).reaches(golangJWT, mark{})
+}
+
+func byGoJOSE(token string) *subject {
+	return each("go-jose HS256", func() error {
+		parsed, err := josejwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.HS256})
+		if err != nil {
+			return err
+		}
+		var registered josejwt.Claims
+		var own struct {
+			Session  string   `json:"sid"`
+			AuthTime int64    `json:"auth_time"`
+			AMR      []string `json:"amr"`
+			Org      string   `json:"org"`
+			Role     string   `json:"role"`
+		}
+		if err := parsed.Claims(peerKey, &registered, &own); err != nil {
+			return err
+		}
+		return registered.Validate(josejwt.Expected{Issuer: "auth", AnyAudience: josejwt.Audience{"auth"}, Time: time.Now()})
+	}).reaches(golangJWT, mark{})
+}
+
+func check(name string, h *authtest.Harness, token auth.Secret) *subject {
+	return each(name, func() error { _, err := h.VerifyAccessToken(ever, token); return err })
+}
+
+// tokensSeenBefore check one token again and again: what a client's next requests cost.
+func tokensSeenBefore(f *fixture) []*subject {
+	memory, bolt := f.manager(f.onMemory(), auth.Config{}), f.manager(f.onBolt(), auth.Config{})
+	token := auth.Secret(memory.Register().Token())
+	peers := peerToken(token)
+	all := []*subject{
+		hmacOf(peers),
+		byGolangJWT("HS256", peers, peerKey),
+		byJWX(peers),
+		byGoJOSE(peers),
+		check("memory, HS256", memory, token).reaches(golangJWT, atMost(0.02).withAllocs(0)),
+	}
+	for _, key := range signers() {
+		h := f.manager(f.onMemory(), key.config())
+		all = append(all, check("memory, "+key.alg, h, auth.Secret(h.Register().Token())).reaches(golangJWT, atMost(0.02).withAllocs(0)))
+	}
+	return append(all, check("bbolt, HS256", bolt, auth.Secret(bolt.Register().Token())).reaches(golangJWT, atMost(0.02).withAllocs(0)))
+}
+
+// seenFirst is how many tokens a Manager sees for the first time in a row.
+const seenFirst = 512
+
+// firstSight checks tokens that the Manager has never seen, of users that it has not
+// seen either: over and over with a new Manager on the same store.
+func firstSight(f *fixture, name string, h *authtest.Harness, cfg auth.Config, waits bool) *subject {
+	all := tokens(h, seenFirst)
+	pass := func() time.Duration {
+		one := &fixture{}
+		defer one.end()
+		fresh := one.manager(h.Store, cfg)
+		return elapsed(waits, func() {
+			for _, token := range all {
+				_, err := fresh.VerifyAccessToken(ever, token)
+				must(err)
+			}
+		})
+	}
+	s := &subject{name: name, sample: func() float64 {
+		took, n := pass(), 1
+		for ; took < sampleTime; n++ {
+			took += pass()
+		}
+		return float64(took) / float64(n*len(all))
+	}}
+	s.allocs = func() float64 {
+		fresh, i := f.manager(h.Store, cfg), 0
+		return testing.AllocsPerRun(seenFirst-1, func() {
+			_, err := fresh.VerifyAccessToken(ever, all[i])
+			must(err)
+			i++
+		})
+	}
+	return s
+}
+
+const (
+	sessions = 16 // whose tokens are a sample of knownSession
+	renewed  = 16 // times each was refreshed; within the grace all of its tokens are good
+)
+
+// knownSession checks tokens that the Manager has never seen, of sessions of which it
+// has just seen another token.
+func knownSession(f *fixture, name string, s store.Store, waits bool) *subject {
+	h := f.manager(s, auth.Config{Now: standing(), RefreshGrace: time.Minute})
+	supply := make([][]auth.Secret, (f.rounds+1)*sessions) // for each round, and for the allocations
+	all := tokens(h, len(supply))
+	many(len(all), func(i int) {
+		supply[i] = append(supply[i], all[i])
+		for range renewed {
+			next, err := h.Refresh(ever, supply[i][len(supply[i])-1])
+			must(err)
+			supply[i] = append(supply[i], next.Token)
+		}
+	})
+	round := 0
+	known := func() (unseen []auth.Secret) {
+		for _, tokens := range supply[round*sessions:][:sessions] {
+			_, err := h.VerifyAccessToken(ever, tokens[renewed])
+			must(err)
+			unseen = append(unseen, tokens[:renewed]...)
+		}
+		round++
+		return unseen
+	}
+	return &subject{name: name, sample: func() float64 {
+		unseen := known()
+		took := elapsed(waits, func() {
+			for _, token := range unseen {
+				_, err := h.VerifyAccessToken(ever, token)
+				must(err)
+			}
+		})
+		return float64(took) / float64(len(unseen))
+	}, allocs: func() float64 {
+		unseen, i := known(), 0
+		return testing.AllocsPerRun(len(unseen)-1, func() {
+			_, err := h.VerifyAccessToken(ever, unseen[i])
+			must(err)
+			i++
+		})
+	}}
+}
+
+func tokensSeenFirst(f *fixture) []*subject {
+	memory, bolt := f.manager(f.onMemory(), auth.Config{}), f.manager(f.onBolt(), auth.Config{})
+	peers := peerToken(auth.Secret(memory.Register().Token()))
+	ours := atMost(0.15).withAllocs(3)
+	all := []*subject{
+		hmacOf(peers),
+		byGolangJWT("HS256", peers, peerKey),
+		knownSession(f, "memory, HS256, known session", f.onMemory(), false).reaches(golangJWT, ours),
+		knownSession(f, "bbolt, HS256, known session", f.onBolt(), false).reaches(golangJWT, ours),
+		firstSight(f, "memory, HS256, unknown session", memory, auth.Config{}, false).reaches(golangJWT, ours),
+		firstSight(f, "bbolt, HS256, unknown session", bolt, auth.Config{}, false).reaches(golangJWT, ours),
+	}
+	for _, key := range signers() {
+		h := f.manager(f.onMemory(), key.config())
+		all = append(all,
+			byGolangJWT(key.alg, h.Register().Token(), key.Public()),
+			firstSight(f, "memory, "+key.alg+", unknown session", h, key.config(), false).reaches("golang-jwt "+key.alg, mark{}))
+	}
+	return all
+}
+
+// tokensOnRedis check tokens, and count what Redis is asked meanwhile.
+func tokensOnRedis(f *fixture) []*subject {
+	const trip = "one round trip, PING"
+	h, c := f.manager(f.onRedis(), auth.Config{}), f.redisClient()
+	token := auth.Secret(h.Register().Token())
+	peers := peerToken(token)
+	before := check("seen before", h, token).waiting()
+	asked := func() float64 {
+		n, err := strconv.ParseFloat(f.server().Field("stats", "total_commands_processed"), 64)
+		must(err)
+		return n
+	}
+	commands := &subject{name: "seen before, commands that reach Redis", unit: "a check", sample: func() float64 {
+		const checks = 1000
+		began := asked()
+		before.run(checks)
+		return (asked() - began - 1) / checks
+	}}
+	return []*subject{
+		byGolangJWT("HS256", peers, peerKey),
+		each(trip, func() error { return c.Ping(ever).Err() }).waiting(),
+		before.reaches(golangJWT, atMost(0.1)),
+		commands.reaches("", limit(0.01)),
+		knownSession(f, "seen first, known session", f.onRedis(), true).reaches(golangJWT, atMost(0.3)),
+		firstSight(f, "seen first, unknown session", h, auth.Config{}, true).reaches(trip, mark{}),
+	}
+}
+
+// verifiers check tokens with the public keys alone, and ask no store.
+func verifiers(f *fixture) []*subject {
+	var all []*subject
+	for _, key := range signers() {
+		h := f.manager(f.onMemory(), key.config())
+		token := h.Register().Token()
+		v, err := auth.NewVerifier(auth.VerifierConfig{Keys: []crypto.PublicKey{key.Public()}})
+		must(err)
+		all = append(all,
+			byGolangJWT(key.alg, token, key.Public()),
+			each("Verifier "+key.alg, func() error { _, err := v.Verify(auth.Secret(token)); return err }).reaches("golang-jwt "+key.alg, mark{}))
+	}
+	return all
+}
