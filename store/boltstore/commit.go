@@ -20,7 +20,7 @@ import (
 
 // Bounds of one transaction of Commits, so that nobody waits long behind it.
 const (
-	maxBatch      = 256
+	maxBatch      = 1024
 	maxBatchBytes = 4 << 20
 )
 
@@ -111,11 +111,11 @@ func (s *Store) run() {
 		case r := <-s.queue:
 			s.commit(s.batch(r))
 		case <-tidy.C:
+			begin, pause := time.Now(), tidyEvery
 			if s.tidy() {
-				tidy.Reset(tidyAgain)
-			} else {
-				tidy.Reset(tidyEvery)
+				pause = max(tidyAgain, time.Since(begin))
 			}
+			tidy.Reset(pause)
 		case <-s.stop:
 			return
 		}

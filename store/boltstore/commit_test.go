@@ -48,7 +48,7 @@ func stalledAt(t *testing.T, path string, maxSize int64, fn func(t *testing.T, s
 // F-D8.
 func TestCommitsThatQueueTogetherShareOneTransaction(t *testing.T) {
 	stalled(t, func(t *testing.T, s *boltstore.Store, path string, release func()) {
-		const commits = 200
+		const commits = 1000
 		before := lastTx(t, path)
 		var all sync.WaitGroup
 		for i := range commits {
@@ -165,7 +165,7 @@ func TestACommitWhoseContextEndsInTheQueueIsWithdrawn(t *testing.T) {
 
 func TestACommitFindsThatTheQueueIsFullUntilItsContextEnds(t *testing.T) {
 	stalled(t, func(t *testing.T, s *boltstore.Store, path string, release func()) {
-		const commits = 1000
+		const commits = 3000
 		ctx, cancel := context.WithTimeout(ever, time.Minute)
 		defer cancel()
 		var all sync.WaitGroup

@@ -5,13 +5,15 @@ import "time"
 // The committer tidies up twice a second: in one transaction it writes down
 // counters that changed and drops expired records. The bounds keep what waits
 // behind it waiting for less than 20 ms on an ordinary disk; if there is more to
-// do it goes on after a pause in which Commits have their turn.
+// do it goes on after a pause in which Commits have their turn, as long as it took
+// itself or longer.
 const (
 	tidyEvery    = 500 * time.Millisecond
 	tidyAgain    = 5 * time.Millisecond
 	tidyCounters = 256
 	tidyRecords  = 128
 	tidyBytes    = 512 << 10
+	tidyTime     = 5 * time.Millisecond // to look for them: pages of a large file come from the disk
 )
 
 // tidy does one round and reports whether there is more to do.
@@ -23,17 +25,18 @@ func (s *Store) tidy() (more bool) {
 			return false, err
 		}
 		var dropped int
-		dropped, more, err = t.sweep(now)
+		dropped, more, err = t.sweep(now, time.Now().Add(tidyTime))
 		return len(counters)+dropped > 0, err
 	})
 	s.note(counters, err)
 	return err == nil && (more || len(counters) == tidyCounters)
 }
 
-// sweep drops records that expired at now or before, in the order of their expiry.
+// sweep drops records that expired at now or before, in the order of their expiry, as
+// many as the bounds admit and it finds before until, but one at least.
 // It runs in the same transaction as what it finds, so a record that was given a
 // later expiry in the meantime is no longer found under the old one.
-func (t *tables) sweep(now uint64) (dropped int, more bool, err error) {
+func (t *tables) sweep(now uint64, until time.Time) (dropped int, more bool, err error) {
 	var expired [][]byte
 	bytes := 0
 	cursor := t.expiries.Cursor()
@@ -42,7 +45,7 @@ func (t *tables) sweep(now uint64) (dropped int, more bool, err error) {
 		if expiry > now {
 			break
 		}
-		if len(expired) == tidyRecords || bytes >= tidyBytes {
+		if len(expired) == tidyRecords || bytes >= tidyBytes || len(expired) > 0 && !time.Now().Before(until) {
 			more = true
 			break
 		}

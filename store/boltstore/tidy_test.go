@@ -126,6 +126,35 @@ func TestAFloodOfExpiredRecordsIsSweptInSmallTransactions(t *testing.T) {
 	}
 }
 
+func TestASlowSweepLeavesCommitsAsMuchTimeAsItTakes(t *testing.T) {
+	const slow, rounds = 100 * time.Millisecond, 10
+	var slowed atomic.Bool
+	var sweeps atomic.Int64
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := mustOpen(t, path, boltstore.Options{Now: func() time.Time {
+			if slowed.Load() {
+				sweeps.Add(1)
+				<-time.After(slow)
+			}
+			return start
+		}})
+		for i := range 2 * rounds { // work for more sweeps than there is time for
+			ops := make([]store.Op, 100)
+			for j := range ops {
+				ops[j] = store.Put(fmt.Sprintf("u/%d", 100*i+j), nil).Until(start)
+			}
+			must(t, s.Commit(ever, ops...))
+		}
+		slowed.Store(true)
+		pass(500*time.Millisecond + 2*rounds*slow)
+		if n := sweeps.Load(); n < rounds || n > rounds+1 {
+			t.Errorf("%d sweeps of %v began in %v", n, slow, 2*rounds*slow)
+		}
+		slowed.Store(false)
+	})
+}
+
 func TestAnIdleStoreWritesNothing(t *testing.T) {
 	path, clock := newPath(t), newClock()
 	synctest.Test(t, func(t *testing.T) {

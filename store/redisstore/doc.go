@@ -147,8 +147,8 @@
 // Redis keeps everything in memory. What package auth writes takes this many bytes
 // each, the address, the organization and the keys of Redis included, without
 // counters (Redis 7.0, jemalloc; 300,000 users with two sessions and two keys each,
-// three million records; make scale USERS=300000 measures it, in about ten minutes,
-// and the other column with LISTPACK=1024):
+// three million records; make scale STORE=redis measures it with fewer, and the other
+// column with LISTPACK=1024):
 //
 //	                      zset-max-listpack-value
 //	                      64 (default)       1024
