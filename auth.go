@@ -33,6 +33,7 @@ type Manager struct {
 	keys      *seal.Keyring
 	signer    tokenSigner
 	tokenKeys tokenKeys
+	opening   opening
 	jwks      string
 	peppers   map[string]func() []byte // by key id
 	hashing   *slots.Slots
@@ -87,6 +88,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		records: records{s: s, timeout: cfg.StoreTimeout},
 		peppers: map[string]func() []byte{},
 		checks:  make(chan struct{}, maxChecks),
+		opening: newOpening(cfg.Issuer, cfg.Audience),
 		memory:  newMemory(s, cfg.MaxRemembered),
 	}
 	m.records.fault = func(ctx context.Context, call string) {

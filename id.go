@@ -75,18 +75,26 @@ func bareID(id, prefix string, n int) (string, bool) {
 	return digits, ok && isBase62(digits, n)
 }
 
-func isBase62(s string, n int) bool {
+// isBase62 reports whether s is n digits.
+func isBase62[text string | []byte](s text, n int) bool {
 	if len(s) != n {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+		if !base62Digits[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// base62Digits has the bytes of base62: a look-up, since every credential's are looked at.
+var base62Digits = func() (set [256]bool) {
+	for i := range len(base62) {
+		set[base62[i]] = true
+	}
+	return set
+}()
 
 // publicUser is the identifier of the user with these digits; nobody's is empty.
 func publicUser(uid string) string {

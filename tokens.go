@@ -140,7 +140,7 @@ func (m *Manager) readToken(ctx context.Context, token Secret, t *liveToken, kno
 	var in *room
 	if known != nil {
 		t.claims, in = known.claims, newRoom()
-	} else if in, err = m.tokenKeys.verify(string(token), &t.claims); err != nil {
+	} else if in, err = m.tokenKeys.verify(string(token), m.opening, &t.claims); err != nil {
 		m.emit(ctx, Event{Type: EventTokenRefused, Reason: malformed})
 		return err
 	}

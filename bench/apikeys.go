@@ -26,6 +26,6 @@ func apiKeys(f *fixture) []*subject {
 	}
 	add("memory", f.onMemory())
 	add("bbolt", f.onBolt())
-	add("Redis", f.onRedis()).waiting()
+	add("Redis, MaxLag 20 ms", f.onRedisWith(maxLag)).waiting()
 	return all
 }

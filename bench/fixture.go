@@ -91,8 +91,11 @@ func (f *fixture) onBolt() store.Store {
 	return f.closing(boltstore.OpenOrCreate(filepath.Join(f.TempDir(), "auth.db"), boltstore.Options{Logger: quiet}))
 }
 
-func (f *fixture) onRedis() store.Store {
-	o := redisstore.Options{Prefix: fmt.Sprintf("bench%d:", len(f.ends)), Logger: quiet} // each its own
+func (f *fixture) onRedis() store.Store { return f.onRedisWith(0) }
+
+// onRedisWith returns a store that may be so late about what another one changes.
+func (f *fixture) onRedisWith(lag time.Duration) store.Store {
+	o := redisstore.Options{Prefix: fmt.Sprintf("bench%d:", len(f.ends)), MaxLag: lag, Logger: quiet} // each its own
 	return f.closing(redisstore.OpenOrCreate(ever, redis.UniversalOptions{Addrs: []string{f.server().Addr()}}, o))
 }
 
