@@ -88,8 +88,8 @@ type Config struct {
 	// MaxRemembered is how many access tokens and API keys that have been checked are
 	// remembered, up to 4,194,304, of about 2 KiB each: one that is checked again
 	// needs neither its signature proven nor, where the store is a [store.Stamper],
-	// anything read. What is revoked or changed is seen at once all the same. Default
-	// 8192; negative is none.
+	// anything read. What is revoked or changed is seen all the same, as soon as the
+	// store has it. Default 8192; negative is none.
 	MaxRemembered int
 
 	// PasswordMinLength is the shortest password in code points, 8 to 64.
@@ -350,7 +350,7 @@ func (l Limits) named() []namedLimit {
 // the placeholder that was never replaced.
 func weakSecret(s Secret) string {
 	if len(s) < 32 {
-		return "32 bytes or more are needed"
+		return fmt.Sprintf("it has %d bytes, and 32 or more are needed", len(s))
 	}
 	seen := map[byte]bool{}
 	for i := range len(s) {

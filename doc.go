@@ -9,7 +9,7 @@
 //
 //   - A credential that is revoked, superseded, used up or whose user is disabled
 //     opens nothing from the moment that the call which ended it returns, in every
-//     process on the store.
+//     process on the store (on Redis with MaxLag, in other processes, once that is over).
 //   - Once-only things (temp tokens, TOTP and backup codes, refreshes) happen once,
 //     whatever the number of racers and of processes.
 //   - A guess is counted before it is looked at.

@@ -36,7 +36,8 @@ var (
 
 	// ErrReauthenticationRequired reports a sensitive call from a session whose
 	// login is not fresh, without the password or without the code that the call
-	// wants beside it. HTTP 403.
+	// wants beside it. HTTP 403; 401 with a challenge from PATCH /me and the rules of
+	// package httpauth.
 	ErrReauthenticationRequired = errors.New("auth: reauthentication required")
 
 	// ErrForbidden reports a call that this kind of identity may not make, such
