@@ -211,11 +211,15 @@ type opening struct {
 
 func newOpening(issuer, audience string) opening {
 	text, err := json.Marshal(claims{Issuer: issuer, Audience: audience, Subject: userPrefix})
+	var read claims // what is not UTF-8 is read otherwise than it was written
+	if err == nil {
+		err = json.Unmarshal(text, &read)
+	}
 	if err != nil {
 		panic(err) // strings always marshal
 	}
 	end := bytes.LastIndex(text, []byte(userPrefix)) + len(userPrefix)
-	return opening{string(text[:end]), issuer, audience}
+	return opening{string(text[:end]), read.Issuer, read.Audience}
 }
 
 // scan reads the claims from a payload that begins as token writes it. It reports false

@@ -239,6 +239,7 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 	f.Add("日本語", "😀", "é", "\x7f", jti, now, now, now, "é", byte('x'))
 	f.Add("\xff\xfe", "\xed\xa0\x80", "\x00\x1f", "\t", "\n", now, now, now, "r", byte(0xff))
 	f.Add("auth", "auth", uid, sid, jti, now, now, now, "r", byte(0xff))
+	f.Add("auth", "http\x97\xf8//api.example.com/?a=b", uid, sid, jti, now, now, now, "r", byte('.'))
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, iss, aud, sub, sid, jti string, iat, nbf, exp int64, role string, b byte) {
 		body := mustJSON(payload{
