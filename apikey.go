@@ -131,6 +131,10 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	if err != nil {
 		return APIKey{}, "", err
 	}
+	if n.Scopes != nil { // as they are now, whatever the caller does to them meanwhile
+		own := slices.Clone(*n.Scopes)
+		n.Scopes = &own
+	}
 	if err := checkNewAPIKey(n); err != nil {
 		return APIKey{}, "", err
 	}
@@ -437,7 +441,8 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	switch {
 	case err == nil:
 		m.emit(ctx, id.keyEvent(EventAPIKeyRotated, keyID))
-	case errors.Is(err, ErrAPIKeyLimit):
+	case errors.Is(err, ErrAPIKeyLimit): // none was made
+		m.refund(ctx, []budget{m.newKeyBudget(c.uid)}, false)
 		m.ReportDenied(ctx, id, "api_key_limit")
 	case errors.Is(err, ErrNotFound): // gone meanwhile
 		err = m.refuseKeyID(ctx, id, keyID)

@@ -97,7 +97,7 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	var id Identity
 	var last *atomic.Pointer[pendingUse]
 	if at.known != nil && m.memory.holds(at.known, now) {
-		id, last = at.known.identity, &at.known.uses
+		id, last = at.known.recall(), &at.known.uses
 	} else {
 		uid, ok := parseKey(m.cfg.APIKeyPrefix, string(key))
 		if !ok {
@@ -136,7 +136,7 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 	id := Identity{
 		User: acct.user(k.userID), APIKeyID: k.id, ExpiresAt: rec.Expires, unscoped: rec.Scopes == "", scopes: rec.Scopes,
 	}
-	if m.memory.wants(at) {
+	if m.memory.wants(at, stamped, in) {
 		m.memory.put(at, &remembered{
 			digest: digest, identity: id, part: part, stamp: stamp, stamped: stamped,
 			from: math.MinInt64, until: nanos(rec.Expires),

@@ -145,6 +145,9 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *caller, f *f
 			return ErrTwoFactorNotEnabled
 		}
 		ok, err := m.spendCode(ctx, c.uid, &c.acct.rec, &f.totp.rec, f.code, &proof)
+		if err != nil && wrongPassword != nil {
+			return wrongPassword // it has been looked at, so it is charged whatever became of the code
+		}
 		if err != nil {
 			return err
 		}

@@ -86,7 +86,7 @@ type Config struct {
 	UsageInterval time.Duration
 
 	// MaxRemembered is how many access tokens and API keys that have been checked are
-	// remembered, up to 4,194,304, of about 2 KiB each: one that is checked again
+	// remembered, up to 4,194,304, of about 2 KiB each, and 30 at the most: one that is checked again
 	// needs neither its signature proven nor, where the store is a [store.Stamper],
 	// anything read. What is revoked or changed is seen all the same, as soon as the
 	// store has it. Default 8192; negative is none.

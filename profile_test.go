@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -246,5 +248,49 @@ func TestAProfileIsChangedFromALiveSessionOnly(t *testing.T) {
 		if _, err := h.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name}); err != auth.ErrInvalidToken {
 			t.Errorf("after %s: %v", what, err)
 		}
+	}
+}
+
+// A password that was compared is charged, whatever became of the code beside it: here
+// there is no slot to hash it in.
+func TestAWrongPasswordIsChargedWhereTheCodeCouldNotBeLookedAt(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{
+		HashSlots: 1, HashQueue: -1, PasswordHash: auth.HashParams{Memory: 4096, Time: 1, Threads: 1}, InsecureCheapHashing: true,
+		Limits: auth.Limits{
+			CodeByAccount:         store.Limit{Burst: 1000, Every: time.Hour},
+			LoginByAccountAddress: store.Limit{Burst: 50, Every: time.Hour},
+		},
+	})
+	u := h.Register()
+	u.EnableTwoFactor()
+	u.Login()
+	id, email := u.Identity(), "new@example.com"
+	var wrong atomic.Int64
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 2000 {
+				_, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &email, CurrentPassword: "wrong wrong wrong", Code: "12345678"})
+				if errors.Is(err, auth.ErrInvalidCredentials) {
+					wrong.Add(1)
+				}
+				if errors.Is(err, auth.ErrRateLimited) {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, e := range h.Events.All() {
+		if e.Type == auth.EventReauthFailed {
+			compared++
+		}
+	}
+	if int64(compared) > wrong.Load() { // floods of events are picked from, so it can be fewer
+		t.Errorf("%d wrong passwords were compared, and %d charged", compared, wrong.Load())
 	}
 }

@@ -37,8 +37,10 @@ type remembered struct {
 	uses     atomic.Pointer[pendingUse]
 }
 
-// ways is how many places there are for a credential.
-const ways = 4
+const (
+	ways               = 4       // places that there are for a credential
+	maxRememberedTexts = 8 << 10 // bytes of the texts that one holds on to
+)
 
 // A memory keeps what is remembered: Config.MaxRemembered credentials of those that
 // were seen twice. The place of one is found with a hash that nobody can foresee, so
@@ -118,24 +120,44 @@ func (m *memory) key(digest *[sha256.Size]byte) place {
 }
 
 // wants reports whether put is worth its while: a credential is remembered from the
-// second time on that it is seen.
-func (m *memory) wants(p place) bool {
-	return len(m.sets) > 0 && (p.known != nil || m.set(p.hash).once.Swap(p.hash) == p.hash)
+// second time on that it is seen, and again once its records have another stamp, if the
+// texts of what was read are not out of the ordinary.
+func (m *memory) wants(p place, stamped bool, in *room) bool {
+	switch {
+	case len(m.sets) == 0 || in.texts.Len() > maxRememberedTexts:
+		return false
+	case p.known != nil:
+		return stamped
+	}
+	return m.set(p.hash).once.Swap(p.hash) == p.hash
 }
 
-// put remembers r, which has a place. It makes copies of what would hold on to more.
+// recall returns the identity that r came to. Its agents are the caller's own: they are
+// what a caller may want to sort.
+func (r *remembered) recall() Identity {
+	id := r.identity
+	id.User.AssignedAgents = slices.Clone(id.User.AssignedAgents)
+	return id
+}
+
+// put remembers r, which has a place: its own, or a free one, or that of something that
+// has changed since; else one by chance. It makes copies of what would hold on to more.
 func (m *memory) put(p place, r *remembered) {
 	r.hash, r.token, r.part = p.hash, strings.Clone(r.token), strings.Clone(r.part)
-	r.identity.AMR = slices.Clone(r.identity.AMR)
+	r.identity.AMR = slices.Clip(slices.Clone(r.identity.AMR)) // whoever appends to it has a copy
 	r.identity.User.AssignedAgents = slices.Clone(r.identity.User.AssignedAgents)
 	if p.known != nil {
 		r.uses.Store(p.known.uses.Load())
 	}
 	set, at := m.set(p.hash), int(rand.Uint32()%ways)
 	for i := range set.known {
-		if k := set.known[i].Load(); k == nil || k == p.known {
+		k := set.known[i].Load()
+		if k == nil || k == p.known {
 			at = i
 			break
+		}
+		if stamp, known := m.stamp(k.part); known && stamp != k.stamp {
+			at = i
 		}
 	}
 	set.known[at].Store(r)

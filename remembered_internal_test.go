@@ -22,7 +22,7 @@ func (m *memory) count() (n int) {
 
 // see is what a check does with what it finds to be good.
 func (m *memory) see(token string) {
-	if p := m.token(token); m.wants(p) {
+	if p := m.token(token); m.wants(p, true, new(room)) {
 		m.put(p, &remembered{token: token, until: math.MaxInt64})
 	}
 }
@@ -43,8 +43,18 @@ func TestWhatIsRememberedIsBoundedAndTakesTwoLooks(t *testing.T) {
 	if n := m.count(); n != 64 {
 		t.Errorf("%d are remembered, want 64", n)
 	}
-	if none := newMemory(memstore.New(), 0); none.token("t").known != nil || none.wants(none.token("t")) {
+	if none := newMemory(memstore.New(), 0); none.token("t").known != nil || none.wants(none.token("t"), true, new(room)) {
 		t.Error("who is to remember nothing does")
+	}
+}
+
+func TestWhatIsOutOfTheOrdinaryInSizeIsNotRemembered(t *testing.T) {
+	m, in := newMemory(memstore.New(), 64), new(room)
+	in.text(make([]byte, maxRememberedTexts+1))
+	for range 3 {
+		if m.wants(m.token("t"), true, in) {
+			t.Error("it is")
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
 	"github.com/datixlab/auth/store/redisstore"
 )
 
@@ -278,4 +279,49 @@ func TestNothingIsRememberedBeyondTheEnd(t *testing.T) {
 			t.Errorf("a store that is closed: %v, want ErrUnavailable", err)
 		}
 	})
+}
+
+// What a store has dropped is not remembered either, though the clock that dropped it
+// was wrong: there would be nothing left to revoke.
+func TestWhatTheStoreHasDroppedIsNotRemembered(t *testing.T) {
+	ctx := context.Background()
+	clock, s := authtest.NewClock(), memstore.New()
+	s.Now = clock.Now
+	h := authtest.With(t, s, auth.Config{Now: clock.Now})
+	token := h.Register().Token()
+	remember(t, h, token)
+	clock.Advance(31 * 24 * time.Hour)
+	for i := range 200 { // each collects from one more part of the store
+		if err := s.Commit(ctx, store.Put(fmt.Sprintf("x%d/k", i), nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clock.Advance(-31 * 24 * time.Hour)
+	if _, err := check(h, token); !errors.Is(err, auth.ErrInvalidToken) {
+		t.Errorf("a session that the store has dropped: %v, want ErrInvalidToken", err)
+	}
+}
+
+// What one caller does to its Identity no other sees.
+func TestAnIdentityIsItsCallersOwn(t *testing.T) {
+	h := authtest.New(t)
+	u := h.Register()
+	agents := make([]string, 17) // whose copy has room for more
+	for i := range agents {
+		agents[i] = fmt.Sprintf("agent_%d", i)
+	}
+	if err := h.SetAssignedAgents(context.Background(), u.ID, agents); err != nil {
+		t.Fatal(err)
+	}
+	for name, credential := range map[string]string{"a token": u.Token(), "a key": u.APIKey()} {
+		remember(t, h, credential)
+		a, _ := check(h, credential)
+		b, _ := check(h, credential)
+		mine, methods := append(a.User.AssignedAgents, "mine"), append(a.AMR, "mine")
+		_, _ = append(b.User.AssignedAgents, "yours"), append(b.AMR, "yours")
+		a.User.AssignedAgents[0] = "mine"
+		if c, _ := check(h, credential); mine[17] != "mine" || methods[len(methods)-1] != "mine" || c.User.AssignedAgents[0] != "agent_0" {
+			t.Errorf("%s: %q, %q, and another caller's first is %q", name, mine[17], methods, c.User.AssignedAgents[0])
+		}
+	}
 }

@@ -70,7 +70,7 @@ func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (Identi
 	now := m.now()
 	at := m.memory.token(string(token))
 	if at.known != nil && m.memory.holds(at.known, now) {
-		id := at.known.identity
+		id := at.known.recall()
 		id.EnrollmentOnly = m.cfg.TwoFactorPolicy.enrolmentOnly(id.User, now)
 		return id, nil
 	}
@@ -81,7 +81,10 @@ func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (Identi
 // remembered of the token.
 func (m *Manager) proveToken(ctx context.Context, token Secret, at place, now time.Time) (Identity, error) {
 	t := liveTokens.Get().(*liveToken)
-	defer liveTokens.Put(t)
+	defer func() {
+		t.in = nil // it holds on to ctx
+		liveTokens.Put(t)
+	}()
 	if err := m.readToken(ctx, token, t, at.known, now); err != nil {
 		return Identity{}, err
 	}
@@ -95,7 +98,7 @@ func (m *Manager) proveToken(ctx context.Context, token Secret, at place, now ti
 		User: t.acct.rec.user(t.claims.Subject), SessionID: t.claims.Session, AuthTime: s.Created,
 		AMR: s.AMR, ExpiresAt: time.Unix(t.claims.Expires, 0).UTC(), tokenID: t.claims.ID,
 	}
-	if m.memory.wants(at) {
+	if m.memory.wants(at, t.stamped, t.in) {
 		r := &remembered{
 			token: string(token), claims: t.claims, identity: id,
 			part: store.Partition(t.acct.key), stamp: t.stamp, stamped: t.stamped,
@@ -128,6 +131,7 @@ type liveToken struct {
 	stamp    uint64 // of the store, from before they were read
 	stamped  bool
 	read     time.Time // when they were
+	in       *room     // where the texts are
 }
 
 // liveTokens are kept from one check to the next: an Identity holds on to none.
@@ -137,10 +141,9 @@ var liveTokens = sync.Pool{New: func() any { return new(liveToken) }}
 // signature need not be proven again where the token is known. Now is when its times are
 // looked at.
 func (m *Manager) readToken(ctx context.Context, token Secret, t *liveToken, known *remembered, now time.Time) (err error) {
-	var in *room
 	if known != nil {
-		t.claims, in = known.claims, newRoom()
-	} else if in, err = m.tokenKeys.verify(string(token), m.opening, &t.claims); err != nil {
+		t.claims, t.in = known.claims, newRoom()
+	} else if t.in, err = m.tokenKeys.verify(string(token), m.opening, &t.claims); err != nil {
 		m.emit(ctx, Event{Type: EventTokenRefused, Reason: malformed})
 		return err
 	}
@@ -153,9 +156,9 @@ func (m *Manager) readToken(ctx context.Context, token Secret, t *liveToken, kno
 		}
 		return m.refuseToken(ctx, t, "expired")
 	}
-	t.acct.key, t.session.key = in.join("u.", t.uid, "/acct"), in.join("u.", t.uid, "/s.", t.sid)
+	t.acct.key, t.session.key = t.in.join("u.", t.uid, "/acct"), t.in.join("u.", t.uid, "/s.", t.sid)
 	t.stamp, t.stamped = m.memory.stamp(store.Partition(t.acct.key))
-	if err := m.records.readIn(ctx, in, &t.acct, &t.session); err != nil {
+	if err := m.records.readIn(ctx, t.in, &t.acct, &t.session); err != nil {
 		return err
 	}
 	t.read = m.now() // which may be some time later

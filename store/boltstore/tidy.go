@@ -1,6 +1,10 @@
 package boltstore
 
-import "time"
+import (
+	"time"
+
+	"github.com/datixlab/auth/store"
+)
 
 // The committer tidies up twice a second: in one transaction it writes down
 // counters that changed and drops expired records. The bounds keep what waits
@@ -20,23 +24,33 @@ const (
 func (s *Store) tidy() (more bool) {
 	counters := s.changed(tidyCounters)
 	now := uint64(max(0, s.now().Unix()))
+	var parts []string // of which something is dropped
+	drop := func(key []byte) {
+		part := store.Partition(string(key))
+		s.stamps.Begin(part)
+		parts = append(parts, part)
+	}
 	err := s.update(func(t *tables) (wrote bool, err error) {
 		if err := t.writeCounters(counters); err != nil {
 			return false, err
 		}
 		var dropped int
-		dropped, more, err = t.sweep(now, time.Now().Add(tidyTime))
+		dropped, more, err = t.sweep(now, time.Now().Add(tidyTime), drop)
 		return len(counters)+dropped > 0, err
 	})
+	for _, part := range parts {
+		s.stamps.End(part)
+	}
 	s.note(counters, err)
 	return err == nil && (more || len(counters) == tidyCounters)
 }
 
 // sweep drops records that expired at now or before, in the order of their expiry, as
-// many as the bounds admit and it finds before until, but one at least.
+// many as the bounds admit and it finds before until, but one at least. It calls drop
+// with the key of each.
 // It runs in the same transaction as what it finds, so a record that was given a
 // later expiry in the meantime is no longer found under the old one.
-func (t *tables) sweep(now uint64, until time.Time) (dropped int, more bool, err error) {
+func (t *tables) sweep(now uint64, until time.Time, drop func(key []byte)) (dropped int, more bool, err error) {
 	var expired [][]byte
 	bytes := 0
 	cursor := t.expiries.Cursor()
@@ -54,6 +68,7 @@ func (t *tables) sweep(now uint64, until time.Time) (dropped int, more bool, err
 	}
 	for _, k := range expired {
 		_, key := splitExpiryKey(k)
+		drop(key)
 		if err := t.records.Delete(key); err != nil {
 			return 0, false, err
 		}

@@ -46,7 +46,7 @@ func TestASweepStopsWhenItsTimeIsOverButNotBeforeItsFirstRecord(t *testing.T) {
 	} {
 		err := db.Update(func(tx *bbolt.Tx) error {
 			tables := &tables{tx.Bucket(recordsBucket), tx.Bucket(expiriesBucket), tx.Bucket(countersBucket)}
-			dropped, more, err := tables.sweep(expiry, sweep.until)
+			dropped, more, err := tables.sweep(expiry, sweep.until, func([]byte) {})
 			if dropped != sweep.drops || more != sweep.more {
 				t.Errorf("dropped %d, more: %v; want %d, %v", dropped, more, sweep.drops, sweep.more)
 			}

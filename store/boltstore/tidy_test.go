@@ -241,3 +241,24 @@ func TestHitsAreCountedOnAfterReopeningUntilTheyEnd(t *testing.T) {
 		t.Errorf("%d counters on disk that ended", n)
 	}
 }
+
+// A stamp is of what is there, so that what is dropped changes it.
+func TestWhatIsDroppedChangesTheStamp(t *testing.T) {
+	s := mustOpen(t, newPath(t), boltstore.Options{})
+	must(t, s.Commit(ever, store.Put("p/k", []byte("v")).Until(time.Now().Add(time.Second))))
+	before, known := s.Stamp("p")
+	if !known {
+		t.Fatal("no stamp is known")
+	}
+	for {
+		got, err := s.Get(ever, "p/k")
+		must(t, err)
+		if got[0] == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond) // until it is dropped
+	}
+	if after, known := s.Stamp("p"); known && after == before {
+		t.Errorf("the record is gone, and the stamp is %d still", after)
+	}
+}

@@ -135,8 +135,8 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	}
 	// Both the shard that just grew and, in turn, those that nobody writes to.
 	now := s.now()
-	s.shard(name).collect(now)
-	s.shards[s.turn.Add(1)%shards].collect(now)
+	s.shard(name).collect(now, s.stamps)
+	s.shards[s.turn.Add(1)%shards].collect(now, s.stamps)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/datixlab/auth/internal/stamps"
 	"github.com/datixlab/auth/store"
 )
 
@@ -75,7 +76,7 @@ func (s *shard) commit(name string, ops []store.Op) error {
 }
 
 // collect drops some of the records that are past their expiry.
-func (s *shard) collect(now time.Time) {
+func (s *shard) collect(now time.Time, stamps *stamps.Table) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for range collected {
@@ -84,9 +85,11 @@ func (s *shard) collect(now time.Time) {
 		}
 		key := heap.Pop(&s.expiring).(*record).key
 		name := store.Partition(key)
+		stamps.Begin(name)
 		p := s.partitions[name]
 		p.remove(key)
 		s.put(name, p)
+		stamps.End(name)
 	}
 }
 

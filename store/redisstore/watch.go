@@ -32,8 +32,8 @@ type watch struct {
 	channel string // of the beats
 	began   time.Time
 
-	proven atomic.Int64 // all changes before this are in table; time since began, 0 is none
-	asked  atomic.Int64 // when a stamp was last asked for, about
+	proven atomic.Pointer[time.Time] // all changes before this are in table; nil is none
+	asked  atomic.Int64              // when a stamp was last asked for, about
 	wake   chan struct{}
 
 	stop context.CancelFunc
@@ -81,10 +81,17 @@ func (w *watch) stamp(partition string) (stamp uint64, known bool) {
 		default:
 		}
 	}
-	if proven := w.proven.Load(); proven == 0 || now-proven > int64(w.lag) {
+	if proven := w.proven.Load(); proven == nil || w.older(*proven) {
 		return 0, false
 	}
 	return w.table.Stamp(partition)
+}
+
+// older reports whether t is longer ago than the lag: by the monotonic clock, or by that
+// of the wall, since the other one can stand still while a machine is suspended.
+func (w *watch) older(t time.Time) bool {
+	now := time.Now()
+	return now.Sub(t) > w.lag || now.Round(0).Sub(t.Round(0)) > w.lag
 }
 
 // run watches until stopped, from the start after every error.
@@ -93,7 +100,7 @@ func (w *watch) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		w.sleep(ctx)
 		w.watch(ctx)
-		w.proven.Store(0)
+		w.proven.Store(nil)
 		select {
 		case <-ctx.Done():
 		case <-time.After(again):
@@ -190,9 +197,9 @@ func (w *watch) changed(key string) {
 func (w *watch) beat(ctx context.Context, beats <-chan int64, heard <-chan struct{}) {
 	overdue := time.NewTimer(beatOverdue)
 	defer overdue.Stop()
-	var before int64 // when the last beat was sent that has come back
+	var before time.Time // when the last beat was sent that has come back
 	for w.now()-w.asked.Load() <= int64(asleep) {
-		sent := w.now()
+		at, sent := time.Now(), w.now()
 		if err := w.publish(ctx, sent); err != nil {
 			return
 		}
@@ -208,10 +215,10 @@ func (w *watch) beat(ctx context.Context, beats <-chan int64, heard <-chan struc
 				return
 			}
 		}
-		if before != 0 {
-			w.proven.Store(before)
+		if proven := before; !proven.IsZero() {
+			w.proven.Store(&proven)
 		}
-		before = sent
+		before = at
 		select {
 		case <-time.After(w.lag / 4):
 		case <-heard:
