@@ -136,7 +136,7 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 	id := Identity{
 		User: acct.user(k.userID), APIKeyID: k.id, ExpiresAt: rec.Expires, unscoped: rec.Scopes == "", scopes: rec.Scopes,
 	}
-	if m.memory.wants(at, stamped, in) {
+	if m.memory.wants(at, stamped, false, in) {
 		m.memory.put(at, &remembered{
 			digest: digest, identity: id, part: part, stamp: stamp, stamped: stamped,
 			from: math.MinInt64, until: nanos(rec.Expires),
@@ -165,8 +165,8 @@ func (m *Manager) refuseKey(ctx context.Context, k *liveKey) error {
 	return ErrInvalidToken
 }
 
-// keyProof is what a check reads of a keyRecord: of its texts only the scopes, since a
-// text costs one more allocation. It is never written.
+// keyProof is what a check reads of a keyRecord: of its texts only the scopes, so that
+// the others are not copied. It is never written.
 type keyProof struct {
 	Digest  []byte
 	Expires time.Time

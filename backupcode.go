@@ -27,7 +27,7 @@ const (
 // isBackupCode tells a backup code from a TOTP code. It goes by the form and not by
 // the configuration, so that a set goes on working when that changes.
 func isBackupCode(code Secret) bool {
-	return backupLength(len(code)) && digits(code)
+	return backupLength(len(code)) && isDigits(code)
 }
 
 func backupLength(n int) bool { return minBackupDigits <= n && n <= maxBackupDigits }

@@ -121,10 +121,11 @@ func (m *memory) key(digest *[sha256.Size]byte) place {
 
 // wants reports whether put is worth its while: a credential is remembered from the
 // second time on that it is seen, and again once its records have another stamp, if the
-// texts of what was read are not out of the ordinary.
-func (m *memory) wants(p place, stamped bool, in *room) bool {
+// texts of what was read are not out of the ordinary. Where no stamp is known there is
+// nothing to remember but a signature.
+func (m *memory) wants(p place, stamped, signed bool, in *room) bool {
 	switch {
-	case len(m.sets) == 0 || in.texts.Len() > maxRememberedTexts:
+	case len(m.sets) == 0 || in.texts.Len() > maxRememberedTexts || !stamped && !signed:
 		return false
 	case p.known != nil:
 		return stamped

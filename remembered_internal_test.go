@@ -22,7 +22,7 @@ func (m *memory) count() (n int) {
 
 // see is what a check does with what it finds to be good.
 func (m *memory) see(token string) {
-	if p := m.token(token); m.wants(p, true, new(room)) {
+	if p := m.token(token); m.wants(p, true, true, new(room)) {
 		m.put(p, &remembered{token: token, until: math.MaxInt64})
 	}
 }
@@ -43,7 +43,7 @@ func TestWhatIsRememberedIsBoundedAndTakesTwoLooks(t *testing.T) {
 	if n := m.count(); n != 64 {
 		t.Errorf("%d are remembered, want 64", n)
 	}
-	if none := newMemory(memstore.New(), 0); none.token("t").known != nil || none.wants(none.token("t"), true, new(room)) {
+	if none := newMemory(memstore.New(), 0); none.token("t").known != nil || none.wants(none.token("t"), true, true, new(room)) {
 		t.Error("who is to remember nothing does")
 	}
 }
@@ -52,9 +52,26 @@ func TestWhatIsOutOfTheOrdinaryInSizeIsNotRemembered(t *testing.T) {
 	m, in := newMemory(memstore.New(), 64), new(room)
 	in.text(make([]byte, maxRememberedTexts+1))
 	for range 3 {
-		if m.wants(m.token("t"), true, in) {
+		if m.wants(m.token("t"), true, true, in) {
 			t.Error("it is")
 		}
+	}
+}
+
+// Where the store tells no stamps, a key is not remembered, and a token once.
+func TestWithoutStampsSignaturesAloneAreRemembered(t *testing.T) {
+	m := newMemory(nil, 64)
+	p := m.token("t")
+	for range 3 {
+		if m.wants(p, false, false, new(room)) {
+			t.Error("a key is remembered")
+		}
+	}
+	if m.wants(p, false, true, new(room)) || !m.wants(p, false, true, new(room)) {
+		t.Error("a token is not remembered from the second time on")
+	}
+	if p.known = new(remembered); m.wants(p, false, true, new(room)) {
+		t.Error("a token that is known is remembered again")
 	}
 }
 

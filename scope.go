@@ -60,14 +60,14 @@ func scopeList(text string) []string {
 	return strings.Fields(text)
 }
 
-// limitedDigest is what a record keeps of the key with this digest. That of a key with
+// limitedDigest is what a record keeps of the key that has this digest. That of a key with
 // scopes is over them too: under others, or none, or for a reader that does not know
 // of scopes, the key proves nothing.
-func limitedDigest(key []byte, scopes string) []byte {
+func limitedDigest(digest []byte, scopes string) []byte {
 	if scopes == "" {
-		return key
+		return digest
 	}
-	sum := sha256.Sum256(append(slices.Clip(key), scopes...))
+	sum := sha256.Sum256(append(slices.Clip(digest), scopes...))
 	return sum[:]
 }
 

@@ -98,7 +98,7 @@ func (m *Manager) proveToken(ctx context.Context, token Secret, at place, now ti
 		User: t.acct.rec.user(t.claims.Subject), SessionID: t.claims.Session, AuthTime: s.Created,
 		AMR: s.AMR, ExpiresAt: time.Unix(t.claims.Expires, 0).UTC(), tokenID: t.claims.ID,
 	}
-	if m.memory.wants(at, t.stamped, t.in) {
+	if m.memory.wants(at, t.stamped, true, t.in) {
 		r := &remembered{
 			token: string(token), claims: t.claims, identity: id,
 			part: store.Partition(t.acct.key), stamp: t.stamp, stamped: t.stamped,

@@ -249,10 +249,10 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 }
 
 func wellFormedCode(code Secret) bool {
-	return len(code) == totpDigits && digits(code) || isBackupCode(code)
+	return len(code) == totpDigits && isDigits(code) || isBackupCode(code)
 }
 
-func digits(code Secret) bool {
+func isDigits(code Secret) bool {
 	for i := range len(code) {
 		if code[i] < '0' || code[i] > '9' {
 			return false

@@ -33,7 +33,7 @@ func (p *place) open(t *testing.T) store.Store {
 	return s
 }
 
-func open(kind, at string, now func() time.Time) (store.Store, error) {
+func open(kind, at string, now func() time.Time) (store.Stamper, error) {
 	if kind == "redis" {
 		return redisstore.OpenOrCreate(ever, redis.UniversalOptions{
 			Addrs: []string{at}, PoolSize: 32, ReadTimeout: time.Minute, PoolTimeout: time.Minute, // the machine is busy

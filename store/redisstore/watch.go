@@ -125,7 +125,7 @@ func (w *watch) watch(ctx context.Context) {
 	changes := client.Subscribe(ctx, invalidations, w.channel)
 	defer changes.Close()
 	for range 2 {
-		if m, err := changes.Receive(ctx); err != nil {
+		if m, err := changes.ReceiveTimeout(ctx, beatOverdue); err != nil { // Receive would not hear ctx
 			return
 		} else if _, subscribed := m.(*redis.Subscription); !subscribed {
 			return // the client has lost the connection, and found another
@@ -243,7 +243,7 @@ func (w *watch) check(ctx context.Context) error {
 	defer client.Close()
 	changes := client.Subscribe(ctx, invalidations, w.channel)
 	defer changes.Close()
-	if _, err := changes.Receive(ctx); err != nil {
+	if _, err := changes.ReceiveTimeout(ctx, beatOverdue); err != nil {
 		return fmt.Errorf("redisstore: MaxLag needs CLIENT TRACKING and SUBSCRIBE: %w", err)
 	}
 	if err := w.publish(ctx, 0); err != nil {

@@ -1,8 +1,12 @@
 package redisstore_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -68,10 +72,12 @@ func (r *reader) read(tb testing.TB) (value string, begun time.Time) {
 func race(t *testing.T, writer, remembers *redisstore.Store, rounds int) (late []time.Duration) {
 	t.Helper()
 	r := &reader{s: remembers}
+	unsure := map[string]bool{"": true} // what may be there as well: nothing, where it was deleted or cannot be read
 	for i := range rounds {
 		value := fmt.Sprint(i)
 		if err := writer.Commit(ever, store.Put("p/k", []byte(value))); err != nil {
-			continue // not acknowledged
+			unsure[value] = true // it may take effect later
+			continue
 		}
 		written := time.Now()
 		for {
@@ -83,7 +89,7 @@ func race(t *testing.T, writer, remembers *redisstore.Store, rounds int) (late [
 			if begun.Sub(written) <= lag {
 				continue
 			}
-			if got == "" { // it was deleted, or cannot be read
+			if unsure[got] {
 				break
 			}
 			t.Fatalf("%v after it was replaced by %q, %q is still there", begun.Sub(written), value, got)
@@ -243,6 +249,70 @@ func TestAFailoverLeavesNothingKnown(t *testing.T) {
 	race(t, writer, remembers, 50)
 }
 
+// muted is a connection on which no SUBSCRIBE arrives while on is set, and so none is
+// ever answered.
+type muted struct {
+	net.Conn
+	on    *atomic.Bool
+	asked *atomic.Int64
+}
+
+func (c muted) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("subscribe")) && c.on.Load() {
+		c.asked.Add(1)
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+// A server that hangs between taking the connection and answering it holds up neither
+// Open nor Close.
+func TestAWatchDoesNotWaitForASubscriptionThatIsNeverAnswered(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := redistest.Start(t)
+	var on atomic.Bool
+	var asked atomic.Int64
+	u := at(server.Addr())
+	u.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return muted{c, &on, &asked}, err
+	}
+	within := func(what string, do func()) {
+		t.Helper()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			do()
+		}()
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s has not returned", what)
+		}
+	}
+	s := mustOpen(t, u, watching())
+	known(t, s, "p")
+	on.Store(true)
+	within("Open", func() {
+		if s, err := redisstore.OpenOrCreate(ever, u, watching()); err == nil {
+			s.Close()
+			t.Error("opened without a subscription")
+		}
+	})
+	before := asked.Load()
+	server.Do("client", "kill", "type", "pubsub")
+	redistest.Within(t, 10*time.Second, func() error {
+		if _, _ = s.Stamp("p"); asked.Load() == before {
+			return fmt.Errorf("it has not begun anew")
+		}
+		return nil
+	})
+	within("Close", func() { must(t, s.Close()) })
+}
+
 func TestAWatchThatIsNotPermittedIsRefusedAtOpen(t *testing.T) {
 	if !redistest.Available(t) {
 		return
@@ -253,7 +323,7 @@ func TestAWatchThatIsNotPermittedIsRefusedAtOpen(t *testing.T) {
 		"no tracking": {"-client|tracking"}, "no channel": {"resetchannels"},
 		"not to publish": {"-publish"}, "not to subscribe": {"-subscribe"},
 	} {
-		user := fmt.Sprintf("u%d", len(name))
+		user := strings.ReplaceAll(name, " ", "-")
 		server.Do(append([]any{"acl", "setuser", user, "on", ">pw", "~*", "&*", "+@all"}, rules...)...)
 		u := at(server.Addr())
 		u.Username, u.Password = user, "pw"
