@@ -150,7 +150,7 @@ func (m *memory) put(p place, r *remembered) {
 	if p.known != nil {
 		r.uses.Store(p.known.uses.Load())
 	}
-	set, at := m.set(p.hash), int(rand.Uint32()%ways)
+	set, at := m.set(p.hash), int(rand.Uint32()%ways) //nolint:gosec // which entry goes is no secret
 	for i := range set.known {
 		k := set.known[i].Load()
 		if k == nil || k == p.known {

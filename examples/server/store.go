@@ -43,9 +43,6 @@ func parseStore(spec string) (place, error) {
 		}
 		return place{kind: scheme, redis: &u}, nil
 	}
-	if len(scheme) == len(spec) {
-		scheme = "without a scheme"
-	}
 	return place{}, errors.New("-store: unknown store; use memory, bolt:PATH or a Redis URL") // what stands there may be a password
 }
 

@@ -121,9 +121,9 @@ func (w *watch) sleep(ctx context.Context) {
 // watch watches on one connection, until it fails or nobody has asked for a while.
 func (w *watch) watch(ctx context.Context) {
 	client := w.dial(w.track)
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	changes := client.Subscribe(ctx, invalidations, w.channel)
-	defer changes.Close()
+	defer func() { _ = changes.Close() }()
 	for range 2 {
 		if m, err := changes.ReceiveTimeout(ctx, beatOverdue); err != nil { // Receive would not hear ctx
 			return
@@ -240,9 +240,9 @@ func (w *watch) publish(ctx context.Context, n int64) error {
 // check asks the server for all that a watch needs.
 func (w *watch) check(ctx context.Context) error {
 	client := w.dial(w.track)
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	changes := client.Subscribe(ctx, invalidations, w.channel)
-	defer changes.Close()
+	defer func() { _ = changes.Close() }()
 	if _, err := changes.ReceiveTimeout(ctx, beatOverdue); err != nil {
 		return fmt.Errorf("redisstore: MaxLag needs CLIENT TRACKING and SUBSCRIBE: %w", err)
 	}
