@@ -22,11 +22,13 @@ var qrEncoder = png.Encoder{BufferPool: new(pngBuffers)}
 // pngBuffers is a png.EncoderBufferPool.
 type pngBuffers struct{ pool sync.Pool }
 
+// Get implements png.EncoderBufferPool.
 func (b *pngBuffers) Get() *png.EncoderBuffer {
 	buffer, _ := b.pool.Get().(*png.EncoderBuffer) // nil: the encoder makes one
 	return buffer
 }
 
+// Put implements png.EncoderBufferPool.
 func (b *pngBuffers) Put(buffer *png.EncoderBuffer) { b.pool.Put(buffer) }
 
 // qrPNG draws text as a QR code in two colours. Its errors do not quote the text:

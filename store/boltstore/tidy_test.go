@@ -244,21 +244,22 @@ func TestHitsAreCountedOnAfterReopeningUntilTheyEnd(t *testing.T) {
 
 // A stamp is of what is there, so that what is dropped changes it.
 func TestWhatIsDroppedChangesTheStamp(t *testing.T) {
-	s := mustOpen(t, newPath(t), boltstore.Options{})
-	must(t, s.Commit(ever, store.Put("p/k", []byte("v")).Until(time.Now().Add(time.Second))))
-	before, known := s.Stamp("p")
-	if !known {
-		t.Fatal("no stamp is known")
-	}
-	for {
-		got, err := s.Get(ever, "p/k")
-		must(t, err)
-		if got[0] == nil {
-			break
+	path, clock := newPath(t), newClock()
+	synctest.Test(t, func(t *testing.T) {
+		s := mustOpen(t, path, clock.o())
+		must(t, s.Commit(ever, store.Put("p/k", []byte("v")).Until(start.Add(time.Second))))
+		before, known := s.Stamp("p")
+		if !known {
+			t.Fatal("no stamp is known")
 		}
-		time.Sleep(10 * time.Millisecond) // until it is dropped
-	}
-	if after, known := s.Stamp("p"); known && after == before {
-		t.Errorf("the record is gone, and the stamp is %d still", after)
-	}
+		clock.set(start.Add(time.Second))
+		pass(time.Second)
+		if got, err := s.Get(ever, "p/k"); err != nil || got[0] != nil {
+			t.Fatalf("the record is there: %q, %v", got, err)
+		}
+		if after, known := s.Stamp("p"); !known || after == before {
+			t.Errorf("the record is gone, and the stamp is %d, known: %v; it was %d", after, known, before)
+		}
+		must(t, s.Close())
+	})
 }

@@ -21,6 +21,7 @@ func (e *expiring) set(r *record, expires time.Time) {
 	}
 }
 
+// Len, Less and Swap are for package heap.
 func (e expiring) Len() int           { return len(e) }
 func (e expiring) Less(i, j int) bool { return e[i].expires.Before(e[j].expires) }
 

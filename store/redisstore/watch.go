@@ -120,16 +120,10 @@ func (w *watch) sleep(ctx context.Context) {
 
 // watch watches on one connection, until it fails or nobody has asked for a while.
 func (w *watch) watch(ctx context.Context) {
-	client := w.dial(w.track)
-	defer func() { _ = client.Close() }()
-	changes := client.Subscribe(ctx, invalidations, w.channel)
-	defer func() { _ = changes.Close() }()
-	for range 2 {
-		if m, err := changes.ReceiveTimeout(ctx, beatOverdue); err != nil { // Receive would not hear ctx
-			return
-		} else if _, subscribed := m.(*redis.Subscription); !subscribed {
-			return // the client has lost the connection, and found another
-		}
+	changes, end, err := w.subscribe(ctx)
+	defer end()
+	if err != nil {
+		return
 	}
 	w.table.ChangedAll() // of what changed until now nobody has told
 
@@ -144,6 +138,23 @@ func (w *watch) watch(ctx context.Context) {
 		<-heard
 	}()
 	w.beat(ctx, beats, heard)
+}
+
+// subscribe begins to hear of changes and beats on a connection of its own, until end.
+func (w *watch) subscribe(ctx context.Context) (changes *redis.PubSub, end func(), err error) {
+	client := w.dial(w.track)
+	changes = client.Subscribe(ctx, invalidations, w.channel)
+	end = func() { _, _ = changes.Close(), client.Close() }
+	for range 2 {
+		m, err := changes.ReceiveTimeout(ctx, beatOverdue) // Receive would not hear ctx
+		if err != nil {
+			return changes, end, err
+		}
+		if _, subscribed := m.(*redis.Subscription); !subscribed {
+			return changes, end, errReply // the client has lost the connection, and found another
+		}
+	}
+	return changes, end, nil
 }
 
 // track has the server tell the new connection of changes. The prefix is one of keys of
@@ -239,11 +250,9 @@ func (w *watch) publish(ctx context.Context, n int64) error {
 
 // check asks the server for all that a watch needs.
 func (w *watch) check(ctx context.Context) error {
-	client := w.dial(w.track)
-	defer func() { _ = client.Close() }()
-	changes := client.Subscribe(ctx, invalidations, w.channel)
-	defer func() { _ = changes.Close() }()
-	if _, err := changes.ReceiveTimeout(ctx, beatOverdue); err != nil {
+	_, end, err := w.subscribe(ctx)
+	defer end()
+	if err != nil {
 		return fmt.Errorf("redisstore: MaxLag needs CLIENT TRACKING and SUBSCRIBE: %w", err)
 	}
 	if err := w.publish(ctx, 0); err != nil {

@@ -45,6 +45,7 @@ type end struct {
 	far net.Conn
 }
 
+// LocalAddr and RemoteAddr are those of the connection behind.
 func (e end) LocalAddr() net.Addr  { return e.far.LocalAddr() }
 func (e end) RemoteAddr() net.Addr { return e.far.RemoteAddr() }
 
