@@ -27,6 +27,7 @@ import (
 // too and empties pools at random, so make test runs this a second time, without it.
 const (
 	allocsAgain = 0 // VerifyAccessToken and VerifyAPIKey of what was checked before, on memory and bbolt
+	allocsKnown = 0 // VerifyAccessToken of a token that was not, of a session that was, HS256
 
 	allocsFirstTokenMemory = 3 // VerifyAccessToken where nothing is remembered, HS256
 	allocsFirstTokenBolt   = 13
@@ -73,6 +74,25 @@ func TestHotPathsKeepToTheirAllocations(t *testing.T) {
 		text := auth.Secret(h.Register().APIKey())
 		return count(func() error { _, err := h.VerifyAPIKey(ctx, text); return err })
 	}
+	// Of several tokens in turn none is seen twice in a row, and so none is remembered.
+	known := func(s store.Store) float64 {
+		t.Helper()
+		h := authtest.With(t, s, auth.Config{MaxRemembered: 1, RefreshGrace: time.Minute})
+		tokens := []auth.Secret{auth.Secret(h.Register().Token())}
+		for len(tokens) < 3 {
+			fresh, err := h.Refresh(ctx, tokens[len(tokens)-1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			tokens = append(tokens, fresh.Token)
+		}
+		turn := 0
+		return count(func() error {
+			turn++
+			_, err := h.VerifyAccessToken(ctx, tokens[turn%len(tokens)])
+			return err
+		})
+	}
 	hit := func(s store.Store) float64 {
 		t.Helper()
 		limit := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
@@ -91,6 +111,7 @@ func TestHotPathsKeepToTheirAllocations(t *testing.T) {
 	memory := authtest.With(t, memstore.New(), auth.Config{})
 	within(allocsAgain, "a token on memory", token(memory))
 	within(allocsAgain, "a key on memory", key(memory))
+	within(allocsKnown, "a token of a session that is known, on memory", known(memstore.New()))
 	within(allocsHit, "a hit on memory", hit(memory.Store))
 	first := authtest.With(t, memstore.New(), forgetful)
 	within(allocsFirstTokenMemory, "a token that is seen first, on memory", token(first))
@@ -99,6 +120,7 @@ func TestHotPathsKeepToTheirAllocations(t *testing.T) {
 	onBolt := authtest.With(t, bolt("again.db"), auth.Config{})
 	within(allocsAgain, "a token on bbolt", token(onBolt))
 	within(allocsAgain, "a key on bbolt", key(onBolt))
+	within(allocsKnown, "a token of a session that is known, on bbolt", known(bolt("known.db")))
 	within(allocsHit, "a hit on bbolt", hit(onBolt.Store))
 	first = authtest.With(t, bolt("first.db"), forgetful)
 	within(allocsFirstTokenBolt, "a token that is seen first, on bbolt", token(first))

@@ -84,7 +84,7 @@ func (k *liveKey) proven() bool {
 // hour of the clock and more than ten times the average of the hours that the key was
 // used in, once those are eight. Of any number of Managers that share a store one
 // tells of it, within UsageInterval. None of it refuses anything.
-func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error) {
+func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, err error) {
 	if err := m.ready(); err != nil {
 		return Identity{}, err
 	}
@@ -94,19 +94,20 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	}
 	now := m.now()
 	at := m.memory.key(&digest)
-	var id Identity
 	var last *atomic.Pointer[pendingUse]
-	if at.known != nil && m.memory.holds(at.known, now) {
-		id, last = at.known.recall(), &at.known.uses
+	if r := at.known; r != nil && m.memory.holds(r, now) {
+		r.found.recall(&id)
+		last = &r.uses
 	} else {
 		uid, ok := parseKey(m.cfg.APIKeyPrefix, string(key))
 		if !ok {
 			return Identity{}, m.refuseMalformedKey(ctx)
 		}
-		var err error
-		if id, err = m.proveKey(ctx, uid, digest, at); err != nil {
+		f, err := m.proveKey(ctx, uid, digest, at)
+		if err != nil {
 			return Identity{}, err
 		}
+		f.recall(&id)
 		now = m.now()
 	}
 	if m.cfg.TwoFactorPolicy.enrolmentOnly(id.User, now) {
@@ -117,8 +118,9 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (Identity, error
 	return id, nil
 }
 
-// proveKey returns whose the key is where nothing that holds is remembered of it.
-func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]byte, at place) (Identity, error) {
+// proveKey returns what the records of the key come to, where nothing that holds is
+// remembered of it.
+func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]byte, at place) (*found, error) {
 	k := liveKeys.Get().(*liveKey)
 	defer liveKeys.Put(k)
 	in := newRoom()
@@ -127,22 +129,20 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 	part := store.Partition(k.acct.key)
 	stamp, stamped := m.memory.stamp(part)
 	if err := m.records.readIn(ctx, in, &k.acct, &k.key); err != nil {
-		return Identity{}, err
+		return nil, err
 	}
 	acct, rec := &k.acct.rec, &k.key.rec
 	if !k.acct.exists() || !acct.open() || !k.proven() || expiredKey(rec.Expires, m.now()) {
-		return Identity{}, m.refuseKey(ctx, k)
+		return nil, m.refuseKey(ctx, k)
 	}
-	id := Identity{
-		User: acct.user(k.userID), APIKeyID: k.id, ExpiresAt: rec.Expires, unscoped: rec.Scopes == "", scopes: rec.Scopes,
+	f := &in.found
+	f.identity.User, f.identity.APIKeyID, f.identity.ExpiresAt = acct.user(k.userID), k.id, rec.Expires
+	f.identity.unscoped, f.identity.scopes = rec.Scopes == "", rec.Scopes
+	f.part, f.stamp, f.stamped, f.size = part, stamp, stamped, in.texts.Len()
+	if m.memory.wants(at, f, false) {
+		m.memory.put(at, &remembered{digest: digest, found: f, from: math.MinInt64, until: nanos(rec.Expires)})
 	}
-	if m.memory.wants(at, stamped, false, in) {
-		m.memory.put(at, &remembered{
-			digest: digest, identity: id, part: part, stamp: stamp, stamped: stamped,
-			from: math.MinInt64, until: nanos(rec.Expires),
-		})
-	}
-	return id, nil
+	return f, nil
 }
 
 // refuseMalformedKey returns ErrInvalidToken for what is no key of any Manager's.

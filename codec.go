@@ -65,9 +65,11 @@ var codecs = sync.Pool{New: func() any { return new(codec) }}
 const usualTexts = 512
 
 // A room is the memory that a read answers in. The texts of its records are parts of
-// one text, and short lists of one list, so they cost no allocation each.
+// one text, and short lists of one list, so they cost no allocation each. What comes of
+// them holds on to all of it, and to nothing of the call.
 type room struct {
 	deadline deadline // of the read
+	found    found    // by the check of a credential
 	texts    strings.Builder
 	lists    [4]string
 	used     int // of lists

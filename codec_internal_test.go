@@ -17,7 +17,7 @@ func sampleRecords() map[string]fields {
 		"u.1/acct": &account{Email: "Ada@example.com", PendingEmail: "b@example.com", PendingSince: at, FullName: "Ädä", Role: "admin", Org: "o",
 			Agents: []string{"a", "", "c"}, Created: at, Disabled: true, Deleted: true, Epoch: 1<<64 - 1, Enrolment: "e"},
 		"u.1/pass":  &passwordRecord{Hash: "$argon2id$", Changed: at},
-		"u.1/s.2":   &sessionRecord{Epoch: 7, Created: at, Expires: at.Add(1), AMR: []string{"pwd", "mfa"}, Address: "::1", UserAgent: "x", Token: "t", Issued: at, Retired: []retired{{"a", at}, {"b", at.Add(2)}}},
+		"u.1/s.2":   &sessionRecord{Epoch: 7, Created: at, Expires: at.Add(1), AMR: []string{"pwd", "mfa"}, Address: "::1", UserAgent: "x", tokenIDs: tokenIDs{"t", []retired{{"a", at}, {"b", at.Add(2)}}}, Issued: at},
 		"e.1/claim": &emailClaim{User: "1", Since: at, Nonce: "n"},
 		"o.1/org":   &orgRecord{Name: "Org", Created: at},
 		"u.1/totp":  &totpRecord{Pending: pendingFactor{ID: "p", Sealed: []byte{1, 2}, Since: at}, Active: activeFactor{ID: "a", Sealed: []byte{3}, Since: at, LastStep: 9, Backup: backupSet{Pepper: "k", Salt: []byte{4}, Memory: 8, Time: 1, Threads: 1, Tags: []string{"x", ""}}}},

@@ -86,10 +86,11 @@ type Config struct {
 	UsageInterval time.Duration
 
 	// MaxRemembered is how many access tokens and API keys that have been checked are
-	// remembered, up to 4,194,304, of about 2 KiB each, and 30 at the most: one that is checked again
-	// needs neither its signature proven nor, where the store is a [store.Stamper],
-	// anything read. What is revoked or changed is seen all the same, as soon as the
-	// store has it. Default 8192; negative is none.
+	// remembered, and how many sessions, up to 4,194,304: about 3 KiB for one and its
+	// session, and 50 at the most. One that is checked again needs neither its signature
+	// proven nor, where the store is a [store.Stamper], anything read; nor does a new
+	// token of a session that is known. What is revoked or changed is seen all the same, as
+	// soon as the store has it. Default 8192; negative is none.
 	MaxRemembered int
 
 	// PasswordMinLength is the shortest password in code points, 8 to 64.

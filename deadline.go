@@ -13,11 +13,20 @@ type deadline struct {
 	context.Context
 	end time.Time
 
-	mu       sync.Mutex
-	timed    context.Context // nil until Done is called
-	cancel   context.CancelFunc
+	mu     sync.Mutex
+	timed  context.Context // nil until Done is called
+	cancel context.CancelFunc
+	// Once it is released:
 	released bool
+	err      error // of the context by then
 }
+
+// ended is what a deadline is a part of once it is released: nothing that lasts.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // begin makes a zero deadline the one of a call.
 func (d *deadline) begin(ctx context.Context, timeout time.Duration) {
@@ -36,9 +45,6 @@ func (d *deadline) Done() <-chan struct{} {
 	defer d.mu.Unlock()
 	if d.timed == nil {
 		d.timed, d.cancel = context.WithDeadline(d.Context, d.end)
-		if d.released {
-			d.cancel()
-		}
 	}
 	return d.timed.Done()
 }
@@ -48,9 +54,11 @@ func (d *deadline) Err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case d.timed != nil:
+	case d.released && d.err != nil:
+		return d.err
+	case d.timed != nil && !d.released:
 		return d.timed.Err()
-	case d.Context.Err() != nil:
+	case d.Context.Err() != nil && !d.released:
 		return d.Context.Err()
 	case !time.Now().Before(d.end):
 		return context.DeadlineExceeded
@@ -71,12 +79,15 @@ func (d *deadline) Value(key any) any {
 	return d.Context.Value(key)
 }
 
-// release ends the deadline early: it frees the timer and stops whoever still waits.
+// release ends the deadline early: it frees the timer, stops whoever still waits, and
+// lets go of the context.
 func (d *deadline) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.released = true
+	d.released, d.err = true, d.Context.Err()
 	if d.cancel != nil {
 		d.cancel()
+		d.err = d.timed.Err()
 	}
+	d.Context, d.timed, d.cancel = ended, ended, nil
 }

@@ -44,13 +44,13 @@ func TestADeadlineIsLikeOneOfPackageContext(t *testing.T) {
 					if a, b := look(got), look(want); a != b {
 						t.Errorf("after %v: %v, want %v", after, a, b)
 					}
+					if got.Value(key{}) != "value" {
+						t.Error("the value is lost")
+					}
 					stop()
 					got.release()
 					if a, b := look(got), look(want); a != b {
 						t.Errorf("after %v and its release: %v, want %v", after, a, b)
-					}
-					if got.Value(key{}) != "value" {
-						t.Error("the value is lost")
 					}
 				}
 			})
@@ -88,11 +88,21 @@ func TestADeadlineEndsWithItsParent(t *testing.T) {
 	}
 }
 
-func TestAReleasedDeadlineDoesNotLetAnybodyWait(t *testing.T) {
-	d := withDeadline(t.Context(), time.Hour)
-	d.release()
-	<-d.Done()
-	if err := d.Err(); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, want Canceled", err)
+// What is read lies in one piece of memory with its deadline, and may be kept for long.
+func TestAReleasedDeadlineDoesNotLetAnybodyWaitAndLetsGo(t *testing.T) {
+	type key struct{}
+	for _, waits := range []bool{false, true} {
+		d := withDeadline(context.WithValue(t.Context(), key{}, "value"), time.Hour)
+		if waits {
+			d.Done()
+		}
+		d.release()
+		<-d.Done()
+		if err := d.Err(); !errors.Is(err, context.Canceled) {
+			t.Errorf("waits %v: %v, want Canceled", waits, err)
+		}
+		if d.Value(key{}) != nil || d.Context != ended || d.timed != ended {
+			t.Errorf("waits %v: it holds on to its context", waits)
+		}
 	}
 }

@@ -68,6 +68,11 @@ func randomBase62(n int) string {
 	}
 }
 
+// isID reports whether id is prefix and n digits.
+func isID[text string | []byte](id text, prefix string, n int) bool {
+	return len(id) == len(prefix)+n && string(id[:len(prefix)]) == prefix && isBase62(id[len(prefix):], n)
+}
+
 // bareID takes the prefix off an identifier and returns its n digits, or false if
 // it is not one.
 func bareID(id, prefix string, n int) (string, bool) {
@@ -80,20 +85,22 @@ func isBase62[text string | []byte](s text, n int) bool {
 	if len(s) != n {
 		return false
 	}
+	var others byte
 	for i := range len(s) {
-		if !base62Digits[s[i]] {
-			return false
-		}
+		others |= noBase62[s[i]]
 	}
-	return true
+	return others == 0
 }
 
-// base62Digits has the bytes of base62: a look-up, since every credential's are looked at.
-var base62Digits = func() (set [256]bool) {
-	for i := range len(base62) {
-		set[base62[i]] = true
+// noBase62 is not 0 for what is no digit: a look-up without a branch, since those of
+// every credential are looked at.
+var noBase62 = func() (others [256]byte) {
+	for i := range others {
+		if strings.IndexByte(base62, byte(i)) < 0 {
+			others[i] = 1
+		}
 	}
-	return set
+	return others
 }()
 
 // publicUser is the identifier of the user with these digits; nobody's is empty.

@@ -33,9 +33,14 @@ type claims struct {
 	Subject  string `json:"sub"`
 	Session  string `json:"sid"`
 	ID       string `json:"jti"`
-	Issued   int64  `json:"iat"`
-	From     int64  `json:"nbf"`
-	Expires  int64  `json:"exp"`
+	validity
+}
+
+// validity is when a token holds, in seconds since the Unix epoch.
+type validity struct {
+	Issued  int64 `json:"iat"`
+	From    int64 `json:"nbf"`
+	Expires int64 `json:"exp"`
 }
 
 // payload is all that a token says, to whoever else reads it.
@@ -134,78 +139,97 @@ func (k hmacKey) proves(text, sig string) bool {
 // tokenKeys are the keys of a Manager or a Verifier.
 type tokenKeys []tokenKey
 
-// open returns the payload of a token that one of the keys signed. It lies in buf.
-func (ks tokenKeys) open(token string, buf *[]byte) (payload []byte, ok bool) {
+// open returns the payload of a token that one of the keys signed, in base64url.
+func (ks tokenKeys) open(token string) (payload string, ok bool) {
 	if len(token) > maxToken {
-		return nil, false
+		return "", false
 	}
 	dot := strings.LastIndexByte(token, '.')
 	if dot < 0 {
-		return nil, false
+		return "", false
 	}
 	text, sig := token[:dot], token[dot+1:]
 	header, body, _ := strings.Cut(text, ".")
 	for _, k := range ks {
 		if header == k.header {
-			if !k.proof.proves(text, sig) {
-				return nil, false
-			}
-			*buf = append((*buf)[:0], body...)
-			n, err := base64.RawURLEncoding.Decode(*buf, *buf) // in place: what is read lies ahead of what is written
-			return (*buf)[:n], err == nil
+			return body, k.proof.proves(text, sig)
 		}
 	}
-	return nil, false
+	return "", false
 }
 
-// payloads are what open works in.
+// decoded returns the bytes of a payload. They lie in buf.
+func decoded(payload string, buf *[]byte) ([]byte, bool) {
+	*buf = append((*buf)[:0], payload...)
+	n, err := base64.RawURLEncoding.Decode(*buf, *buf) // in place: what is read lies ahead of what is written
+	return (*buf)[:n], err == nil
+}
+
+// payloads are what decoded works in.
 var payloads = sync.Pool{New: func() any { return new([]byte) }}
 
-// verify fills c with the claims of a token that one of the keys signed, their texts in
-// the room that it returns. It says nothing about their time or their session. What it
-// reads fastest begins with opening.
-func (ks tokenKeys) verify(token string, opening opening, c *claims) (*room, error) {
-	buf := payloads.Get().(*[]byte)
-	defer payloads.Put(buf)
-	payload, ok := ks.open(token, buf)
+// tokenClaims are the claims as a check looks at them. The ids lie in memory that is used
+// again.
+type tokenClaims struct {
+	issuer, audience     string
+	subject, session, id []byte
+	named                bool // these three as areIDs wants them
+	validity
+}
+
+// verify fills c with the claims of a token that one of the keys signed, their ids in
+// buf. It says nothing about their time or their session. What it reads fastest begins
+// with opening.
+func (ks tokenKeys) verify(token string, opening opening, c *tokenClaims, buf *[]byte) error {
+	*c = tokenClaims{}
+	payload, ok := ks.open(token)
 	if !ok {
-		return nil, ErrInvalidToken
+		return ErrInvalidToken
 	}
-	in := newRoom()
-	if !c.scan(payload, opening, in) {
-		*c = claims{}
-		if json.Unmarshal(payload, c) != nil {
-			*c = claims{}
-			return nil, ErrInvalidToken
+	if rest, usual := strings.CutPrefix(payload, opening.encoded); usual {
+		if rest, ok := decoded(rest, buf); ok && c.scan(rest, opening) {
+			return nil
 		}
 	}
-	return in, nil
+	*c = tokenClaims{}
+	var read claims
+	if text, ok := decoded(payload, buf); !ok || json.Unmarshal(text, &read) != nil {
+		return ErrInvalidToken
+	}
+	c.issuer, c.audience, c.validity = read.Issuer, read.Audience, read.validity
+	c.named = areIDs(read.Subject, read.Session, read.ID)
+	c.name(read.Subject, read.Session, read.ID, buf)
+	return nil
 }
 
-// ids returns the bare ids of the token's user and session. It reports false unless
-// they and the token's own have the form that a Manager writes.
-func (c *claims) ids() (uid, sid string, ok bool) {
-	uid, okUser := bareID(c.Subject, userPrefix, timedLen)
-	sid, okSession := bareID(c.Session, sessionPrefix, randomLen)
-	return uid, sid, okUser && okSession && isBase62(c.ID, randomLen)
+// name puts ids into buf.
+func (c *tokenClaims) name(subject, session, id string, buf *[]byte) {
+	b := append(append(append((*buf)[:0], subject...), session...), id...)
+	c.subject, c.session, c.id = b[:len(subject)], b[len(subject):len(b)-len(id)], b[len(b)-len(id):]
+	*buf = b
 }
 
-// current reports whether the claims are meant for this issuer and audience and
-// hold at now.
-func (c *claims) current(issuer, audience string, now time.Time) bool {
+// areIDs reports whether a token's user, its session and it itself are called as a
+// Manager calls them.
+func areIDs[text string | []byte](subject, session, id text) bool {
+	return isID(subject, userPrefix, timedLen) && isID(session, sessionPrefix, randomLen) && isBase62(id, randomLen)
+}
+
+// holds reports whether the token is one for now.
+func (v validity) holds(now time.Time) bool {
 	at, ahead := now.Unix(), now.Add(leeway).Unix()
-	return c.Issuer == issuer && c.Audience == audience &&
-		at < c.Expires && 0 < c.Issued && c.Issued <= ahead && 0 < c.From && c.From <= ahead
+	return at < v.Expires && 0 < v.Issued && v.Issued <= ahead && 0 < v.From && v.From <= ahead
 }
 
-// times returns from when until when the claims hold, as current has it.
-func (c *claims) times() (from, until int64) {
-	return nanos(time.Unix(max(c.Issued, c.From), 0).Add(-leeway)), nanos(time.Unix(c.Expires, 0))
+// span returns from when until when the token holds, as holds has it.
+func (v validity) span() (from, until int64) {
+	return nanos(time.Unix(max(v.Issued, v.From), 0).Add(-leeway)), nanos(time.Unix(v.Expires, 0))
 }
 
 // An opening is how the payload of every token of one issuer and audience begins.
 type opening struct {
-	text             string // up to the user's prefix
+	encoded          string // as much of it as is a text of its own in base64url
+	rest             string // up to the user's prefix, and with it
 	issuer, audience string
 }
 
@@ -219,21 +243,23 @@ func newOpening(issuer, audience string) opening {
 		panic(err) // strings always marshal
 	}
 	end := bytes.LastIndex(text, []byte(userPrefix)) + len(userPrefix)
-	return opening{string(text[:end]), read.Issuer, read.Audience}
+	whole := (end - len(userPrefix)) / 3 * 3
+	return opening{base64.RawURLEncoding.EncodeToString(text[:whole]), string(text[whole:end]), read.Issuer, read.Audience}
 }
 
-// scan reads the claims from a payload that begins as token writes it. It reports false
-// for any other, which may mean the same: it saves time, and decides nothing. By now
-// the signature has proven that a Manager wrote the payload.
-func (c *claims) scan(payload []byte, o opening, in *room) bool {
-	s := layout{rest: payload, in: in, ok: true}
-	s.name(o.text)
-	c.Issuer, c.Audience = o.issuer, o.audience
-	c.Subject = s.id(payload, userPrefix, timedLen)
+// scan reads the claims from what comes after the encoded part of the opening, of a
+// payload that is as token writes it. It reports false for any other, which may mean the
+// same: it saves time, and decides nothing. By now the signature has proven that a
+// Manager wrote the payload.
+func (c *tokenClaims) scan(payload []byte, o opening) bool {
+	s := layout{rest: payload, ok: true}
+	s.name(o.rest)
+	c.issuer, c.audience = o.issuer, o.audience
+	c.subject = s.id(payload, userPrefix, timedLen)
 	s.name(`","sid":"` + sessionPrefix)
-	c.Session = s.id(payload, sessionPrefix, randomLen)
+	c.session = s.id(payload, sessionPrefix, randomLen)
 	s.name(`","jti":"`)
-	c.ID = s.id(payload, "", randomLen)
+	c.id = s.id(payload, "", randomLen)
 	s.name(`","iat":`)
 	c.Issued = s.number()
 	s.name(`,"nbf":`)
@@ -252,12 +278,12 @@ func (c *claims) scan(payload []byte, o opening, in *room) bool {
 	s.plain()
 	s.name(`","role":"`)
 	s.plain()
+	c.named = s.ok
 	return s.ok && (string(s.rest) == `"}` || string(s.rest) == `","enrollment_only":true}`)
 }
 
 type layout struct {
 	rest []byte
-	in   *room // of the texts
 	ok   bool
 }
 
@@ -271,30 +297,41 @@ func (s *layout) name(name string) {
 }
 
 // id reads n base62 digits of the payload, behind a prefix that has been read.
-func (s *layout) id(payload []byte, prefix string, n int) string {
+func (s *layout) id(payload []byte, prefix string, n int) []byte {
 	if !s.ok || len(s.rest) < n || !isBase62(s.rest[:n], n) {
 		s.ok = false
-		return ""
+		return nil
 	}
 	at := len(payload) - len(s.rest)
 	s.rest = s.rest[n:]
-	return s.in.text(payload[at-len(prefix) : at+n])
+	return payload[at-len(prefix) : at+n]
 }
 
 // plain reads past what stands for itself in a string.
 func (s *layout) plain() {
 	n := 0
-	for n < len(s.rest) && ' ' <= s.rest[n] && s.rest[n] <= '~' && s.rest[n] != '"' && s.rest[n] != '\\' {
+	for n < len(s.rest) && plain[s.rest[n]] {
 		n++
 	}
 	s.rest = s.rest[n:]
 }
 
+// plain is true of the characters that stand for themselves in a JSON string.
+var plain = func() (set [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		set[c] = c != '"' && c != '\\'
+	}
+	return set
+}()
+
 // number reads a whole number of up to 18 digits.
 func (s *layout) number() (n int64) {
 	digits := 0
-	for digits < len(s.rest) && '0' <= s.rest[digits] && s.rest[digits] <= '9' && digits <= 18 {
-		n = n*10 + int64(s.rest[digits]-'0')
+	for _, c := range s.rest[:min(len(s.rest), 19)] {
+		if c -= '0'; c > 9 {
+			break
+		}
+		n = n*10 + int64(c)
 		digits++
 	}
 	if digits == 0 || digits > 18 || s.rest[0] == '0' && digits > 1 {

@@ -104,6 +104,28 @@ func signed(newHash func() hash.Hash, key []byte, text string) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// verified returns what the token says, if it is signed.
+func (f *forger) verified(token string) (claims, error) {
+	var c tokenClaims
+	err := f.m.tokenKeys.verify(token, f.m.opening, &c, new([]byte))
+	return c.read(), err
+}
+
+// scanned is scan of the whole of a payload, as verify has it.
+func scanned(c *tokenClaims, payload []byte, o opening) bool {
+	rest, usual := strings.CutPrefix(base64.RawURLEncoding.EncodeToString(payload), o.encoded)
+	text, ok := decoded(rest, new([]byte))
+	return usual && ok && c.scan(text, o)
+}
+
+// read returns the claims as package encoding/json would.
+func (c *tokenClaims) read() claims {
+	return claims{
+		Issuer: c.issuer, Audience: c.audience, Subject: string(c.subject), Session: string(c.session), ID: string(c.id),
+		validity: c.validity,
+	}
+}
+
 // opens reports whether the token is accepted, or names anybody although it is not.
 func (f *forger) opens(token string) bool {
 	id, err := f.m.VerifyAccessToken(context.Background(), Secret(token))
@@ -114,6 +136,35 @@ func TestATokenForgedWithTheRightKeyOpens(t *testing.T) {
 	f := newForger(t)
 	if !f.opens(signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(f.claims))) {
 		t.Fatal("the forger does not know how tokens are made: its other tests prove nothing")
+	}
+}
+
+// A session ends when it does, whatever its tokens say: where it is read, where it is
+// known, and where the token is.
+func TestATokenDoesNotOutliveItsSession(t *testing.T) {
+	f := newForger(t)
+	forged := func(exp int64) string {
+		return signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(changed(f.claims, map[string]any{"exp": exp})))
+	}
+	end := f.now.Add(f.m.cfg.SessionTTL)
+	known, unseen := forged(end.Unix()+1000), forged(end.Unix()+2000)
+	for range 3 {
+		if !f.opens(known) {
+			t.Fatal("refused before the end")
+		}
+	}
+	for _, c := range []struct {
+		at   time.Time
+		want bool
+	}{{end.Add(-time.Second), true}, {end, false}} {
+		f.now = c.at
+		if f.opens(known) != c.want || f.opens(unseen) != c.want {
+			t.Errorf("%v from the end: accepted or refused wrongly", c.at.Sub(end))
+		}
+		f.m.memory.sessions = make([]set[found], len(f.m.memory.sessions))
+		if f.opens(unseen) != c.want {
+			t.Errorf("%v from the end, of a session that is read: accepted or refused wrongly", c.at.Sub(end))
+		}
 	}
 }
 
@@ -204,10 +255,9 @@ func FuzzVerifyToken(f *testing.F) {
 	}
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, token string) {
-		var c claims
-		_, err := forge.m.tokenKeys.verify(token, forge.m.opening, &c)
+		c, err := forge.verified(token)
 		if saw(err == nil); err != nil {
-			if fmt.Sprint(c) != fmt.Sprint(claims{}) {
+			if c != (claims{}) {
 				t.Fatalf("claims %+v beside the error", c)
 			}
 			return
@@ -224,7 +274,6 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 	simple := func(s string) bool {
 		return strings.Trim(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") == ""
 	}
-	ids := func(c claims) bool { _, _, ok := c.ids(); return ok }
 	short := func(n int64) bool { return 0 <= n && n < 1e18 }
 	const uid, sid, jti = "user_01234567890123456789012345678", "ses_0123456789012345678901", "0123456789012345678901"
 	const now = int64(1700000000)
@@ -243,25 +292,26 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, iss, aud, sub, sid, jti string, iat, nbf, exp int64, role string, b byte) {
 		body := mustJSON(payload{
-			claims:   claims{Issuer: iss, Audience: aud, Subject: sub, Session: sid, ID: jti, Issued: iat, From: nbf, Expires: exp},
+			claims:   claims{Issuer: iss, Audience: aud, Subject: sub, Session: sid, ID: jti, validity: validity{iat, nbf, exp}},
 			AuthTime: iat, AMR: []string{role}, Org: role, Role: role,
 		})
 		// A signer writes valid JSON in valid UTF-8; whatever else it could have signed
 		// has no meaning to differ from.
-		agree := func(text []byte) (scanned bool) {
-			var got, want claims
-			ok := got.scan(text, newOpening(iss, aud), new(room))
+		agree := func(text []byte) bool {
+			var got tokenClaims
+			var want claims
+			ok := scanned(&got, text, newOpening(iss, aud))
 			if saw(ok); !ok {
 				return false
 			}
 			if utf8.Valid(text) {
-				if err := json.Unmarshal(text, &want); err != nil || got != want {
-					t.Errorf("%s: scan reads %+v, encoding/json %+v, %v", text, got, want, err)
+				if err := json.Unmarshal(text, &want); err != nil || got.read() != want {
+					t.Errorf("%s: scan reads %+v, encoding/json %+v, %v", text, got.read(), want, err)
 				}
 			}
 			return true
 		}
-		if !agree(body) && utf8.ValidString(iss+aud) && simple(role) && ids(claims{Subject: sub, Session: sid, ID: jti}) && short(iat) && short(nbf) && short(exp) {
+		if !agree(body) && utf8.ValidString(iss+aud) && simple(role) && areIDs(sub, sid, jti) && short(iat) && short(nbf) && short(exp) {
 			t.Errorf("%s: scan cannot read what sign writes", body)
 		}
 		for i := range body {
@@ -307,16 +357,16 @@ func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 		if err != nil || id.SessionID != p.Session || id.User.ID != p.Subject || id.ExpiresAt.Unix() != p.Expires {
 			t.Errorf("%s: %+v, %v", name, id, err)
 		}
-		var c claims
-		if scanned := c.scan([]byte(body), f.m.opening, new(room)); scanned != (name == "as it is written") {
-			t.Errorf("%s: scan takes it: %v", name, scanned)
+		var c tokenClaims
+		if ok := scanned(&c, []byte(body), f.m.opening); ok != (name == "as it is written") {
+			t.Errorf("%s: scan takes it: %v", name, ok)
 		}
 	}
 	partly := strings.Replace(text, `,"aud":"auth"`, "", 1) // nothing of what scan had begun to read stays
 	want := p.claims
 	want.Audience = ""
-	var c claims
-	if _, err := f.m.tokenKeys.verify(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(partly))), f.m.opening, &c); err != nil || c != want {
+	c, err := f.verified(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(partly))))
+	if err != nil || c != want {
 		t.Errorf("without an audience: %+v, %v, want %+v", c, err, want)
 	}
 	for name, body := range map[string]string{
@@ -399,13 +449,12 @@ func FuzzATokenIsReadAsGolangJWTReadsIt(f *testing.F) {
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, body []byte, text string) {
 		token := signed(sha256.New, forge.key, header+"."+base64.RawURLEncoding.EncodeToString(body))
-		var c claims
-		_, err := forge.m.tokenKeys.verify(token, forge.m.opening, &c)
+		c, err := forge.verified(token)
 		want, ok := asked(token)
 		if saw(ok); len(token) <= maxToken && ((err == nil) != ok || ok && c != want) {
 			t.Errorf("%s: %+v, %v; golang-jwt has %+v, %v", body, c, err, want, ok)
 		}
-		if _, err := forge.m.tokenKeys.verify(text, forge.m.opening, &c); err == nil {
+		if _, err := forge.verified(text); err == nil {
 			if _, ok := asked(text); !ok {
 				t.Errorf("%q is accepted, and golang-jwt refuses it", text)
 			}

@@ -24,36 +24,51 @@ import (
 // host's, is asked each time. Where the stamp is another one, or unknown, all that is
 // left is that the signature is good: the records are read again.
 type remembered struct {
-	hash     uint64
-	token    string            // all of an access token, or
-	digest   [sha256.Size]byte // of an API key
-	claims   claims            // of a token, whose signature was good
-	identity Identity
-	part     string // partition of the records
-	stamp    uint64 // as it was before they were read
-	stamped  bool   // it was known
-	from     int64  // Unix nanoseconds; before it the token is of the future
-	until    int64  // from then on it, or its session, has ended
-	uses     atomic.Pointer[pendingUse]
+	hash   uint64
+	token  string            // all of an access token, or
+	digest [sha256.Size]byte // of an API key
+	id     string            // of a token, whose signature was good
+	times  validity          // of it
+	found  *found
+	from   int64 // Unix nanoseconds; before it the token is of the future
+	until  int64 // from then on it, or its session, has ended
+	uses   atomic.Pointer[pendingUse]
+}
+
+// A found is what the records of a session, or of an API key, came to. It does not
+// change, and is never stale either: it holds for the stamp that the store had before
+// the records were read, and a token that is new is held against the session in it.
+type found struct {
+	identity Identity  // but for what is the token's own
+	ids      tokenIDs  // of a session
+	expires  time.Time // it does
+	part     string    // partition of the records
+	stamp    uint64    // as it was before they were read
+	stamped  bool      // it was known
+	size     int       // bytes of the texts that it holds on to
 }
 
 const (
-	ways               = 4       // places that there are for a credential
+	ways               = 4       // places that there are for a credential, or a session
 	maxRememberedTexts = 8 << 10 // bytes of the texts that one holds on to
+	signatureEnd       = 43      // bytes of a token that its place is found by: an HMAC-SHA256
 )
 
 // A memory keeps what is remembered: Config.MaxRemembered credentials of those that
-// were seen twice. The place of one is found with a hash that nobody can foresee, so
-// nobody can choose whose it takes, and only credentials that have proven good take one.
+// were seen twice, and as many sessions. The place of one is found with a hash that
+// nobody can foresee, so nobody can choose whose it takes, and only credentials that
+// have proven good take one.
 type memory struct {
-	stamper store.Stamper // nil where the store is none
-	seed    maphash.Seed
-	sets    []memorySet // 0 or a power of two of them
+	stamper     store.Stamper // nil where the store is none
+	seed        maphash.Seed
+	credentials []set[remembered] // 0 or a power of two of them
+	sessions    []set[found]      // as many
 }
 
-type memorySet struct {
+// A set has the places of those that share a part of their hash.
+type set[T any] struct {
 	once  atomic.Uint64 // hash of the last credential that was seen for the first time
-	known [ways]atomic.Pointer[remembered]
+	known [ways]atomic.Pointer[T]
 }
 
 func newMemory(s store.Store, most int) memory {
@@ -64,7 +79,7 @@ func newMemory(s store.Store, most int) memory {
 		for n*ways < most {
 			n *= 2
 		}
-		m.sets = make([]memorySet, n)
+		m.credentials, m.sessions = make([]set[remembered], n), make([]set[found], n)
 	}
 	return m
 }
@@ -77,7 +92,25 @@ func (m *memory) stamp(partition string) (stamp uint64, known bool) {
 	return m.stamper.Stamp(partition)
 }
 
-func (m *memory) set(hash uint64) *memorySet { return &m.sets[hash&uint64(len(m.sets)-1)] }
+// setOf returns the set that a hash falls to.
+func setOf[T any](sets []set[T], hash uint64) *set[T] { return &sets[hash&uint64(len(sets)-1)] }
+
+// put remembers v: in the place of old, or in a free one, or in that of something that
+// has changed since; else in one by chance.
+func (s *set[T]) put(v, old *T, changed func(*T) bool) {
+	at := int(rand.Uint32() % ways) //nolint:gosec // which entry goes is no secret
+	for i := range s.known {
+		k := s.known[i].Load()
+		if k == nil || k == old {
+			at = i
+			break
+		}
+		if changed(k) {
+			at = i
+		}
+	}
+	s.known[at].Store(v)
+}
 
 // A place is where a credential is remembered, and what is.
 type place struct {
@@ -85,16 +118,17 @@ type place struct {
 	known *remembered // nil: nothing
 }
 
-// token returns the place of an access token. Bytes are compared where the hashes are
-// equal, so how long that takes tells nothing of a token that somebody has a part of.
+// token returns the place of an access token. It is found by the end of the signature,
+// which differs where anything does. All bytes are compared where the hashes are equal,
+// so how long that takes tells nothing of a token that somebody has a part of.
 func (m *memory) token(text string) place {
-	if len(m.sets) == 0 || len(text) > maxToken {
+	if len(m.credentials) == 0 || len(text) > maxToken {
 		return place{}
 	}
-	p := place{hash: maphash.String(m.seed, text)}
-	set := m.set(p.hash)
-	for i := range set.known {
-		if r := set.known[i].Load(); r != nil && r.hash == p.hash && r.token == text {
+	p := place{hash: maphash.String(m.seed, text[max(0, len(text)-signatureEnd):])}
+	s := setOf(m.credentials, p.hash)
+	for i := range s.known {
+		if r := s.known[i].Load(); r != nil && r.hash == p.hash && r.token == text {
 			p.known = r
 			break
 		}
@@ -104,13 +138,13 @@ func (m *memory) token(text string) place {
 
 // key returns the place of an API key.
 func (m *memory) key(digest *[sha256.Size]byte) place {
-	if len(m.sets) == 0 {
+	if len(m.credentials) == 0 {
 		return place{}
 	}
 	p := place{hash: maphash.Bytes(m.seed, digest[:])}
-	set := m.set(p.hash)
-	for i := range set.known {
-		r := set.known[i].Load()
+	s := setOf(m.credentials, p.hash)
+	for i := range s.known {
+		r := s.known[i].Load()
 		if r != nil && r.hash == p.hash && r.token == "" && subtle.ConstantTimeCompare(r.digest[:], digest[:]) == 1 {
 			p.known = r
 			break
@@ -119,59 +153,94 @@ func (m *memory) key(digest *[sha256.Size]byte) place {
 	return p
 }
 
-// wants reports whether put is worth its while: a credential is remembered from the
-// second time on that it is seen, and again once its records have another stamp, if the
-// texts of what was read are not out of the ordinary. Where no stamp is known there is
-// nothing to remember but a signature.
-func (m *memory) wants(p place, stamped, signed bool, in *room) bool {
-	switch {
-	case len(m.sets) == 0 || in.texts.Len() > maxRememberedTexts || !stamped && !signed:
-		return false
-	case p.known != nil:
-		return stamped
+// session returns what the records of a user's session came to, if they are what they
+// were; else nil.
+func (m *memory) session(user, session []byte) *found {
+	if len(m.sessions) == 0 {
+		return nil
 	}
-	return m.set(p.hash).once.Swap(p.hash) == p.hash
-}
-
-// recall returns the identity that r came to. Its agents are the caller's own: they are
-// what a caller may want to sort.
-func (r *remembered) recall() Identity {
-	id := r.identity
-	id.User.AssignedAgents = slices.Clone(id.User.AssignedAgents)
-	return id
-}
-
-// put remembers r, which has a place: its own, or a free one, or that of something that
-// has changed since; else one by chance. It makes copies of what would hold on to more.
-func (m *memory) put(p place, r *remembered) {
-	r.hash, r.token, r.part = p.hash, strings.Clone(r.token), strings.Clone(r.part)
-	r.identity.AMR = slices.Clip(slices.Clone(r.identity.AMR)) // whoever appends to it has a copy
-	r.identity.User.AssignedAgents = slices.Clone(r.identity.User.AssignedAgents)
-	if p.known != nil {
-		r.uses.Store(p.known.uses.Load())
-	}
-	set, at := m.set(p.hash), int(rand.Uint32()%ways) //nolint:gosec // which entry goes is no secret
-	for i := range set.known {
-		k := set.known[i].Load()
-		if k == nil || k == p.known {
-			at = i
-			break
-		}
-		if stamp, known := m.stamp(k.part); known && stamp != k.stamp {
-			at = i
+	s := setOf(m.sessions, maphash.Bytes(m.seed, session))
+	for i := range s.known {
+		f := s.known[i].Load()
+		if f != nil && f.identity.SessionID == string(session) && f.identity.User.ID == string(user) {
+			if m.changed(f) {
+				return nil
+			}
+			return f
 		}
 	}
-	set.known[at].Store(r)
+	return nil
+}
+
+// changed reports whether the records may be others than those that came to f.
+func (m *memory) changed(f *found) bool {
+	stamp, known := m.stamp(f.part)
+	return !f.stamped || !known || stamp != f.stamp
+}
+
+// outdated reports whether they are others.
+func (m *memory) outdated(f *found) bool {
+	stamp, known := m.stamp(f.part)
+	return known && stamp != f.stamp
 }
 
 // holds reports whether the check of r comes to the same at now.
 func (m *memory) holds(r *remembered, now time.Time) bool {
 	at := now.UnixNano()
-	if !r.stamped || at < r.from || at >= r.until {
-		return false
+	return r.from <= at && at < r.until && !m.changed(r.found)
+}
+
+// putSession remembers what the records of a session came to, from the first time on
+// that they are read: whoever has a token of it will have others.
+func (m *memory) putSession(f *found) {
+	if len(m.sessions) == 0 || !f.stamped || f.size > maxRememberedTexts {
+		return
 	}
-	stamp, known := m.stamp(r.part)
-	return known && stamp == r.stamp
+	s := setOf(m.sessions, maphash.String(m.seed, f.identity.SessionID))
+	var old *found
+	for i := range s.known {
+		if k := s.known[i].Load(); k != nil && k.identity.SessionID == f.identity.SessionID {
+			old = k
+		}
+	}
+	s.put(f, old, m.outdated)
+}
+
+// wants reports whether put is worth its while: a credential is remembered from the
+// second time on that it is seen, and again once its records have another stamp, if the
+// texts of what was read are not out of the ordinary. Where no stamp is known there is
+// nothing to remember but a signature.
+func (m *memory) wants(p place, f *found, signed bool) bool {
+	switch {
+	case len(m.credentials) == 0 || f.size > maxRememberedTexts || !f.stamped && !signed:
+		return false
+	case p.known != nil:
+		return f.stamped
+	}
+	return setOf(m.credentials, p.hash).once.Swap(p.hash) == p.hash
+}
+
+// put remembers r, which has a place. The token is copied: it may be a part of
+// something large.
+func (m *memory) put(p place, r *remembered) {
+	r.hash, r.token = p.hash, strings.Clone(r.token)
+	if p.known != nil {
+		r.uses.Store(p.known.uses.Load())
+	}
+	setOf(m.credentials, p.hash).put(r, p.known, func(k *remembered) bool { return m.outdated(k.found) })
+}
+
+// tell fills id with the identity of whoever has a token of the session.
+func (f *found) tell(id *Identity, tokenID string, expires int64) {
+	f.recall(id)
+	id.ExpiresAt, id.tokenID = time.Unix(expires, 0).UTC(), tokenID
+}
+
+// recall fills id with the identity. Its agents are the caller's own: they are what a
+// caller may want to sort.
+func (f *found) recall(id *Identity) {
+	*id = f.identity
+	id.User.AssignedAgents = slices.Clone(id.User.AssignedAgents)
 }
 
 // nanos is t in Unix nanoseconds, as far as they go; the zero time is the end of time.

@@ -6,13 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 )
 
-func (m *memory) count() (n int) {
-	for i := range m.sets {
-		for j := range m.sets[i].known {
-			if m.sets[i].known[j].Load() != nil {
+func count[T any](sets []set[T]) (n int) {
+	for i := range sets {
+		for j := range sets[i].known {
+			if sets[i].known[j].Load() != nil {
 				n++
 			}
 		}
@@ -20,11 +21,21 @@ func (m *memory) count() (n int) {
 	return n
 }
 
+// lasting is what records came to that do not change.
+var lasting = &found{part: "p", stamped: true}
+
 // see is what a check does with what it finds to be good.
 func (m *memory) see(token string) {
-	if p := m.token(token); m.wants(p, true, true, new(room)) {
-		m.put(p, &remembered{token: token, until: math.MaxInt64})
+	if p := m.token(token); m.wants(p, lasting, true) {
+		m.put(p, &remembered{token: token, found: lasting, until: math.MaxInt64})
 	}
+}
+
+// sessionOf is what the records of a session came to, under the stamp of now.
+func (m *memory) sessionOf(name string) *found {
+	f := &found{identity: Identity{User: User{ID: "user"}, SessionID: name}, part: "u." + name}
+	f.stamp, f.stamped = m.stamp(f.part)
+	return f
 }
 
 func TestWhatIsRememberedIsBoundedAndTakesTwoLooks(t *testing.T) {
@@ -32,46 +43,84 @@ func TestWhatIsRememberedIsBoundedAndTakesTwoLooks(t *testing.T) {
 	for i := range 10_000 {
 		m.see("once" + strconv.Itoa(i))
 	}
-	if n := m.count(); n != 0 {
+	if n := count(m.credentials); n != 0 {
 		t.Errorf("%d of those that were seen once are remembered", n)
 	}
 	for i := range 10_000 {
 		for range 3 {
 			m.see("often" + strconv.Itoa(i))
 		}
+		m.putSession(m.sessionOf(strconv.Itoa(i)))
 	}
-	if n := m.count(); n != 64 {
-		t.Errorf("%d are remembered, want 64", n)
+	if tokens, sessions := count(m.credentials), count(m.sessions); tokens != 64 || sessions != 64 {
+		t.Errorf("%d tokens and %d sessions are remembered, want 64 of each", tokens, sessions)
 	}
-	if none := newMemory(memstore.New(), 0); none.token("t").known != nil || none.wants(none.token("t"), true, true, new(room)) {
+	none := newMemory(memstore.New(), 0)
+	none.putSession(none.sessionOf("s"))
+	if none.token("t").known != nil || none.wants(none.token("t"), lasting, true) || none.session([]byte("user"), []byte("s")) != nil {
 		t.Error("who is to remember nothing does")
 	}
 }
 
 func TestWhatIsOutOfTheOrdinaryInSizeIsNotRemembered(t *testing.T) {
-	m, in := newMemory(memstore.New(), 64), new(room)
-	in.text(make([]byte, maxRememberedTexts+1))
+	m := newMemory(memstore.New(), 64)
+	f := m.sessionOf("s")
+	f.size = maxRememberedTexts + 1
 	for range 3 {
-		if m.wants(m.token("t"), true, true, in) {
+		if m.wants(m.token("t"), f, true) {
 			t.Error("it is")
 		}
 	}
+	if m.putSession(f); count(m.sessions) != 0 {
+		t.Error("it is, for its session")
+	}
 }
 
-// Where the store tells no stamps, a key is not remembered, and a token once.
+// Where the store tells no stamps, neither a key nor a session is remembered, and a
+// token once.
 func TestWithoutStampsSignaturesAloneAreRemembered(t *testing.T) {
 	m := newMemory(nil, 64)
-	p := m.token("t")
+	p, unstamped := m.token("t"), m.sessionOf("s")
 	for range 3 {
-		if m.wants(p, false, false, new(room)) {
+		if m.wants(p, unstamped, false) {
 			t.Error("a key is remembered")
 		}
 	}
-	if m.wants(p, false, true, new(room)) || !m.wants(p, false, true, new(room)) {
+	if m.putSession(unstamped); count(m.sessions) != 0 {
+		t.Error("a session is remembered")
+	}
+	if m.wants(p, unstamped, true) || !m.wants(p, unstamped, true) {
 		t.Error("a token is not remembered from the second time on")
 	}
-	if p.known = new(remembered); m.wants(p, false, true, new(room)) {
+	if p.known = new(remembered); m.wants(p, unstamped, true) {
 		t.Error("a token that is known is remembered again")
+	}
+}
+
+// A session is found by both its names, and no longer than its records are what they were.
+func TestASessionIsRememberedUntilItsRecordsChange(t *testing.T) {
+	s := memstore.New()
+	m := newMemory(s, 64)
+	f := m.sessionOf("s")
+	m.putSession(f)
+	if m.session([]byte("user"), []byte("s")) != f {
+		t.Error("it is not found")
+	}
+	for _, other := range [][2]string{{"other", "s"}, {"user", "other"}, {"", ""}, {"user", ""}} {
+		if m.session([]byte(other[0]), []byte(other[1])) != nil {
+			t.Errorf("it is found as %q", other)
+		}
+	}
+	if err := s.Commit(t.Context(), store.Put("u.s/any", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if m.session([]byte("user"), []byte("s")) != nil {
+		t.Error("it is found although something has changed")
+	}
+	again := m.sessionOf("s")
+	m.putSession(again)
+	if m.session([]byte("user"), []byte("s")) != again || count(m.sessions) != 1 {
+		t.Error("what was read anew did not take the place of what had changed")
 	}
 }
 

@@ -79,7 +79,8 @@ func remember(t *testing.T, b *authtest.Harness, credential string) {
 }
 
 // What one Manager ends or changes, another does not answer from memory, nor does the
-// one itself. RC-10, RC-13, SE-7, AK-5, Advisory 23 (CVE-2026-35594).
+// one itself: not of a token that it has seen, and not of one that is new to it, whose
+// session it knows. RC-10, RC-13, SE-7, AK-5, Advisory 23 (CVE-2026-35594).
 func TestWhatIsRememberedIsNeverStale(t *testing.T) {
 	ctx := context.Background()
 	type act struct {
@@ -87,6 +88,8 @@ func TestWhatIsRememberedIsNeverStale(t *testing.T) {
 		key  bool // the credential is an API key, else a token
 		do   func(t *testing.T, a *authtest.Harness, u *authtest.User, credential string) error
 		want func(id auth.Identity, err error) bool
+		// The session goes on: its current token opens it whatever becomes of this one.
+		current bool
 	}
 	refused := func(_ auth.Identity, err error) bool { return errors.Is(err, auth.ErrInvalidToken) }
 	keyID := func(t *testing.T, a *authtest.Harness, credential string) string {
@@ -100,81 +103,85 @@ func TestWhatIsRememberedIsNeverStale(t *testing.T) {
 		{"logout", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, token string) error {
 			id, err := check(a, token)
 			return errors.Join(err, a.Logout(ctx, id))
-		}, refused},
+		}, refused, false},
 		{"the session revoked", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, token string) error {
 			id, err := check(a, token)
 			return errors.Join(err, a.RevokeSession(ctx, u.ID, id.SessionID))
-		}, refused},
+		}, refused, false},
 		{"all sessions revoked", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.RevokeSessions(ctx, u.ID)
-		}, refused},
+		}, refused, false},
 		{"the password changed elsewhere", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			other, err := check(a, u.Login())
 			return errors.Join(err, a.ChangePassword(ctx, other, authtest.Password, "another long passphrase"))
-		}, refused},
+		}, refused, false},
 		{"the password set by the host", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.SetPassword(ctx, u.ID, "another long passphrase")
-		}, refused},
+		}, refused, false},
 		{"refreshed, and the grace over", false, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, token string) error {
 			_, err := a.Refresh(ctx, auth.Secret(token))
 			a.Clock.Advance(11 * time.Second)
 			return err
-		}, refused},
+		}, refused, true},
 		{"refreshed, within the grace", false, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, token string) error {
 			_, err := a.Refresh(ctx, auth.Secret(token))
 			a.Clock.Advance(9 * time.Second)
 			return err
-		}, func(_ auth.Identity, err error) bool { return err == nil }},
+		}, func(_ auth.Identity, err error) bool { return err == nil }, true},
 		{"the user disabled", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.DisableUser(ctx, u.ID)
-		}, refused},
+		}, refused, false},
 		{"the user deleted", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.DeleteUser(ctx, u.ID)
-		}, refused},
+		}, refused, false},
 		{"another role", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.SetRole(ctx, u.ID, "member")
-		}, func(id auth.Identity, err error) bool { return err == nil && id.User.Role == "member" }},
+		}, func(id auth.Identity, err error) bool { return err == nil && id.User.Role == "member" }, false},
 		{"other agents", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.SetAssignedAgents(ctx, u.ID, []string{"agent_1"})
 		}, func(id auth.Identity, err error) bool {
 			return err == nil && len(id.User.AssignedAgents) == 1 && id.User.AssignedAgents[0] == "agent_1"
-		}},
+		}, false},
 		{"the token's time over", false, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, _ string) error {
 			a.Clock.Advance(time.Hour)
 			return nil
-		}, refused},
+		}, refused, false},
 		{"the clock set back to before it was issued", false, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, _ string) error {
 			a.Clock.Advance(-time.Minute)
 			return nil
-		}, refused},
+		}, refused, false},
 
 		{"the key revoked", true, func(t *testing.T, a *authtest.Harness, u *authtest.User, key string) error {
 			return a.RevokeUserAPIKey(ctx, u.ID, keyID(t, a, key))
-		}, refused},
+		}, refused, false},
 		{"the key rotated", true, func(t *testing.T, a *authtest.Harness, u *authtest.User, key string) error {
 			_, _, err := a.RotateAPIKey(ctx, u.Identity(), keyID(t, a, key), 0, "")
 			return err
-		}, refused},
+		}, refused, false},
 		{"the owner disabled", true, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.DisableUser(ctx, u.ID)
-		}, refused},
+		}, refused, false},
 		{"the owner deleted", true, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.DeleteUser(ctx, u.ID)
-		}, refused},
+		}, refused, false},
 		{"the owner of another role", true, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.SetRole(ctx, u.ID, "member")
-		}, func(id auth.Identity, err error) bool { return err == nil && id.User.Role == "member" }},
+		}, func(id auth.Identity, err error) bool { return err == nil && id.User.Role == "member" }, false},
 		{"the key's time over", true, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, _ string) error {
 			a.Clock.Advance(366 * 24 * time.Hour)
 			return nil
-		}, refused},
+		}, refused, false},
 	}
 	eachPair(t, auth.Config{}, func(t *testing.T, a, b *authtest.Harness, lag time.Duration) {
 		for _, act := range acts {
 			u := a.Register()
-			credential := u.Token()
+			credential, unseen := u.Token(), ""
 			if act.key {
 				credential = u.APIKey()
+			} else if fresh, err := a.Refresh(ctx, auth.Secret(credential)); err != nil {
+				t.Fatal(err)
+			} else {
+				unseen = string(fresh.Token)
 			}
 			remember(t, a, credential)
 			remember(t, b, credential)
@@ -182,15 +189,23 @@ func TestWhatIsRememberedIsNeverStale(t *testing.T) {
 				t.Errorf("%s: %v", act.name, err)
 				continue
 			}
-			if id, err := check(a, credential); !act.want(id, err) {
-				t.Errorf("%s: by itself %+v, %v", act.name, id, err)
+			look := func(by string, m *authtest.Harness) {
+				if id, err := check(m, credential); !act.want(id, err) {
+					t.Errorf("%s: by %s %+v, %v", act.name, by, id, err)
+				}
+				if unseen == "" {
+					return
+				}
+				id, err := check(m, unseen)
+				if ok := act.want(id, err); !ok && !act.current || act.current && err != nil {
+					t.Errorf("%s: of a new token by %s %+v, %v", act.name, by, id, err)
+				}
 			}
+			look("itself", a)
 			for late := time.Now().Add(lag); !time.Now().After(late); { // what b may not have heard of until then
 				_, _ = check(b, credential)
 			}
-			if id, err := check(b, credential); !act.want(id, err) {
-				t.Errorf("%s: by the other %+v, %v", act.name, id, err)
-			}
+			look("the other", b)
 		}
 	})
 }

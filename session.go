@@ -30,11 +30,15 @@ type sessionRecord struct {
 	AMR       []string
 	Address   string
 	UserAgent string
-	Token     string    // the jti that is good
-	Issued    time.Time // when it was signed
-	// Retired are the jtis before it that are still within their grace.
-	Retired []retired
-	newer   []byte
+	tokenIDs
+	Issued time.Time // when the current token was signed
+	newer  []byte
+}
+
+// tokenIDs are the jtis of the tokens that open a session.
+type tokenIDs struct {
+	Token   string    // the current one's
+	Retired []retired // those before it that are still within their grace
 }
 
 type retired struct {
@@ -67,18 +71,19 @@ func (s *sessionRecord) alive(acct *row[account], now time.Time) bool {
 	return acct.exists() && acct.rec.open() && s.Token != "" && s.Epoch == acct.rec.Epoch && now.Before(s.Expires)
 }
 
-// accepts reports whether the token jti opens the session, and until when it does
-// unless another takes its place; zero is as long as it and the session live.
-func (s *sessionRecord) accepts(jti string, now time.Time) (until time.Time, ok bool) {
-	if jti == s.Token {
-		return time.Time{}, true
+// accepts reports whether the token with this id opens the session, and until when it
+// does unless another takes its place; zero is as long as it and the session live. The jti
+// is the id, in memory that lasts.
+func (t *tokenIDs) accepts(id []byte, now time.Time) (jti string, until time.Time, ok bool) {
+	if string(id) == t.Token {
+		return t.Token, time.Time{}, true
 	}
-	for i := range s.Retired {
-		if r := &s.Retired[i]; r.Token == jti && now.Before(r.Until) {
-			return r.Until, true
+	for i := range t.Retired {
+		if r := &t.Retired[i]; string(id) == r.Token && now.Before(r.Until) {
+			return r.Token, r.Until, true
 		}
 	}
-	return time.Time{}, false
+	return "", time.Time{}, false
 }
 
 func (s *sessionRecord) public(sid string) Session {
@@ -126,7 +131,7 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 	s := newRow[sessionRecord](sessionKey(uid, sid))
 	s.rec = sessionRecord{
 		Epoch: acct.rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
-		UserAgent: client.UserAgent, Token: newRandomID(), Issued: now,
+		UserAgent: client.UserAgent, tokenIDs: tokenIDs{Token: newRandomID()}, Issued: now,
 	}
 	if client.Addr.IsValid() {
 		s.rec.Address = client.Addr.Unmap().WithZone("").String()

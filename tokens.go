@@ -35,7 +35,7 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 		claims: claims{
 			Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
 			Subject: userPrefix + uid, Session: sessionPrefix + sid, ID: s.Token,
-			Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix(),
+			validity: validity{Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix()},
 		},
 		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: a.Org, Role: a.Role,
 		Enrols: m.cfg.TwoFactorPolicy.enrolmentOnly(a.user(userPrefix+uid), s.Issued),
@@ -50,9 +50,8 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 // are what it last read: what has been revoked, disabled or changed anywhere is seen at
 // once, or as late as the store lets its host choose ([store.Stamper]). The identity's role and profile are the account's,
 // not the token's.
-func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (Identity, error) {
-	id, err := m.VerifyForEnrollment(ctx, token)
-	if err == nil && id.EnrollmentOnly {
+func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (id Identity, err error) {
+	if err = m.identify(ctx, token, &id); err == nil && id.EnrollmentOnly {
 		m.ReportDenied(ctx, id, "two_factor_setup_required")
 		return Identity{}, ErrTwoFactorSetupRequired
 	}
@@ -63,52 +62,60 @@ func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (Identity
 // sets up a second factor: where that is all that the session may do, it returns who
 // the token speaks for all the same, with Identity.EnrollmentOnly set. Nothing that
 // the policy protects may be granted on its word.
-func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (Identity, error) {
+func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (id Identity, err error) {
+	err = m.identify(ctx, token, &id)
+	return id, err
+}
+
+// identify is VerifyForEnrollment. It fills id, which is zero, or leaves it: an Identity is
+// too large to be handed on and on.
+func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) error {
 	if err := m.ready(); err != nil {
-		return Identity{}, err
+		return err
 	}
 	now := m.now()
 	at := m.memory.token(string(token))
-	if at.known != nil && m.memory.holds(at.known, now) {
-		id := at.known.recall()
-		id.EnrollmentOnly = m.cfg.TwoFactorPolicy.enrolmentOnly(id.User, now)
-		return id, nil
-	}
-	return m.proveToken(ctx, token, at, now)
-}
-
-// proveToken is VerifyForEnrollment where nothing, or no more than the signature, is
-// remembered of the token.
-func (m *Manager) proveToken(ctx context.Context, token Secret, at place, now time.Time) (Identity, error) {
-	t := liveTokens.Get().(*liveToken)
-	defer func() {
-		t.in = nil // it holds on to ctx
-		liveTokens.Put(t)
-	}()
-	if err := m.readToken(ctx, token, t, at.known, now); err != nil {
-		return Identity{}, err
-	}
-	now = t.read
-	s := &t.session.rec
-	end, ok := s.accepts(t.claims.ID, now)
-	if !ok {
-		return Identity{}, m.refuseToken(ctx, t, "superseded")
-	}
-	id := Identity{
-		User: t.acct.rec.user(t.claims.Subject), SessionID: t.claims.Session, AuthTime: s.Created,
-		AMR: s.AMR, ExpiresAt: time.Unix(t.claims.Expires, 0).UTC(), tokenID: t.claims.ID,
-	}
-	if m.memory.wants(at, t.stamped, true, t.in) {
-		r := &remembered{
-			token: string(token), claims: t.claims, identity: id,
-			part: store.Partition(t.acct.key), stamp: t.stamp, stamped: t.stamped,
-		}
-		r.from, r.until = t.claims.times()
-		r.until = min(r.until, nanos(s.Expires), nanos(end))
-		m.memory.put(at, r)
+	if r := at.known; r != nil && m.memory.holds(r, now) {
+		r.found.tell(id, r.id, r.times.Expires)
+	} else if err := m.proveToken(ctx, token, at, &now, id); err != nil {
+		return err
 	}
 	id.EnrollmentOnly = m.cfg.TwoFactorPolicy.enrolmentOnly(id.User, now)
-	return id, nil
+	return nil
+}
+
+// proveToken is identify where nothing, or no more than the signature, is remembered of
+// the token. What is remembered of its session need not be read again. Now is the time
+// until the records are read, and then that by then.
+func (m *Manager) proveToken(ctx context.Context, token Secret, at place, now *time.Time, id *Identity) error {
+	t := liveTokens.Get().(*liveToken)
+	defer liveTokens.Put(t)
+	if err := m.openToken(ctx, token, t, at.known, *now); err != nil {
+		return err
+	}
+	f := m.memory.session(t.claims.subject, t.claims.session)
+	if f == nil {
+		var err error
+		if f, err = m.findSession(ctx, t); err != nil {
+			return err
+		}
+		*now = t.read
+	}
+	if !now.Before(f.expires) {
+		return m.refuseToken(ctx, &f.identity.User, f.identity.SessionID, "ended")
+	}
+	jti, end, ok := f.ids.accepts(t.claims.id, *now)
+	if !ok {
+		return m.refuseToken(ctx, &f.identity.User, f.identity.SessionID, "superseded")
+	}
+	if m.memory.wants(at, f, true) {
+		r := &remembered{token: string(token), id: jti, times: t.claims.validity, found: f}
+		r.from, r.until = r.times.span()
+		r.until = min(r.until, nanos(f.expires), nanos(end))
+		m.memory.put(at, r)
+	}
+	f.tell(id, jti, t.claims.Expires)
+	return nil
 }
 
 // Authenticate returns who a credential speaks for, an access token or an API key: it
@@ -121,62 +128,84 @@ func (m *Manager) Authenticate(ctx context.Context, credential Secret) (Identity
 	return m.VerifyAccessToken(ctx, credential)
 }
 
-// A liveToken is a proven, unexpired token with the live session and the open
-// account that it belongs to. Whether the session still accepts it is not said.
+// A liveToken is a proven, unexpired token and, once they are read, the live session and
+// the open account that it belongs to. Whether the session still accepts it is not said.
 type liveToken struct {
-	claims   claims
-	uid, sid string
-	acct     row[account]
-	session  row[sessionRecord]
-	stamp    uint64 // of the store, from before they were read
-	stamped  bool
-	read     time.Time // when they were
-	in       *room     // where the texts are
+	claims          tokenClaims
+	buf             []byte // where the ids in it are
+	user, sessionID string
+	uid, sid        string // their digits
+	acct            row[account]
+	session         row[sessionRecord]
+	stamp           uint64 // of the store, from before they were read
+	stamped         bool
+	read            time.Time // when they were
 }
 
 // liveTokens are kept from one check to the next: an Identity holds on to none.
 var liveTokens = sync.Pool{New: func() any { return new(liveToken) }}
 
-// readToken fills t from token, or returns ErrInvalidToken or ErrUnavailable. The
-// signature need not be proven again where the token is known. Now is when its times are
-// looked at.
-func (m *Manager) readToken(ctx context.Context, token Secret, t *liveToken, known *remembered, now time.Time) (err error) {
+// openToken fills t with what token says, or returns ErrInvalidToken. The signature need
+// not be proven again where the token is known. Now is when its times are looked at.
+func (m *Manager) openToken(ctx context.Context, token Secret, t *liveToken, known *remembered, now time.Time) error {
+	s := &t.claims
 	if known != nil {
-		t.claims, t.in = known.claims, newRoom()
-	} else if t.in, err = m.tokenKeys.verify(string(token), m.opening, &t.claims); err != nil {
+		*s = tokenClaims{issuer: m.cfg.Issuer, audience: m.cfg.Audience, named: true, validity: known.times}
+		s.name(known.found.identity.User.ID, known.found.identity.SessionID, known.id, &t.buf)
+	} else if err := m.tokenKeys.verify(string(token), m.opening, s, &t.buf); err != nil {
 		m.emit(ctx, Event{Type: EventTokenRefused, Reason: malformed})
 		return err
 	}
-	c := &t.claims
-	var ok bool
-	if t.uid, t.sid, ok = c.ids(); !ok || !c.current(m.cfg.Issuer, m.cfg.Audience, now) {
-		t.acct, t.session = row[account]{}, row[sessionRecord]{} // of the token before
-		if !ok {
-			c.Subject, c.Session = "", "" // no ids of a Manager's, perhaps an address
-		}
-		return m.refuseToken(ctx, t, "expired")
-	}
-	t.acct.key, t.session.key = t.in.join("u.", t.uid, "/acct"), t.in.join("u.", t.uid, "/s.", t.sid)
-	t.stamp, t.stamped = m.memory.stamp(store.Partition(t.acct.key))
-	if err := m.records.readIn(ctx, t.in, &t.acct, &t.session); err != nil {
-		return err
-	}
-	t.read = m.now() // which may be some time later
-	if !t.session.rec.alive(&t.acct, t.read) {
-		return m.refuseToken(ctx, t, "ended")
+	switch {
+	case !s.named:
+		return m.refuseToken(ctx, &User{}, "", "expired") // no ids of a Manager's, perhaps an address
+	case s.issuer != m.cfg.Issuer || s.audience != m.cfg.Audience || !s.holds(now):
+		return m.refuseToken(ctx, &User{ID: string(s.subject)}, string(s.session), "expired")
 	}
 	return nil
 }
 
+// readToken reads the records that t belongs to into in, or returns ErrInvalidToken or
+// ErrUnavailable.
+func (m *Manager) readToken(ctx context.Context, t *liveToken, in *room) error {
+	t.user, t.sessionID = in.text(t.claims.subject), in.text(t.claims.session)
+	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
+	t.acct.key, t.session.key = in.join("u.", t.uid, "/acct"), in.join("u.", t.uid, "/s.", t.sid)
+	t.stamp, t.stamped = m.memory.stamp(store.Partition(t.acct.key))
+	if err := m.records.readIn(ctx, in, &t.acct, &t.session); err != nil {
+		return err
+	}
+	t.read = m.now() // which may be some time later
+	if !t.session.rec.alive(&t.acct, t.read) {
+		u := t.acct.rec.user(t.user)
+		return m.refuseToken(ctx, &u, t.sessionID, "ended")
+	}
+	return nil
+}
+
+// findSession returns what the records of a token's session come to, and remembers it.
+func (m *Manager) findSession(ctx context.Context, t *liveToken) (*found, error) {
+	in := newRoom()
+	if err := m.readToken(ctx, t, in); err != nil {
+		return nil, err
+	}
+	f := &in.found
+	f.identity.User, f.identity.SessionID = t.acct.rec.user(t.user), t.sessionID
+	f.identity.AuthTime, f.identity.AMR = t.session.rec.Created, t.session.rec.AMR
+	f.ids, f.expires = t.session.rec.tokenIDs, t.session.rec.Expires
+	f.part, f.stamp, f.stamped, f.size = store.Partition(t.acct.key), t.stamp, t.stamped, in.texts.Len()
+	m.memory.putSession(f)
+	return f, nil
+}
+
 // refuseToken returns ErrInvalidToken for a token whose signature is good, and says
 // to the audit why.
-func (m *Manager) refuseToken(ctx context.Context, t *liveToken, reason string) error {
-	if t.acct.exists() && t.acct.rec.Disabled {
+func (m *Manager) refuseToken(ctx context.Context, u *User, session, reason string) error {
+	if u.Disabled {
 		reason = "disabled"
 	}
 	m.emit(ctx, Event{
-		Type: EventTokenRefused, UserID: t.claims.Subject, OrganizationID: t.acct.rec.Org,
-		SessionID: t.claims.Session, Reason: reason,
+		Type: EventTokenRefused, UserID: u.ID, OrganizationID: u.OrganizationID, SessionID: session, Reason: reason,
 	})
 	return ErrInvalidToken
 }
@@ -193,16 +222,20 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 	var fresh AccessToken
 	err := retry(ctx, func() error {
 		t := new(liveToken)
-		err := m.readToken(ctx, token, t, m.memory.token(string(token)).known, m.now())
+		err := m.openToken(ctx, token, t, m.memory.token(string(token)).known, m.now())
 		if err != nil {
+			return err
+		}
+		if err := m.readToken(ctx, t, newRoom()); err != nil {
 			return err
 		}
 		now, s := t.read, &t.session
 		event := Event{
-			Type: EventTokenRefreshed, Actor: t.claims.Session, UserID: t.claims.Subject,
-			OrganizationID: t.acct.rec.Org, SessionID: t.claims.Session,
+			Type: EventTokenRefreshed, Actor: t.sessionID, UserID: t.user,
+			OrganizationID: t.acct.rec.Org, SessionID: t.sessionID,
 		}
-		if _, ok := s.rec.accepts(t.claims.ID, now); !ok {
+		jti, _, ok := s.rec.accepts(t.claims.id, now)
+		if !ok {
 			if err := m.records.commit(ctx, s.remove()); err != nil {
 				return err
 			}
@@ -210,7 +243,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 			m.emit(ctx, event)
 			return ErrInvalidToken
 		}
-		if t.claims.ID != s.rec.Token {
+		if jti != s.rec.Token {
 			fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.rec, &s.rec)
 			fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
 			return err

@@ -78,11 +78,15 @@ func (v *Verifier) Verify(token Secret) (Claims, error) {
 	buf := payloads.Get().(*[]byte)
 	defer payloads.Put(buf)
 	var p payload
-	text, ok := v.keys.open(string(token), buf)
-	if !ok || json.Unmarshal(text, &p) != nil || !p.current(v.issuer, v.audience, v.now()) {
+	payload, ok := v.keys.open(string(token))
+	if !ok {
 		return Claims{}, ErrInvalidToken
 	}
-	if _, _, ok := p.ids(); !ok {
+	text, ok := decoded(payload, buf)
+	if !ok || json.Unmarshal(text, &p) != nil || p.Issuer != v.issuer || p.Audience != v.audience || !p.holds(v.now()) {
+		return Claims{}, ErrInvalidToken
+	}
+	if !areIDs(p.Subject, p.Session, p.ID) {
 		return Claims{}, ErrInvalidToken
 	}
 	if p.Enrols {
