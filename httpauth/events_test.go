@@ -60,7 +60,7 @@ func TestWhatTheGuardRefusesIsAnEvent(t *testing.T) {
 		}
 	}
 	want := []string{
-		"access_denied:invalid_request", "access_denied:invalid_token", "access_denied:forbidden key", "access_denied:forbidden ses",
+		"access_denied:invalid_request", "api_key_refused:malformed", "access_denied:forbidden key", "access_denied:forbidden ses",
 		"access_denied:reauthentication_required ses", "access_denied:internal_error ses", "token_refused:malformed",
 		"access_denied:forbidden key", "access_denied:forbidden key", "access_denied:invalid_request",
 		"api_key_new_network: key", // f.call comes from another than guarded

@@ -127,8 +127,11 @@ func StepUp(maxAge time.Duration) error { return &stepUp{maxAge} }
 // auth.Config.TwoFactorPolicy asks the user for a second factor first, whatever the
 // rules, [auth.ErrForbidden], [ErrInsufficientScope], [auth.ErrReauthenticationRequired], and [auth.ErrUnavailable] where it could not
 // be decided.
-func (h *Handler) Check(r *http.Request, rules ...Rule) (auth.Identity, error) {
-	return h.check(h.withClient(r), r, rules)
+func (h *Handler) Check(r *http.Request, rules ...Rule) (id auth.Identity, err error) {
+	if err := h.check(h.withClient(r), r, rules, &id); err != nil {
+		return auth.Identity{}, err
+	}
+	return id, nil
 }
 
 // Require returns middleware that lets a request pass if [Handler.Check] does,
@@ -139,8 +142,8 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx := h.withClient(r)
-			id, err := h.check(ctx, r, rules)
-			if err != nil {
+			var id auth.Identity
+			if err := h.check(ctx, r, rules, &id); err != nil {
 				h.WriteProblem(w, r, err)
 				return
 			}
@@ -150,41 +153,36 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 }
 
 // check is prove, with a panic of the store or of a rule as an error.
-func (h *Handler) check(ctx context.Context, r *http.Request, rules []Rule) (id auth.Identity, err error) {
-	err = recovered(func() (err error) {
-		id, err = h.prove(ctx, r, h.manager.VerifyAccessToken, rules...)
-		return err
-	})
-	return id, err
+func (h *Handler) check(ctx context.Context, r *http.Request, rules []Rule, id *auth.Identity) error {
+	return recovered(func() error { return h.prove(ctx, r, h.manager.VerifyAccessToken, id, rules...) })
 }
 
 // A verifier proves a credential of one kind.
 type verifier = func(ctx context.Context, credential auth.Secret) (auth.Identity, error)
 
-// prove returns whose credential is in the headers, if every rule lets them pass,
-// else the zero Identity and why not. An access token is proven by verify.
-func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, rules ...Rule) (auth.Identity, error) {
+// prove fills id with whose credential is in the headers, if every rule lets them pass,
+// else it returns why not. An access token is proven by verify.
+func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, id *auth.Identity, rules ...Rule) error {
 	cred, err := parseCredential(r.Header)
 	if err != nil {
 		if !errors.Is(err, ErrNoCredential) { // who has none has tried nothing
 			h.manager.ReportDenied(ctx, auth.Identity{}, string(codeOf(err)))
 		}
-		return auth.Identity{}, err
+		return err
 	}
 	if h.isAPIKey(cred) {
 		verify = h.manager.VerifyAPIKey
 	}
-	id, err := verify(ctx, auth.Secret(cred.text))
-	if err != nil {
-		return auth.Identity{}, err
+	if *id, err = verify(ctx, auth.Secret(cred.text)); err != nil {
+		return err
 	}
 	for _, rule := range rules {
-		if err := rule(Access{Request: r, Identity: id, Now: h.manager.Now()}); err != nil {
-			h.manager.ReportDenied(ctx, id, string(codeOf(err)))
-			return auth.Identity{}, err
+		if err := rule(Access{Request: r, Identity: *id, Now: h.manager.Now()}); err != nil {
+			h.manager.ReportDenied(ctx, *id, string(codeOf(err)))
+			return err
 		}
 	}
-	return id, nil
+	return nil
 }
 
 // Client returns where r comes from, by Config.TrustedProxies: what [Handler.Require]

@@ -124,7 +124,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (rt *route, answ
 }
 
 // admit fills in who makes the call, or refuses it.
-func (h *Handler) admit(c *call, r *http.Request, rt *route) (err error) {
+func (h *Handler) admit(c *call, r *http.Request, rt *route) error {
 	verify := h.manager.VerifyAccessToken
 	if rt.enrolment {
 		verify = h.manager.VerifyForEnrollment
@@ -133,16 +133,13 @@ func (h *Handler) admit(c *call, r *http.Request, rt *route) (err error) {
 	case anyone:
 		return nil
 	case anyCredential:
-		c.identity, err = h.prove(c, r, verify)
-		return err
+		return h.prove(c, r, verify, &c.identity)
 	case sessionOnly:
-		c.identity, err = h.prove(c, r, verify, SessionOnly)
-		return err
+		return h.prove(c, r, verify, &c.identity, SessionOnly)
 	}
 	cred, err := parseCredential(r.Header)
 	if err != nil || h.isAPIKey(cred) {
-		_, err = h.prove(c, r, verify, SessionOnly)
-		return err
+		return h.prove(c, r, verify, &c.identity, SessionOnly)
 	}
 	c.token = cred.text
 	return nil
