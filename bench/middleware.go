@@ -82,7 +82,7 @@ func middleware(f *fixture) []*subject {
 	peers := chi.value[len("Bearer "):]
 	ours := atMost(0.1).withAllocs(3)
 	return []*subject{
-		byGolangJWT("HS256", peers, peerKey),
+		byGolangJWT("HS256", peerKey, peers),
 		guarded{Handler: bare}.recorded(bareHandler),
 		token.recorded("access token seen before, memory").over(bareHandler).reaches(golangJWT, ours),
 		key.recorded("API key, memory").over(bareHandler).reaches(golangJWT, ours),

@@ -61,7 +61,8 @@ func (m mark) withAllocs(n float64) mark { m.allocs, m.hasAllocs = n, true; retu
 // A result is what came out for a subject.
 type result struct {
 	*subject
-	base             *result // what of names
+	base             *result   // what of names
+	samples          []float64 // of the rounds, in their order
 	median, min, max float64
 	allocated        float64 // NaN if unknown
 }
@@ -146,8 +147,8 @@ func (r row) measure(rounds int) []*result {
 			}
 			results[i].allocated -= subjects[named(s.less)].allocs()
 		}
-		slices.Sort(got)
-		results[i].median, results[i].min, results[i].max = got[len(got)/2], got[0], got[len(got)-1]
+		results[i].samples = slices.Clone(got)
+		results[i].median, results[i].min, results[i].max = median(got), slices.Min(got), slices.Max(got)
 	}
 	for _, got := range results {
 		if got.of != "" {
@@ -213,15 +214,25 @@ func threadTime() time.Duration {
 }
 
 // ratio returns what the mark is about: how many times base's the result is, or how
-// many times as fast.
+// many times as fast. It is the median of that in each round: fast and slow minutes of the
+// machine fall on both alike.
 func (r *result) ratio() float64 {
-	switch {
-	case r.base == nil:
+	if r.base == nil {
 		return math.NaN()
-	case r.rate:
-		return r.base.median / r.median
 	}
-	return r.median / r.base.median
+	each := make([]float64, len(r.samples))
+	for i, v := range r.samples {
+		if each[i] = v / r.base.samples[i]; r.rate {
+			each[i] = 1 / each[i]
+		}
+	}
+	return median(each)
+}
+
+// median sorts all and returns the one in the middle.
+func median(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
 // met reports whether the mark is reached; known is false where there is none.

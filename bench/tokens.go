@@ -81,10 +81,12 @@ type jwtClaims struct {
 	Role     string   `json:"role"`
 }
 
-func byGolangJWT(alg, token string, key any) *subject {
-	keyFunc := func(*jwt.Token) (any, error) { return key, nil }
+// byGolangJWT checks the tokens in turn.
+func byGolangJWT(alg string, key any, tokens ...string) *subject {
+	keyFunc, turn := func(*jwt.Token) (any, error) { return key, nil }, 0
 	return each("golang-jwt "+alg, func() error {
-		_, err := jwt.ParseWithClaims(token, &jwtClaims{}, keyFunc, jwt.WithValidMethods([]string{alg}),
+		turn = (turn + 1) % len(tokens)
+		_, err := jwt.ParseWithClaims(tokens[turn], &jwtClaims{}, keyFunc, jwt.WithValidMethods([]string{alg}),
 			jwt.WithIssuer("auth"), jwt.WithAudience("auth"), jwt.WithExpirationRequired())
 		return err
 	})
@@ -130,7 +132,7 @@ func tokensSeenBefore(f *fixture) []*subject {
 	peers := peerToken(token)
 	all := []*subject{
 		hmacOf(peers),
-		byGolangJWT("HS256", peers, peerKey),
+		byGolangJWT("HS256", peerKey, peers),
 		byJWX(peers),
 		byGoJOSE(peers),
 		check("memory, HS256", memory, token).reaches(golangJWT, atMost(0.02).withAllocs(0)),
@@ -145,14 +147,21 @@ func tokensSeenBefore(f *fixture) []*subject {
 // seenFirst is how many tokens a Manager sees for the first time in a row.
 const seenFirst = 512
 
-// firstSight checks tokens that the Manager has never seen, of users that it has not
-// seen either: over and over with a new Manager on the same store.
-func firstSight(f *fixture, name string, h *authtest.Harness, cfg auth.Config, waits bool) *subject {
-	all := tokens(h, seenFirst)
+// firstSight checks tokens that the Manager has never seen: over and over with a new
+// Manager on the same store, which has seen the tokens in known before that.
+func firstSight(f *fixture, name string, h *authtest.Harness, cfg auth.Config, all, known []auth.Secret, waits bool) *subject {
+	start := func(f *fixture) *authtest.Harness {
+		fresh := f.manager(h.Store, cfg)
+		for _, token := range known {
+			_, err := fresh.VerifyAccessToken(ever, token)
+			must(err)
+		}
+		return fresh
+	}
 	pass := func() time.Duration {
 		one := &fixture{}
 		defer one.end()
-		fresh := one.manager(h.Store, cfg)
+		fresh := start(one)
 		return elapsed(waits, func() {
 			for _, token := range all {
 				_, err := fresh.VerifyAccessToken(ever, token)
@@ -168,8 +177,8 @@ func firstSight(f *fixture, name string, h *authtest.Harness, cfg auth.Config, w
 		return float64(took) / float64(n*len(all))
 	}}
 	s.allocs = func() float64 {
-		fresh, i := f.manager(h.Store, cfg), 0
-		return testing.AllocsPerRun(seenFirst-1, func() {
+		fresh, i := start(f), 0
+		return testing.AllocsPerRun(len(all)-1, func() {
 			_, err := fresh.VerifyAccessToken(ever, all[i])
 			must(err)
 			i++
@@ -178,71 +187,51 @@ func firstSight(f *fixture, name string, h *authtest.Harness, cfg auth.Config, w
 	return s
 }
 
-const (
-	sessions = 16 // whose tokens are a sample of knownSession
-	renewed  = 16 // times each was refreshed; within the grace all of its tokens are good
-)
+// unknownSession checks tokens of sessions that the Manager has not seen either.
+func unknownSession(f *fixture, name string, h *authtest.Harness, cfg auth.Config, waits bool) *subject {
+	return firstSight(f, name, h, cfg, tokens(h, seenFirst), nil, waits)
+}
 
-// knownSession checks tokens that the Manager has never seen, of sessions of which it
-// has just seen another token.
+// renewed is how often each session is refreshed, all of whose tokens are good.
+const renewed = 16
+
+// knownSession checks tokens of sessions of which the Manager has seen another token.
 func knownSession(f *fixture, name string, s store.Store, waits bool) *subject {
-	h := f.manager(s, auth.Config{Now: standing(), RefreshGrace: time.Minute})
-	supply := make([][]auth.Secret, (f.rounds+1)*sessions) // for each round, and for the allocations
-	all := tokens(h, len(supply))
-	many(len(all), func(i int) {
-		supply[i] = append(supply[i], all[i])
+	cfg := auth.Config{Now: standing(), RefreshGrace: time.Minute}
+	h := f.manager(s, cfg)
+	last := tokens(h, seenFirst/renewed)
+	var before []auth.Secret
+	for i := range last {
 		for range renewed {
-			next, err := h.Refresh(ever, supply[i][len(supply[i])-1])
+			next, err := h.Refresh(ever, last[i])
 			must(err)
-			supply[i] = append(supply[i], next.Token)
+			before = append(before, last[i])
+			last[i] = next.Token
 		}
-	})
-	round := 0
-	known := func() (unseen []auth.Secret) {
-		for _, tokens := range supply[round*sessions:][:sessions] {
-			_, err := h.VerifyAccessToken(ever, tokens[renewed])
-			must(err)
-			unseen = append(unseen, tokens[:renewed]...)
-		}
-		round++
-		return unseen
 	}
-	return &subject{name: name, sample: func() float64 {
-		unseen := known()
-		took := elapsed(waits, func() {
-			for _, token := range unseen {
-				_, err := h.VerifyAccessToken(ever, token)
-				must(err)
-			}
-		})
-		return float64(took) / float64(len(unseen))
-	}, allocs: func() float64 {
-		unseen, i := known(), 0
-		return testing.AllocsPerRun(len(unseen)-1, func() {
-			_, err := h.VerifyAccessToken(ever, unseen[i])
-			must(err)
-			i++
-		})
-	}}
+	return firstSight(f, name, h, cfg, before, last, waits)
 }
 
 func tokensSeenFirst(f *fixture) []*subject {
 	memory, bolt := f.manager(f.onMemory(), auth.Config{}), f.manager(f.onBolt(), auth.Config{})
-	peers := peerToken(auth.Secret(memory.Register().Token()))
+	var peers []string // as many as ours: the processor's caches have none of them either
+	for _, token := range tokens(memory, seenFirst) {
+		peers = append(peers, peerToken(token))
+	}
 	ours := atMost(0.15).withAllocs(3)
 	all := []*subject{
-		hmacOf(peers),
-		byGolangJWT("HS256", peers, peerKey),
+		hmacOf(peers[0]),
+		byGolangJWT("HS256", peerKey, peers...),
 		knownSession(f, "memory, HS256, known session", f.onMemory(), false).reaches(golangJWT, ours),
 		knownSession(f, "bbolt, HS256, known session", f.onBolt(), false).reaches(golangJWT, ours),
-		firstSight(f, "memory, HS256, unknown session", memory, auth.Config{}, false).reaches(golangJWT, ours),
-		firstSight(f, "bbolt, HS256, unknown session", bolt, auth.Config{}, false).reaches(golangJWT, ours),
+		unknownSession(f, "memory, HS256, unknown session", memory, auth.Config{}, false).reaches(golangJWT, ours),
+		unknownSession(f, "bbolt, HS256, unknown session", bolt, auth.Config{}, false).reaches(golangJWT, ours),
 	}
 	for _, key := range signers() {
 		h := f.manager(f.onMemory(), key.config())
 		all = append(all,
-			byGolangJWT(key.alg, h.Register().Token(), key.Public()),
-			firstSight(f, "memory, "+key.alg+", unknown session", h, key.config(), false).reaches("golang-jwt "+key.alg, mark{}))
+			byGolangJWT(key.alg, key.Public(), h.Register().Token()),
+			unknownSession(f, "memory, "+key.alg+", unknown session", h, key.config(), false).reaches("golang-jwt "+key.alg, mark{}))
 	}
 	return all
 }
@@ -270,13 +259,13 @@ func tokensOnRedis(f *fixture) []*subject {
 		return (asked() - began - 1) / checks
 	}}
 	return []*subject{
-		byGolangJWT("HS256", peers, peerKey),
+		byGolangJWT("HS256", peerKey, peers),
 		each(trip, func() error { return c.Ping(ever).Err() }).waiting(),
 		before.reaches(golangJWT, atMost(0.1)),
 		check("seen before, without", h, token).waiting(),
 		commands.reaches("", limit(0.01)),
 		knownSession(f, "seen first, known session, MaxLag 20 ms", f.onRedisWith(maxLag), true).reaches(golangJWT, atMost(0.3)),
-		firstSight(f, "seen first, unknown session", h, auth.Config{}, true).reaches(trip, mark{}),
+		unknownSession(f, "seen first, unknown session", h, auth.Config{}, true).reaches(trip, mark{}),
 	}
 }
 
@@ -289,7 +278,7 @@ func verifiers(f *fixture) []*subject {
 		v, err := auth.NewVerifier(auth.VerifierConfig{Keys: []crypto.PublicKey{key.Public()}})
 		must(err)
 		all = append(all,
-			byGolangJWT(key.alg, token, key.Public()),
+			byGolangJWT(key.alg, key.Public(), token),
 			each("Verifier "+key.alg, func() error { _, err := v.Verify(auth.Secret(token)); return err }).reaches("golang-jwt "+key.alg, mark{}))
 	}
 	return all
