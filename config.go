@@ -105,9 +105,10 @@ type Config struct {
 	// InsecureCheapHashing allows any PasswordHash. For tests.
 	InsecureCheapHashing bool
 	// HashSlots is how many passwords are hashed at once. Default: GOMAXPROCS. Each
-	// takes PasswordHash.Memory, and the garbage collector lets about as much again
-	// of it lie before it collects, at times twice as much: set GOMEMLIMIT where
-	// memory is tight.
+	// takes PasswordHash.Memory. What they leave behind is collected before it is much
+	// more than that of a hash for every second processor, unless the process has a
+	// large heap beside it: there it is left to the garbage collector, and to GOMEMLIMIT
+	// where memory is tight.
 	HashSlots int
 	// HashQueue is how many more may wait for a slot; the rest get
 	// ErrOverloaded at once. Default 64; negative is none.

@@ -10,7 +10,8 @@
 // trimmed, folded or cut short, so every byte of it counts.
 //
 // Hash and Verify take tens of milliseconds and allocate Params.Memory each
-// time. The caller bounds how many run at once.
+// time, and see to it that little of it lies about. The caller bounds how many run at
+// once.
 package password
 
 import (
@@ -87,5 +88,7 @@ func Verify(p Params, encoded, password string) (ok, stale bool, err error) {
 // compute is the only caller of argon2, which panics or exhausts memory on
 // parameters that Validate and decode refuse.
 func compute(p Params, text string, salt []byte, n int) []byte {
-	return argon2.IDKey([]byte(text), salt, p.Time, p.Memory, p.Threads, uint32(n))
+	tag := argon2.IDKey([]byte(text), salt, p.Time, p.Memory, p.Threads, uint32(n))
+	discarded.add(uint64(p.Memory) << 10)
+	return tag
 }
