@@ -281,6 +281,49 @@ func TestWhatIsRememberedIsOneText(t *testing.T) {
 	}
 }
 
+// A Manager knows the sessions that it has just begun, renewed or completed: their tokens
+// are checked without reading, and not once they have ended.
+func TestASessionIsKnownFromItsFirstTokenOn(t *testing.T) {
+	ctx := context.Background()
+	eachStore(t, func(t *testing.T, s store.Store) {
+		if _, stamps := s.(store.Stamper).Stamp("any"); !stamps {
+			return // it is read each time
+		}
+		var gets atomic.Int64
+		tap := newTapStore(s)
+		tap.tap(func(_ context.Context, c storeCall) error {
+			if c.kind == "Get" {
+				gets.Add(1)
+			}
+			return nil
+		}, nil)
+		h := authtest.With(t, tap, auth.Config{})
+		u := h.Register()
+		known := func(how, token string) {
+			t.Helper()
+			before := gets.Load()
+			if _, err := check(h, token); err != nil || gets.Load() != before {
+				t.Errorf("%s: %v, with %d reads", how, err, gets.Load()-before)
+			}
+		}
+		token := u.Token()
+		known("a login", token)
+		fresh, err := h.Refresh(ctx, auth.Secret(token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		known("a refresh", string(fresh.Token))
+		if err := h.RevokeSessions(ctx, u.ID); err != nil {
+			t.Fatal(err)
+		}
+		for _, token := range []string{token, string(fresh.Token)} {
+			if _, err := check(h, token); !errors.Is(err, auth.ErrInvalidToken) {
+				t.Errorf("ended: %v", err)
+			}
+		}
+	})
+}
+
 // A Manager that is closed, or whose store is, answers nothing from memory.
 func TestNothingIsRememberedBeyondTheEnd(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

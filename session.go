@@ -145,9 +145,11 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 	if err != nil {
 		return LoginResult{}, err
 	}
+	stamp, known := m.memory.stamp(userPartition(uid))
 	if err := m.records.commit(ctx, append(ops, surplus...)...); err != nil {
 		return LoginResult{}, err
 	}
+	m.foresee(ctx, uid, sid, stamp, known)
 	m.emit(ctx, Event{
 		Type: EventLoginSucceeded, Actor: sessionPrefix + sid, UserID: user.ID, OrganizationID: user.OrganizationID,
 		SessionID: sessionPrefix + sid, AMR: amr,

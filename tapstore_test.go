@@ -117,6 +117,14 @@ func (s *tapStore) Hit(ctx context.Context, key string, l store.Limit, n int, no
 	return d, nil
 }
 
+// Stamp is the store's own, so that what is remembered is under test as well.
+func (s *tapStore) Stamp(partition string) (uint64, bool) {
+	if of, ok := s.Store.(store.Stamper); ok {
+		return of.Stamp(partition)
+	}
+	return 0, false
+}
+
 // Walk is the store's own.
 func (s *tapStore) Walk(ctx context.Context, after string) (page store.Page, err error) {
 	err = s.around(ctx, storeCall{kind: "Walk"}, func() error {

@@ -168,19 +168,37 @@ func (m *Manager) openToken(ctx context.Context, token Secret, t *liveToken, kno
 // readToken reads the records that t belongs to into in, or returns ErrInvalidToken or
 // ErrUnavailable.
 func (m *Manager) readToken(ctx context.Context, t *liveToken, in *room) error {
-	t.user, t.sessionID = in.text(t.claims.subject), in.text(t.claims.session)
-	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
-	t.acct.key, t.session.key = in.join("u.", t.uid, "/acct"), in.join("u.", t.uid, "/s.", t.sid)
-	t.stamp, t.stamped = m.memory.stamp(store.Partition(t.acct.key))
-	if err := m.records.readIn(ctx, in, &t.acct, &t.session); err != nil {
+	if err := m.readRecords(ctx, t, in); err != nil {
 		return err
 	}
-	t.read = m.now() // which may be some time later
-	if !t.session.rec.alive(&t.acct, t.read) {
+	if !t.alive() {
 		u := t.acct.rec.user(t.user)
 		return m.refuseToken(ctx, &u, t.sessionID, "ended")
 	}
 	return nil
+}
+
+// readRecords is readToken for whoever has not proven a token: it refuses nothing.
+func (m *Manager) readRecords(ctx context.Context, t *liveToken, in *room) error {
+	t.user, t.sessionID = in.text(t.claims.subject), in.text(t.claims.session)
+	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
+	t.acct.key, t.session.key = in.join("u.", t.uid, "/acct"), in.join("u.", t.uid, "/s.", t.sid)
+	t.stamp, t.stamped = m.memory.stamp(store.Partition(t.acct.key))
+	err := m.records.readIn(ctx, in, &t.acct, &t.session)
+	t.read = m.now() // which may be some time later
+	return err
+}
+
+func (t *liveToken) alive() bool { return t.session.rec.alive(&t.acct, t.read) }
+
+// found returns what the records that were read into in come to.
+func (t *liveToken) found(in *room) *found {
+	f := &in.found
+	f.identity.User, f.identity.SessionID = t.acct.rec.user(t.user), t.sessionID
+	f.identity.AuthTime, f.identity.AMR = t.session.rec.Created, t.session.rec.AMR
+	f.ids, f.expires = t.session.rec.tokenIDs, t.session.rec.Expires
+	f.part, f.stamp, f.stamped, f.size = store.Partition(t.acct.key), t.stamp, t.stamped, in.texts.Len()
+	return f
 }
 
 // findSession returns what the records of a token's session come to, and remembers it.
@@ -189,13 +207,24 @@ func (m *Manager) findSession(ctx context.Context, t *liveToken) (*found, error)
 	if err := m.readToken(ctx, t, in); err != nil {
 		return nil, err
 	}
-	f := &in.found
-	f.identity.User, f.identity.SessionID = t.acct.rec.user(t.user), t.sessionID
-	f.identity.AuthTime, f.identity.AMR = t.session.rec.Created, t.session.rec.AMR
-	f.ids, f.expires = t.session.rec.tokenIDs, t.session.rec.Expires
-	f.part, f.stamp, f.stamped, f.size = store.Partition(t.acct.key), t.stamp, t.stamped, in.texts.Len()
+	f := t.found(in)
 	m.memory.putSession(f)
 	return f, nil
+}
+
+// foresee remembers a session that has just been written, for the first check of its new
+// token. Before is the stamp of its partition from before that. Where it is the same now,
+// the store hears of its changes later than it makes them, and nothing is read in vain.
+func (m *Manager) foresee(ctx context.Context, uid, sid string, before uint64, known bool) {
+	after, still := m.memory.stamp(userPartition(uid))
+	if !known || !still || after == before || len(m.memory.sessions) == 0 {
+		return
+	}
+	t, in := new(liveToken), newRoom()
+	t.claims.name(userPrefix+uid, sessionPrefix+sid, "", &t.buf)
+	if m.readRecords(ctx, t, in) == nil && t.alive() {
+		m.memory.putSession(t.found(in))
+	}
 }
 
 // refuseToken returns ErrInvalidToken for a token whose signature is good, and says
@@ -257,6 +286,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 			return err
 		}
 		m.emit(ctx, event)
+		m.foresee(ctx, t.uid, t.sid, t.stamp, t.stamped)
 		return nil
 	})
 	if err != nil {
