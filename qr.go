@@ -16,8 +16,9 @@ const (
 	qrQuiet  = 4 // modules of margin, ISO/IEC 18004, 9.1
 )
 
-// qrEncoder keeps its buffers: new ones are 850 kB, for a PNG of 600 bytes.
-var qrEncoder = png.Encoder{BufferPool: new(pngBuffers)}
+// qrEncoder keeps its buffers: new ones are several hundred kB, for a PNG of 800 bytes. At
+// its best speed the compressor takes half the time of its default, for 170 bytes more.
+var qrEncoder = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: new(pngBuffers)}
 
 // pngBuffers is a png.EncoderBufferPool.
 type pngBuffers struct{ pool sync.Pool }
