@@ -139,7 +139,7 @@ func TestATokenForgedWithTheRightKeyOpens(t *testing.T) {
 	}
 }
 
-// A session ends when it does, whatever its tokens say: where it is read, where it is
+// SE-3: a session ends when it does, whatever its tokens say: where it is read, where it is
 // known, and where the token is.
 func TestATokenDoesNotOutliveItsSession(t *testing.T) {
 	f := newForger(t)
