@@ -117,9 +117,9 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	values := make([][]byte, len(keys))
 	err := s.view(func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket(recordsBucket).Cursor() // one for all: Bucket.Get makes one for each
+		var found, raw []byte
 		for i, key := range keys {
-			found, raw := cursor.Seek([]byte(key))
-			if string(found) != key {
+			if found, raw = seek(cursor, found, raw, key); string(found) != key {
 				continue
 			}
 			value, _, err := decodeRecord(raw)
@@ -134,6 +134,25 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 		return nil, err
 	}
 	return values, nil
+}
+
+// near is how many records are passed on the way to the next one, which lies in the same
+// partition, before it is sought from the top of the tree.
+const near = 6
+
+// seek returns the record at key, or the first one after it, where the cursor is at the
+// one before.
+func seek(cursor *bbolt.Cursor, at, raw []byte, key string) (found, value []byte) {
+	for range near {
+		if at == nil || string(at) > key {
+			break
+		}
+		if string(at) == key {
+			return at, raw
+		}
+		at, raw = cursor.Next()
+	}
+	return cursor.Seek([]byte(key))
 }
 
 // Stamp implements store.Stamper: since the file is locked, every Commit is this

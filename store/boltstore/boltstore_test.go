@@ -6,10 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -192,5 +195,35 @@ func TestAFurtherKeyOfAGetTakesAnAllocationOrTwo(t *testing.T) {
 	one, all := allocs(keys[0]), allocs(keys...)
 	if each := (all - one) / float64(len(keys)-1); each > 2 {
 		t.Errorf("%v allocations for each, besides %v for the first", each, one)
+	}
+}
+
+// The next key of a Get is often a few records on, and then it is not sought anew.
+func TestGetFindsKeysInAnyOrderAndAtAnyDistance(t *testing.T) {
+	s := mustOpen(t, newPath(t), boltstore.Options{})
+	name := func(i int) string { return fmt.Sprintf("p/%03d", i) }
+	const names = 60 // every third of them is there, and the records of other partitions
+	for i := 0; i < names; i += 3 {
+		for _, key := range []string{name(i), "o/" + name(i), "q/" + name(i)} {
+			must(t, s.Commit(t.Context(), store.Put(key, []byte(key))))
+		}
+	}
+	dice := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		keys := make([]string, 1+dice.IntN(8))
+		for i := range keys {
+			keys[i] = name(dice.IntN(names + 1))
+		}
+		if dice.IntN(2) == 0 {
+			slices.Sort(keys)
+		}
+		values, err := s.Get(t.Context(), keys...)
+		must(t, err)
+		for i, key := range keys {
+			n, _ := strconv.Atoi(key[2:])
+			if there := n%3 == 0 && n < names; there != (values[i] != nil) || there && string(values[i]) != key {
+				t.Fatalf("Get(%q): %q for %q", keys, values[i], key)
+			}
+		}
 	}
 }
