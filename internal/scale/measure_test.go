@@ -135,10 +135,14 @@ func measure(k task) (r result, err error) {
 	if err := m.Close(); err != nil {
 		return r, err
 	}
-	if m, err = newManager(readOnly{s}, nil); err != nil {
+	if m, err = newManager(readOnly{s}, func(c *auth.Config) { c.MaxRemembered = 4 * mostSamples }); err != nil {
 		return r, err
 	}
 	r.FirstKey, r.FirstToken = each(samples, checkKey), each(samples, checkToken)
+	for range 2 { // from then on they are remembered
+		each(samples, checkKey)
+		each(samples, checkToken)
+	}
 	r.Key, r.Token = each(anew(20_000), checkKey), each(anew(20_000), checkToken)
 	r.SHA256 = hashing(samples[0].Key)
 	if r.Memory, r.Mapped, err = resident(); err != nil {
