@@ -30,20 +30,16 @@ type Decision struct {
 // arguments that CheckHit accepts and a now from 1970 to 2060.
 func (l Limit) Apply(state int64, n int, now time.Time) (next int64, d Decision) {
 	at := now.UnixNano()
-	span := int64(l.Burst) * int64(l.Every)
-	state = min(state, at+span) // further ahead only if the clock went back: that must not lock for as long
-	next = max(state, at) + int64(n)*int64(l.Every)
-	if n <= 0 {
-		next = max(next, at)
-		return next, Decision{OK: true, Left: l.left(next, at, span)}
+	full := at + int64(l.Burst)*int64(l.Every) // the state that leaves nothing
+	state = max(at, min(state, full))          // further ahead only if the clock went back: that must not lock for as long
+	next = state + int64(n)*int64(l.Every)
+	if next > full {
+		return state, Decision{RetryAfter: time.Duration(next - full), Left: l.left(full - state)}
 	}
-	if wait := next - (at + span); wait > 0 {
-		next = max(state, at)
-		return next, Decision{RetryAfter: time.Duration(wait), Left: l.left(next, at, span)}
-	}
-	return next, Decision{OK: true, Left: l.left(next, at, span)}
+	next = max(at, next) // nothing is given back that was not counted
+	return next, Decision{OK: true, Left: l.left(full - next)}
 }
 
-func (l Limit) left(state, at, span int64) int {
-	return int(max(0, at+span-state) / int64(l.Every))
-}
+// left returns how many attempts span has room for. It is never negative, and without
+// a sign it is divided faster.
+func (l Limit) left(span int64) int { return int(uint64(span) / uint64(l.Every)) }

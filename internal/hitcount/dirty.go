@@ -14,12 +14,7 @@ type Entry struct {
 // it before the first Hit, and only if Dirty is called time and again: a counter
 // that changed keeps its place until it is drained.
 func (t *Table) Track() {
-	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.Lock()
-		s.tracked = true
-		s.mu.Unlock()
-	}
+	t.tracked = true
 }
 
 // Dirty returns up to limit counters that changed since they were last returned,
@@ -47,29 +42,47 @@ func (t *Table) Dirty(limit int) []Entry {
 // one that store.ValidKey accepts. A counter without room joins the overflow counter
 // of its key. Call it before the first Hit.
 func (t *Table) Load(e Entry) {
-	s, hash := t.shard(e.Key)
-	s.mu.Lock()
+	hash := t.hash(e.Key)
+	s := t.shard(hash)
+	s.lock()
 	defer s.mu.Unlock()
-	i, held := s.find(e.Key, hash)
+	c := s.heads.find(e.Key, hash)
 	switch {
-	case held:
-		s.slots[i].state = e.State
-	case e.State != 0 && !s.add(e.Key, hash, e.State, false):
-		shared := &s.overflow[hash%overflows]
+	case c != nil:
+		c.state.Store(e.State)
+	case e.State != 0 && s.add(e.Key, hash, e.State, 0) == nil:
+		shared := s.shared(hash)
 		*shared = max(*shared, e.State)
 	}
 }
 
+// changed notes that the state of c has changed.
+func (s *shard) changed(c *counter) {
+	s.lock()
+	defer s.mu.Unlock()
+	s.mark(c)
+}
+
+// mark puts c among the dirty ones. One that is gone meanwhile was reported as it went.
+func (s *shard) mark(c *counter) {
+	if !c.dirty.Load() && c.state.Load() != gone {
+		c.dirty.Store(true)
+		s.dirty = append(s.dirty, c)
+	}
+}
+
 func (s *shard) drain(out []Entry, limit int) []Entry {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	n := min(limit, len(s.dirty))
-	for _, i := range s.dirty[:n] {
-		c := &s.slots[i]
-		out = append(out, Entry{c.key, c.state})
-		c.dirty = false
-		if c.state == 0 {
-			s.drop(i)
+	for _, c := range s.dirty[:n] {
+		// In this order no change is lost: a hit changes the state and then looks whether c is
+		// dirty. Either its change is read here or it finds that c is not, and marks it again.
+		c.dirty.Store(false)
+		state := c.state.Load()
+		out = append(out, Entry{c.key, state})
+		if state == 0 {
+			s.drop(c, 0)
 		}
 	}
 	s.dirty = slices.Delete(s.dirty, 0, n)

@@ -3,6 +3,7 @@ package hitcount_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strconv"
@@ -198,6 +199,152 @@ func TestRacersAreNeverAdmittedBeyondTheLimit(t *testing.T) {
 	}
 }
 
+// together calls all of fs at the same time, round after round, until a check after one of
+// them fails. Nobody sleeps in between: to wake up takes longer than what races here.
+func together(rounds int, check func(round int) bool, fs ...func(round int)) {
+	var come atomic.Int64
+	var failed atomic.Bool
+	meet := func(times int) {
+		for come.Add(1); come.Load() < int64(times*len(fs)); {
+			runtime.Gosched()
+		}
+	}
+	var done sync.WaitGroup
+	for i, f := range fs {
+		done.Go(func() {
+			for round := range rounds {
+				meet(2*round + 1)
+				if failed.Load() {
+					return
+				}
+				f(round)
+				meet(2*round + 2)
+				if i == 0 && !check(round) {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	done.Wait()
+}
+
+// neighbours returns n keys of one shard that have no counters any more, and leaves few
+// counters there, which have run out two days after start.
+func neighbours(table *hitcount.Table, n int) (keys []string) {
+	for i := 0; len(keys) < n; i++ {
+		if hit(table, "k/"+strconv.Itoa(i), guesses, 1, start); i%1000 == 0 {
+			keys = keys[:0]
+			for _, e := range table.Live(0, start) {
+				keys = append(keys, e.Key)
+			}
+		}
+	}
+	for i := range 5000 { // each looks at 8 of its shard's
+		hit(table, "others/"+strconv.Itoa(i), guesses, 1, start.AddDate(0, 0, 1))
+	}
+	table.Dirty(math.MaxInt)
+	return keys[:n]
+}
+
+// RC-22: counters that have run out are counted on and, as new keys come, dropped.
+func TestAHitThatRacesADropIsNeverLost(t *testing.T) {
+	const rounds, strangers = 5000, 10
+	once := store.Limit{Burst: 1, Every: time.Hour}
+	for _, tracked := range []bool{false, true} {
+		table := hitcount.New(0)
+		if tracked {
+			table.Track()
+		}
+		keys := neighbours(table, 6*strangers)
+		victims := keys[2*strangers:]
+		day := func(round int) time.Time { return start.AddDate(0, 0, 2+round) }
+		together(rounds, func(round int) bool {
+			for _, key := range victims {
+				if hit(table, key, once, 1, day(round)).OK {
+					t.Errorf("tracked %v, round %d: the only attempt was forgotten", tracked, round)
+					return false
+				}
+			}
+			return true
+		}, func(round int) {
+			for _, key := range victims {
+				hit(table, key, once, 1, day(round))
+			}
+		}, func(round int) {
+			for _, key := range keys[round%2*strangers:][:strangers] { // all but those of the last round
+				hit(table, key, once, 1, day(round))
+				table.Dirty(10)
+			}
+		})
+	}
+}
+
+// RC-22: what is given back and what is taken is the same number.
+func TestHitsThatRaceAddUp(t *testing.T) {
+	const rounds = 1000
+	limit := store.Limit{Burst: 1000, Every: time.Hour}
+	table := hitcount.New(0)
+	hit(table, "raced/key", limit, 500, start)
+	turn := func(n int) func(int) {
+		return func(int) {
+			for range 10 {
+				hit(table, "raced/key", limit, n, start)
+			}
+			for range 10 {
+				hit(table, "raced/key", limit, -n, start)
+			}
+		}
+	}
+	together(rounds, func(int) bool { return true }, turn(1), turn(-1), turn(1), turn(-1))
+	if d := hit(table, "raced/key", limit, 1, start); d.Left != 499 {
+		t.Errorf("%d left, want 499", d.Left)
+	}
+}
+
+// RC-22: the heads double a dozen times, and the counters move with them.
+func TestNoHitIsLostWhileTheTableGrows(t *testing.T) {
+	const known, strangers = 100, 20_000
+	for range 5 {
+		table := hitcount.New(0)
+		admitted := make([]atomic.Int32, known)
+		crowd := func(name string) func(int) {
+			return func(int) {
+				for i := range strangers {
+					hit(table, name+strconv.Itoa(i), guesses, 1, start)
+					k := i % known
+					if hit(table, "known/"+strconv.Itoa(k), guesses, 1, start).OK {
+						admitted[k].Add(1)
+					}
+				}
+			}
+		}
+		together(1, func(int) bool { return true }, crowd("a/"), crowd("b/"))
+		for i := range known {
+			if n := admitted[i].Load(); n != int32(guesses.Burst) {
+				t.Errorf("key %d: %d attempts admitted, limit %d", i, n, guesses.Burst)
+			}
+		}
+		if n := table.Len(); n != known+2*strangers {
+			t.Errorf("%d counters for %d keys", n, known+2*strangers)
+		}
+	}
+}
+
+// Apply is not made for the year 1677, but a clock that is that wrong must not hang anybody.
+func TestAClockOfAnotherAgeStopsNobody(t *testing.T) {
+	table := hitcount.New(0)
+	hit(table, "login/somebody", guesses, 1, start)
+	hit(table, "login/somebody", guesses, -5, time.Unix(0, math.MinInt64))
+	for i := range 5 {
+		if d := hit(table, "login/somebody", guesses, 1, start); !d.OK {
+			t.Errorf("attempt %d: %+v", i+1, d)
+		}
+	}
+	if d := hit(table, "login/somebody", guesses, 1, start); d.OK {
+		t.Errorf("attempt 6: %+v", d)
+	}
+}
+
 func TestATableDecidesLikeTheLimitItself(t *testing.T) {
 	for seed := range uint64(20) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
@@ -277,6 +424,52 @@ func TestWhatDirtyReturnedRestoresTheTable(t *testing.T) {
 	}
 }
 
+// The writer behind reads while others hit and counters come and go: what it was given
+// last of each is what the table has.
+func TestNoChangeIsLostBetweenHitAndDirty(t *testing.T) {
+	const rounds, strangers = 2000, 10
+	table := hitcount.New(0)
+	table.Track()
+	keys := neighbours(table, 6*strangers)
+	day := func(round int) time.Time { return start.AddDate(0, 0, 2+round) }
+	disk := map[string]int64{}
+	write := func() (more bool) {
+		got := table.Dirty(7)
+		for _, e := range got {
+			disk[e.Key] = e.State
+		}
+		return len(got) == 7
+	}
+	together(rounds, func(round int) bool {
+		for write() {
+		}
+		held := map[string]int64{}
+		for _, e := range table.Live(0, time.Unix(0, 0)) {
+			held[e.Key] = e.State
+		}
+		for _, key := range keys {
+			if disk[key] != held[key] {
+				t.Errorf("round %d: %s is %d in the table and %d as written", round, key, held[key], disk[key])
+				return false
+			}
+		}
+		return true
+	}, func(round int) {
+		for i, key := range keys[2*strangers:] {
+			for range 2 { // one to be marked as a change, and one more
+				hit(table, key, guesses, 1, day(round))
+			}
+			if i < strangers {
+				hit(table, keys[round%2*strangers+i], guesses, 1, day(round))
+			}
+		}
+	}, func(int) {
+		for range 20 {
+			write()
+		}
+	})
+}
+
 func TestDirtyReturnsEachChangeOnceAndAtMostLimit(t *testing.T) {
 	table := hitcount.New(0)
 	table.Track()
@@ -307,6 +500,27 @@ func TestDirtyReturnsEachChangeOnceAndAtMostLimit(t *testing.T) {
 	hit(table, "k/1", guesses, 1, start)
 	if got := table.Dirty(60); len(got) != 0 {
 		t.Errorf("a refused attempt was reported as a change: %v", got)
+	}
+}
+
+func TestWhatRanOutIsReportedAsUnusedAndGivesItsPlaceBack(t *testing.T) {
+	table := hitcount.New(0)
+	table.Track()
+	for i := range 1000 {
+		hit(table, "old/"+strconv.Itoa(i), guesses, 1, start)
+	}
+	table.Dirty(1000)
+	for i := range 2000 {
+		hit(table, "new/"+strconv.Itoa(i), guesses, 1, start.Add(2*time.Hour))
+	}
+	unused := 0
+	for _, e := range table.Dirty(4000) {
+		if e.State == 0 && strings.HasPrefix(e.Key, "old/") {
+			unused++
+		}
+	}
+	if unused != 1000 || table.Len() != 2000 {
+		t.Errorf("%d of 1000 reported as unused, %d counters left, want 2000", unused, table.Len())
 	}
 }
 
