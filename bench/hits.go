@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -15,6 +16,14 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
+// idle is a store whose hits cost nothing.
+type idle struct{ store.Store }
+
+// Hit implements store.Store.
+func (idle) Hit(context.Context, string, store.Limit, int, time.Time) (store.Decision, error) {
+	return store.Decision{}, nil
+}
+
 // hits count attempts, all of which are admitted.
 func hits(f *fixture) []*subject {
 	const add, fsync, trip, peer = "one atomic add", "one db.Update", "one round trip, PING", "redis_rate"
@@ -26,10 +35,13 @@ func hits(f *fixture) []*subject {
 	}
 	many := func() string { turn = (turn + 1) % len(keys); return keys[turn] }
 	now := time.Now()
-	later := func() time.Time { now = now.Add(2 * wide.Every); return now } // reading the clock is the caller's
+	later := func() time.Time { now = now.Add(2 * wide.Every); return now }
 	hit := func(name string, s store.Store, key func() string) *subject {
 		return each(name, func() error { _, err := s.Hit(ever, key(), wide, 1, later()); return err })
 	}
+	// What each of these does besides hitting: the clock and the key are the caller's.
+	const besides = "a store that does nothing"
+	nothing := hit(besides, idle{}, one)
 
 	var counter atomic.Int64
 	adding := each(add, func() error { counter.Add(1); return nil })
@@ -67,8 +79,9 @@ func hits(f *fixture) []*subject {
 				return b.Put([]byte(one()), make([]byte, 8))
 			})
 		}).waiting(),
-		hit("memory, one key", memory, one).reaches(add, atMost(10)),
-		hit("memory, 1,000 keys", memory, many).reaches(add, mark{}),
+		nothing,
+		hit("memory, one key", memory, one).over(besides).reaches(add, atMost(10)),
+		hit("memory, 1,000 keys", memory, many).over(besides).reaches(add, mark{}),
 		limiter.reaches(add, mark{}),
 		hit("bbolt, one key", bolt, one).reaches(fsync, atMost(0.01)),
 		hit("bbolt, 1,000 keys", bolt, many).reaches(fsync, mark{}),
