@@ -100,12 +100,15 @@ func ValidKey(key string) bool {
 }
 
 func checkKeys(n int, key func(int) string) error {
+	var partition string // of the first, with its '/'
 	for i := range n {
 		k := key(i)
-		if !ValidKey(k) {
+		switch {
+		case !ValidKey(k):
 			return fmt.Errorf("%w: key %q", ErrInvalid, k)
-		}
-		if Partition(k) != Partition(key(0)) {
+		case i == 0:
+			partition = k[:strings.IndexByte(k, '/')+1]
+		case !strings.HasPrefix(k, partition):
 			return fmt.Errorf("%w: %q and %q are of two partitions", ErrInvalid, key(0), k)
 		}
 	}
@@ -113,13 +116,20 @@ func checkKeys(n int, key func(int) string) error {
 }
 
 func validText(s string) bool {
-	if len(s) > MaxKey {
-		return false
-	}
+	var others byte
 	for i := range len(s) {
-		if c := s[i]; c < 0x21 || c > 0x7e || c == '{' || c == '}' {
-			return false
+		others |= noText[s[i]]
+	}
+	return others == 0 && len(s) <= MaxKey
+}
+
+// noText is not 0 for what no key has: a look-up without a branch, since every call's are
+// looked at.
+var noText = func() (others [256]byte) {
+	for i := range others {
+		if c := byte(i); c < 0x21 || c > 0x7e || c == '{' || c == '}' {
+			others[i] = 1
 		}
 	}
-	return true
-}
+	return others
+}()
