@@ -86,11 +86,13 @@ type Config struct {
 	UsageInterval time.Duration
 
 	// MaxRemembered is how many access tokens and API keys that have been checked are
-	// remembered, and how many sessions, up to 4,194,304: about 3 KiB for one and its
-	// session, and 50 at the most. One that is checked again needs neither its signature
-	// proven nor, where the store is a [store.Stamper], anything read; nor does a new
-	// token of a session that is known. What is revoked or changed is seen all the same, as
-	// soon as the store has it. Default 8192; negative is none.
+	// remembered, and how many sessions; up to 4,194,304, and rounded up to a power of two.
+	// With a session a token takes about 3 KiB, and never more than 50. One that was
+	// checked twice needs neither its signature proven nor, where the store is a
+	// [store.Stamper], anything read; nor does a new token of a session that is known.
+	// What is revoked or changed is seen all the same, as soon as the store has it. Where
+	// more are in use at once than a quarter of this, some are pushed out by others, and
+	// are checked like new ones. Default 8192; negative is none.
 	MaxRemembered int
 
 	// PasswordMinLength is the shortest password in code points, 8 to 64.

@@ -69,8 +69,9 @@ var (
 	// came before it; the error is a [*RetryError]. HTTP 429.
 	ErrRateLimited = errors.New("auth: too many attempts")
 
-	// ErrOverloaded reports that password hashing has no free slot and its queue
-	// is full; nothing was decided. The error is a [*RetryError]. HTTP 503.
+	// ErrOverloaded reports that password hashing has no free slot: its queue was
+	// full, or none came free within Config.HashWait. Nothing was decided. The error is
+	// a [*RetryError]. HTTP 503.
 	ErrOverloaded = errors.New("auth: overloaded")
 
 	// ErrUnavailable reports that the store did not answer, that a record is
