@@ -74,7 +74,8 @@ func TestHotPathsKeepToTheirAllocations(t *testing.T) {
 		text := auth.Secret(h.Register().APIKey())
 		return count(func() error { _, err := h.VerifyAPIKey(ctx, text); return err })
 	}
-	// Of several tokens in turn none is seen twice in a row, and so none is remembered.
+	// With MaxRemembered 1 all tokens share one set: of several in turn none is seen twice
+	// in a row, and so none is remembered.
 	known := func(s store.Store) float64 {
 		t.Helper()
 		h := authtest.With(t, s, auth.Config{MaxRemembered: 1, RefreshGrace: time.Minute})

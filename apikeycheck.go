@@ -84,7 +84,7 @@ func (k *liveKey) proven() bool {
 // hour of the clock and more than ten times the average of the hours that the key was
 // used in, once those are eight. Of any number of Managers that share a store one
 // tells of it, within UsageInterval. None of it refuses anything.
-func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, err error) {
+func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ error) {
 	if err := m.ready(); err != nil {
 		return Identity{}, err
 	}
@@ -96,18 +96,18 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, er
 	at := m.memory.key(&digest)
 	var last *atomic.Pointer[pendingUse]
 	if r := at.known; r != nil && m.memory.holds(r, now) {
-		r.found.recall(&id)
+		r.snapshot.identify(&id)
 		last = &r.uses
 	} else {
 		uid, ok := parseKey(m.cfg.APIKeyPrefix, string(key))
 		if !ok {
 			return Identity{}, m.refuseMalformedKey(ctx)
 		}
-		f, err := m.proveKey(ctx, uid, digest, at)
+		s, err := m.proveKey(ctx, uid, digest, at)
 		if err != nil {
 			return Identity{}, err
 		}
-		f.recall(&id)
+		s.identify(&id)
 		now = m.now()
 	}
 	if m.cfg.TwoFactorPolicy.enrolmentOnly(id.User, now) {
@@ -120,29 +120,32 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, er
 
 // proveKey returns what the records of the key come to, where nothing that holds is
 // remembered of it.
-func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]byte, at place) (*found, error) {
+func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]byte, at lookup) (*snapshot, error) {
 	k := liveKeys.Get().(*liveKey)
-	defer liveKeys.Put(k)
-	in := newRoom()
+	defer func() {
+		*k = liveKey{}
+		liveKeys.Put(k)
+	}()
+	a := newAnswer()
 	k.digest = digest
-	k.name(uid, in)
+	k.name(uid, &a.room)
 	part := store.Partition(k.acct.key)
-	stamp, stamped := m.memory.stamp(part)
-	if err := m.records.readIn(ctx, in, &k.acct, &k.key); err != nil {
+	before := m.memory.stamp(part)
+	if err := m.records.readIn(ctx, &a.room, &k.acct, &k.key); err != nil {
 		return nil, err
 	}
 	acct, rec := &k.acct.rec, &k.key.rec
 	if !k.acct.exists() || !acct.open() || !k.proven() || expiredKey(rec.Expires, m.now()) {
 		return nil, m.refuseKey(ctx, k)
 	}
-	f := &in.found
-	f.identity.User, f.identity.APIKeyID, f.identity.ExpiresAt = acct.user(k.userID), k.id, rec.Expires
-	f.identity.unscoped, f.identity.scopes = rec.Scopes == "", rec.Scopes
-	f.part, f.stamp, f.stamped, f.size = part, stamp, stamped, in.texts.Len()
-	if m.memory.wants(at, f, false) {
-		m.memory.put(at, &remembered{digest: digest, found: f, from: math.MinInt64, until: nanos(rec.Expires)})
+	id := &a.snapshot.identity
+	id.User, id.APIKeyID, id.ExpiresAt = acct.user(k.userID), k.id, rec.Expires
+	id.unscoped, id.scopes = rec.Scopes == "", rec.Scopes
+	s := a.made(part, before)
+	if m.memory.wants(at, s, false) {
+		m.memory.put(at, &remembered{digest: digest, snapshot: s, from: math.MinInt64, until: nanos(rec.Expires)})
 	}
-	return f, nil
+	return s, nil
 }
 
 // refuseMalformedKey returns ErrInvalidToken for what is no key of any Manager's.

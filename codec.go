@@ -69,17 +69,9 @@ const usualTexts = 512
 // them holds on to all of it, and to nothing of the call.
 type room struct {
 	deadline deadline // of the read
-	found    found    // by the check of a credential
 	texts    strings.Builder
 	lists    [4]string
 	used     int // of lists
-}
-
-// newRoom returns a room for the check of a credential.
-func newRoom() *room {
-	r := new(room)
-	r.texts.Grow(usualTexts)
-	return r
 }
 
 // text returns b as a string that lies in the room. What was returned before stays as

@@ -85,9 +85,9 @@ type Config struct {
 	// Default 2 seconds.
 	UsageInterval time.Duration
 
-	// MaxRemembered is how many access tokens and API keys that have been checked are
-	// remembered, and how many sessions; up to 4,194,304, and rounded up to a power of two.
-	// With a session a token takes about 3 KiB, and never more than 50. One that was
+	// MaxRemembered is how many checked credentials (access tokens and API keys) are
+	// remembered, and how many sessions besides: up to 4,194,304 of each, rounded up to a
+	// power of two. One and its session take about 3 KiB, and 64 at the most. What was
 	// checked twice needs neither its signature proven nor, where the store is a
 	// [store.Stamper], anything read; nor does a new token of a session that is known.
 	// What is revoked or changed is seen all the same, as soon as the store has it. Where
@@ -107,10 +107,10 @@ type Config struct {
 	// InsecureCheapHashing allows any PasswordHash. For tests.
 	InsecureCheapHashing bool
 	// HashSlots is how many passwords are hashed at once. Default: GOMAXPROCS. Each
-	// takes PasswordHash.Memory. What they leave behind is collected before it is much
-	// more than that of a hash for every second processor, unless the process has a
-	// large heap beside it: there it is left to the garbage collector, and to GOMEMLIMIT
-	// where memory is tight.
+	// takes PasswordHash.Memory. What they leave behind is collected early, by
+	// runtime.GC, once it is that of a hash for every second processor, unless the process
+	// has a large heap beside it: there it is left to the garbage collector, and to
+	// GOMEMLIMIT where memory is tight.
 	HashSlots int
 	// HashQueue is how many more may wait for a slot; the rest get
 	// ErrOverloaded at once. Default 64; negative is none.

@@ -16,9 +16,7 @@ type deadline struct {
 	mu     sync.Mutex
 	timed  context.Context // nil until Done is called
 	cancel context.CancelFunc
-	// Once it is released:
-	released bool
-	err      error // of the context by then
+	over   error // why it has ended, once that is known for good
 }
 
 // ended is what a deadline is a part of once it is released: nothing that lasts.
@@ -54,18 +52,15 @@ func (d *deadline) Err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case d.released && d.err != nil:
-		return d.err
-	case d.timed != nil && !d.released:
+	case d.over != nil:
+	case d.timed != nil:
 		return d.timed.Err()
-	case d.Context.Err() != nil && !d.released:
+	case d.Context.Err() != nil:
 		return d.Context.Err()
 	case !time.Now().Before(d.end):
-		return context.DeadlineExceeded
-	case d.released:
-		return context.Canceled
+		d.over = context.DeadlineExceeded
 	}
-	return nil
+	return d.over
 }
 
 // Value implements context.Context. Package context finds its own kind through it,
@@ -79,15 +74,20 @@ func (d *deadline) Value(key any) any {
 	return d.Context.Value(key)
 }
 
-// release ends the deadline early: it frees the timer, stops whoever still waits, and
-// lets go of the context.
+// release ends the deadline, unless it has ended: it frees the timer, stops whoever still
+// waits, and lets go of the context.
 func (d *deadline) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.released, d.err = true, d.Context.Err()
 	if d.cancel != nil {
 		d.cancel()
-		d.err = d.timed.Err()
+		d.over = d.timed.Err()
+	}
+	if d.over == nil {
+		d.over = d.Context.Err()
+	}
+	if d.over == nil {
+		d.over = context.Canceled
 	}
 	d.Context, d.timed, d.cancel = ended, ended, nil
 }

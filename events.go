@@ -58,8 +58,8 @@ const (
 	EventAPIKeyRefused    EventType = "api_key_refused"
 	EventTempTokenRefused EventType = "temp_token_refused"
 
-	// Somebody may not do what they tried, with a credential that is proven or one of
-	// several. Reason: "api_key" (it manages no credentials),
+	// Somebody may not do what they tried, with a credential that is proven, or with more
+	// than one. Reason: "api_key" (it manages no credentials),
 	// "reauthentication_required", "two_factor_setup_required", "api_key_limit",
 	// "not_found" (an API key that is not the caller's), or what
 	// [Manager.ReportDenied] was given.

@@ -73,11 +73,13 @@ func isID[text string | []byte](id text, prefix string, n int) bool {
 	return len(id) == len(prefix)+n && string(id[:len(prefix)]) == prefix && isBase62(id[len(prefix):], n)
 }
 
-// bareID takes the prefix off an identifier and returns its n digits, or false if
+// bareID takes the prefix off an identifier and returns its n digits, or "" and false if
 // it is not one.
 func bareID(id, prefix string, n int) (string, bool) {
-	digits, ok := strings.CutPrefix(id, prefix)
-	return digits, ok && isBase62(digits, n)
+	if !isID(id, prefix, n) {
+		return "", false
+	}
+	return id[len(prefix):], true
 }
 
 // isBase62 reports whether s is n digits.
@@ -87,14 +89,14 @@ func isBase62[text string | []byte](s text, n int) bool {
 	}
 	var others byte
 	for i := range len(s) {
-		others |= noBase62[s[i]]
+		others |= otherThanBase62[s[i]]
 	}
 	return others == 0
 }
 
-// noBase62 is not 0 for what is no digit: a look-up without a branch, since those of
-// every credential are looked at.
-var noBase62 = func() (others [256]byte) {
+// otherThanBase62 is 1 for every byte that is no digit: a look-up without a branch, since
+// those of every credential are looked at.
+var otherThanBase62 = func() (others [256]byte) {
 	for i := range others {
 		if strings.IndexByte(base62, byte(i)) < 0 {
 			others[i] = 1

@@ -121,8 +121,11 @@ type macState struct {
 	hash.Hash
 	text []byte
 	sum  [sha256.Size]byte
-	sig  [43]byte // sum in base64url
+	sig  [hmacText]byte
 }
+
+// hmacText is how long an HMAC-SHA256 is in base64url.
+const hmacText = 43
 
 // proves compares the two signatures as texts.
 func (k hmacKey) proves(text, sig string) bool {
@@ -140,7 +143,7 @@ func (k hmacKey) proves(text, sig string) bool {
 type tokenKeys []tokenKey
 
 // open returns the payload of a token that one of the keys signed, in base64url.
-func (ks tokenKeys) open(token string) (payload string, ok bool) {
+func (ks tokenKeys) open(token string) (body string, ok bool) {
 	if len(token) > maxToken {
 		return "", false
 	}
@@ -158,9 +161,9 @@ func (ks tokenKeys) open(token string) (payload string, ok bool) {
 	return "", false
 }
 
-// decoded returns the bytes of a payload. They lie in buf.
-func decoded(payload string, buf *[]byte) ([]byte, bool) {
-	*buf = append((*buf)[:0], payload...)
+// decoded returns the bytes of a payload in base64url. They lie in buf.
+func decoded(body string, buf *[]byte) ([]byte, bool) {
+	*buf = append((*buf)[:0], body...)
 	n, err := base64.RawURLEncoding.Decode(*buf, *buf) // in place: what is read lies ahead of what is written
 	return (*buf)[:n], err == nil
 }
@@ -173,37 +176,37 @@ var payloads = sync.Pool{New: func() any { return new([]byte) }}
 type tokenClaims struct {
 	issuer, audience     string
 	subject, session, id []byte
-	named                bool // these three as areIDs wants them
+	wellFormed           bool // these three are, as areIDs has it
 	validity
 }
 
 // verify fills c with the claims of a token that one of the keys signed, their ids in
 // buf. It says nothing about their time or their session. What it reads fastest begins
-// with opening.
-func (ks tokenKeys) verify(token string, opening opening, c *tokenClaims, buf *[]byte) error {
+// with the opening.
+func (ks tokenKeys) verify(token string, o opening, c *tokenClaims, buf *[]byte) error {
 	*c = tokenClaims{}
-	payload, ok := ks.open(token)
+	body, ok := ks.open(token)
 	if !ok {
 		return ErrInvalidToken
 	}
-	if rest, usual := strings.CutPrefix(payload, opening.encoded); usual {
-		if rest, ok := decoded(rest, buf); ok && c.scan(rest, opening) {
+	if rest, usual := strings.CutPrefix(body, o.encoded); usual {
+		if text, ok := decoded(rest, buf); ok && c.scan(text, o) {
 			return nil
 		}
 	}
 	*c = tokenClaims{}
 	var read claims
-	if text, ok := decoded(payload, buf); !ok || json.Unmarshal(text, &read) != nil {
+	if text, ok := decoded(body, buf); !ok || json.Unmarshal(text, &read) != nil {
 		return ErrInvalidToken
 	}
 	c.issuer, c.audience, c.validity = read.Issuer, read.Audience, read.validity
-	c.named = areIDs(read.Subject, read.Session, read.ID)
-	c.name(read.Subject, read.Session, read.ID, buf)
+	c.wellFormed = areIDs(read.Subject, read.Session, read.ID)
+	c.setIDs(read.Subject, read.Session, read.ID, buf)
 	return nil
 }
 
-// name puts ids into buf.
-func (c *tokenClaims) name(subject, session, id string, buf *[]byte) {
+// setIDs puts ids into buf.
+func (c *tokenClaims) setIDs(subject, session, id string, buf *[]byte) {
 	b := append(append(append((*buf)[:0], subject...), session...), id...)
 	c.subject, c.session, c.id = b[:len(subject)], b[len(subject):len(b)-len(id)], b[len(b)-len(id):]
 	*buf = b
@@ -215,13 +218,13 @@ func areIDs[text string | []byte](subject, session, id text) bool {
 	return isID(subject, userPrefix, timedLen) && isID(session, sessionPrefix, randomLen) && isBase62(id, randomLen)
 }
 
-// holds reports whether the token is one for now.
-func (v validity) holds(now time.Time) bool {
+// current reports whether the token is one for now.
+func (v validity) current(now time.Time) bool {
 	at, ahead := now.Unix(), now.Add(leeway).Unix()
 	return at < v.Expires && 0 < v.Issued && v.Issued <= ahead && 0 < v.From && v.From <= ahead
 }
 
-// span returns from when until when the token holds, as holds has it.
+// span returns from when until when the token holds, as current has it.
 func (v validity) span() (from, until int64) {
 	return nanos(time.Unix(max(v.Issued, v.From), 0).Add(-leeway)), nanos(time.Unix(v.Expires, 0))
 }
@@ -253,47 +256,49 @@ func newOpening(issuer, audience string) opening {
 // Manager wrote the payload.
 func (c *tokenClaims) scan(payload []byte, o opening) bool {
 	s := layout{rest: payload, ok: true}
-	s.name(o.rest)
+	s.expect(o.rest)
 	c.issuer, c.audience = o.issuer, o.audience
 	c.subject = s.id(payload, userPrefix, timedLen)
-	s.name(`","sid":"` + sessionPrefix)
+	s.expect(`","sid":"` + sessionPrefix)
 	c.session = s.id(payload, sessionPrefix, randomLen)
-	s.name(`","jti":"`)
+	s.expect(`","jti":"`)
 	c.id = s.id(payload, "", randomLen)
-	s.name(`","iat":`)
+	s.expect(`","iat":`)
 	c.Issued = s.number()
-	s.name(`,"nbf":`)
+	s.expect(`,"nbf":`)
 	c.From = s.number()
-	s.name(`,"exp":`)
+	s.expect(`,"exp":`)
 	c.Expires = s.number()
-	s.name(`,"auth_time":`)
+	s.expect(`,"auth_time":`)
 	s.number()
-	s.name(`,"amr":["`)
+	s.expect(`,"amr":["`)
 	s.plain()
 	for s.ok && bytes.HasPrefix(s.rest, []byte(`","`)) {
 		s.rest = s.rest[len(`","`):]
 		s.plain()
 	}
-	s.name(`"],"org":"`)
+	s.expect(`"],"org":"`)
 	s.plain()
-	s.name(`","role":"`)
+	s.expect(`","role":"`)
 	s.plain()
-	c.named = s.ok
+	c.wellFormed = s.ok
 	return s.ok && (string(s.rest) == `"}` || string(s.rest) == `","enrollment_only":true}`)
 }
 
+// A layout reads a payload from front to back. It is ok until something is not there that
+// must be.
 type layout struct {
 	rest []byte
 	ok   bool
 }
 
-// name reads what must stand there.
-func (s *layout) name(name string) {
-	if len(s.rest) < len(name) || string(s.rest[:len(name)]) != name {
+// expect reads what must stand there.
+func (s *layout) expect(text string) {
+	if len(s.rest) < len(text) || string(s.rest[:len(text)]) != text {
 		s.ok = false
 		return
 	}
-	s.rest = s.rest[len(name):]
+	s.rest = s.rest[len(text):]
 }
 
 // id reads n base62 digits of the payload, behind a prefix that has been read.

@@ -161,7 +161,7 @@ func TestATokenDoesNotOutliveItsSession(t *testing.T) {
 		if f.opens(known) != c.want || f.opens(unseen) != c.want {
 			t.Errorf("%v from the end: accepted or refused wrongly", c.at.Sub(end))
 		}
-		f.m.memory.sessions = make([]set[found], len(f.m.memory.sessions))
+		f.m.memory.sessions = make([]set[snapshot], len(f.m.memory.sessions))
 		if f.opens(unseen) != c.want {
 			t.Errorf("%v from the end, of a session that is read: accepted or refused wrongly", c.at.Sub(end))
 		}

@@ -17,7 +17,7 @@ const (
 )
 
 // qrEncoder keeps its buffers: new ones are several hundred kB, for a PNG of 800 bytes. At
-// its best speed the compressor takes half the time of its default, for 170 bytes more.
+// its best speed the compressor takes 0.2 ms less, for 130 to 300 bytes more.
 var qrEncoder = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: new(pngBuffers)}
 
 // pngBuffers is a png.EncoderBufferPool.

@@ -30,7 +30,6 @@ import (
 //
 // Counters (see throttle.go) lie under u.<user>/, e.<digest>/ and a.<address>/.
 
-func userPartition(uid string) string    { return "u." + uid }
 func userKey(uid, name string) string    { return "u." + uid + "/" + name }
 func sessionKey(uid, sid string) string  { return "u." + uid + "/s." + sid }
 func apiKeyKey(uid, kid string) string   { return "u." + uid + "/k." + kid }

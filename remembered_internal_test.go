@@ -12,8 +12,8 @@ import (
 
 func count[T any](sets []set[T]) (n int) {
 	for i := range sets {
-		for j := range sets[i].known {
-			if sets[i].known[j].Load() != nil {
+		for j := range sets[i].ways {
+			if sets[i].ways[j].Load() != nil {
 				n++
 			}
 		}
@@ -22,20 +22,19 @@ func count[T any](sets []set[T]) (n int) {
 }
 
 // lasting is what records came to that do not change.
-var lasting = &found{part: "p", stamped: true}
+var lasting = &snapshot{part: "p", stamp: stamp{known: true}}
 
 // see is what a check does with what it finds to be good.
 func (m *memory) see(token string) {
 	if p := m.token(token); m.wants(p, lasting, true) {
-		m.put(p, &remembered{token: token, found: lasting, until: math.MaxInt64})
+		m.put(p, &remembered{token: token, snapshot: lasting, until: math.MaxInt64})
 	}
 }
 
 // sessionOf is what the records of a session came to, under the stamp of now.
-func (m *memory) sessionOf(name string) *found {
-	f := &found{identity: Identity{User: User{ID: "user"}, SessionID: name}, part: "u." + name}
-	f.stamp, f.stamped = m.stamp(f.part)
-	return f
+func (m *memory) sessionOf(name string) *snapshot {
+	part := "u." + name
+	return &snapshot{identity: Identity{User: User{ID: "user"}, SessionID: name}, part: part, stamp: m.stamp(part)}
 }
 
 func TestWhatIsRememberedIsBoundedAndTakesTwoLooks(t *testing.T) {
@@ -65,7 +64,7 @@ func TestWhatIsRememberedIsBoundedAndTakesTwoLooks(t *testing.T) {
 func TestWhatIsOutOfTheOrdinaryInSizeIsNotRemembered(t *testing.T) {
 	m := newMemory(memstore.New(), 64)
 	f := m.sessionOf("s")
-	f.size = maxRememberedTexts + 1
+	f.size = maxRememberedSize + 1
 	for range 3 {
 		if m.wants(m.token("t"), f, true) {
 			t.Error("it is")
@@ -121,6 +120,26 @@ func TestASessionIsRememberedUntilItsRecordsChange(t *testing.T) {
 	m.putSession(again)
 	if m.session([]byte("user"), []byte("s")) != again || count(m.sessions) != 1 {
 		t.Error("what was read anew did not take the place of what had changed")
+	}
+}
+
+// Checks of a session at the same time may remember it twice: that hides nothing that is
+// read later.
+func TestASessionThatIsRememberedTwiceIsKnownAgainAfterAChange(t *testing.T) {
+	s := memstore.New()
+	m := newMemory(s, ways)
+	for range 2 {
+		m.sessions[0].put(m.sessionOf("s"), nil, m.outdated)
+	}
+	for range 3 {
+		if err := s.Commit(t.Context(), store.Put("u.s/any", nil)); err != nil {
+			t.Fatal(err)
+		}
+		f := m.sessionOf("s")
+		m.putSession(f)
+		if m.session([]byte("user"), []byte("s")) != f {
+			t.Fatal("it is not known")
+		}
 	}
 }
 

@@ -145,11 +145,10 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 	if err != nil {
 		return LoginResult{}, err
 	}
-	stamp, known := m.memory.stamp(userPartition(uid))
+	before := m.memory.stamp(store.Partition(acct.key))
 	if err := m.records.commit(ctx, append(ops, surplus...)...); err != nil {
 		return LoginResult{}, err
 	}
-	m.foresee(ctx, uid, sid, stamp, known)
 	m.emit(ctx, Event{
 		Type: EventLoginSucceeded, Actor: sessionPrefix + sid, UserID: user.ID, OrganizationID: user.OrganizationID,
 		SessionID: sessionPrefix + sid, AMR: amr,
@@ -158,6 +157,7 @@ func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr
 		e.SessionID, e.Actor = sessionPrefix+sid, sessionPrefix+sid
 		m.emit(ctx, e)
 	}
+	m.rememberNew(ctx, uid, sid, before)
 	return LoginResult{
 		AccessToken: token, User: user, EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now),
 		session: sessionPrefix + sid,

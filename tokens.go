@@ -67,8 +67,8 @@ func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (id Ide
 	return id, err
 }
 
-// identify is VerifyForEnrollment. It fills id, which is zero, or leaves it: an Identity is
-// too large to be handed on and on.
+// identify is VerifyForEnrollment. It fills id, which is zero, or leaves it: an Identity
+// is 300 bytes, and to copy it at each return was a third of a check.
 func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) error {
 	if err := m.ready(); err != nil {
 		return err
@@ -76,46 +76,52 @@ func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) erro
 	now := m.now()
 	at := m.memory.token(string(token))
 	if r := at.known; r != nil && m.memory.holds(r, now) {
-		r.found.tell(id, r.id, r.times.Expires)
-	} else if err := m.proveToken(ctx, token, at, &now, id); err != nil {
-		return err
+		r.snapshot.identifyToken(id, r.id, r.times.Expires)
+	} else {
+		var err error
+		if now, err = m.proveToken(ctx, token, at, now, id); err != nil {
+			return err
+		}
 	}
 	id.EnrollmentOnly = m.cfg.TwoFactorPolicy.enrolmentOnly(id.User, now)
 	return nil
 }
 
 // proveToken is identify where nothing, or no more than the signature, is remembered of
-// the token. What is remembered of its session need not be read again. Now is the time
-// until the records are read, and then that by then.
-func (m *Manager) proveToken(ctx context.Context, token Secret, at place, now *time.Time, id *Identity) error {
+// the token. What is remembered of its session is not read again. It returns when that
+// what it says was so: now, or when the records had been read.
+func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now time.Time, id *Identity) (time.Time, error) {
 	t := liveTokens.Get().(*liveToken)
-	defer liveTokens.Put(t)
-	if err := m.openToken(ctx, token, t, at.known, *now); err != nil {
-		return err
+	defer func() {
+		*t = liveToken{buf: t.buf[:0]}
+		liveTokens.Put(t)
+	}()
+	if err := m.openToken(ctx, token, t, at.known, now); err != nil {
+		return now, err
 	}
-	f := m.memory.session(t.claims.subject, t.claims.session)
-	if f == nil {
+	s := m.memory.session(t.claims.subject, t.claims.session)
+	if s == nil {
 		var err error
-		if f, err = m.findSession(ctx, t); err != nil {
-			return err
+		if s, err = m.readSession(ctx, t); err != nil {
+			return now, err
 		}
-		*now = t.read
+		now = t.read
 	}
-	if !now.Before(f.expires) {
-		return m.refuseToken(ctx, &f.identity.User, f.identity.SessionID, "ended")
+	if !now.Before(s.expires) {
+		return now, m.refuseToken(ctx, &s.identity.User, s.identity.SessionID, "ended")
 	}
-	jti, end, ok := f.ids.accepts(t.claims.id, *now)
+	jti, end, ok := s.ids.accepts(t.claims.id, now)
 	if !ok {
-		return m.refuseToken(ctx, &f.identity.User, f.identity.SessionID, "superseded")
+		return now, m.refuseToken(ctx, &s.identity.User, s.identity.SessionID, "superseded")
 	}
-	if m.memory.wants(at, f, true) {
-		r := &remembered{token: string(token), id: jti, times: t.claims.validity, found: f}
+	if m.memory.wants(at, s, true) {
+		r := &remembered{token: string(token), id: jti, times: t.claims.validity, snapshot: s}
 		r.from, r.until = r.times.span()
-		r.until = min(r.until, nanos(f.expires), nanos(end))
+		r.until = min(r.until, nanos(s.expires), nanos(end))
 		m.memory.put(at, r)
 	}
-	f.tell(id, jti, t.claims.Expires)
-	return nil
+	s.identifyToken(id, jti, t.claims.Expires)
+	return now, nil
 }
 
 // Authenticate returns who a credential speaks for, an access token or an API key: it
@@ -137,8 +143,7 @@ type liveToken struct {
 	uid, sid        string // their digits
 	acct            row[account]
 	session         row[sessionRecord]
-	stamp           uint64 // of the store, from before they were read
-	stamped         bool
+	stamp           stamp     // from before they were read
 	read            time.Time // when they were
 }
 
@@ -148,19 +153,19 @@ var liveTokens = sync.Pool{New: func() any { return new(liveToken) }}
 // openToken fills t with what token says, or returns ErrInvalidToken. The signature need
 // not be proven again where the token is known. Now is when its times are looked at.
 func (m *Manager) openToken(ctx context.Context, token Secret, t *liveToken, known *remembered, now time.Time) error {
-	s := &t.claims
+	c := &t.claims
 	if known != nil {
-		*s = tokenClaims{issuer: m.cfg.Issuer, audience: m.cfg.Audience, named: true, validity: known.times}
-		s.name(known.found.identity.User.ID, known.found.identity.SessionID, known.id, &t.buf)
-	} else if err := m.tokenKeys.verify(string(token), m.opening, s, &t.buf); err != nil {
+		*c = tokenClaims{issuer: m.cfg.Issuer, audience: m.cfg.Audience, wellFormed: true, validity: known.times}
+		c.setIDs(known.snapshot.identity.User.ID, known.snapshot.identity.SessionID, known.id, &t.buf)
+	} else if err := m.tokenKeys.verify(string(token), m.opening, c, &t.buf); err != nil {
 		m.emit(ctx, Event{Type: EventTokenRefused, Reason: malformed})
 		return err
 	}
 	switch {
-	case !s.named:
+	case !c.wellFormed:
 		return m.refuseToken(ctx, &User{}, "", "expired") // no ids of a Manager's, perhaps an address
-	case s.issuer != m.cfg.Issuer || s.audience != m.cfg.Audience || !s.holds(now):
-		return m.refuseToken(ctx, &User{ID: string(s.subject)}, string(s.session), "expired")
+	case c.issuer != m.cfg.Issuer || c.audience != m.cfg.Audience || !c.current(now):
+		return m.refuseToken(ctx, &User{ID: string(c.subject)}, string(c.session), "expired")
 	}
 	return nil
 }
@@ -168,7 +173,7 @@ func (m *Manager) openToken(ctx context.Context, token Secret, t *liveToken, kno
 // readToken reads the records that t belongs to into in, or returns ErrInvalidToken or
 // ErrUnavailable.
 func (m *Manager) readToken(ctx context.Context, t *liveToken, in *room) error {
-	if err := m.readRecords(ctx, t, in); err != nil {
+	if err := m.readRecords(ctx, m.records, t, in); err != nil {
 		return err
 	}
 	if !t.alive() {
@@ -179,51 +184,57 @@ func (m *Manager) readToken(ctx context.Context, t *liveToken, in *room) error {
 }
 
 // readRecords is readToken for whoever has not proven a token: it refuses nothing.
-func (m *Manager) readRecords(ctx context.Context, t *liveToken, in *room) error {
+func (m *Manager) readRecords(ctx context.Context, from records, t *liveToken, in *room) error {
 	t.user, t.sessionID = in.text(t.claims.subject), in.text(t.claims.session)
 	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
 	t.acct.key, t.session.key = in.join("u.", t.uid, "/acct"), in.join("u.", t.uid, "/s.", t.sid)
-	t.stamp, t.stamped = m.memory.stamp(store.Partition(t.acct.key))
-	err := m.records.readIn(ctx, in, &t.acct, &t.session)
+	t.stamp = m.memory.stamp(store.Partition(t.acct.key))
+	err := from.readIn(ctx, in, &t.acct, &t.session)
 	t.read = m.now() // which may be some time later
 	return err
 }
 
 func (t *liveToken) alive() bool { return t.session.rec.alive(&t.acct, t.read) }
 
-// found returns what the records that were read into in come to.
-func (t *liveToken) found(in *room) *found {
-	f := &in.found
-	f.identity.User, f.identity.SessionID = t.acct.rec.user(t.user), t.sessionID
-	f.identity.AuthTime, f.identity.AMR = t.session.rec.Created, t.session.rec.AMR
-	f.ids, f.expires = t.session.rec.tokenIDs, t.session.rec.Expires
-	f.part, f.stamp, f.stamped, f.size = store.Partition(t.acct.key), t.stamp, t.stamped, in.texts.Len()
-	return f
+// snapshot returns what the records that were read into a come to.
+func (t *liveToken) snapshot(a *answer) *snapshot {
+	s := &a.snapshot
+	s.identity.User, s.identity.SessionID = t.acct.rec.user(t.user), t.sessionID
+	s.identity.AuthTime, s.identity.AMR = t.session.rec.Created, t.session.rec.AMR
+	s.ids, s.expires = t.session.rec.tokenIDs, t.session.rec.Expires
+	return a.made(store.Partition(t.acct.key), t.stamp)
 }
 
-// findSession returns what the records of a token's session come to, and remembers it.
-func (m *Manager) findSession(ctx context.Context, t *liveToken) (*found, error) {
-	in := newRoom()
-	if err := m.readToken(ctx, t, in); err != nil {
+// readSession returns what the records of a token's session come to, and remembers it.
+func (m *Manager) readSession(ctx context.Context, t *liveToken) (*snapshot, error) {
+	a := newAnswer()
+	if err := m.readToken(ctx, t, &a.room); err != nil {
 		return nil, err
 	}
-	f := t.found(in)
-	m.memory.putSession(f)
-	return f, nil
+	s := t.snapshot(a)
+	m.memory.putSession(s)
+	return s, nil
 }
 
-// foresee remembers a session that has just been written, for the first check of its new
-// token. Before is the stamp of its partition from before that. Where it is the same now,
-// the store hears of its changes later than it makes them, and nothing is read in vain.
-func (m *Manager) foresee(ctx context.Context, uid, sid string, before uint64, known bool) {
-	after, still := m.memory.stamp(userPartition(uid))
-	if !known || !still || after == before || len(m.memory.sessions) == 0 {
+// rememberTimeout bounds what a call waits for that has done its work.
+const rememberTimeout = 50 * time.Millisecond
+
+// rememberNew reads a session that has just been written and remembers it, for the first
+// check of its new token: the same process mostly has it next. Before is the stamp of its
+// partition from before the Commit, and where it is still the same, or unknown, the store
+// has yet to hear of that. A store that fails costs the call rememberTimeout, and nothing
+// else.
+func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before stamp) {
+	after := m.memory.stamp(store.Partition(sessionKey(uid, sid)))
+	if !before.known || !after.known || after == before || len(m.memory.sessions) == 0 {
 		return
 	}
-	t, in := new(liveToken), newRoom()
-	t.claims.name(userPrefix+uid, sessionPrefix+sid, "", &t.buf)
-	if m.readRecords(ctx, t, in) == nil && t.alive() {
-		m.memory.putSession(t.found(in))
+	from := m.records
+	from.timeout, from.fault = min(from.timeout, rememberTimeout), func(context.Context, string) {}
+	t, a := new(liveToken), newAnswer()
+	t.claims.setIDs(userPrefix+uid, sessionPrefix+sid, "", &t.buf)
+	if m.readRecords(ctx, from, t, &a.room) == nil && t.alive() {
+		m.memory.putSession(t.snapshot(a))
 	}
 }
 
@@ -255,7 +266,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 		if err != nil {
 			return err
 		}
-		if err := m.readToken(ctx, t, newRoom()); err != nil {
+		if err := m.readToken(ctx, t, new(room)); err != nil {
 			return err
 		}
 		now, s := t.read, &t.session
@@ -286,7 +297,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 			return err
 		}
 		m.emit(ctx, event)
-		m.foresee(ctx, t.uid, t.sid, t.stamp, t.stamped)
+		m.rememberNew(ctx, t.uid, t.sid, t.stamp)
 		return nil
 	})
 	if err != nil {

@@ -78,12 +78,12 @@ func (v *Verifier) Verify(token Secret) (Claims, error) {
 	buf := payloads.Get().(*[]byte)
 	defer payloads.Put(buf)
 	var p payload
-	payload, ok := v.keys.open(string(token))
+	body, ok := v.keys.open(string(token))
 	if !ok {
 		return Claims{}, ErrInvalidToken
 	}
-	text, ok := decoded(payload, buf)
-	if !ok || json.Unmarshal(text, &p) != nil || p.Issuer != v.issuer || p.Audience != v.audience || !p.holds(v.now()) {
+	text, ok := decoded(body, buf)
+	if !ok || json.Unmarshal(text, &p) != nil || p.Issuer != v.issuer || p.Audience != v.audience || !p.current(v.now()) {
 		return Claims{}, ErrInvalidToken
 	}
 	if !areIDs(p.Subject, p.Session, p.ID) {

@@ -26,7 +26,6 @@ import (
 // helpers that want one: a failure is a panic.
 type fixture struct {
 	testing.TB // nil: what is not below is not called
-	rounds     int
 	ends       []func()
 	redis      *redistest.Server
 }

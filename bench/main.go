@@ -3,7 +3,7 @@
 // same work, and prints a table of ratios, each with its mark.
 //
 // What a row compares takes turns, round after round; a number is the median of its
-// rounds. Absolute times vary from machine to machine, and so do fast and slow minutes
+// rounds, and a ratio that of the rounds' own ratios. Absolute times vary from machine to machine, and so do fast and slow minutes
 // of one: only the ratios of a run are meant to be quoted.
 //
 //	go run . -only 'token|key'            # some rows

@@ -111,7 +111,7 @@ func (r row) measure(rounds int) []*result {
 	if r.slow {
 		rounds = min(rounds, 7)
 	}
-	f := &fixture{rounds: rounds}
+	f := &fixture{}
 	defer f.end()
 	subjects := r.subjects(f)
 	counts := make([]int, len(subjects))
@@ -222,8 +222,9 @@ func (r *result) ratio() float64 {
 	}
 	each := make([]float64, len(r.samples))
 	for i, v := range r.samples {
-		if each[i] = v / r.base.samples[i]; r.rate {
-			each[i] = 1 / each[i]
+		each[i] = v / r.base.samples[i]
+		if r.rate {
+			each[i] = r.base.samples[i] / v
 		}
 	}
 	return median(each)

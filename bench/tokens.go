@@ -148,10 +148,10 @@ func tokensSeenBefore(f *fixture) []*subject {
 const seenFirst = 512
 
 // firstSight checks tokens that the Manager has never seen: over and over with a new
-// Manager on the same store, which has seen the tokens in known before that.
+// Manager on the same store. Each has seen the tokens in known before that.
 func firstSight(f *fixture, name string, h *authtest.Harness, cfg auth.Config, all, known []auth.Secret, waits bool) *subject {
-	start := func(f *fixture) *authtest.Harness {
-		fresh := f.manager(h.Store, cfg)
+	start := func(one *fixture) *authtest.Harness {
+		fresh := one.manager(h.Store, cfg)
 		for _, token := range known {
 			_, err := fresh.VerifyAccessToken(ever, token)
 			must(err)
@@ -201,8 +201,8 @@ func knownSession(f *fixture, name string, s store.Store, waits bool) *subject {
 	h := f.manager(s, cfg)
 	last := tokens(h, seenFirst/renewed)
 	var before []auth.Secret
-	for i := range last {
-		for range renewed {
+	for range renewed {
+		for i := range last {
 			next, err := h.Refresh(ever, last[i])
 			must(err)
 			before = append(before, last[i])
@@ -229,8 +229,12 @@ func tokensSeenFirst(f *fixture) []*subject {
 	}
 	for _, key := range signers() {
 		h := f.manager(f.onMemory(), key.config())
+		var theirs []string
+		for _, token := range tokens(h, seenFirst) {
+			theirs = append(theirs, string(token))
+		}
 		all = append(all,
-			byGolangJWT(key.alg, key.Public(), h.Register().Token()),
+			byGolangJWT(key.alg, key.Public(), theirs...),
 			unknownSession(f, "memory, "+key.alg+", unknown session", h, key.config(), false).reaches("golang-jwt "+key.alg, mark{}))
 	}
 	return all

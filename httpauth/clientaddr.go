@@ -13,10 +13,7 @@ import (
 // one: what stands further left was written by who is being measured. It is the
 // zero Addr where the peer has none, as on a Unix socket.
 func (h *Handler) client(r *http.Request) auth.Client {
-	c := auth.Client{RequestID: h.requestID(r)}
-	if agents := r.Header["User-Agent"]; len(agents) > 0 {
-		c.UserAgent = agents[0]
-	}
+	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r)}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return c

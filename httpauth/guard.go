@@ -161,7 +161,7 @@ func (h *Handler) check(ctx context.Context, r *http.Request, rules []Rule, id *
 type verifier = func(ctx context.Context, credential auth.Secret) (auth.Identity, error)
 
 // prove fills id with whose credential is in the headers, if every rule lets them pass,
-// else it returns why not. An access token is proven by verify.
+// else it returns why not and id is zero. An access token is proven by verify.
 func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, id *auth.Identity, rules ...Rule) error {
 	cred, err := parseCredential(r.Header)
 	if err != nil {
@@ -179,6 +179,7 @@ func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, i
 	for _, rule := range rules {
 		if err := rule(Access{Request: r, Identity: *id, Now: h.manager.Now()}); err != nil {
 			h.manager.ReportDenied(ctx, *id, string(codeOf(err)))
+			*id = auth.Identity{}
 			return err
 		}
 	}

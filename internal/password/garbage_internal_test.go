@@ -1,6 +1,7 @@
 package password
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -10,7 +11,9 @@ import (
 func forced(t *testing.T, f func()) uint32 {
 	t.Helper()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	runtime.GC() // what is on the heap is known from now on
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(math.MaxInt64))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // the memory of two hashes may be left
+	runtime.GC()                                    // what is on the heap is known from now on
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	f()
@@ -18,30 +21,35 @@ func forced(t *testing.T, f func()) uint32 {
 	return after.NumForcedGC - before.NumForcedGC
 }
 
-// hashes computes n hashes of 16 MiB, one after the other.
-func hashes(t *testing.T, n int) {
+// hashes computes n hashes of so many MiB, one after the other.
+func hashes(t *testing.T, n int, mib uint32) {
 	t.Helper()
 	for range n {
-		if _, err := Hash(Params{Memory: 16 << 10, Time: 1, Threads: 1}, "correct horse battery"); err != nil {
+		if _, err := Hash(Params{Memory: mib << 10, Time: 1, Threads: 1}, "correct horse battery"); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 func TestHashesLeaveLittleGarbageInASmallProcess(t *testing.T) {
-	const n = 16
-	half := (runtime.GOMAXPROCS(0) + 1) / 2 // hashes whose memory is as much as may be left
-	if got, want := forced(t, func() { hashes(t, n) }), uint32(n/half); got != want {
-		t.Errorf("%d collections for %d hashes, want %d", got, n, want)
+	if got := forced(t, func() { hashes(t, 16, 16) }); got != 8 {
+		t.Errorf("%d collections for 16 hashes, want 8", got)
 	}
 }
 
 func TestHashesLeaveTheCollectorToItselfInALargeProcess(t *testing.T) {
-	large := make([]*int, 4<<20) // 32 MiB that a collection looks at
-	got := forced(t, func() { hashes(t, 8) })
-	runtime.KeepAlive(large)
-	if got != 0 {
-		t.Errorf("%d collections for 128 MiB of garbage beside 32 MiB", got)
+	if forced(t, func() { hashes(t, 8, 2) }) == 0 {
+		t.Fatal("no collections in a small one")
+	}
+	for name, large := range map[string]any{
+		"32 MiB that a collection looks at": make([]*int, 4<<20),
+		"256 MiB that it sweeps":            make([]byte, 256<<20),
+	} {
+		got := forced(t, func() { hashes(t, 8, 2) })
+		runtime.KeepAlive(large)
+		if got != 0 {
+			t.Errorf("%d collections for 16 MiB of garbage beside %s", got, name)
+		}
 	}
 }
 

@@ -140,17 +140,16 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 // partition, before it is sought from the top of the tree.
 const near = 6
 
-// seek returns the record at key, or the first one after it, where the cursor is at the
-// one before.
+// seek returns the record at key, or the first after it. The cursor is at a record, at and
+// raw, or nowhere, where at is nil.
 func seek(cursor *bbolt.Cursor, at, raw []byte, key string) (found, value []byte) {
-	for range near {
-		if at == nil || string(at) > key {
-			break
+	if at != nil && string(at) <= key {
+		for range near + 1 {
+			if at == nil || string(at) >= key {
+				return at, raw
+			}
+			at, raw = cursor.Next()
 		}
-		if string(at) == key {
-			return at, raw
-		}
-		at, raw = cursor.Next()
 	}
 	return cursor.Seek([]byte(key))
 }
