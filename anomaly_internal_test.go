@@ -127,8 +127,8 @@ func TestWhatIsToldOfAKeyFollowsFromItsUses(t *testing.T) {
 			}
 		}
 		for hour := range 25 {
-			steps := []time.Duration{1, 1, 1, 1, 30, 24 * 29, 24 * 45}
-			at = at.Truncate(time.Hour).Add(time.Hour * steps[r.IntN(len(steps))])
+			hours := []int{1, 1, 1, 1, 30, 24 * 29, 24 * 45}
+			at = at.Truncate(time.Hour).Add(time.Duration(hours[r.IntN(len(hours))]) * time.Hour)
 			uses := 1 + r.IntN(30)
 			if r.IntN(8) == 0 {
 				uses = 50 + r.IntN(2000)

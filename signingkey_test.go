@@ -200,7 +200,8 @@ func TestAKeyThatIsWeakOrMissingOrThereTwiceIsRefusedByName(t *testing.T) {
 	rsaKey := good["RS256"].Public().(*rsa.PublicKey)
 	bad := map[string]crypto.PublicKey{
 		"nil": nil, "a nil RSA key": (*rsa.PublicKey)(nil), "a nil ECDSA key": (*ecdsa.PublicKey)(nil), "no ECDSA key": &ecdsa.PublicKey{}, "no RSA key": &rsa.PublicKey{},
-		"RSA of 1024 bits": weak.Public(), "P-384": p384.Public(), "no point": &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)},
+		"RSA of 1024 bits": weak.Public(), "P-384": p384.Public(),
+		"no point":         &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}, //nolint:staticcheck // made in no other way
 		"an exponent of 3": &rsa.PublicKey{N: rsaKey.N, E: 3}, "an even exponent": &rsa.PublicKey{N: rsaKey.N, E: 65538}, "an even modulus": &rsa.PublicKey{N: new(big.Int).Add(rsaKey.N, big.NewInt(1)), E: 65537},
 		"a huge modulus": &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 9000), E: 65537},
 		"a short key":    ed25519.PublicKey("short"), "a zero key": make(ed25519.PublicKey, 32), "the neutral point": append(ed25519.PublicKey{1}, make([]byte, 31)...),

@@ -39,7 +39,7 @@ const program = "redis-server"
 func FreePort(tb testing.TB) int {
 	tb.Helper()
 	for range 1000 {
-		port := 10_000 + rand.IntN(20_000)
+		port := 10_000 + rand.IntN(20_000) //nolint:gosec // a port is no secret
 		if l, err := net.Listen("tcp", loopback(port)); err == nil {
 			_ = l.Close()
 			return port
