@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"sort"
 	"strings"
 	"time"
 )
@@ -59,21 +60,23 @@ func plot(kind string, columns []column) []byte {
 		fmt.Fprintf(&b, `<path d="M%.1f %.1fV%.1f" stroke="#ddd"/>`+"\n", x(c.Users), top, height-bottom)
 		text(x(c.Users), height-bottom+18, "middle", "black", thousands(c.Users))
 	}
-	taken := math.Inf(-1) // the lowest name so far
+	end := columns[len(columns)-1].result
+	sort.SliceStable(lines, func(i, j int) bool { return lines[i].of(end) > lines[j].of(end) }) // as their names stand
+	taken := math.Inf(-1)                                                                       // the lowest name so far
 	for _, l := range lines {
 		var points []string
-		end := 0.0
+		at := 0.0
 		for _, c := range columns {
 			if d := l.of(c.result); d > 0 {
-				end = y(exponent(d))
-				points = append(points, fmt.Sprintf("%.1f,%.1f", x(c.Users), end))
+				at = y(exponent(d))
+				points = append(points, fmt.Sprintf("%.1f,%.1f", x(c.Users), at))
 			}
 		}
 		if points == nil {
 			continue
 		}
 		fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n", strings.Join(points, " "), l.colour)
-		taken = max(end, taken+14)
+		taken = max(at, taken+14)
 		text(width-right+8, taken+4, "start", l.colour, l.name)
 	}
 	b.WriteString("</svg>\n")
