@@ -8,12 +8,17 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/redisstore"
 )
 
 // An otherProcess is this test program, run once more on the same Redis.
@@ -53,6 +58,12 @@ func startOther(t *testing.T, addr string) *otherProcess {
 func (p *otherProcess) says(kind string, credential ...string) string {
 	p.t.Helper()
 	_, _ = fmt.Fprintln(p.ask, kind, strings.Join(credential, " "))
+	return p.goesOn()
+}
+
+// goesOn returns what the other process says next.
+func (p *otherProcess) goesOn() string {
+	p.t.Helper()
 	if !p.answers.Scan() {
 		p.t.Fatalf("the other process ended: %v", p.answers.Err())
 	}
@@ -157,4 +168,81 @@ func TestWhatOneProcessEndsAnotherRefusesAtOnce(t *testing.T) {
 		}
 	}
 	want(auth.ErrRateLimited, "password", carol.Email)
+}
+
+// watchTokens is what the other process does with MaxLag: it checks each token that it is
+// given without a pause, and says when the last check began that was answered yes.
+func watchTokens(t *testing.T, addr string, lag time.Duration) {
+	h := authtest.With(t, onRedisWith(t, addr, redisstore.Options{Prefix: "auth:", MaxLag: lag}), auth.Config{Now: time.Now})
+	redistest.Within(t, 10*time.Second, func() error { // else it would read each time
+		if _, known := h.Store.(store.Stamper).Stamp("any"); !known {
+			return errors.New("no stamp is known")
+		}
+		return nil
+	})
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		_, token, _ := strings.Cut(lines.Text(), " ")
+		var last time.Time
+		for n := 0; ; n++ {
+			began := time.Now()
+			if _, err := h.VerifyAccessToken(t.Context(), auth.Secret(token)); err != nil {
+				if errors.Is(err, auth.ErrInvalidToken) {
+					break
+				}
+				fmt.Println(err)
+				continue
+			}
+			if last = began; n == 10 {
+				fmt.Println("watching")
+			}
+		}
+		fmt.Println(last.UnixNano())
+	}
+}
+
+// SE-7, where checks of what is remembered ask no Redis: no check that begins MaxLag after
+// an end was acknowledged is answered yes, by any process.
+func TestWhatOneProcessEndsAnotherRefusesWithinMaxLag(t *testing.T) {
+	const lag, sessions = 20 * time.Millisecond, 200
+	if addr := os.Getenv(sharedRedis); addr != "" {
+		watchTokens(t, addr, lag)
+		return
+	}
+	if !redistest.Available(t) {
+		return
+	}
+	addr := redistest.Start(t).Addr()
+	h := authtest.With(t, onRedis(t, addr, "auth:"), auth.Config{Limits: unlimited(), Now: time.Now})
+	other := startOther(t, addr)
+	u := h.Register()
+	var late []time.Duration
+	for i := range sessions {
+		token := u.Login()
+		id, err := h.VerifyAccessToken(t.Context(), auth.Secret(token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := other.says("watch", token); got != "watching" {
+			t.Fatalf("the other process says %q", got)
+		}
+		if i%2 == 0 {
+			err = h.Logout(t.Context(), id)
+		} else {
+			err = h.RevokeSessions(t.Context(), u.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := time.Now()
+		last, err := strconv.ParseInt(other.goesOn(), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		late = append(late, time.Unix(0, last).Sub(ended))
+	}
+	slices.Sort(late)
+	t.Logf("answered yes until %v after the end in the median, %v at 99 %%, %v at most", late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
+	if most := late[len(late)-1]; most > lag {
+		t.Errorf("answered yes %v after the end", most)
+	}
 }

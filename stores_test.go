@@ -51,9 +51,14 @@ var prefixes atomic.Int64 // that eachStore has used
 // onRedis opens a store on the Redis at this address.
 func onRedis(t *testing.T, addr, prefix string) store.Store {
 	t.Helper()
+	return onRedisWith(t, addr, redisstore.Options{Prefix: prefix})
+}
+
+func onRedisWith(t *testing.T, addr string, o redisstore.Options) store.Store {
+	t.Helper()
+	o.Logger = slog.New(slog.DiscardHandler)
 	u := redis.UniversalOptions{Addrs: []string{addr}, DialTimeout: raceTime, ReadTimeout: raceTime, WriteTimeout: raceTime, PoolTimeout: raceTime}
-	s, err := redisstore.OpenOrCreate(t.Context(), u,
-		redisstore.Options{Prefix: prefix, Logger: slog.New(slog.DiscardHandler)})
+	s, err := redisstore.OpenOrCreate(t.Context(), u, o)
 	if err != nil {
 		t.Fatal(err)
 	}
