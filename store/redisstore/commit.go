@@ -26,13 +26,12 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	}
 	defer s.calls.RUnlock()
 
-	args := make([]any, 1, 1+6*len(ops))
-	args[0] = keep.Milliseconds()
+	args := make([]any, 0, 4*len(ops))
 	writes := false
 	for i := range ops {
 		op := &ops[i]
 		writes = writes || op.Write != store.None
-		args = append(args, name(op.Key), int(op.When), op.Old, int(op.Write), expiry(op.Expires), op.Value)
+		args = append(args, name(op.Key), int(op.When), op.Old, stored(op))
 	}
 	if s.watch != nil && writes {
 		partition := store.Partition(ops[0].Key)

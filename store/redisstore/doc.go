@@ -134,7 +134,8 @@
 // Get, List, Commit and Hit are one command and one round trip each. With
 // Options.MaxLag, what was read before takes none; while stamps are asked for, each
 // Store then publishes four messages in every MaxLag, and is told the name of every
-// key that changes.
+// key that changes. Connections are made as calls need them, up to PoolSize for each
+// server, which permits 10,000 in all (maxclients).
 //
 // A partition is
 // one key: by default about 950 bytes, and for every record its key, its value and

@@ -4,8 +4,8 @@
 -- ARGV  the names
 --
 -- Returns for each what it is stored as, or an empty string.
-local found = {}
+local call, key, found = redis.call, KEYS[1], {}
 for i, name in ipairs(ARGV) do
-  found[i] = redis.call('ZRANGE', KEYS[1], '[' .. name .. '\0', '(' .. name .. '\1', 'BYLEX', 'LIMIT', 0, 1)[1] or ''
+  found[i] = call('ZRANGE', key, '[' .. name .. '\0', '(' .. name .. '\1', 'BYLEX')[1] or ''
 end
 return found

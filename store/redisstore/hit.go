@@ -23,20 +23,16 @@ func (s *Store) Hit(ctx context.Context, key string, l store.Limit, n int, now t
 	}
 	defer s.calls.RUnlock()
 
-	every := (l.Every + time.Microsecond - 1).Microseconds()
-	sums, err := list(s.run(ctx, command{}, hitScript, s.base(key)+"/"+name(key),
-		now.UnixMicro(), every, every*int64(l.Burst), n, keep.Milliseconds()))
+	at, every := now.UnixMicro(), (l.Every + time.Microsecond - 1).Microseconds()
+	reply, err := s.run(ctx, command{}, hitScript, s.base(key)+"/"+name(key), at, at+every*int64(l.Burst), every*int64(n))
 	if err != nil {
 		return store.Decision{}, err
 	}
-	if len(sums) != 3 {
+	state, ok := reply.Val().(int64)
+	if !ok {
 		return store.Decision{}, errReply
 	}
-	counted, ok0 := sums[0].(int64)
-	left, ok1 := sums[1].(int64)
-	wait, ok2 := sums[2].(int64)
-	if !ok0 || !ok1 || !ok2 {
-		return store.Decision{}, errReply
-	}
-	return store.Decision{OK: counted == 1, Left: int(left), RetryAfter: time.Duration(wait) * time.Microsecond}, nil
+	l.Every = time.Duration(every) * time.Microsecond
+	_, decision := l.Apply(state*1000, n, time.UnixMicro(at))
+	return decision, nil
 }

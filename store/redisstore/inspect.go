@@ -44,9 +44,9 @@ func (s *Store) inspect(ctx context.Context, o Options, mustExist bool) error {
 // inspectScripts runs the script of Commit, which alone could be stopped half-way, on a
 // key that no record is under. What the ACL stops is not undone, so it is refused here.
 func (s *Store) inspectScripts(ctx context.Context) error {
-	put := func(expiry string) []any { return []any{keep.Milliseconds(), "probe", 0, "", 1, expiry, ""} }
-	for _, args := range [][]any{put("000000000000001"), put("253402300799999"), put(never), {keep.Milliseconds(), "probe", 0, "", 2, never, ""}} {
-		_, err := s.run(ctx, command{}, commitScript, s.prefix+"probe", args...)
+	put := func(expiry string) string { return "probe\x00" + expiry }
+	for _, stored := range []string{put("000000000000001"), put("253402300799999"), put(never), ""} {
+		_, err := s.run(ctx, command{}, commitScript, s.prefix+"probe", "probe", 0, "", stored)
 		if err != nil && !redis.HasErrorPrefix(err, "OOM") && !redis.HasErrorPrefix(err, "NOREPLICAS") && !redis.HasErrorPrefix(err, "MISCONF") {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,11 @@ const (
 	usualStep   = 450 * time.Millisecond // where the caller says nothing
 	longestStep = time.Second            // where the caller does
 )
+
+// usualPool is how many connections to a server there may be at the least, where the
+// caller says nothing. They are made as calls need them. With 20 many calls wait for the
+// connection of another one; with 64 neither side finds as much to do each time it looks.
+const usualPool = 32
 
 // longestIdle is how long a connection is kept for a call to come. A master that
 // hung, and was replaced, does not know that when it is woken; who then still had a
@@ -69,7 +75,7 @@ type Options struct {
 // makes the client send anything twice, and every timeout that is not set to 450 ms;
 // one over a second becomes a second. Under Sentinel DialTimeout is at least 50 ms
 // more than ReadTimeout, and there and in a cluster ConnMaxIdleTime is a second at
-// most.
+// most. A PoolSize that is not set becomes ten for each processor, and 32 at the least.
 //
 // The prefix must have been opened with [OpenOrCreate] before; else the error wraps
 // [fs.ErrNotExist]. So a Redis that was emptied, or the wrong one, does not pass for a
@@ -175,6 +181,9 @@ func tighten(u *redis.UniversalOptions) {
 	}
 	if failsOver := isCluster(u) || u.MasterName != ""; failsOver && (u.ConnMaxIdleTime <= 0 || u.ConnMaxIdleTime > longestIdle) {
 		u.ConnMaxIdleTime = longestIdle
+	}
+	if u.PoolSize == 0 {
+		u.PoolSize = max(usualPool, 10*runtime.GOMAXPROCS(0))
 	}
 	if u.MaintNotificationsConfig == nil {
 		// They make timeouts longer while a hosted server is being moved.

@@ -47,6 +47,17 @@ func expiry(t time.Time) string {
 	return fmt.Sprintf("%0*d", expiryLen, t.Add(time.Millisecond-1).UnixMilli())
 }
 
+// stored is what the record of op is to be stored as: "" not at all, "-" as it is.
+func stored(op *store.Op) string {
+	switch op.Write {
+	case store.None:
+		return "-"
+	case store.Remove:
+		return ""
+	}
+	return name(op.Key) + "\x00" + expiry(op.Expires) + string(op.Value)
+}
+
 // decode returns the name and a copy of the value of a record.
 func decode(member any) (name string, value []byte, err error) {
 	text, _ := member.(string)

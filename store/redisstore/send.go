@@ -42,7 +42,9 @@ func (s *Store) send(ctx context.Context, c command, args []any) (*command, erro
 // A script is a Lua script under the name that the server knows it by.
 type script struct{ text, sha string }
 
+// newScript makes a script of a text, in which keep is that constant, in milliseconds.
 func newScript(text string) script {
+	text = fmt.Sprintf("local keep = %d ", keep.Milliseconds()) + text
 	sum := sha1.Sum([]byte(text)) //nolint:gosec // see the import
 	return script{text, hex.EncodeToString(sum[:])}
 }
