@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -155,13 +156,16 @@ func TestAHugeTokenIsRefusedWithoutBeingRead(t *testing.T) {
 	token := h.Register().Token()
 	huge := []string{strings.Repeat("a", 900<<10), strings.Repeat(".", 900<<10), token + strings.Repeat("A", 900<<10), strings.Repeat("A", 900<<10) + "." + token}
 	for _, v := range huge {
-		n := testing.AllocsPerRun(10, func() {
-			if opens(t, h.Manager, v) {
-				t.Error("accepted")
-			}
-		})
-		if n > 5 {
-			t.Errorf("%v allocations", n)
+		least := math.Inf(1) // what others allocate meanwhile is counted as well
+		for range 10 {
+			least = min(least, testing.AllocsPerRun(10, func() {
+				if opens(t, h.Manager, v) {
+					t.Error("accepted")
+				}
+			}))
+		}
+		if least > 5 {
+			t.Errorf("%v allocations", least)
 		}
 	}
 }
