@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/datixlab/auth/store"
@@ -25,7 +27,9 @@ func roundTrips(f *fixture) []*subject {
 	}{
 		{"plain GET of go-redis", func(int64) error { return c.Get(ever, "plain").Err() }, mark{}},
 		{"Get of two records", func(i int64) error { _, err := s.Get(ever, key(i)+"acct", key(i)+"s.1"); return err }, fasterBy(5)},
-		{"Commit of one", func(i int64) error { return s.Commit(ever, store.Put(key(i)+"acct", value)) }, fasterBy(5)},
+		{"Commit of one", func(i int64) error { // another value each time: else nothing would be written
+			return s.Commit(ever, store.Put(key(i)+"acct", binary.BigEndian.AppendUint64(slices.Clone(value), uint64(i))))
+		}, fasterBy(5)},
 		{"Hit", func(i int64) error { _, err := s.Hit(ever, key(i)+"hits", wide, 1, time.Now()); return err }, fasterBy(5)},
 	} {
 		one := together(call.name+", one goroutine", 1, call.do)
