@@ -50,7 +50,7 @@ func TestALogoutOutlivesTheTokenAndTheProcess(t *testing.T) {
 // on the store.
 func TestWrongCodesOfFailedLoginsAreCountedForTheNextProcess(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		e := confirmed(t, h, u)
 		h.Clock.Advance(step)
@@ -61,7 +61,7 @@ func TestWrongCodesOfFailedLoginsAreCountedForTheNextProcess(t *testing.T) {
 			t.Fatalf("%d of 10 wrong codes were looked at: %v", n, errs)
 		}
 		_ = h.Close()
-		next := twin(t, h, auth.Config{Limits: openDoors()})
+		next := twin(t, h, auth.Config{Limits: noLoginLimits()})
 		retryAfter(t, secondStep(t.Context(), next.Manager, firstStep(t, next, u.Email), codeAt(e, h.Clock.Now())))
 	})
 }
@@ -69,7 +69,7 @@ func TestWrongCodesOfFailedLoginsAreCountedForTheNextProcess(t *testing.T) {
 // TF-15, BC-6: one notice for each thing that happens to the second factor, to its owner,
 // and a mail server that takes none changes nothing.
 func TestWhatHappensToTheSecondFactorIsToldOnceAndTellingMayFail(t *testing.T) {
-	cfg, sent := noticesOf(auth.Config{Limits: openDoors()})
+	cfg, sent := noticesOf(auth.Config{Limits: noLoginLimits()})
 	working := cfg.Notifier
 	cfg.Notifier = notifierFunc(func(ctx context.Context, n auth.Notice) error {
 		_ = working.Notify(ctx, n)

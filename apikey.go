@@ -126,8 +126,8 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 // ErrReauthenticationRequired without n.Password, and ErrInvalidCredentials with a wrong
 // one.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
-	made, pass := newRow[keysMade](userKey(bareUser(id), "keys")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
-	c, err := m.readCaller(ctx, id, m.ifKeysNeedFreshLogin(&pass, &made)...)
+	made, pass := newRow[keysMade](userKey(uidOf(id), "keys")), newRow[passwordRecord](userKey(uidOf(id), "pass"))
+	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(&pass, &made)...)
 	if err != nil {
 		return APIKey{}, "", err
 	}
@@ -163,9 +163,9 @@ func (m *Manager) newKeyBudget(uid string) budget {
 	return budget{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}
 }
 
-// ifKeysNeedFreshLogin adds the password record to what is read before a key is made,
+// rowsForNewKey adds the password record to what is read before a key is made,
 // where it may be asked for.
-func (m *Manager) ifKeysNeedFreshLogin(pass *row[passwordRecord], more ...scanner) []scanner {
+func (m *Manager) rowsForNewKey(pass *row[passwordRecord], more ...scanner) []scanner {
 	if m.cfg.APIKeysNeedFreshLogin {
 		more = append(more, pass)
 	}
@@ -174,7 +174,7 @@ func (m *Manager) ifKeysNeedFreshLogin(pass *row[passwordRecord], more ...scanne
 
 // admitNewKey lets the caller make one key more, in whichever way: the login is fresh, or
 // the password right, where that is asked for, and the budget has room.
-func (m *Manager) admitNewKey(ctx context.Context, id Identity, c *caller, pass *row[passwordRecord], pw Secret) error {
+func (m *Manager) admitNewKey(ctx context.Context, id Identity, c *principal, pass *row[passwordRecord], pw Secret) error {
 	if m.cfg.APIKeysNeedFreshLogin {
 		if err := m.reauthenticate(ctx, id, c, pass, pw); err != nil {
 			return err
@@ -205,7 +205,7 @@ func checkNewAPIKey(n NewAPIKey) error {
 
 // addAPIKey stores a new key with the fields of rec, on the conditions of extra.
 func (m *Manager) addAPIKey(
-	ctx context.Context, id Identity, c *caller, made row[keysMade], rec keyRecord, extra func() ([]store.Op, error),
+	ctx context.Context, id Identity, c *principal, made row[keysMade], rec keyRecord, extra func() ([]store.Op, error),
 ) (APIKey, Secret, error) {
 	uid := c.uid
 	text := m.cfg.APIKeyPrefix + randomBase62(keySecretLen) + uid
@@ -217,11 +217,11 @@ func (m *Manager) addAPIKey(
 	k := newRow[keyRecord](apiKeyKey(uid, hex.EncodeToString(digest[:keyIDLen/2])))
 	k.rec = rec
 	read := func() (err error) {
-		c, err = m.readCaller(ctx, id, &made)
+		c, err = m.loadPrincipal(ctx, id, &made)
 		return err
 	}
 	err := retryFrom(ctx, read, func() error {
-		room, err := m.makeRoom(ctx, uid)
+		room, err := m.evictExpired(ctx, uid)
 		if err != nil {
 			return err
 		}
@@ -241,13 +241,13 @@ func (m *Manager) addAPIKey(
 	}
 	key := k.rec.public(kidOf(uid, k.key), keyUsage{})
 	m.emit(ctx, id.keyEvent(EventAPIKeyCreated, key.ID))
-	m.notice(ctx, EventAPIKeyCreated, uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventAPIKeyCreated, uid, &c.acct.rec, c.acct.rec.Email)
 	return key, Secret(text), nil
 }
 
-// makeRoom returns nothing if the user may have one more key, the removal of expired
+// evictExpired returns nothing if the user may have one more key, the removal of expired
 // ones if that lets them, and else ErrAPIKeyLimit.
-func (m *Manager) makeRoom(ctx context.Context, uid string) (ops []store.Op, err error) {
+func (m *Manager) evictExpired(ctx context.Context, uid string) (ops []store.Op, err error) {
 	rows, err := m.keyRows(ctx, uid)
 	if err != nil {
 		return nil, err
@@ -298,7 +298,7 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	var rows []row[keyRecord]
 	var ended, failed error
 	together(
-		func() { _, ended = m.readCaller(ctx, id) },
+		func() { _, ended = m.loadPrincipal(ctx, id) },
 		func() { rows, failed = m.keyRows(ctx, uid) },
 	)
 	if ended != nil {
@@ -307,12 +307,12 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	if failed != nil {
 		return nil, failed
 	}
-	return m.withUses(ctx, uid, rows)
+	return m.addUsage(ctx, uid, rows)
 }
 
-// withUses makes of key records what their owner may see, with what is known of their
+// addUsage makes of key records what their owner may see, with what is known of their
 // use.
-func (m *Manager) withUses(ctx context.Context, uid string, rows []row[keyRecord]) ([]APIKey, error) {
+func (m *Manager) addUsage(ctx context.Context, uid string, rows []row[keyRecord]) ([]APIKey, error) {
 	// What is still in memory is looked at first: a use that is just being written
 	// may for that moment count twice, but it never fails to show.
 	uses := make(map[string]keyUsage, len(rows))
@@ -344,14 +344,14 @@ func (m *Manager) withUses(ctx context.Context, uid string, rows []row[keyRecord
 // nothing, anywhere. A key that is unknown or another user's is ErrNotFound.
 func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
 	kid, ok := bareKeyID(keyID)
-	k := newRow[keyRecord](apiKeyKey(bareUser(id), kid))
+	k := newRow[keyRecord](apiKeyKey(uidOf(id), kid))
 	var more []scanner
 	if ok {
 		more = append(more, &k)
 	}
-	c, err := m.readCaller(ctx, id, more...)
+	c, err := m.loadPrincipal(ctx, id, more...)
 	if errors.Is(err, errDamaged) { // perhaps the key: it is revoked like any other
-		c, err = m.readCaller(ctx, id)
+		c, err = m.loadPrincipal(ctx, id)
 	}
 	if err != nil {
 		return err
@@ -408,9 +408,9 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !ok {
 		return APIKey{}, "", ErrNotFound
 	}
-	made, old := newRow[keysMade](userKey(bareUser(id), "keys")), newRow[keyRecord](apiKeyKey(bareUser(id), kid))
-	pass := newRow[passwordRecord](userKey(bareUser(id), "pass"))
-	c, err := m.readCaller(ctx, id, m.ifKeysNeedFreshLogin(&pass, &made, &old)...)
+	made, old := newRow[keysMade](userKey(uidOf(id), "keys")), newRow[keyRecord](apiKeyKey(uidOf(id), kid))
+	pass := newRow[passwordRecord](userKey(uidOf(id), "pass"))
+	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(&pass, &made, &old)...)
 	if err != nil {
 		return APIKey{}, "", err
 	}

@@ -20,9 +20,9 @@ func (m *Manager) IsAPIKey(credential Secret) bool {
 	return strings.HasPrefix(string(credential), m.cfg.APIKeyPrefix)
 }
 
-// A liveKey is an API key as it was presented, and the records that say what it is
+// A keyCheck is an API key as it was presented, and the records that say what it is
 // worth.
-type liveKey struct {
+type keyCheck struct {
 	userID, id string
 	digest     [sha256.Size]byte
 	acct       row[account]
@@ -30,7 +30,7 @@ type liveKey struct {
 }
 
 // liveKeys are kept from one check to the next: an Identity holds on to none.
-var liveKeys = sync.Pool{New: func() any { return new(liveKey) }}
+var liveKeys = sync.Pool{New: func() any { return new(keyCheck) }}
 
 // digestKey returns the digest of a key, if it begins and is as long as one.
 func digestKey(prefix, key string) (digest [sha256.Size]byte, ok bool) {
@@ -57,7 +57,7 @@ func parseKey(prefix, key string) (uid string, ok bool) {
 }
 
 // name sets what the user and the digest are called, all of it in the room.
-func (k *liveKey) name(uid string, in *room) {
+func (k *keyCheck) name(uid string, in *room) {
 	var kid [keyIDLen]byte
 	hex.Encode(kid[:], k.digest[:keyIDLen/2])
 	k.userID, k.id = in.join(userPrefix, uid), in.join(keyIDPrefix, in.text(kid[:]))
@@ -65,7 +65,7 @@ func (k *liveKey) name(uid string, in *room) {
 }
 
 // proven reports whether the key's record is there, and of this key with these scopes.
-func (k *liveKey) proven() bool {
+func (k *keyCheck) proven() bool {
 	return k.key.exists() && subtle.ConstantTimeCompare(k.key.rec.Digest, limitedDigest(k.digest[:], k.key.rec.Scopes)) == 1
 }
 
@@ -95,7 +95,7 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ 
 	now := m.now()
 	at := m.memory.key(&digest)
 	var last *atomic.Pointer[pendingUse]
-	if r := at.known; r != nil && m.memory.holds(r, now) {
+	if r := at.entry; r != nil && m.memory.valid(r, now) {
 		r.snapshot.identify(&id)
 		last = &r.uses
 	} else {
@@ -121,12 +121,12 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ 
 // proveKey returns what the records of the key come to, where nothing that holds is
 // remembered of it.
 func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]byte, at lookup) (*snapshot, error) {
-	k := liveKeys.Get().(*liveKey)
+	k := liveKeys.Get().(*keyCheck)
 	defer func() {
-		*k = liveKey{}
+		*k = keyCheck{}
 		liveKeys.Put(k)
 	}()
-	a := newAnswer()
+	a := newSnapshotArena()
 	k.digest = digest
 	k.name(uid, &a.room)
 	part := store.Partition(k.acct.key)
@@ -141,9 +141,9 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 	id := &a.snapshot.identity
 	id.User, id.APIKeyID, id.ExpiresAt = acct.user(k.userID), k.id, rec.Expires
 	id.unscoped, id.scopes = rec.Scopes == "", rec.Scopes
-	s := a.made(part, before)
-	if m.memory.wants(at, s, false) {
-		m.memory.put(at, &remembered{digest: digest, snapshot: s, from: math.MinInt64, until: nanos(rec.Expires)})
+	s := a.finish(part, before)
+	if m.memory.shouldStore(at, s, false) {
+		m.memory.put(at, &cachedCheck{digest: digest, snapshot: s, from: math.MinInt64, until: nanos(rec.Expires)})
 	}
 	return s, nil
 }
@@ -156,7 +156,7 @@ func (m *Manager) refuseMalformedKey(ctx context.Context) error {
 
 // refuseKey returns ErrInvalidToken for a well-formed key, and says to the audit why.
 // The user that a key names is told only if the key is theirs.
-func (m *Manager) refuseKey(ctx context.Context, k *liveKey) error {
+func (m *Manager) refuseKey(ctx context.Context, k *keyCheck) error {
 	e := Event{Type: EventAPIKeyRefused, APIKeyID: k.id, Reason: "unknown"}
 	if k.acct.exists() && k.proven() {
 		e.UserID, e.OrganizationID, e.Reason = k.userID, k.acct.rec.Org, "expired"

@@ -28,24 +28,24 @@ import (
 // take a user's id are the host's own: they ask nobody, and the host decides who
 // reaches them.
 type Manager struct {
-	cfg       Config
-	records   records
-	keys      *seal.Keyring
-	signer    tokenSigner
-	tokenKeys tokenKeys
-	opening   opening
-	jwks      string
-	peppers   map[string]func() []byte // by key id
-	hashing   *slots.Slots
-	checks    chan struct{} // the open questions to Config.PasswordChecker
-	decoy     string        // the hash that a password is compared with where there is no account
-	events    *hooks        // nil where nobody listens
-	notices   *hooks
-	floods    floods
-	usage     *usage
-	memory    memory
-	closed    atomic.Bool
-	closing   sync.Once
+	cfg          Config
+	records      records
+	keys         *seal.Keyring
+	signer       tokenSigner
+	tokenKeys    tokenKeys
+	opening      opening
+	jwks         string
+	peppers      map[string]func() []byte // by key id
+	hashSlots    *slots.Slots
+	checkerCalls chan struct{} // the open questions to Config.PasswordChecker
+	decoy        string        // the hash that a password is compared with where there is no account
+	events       *hooks        // nil where nobody listens
+	notices      *hooks
+	floods       floods
+	usage        *usage
+	memory       checkCache
+	closed       atomic.Bool
+	closing      sync.Once
 }
 
 // What the keys that are derived from a root secret are for. Changing one is
@@ -85,11 +85,11 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	}
 	m := &Manager{
 		cfg: cfg, keys: keys, decoy: decoy,
-		records: records{s: s, timeout: cfg.StoreTimeout},
-		peppers: map[string]func() []byte{},
-		checks:  make(chan struct{}, maxChecks),
-		opening: newOpening(cfg.Issuer, cfg.Audience),
-		memory:  newMemory(s, cfg.MaxRemembered),
+		records:      records{s: s, timeout: cfg.StoreTimeout},
+		peppers:      map[string]func() []byte{},
+		checkerCalls: make(chan struct{}, maxChecks),
+		opening:      newOpening(cfg.Issuer, cfg.Audience),
+		memory:       newMemory(s, cfg.MaxRemembered),
 	}
 	m.records.fault = func(ctx context.Context, call string) {
 		m.emit(ctx, Event{Type: EventStoreFailed, Actor: actorManager, Reason: call})
@@ -98,7 +98,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	for i, id := range keys.IDs() {
 		signer, key := newHMAC(id, tokenKeys[i])
 		m.tokenKeys = append(m.tokenKeys, key)
-		m.peppers[id] = hidden(peppers[i])
+		m.peppers[id] = inClosure(peppers[i])
 		if i == 0 {
 			m.signer = signer
 		}
@@ -108,9 +108,9 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		m.signer = signingKey.tokenSigner(public[0])
 	}
 	m.jwks = writeJWKS(public)
-	m.hashing = slots.New(cfg.HashSlots, cfg.HashQueue, cfg.HashWait)
+	m.hashSlots = slots.New(cfg.HashSlots, cfg.HashQueue, cfg.HashWait)
 	if cfg.Events != nil {
-		m.events = newHooks("events", cfg.Logger, m.tellOmitted)
+		m.events = newHooks("events", cfg.Logger, m.emitOmitted)
 	}
 	if cfg.Notifier != nil {
 		m.notices = newHooks("notices", cfg.Logger, nil)

@@ -69,7 +69,7 @@ func hostName(s string) bool {
 //	change email  U.PendingEmail = e;  claim e → U;  U.Email = e;  drop the old claim
 //	delete        U.Deleted;  drop the claim
 //
-// An operation under way holds its address for claimGrace. Whoever takes an address
+// An operation under way holds its address for claimHold. Whoever takes an address
 // over after that first makes the account renounce it, in a conditional Commit: an
 // operation that was only slow then fails at its next step, whatever the clocks say.
 type emailClaim struct {
@@ -86,14 +86,14 @@ func (e *emailClaim) fields(c *codec) {
 	c.rest(&e.newer)
 }
 
-// claimGrace is how long an address is held for a registration or change that is
+// claimHold is how long an address is held for a registration or change that is
 // under way. It is well over the time that one takes, and under the minute after
 // which a registration that a crash cut short has freed its address.
-const claimGrace = 30 * time.Second
+const claimHold = 30 * time.Second
 
-// tombstone is how long the record lasts that stops a registration from continuing
+// tombstoneTTL is how long the record lasts that stops a registration from continuing
 // after its address went to another.
-const tombstone = 24 * time.Hour
+const tombstoneTTL = 24 * time.Hour
 
 // claimEmail makes the address canonical belong to uid, or returns ErrEmailTaken.
 // The claim means nothing until the account of uid names the address.
@@ -101,7 +101,7 @@ func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (row[em
 	claim := newRow[emailClaim](claimKey(emailDigest(canonical))) // taken for free until it shows
 	err := retryFrom(ctx, func() error { return m.records.read(ctx, &claim) }, func() error {
 		if claim.exists() && claim.rec.User != uid {
-			if err := m.renounce(ctx, canonical, claim.rec); err != nil {
+			if err := m.voidClaim(ctx, canonical, claim.rec); err != nil {
 				return err
 			}
 		}
@@ -116,30 +116,30 @@ func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (row[em
 	return claim, err
 }
 
-// renounce returns nil once the account that claim names will never say that the
+// voidClaim returns nil once the account that claim names will never say that the
 // address is its own, and ErrEmailTaken if it does or may soon.
-func (m *Manager) renounce(ctx context.Context, canonical string, claim emailClaim) error {
+func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailClaim) error {
 	acct := newRow[account](userKey(claim.User, "acct"))
 	if err := m.records.read(ctx, &acct); err != nil {
 		return err
 	}
-	underWay := m.now().Sub(claim.Since) < claimGrace
+	underWay := m.now().Sub(claim.Since) < claimHold
 	switch {
 	case !acct.exists() && underWay:
 		return ErrEmailTaken
 	case !acct.exists():
 		acct.rec = account{Deleted: true}
-		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstone)))
+		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstoneTTL)))
 	case acct.rec.Deleted:
 		return nil
 	case sameEmail(acct.rec.Email, canonical):
 		return ErrEmailTaken
 	case !sameEmail(acct.rec.PendingEmail, canonical):
 		return nil
-	case underWay && m.now().Sub(acct.rec.PendingSince) < claimGrace:
+	case underWay && m.now().Sub(acct.rec.PendingSince) < claimHold:
 		return ErrEmailTaken
 	}
-	acct.rec.settle()
+	acct.rec.clearPendingEmail()
 	return m.records.commit(ctx, acct.put())
 }
 
@@ -165,18 +165,18 @@ func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 // emailOwner returns the user whom the address with this digest is claimed for, or
 // "", and the address prefixes that its owner is known to come from. The caller reads
 // that user's account and believes it, not the claim.
-func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known row[knownPrefixes], err error) {
-	claim, known := newRow[emailClaim](claimKey(digest)), newRow[knownPrefixes](knownKey(digest))
+func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known row[knownNetworks], err error) {
+	claim, known := newRow[emailClaim](claimKey(digest)), newRow[knownNetworks](knownKey(digest))
 	err = m.records.read(ctx, &claim, &known)
 	return claim.rec.User, known, err
 }
 
-// moveEmail is the change of the caller's address in its steps: announce, claim,
+// changeEmail is the change of the caller's address in its steps: announce, claim,
 // adopt. emailClaim says why they are safe to be cut off.
-func (m *Manager) moveEmail(ctx context.Context, id Identity, c *caller, change ProfileChange, canonical string) error {
+func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, change ProfileChange, canonical string) error {
 	pending := newRandomID()
 	err := m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
-		if sameEmail(a.PendingEmail, canonical) && m.now().Sub(a.PendingSince) < claimGrace {
+		if sameEmail(a.PendingEmail, canonical) && m.now().Sub(a.PendingSince) < claimHold {
 			pending = a.PendingID // the same change, made twice at once: either may finish it
 		}
 		a.PendingEmail, a.PendingSince, a.PendingID = *change.Email, m.now(), pending
@@ -194,7 +194,7 @@ func (m *Manager) moveEmail(ctx context.Context, id Identity, c *caller, change 
 	return m.editProfile(ctx, id, c, change, func(a *account) error {
 		switch {
 		case a.PendingID == pending:
-			a.settle()
+			a.clearPendingEmail()
 			return nil
 		case sameEmail(a.Email, canonical): // the other of the two has finished it
 			return nil
@@ -211,7 +211,7 @@ func (m *Manager) abandonEmail(ctx context.Context, uid, pending string) {
 		if err := m.records.read(ctx, &acct); err != nil || acct.rec.PendingID != pending {
 			return err
 		}
-		acct.rec.settle()
+		acct.rec.clearPendingEmail()
 		return m.records.commit(ctx, acct.put())
 	})
 }

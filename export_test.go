@@ -7,7 +7,7 @@ func (m *Manager) OccupyHashing() (release func()) {
 	began, done, freed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(freed)
-		_ = m.hashing.Do(context.Background(), func() {
+		_ = m.hashSlots.Do(context.Background(), func() {
 			close(began)
 			<-done
 		})

@@ -117,8 +117,8 @@ func (f *floods) count(e Event) {
 	f.omitted[kind]++
 }
 
-// tellOmitted tells the host's handler what was left out since the last time.
-func (m *Manager) tellOmitted(ctx context.Context) {
+// emitOmitted tells the host's handler what was left out since the last time.
+func (m *Manager) emitOmitted(ctx context.Context) {
 	m.floods.mu.Lock()
 	omitted := m.floods.omitted
 	m.floods.omitted = nil

@@ -184,8 +184,8 @@ func (m *Manager) ReportDenied(ctx context.Context, id Identity, reason string) 
 	m.emit(ctx, e)
 }
 
-// notice hands a notice about an account to the host's notifier, for the address to.
-func (m *Manager) notice(ctx context.Context, t EventType, uid string, a *account, to string) {
+// notifyAccount hands a notice about an account to the host's notifier, for the address to.
+func (m *Manager) notifyAccount(ctx context.Context, t EventType, uid string, a *account, to string) {
 	m.notify(ctx, Notice{Type: t, To: to, UserID: userPrefix + uid, Name: a.FullName})
 }
 

@@ -105,8 +105,8 @@ var otherThanBase62 = func() (others [256]byte) {
 	return others
 }()
 
-// publicUser is the identifier of the user with these digits; nobody's is empty.
-func publicUser(uid string) string {
+// userIDOf is the identifier of the user with these digits; nobody's is empty.
+func userIDOf(uid string) string {
 	if uid == "" {
 		return ""
 	}

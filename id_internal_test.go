@@ -166,7 +166,7 @@ func FuzzParseAPIKey(f *testing.F) {
 		if !long || !isBase62(uid, timedLen) || !strings.HasSuffix(body, uid) || digest != sha256.Sum256([]byte(s)) || keyChecksum([]byte(body)) != [keyCheckLen]byte([]byte(s[len(body):])) {
 			t.Errorf("%q parses as user %q, digest %x", s, uid, digest)
 		}
-		k := &liveKey{digest: digest}
+		k := &keyCheck{digest: digest}
 		k.name(uid, new(room))
 		if kid, ok := bareKeyID(k.id); !ok || k.userID != userPrefix+uid || k.acct.key != userKey(uid, "acct") || k.key.key != apiKeyKey(uid, kid) {
 			t.Errorf("%q is called %q, %q, %q, %q", s, k.userID, k.id, k.acct.key, k.key.key)
@@ -189,7 +189,7 @@ func FuzzNames(f *testing.F) {
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, s string) {
 		uid, ok := bareID(s, userPrefix, timedLen)
-		if ok != ids.MatchString(s) || ok && publicUser(uid) != s {
+		if ok != ids.MatchString(s) || ok && userIDOf(uid) != s {
 			t.Errorf("bareID(%q) = %q, %v", s, uid, ok)
 		}
 		if ok && !store.ValidKey(userKey(uid, "acct")) {

@@ -65,8 +65,8 @@ func (id Identity) MultiFactor() bool {
 	return false
 }
 
-// bareUser returns the digits of the identity's user, or "".
-func bareUser(id Identity) string {
+// uidOf returns the digits of the identity's user, or "".
+func uidOf(id Identity) string {
 	uid, _ := bareID(id.User.ID, userPrefix, timedLen)
 	return uid
 }
@@ -105,16 +105,16 @@ const (
 	actorKey
 )
 
-// A carrier is what context.WithValue returns, in one piece of memory instead of two. A
+// A ctxValue is what context.WithValue returns, in one piece of memory instead of two. A
 // T tells who calls, or from where; it is read through a pointer, and not changed.
-type carrier[T any] struct {
+type ctxValue[T any] struct {
 	context.Context
 	key   contextKey
 	value T
 }
 
 // Value implements context.Context.
-func (c *carrier[T]) Value(key any) any {
+func (c *ctxValue[T]) Value(key any) any {
 	if key == c.key {
 		return &c.value
 	}
@@ -122,9 +122,9 @@ func (c *carrier[T]) Value(key any) any {
 }
 
 // String tells nothing of what is carried.
-func (c *carrier[T]) String() string { return fmt.Sprintf("%v.With(%T)", c.Context, c.value) }
+func (c *ctxValue[T]) String() string { return fmt.Sprintf("%v.With(%T)", c.Context, c.value) }
 
-func carried[T any](ctx context.Context, key contextKey) (value T, ok bool) {
+func fromContext[T any](ctx context.Context, key contextKey) (value T, ok bool) {
 	if v, ok := ctx.Value(key).(*T); ok {
 		return *v, true
 	}
@@ -133,12 +133,12 @@ func carried[T any](ctx context.Context, key contextKey) (value T, ok bool) {
 
 // WithIdentity returns a context that carries id.
 func WithIdentity(ctx context.Context, id Identity) context.Context {
-	return &carrier[Identity]{ctx, identityKey, id}
+	return &ctxValue[Identity]{ctx, identityKey, id}
 }
 
 // IdentityFrom returns the identity that ctx carries.
 func IdentityFrom(ctx context.Context) (id Identity, ok bool) {
-	return carried[Identity](ctx, identityKey)
+	return fromContext[Identity](ctx, identityKey)
 }
 
 // A Client is where a request comes from. Throttles count by its address (an IPv4
@@ -152,12 +152,12 @@ type Client struct {
 // WithClient returns a context that carries c. Package httpauth does this for the
 // requests it serves; a program that calls a Manager for remote users does it itself.
 func WithClient(ctx context.Context, c Client) context.Context {
-	return &carrier[Client]{ctx, clientKey, c}
+	return &ctxValue[Client]{ctx, clientKey, c}
 }
 
 // ClientFrom returns the client that ctx carries, or the zero Client.
 func ClientFrom(ctx context.Context) Client {
-	c, _ := carried[Client](ctx, clientKey)
+	c, _ := fromContext[Client](ctx, clientKey)
 	return c
 }
 
@@ -174,12 +174,12 @@ func clientOf(ctx context.Context) Client {
 // characters, without secrets and email addresses. It decides nothing, and names
 // nobody else: what a user's credential does has that as its actor.
 func WithActor(ctx context.Context, actor string) context.Context {
-	return &carrier[string]{ctx, actorKey, clipped(actor, 100)}
+	return &ctxValue[string]{ctx, actorKey, clipped(actor, 100)}
 }
 
 // actorOf is who makes a call of the host's.
 func actorOf(ctx context.Context) string {
-	if actor, _ := carried[string](ctx, actorKey); actor != "" {
+	if actor, _ := fromContext[string](ctx, actorKey); actor != "" {
 		return actor
 	}
 	return actorHost

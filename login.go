@@ -40,28 +40,28 @@ func (m *Manager) Login(ctx context.Context, email string, pw Secret) (LoginResu
 		return LoginResult{}, err
 	}
 	var result LoginResult
-	err = m.guess(ctx, uid, m.passwordBudgets(digest, prefix, known.rec.Prefixes), func() (done bool, err error) {
+	err = m.throttled(ctx, uid, m.passwordBudgets(digest, prefix, known.rec.Prefixes), func() (done bool, err error) {
 		result, err = m.login(ctx, uid, canonical, pw)
 		if errors.Is(err, ErrInvalidCredentials) {
-			m.emit(ctx, Event{Type: EventLoginFailed, UserID: publicUser(uid)})
+			m.emit(ctx, Event{Type: EventLoginFailed, UserID: userIDOf(uid)})
 		}
 		return err == nil && !result.TwoFactorRequired(), err
 	})
 	if err == nil && !result.TwoFactorRequired() {
-		m.greet(ctx, known, prefix, result)
+		m.noteNetwork(ctx, known, prefix, result)
 	}
 	return result, err
 }
 
-// nobody is the bare id of no user: ids begin with the time.
-const nobody = "00000000000000000000000000000"
+// dummyUID is the bare id of no user: ids begin with the time.
+const dummyUID = "00000000000000000000000000000"
 
 // login is Login behind its budgets. It looks at the password once for every hash
 // that it finds, so again only if the password was changed at this very moment.
 func (m *Manager) login(ctx context.Context, uid, canonical string, pw Secret) (result LoginResult, err error) {
 	lookup := uid
 	if uid == "" {
-		lookup = nobody // so that an unknown address costs the same reads
+		lookup = dummyUID // so that an unknown address costs the same reads
 	}
 	acct, pass := newRow[account](userKey(lookup, "acct")), newRow[passwordRecord](userKey(lookup, "pass"))
 	proven, stale := "", false
@@ -76,7 +76,7 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, pw Secret) (
 			}
 			proven = pass.rec.Hash
 		}
-		result, err = m.admit(ctx, uid, &acct, byPassword)
+		result, err = m.startSession(ctx, uid, &acct, byPassword)
 		return err
 	})
 	if err == nil && stale {

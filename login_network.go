@@ -8,28 +8,28 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// maxKnown is how many address prefixes are remembered for an account.
-const maxKnown = 8
+// maxKnownNetworks is how many address prefixes are remembered for an account.
+const maxKnownNetworks = 8
 
-// knownPrefixes are the address prefixes that an account's logins came from last.
+// knownNetworks are the address prefixes that an account's logins came from last.
 // Such an address has a budget of its own: whatever strangers use up, its owner gets
 // in. It lies with the claim of the email address, where every login reads first, and
 // nothing tells whether there is one.
-type knownPrefixes struct {
+type knownNetworks struct {
 	Prefixes []string // the latest last
 	newer    []byte
 }
 
-func (k *knownPrefixes) fields(c *codec) {
+func (k *knownNetworks) fields(c *codec) {
 	c.strings(&k.Prefixes)
 	c.rest(&k.newer)
 }
 
-// remember adds the prefix that a login in full came from to what was read. That it
+// addKnownNetwork adds the prefix that a login in full came from to what was read. That it
 // may fail costs nobody anything but, under attack, the budget of their own.
 // It reports whether others were known and this one was not, an unknown address aside:
 // of any number of logins at once, one is told so.
-func (m *Manager) remember(ctx context.Context, known row[knownPrefixes], prefix string) (unusual bool) {
+func (m *Manager) addKnownNetwork(ctx context.Context, known row[knownNetworks], prefix string) (unusual bool) {
 	err := retryFrom(ctx, func() error { return m.records.read(ctx, &known) }, func() error {
 		unusual = false
 		if slices.Contains(known.rec.Prefixes, prefix) {
@@ -37,7 +37,7 @@ func (m *Manager) remember(ctx context.Context, known row[knownPrefixes], prefix
 		}
 		unusual = prefix != unknownPrefix && slices.ContainsFunc(known.rec.Prefixes, func(p string) bool { return p != unknownPrefix })
 		known.rec.Prefixes = append(known.rec.Prefixes, prefix)
-		if extra := len(known.rec.Prefixes) - maxKnown; extra > 0 {
+		if extra := len(known.rec.Prefixes) - maxKnownNetworks; extra > 0 {
 			known.rec.Prefixes = slices.Delete(known.rec.Prefixes, 0, extra)
 		}
 		return m.records.commit(ctx, known.put())
@@ -48,10 +48,10 @@ func (m *Manager) remember(ctx context.Context, known row[knownPrefixes], prefix
 // newNetworkNotices bounds the notices of new networks that one user gets.
 var newNetworkNotices = store.Limit{Burst: 5, Every: 4 * time.Hour}
 
-// greet remembers where a login in full came from. If that is new its user is told, but
+// noteNetwork remembers where a login in full came from. If that is new its user is told, but
 // not of each where somebody roams.
-func (m *Manager) greet(ctx context.Context, known row[knownPrefixes], prefix string, r LoginResult) {
-	if !m.remember(ctx, known, prefix) {
+func (m *Manager) noteNetwork(ctx context.Context, known row[knownNetworks], prefix string, r LoginResult) {
+	if !m.addKnownNetwork(ctx, known, prefix) {
 		return
 	}
 	m.emit(ctx, Event{
@@ -60,7 +60,7 @@ func (m *Manager) greet(ctx context.Context, known row[knownPrefixes], prefix st
 	if m.notices == nil {
 		return
 	}
-	d, err := m.records.hit(ctx, userKey(bareUser(Identity{User: r.User}), "newnetwork"), newNetworkNotices, 1, m.now())
+	d, err := m.records.hit(ctx, userKey(uidOf(Identity{User: r.User}), "newnetwork"), newNetworkNotices, 1, m.now())
 	if err == nil && !d.OK {
 		return
 	}

@@ -18,18 +18,18 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
 	}
-	uid, digest, ok := m.openTemp(tempToken)
+	uid, digest, ok := m.parseTempToken(tempToken)
 	if !ok {
 		return LoginResult{}, m.refuseTemp(ctx, Event{Reason: malformed})
 	}
 	step := secondStep{uid: uid, digest: digest}
 	if err := m.readSecondStep(ctx, &step); err != nil {
 		if errors.Is(err, ErrInvalidToken) {
-			return LoginResult{}, m.refuseTemp(ctx, Event{UserID: publicUser(uid), OrganizationID: step.acct.rec.Org, Reason: "ended"})
+			return LoginResult{}, m.refuseTemp(ctx, Event{UserID: userIDOf(uid), OrganizationID: step.acct.rec.Org, Reason: "ended"})
 		}
 		return LoginResult{}, err
 	}
-	failed := Event{Type: EventSecondFactorFailed, UserID: publicUser(uid), OrganizationID: step.acct.rec.Org, Action: "login"}
+	failed := Event{Type: EventSecondFactorFailed, UserID: userIDOf(uid), OrganizationID: step.acct.rec.Org, Action: "login"}
 	if step.login().Tries >= maxTempTries {
 		return LoginResult{}, m.refuseTemp(ctx, Event{UserID: failed.UserID, OrganizationID: failed.OrganizationID, Reason: "tries"})
 	}
@@ -41,7 +41,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	prefix := clientPrefix(ctx)
 	var result LoginResult
 	budgets := append([]budget{m.addressBudget(prefix)}, m.codeBudgets(uid)...)
-	err := m.guess(ctx, uid, budgets, func() (bool, error) {
+	err := m.throttled(ctx, uid, budgets, func() (bool, error) {
 		if err := m.countTry(ctx, &step); err != nil {
 			return false, err
 		}
@@ -49,7 +49,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		result, failed.Reason, err = m.completeLogin(ctx, &step, code)
 		if errors.Is(err, ErrInvalidCode) {
 			m.emit(ctx, failed)
-			m.notice(ctx, EventSecondFactorFailed, uid, &step.acct.rec, step.acct.rec.Email)
+			m.notifyAccount(ctx, EventSecondFactorFailed, uid, &step.acct.rec, step.acct.rec.Email)
 		}
 		return err == nil, err
 	})
@@ -60,7 +60,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		return LoginResult{}, err
 	}
 	if isBackupCode(code) {
-		m.tellBackupCode(ctx, Event{
+		m.emitBackupCode(ctx, Event{
 			Actor: result.session, UserID: result.User.ID, OrganizationID: result.User.OrganizationID,
 			SessionID: result.session, Action: "login",
 		}, &step.acct.rec, step.totp.rec.Active.Backup.left())
@@ -73,7 +73,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 			},
 			func() {
 				if _, known, err := m.emailOwner(ctx, digest); err == nil {
-					m.greet(ctx, known, step.prefix, result)
+					m.noteNetwork(ctx, known, step.prefix, result)
 				}
 			},
 		)
@@ -99,7 +99,7 @@ type secondStep struct {
 	temps  row[tempRecord]
 }
 
-func (s *secondStep) login() *waiting { return &s.temps.rec.Waiting[s.index] }
+func (s *secondStep) login() *pendingLogin { return &s.temps.rec.Logins[s.index] }
 
 // over reports whether the login has ended since it was read.
 func (s *secondStep) over(now time.Time) bool { return !now.Before(s.login().Expires) }
@@ -122,10 +122,10 @@ func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
 
 // writeTemps is the operation that puts what is left of the user's waiting logins.
 func (s *secondStep) writeTemps() store.Op {
-	if len(s.temps.rec.Waiting) == 0 {
+	if len(s.temps.rec.Logins) == 0 {
 		return s.temps.remove()
 	}
-	last := s.temps.rec.Waiting[len(s.temps.rec.Waiting)-1]
+	last := s.temps.rec.Logins[len(s.temps.rec.Logins)-1]
 	return s.temps.put().Until(last.Expires)
 }
 
@@ -149,7 +149,7 @@ func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
 // completeLogin spends code and temp token and makes the session, in one Commit. Where
 // it returns ErrInvalidCode, refused says what is wrong with the code.
 func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret) (result LoginResult, refused string, err error) {
-	amr, proof := byTOTP, codeProof{}
+	amr, proof := byTOTP, codeCheck{}
 	if isBackupCode(code) {
 		amr = byBackupCode
 	}
@@ -164,9 +164,9 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 		if !ok {
 			return ErrInvalidCode
 		}
-		s.temps.rec.Waiting = slices.Delete(s.temps.rec.Waiting, s.index, s.index+1)
-		result, err = m.admit(ctx, s.uid, &s.acct, amr, s.totp.put(), s.writeTemps())
+		s.temps.rec.Logins = slices.Delete(s.temps.rec.Logins, s.index, s.index+1)
+		result, err = m.startSession(ctx, s.uid, &s.acct, amr, s.totp.put(), s.writeTemps())
 		return err
 	})
-	return result, proof.refused, err
+	return result, proof.reason, err
 }

@@ -126,7 +126,7 @@ func TestTwoRightCodesOnOneTempTokenMakeOneSession(t *testing.T) {
 // decides, not the store's clean-up.
 func TestATempTokenExpiresByTheClockEvenIfTheStoreKeepsIt(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, keeper{s}, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, keeper{s}, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		u.EnableTwoFactor()
 		temp := firstStep(t, h, u.Email)
@@ -192,8 +192,8 @@ func TestATempTokenDiesWithWhatItStoodOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, s store.Store) {
-				h := authtest.With(t, s, auth.Config{Limits: openDoors()})
-				other := twin(t, h, auth.Config{Limits: openDoors()})
+				h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
+				other := twin(t, h, auth.Config{Limits: noLoginLimits()})
 				u := h.Register()
 				backup := u.EnableTwoFactor()
 				temp := firstStep(t, other, u.Email)
@@ -213,7 +213,7 @@ func TestATempTokenDiesWithWhatItStoodOn(t *testing.T) {
 // TT-4: the eleventh waiting login ends the oldest.
 func TestNoMoreThanTenLoginsWaitForTheirSecondStep(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		u.EnableTwoFactor()
 		var temps []auth.Secret
@@ -342,7 +342,7 @@ func TestATempTokenThatEndsDuringItsUseIsRefused(t *testing.T) {
 	refused := 0
 	for nth := 1; ; nth++ {
 		tap := newTapStore(keeper{memstore.New()})
-		h := authtest.With(t, tap, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, tap, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		codes := u.EnableTwoFactor()
 		temp := firstStep(t, h, u.Email)

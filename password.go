@@ -51,13 +51,13 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 	defer cancel()
 	answers := make(chan answer, 1) // an answer that comes too late still finds room
 	select {
-	case m.checks <- struct{}{}:
+	case m.checkerCalls <- struct{}{}:
 		go func() {
 			defer func() {
 				if recover() != nil {
 					answers <- answer{err: errors.New("it panicked")}
 				}
-				<-m.checks
+				<-m.checkerCalls
 			}()
 			breached, err := m.cfg.PasswordChecker.Breached(ctx, pw)
 			answers <- answer{breached, err}
@@ -82,9 +82,9 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 	return nil
 }
 
-// inSlot runs f, which costs an Argon2, in one of the hashing slots.
-func (m *Manager) inSlot(ctx context.Context, f func()) error {
-	err := m.hashing.Do(ctx, f)
+// withHashSlot runs f, which costs an Argon2, in one of the hashing slots.
+func (m *Manager) withHashSlot(ctx context.Context, f func()) error {
+	err := m.hashSlots.Do(ctx, f)
 	switch {
 	case err == nil:
 		return nil
@@ -100,7 +100,7 @@ func (m *Manager) inSlot(ctx context.Context, f func()) error {
 var errNotRun = errors.New("auth: given up in the queue")
 
 func (m *Manager) hashPassword(ctx context.Context, pw Secret) (hash string, err error) {
-	slotErr := m.inSlot(ctx, func() {
+	slotErr := m.withHashSlot(ctx, func() {
 		hash, err = password.Hash(password.Params(m.cfg.PasswordHash), string(pw))
 	})
 	if slotErr != nil {
@@ -115,7 +115,7 @@ func (m *Manager) hashPassword(ctx context.Context, pw Secret) (hash string, err
 func (m *Manager) verifyPassword(ctx context.Context, hash string, pw Secret, usable bool) (stale bool, err error) {
 	params := password.Params(m.cfg.PasswordHash)
 	ok := false
-	slotErr := m.inSlot(ctx, func() {
+	slotErr := m.withHashSlot(ctx, func() {
 		if hash != "" {
 			ok, stale, err = password.Verify(params, hash, string(pw))
 		}

@@ -13,8 +13,8 @@ import (
 // an [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not
 // the password.
 func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
-	pass := newRow[passwordRecord](userKey(bareUser(id), "pass"))
-	c, err := m.readCaller(ctx, id, &pass)
+	pass := newRow[passwordRecord](userKey(uidOf(id), "pass"))
+	c, err := m.loadPrincipal(ctx, id, &pass)
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 	if err != nil {
 		return err
 	}
-	err = m.guess(ctx, c.uid, budgets, func() (bool, error) {
+	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
 		if err := m.checkBreached(ctx, "new_password", replacement); err != nil {
 			return false, err
 		}
@@ -38,7 +38,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 			return false, err
 		}
 		read := func() error {
-			c, err = m.readCaller(ctx, id, &pass)
+			c, err = m.loadPrincipal(ctx, id, &pass)
 			return err
 		}
 		err = retryFrom(ctx, read, func() error {
@@ -46,7 +46,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 				return ErrInvalidCredentials
 			}
 			pass.rec.Hash, pass.rec.Changed = hash, m.now()
-			return m.records.commit(ctx, append(c.endOthers(), pass.put())...)
+			return m.records.commit(ctx, append(c.endOtherSessions(), pass.put())...)
 		})
 		return err == nil, err
 	})
@@ -54,7 +54,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		return err
 	}
 	m.emit(ctx, id.event(EventPasswordChanged))
-	m.notice(ctx, EventPasswordChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventPasswordChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if change.Email != nil {
 		more = append(more, &f.pass, &f.totp)
 	}
-	c, err := m.readCaller(ctx, id, more...)
+	c, err := m.loadPrincipal(ctx, id, more...)
 	if err != nil {
 		return User{}, err
 	}
@@ -113,7 +113,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if err := m.charge(ctx, c.uid, []budget{m.registerBudget(clientPrefix(ctx))}); err != nil {
 		return User{}, err
 	}
-	if err := m.moveEmail(ctx, id, c, change, canonical); err != nil {
+	if err := m.changeEmail(ctx, id, c, change, canonical); err != nil {
 		if errors.Is(err, ErrEmailTaken) {
 			e := id.event(EventEmailTaken)
 			e.Action = "change_email"
@@ -121,21 +121,21 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		}
 		return User{}, err
 	}
-	known := newRow[knownPrefixes](knownKey(emailDigest(canonical))) // taken for none until it shows
-	m.remember(ctx, known, clientPrefix(ctx))                        // who logged in with the old address
+	known := newRow[knownNetworks](knownKey(emailDigest(canonical))) // taken for none until it shows
+	m.addKnownNetwork(ctx, known, clientPrefix(ctx))                 // who logged in with the old address
 	if was, ok := canonicalEmail(old); ok {
 		m.releaseEmail(ctx, was, c.uid)
 	}
 	m.emit(ctx, id.event(EventEmailChanged))
-	m.notice(ctx, EventEmailChanged, c.uid, &c.acct.rec, old)
-	m.notice(ctx, EventEmailChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventEmailChanged, c.uid, &c.acct.rec, old)
+	m.notifyAccount(ctx, EventEmailChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
 	return c.acct.rec.user(id.User.ID), nil
 }
 
 // allowNewEmail is reauthenticate for a change of the address, which can take an
 // account over: where a second factor is on and the login is not fresh, the password
 // alone does not do.
-func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *caller, f *factors) error {
+func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *principal, f *factors) error {
 	if c.acct.rec.Enrolment == "" || f.code == "" && m.fresh(c) {
 		return m.reauthenticate(ctx, id, c, &f.pass, f.password)
 	}
@@ -152,7 +152,7 @@ func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *caller, f *
 	if err == nil && isBackupCode(f.code) {
 		e := id.event(EventBackupCodeUsed)
 		e.Action = action
-		m.tellBackupCode(ctx, e, &c.acct.rec, f.totp.rec.Active.Backup.left())
+		m.emitBackupCode(ctx, e, &c.acct.rec, f.totp.rec.Active.Backup.left())
 	}
 	return err
 }
@@ -181,9 +181,9 @@ func checkProfile(change ProfileChange) (canonical string, err error) {
 
 // editProfile writes the change into the caller's account, on what allow says of it.
 // It leaves in c what the store has then.
-func (m *Manager) editProfile(ctx context.Context, id Identity, c *caller, change ProfileChange, allow func(*account) error) error {
+func (m *Manager) editProfile(ctx context.Context, id Identity, c *principal, change ProfileChange, allow func(*account) error) error {
 	read := func() error {
-		now, err := m.readCaller(ctx, id)
+		now, err := m.loadPrincipal(ctx, id)
 		if err == nil {
 			*c = *now
 		}

@@ -108,7 +108,7 @@ func TestAnAddressIsChangedAfterAFreshLoginOrWithThePassword(t *testing.T) {
 func TestANewAddressNeedsACodeBesideThePasswordWhereTheFactorIsOn(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, tap, auth.Config{Limits: noLoginLimits()})
 		ctx := t.Context()
 		u, eve := h.Register(), h.Register()
 		e, others := confirmed(t, h, u), eve.EnableTwoFactor()

@@ -62,7 +62,7 @@ func (s *tapStore) overtaken(t *testing.T, suffix string, slow, fast func() erro
 
 // raced is the Config of Managers whose callers are held up.
 func raced() auth.Config {
-	limits := openDoors()
+	limits := noLoginLimits()
 	limits.CodeByAccount = plenty
 	return auth.Config{Limits: limits, HashQueue: 500, HashWait: time.Minute, StoreTimeout: time.Minute}
 }

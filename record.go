@@ -25,7 +25,7 @@ import (
 //	u.<user>/l.<key>       keyUsage ("last used")
 //	u.<user>/s.<session>   sessionRecord
 //	e.<digest>/claim       emailClaim
-//	e.<digest>/known       knownPrefixes
+//	e.<digest>/known       knownNetworks
 //	o.<org>/org            orgRecord
 //
 // Counters (see throttle.go) lie under u.<user>/, e.<digest>/ and a.<address>/.
@@ -82,8 +82,10 @@ func (a *account) fields(c *codec) {
 	c.rest(&a.newer)
 }
 
-// settle ends an email change, made or given up.
-func (a *account) settle() { a.PendingEmail, a.PendingSince, a.PendingID = "", time.Time{}, "" }
+// clearPendingEmail ends an email change, made or given up.
+func (a *account) clearPendingEmail() {
+	a.PendingEmail, a.PendingSince, a.PendingID = "", time.Time{}, ""
+}
 
 func (a *account) open() bool { return !a.Disabled && !a.Deleted }
 

@@ -117,7 +117,7 @@ func (m *Manager) revokeSome(ctx context.Context, uids []string, r Revocation, d
 // revokeUser ends the sessions first, so that none of them makes another key.
 func (m *Manager) revokeUser(ctx context.Context, uid string, r Revocation) (done Revoked, err error) {
 	steps := []func() error{func() error {
-		_, err := m.editAccount(ctx, publicUser(uid), endSessions)
+		_, err := m.editAccount(ctx, userIDOf(uid), endSessions)
 		switch {
 		case err == nil:
 			done.Users = 1

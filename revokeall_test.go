@@ -68,7 +68,7 @@ func copied(t *testing.T, from store.Walker, to store.Store) store.Store {
 // ST-10.
 func TestWhatWasRevokedAfterABackupIsEndedOnceItIsRestored(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors(), UsageInterval: rarely})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), UsageInterval: rarely})
 		ann, bob, eve := h.Register(), h.Register(), h.Register()
 		tokens, keys := []string{ann.Token(), eve.Token()}, []string{ann.APIKey(), ann.APIKey(), eve.APIKey()}
 		if _, err := h.VerifyAPIKey(t.Context(), auth.Secret(keys[0])); err != nil {
@@ -91,7 +91,7 @@ func TestWhatWasRevokedAfterABackupIsEndedOnceItIsRestored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := authtest.With(t, backup, auth.Config{Limits: openDoors(), Now: h.Clock.Now, UsageInterval: rarely})
+		r := authtest.With(t, backup, auth.Config{Limits: noLoginLimits(), Now: h.Clock.Now, UsageInterval: rarely})
 		alive := func() (n int) {
 			for _, token := range tokens {
 				if opens(t, r.Manager, token) {

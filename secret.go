@@ -27,9 +27,9 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // string(s).
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// hidden returns key in a closure: package fmt prints the unexported fields of a
+// inClosure returns key in a closure: package fmt prints the unexported fields of a
 // host's struct without asking their Format, and follows every pointer but this.
-func hidden(key []byte) func() []byte { return func() []byte { return key } }
+func inClosure(key []byte) func() []byte { return func() []byte { return key } }
 
 // SecretBytes are a [Secret] that is not text: a picture of one. Use []byte(s).
 type SecretBytes []byte

@@ -37,11 +37,11 @@ type sessionRecord struct {
 
 // tokenIDs are the jtis of the tokens that open a session.
 type tokenIDs struct {
-	Token   string    // the current one's
-	Retired []retired // those before it that are still within their grace
+	Token      string       // the current one's
+	Superseded []superseded // those before it that are still within their grace
 }
 
-type retired struct {
+type superseded struct {
 	Token string
 	Until time.Time
 }
@@ -55,13 +55,13 @@ func (s *sessionRecord) fields(c *codec) {
 	c.string(&s.UserAgent)
 	c.string(&s.Token)
 	c.time(&s.Issued)
-	n := c.length(len(s.Retired))
+	n := c.length(len(s.Superseded))
 	if !c.writing && n > 0 {
-		s.Retired = make([]retired, n)
+		s.Superseded = make([]superseded, n)
 	}
 	for i := range n {
-		c.string(&s.Retired[i].Token)
-		c.time(&s.Retired[i].Until)
+		c.string(&s.Superseded[i].Token)
+		c.time(&s.Superseded[i].Until)
 	}
 	c.rest(&s.newer)
 }
@@ -78,8 +78,8 @@ func (t *tokenIDs) accepts(id []byte, now time.Time) (jti string, until time.Tim
 	if string(id) == t.Token {
 		return t.Token, time.Time{}, true
 	}
-	for i := range t.Retired {
-		if r := &t.Retired[i]; string(id) == r.Token && now.Before(r.Until) {
+	for i := range t.Superseded {
+		if r := &t.Superseded[i]; string(id) == r.Token && now.Before(r.Until) {
 			return r.Token, r.Until, true
 		}
 	}
@@ -101,19 +101,19 @@ var (
 	byBackupCode = []string{"pwd", "mfa"}
 )
 
-// admit is the one door: the only way to a session, and so to a token. It looks at
+// startSession is the one door: the only way to a session, and so to a token. It looks at
 // the state of the account and at its factors; where one is missing it hands out a
 // temp token and nothing else. The session is made in one Commit with extra, on the
 // condition that the account is as it was read: a login never survives a change of
 // password, factors or state that happened beside it. It returns store.ErrConflict
 // if the account or a condition of extra has changed.
-func (m *Manager) admit(ctx context.Context, uid string, acct *row[account], amr []string, extra ...store.Op) (LoginResult, error) {
+func (m *Manager) startSession(ctx context.Context, uid string, acct *row[account], amr []string, extra ...store.Op) (LoginResult, error) {
 	if !acct.exists() || !acct.rec.open() {
 		return LoginResult{}, ErrInvalidCredentials
 	}
 	user := acct.rec.user(userPrefix + uid)
 	if acct.rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
-		temp, err := m.issueTemp(ctx, uid, acct)
+		temp, err := m.newTempToken(ctx, uid, acct)
 		if err != nil {
 			return LoginResult{}, err
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A remembered is what a check of a credential came to, so that the next check of it
+// A cachedCheck is what a check of a credential came to, so that the next check of it
 // can do without the signature, the store and the records.
 //
 // It is never a stale answer. What it rests on is the credential, all of which is
@@ -23,7 +23,7 @@ import (
 // the time, which a check compares with from and until. TwoFactorPolicy, which is the
 // host's, is asked each time. Where the stamp is another one, or unknown, all that is
 // left is that the signature is good: the records are read again.
-type remembered struct {
+type cachedCheck struct {
 	hash     uint64
 	token    string            // all of an access token, or
 	digest   [sha256.Size]byte // of an API key
@@ -58,15 +58,15 @@ const (
 	maxRememberedSize = 8 << 10 // of a snapshot
 )
 
-// A memory keeps what is remembered: Config.MaxRemembered credentials of those that
+// A checkCache keeps what is remembered: Config.MaxRemembered credentials of those that
 // were seen twice, and as many sessions. Where one lies is found with a hash that nobody
 // can foresee, so nobody can choose whose place it takes, and only credentials that have
 // proven good take one.
-type memory struct {
+type checkCache struct {
 	stamper     store.Stamper // nil where the store is none
 	seed        maphash.Seed
-	credentials []set[remembered] // 0 or a power of two of them
-	sessions    []set[snapshot]   // as many
+	credentials []set[cachedCheck] // 0 or a power of two of them
+	sessions    []set[snapshot]    // as many
 }
 
 // A set has those that share a part of their hash.
@@ -75,21 +75,21 @@ type set[T any] struct {
 	ways [ways]atomic.Pointer[T]
 }
 
-func newMemory(s store.Store, most int) memory {
-	m := memory{seed: maphash.MakeSeed()}
+func newMemory(s store.Store, most int) checkCache {
+	m := checkCache{seed: maphash.MakeSeed()}
 	m.stamper, _ = s.(store.Stamper)
 	if most > 0 {
 		n := 1
 		for n*ways < most {
 			n *= 2
 		}
-		m.credentials, m.sessions = make([]set[remembered], n), make([]set[snapshot], n)
+		m.credentials, m.sessions = make([]set[cachedCheck], n), make([]set[snapshot], n)
 	}
 	return m
 }
 
 // stamp returns that of a partition as it is now.
-func (m *memory) stamp(partition string) (s stamp) {
+func (m *checkCache) stamp(partition string) (s stamp) {
 	if m.stamper != nil {
 		s.number, s.known = m.stamper.Stamp(partition)
 	}
@@ -130,31 +130,31 @@ func (s *set[T]) put(v, old *T, outdated func(*T) bool) {
 // A lookup is the hash of a credential, and what is remembered of it, if anything is.
 type lookup struct {
 	hash  uint64
-	known *remembered
+	entry *cachedCheck
 }
 
 // token looks an access token up. It is found by the end of its signature, which differs
 // where anything does. The rest is compared with a text that ends in the same one alone:
 // how long that takes tells something to whoever has it, and they have what makes the
 // token good.
-func (m *memory) token(text string) lookup {
+func (m *checkCache) token(text string) lookup {
 	if len(m.credentials) == 0 || text == "" || len(text) > maxToken {
 		return lookup{}
 	}
 	l := lookup{hash: maphash.String(m.seed, text[max(0, len(text)-hmacText):])}
-	l.known = setOf(m.credentials, l.hash).find(func(r *remembered) bool {
+	l.entry = setOf(m.credentials, l.hash).find(func(r *cachedCheck) bool {
 		return r.hash == l.hash && r.token == text
 	})
 	return l
 }
 
 // key looks an API key up.
-func (m *memory) key(digest *[sha256.Size]byte) lookup {
+func (m *checkCache) key(digest *[sha256.Size]byte) lookup {
 	if len(m.credentials) == 0 {
 		return lookup{}
 	}
 	l := lookup{hash: maphash.Bytes(m.seed, digest[:])}
-	l.known = setOf(m.credentials, l.hash).find(func(r *remembered) bool {
+	l.entry = setOf(m.credentials, l.hash).find(func(r *cachedCheck) bool {
 		return r.hash == l.hash && r.token == "" && subtle.ConstantTimeCompare(r.digest[:], digest[:]) == 1
 	})
 	return l
@@ -162,7 +162,7 @@ func (m *memory) key(digest *[sha256.Size]byte) lookup {
 
 // session returns what the records of a user's session came to, if they are what they
 // were; else nil.
-func (m *memory) session(user, session []byte) *snapshot {
+func (m *checkCache) session(user, session []byte) *snapshot {
 	if len(m.sessions) == 0 {
 		return nil
 	}
@@ -176,26 +176,26 @@ func (m *memory) session(user, session []byte) *snapshot {
 }
 
 // changed reports whether the records may be others than those that came to s.
-func (m *memory) changed(s *snapshot) bool {
+func (m *checkCache) changed(s *snapshot) bool {
 	return !s.stamp.known || m.stamp(s.part) != s.stamp
 }
 
 // outdated reports whether they certainly are: where stamps are unknown for a while, what
 // is remembered is kept.
-func (m *memory) outdated(s *snapshot) bool {
+func (m *checkCache) outdated(s *snapshot) bool {
 	now := m.stamp(s.part)
 	return now.known && now != s.stamp
 }
 
-// holds reports whether the check of r comes to the same at now.
-func (m *memory) holds(r *remembered, now time.Time) bool {
+// valid reports whether the check of r comes to the same at now.
+func (m *checkCache) valid(r *cachedCheck, now time.Time) bool {
 	at := now.UnixNano()
 	return r.from <= at && at < r.until && !m.changed(r.snapshot)
 }
 
 // putSession remembers what the records of a session came to, from the first time on
 // that they are read: whoever has a token of it will have others.
-func (m *memory) putSession(s *snapshot) {
+func (m *checkCache) putSession(s *snapshot) {
 	if len(m.sessions) == 0 || !s.stamp.known || s.size > maxRememberedSize {
 		return
 	}
@@ -204,15 +204,15 @@ func (m *memory) putSession(s *snapshot) {
 	in.put(s, old, m.outdated)
 }
 
-// wants reports whether put is worth its while, and notes that the credential was seen: one
+// shouldStore reports whether put is worth its while, and notes that the credential was seen: one
 // is remembered from the second time on, and again once its records have another stamp, if
 // what was read is not out of the ordinary. Where no stamp is known there is nothing to
 // remember but a signature.
-func (m *memory) wants(l lookup, s *snapshot, signed bool) bool {
+func (m *checkCache) shouldStore(l lookup, s *snapshot, signed bool) bool {
 	switch {
 	case len(m.credentials) == 0 || s.size > maxRememberedSize || !s.stamp.known && !signed:
 		return false
-	case l.known != nil:
+	case l.entry != nil:
 		return s.stamp.known
 	}
 	return setOf(m.credentials, l.hash).once.Swap(l.hash) == l.hash
@@ -220,12 +220,12 @@ func (m *memory) wants(l lookup, s *snapshot, signed bool) bool {
 
 // put remembers r, which was looked up. The token is copied: it may be a part of
 // something large.
-func (m *memory) put(l lookup, r *remembered) {
+func (m *checkCache) put(l lookup, r *cachedCheck) {
 	r.hash, r.token = l.hash, strings.Clone(r.token)
-	if l.known != nil {
-		r.uses.Store(l.known.uses.Load())
+	if l.entry != nil {
+		r.uses.Store(l.entry.uses.Load())
 	}
-	setOf(m.credentials, l.hash).put(r, l.known, func(r *remembered) bool { return m.outdated(r.snapshot) })
+	setOf(m.credentials, l.hash).put(r, l.entry, func(r *cachedCheck) bool { return m.outdated(r.snapshot) })
 }
 
 // identify fills id. Its agents are the caller's own: they are what a caller may want to
@@ -241,21 +241,21 @@ func (s *snapshot) identifyToken(id *Identity, tokenID string, expires int64) {
 	id.ExpiresAt, id.tokenID = time.Unix(expires, 0).UTC(), tokenID
 }
 
-// An answer is a room with the snapshot that is made in it, in one piece of memory.
-type answer struct {
+// A snapshotArena is a room with the snapshot that is made in it, in one piece of memory.
+type snapshotArena struct {
 	room
 	snapshot snapshot
 }
 
-// newAnswer returns one for the check of a credential.
-func newAnswer() *answer {
-	a := new(answer)
+// newSnapshotArena returns one for the check of a credential.
+func newSnapshotArena() *snapshotArena {
+	a := new(snapshotArena)
 	a.texts.Grow(usualTexts)
 	return a
 }
 
-// made returns the snapshot of records that were read into the room.
-func (a *answer) made(part string, stamp stamp) *snapshot {
+// finish returns the snapshot of records that were read into the room.
+func (a *snapshotArena) finish(part string, stamp stamp) *snapshot {
 	s := &a.snapshot
 	s.part, s.stamp = part, stamp
 	s.size = a.texts.Len() + 16*len(s.identity.User.AssignedAgents)

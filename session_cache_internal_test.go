@@ -25,14 +25,14 @@ func count[T any](sets []set[T]) (n int) {
 var lasting = &snapshot{part: "p", stamp: stamp{known: true}}
 
 // see is what a check does with what it finds to be good.
-func (m *memory) see(token string) {
-	if p := m.token(token); m.wants(p, lasting, true) {
-		m.put(p, &remembered{token: token, snapshot: lasting, until: math.MaxInt64})
+func (m *checkCache) see(token string) {
+	if p := m.token(token); m.shouldStore(p, lasting, true) {
+		m.put(p, &cachedCheck{token: token, snapshot: lasting, until: math.MaxInt64})
 	}
 }
 
 // sessionOf is what the records of a session came to, under the stamp of now.
-func (m *memory) sessionOf(name string) *snapshot {
+func (m *checkCache) sessionOf(name string) *snapshot {
 	part := "u." + name
 	return &snapshot{identity: Identity{User: User{ID: "user"}, SessionID: name}, part: part, stamp: m.stamp(part)}
 }
@@ -56,7 +56,7 @@ func TestWhatIsRememberedIsBoundedAndTakesTwoLooks(t *testing.T) {
 	}
 	none := newMemory(memstore.New(), 0)
 	none.putSession(none.sessionOf("s"))
-	if none.token("t").known != nil || none.wants(none.token("t"), lasting, true) || none.session([]byte("user"), []byte("s")) != nil {
+	if none.token("t").entry != nil || none.shouldStore(none.token("t"), lasting, true) || none.session([]byte("user"), []byte("s")) != nil {
 		t.Error("who is to remember nothing does")
 	}
 }
@@ -66,7 +66,7 @@ func TestWhatIsOutOfTheOrdinaryInSizeIsNotRemembered(t *testing.T) {
 	f := m.sessionOf("s")
 	f.size = maxRememberedSize + 1
 	for range 3 {
-		if m.wants(m.token("t"), f, true) {
+		if m.shouldStore(m.token("t"), f, true) {
 			t.Error("it is")
 		}
 	}
@@ -81,17 +81,17 @@ func TestWithoutStampsSignaturesAloneAreRemembered(t *testing.T) {
 	m := newMemory(nil, 64)
 	p, unstamped := m.token("t"), m.sessionOf("s")
 	for range 3 {
-		if m.wants(p, unstamped, false) {
+		if m.shouldStore(p, unstamped, false) {
 			t.Error("a key is remembered")
 		}
 	}
 	if m.putSession(unstamped); count(m.sessions) != 0 {
 		t.Error("a session is remembered")
 	}
-	if m.wants(p, unstamped, true) || !m.wants(p, unstamped, true) {
+	if m.shouldStore(p, unstamped, true) || !m.shouldStore(p, unstamped, true) {
 		t.Error("a token is not remembered from the second time on")
 	}
-	if p.known = new(remembered); m.wants(p, unstamped, true) {
+	if p.entry = new(cachedCheck); m.shouldStore(p, unstamped, true) {
 		t.Error("a token that is known is remembered again")
 	}
 }
@@ -155,7 +155,7 @@ func TestWhatIsKnownAgainTakesItsOwnPlace(t *testing.T) {
 		m.see("0")
 	}
 	for i := range ways {
-		if m.token(strconv.Itoa(i)).known == nil {
+		if m.token(strconv.Itoa(i)).entry == nil {
 			t.Errorf("%d is forgotten", i)
 		}
 	}

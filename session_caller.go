@@ -7,19 +7,19 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A caller is the session that a call comes from, read anew: the identity was true
+// A principal is the session that a call comes from, read anew: the identity was true
 // when it was proven, and what the call changes is conditional on what is true now.
-type caller struct {
+type principal struct {
 	uid, sid string
 	acct     row[account]
 	session  row[sessionRecord]
 }
 
-// readCaller reads the caller's account and session, and more of the same
+// loadPrincipal reads the caller's account and session, and more of the same
 // partition, at one instant. It returns ErrInvalidToken if the session has ended, and
 // ErrTwoFactorSetupRequired if all that the policy leaves it is to set up a second factor.
-func (m *Manager) readCaller(ctx context.Context, id Identity, more ...scanner) (*caller, error) {
-	c, err := m.readEnrolling(ctx, id, more...)
+func (m *Manager) loadPrincipal(ctx context.Context, id Identity, more ...scanner) (*principal, error) {
+	c, err := m.loadEnrolling(ctx, id, more...)
 	if err == nil && m.cfg.TwoFactorPolicy.enrolmentOnly(c.acct.rec.user(id.User.ID), m.now()) {
 		m.ReportDenied(ctx, id, "two_factor_setup_required")
 		return nil, ErrTwoFactorSetupRequired
@@ -27,13 +27,13 @@ func (m *Manager) readCaller(ctx context.Context, id Identity, more ...scanner) 
 	return c, err
 }
 
-// readEnrolling is readCaller for what sets up a second factor.
-func (m *Manager) readEnrolling(ctx context.Context, id Identity, more ...scanner) (*caller, error) {
+// loadEnrolling is loadPrincipal for what sets up a second factor.
+func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...scanner) (*principal, error) {
 	uid, sid, err := m.sessionOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	c := &caller{
+	c := &principal{
 		uid: uid, sid: sid,
 		acct: newRow[account](userKey(uid, "acct")), session: newRow[sessionRecord](sessionKey(uid, sid)),
 	}
@@ -47,10 +47,10 @@ func (m *Manager) readEnrolling(ctx context.Context, id Identity, more ...scanne
 	return c, nil
 }
 
-// endOthers are the operations that write the caller's account and end every other
+// endOtherSessions are the operations that write the caller's account and end every other
 // session of the user, and every login that waits for its second factor. They hold
 // on the condition that account and session are as they were read.
-func (c *caller) endOthers() []store.Op {
+func (c *principal) endOtherSessions() []store.Op {
 	c.acct.rec.Epoch++
 	c.session.rec.Epoch = c.acct.rec.Epoch
 	return []store.Op{
@@ -63,7 +63,7 @@ func (c *caller) endOthers() []store.Op {
 // reauthenticate lets a sensitive call pass if it brings the account's password or,
 // where it brings none, comes from a session whose login is fresh. The caller and the
 // password record are as they were read at one instant.
-func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *caller, pass *row[passwordRecord], pw Secret) error {
+func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal, pass *row[passwordRecord], pw Secret) error {
 	if pw == "" {
 		if m.fresh(c) {
 			return nil
@@ -74,14 +74,14 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *caller, pa
 	if err != nil {
 		return err
 	}
-	return m.guess(ctx, c.uid, budgets, func() (bool, error) {
+	return m.throttled(ctx, c.uid, budgets, func() (bool, error) {
 		err := m.provePassword(ctx, id, pass, pw)
 		return err == nil, err
 	})
 }
 
 // fresh reports whether the login of the caller's session is.
-func (m *Manager) fresh(c *caller) bool {
+func (m *Manager) fresh(c *principal) bool {
 	return m.cfg.FreshLogin > 0 && m.now().Sub(c.session.rec.Created) <= m.cfg.FreshLogin
 }
 
@@ -103,7 +103,7 @@ type factors struct {
 func newFactors(id Identity, pw, code Secret) *factors {
 	return &factors{
 		password: pw, code: code,
-		pass: newRow[passwordRecord](userKey(bareUser(id), "pass")), totp: newRow[totpRecord](userKey(bareUser(id), "totp")),
+		pass: newRow[passwordRecord](userKey(uidOf(id), "pass")), totp: newRow[totpRecord](userKey(uidOf(id), "totp")),
 	}
 }
 
@@ -114,27 +114,27 @@ func newFactors(id Identity, pw, code Secret) *factors {
 // ErrInvalidCredentials, and both are charged for it. It returns ErrTwoFactorNotEnabled
 // if the factor is gone by then. Caller and factors are as they were read at one
 // instant; what is left in them is what was written.
-func (m *Manager) proveFactors(ctx context.Context, id Identity, c *caller, f *factors, action string, act func() []store.Op) error {
+func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() []store.Op) error {
 	budgets, err := m.callerBudgets(ctx, c)
 	if err != nil {
 		return err
 	}
 	budgets = append(budgets, m.codeBudgets(c.uid)...)
-	return m.guess(ctx, c.uid, budgets, func() (bool, error) {
+	return m.throttled(ctx, c.uid, budgets, func() (bool, error) {
 		err := m.spendFactors(ctx, id, c, f, action, act)
 		return err == nil, err
 	})
 }
 
 // spendFactors is proveFactors behind its budgets.
-func (m *Manager) spendFactors(ctx context.Context, id Identity, c *caller, f *factors, action string, act func() []store.Op) error {
+func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() []store.Op) error {
 	wrongPassword := m.provePassword(ctx, id, &f.pass, f.password)
 	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
 		return wrongPassword
 	}
-	proven, proof := f.pass.rec.Hash, codeProof{}
+	proven, proof := f.pass.rec.Hash, codeCheck{}
 	read := func() error {
-		now, err := m.readCaller(ctx, id, &f.totp, &f.pass)
+		now, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)
 		if err == nil {
 			*c = *now
 		}
@@ -152,8 +152,8 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *caller, f *f
 			return err
 		}
 		if !ok && wrongPassword == nil {
-			m.emit(ctx, id.codeEvent(action, proof.refused))
-			m.notice(ctx, EventSecondFactorFailed, c.uid, &c.acct.rec, c.acct.rec.Email)
+			m.emit(ctx, id.codeEvent(action, proof.reason))
+			m.notifyAccount(ctx, EventSecondFactorFailed, c.uid, &c.acct.rec, c.acct.rec.Email)
 		}
 		if !ok || wrongPassword != nil || f.pass.rec.Hash != proven {
 			return ErrInvalidCredentials
@@ -164,7 +164,7 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *caller, f *f
 
 // callerBudgets are those of the password of the caller's account: the same that a
 // login is charged to, so that a stolen session is no way around them.
-func (m *Manager) callerBudgets(ctx context.Context, c *caller) ([]budget, error) {
+func (m *Manager) callerBudgets(ctx context.Context, c *principal) ([]budget, error) {
 	canonical, _ := canonicalEmail(c.acct.rec.Email)
 	digest := emailDigest(canonical)
 	_, known, err := m.emailOwner(ctx, digest)

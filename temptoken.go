@@ -21,11 +21,11 @@ const (
 // share a record so that their number is bounded and each is spent in the same
 // Commit as the code that completes it.
 type tempRecord struct {
-	Waiting []waiting
-	newer   []byte
+	Logins []pendingLogin
+	newer  []byte
 }
 
-type waiting struct {
+type pendingLogin struct {
 	Digest    []byte // SHA-256 of the token's secret part
 	Expires   time.Time
 	Epoch     uint64
@@ -35,12 +35,12 @@ type waiting struct {
 }
 
 func (t *tempRecord) fields(c *codec) {
-	n := c.length(len(t.Waiting))
+	n := c.length(len(t.Logins))
 	if !c.writing && n > 0 {
-		t.Waiting = make([]waiting, n)
+		t.Logins = make([]pendingLogin, n)
 	}
 	for i := range n {
-		w := &t.Waiting[i]
+		w := &t.Logins[i]
 		c.bytes(&w.Digest)
 		c.time(&w.Expires)
 		c.uint(&w.Epoch)
@@ -53,21 +53,21 @@ func (t *tempRecord) fields(c *codec) {
 
 // prune drops what can complete no login any more.
 func (t *tempRecord) prune(acct *account, now time.Time) {
-	t.Waiting = slices.DeleteFunc(t.Waiting, func(w waiting) bool {
+	t.Logins = slices.DeleteFunc(t.Logins, func(w pendingLogin) bool {
 		return !now.Before(w.Expires) || w.Epoch != acct.Epoch || w.Enrolment != acct.Enrolment
 	})
 }
 
 // find returns the index of the login that the token's secret part stands for, or -1.
 func (t *tempRecord) find(digest []byte) int {
-	return slices.IndexFunc(t.Waiting, func(w waiting) bool {
+	return slices.IndexFunc(t.Logins, func(w pendingLogin) bool {
 		return subtle.ConstantTimeCompare(w.Digest, digest) == 1
 	})
 }
 
-// issueTemp makes a temp token: 256 random bits that open nothing but the second
+// newTempToken makes a temp token: 256 random bits that open nothing but the second
 // step of this login. It names its user, whose partition it lies in, under seal.
-func (m *Manager) issueTemp(ctx context.Context, uid string, acct *row[account]) (Secret, error) {
+func (m *Manager) newTempToken(ctx context.Context, uid string, acct *row[account]) (Secret, error) {
 	secret := make([]byte, tempSecret)
 	_, _ = rand.Read(secret)
 	digest := sha256.Sum256(secret)
@@ -77,10 +77,10 @@ func (m *Manager) issueTemp(ctx context.Context, uid string, acct *row[account])
 		return "", err
 	}
 	temps.rec.prune(&acct.rec, now)
-	if surplus := len(temps.rec.Waiting) - maxTemps + 1; surplus > 0 {
-		temps.rec.Waiting = slices.Delete(temps.rec.Waiting, 0, surplus)
+	if surplus := len(temps.rec.Logins) - maxTemps + 1; surplus > 0 {
+		temps.rec.Logins = slices.Delete(temps.rec.Logins, 0, surplus)
 	}
-	temps.rec.Waiting = append(temps.rec.Waiting, waiting{
+	temps.rec.Logins = append(temps.rec.Logins, pendingLogin{
 		Digest: digest[:], Expires: now.Add(m.cfg.TempTokenTTL), Epoch: acct.rec.Epoch,
 		Enrolment: acct.rec.Enrolment, Prefix: clientPrefix(ctx),
 	})
@@ -91,9 +91,9 @@ func (m *Manager) issueTemp(ctx context.Context, uid string, acct *row[account])
 	return Secret(tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)), nil
 }
 
-// openTemp returns the user and the digest of a temp token that a Manager with one
+// parseTempToken returns the user and the digest of a temp token that a Manager with one
 // of these secrets made.
-func (m *Manager) openTemp(token Secret) (uid string, digest []byte, ok bool) {
+func (m *Manager) parseTempToken(token Secret) (uid string, digest []byte, ok bool) {
 	if len(token) > 512 {
 		return "", nil, false
 	}

@@ -18,10 +18,10 @@ type budget struct {
 	// clears: a success empties the counter instead of giving one attempt back.
 	// Only counters of one account's own authenticator do: those shared with
 	// other accounts must not be washed clean by a login to another.
-	clears bool
+	resetOnSuccess bool
 	// keeps: a success stays counted. It has cost a hash, and whoever has many
 	// accounts of their own could keep every slot busy with right passwords.
-	keeps bool
+	keepOnSuccess bool
 }
 
 // codeTotal bounds the wrong codes in a row that are ever looked at (NIST SP
@@ -30,13 +30,13 @@ type budget struct {
 // UnlockUser or ResetTwoFactor.
 var codeTotal = store.Limit{Burst: 100, Every: 365 * 24 * time.Hour}
 
-// guess is the one way to try a password or a code: it counts the attempt on every
+// throttled is the one way to try a password or a code: it counts the attempt on every
 // budget, then lets verify look at it, so that no number of parallel attempts gets
 // more of them looked at than the budgets hold. Where verify returns done, the
 // authenticator succeeded in full and the attempt is given back. An attempt that
 // ended before anything was compared is given back too, and one that was right but for
 // which no token could be signed; whatever else verify returns, it stays counted.
-func (m *Manager) guess(ctx context.Context, uid string, budgets []budget, verify func() (done bool, err error)) error {
+func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, verify func() (done bool, err error)) error {
 	if err := m.charge(ctx, uid, budgets); err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) erro
 			return err
 		}
 		if !d.OK {
-			m.emit(ctx, Event{Type: EventRateLimited, UserID: publicUser(uid), Reason: b.name})
+			m.emit(ctx, Event{Type: EventRateLimited, UserID: userIDOf(uid), Reason: b.name})
 			return &RetryError{Err: ErrRateLimited, After: d.RetryAfter}
 		}
 	}
@@ -75,9 +75,9 @@ func (m *Manager) refund(ctx context.Context, budgets []budget, success bool) {
 	for _, b := range budgets {
 		n := -1
 		switch {
-		case success && b.keeps:
+		case success && b.keepOnSuccess:
 			continue
-		case success && b.clears:
+		case success && b.resetOnSuccess:
 			n = -b.limit.Burst
 		}
 		calls = append(calls, func() {
@@ -91,7 +91,7 @@ func (m *Manager) refund(ctx context.Context, budgets []budget, success bool) {
 
 // addressBudget is what one address prefix may try, whatever the account.
 func (m *Manager) addressBudget(prefix string) budget {
-	return budget{name: "address", key: "a." + prefix + "/login", limit: m.cfg.Limits.LoginByAddress, keeps: true}
+	return budget{name: "address", key: "a." + prefix + "/login", limit: m.cfg.Limits.LoginByAddress, keepOnSuccess: true}
 }
 
 // passwordBudgets are those of one account's password: tight for the address that
@@ -108,7 +108,7 @@ func (m *Manager) passwordBudgets(digest, prefix string, known []string) []budge
 }
 
 func (m *Manager) accountAddressBudget(digest, prefix string) budget {
-	return budget{name: "account_address", key: "e." + digest + "/password." + prefix, limit: m.cfg.Limits.LoginByAccountAddress, clears: true}
+	return budget{name: "account_address", key: "e." + digest + "/password." + prefix, limit: m.cfg.Limits.LoginByAccountAddress, resetOnSuccess: true}
 }
 
 func (m *Manager) accountBudget(digest string) budget {
@@ -118,8 +118,8 @@ func (m *Manager) accountBudget(digest string) budget {
 // codeBudgets are those of one account's second factor, TOTP and backup codes alike.
 func (m *Manager) codeBudgets(uid string) []budget {
 	return []budget{
-		{name: "code", key: userKey(uid, "code"), limit: m.cfg.Limits.CodeByAccount, clears: true},
-		{name: "code_total", key: userKey(uid, "code.total"), limit: codeTotal, clears: true},
+		{name: "code", key: userKey(uid, "code"), limit: m.cfg.Limits.CodeByAccount, resetOnSuccess: true},
+		{name: "code_total", key: userKey(uid, "code.total"), limit: codeTotal, resetOnSuccess: true},
 	}
 }
 

@@ -27,7 +27,7 @@ func busyManager(t *testing.T) (m *Manager, email string, free func()) {
 	}
 	taken, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
-		done <- m.hashing.Do(context.Background(), func() {
+		done <- m.hashSlots.Do(context.Background(), func() {
 			close(taken)
 			<-release
 		})

@@ -21,8 +21,8 @@ import (
 // plenty is a limit that no test reaches, not even one that turns its clock back.
 var plenty = store.Limit{Burst: 1_000_000, Every: time.Second}
 
-// openDoors limits nothing but codes, so that a test of codes can log in as it likes.
-func openDoors() auth.Limits {
+// noLoginLimits limits nothing but codes, so that a test of codes can log in as it likes.
+func noLoginLimits() auth.Limits {
 	return auth.Limits{
 		LoginByAddress: plenty, LoginByAccountAddress: plenty, LoginByAccount: plenty, RegisterByAddress: plenty,
 	}

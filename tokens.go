@@ -18,9 +18,9 @@ type AccessToken struct {
 	ExpiresAt time.Time     // UTC
 }
 
-// maxRetired bounds how many superseded tokens of a session are within their grace
+// maxSuperseded bounds how many superseded tokens of a session are within their grace
 // at once.
-const maxRetired = 16
+const maxSuperseded = 16
 
 // mint signs the session's current token, or returns ErrUnavailable. The same state of
 // session and account gives the same claims, and so the same token where signing draws
@@ -75,7 +75,7 @@ func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) erro
 	}
 	now := m.now()
 	at := m.memory.token(string(token))
-	if r := at.known; r != nil && m.memory.holds(r, now) {
+	if r := at.entry; r != nil && m.memory.valid(r, now) {
 		r.snapshot.identifyToken(id, r.id, r.times.Expires)
 	} else {
 		var err error
@@ -91,12 +91,12 @@ func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) erro
 // the token. What is remembered of its session is not read again. It returns when that
 // what it says was so: now, or when the records had been read.
 func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now time.Time, id *Identity) (time.Time, error) {
-	t := liveTokens.Get().(*liveToken)
+	t := liveTokens.Get().(*tokenCheck)
 	defer func() {
-		*t = liveToken{buf: t.buf[:0]}
+		*t = tokenCheck{buf: t.buf[:0]}
 		liveTokens.Put(t)
 	}()
-	if err := m.openToken(ctx, token, t, at.known, now); err != nil {
+	if err := m.openToken(ctx, token, t, at.entry, now); err != nil {
 		return now, err
 	}
 	s := m.memory.session(t.claims.subject, t.claims.session)
@@ -114,8 +114,8 @@ func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now t
 	if !ok {
 		return now, m.refuseToken(ctx, &s.identity.User, s.identity.SessionID, "superseded")
 	}
-	if m.memory.wants(at, s, true) {
-		r := &remembered{token: string(token), id: jti, times: t.claims.validity, snapshot: s}
+	if m.memory.shouldStore(at, s, true) {
+		r := &cachedCheck{token: string(token), id: jti, times: t.claims.validity, snapshot: s}
 		r.from, r.until = r.times.span()
 		r.until = min(r.until, nanos(s.expires), nanos(end))
 		m.memory.put(at, r)
@@ -134,9 +134,9 @@ func (m *Manager) Authenticate(ctx context.Context, credential Secret) (Identity
 	return m.VerifyAccessToken(ctx, credential)
 }
 
-// A liveToken is a proven, unexpired token and, once they are read, the live session and
+// A tokenCheck is a proven, unexpired token and, once they are read, the live session and
 // the open account that it belongs to. Whether the session still accepts it is not said.
-type liveToken struct {
+type tokenCheck struct {
 	claims          tokenClaims
 	buf             []byte // where the ids in it are
 	user, sessionID string
@@ -148,11 +148,11 @@ type liveToken struct {
 }
 
 // liveTokens are kept from one check to the next: an Identity holds on to none.
-var liveTokens = sync.Pool{New: func() any { return new(liveToken) }}
+var liveTokens = sync.Pool{New: func() any { return new(tokenCheck) }}
 
 // openToken fills t with what token says, or returns ErrInvalidToken. The signature need
 // not be proven again where the token is known. Now is when its times are looked at.
-func (m *Manager) openToken(ctx context.Context, token Secret, t *liveToken, known *remembered, now time.Time) error {
+func (m *Manager) openToken(ctx context.Context, token Secret, t *tokenCheck, known *cachedCheck, now time.Time) error {
 	c := &t.claims
 	if known != nil {
 		*c = tokenClaims{issuer: m.cfg.Issuer, audience: m.cfg.Audience, wellFormed: true, validity: known.times}
@@ -172,7 +172,7 @@ func (m *Manager) openToken(ctx context.Context, token Secret, t *liveToken, kno
 
 // readToken reads the records that t belongs to into in, or returns ErrInvalidToken or
 // ErrUnavailable.
-func (m *Manager) readToken(ctx context.Context, t *liveToken, in *room) error {
+func (m *Manager) readToken(ctx context.Context, t *tokenCheck, in *room) error {
 	if err := m.readRecords(ctx, m.records, t, in); err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (m *Manager) readToken(ctx context.Context, t *liveToken, in *room) error {
 }
 
 // readRecords is readToken for whoever has not proven a token: it refuses nothing.
-func (m *Manager) readRecords(ctx context.Context, from records, t *liveToken, in *room) error {
+func (m *Manager) readRecords(ctx context.Context, from records, t *tokenCheck, in *room) error {
 	t.user, t.sessionID = in.text(t.claims.subject), in.text(t.claims.session)
 	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
 	t.acct.key, t.session.key = in.join("u.", t.uid, "/acct"), in.join("u.", t.uid, "/s.", t.sid)
@@ -194,20 +194,20 @@ func (m *Manager) readRecords(ctx context.Context, from records, t *liveToken, i
 	return err
 }
 
-func (t *liveToken) alive() bool { return t.session.rec.alive(&t.acct, t.read) }
+func (t *tokenCheck) alive() bool { return t.session.rec.alive(&t.acct, t.read) }
 
 // snapshot returns what the records that were read into a come to.
-func (t *liveToken) snapshot(a *answer) *snapshot {
+func (t *tokenCheck) snapshot(a *snapshotArena) *snapshot {
 	s := &a.snapshot
 	s.identity.User, s.identity.SessionID = t.acct.rec.user(t.user), t.sessionID
 	s.identity.AuthTime, s.identity.AMR = t.session.rec.Created, t.session.rec.AMR
 	s.ids, s.expires = t.session.rec.tokenIDs, t.session.rec.Expires
-	return a.made(store.Partition(t.acct.key), t.stamp)
+	return a.finish(store.Partition(t.acct.key), t.stamp)
 }
 
 // readSession returns what the records of a token's session come to, and remembers it.
-func (m *Manager) readSession(ctx context.Context, t *liveToken) (*snapshot, error) {
-	a := newAnswer()
+func (m *Manager) readSession(ctx context.Context, t *tokenCheck) (*snapshot, error) {
+	a := newSnapshotArena()
 	if err := m.readToken(ctx, t, &a.room); err != nil {
 		return nil, err
 	}
@@ -231,7 +231,7 @@ func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before stamp
 	}
 	from := m.records
 	from.timeout, from.fault = min(from.timeout, rememberTimeout), func(context.Context, string) {}
-	t, a := new(liveToken), newAnswer()
+	t, a := new(tokenCheck), newSnapshotArena()
 	t.claims.setIDs(userPrefix+uid, sessionPrefix+sid, "", &t.buf)
 	if m.readRecords(ctx, from, t, &a.room) == nil && t.alive() {
 		m.memory.putSession(t.snapshot(a))
@@ -261,8 +261,8 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 	}
 	var fresh AccessToken
 	err := retry(ctx, func() error {
-		t := new(liveToken)
-		err := m.openToken(ctx, token, t, m.memory.token(string(token)).known, m.now())
+		t := new(tokenCheck)
+		err := m.openToken(ctx, token, t, m.memory.token(string(token)).entry, m.now())
 		if err != nil {
 			return err
 		}
@@ -288,7 +288,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 			fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
 			return err
 		}
-		s.rec.retire(now, m.cfg.RefreshGrace)
+		s.rec.supersede(now, m.cfg.RefreshGrace)
 		s.rec.Token, s.rec.Issued = newRandomID(), now
 		if fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.rec, &s.rec); err != nil {
 			return err
@@ -306,12 +306,12 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 	return fresh, nil
 }
 
-// retire supersedes the current token, with grace.
-func (s *sessionRecord) retire(now time.Time, grace time.Duration) {
-	s.Retired = slices.DeleteFunc(s.Retired, func(r retired) bool { return !now.Before(r.Until) })
-	s.Retired = append(s.Retired, retired{s.Token, now.Add(grace)})
-	if extra := len(s.Retired) - maxRetired; extra > 0 {
-		s.Retired = slices.Delete(s.Retired, 0, extra)
+// supersede supersedes the current token, with grace.
+func (s *sessionRecord) supersede(now time.Time, grace time.Duration) {
+	s.Superseded = slices.DeleteFunc(s.Superseded, func(r superseded) bool { return !now.Before(r.Until) })
+	s.Superseded = append(s.Superseded, superseded{s.Token, now.Add(grace)})
+	if extra := len(s.Superseded) - maxSuperseded; extra > 0 {
+		s.Superseded = slices.Delete(s.Superseded, 0, extra)
 	}
 }
 

@@ -104,8 +104,8 @@ func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest
 // the password, else the error is ErrReauthenticationRequired. ErrTwoFactorEnabled
 // says that a second factor is on already, and leaves it as it is.
 func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (TwoFactorEnrollment, error) {
-	totp, pass := newRow[totpRecord](userKey(bareUser(id), "totp")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
-	c, err := m.readEnrolling(ctx, id, &totp, &pass)
+	totp, pass := newRow[totpRecord](userKey(uidOf(id), "totp")), newRow[passwordRecord](userKey(uidOf(id), "pass"))
+	c, err := m.loadEnrolling(ctx, id, &totp, &pass)
 	if err != nil {
 		return TwoFactorEnrollment{}, err
 	}
@@ -120,14 +120,14 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	uri := totpURI(m.cfg.Issuer, c.acct.rec.Email, secret)
 	var png []byte
-	slotErr := m.inSlot(ctx, func() { png, err = qrPNG(uri) }) // it costs as much as a quarter of a hash
+	slotErr := m.withHashSlot(ctx, func() { png, err = qrPNG(uri) }) // it costs as much as a quarter of a hash
 	if err := errors.Join(slotErr, err); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
 	enrolment := newRandomID()
 	sealed := m.sealFactor(c.uid, enrolment, slices.Concat(secret, codes.joined()))
 	read := func() (err error) {
-		c, err = m.readEnrolling(ctx, id, &totp)
+		c, err = m.loadEnrolling(ctx, id, &totp)
 		return err
 	}
 	err = retryFrom(ctx, read, func() error {
@@ -149,8 +149,8 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 // goes on. The error is ErrInvalidCode, or ErrTwoFactorNotEnabled where nothing
 // waits to be confirmed, or ErrTwoFactorEnabled.
 func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
-	totp := newRow[totpRecord](userKey(bareUser(id), "totp"))
-	c, err := m.readEnrolling(ctx, id, &totp)
+	totp := newRow[totpRecord](userKey(uidOf(id), "totp"))
+	c, err := m.loadEnrolling(ctx, id, &totp)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	if !totp.rec.Pending.usable(m.now()) {
 		return ErrTwoFactorNotEnabled
 	}
-	err = m.guess(ctx, c.uid, append([]budget{m.addressBudget(clientPrefix(ctx))}, m.codeBudgets(c.uid)...), func() (bool, error) {
+	err = m.throttled(ctx, c.uid, append([]budget{m.addressBudget(clientPrefix(ctx))}, m.codeBudgets(c.uid)...), func() (bool, error) {
 		err := m.confirmPending(ctx, id, c, totp, code)
 		if errors.Is(err, ErrInvalidCode) {
 			m.emit(ctx, id.codeEvent("confirm", codeReason(code)))
@@ -171,13 +171,13 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 		return err
 	}
 	m.emit(ctx, id.event(EventTwoFactorEnabled))
-	m.notice(ctx, EventTwoFactorEnabled, c.uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventTwoFactorEnabled, c.uid, &c.acct.rec, c.acct.rec.Email)
 	return nil
 }
 
 // confirmPending makes the enrolment that was pending the active one, if code is of
 // its secret and it is pending still.
-func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, totp row[totpRecord], code Secret) error {
+func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal, totp row[totpRecord], code Secret) error {
 	pending := totp.rec.Pending
 	secret, rest, _, err := m.openFactor(c.uid, pending.ID, pending.Sealed)
 	if err != nil {
@@ -197,7 +197,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, to
 	}
 	sealed := m.sealFactor(c.uid, pending.ID, secret)
 	read := func() (err error) {
-		c, err = m.readEnrolling(ctx, id, &totp)
+		c, err = m.loadEnrolling(ctx, id, &totp)
 		return err
 	}
 	return retryFrom(ctx, read, func() error {
@@ -210,7 +210,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, to
 		c.acct.rec.Enrolment = pending.ID
 		totp.rec.Pending = pendingFactor{}
 		totp.rec.Active = activeFactor{ID: pending.ID, Sealed: sealed, Since: m.now(), LastStep: step, Backup: backup}
-		return m.records.commit(ctx, append(c.endOthers(), totp.put())...)
+		return m.records.commit(ctx, append(c.endOtherSessions(), totp.put())...)
 	})
 }
 
@@ -224,7 +224,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *caller, to
 // and the user's API keys open nothing.
 func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Secret) error {
 	f := newFactors(id, pw, code)
-	c, err := m.readCaller(ctx, id, &f.totp, &f.pass)
+	c, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)
 	if err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 	}
 	err = m.proveFactors(ctx, id, c, f, "disable", func() []store.Op {
 		c.acct.rec.Enrolment = ""
-		return append(c.endOthers(), f.totp.remove())
+		return append(c.endOtherSessions(), f.totp.remove())
 	})
 	if err != nil {
 		return err
@@ -244,7 +244,7 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 		m.emit(ctx, e)
 	}
 	m.emit(ctx, id.event(EventTwoFactorDisabled))
-	m.notice(ctx, EventTwoFactorDisabled, c.uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventTwoFactorDisabled, c.uid, &c.acct.rec, c.acct.rec.Email)
 	return nil
 }
 
@@ -289,13 +289,13 @@ func totpURI(issuer, account string, secret []byte) string {
 		"?secret=" + totpBase32(secret) + "&issuer=" + escape(issuer) + "&algorithm=SHA1&digits=6&period=30"
 }
 
-// codeProof remembers, between the attempts of one call, what was costly to find out
+// codeCheck remembers, between the attempts of one call, what was costly to find out
 // about its code.
-type codeProof struct {
+type codeCheck struct {
 	salt []byte // of the set that tag was computed for
 	tag  []byte
 
-	refused string // what is wrong with a code that was refused, for the audit
+	reason string // what is wrong with a code that was refused, for the audit
 }
 
 // What is wrong with a code or a credential.
@@ -322,13 +322,13 @@ func (id Identity) codeEvent(action, reason string) Event {
 
 // spendCode reports whether code is one of the account's active factor, unspent,
 // and marks it as spent in t: the Commit that writes t is what spends it.
-func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totpRecord, code Secret, proof *codeProof) (ok bool, err error) {
+func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totpRecord, code Secret, proof *codeCheck) (ok bool, err error) {
 	f := &t.Active
 	if f.ID == "" || f.ID != a.Enrolment {
 		return false, unavailable(errDamaged)
 	}
-	proof.refused = codeReason(code)
-	if proof.refused == malformed {
+	proof.reason = codeReason(code)
+	if proof.reason == malformed {
 		return false, nil
 	}
 	if isBackupCode(code) {
@@ -343,7 +343,7 @@ func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totp
 		return false, nil
 	}
 	if step <= f.LastStep {
-		proof.refused = replayed
+		proof.reason = replayed
 		return false, nil
 	}
 	f.LastStep = step

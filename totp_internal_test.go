@@ -196,7 +196,7 @@ func twoUsersWithFactor(t *testing.T, now func() time.Time) (m *Manager, users [
 		if _, err := m.EnableTwoFactor(ctx, id, ""); err != nil {
 			t.Fatal(err)
 		}
-		uids[i], users[i] = bareUser(id), u
+		uids[i], users[i] = uidOf(id), u
 		totp := newRow[totpRecord](userKey(uids[i], "totp"))
 		if err := m.records.read(ctx, &totp); err != nil {
 			t.Fatal(err)

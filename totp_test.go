@@ -151,7 +151,7 @@ func TestConfirmingWithNothingPendingSaysSo(t *testing.T) {
 // RC-18, TF-3 in order: the code of a secret that was replaced is a wrong code.
 func TestANewEnrolmentReplacesThePendingOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		id := u.Identity()
 		first, second := enrol(t, h, id), enrol(t, h, id)
@@ -268,8 +268,8 @@ func TestWrongPasswordsOfSensitiveCallsCountLikeThoseOfLogins(t *testing.T) {
 // session goes on.
 func TestTurningTheFactorOnOrOffEndsTheOtherSessions(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
-		other := twin(t, h, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
+		other := twin(t, h, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		alive := func(m *auth.Manager, token string) bool {
 			_, err := m.VerifyAccessToken(t.Context(), auth.Secret(token))
@@ -316,7 +316,7 @@ func TestTurningTheFactorOnOrOffEndsTheOtherSessions(t *testing.T) {
 // CVE-2026-27855): once, wherever.
 func TestACodeWorksOnceWhereverItIsUsed(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		limits := openDoors()
+		limits := noLoginLimits()
 		limits.CodeByAccount = plenty
 		h := authtest.With(t, s, auth.Config{Limits: limits})
 		other := twin(t, h, auth.Config{Limits: limits})
@@ -360,7 +360,7 @@ func TestACodeWorksOnceWhereverItIsUsed(t *testing.T) {
 func TestAcceptedStepsOnlyEverGrow(t *testing.T) {
 	for seed := range uint64(4) {
 		rnd := rand.New(rand.NewPCG(seed, 6238))
-		limits := openDoors()
+		limits := noLoginLimits()
 		limits.CodeByAccount = plenty
 		h := authtest.With(t, memstore.New(), auth.Config{Limits: limits, MaxSessions: 5})
 		u := h.Register()
@@ -494,8 +494,8 @@ func TestOfManyConfirmationsAtOnceOneWins(t *testing.T) {
 // RC-18 at once: either the old secret is on, or the new one is pending.
 func TestAConfirmationBesideANewEnrolmentConfirmsTheOldOneOrNone(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
-		other := twin(t, h, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
+		other := twin(t, h, auth.Config{Limits: noLoginLimits()})
 		for range 8 {
 			u := h.Register()
 			id := u.Identity()
@@ -527,8 +527,8 @@ func TestAConfirmationBesideANewEnrolmentConfirmsTheOldOneOrNone(t *testing.T) {
 // RC-19: no login that began beside the confirmation keeps a session of one factor.
 func TestNoSessionOfOneFactorOutlivesTheConfirmation(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors(), HashQueue: 500})
-		other := twin(t, h, auth.Config{Limits: openDoors(), HashQueue: 500})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), HashQueue: 500})
+		other := twin(t, h, auth.Config{Limits: noLoginLimits(), HashQueue: 500})
 		for range 4 {
 			u := h.Register()
 			id := u.Identity()
@@ -559,7 +559,7 @@ func TestNoSessionOfOneFactorOutlivesTheConfirmation(t *testing.T) {
 // TF-11.
 func TestDisablingNeedsThePasswordAndACodeAndWipesEverything(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		first := confirmed(t, h, u)
 		h.Clock.Advance(step)
@@ -612,7 +612,7 @@ func TestDisablingNeedsThePasswordAndACodeAndWipesEverything(t *testing.T) {
 // whatever came before.
 func TestATempTokenTakesFiveWrongCodes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		e := confirmed(t, h, u)
 		h.Clock.Advance(step)
@@ -655,8 +655,8 @@ func TestOfManyWrongCodesAtOnceFiveAreCompared(t *testing.T) {
 // address.
 func TestWrongCodesOfAllDoorsShareABudgetOfTenInFifteenMinutes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
-		other := twin(t, h, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
+		other := twin(t, h, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		e := confirmed(t, h, u)
 		id := u.Identity()
@@ -742,7 +742,7 @@ func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
 		"ResetTwoFactor": func(h *authtest.Harness, id string) error { return h.ResetTwoFactor(context.Background(), id) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := authtest.With(t, memstore.New(), auth.Config{Limits: openDoors(), MaxSessions: 5})
+			h := authtest.With(t, memstore.New(), auth.Config{Limits: noLoginLimits(), MaxSessions: 5})
 			u := h.Register()
 			e := confirmed(t, h, u)
 			if n, err := hammer(t, h, u, e, 99); n != 99 || err != nil {
@@ -789,7 +789,7 @@ func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
 // codes each are the last that are looked at, over two months.
 func TestTheHundredWrongCodesAreCountedOnEveryStore(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		limits := openDoors()
+		limits := noLoginLimits()
 		limits.CodeByAccount = plenty
 		h := authtest.With(t, s, auth.Config{Limits: limits})
 		next := twin(t, h, auth.Config{Limits: limits})
@@ -818,7 +818,7 @@ func TestTheHundredWrongCodesAreCountedOnEveryStore(t *testing.T) {
 
 func TestAResetOfTheFactorEndsEverySession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		other := twin(t, h, auth.Config{})
 		u := h.Register()
 		u.EnableTwoFactor()
@@ -846,7 +846,7 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 		return s
 	}
 	s := open()
-	h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+	h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 	u := h.Register()
 	e := confirmed(t, h, u)
 	h.Clock.Advance(step)
@@ -858,7 +858,7 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 				t.Fatal(err)
 			}
 			s = open()
-			restarted := authtest.With(t, s, auth.Config{Limits: openDoors(), Now: h.Clock.Now})
+			restarted := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), Now: h.Clock.Now})
 			restarted.Clock = h.Clock
 			h = restarted
 		}
@@ -881,8 +881,8 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 // RC-26: a store that is closed beside the calls is an answer, not a crash.
 func TestAStoreThatClosesBesideTheCallsIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors(), HashQueue: 500})
-		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: openDoors(), HashQueue: 500}).Manager}
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), HashQueue: 500})
+		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: noLoginLimits(), HashQueue: 500}).Manager}
 		u := h.Register()
 		key := u.APIKey()
 		u.EnableTwoFactor()

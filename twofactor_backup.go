@@ -122,7 +122,7 @@ func (m *Manager) hashBackupCodes(ctx context.Context, codes codeList) (backupSe
 	}
 	_, _ = rand.Read(b.Salt)
 	for _, code := range codes {
-		err := m.inSlot(ctx, func() { b.Tags = append(b.Tags, b.tag(m.peppers[b.Pepper](), Secret(code))) })
+		err := m.withHashSlot(ctx, func() { b.Tags = append(b.Tags, b.tag(m.peppers[b.Pepper](), Secret(code))) })
 		if err != nil {
 			return backupSet{}, err
 		}
@@ -132,14 +132,14 @@ func (m *Manager) hashBackupCodes(ctx context.Context, codes codeList) (backupSe
 
 // spendBackupCode reports whether code is one of the set, unspent, and marks it as
 // spent in b.
-func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret, proof *codeProof) (ok bool, err error) {
+func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret, proof *codeCheck) (ok bool, err error) {
 	pepper := m.peppers[b.Pepper]
 	if pepper == nil {
 		m.cfg.Logger.ErrorContext(ctx, "auth: backup codes were made under a secret that is no longer in Config.Secrets")
 		return false, nil
 	}
 	if !slices.Equal(proof.salt, b.Salt) {
-		err := m.inSlot(ctx, func() { proof.salt, proof.tag = b.Salt, []byte(b.tag(pepper(), code)) })
+		err := m.withHashSlot(ctx, func() { proof.salt, proof.tag = b.Salt, []byte(b.tag(pepper(), code)) })
 		if err != nil {
 			return false, err
 		}
@@ -154,16 +154,16 @@ func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret
 		return false, nil
 	}
 	if spent(b.Tags[found]) {
-		proof.refused = replayed
+		proof.reason = replayed
 		return false, nil
 	}
 	b.Tags[found] = spentTag + b.Tags[found]
 	return true, nil
 }
 
-// tellBackupCode tells the audit and the user that a backup code was used and how many
+// emitBackupCode tells the audit and the user that a backup code was used and how many
 // are left.
-func (m *Manager) tellBackupCode(ctx context.Context, e Event, a *account, left int) {
+func (m *Manager) emitBackupCode(ctx context.Context, e Event, a *account, left int) {
 	e.Type, e.Count = EventBackupCodeUsed, left
 	m.emit(ctx, e)
 	m.notify(ctx, Notice{Type: e.Type, To: a.Email, UserID: e.UserID, Name: a.FullName, Left: left})
@@ -175,22 +175,22 @@ var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 // ReplaceBackupCodes makes ten new backup codes for the caller and returns them,
 // once; the old ones are void. It needs a fresh login or the password.
 func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret) ([]Secret, error) {
-	totp, pass := newRow[totpRecord](userKey(bareUser(id), "totp")), newRow[passwordRecord](userKey(bareUser(id), "pass"))
-	c, err := m.readCaller(ctx, id, &totp, &pass)
+	totp, pass := newRow[totpRecord](userKey(uidOf(id), "totp")), newRow[passwordRecord](userKey(uidOf(id), "pass"))
+	c, err := m.loadPrincipal(ctx, id, &totp, &pass)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.reauthenticate(ctx, id, c, &pass, pw); err != nil {
 		return nil, err
 	}
-	limit := budget{name: "new_codes", key: userKey(bareUser(id), "newcodes"), limit: newCodesLimit}
-	if err := m.charge(ctx, bareUser(id), []budget{limit}); err != nil { // ten hashes
+	limit := budget{name: "new_codes", key: userKey(uidOf(id), "newcodes"), limit: newCodesLimit}
+	if err := m.charge(ctx, uidOf(id), []budget{limit}); err != nil { // ten hashes
 		return nil, err
 	}
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	var set *backupSet
 	read := func() (err error) {
-		c, err = m.readCaller(ctx, id, &totp)
+		c, err = m.loadPrincipal(ctx, id, &totp)
 		return err
 	}
 	err = retryFrom(ctx, read, func() error {
@@ -211,6 +211,6 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret
 		return nil, err
 	}
 	m.emit(ctx, id.event(EventBackupCodesReplaced))
-	m.notice(ctx, EventBackupCodesReplaced, c.uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventBackupCodesReplaced, c.uid, &c.acct.rec, c.acct.rec.Email)
 	return codes.secrets(), nil
 }

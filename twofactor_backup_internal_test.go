@@ -74,7 +74,7 @@ func TestTheTagOfABackupCodeNeedsThePepperAndTheSalt(t *testing.T) {
 func TestNoCodeMatchesASpentTag(t *testing.T) {
 	m := &Manager{peppers: map[string]func() []byte{"p": func() []byte { return []byte("pepper") }}}
 	set := backupSet{Pepper: "p", Salt: []byte("sixteen bytes ok"), Memory: 8, Time: 1, Threads: 1, Tags: make([]string, backupCodes)}
-	proof := codeProof{salt: set.Salt, tag: []byte(set.tag([]byte("pepper"), "01234567"))}
+	proof := codeCheck{salt: set.Salt, tag: []byte(set.tag([]byte("pepper"), "01234567"))}
 	if ok, err := m.spendBackupCode(t.Context(), &set, "01234567", &proof); ok || err != nil {
 		t.Errorf("a code of a set that is spent: %v, %v", ok, err)
 	}

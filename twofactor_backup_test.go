@@ -35,7 +35,7 @@ func codesLeft(t *testing.T, h *authtest.Harness, u *authtest.User) int {
 // BC-3, BC-6, Advisory 31 (GHSA-4hf6-3x24-c9m8).
 func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		for i, code := range u.EnableTwoFactor() {
 			r, err := h.VerifyTwoFactor(t.Context(), firstStep(t, h, u.Email), code)
@@ -103,7 +103,7 @@ func TestOneBackupCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 // BC-4, Advisory 31 (CVE-2025-64175, CVE-2022-36071).
 func TestABackupCodeOfAnotherUserIsRefusedAndNotSpent(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		ann, bob := h.Register(), h.Register()
 		codes := ann.EnableTwoFactor()
 		bob.EnableTwoFactor()
@@ -125,7 +125,7 @@ func TestABackupCodeOfAnotherUserIsRefusedAndNotSpent(t *testing.T) {
 // BC-4.
 func TestReplacingBackupCodesVoidsTheOldOnes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		if _, err := h.ReplaceBackupCodes(t.Context(), u.Identity(), authtest.Password); !errors.Is(err, auth.ErrTwoFactorNotEnabled) {
 			t.Errorf("without a second factor: %v, want ErrTwoFactorNotEnabled", err)
@@ -166,9 +166,9 @@ func TestReplacingBackupCodesVoidsTheOldOnes(t *testing.T) {
 // if that happens between their making and their confirmation.
 func TestBackupCodesOfEveryLengthWorkWhateverIsConfigured(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		eight := authtest.With(t, s, auth.Config{Limits: openDoors()})
+		eight := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		for _, length := range []int{8, 9, 16, 20, 32} {
-			long := twin(t, eight, auth.Config{Limits: openDoors(), BackupCodeLength: length})
+			long := twin(t, eight, auth.Config{Limits: noLoginLimits(), BackupCodeLength: length})
 			u := eight.Register()
 			e, err := long.EnableTwoFactor(t.Context(), u.Identity(), "")
 			if err == nil {
@@ -231,9 +231,9 @@ const newSecret auth.Secret = "another secret of this service, for after a rotat
 // JW-11, ST-10, TF-6, F-O3 for what rests: [new, old] is the time to move, [new] is after it.
 func TestAfterARotationOfTheSecretsFactorsWorkAndMove(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		before := authtest.With(t, s, auth.Config{Limits: openDoors()})
-		both := twin(t, before, auth.Config{Limits: openDoors(), Secrets: []auth.Secret{newSecret, authtest.Secret}})
-		after := twin(t, before, auth.Config{Limits: openDoors(), Secrets: []auth.Secret{newSecret}})
+		before := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
+		both := twin(t, before, auth.Config{Limits: noLoginLimits(), Secrets: []auth.Secret{newSecret, authtest.Secret}})
+		after := twin(t, before, auth.Config{Limits: noLoginLimits(), Secrets: []auth.Secret{newSecret}})
 		moved, left := before.Register(), before.Register()
 		em, el := confirmed(t, before, moved), confirmed(t, before, left)
 		before.Clock.Advance(step)
@@ -339,7 +339,7 @@ func TestNoSecretLiesInTheFile(t *testing.T) {
 // secrets in what is left.
 func checkAtRest(t *testing.T, s store.Store, left func() []byte) {
 	t.Helper()
-	h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+	h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 	u := h.Register()
 	guessable := map[string]string{"password": authtest.Password}
 	random := map[string]string{"first token": u.Token(), "root secret": string(authtest.Secret)}
@@ -441,7 +441,7 @@ func TestABackupCodeCostsOneHash(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, Limits: openDoors()})
+				h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, Limits: noLoginLimits()})
 				u := h.Register()
 				code, want := pick(u.EnableTwoFactor())
 				temp := firstStep(t, h, u.Email)
@@ -471,7 +471,7 @@ func TestABackupCodeCostsOneHash(t *testing.T) {
 
 // BC-5, DO-2: the budget is asked before the code is hashed.
 func TestABackupCodeOverItsBudgetIsNotHashed(t *testing.T) {
-	limits := openDoors()
+	limits := noLoginLimits()
 	limits.CodeByAccount = store.Limit{Burst: 3, Every: time.Hour}
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Limits: limits})
 	u := h.Register()

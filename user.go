@@ -46,7 +46,7 @@ func (m *Manager) UserByEmail(ctx context.Context, email string) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	u, err := m.User(ctx, publicUser(uid))
+	u, err := m.User(ctx, userIDOf(uid))
 	if err == nil && !sameEmail(u.Email, canonical) {
 		return User{}, ErrNotFound
 	}

@@ -97,7 +97,7 @@ func (m *Manager) EnableUser(ctx context.Context, userID string) error {
 // the email address; what is removed after it is only tidied up. A call that was cut
 // off can be made again until it returns nil.
 func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
-	uid, email, err := m.bury(ctx, userID)
+	uid, email, err := m.writeTombstone(ctx, userID)
 	if err != nil {
 		return err
 	}
@@ -112,9 +112,9 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	return nil
 }
 
-// bury puts a tombstone in place of the account and returns the address it had. Of
+// writeTombstone puts a tombstone in place of the account and returns the address it had. Of
 // an account that is buried already the address is gone, and its claim void.
-func (m *Manager) bury(ctx context.Context, userID string) (uid, email string, err error) {
+func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email string, err error) {
 	if err := m.ready(); err != nil {
 		return "", "", err
 	}
@@ -136,7 +136,7 @@ func (m *Manager) bury(ctx context.Context, userID string) (uid, email string, e
 			email = acct.rec.Email
 		}
 		acct.rec = account{Deleted: true, Epoch: acct.rec.Epoch + 1}
-		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstone)),
+		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstoneTTL)),
 			store.Delete(userKey(uid, "pass")), store.Delete(userKey(uid, "totp")),
 			store.Delete(userKey(uid, "temp")), store.Delete(userKey(uid, "keys")))
 	})
@@ -209,7 +209,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 		return err
 	}
 	m.emitHost(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.rec.Org})
-	m.notice(ctx, EventTwoFactorReset, uid, &acct.rec, acct.rec.Email)
+	m.notifyAccount(ctx, EventTwoFactorReset, uid, &acct.rec, acct.rec.Email)
 	return m.UnlockUser(ctx, userID)
 }
 
@@ -250,7 +250,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 		return err
 	}
 	m.emitHost(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.rec.Org, Reason: "host"})
-	m.notice(ctx, EventPasswordChanged, bareUser(Identity{User: User{ID: userID}}), &acct.rec, acct.rec.Email)
+	m.notifyAccount(ctx, EventPasswordChanged, uidOf(Identity{User: User{ID: userID}}), &acct.rec, acct.rec.Email)
 	return nil
 }
 
@@ -264,7 +264,7 @@ func (m *Manager) UserAPIKeys(ctx context.Context, userID string) ([]APIKey, err
 	if err != nil {
 		return nil, err
 	}
-	return m.withUses(ctx, uid, rows)
+	return m.addUsage(ctx, uid, rows)
 }
 
 // RevokeUserAPIKey removes an API key of the user, as [Manager.RevokeAPIKey] does: for

@@ -378,7 +378,7 @@ func TestWhoRegisteredAnothersAddressKeepsNothingOfIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, s store.Store) {
-				h := authtest.With(t, s, auth.Config{Limits: openDoors()})
+				h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 				admin := h.Register()
 				id := member(t, h.Manager, email)
 				_, key, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "x"})
