@@ -198,14 +198,14 @@ func forEach[T any](ctx context.Context, items []T, f func(context.Context, T) e
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var all sync.WaitGroup
-	room := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, atOnce)
 	for _, item := range items {
-		room <- struct{}{}
+		slots <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
 		all.Go(func() {
-			defer func() { <-room }()
+			defer func() { <-slots }()
 			if err := f(ctx, item); err != nil {
 				cancel(err)
 			}

@@ -20,7 +20,7 @@ func held(t *testing.T, table *Table, key string) *counter {
 	if _, err := table.Hit(key, guesses, 1, start); err != nil {
 		t.Fatal(err)
 	}
-	return table.heads.Load().find(key, table.hash(key))
+	return table.buckets.Load().find(key, table.hash(key))
 }
 
 func TestACounterThatIsGoneIsOutOfSightAndNotReportedAgain(t *testing.T) {
@@ -46,7 +46,7 @@ func TestACounterThatIsGoneIsOutOfSightAndNotReportedAgain(t *testing.T) {
 	if got := reported(); len(got) != 1 || got[0] != 0 {
 		t.Fatalf("reported as %v when it had run out, want 0", got)
 	}
-	if c.state.Load() != gone || table.heads.Load().find(c.key, c.hash) != nil {
+	if c.state.Load() != dead || table.buckets.Load().find(c.key, c.hash) != nil {
 		t.Fatalf("state %d after it was dropped, or it is still found", c.state.Load())
 	}
 	table.shard(c.hash).changed(c)
@@ -64,7 +64,7 @@ func TestACounterThatWasHitSinceTheHandLookedIsNotDropped(t *testing.T) {
 	s.lock()
 	dropped := s.drop(c, looked)
 	s.mu.Unlock()
-	if dropped || c.state.Load() == gone || table.Len() != 1 {
+	if dropped || c.state.Load() == dead || table.Len() != 1 {
 		t.Errorf("dropped: %v, state %d, %d counters", dropped, c.state.Load(), table.Len())
 	}
 }

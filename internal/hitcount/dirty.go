@@ -46,7 +46,7 @@ func (t *Table) Load(e Entry) {
 	s := t.shard(hash)
 	s.lock()
 	defer s.mu.Unlock()
-	c := s.heads.find(e.Key, hash)
+	c := s.buckets.find(e.Key, hash)
 	switch {
 	case c != nil:
 		c.state.Store(e.State)
@@ -63,9 +63,9 @@ func (s *shard) changed(c *counter) {
 	s.mark(c)
 }
 
-// mark puts c among the dirty ones. One that is gone meanwhile was reported as it went.
+// mark puts c among the dirty ones. One that is dead meanwhile was reported as it went.
 func (s *shard) mark(c *counter) {
-	if !c.dirty.Load() && c.state.Load() != gone {
+	if !c.dirty.Load() && c.state.Load() != dead {
 		c.dirty.Store(true)
 		s.dirty = append(s.dirty, c)
 	}

@@ -28,8 +28,8 @@
 // A hit on a key that has a counter finds it by atomic pointers and counts by one
 // compare-and-swap: of hits at the same time each is decided on the state that the one
 // before it left. What adds, moves, drops or reports counters holds the lock of their
-// shard. A counter is marked as gone by the same compare-and-swap when it is dropped,
-// so it is counted on or dropped, whichever is first, and a hit that finds it gone counts
+// shard. A counter is marked as dead by the same compare-and-swap when it is dropped,
+// so it is counted on or dropped, whichever is first, and a hit that finds it dead counts
 // under the lock, where nothing comes or goes.
 package hitcount
 
@@ -52,7 +52,7 @@ const (
 // A Table counts hits, each one atomically, for any number of goroutines.
 type Table struct {
 	seed    maphash.Seed
-	heads   atomic.Pointer[heads] // the newest; each shard moves there when it is next locked
+	buckets atomic.Pointer[buckets] // the newest; each shard moves there when it is next locked
 	tracked bool
 	growMu  sync.Mutex // its holder may hold the lock of a shard
 	drainMu sync.Mutex
@@ -66,10 +66,10 @@ func New(maxKeys int) *Table {
 		maxKeys = defaultKeys
 	}
 	t := &Table{seed: maphash.MakeSeed()}
-	first := make(heads, shards)
-	t.heads.Store(&first)
+	first := make(buckets, shards)
+	t.buckets.Store(&first)
 	for i := range t.shards {
-		t.shards[i] = shard{table: t, heads: first, room: (maxKeys + shards - 1) / shards}
+		t.shards[i] = shard{table: t, buckets: first, capacity: (maxKeys + shards - 1) / shards}
 	}
 	return t
 }
@@ -82,10 +82,10 @@ func (t *Table) Hit(key string, l store.Limit, n int, now time.Time) (store.Deci
 		return store.Decision{}, err
 	}
 	hash := t.hash(key)
-	c := t.heads.Load().find(key, hash)
+	c := t.buckets.Load().find(key, hash)
 	for c != nil {
 		state := c.state.Load()
-		if state == gone {
+		if state == dead {
 			break
 		}
 		next, d := l.Apply(state, n, now)
@@ -106,7 +106,7 @@ func (t *Table) Hit(key string, l store.Limit, n int, now time.Time) (store.Deci
 func (t *Table) hitLocked(key string, hash uint32, l store.Limit, n int, now time.Time) (store.Decision, error) {
 	s := t.shard(hash)
 	s.lock()
-	if c := s.heads.find(key, hash); c != nil && c.state.Load() != gone {
+	if c := s.buckets.find(key, hash); c != nil && c.state.Load() != dead {
 		s.mu.Unlock()
 		return t.Hit(key, l, n, now) // it was put or moved while Hit looked for it
 	}
@@ -131,5 +131,5 @@ func (t *Table) Len() int {
 
 func (t *Table) hash(key string) uint32 { return uint32(maphash.String(t.seed, key)) }
 
-// shard returns the shard of a hash, which is in its low bits, as the heads are.
+// shard returns the shard of a hash, which is in its low bits, as the buckets are.
 func (t *Table) shard(hash uint32) *shard { return &t.shards[hash%shards] }

@@ -91,7 +91,7 @@ func TestWhatCheckHitRefusesIsRefusedAndNotCountedForKeysOldAndNew(t *testing.T)
 	}
 }
 
-// Keys that share a head are told apart while the table grows, and when some are gone.
+// Keys that share a bucket are told apart while the table grows, and when some are gone.
 func TestEveryKeyKeepsItsOwnCounterAsOthersComeAndGo(t *testing.T) {
 	table := hitcount.New(1 << 14)
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -301,7 +301,7 @@ func TestHitsThatRaceAddUp(t *testing.T) {
 	}
 }
 
-// RC-22: the heads double a dozen times, and the counters move with them.
+// RC-22: the buckets double a dozen times, and the counters move with them.
 func TestNoHitIsLostWhileTheTableGrows(t *testing.T) {
 	const known, strangers = 100, 20_000
 	for range 5 {

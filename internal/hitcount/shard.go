@@ -13,11 +13,11 @@ import (
 // that has picked its shard: a map would hash it once more, which is a third of a hit.
 type shard struct {
 	table    *Table
-	room     int        // the most counters there may be
+	capacity int        // the most counters there may be
 	mu       sync.Mutex // for everything but finding a counter and counting on it
-	heads    heads      // those that the counters hang under
+	buckets  buckets    // those that the counters hang under
 	counters []*counter
-	looked   []uint8    // when the hand last looked at each, as of moment
+	sweptAt  []uint8    // when the hand last looked at each, as of tick
 	hand     int        // the counter to sweep next
 	dirty    []*counter // changed since last drained, oldest first
 	overflow [overflows]int64
@@ -54,18 +54,18 @@ func (s *shard) shared(hash uint32) *int64 { return &s.overflow[hash/(1<<32/over
 
 // add returns a counter that key has for its own, or nil if there is no room.
 func (s *shard) add(key string, hash uint32, state, now int64) *counter {
-	if len(s.counters) == s.room {
+	if len(s.counters) == s.capacity {
 		return nil
 	}
-	if 2*shards*len(s.counters) >= len(s.heads) {
-		s.table.grow(len(s.heads))
+	if 2*shards*len(s.counters) >= len(s.buckets) {
+		s.table.grow(len(s.buckets))
 		s.move()
 	}
 	key = strings.Clone(key) // it may be a part of something large
 	c := &counter{key: key, hash: hash, place: uint32(len(s.counters))}
 	c.state.Store(state)
-	s.counters, s.looked = append(s.counters, c), append(s.looked, moment(now))
-	s.heads.put(c)
+	s.counters, s.sweptAt = append(s.counters, c), append(s.sweptAt, tick(now))
+	s.buckets.put(c)
 	return c
 }
 
@@ -77,11 +77,11 @@ func (s *shard) sweep(now int64) {
 		if s.hand >= len(s.counters) {
 			s.hand = 0
 		}
-		if s.looked[s.hand] == moment(now) {
+		if s.sweptAt[s.hand] == tick(now) {
 			s.hand++
 			continue
 		}
-		s.looked[s.hand] = moment(now)
+		s.sweptAt[s.hand] = tick(now)
 		c := s.counters[s.hand]
 		state := c.state.Load()
 		switch {
@@ -97,21 +97,21 @@ func (s *shard) sweep(now int64) {
 	}
 }
 
-// moment is which 4.3 seconds now is in, as far as a byte tells. No counter is looked at
+// tick is which 4.3 seconds now is in, as far as a byte tells. No counter is looked at
 // twice in them: in a flood the hand would go round and round, and wait for memory at
 // every counter. One that is passed over by chance is looked at in the next.
-func moment(now int64) uint8 { return uint8(now >> 32) }
+func tick(now int64) uint8 { return uint8(now >> 32) }
 
 // drop ends c and reports so, unless its state is no longer this one: then it was hit.
 func (s *shard) drop(c *counter, state int64) bool {
-	if !c.state.CompareAndSwap(state, gone) {
+	if !c.state.CompareAndSwap(state, dead) {
 		return false
 	}
-	s.heads.remove(c)
+	s.buckets.remove(c)
 	end := len(s.counters) - 1
 	last := s.counters[end]
-	s.counters[c.place], s.looked[c.place], last.place = last, s.looked[end], c.place
+	s.counters[c.place], s.sweptAt[c.place], last.place = last, s.sweptAt[end], c.place
 	s.counters[end] = nil
-	s.counters, s.looked = s.counters[:end], s.looked[:end]
+	s.counters, s.sweptAt = s.counters[:end], s.sweptAt[:end]
 	return true
 }

@@ -83,23 +83,23 @@ type Options struct {
 
 // A Store is a store.Store in one file.
 type Store struct {
-	path   string
-	db     *bbolt.DB
-	file   *os.File // bbolt's own handle, for Verify
-	now    func() time.Time
-	log    *slog.Logger
-	hits   *hitcount.Table
-	behind atomic.Pointer[error] // why counters cannot be written, if they cannot
-	broken atomic.Pointer[error] // why no write is accepted any more, if so
+	path       string
+	db         *bbolt.DB
+	file       *os.File // bbolt's own handle, for Verify
+	now        func() time.Time
+	log        *slog.Logger
+	hits       *hitcount.Table
+	counterErr atomic.Pointer[error] // why counters cannot be written, if they cannot
+	writeErr   atomic.Pointer[error] // why no write is accepted any more, if so
 
 	calls  sync.RWMutex // held for reading by every call, for good by Close
 	closed sync.Once
 	stop   chan struct{}
 	done   chan struct{}
 
-	stamps    *stamps.Table
-	queue     chan *request
-	unwritten []hitcount.Entry // drained from hits, not yet on disk; the committer's own
+	stamps          *stamps.Table
+	queue           chan *request
+	pendingCounters []hitcount.Entry // drained from hits, not yet on disk; the committer's own
 }
 
 var _ store.Stamper = (*Store)(nil)
@@ -136,15 +136,15 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	return values, nil
 }
 
-// near is how many records are passed on the way to the next one, which lies in the same
+// maxSkips is how many records are passed on the way to the next one, which lies in the same
 // partition, before it is sought from the top of the tree.
-const near = 6
+const maxSkips = 6
 
 // seek returns the record at key, or the first after it. The cursor is at a record, at and
 // raw, or nowhere, where at is nil.
 func seek(cursor *bbolt.Cursor, at, raw []byte, key string) (found, value []byte) {
 	if at != nil && string(at) <= key {
-		for range near + 1 {
+		for range maxSkips + 1 {
 			if at == nil || string(at) >= key {
 				return at, raw
 			}
@@ -208,7 +208,7 @@ func (s *Store) Close() error {
 // release closes the file. A panic inside bbolt may have left one of its locks
 // behind, and then its Close would wait for ever.
 func (s *Store) release() error {
-	if s.broken.Load() == nil {
+	if s.writeErr.Load() == nil {
 		return s.db.Close()
 	}
 	closed := make(chan error, 1)
@@ -236,7 +236,7 @@ func (s *Store) enter(ctx context.Context) error {
 // an open read transaction keeps pages from being used again, and keeps a growing
 // file from being mapped anew.
 func (s *Store) view(fn func(*bbolt.Tx) error) (err error) {
-	defer s.rescue(&err)
+	defer s.recoverPanic(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	if err := s.db.View(fn); err != nil {
 		return describe(s.path, err)
@@ -244,9 +244,9 @@ func (s *Store) view(fn func(*bbolt.Tx) error) (err error) {
 	return nil
 }
 
-// rescue turns a panic into an error. bbolt trusts its file: it panics, or reads
+// recoverPanic turns a panic into an error. bbolt trusts its file: it panics, or reads
 // outside the map, where a page is not what it should be.
-func (s *Store) rescue(err *error) {
+func (s *Store) recoverPanic(err *error) {
 	if p := recover(); p != nil {
 		*err = s.fail(fmt.Errorf("%w: %v", ErrDamaged, p))
 	}
@@ -255,7 +255,7 @@ func (s *Store) rescue(err *error) {
 // fail makes the Store refuse writes from now on, and returns the reason.
 func (s *Store) fail(cause error) error {
 	err := fmt.Errorf("boltstore: %s: %w; nothing is written any more", s.path, cause)
-	if s.broken.CompareAndSwap(nil, &err) {
+	if s.writeErr.CompareAndSwap(nil, &err) {
 		s.log.Error("boltstore: writes are refused until the database is opened again", "path", s.path, "error", cause)
 	}
 	return err

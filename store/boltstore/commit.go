@@ -231,10 +231,10 @@ var errNothingWritten = errors.New("nothing written")
 // update runs fn in a write transaction and returns after the sync; if fn wrote
 // nothing there is none. Only the committer calls it, and Close after it.
 func (s *Store) update(fn func(*tables) (wrote bool, err error)) (err error) {
-	if err := s.broken.Load(); err != nil {
+	if err := s.writeErr.Load(); err != nil {
 		return *err
 	}
-	defer s.rescue(&err)
+	defer s.recoverPanic(&err)
 	var id int
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		id = tx.ID()

@@ -20,7 +20,7 @@ func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, n
 	}
 	defer s.calls.RUnlock()
 
-	for _, reason := range [...]*error{s.broken.Load(), s.behind.Load()} {
+	for _, reason := range [...]*error{s.writeErr.Load(), s.counterErr.Load()} {
 		if reason != nil {
 			return store.Decision{}, *reason
 		}
@@ -41,7 +41,7 @@ func (s *Store) load(tx *bbolt.Tx) error {
 		if c.State > now {
 			s.hits.Load(c)
 		} else {
-			s.unwritten = append(s.unwritten, hitcount.Entry{Key: c.Key})
+			s.pendingCounters = append(s.pendingCounters, hitcount.Entry{Key: c.Key})
 		}
 		return nil
 	})
@@ -51,20 +51,20 @@ func (s *Store) load(tx *bbolt.Tx) error {
 // until note hears that they are written: a later state of the same counter must
 // win.
 func (s *Store) changed(limit int) []hitcount.Entry {
-	if len(s.unwritten) == 0 {
-		s.unwritten = s.hits.Dirty(limit)
+	if len(s.pendingCounters) == 0 {
+		s.pendingCounters = s.hits.Dirty(limit)
 	}
-	return s.unwritten[:min(limit, len(s.unwritten))]
+	return s.pendingCounters[:min(limit, len(s.pendingCounters))]
 }
 
 // note takes the counters off the line, or makes Hit fail if writing them did.
 func (s *Store) note(counters []hitcount.Entry, err error) {
 	switch {
 	case err == nil:
-		s.unwritten = s.unwritten[len(counters):]
-		s.behind.Store(nil)
+		s.pendingCounters = s.pendingCounters[len(counters):]
+		s.counterErr.Store(nil)
 	case len(counters) > 0:
-		if s.behind.Swap(&err) == nil {
+		if s.counterErr.Swap(&err) == nil {
 			s.log.Error("boltstore: counters cannot be written", "path", s.path, "error", err)
 		}
 	}

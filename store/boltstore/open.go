@@ -167,7 +167,7 @@ func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, f *os.File, err erro
 		if f, err = os.OpenFile(path, flag&^os.O_CREATE, 0); err != nil {
 			return nil, err
 		}
-		if err = admit(f); err != nil {
+		if err = checkFile(f); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		return f, nil
@@ -185,8 +185,8 @@ func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, f *os.File, err erro
 	return db, f, err
 }
 
-// admit looks at what there is to see of a file before it is locked.
-func admit(f *os.File) error {
+// checkFile looks at what there is to see of a file before it is locked.
+func checkFile(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err

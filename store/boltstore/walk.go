@@ -24,8 +24,8 @@ const (
 
 // A place in a walk is the key of the last record, or the shard of counters to come.
 const (
-	behindRecord = "r"
-	atCounters   = "c"
+	afterRecord = "r"
+	atCounters  = "c"
 )
 
 // Walk implements store.Walker: records come in the order of their keys, then the
@@ -43,7 +43,7 @@ func (s *Store) Walk(ctx context.Context, after string) (store.Page, error) {
 		}
 		return s.walkCounters(n), nil
 	}
-	last, ok := strings.CutPrefix(after, behindRecord)
+	last, ok := strings.CutPrefix(after, afterRecord)
 	if after != "" && (!ok || !store.ValidKey(last)) {
 		return store.Page{}, fmt.Errorf("%w: walk from %q", store.ErrInvalid, after)
 	}
@@ -59,7 +59,7 @@ func (s *Store) walkRecords(last string) (page store.Page, err error) {
 		}
 		for size := 0; key != nil; key, raw = cursor.Next() {
 			if len(page.Records) == walkRecords || size >= walkBytes {
-				page.Next = behindRecord + page.Records[len(page.Records)-1].Key
+				page.Next = afterRecord + page.Records[len(page.Records)-1].Key
 				return nil
 			}
 			value, expiry, err := decodeRecord(raw)

@@ -23,9 +23,9 @@ import (
 
 const (
 	shards = 64
-	// collected is how many expired records one Commit drops from a shard: more
+	// maxCollected is how many expired records one Commit drops from a shard: more
 	// than it can have added.
-	collected = 2 * store.MaxOps
+	maxCollected = 2 * store.MaxOps
 )
 
 // A Store is a store.Store in memory. Make it with [New].
@@ -35,11 +35,11 @@ type Store struct {
 	// it, or what is live by its clock is already expired by the real one.
 	Now func() time.Time
 
-	seed   maphash.Seed
-	shards [shards]shard
-	turn   atomic.Uint64 // the shard to collect from next
-	stamps *stamps.Table
-	hits   atomic.Pointer[hitcount.Table]
+	seed      maphash.Seed
+	shards    [shards]shard
+	nextShard atomic.Uint64 // the shard to collect from next
+	stamps    *stamps.Table
+	hits      atomic.Pointer[hitcount.Table]
 }
 
 var _ store.Stamper = (*Store)(nil)
@@ -63,9 +63,9 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 		return nil, err
 	}
 	name := store.Partition(keys[0])
-	room := new(answer) // of the usual Get: two small records
-	values := room.values[:0:2]
-	if len(keys) > len(room.values) {
+	memory := new(arena) // of the usual Get: two small records
+	values := memory.values[:0:2]
+	if len(keys) > len(memory.values) {
 		values = make([][]byte, 0, len(keys))
 	}
 	values = values[:len(keys)]
@@ -76,8 +76,8 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	for _, v := range values {
 		size += len(v)
 	}
-	copies := room.bytes[:0:len(room.bytes)] // of all of them, cut so that none grows into the next
-	if size > len(room.bytes) {
+	copies := memory.bytes[:0:len(memory.bytes)] // of all of them, cut so that none grows into the next
+	if size > len(memory.bytes) {
 		copies = make([]byte, 0, size)
 	}
 	for i, v := range values {
@@ -90,8 +90,8 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	return values, nil
 }
 
-// An answer is what Get returns, in one piece of memory.
-type answer struct {
+// An arena is what Get returns, in one piece of memory.
+type arena struct {
 	values [2][]byte
 	bytes  [464]byte
 }
@@ -136,7 +136,7 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	// Both the shard that just grew and, in turn, those that nobody writes to.
 	now := s.now()
 	s.shard(name).collect(now, s.stamps)
-	s.shards[s.turn.Add(1)%shards].collect(now, s.stamps)
+	s.shards[s.nextShard.Add(1)%shards].collect(now, s.stamps)
 	return nil
 }
 

@@ -79,7 +79,7 @@ func (s *shard) commit(name string, ops []store.Op) error {
 func (s *shard) collect(now time.Time, stamps *stamps.Table) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for range collected {
+	for range maxCollected {
 		if len(s.expiring) == 0 || s.expiring[0].expires.After(now) {
 			return
 		}

@@ -18,21 +18,21 @@ import (
 // Each is bounded so that both are over within a second where a server hangs. The
 // context of a call bounds it as a whole.
 const (
-	usualStep   = 450 * time.Millisecond // where the caller says nothing
-	longestStep = time.Second            // where the caller does
+	defaultTimeout = 450 * time.Millisecond // where the caller says nothing
+	maxTimeout     = time.Second            // where the caller does
 )
 
-// usualPool is how many connections to a server there may be at the least, where the
+// defaultPool is how many connections to a server there may be at the least, where the
 // caller says nothing. They are made as calls need them. With 20 many calls wait for the
 // connection of another one; with 64 neither side finds as much to do each time it looks.
-const usualPool = 32
+const defaultPool = 32
 
-// longestIdle is how long a connection is kept for a call to come. A master that
+// maxIdle is how long a connection is kept for a call to come. A master that
 // hung, and was replaced, does not know that when it is woken; who then still had a
 // connection to it would read what was revoked meanwhile. No failover is over as soon
 // as this, so such a connection is not used again: a new one is made to the master
 // that there is by then.
-const longestIdle = time.Second
+const maxIdle = time.Second
 
 // Options are the settings of a Store.
 type Options struct {
@@ -98,7 +98,7 @@ func open(ctx context.Context, u redis.UniversalOptions, o Options, mustExist bo
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	tighten(&u)
+	setTimeouts(&u)
 	if err := errors.Join(refuseClient(&u), o.check(u.ReadTimeout)); err != nil {
 		return nil, err
 	}
@@ -160,8 +160,8 @@ func isCluster(u *redis.UniversalOptions) bool {
 	return u.MasterName == "" && (u.IsClusterMode || len(u.Addrs) > 1)
 }
 
-// tighten sets what the client's defaults leave open.
-func tighten(u *redis.UniversalOptions) {
+// setTimeouts sets what the client's defaults leave open.
+func setTimeouts(u *redis.UniversalOptions) {
 	u.Addrs = slices.Clone(u.Addrs)
 	u.MaxRetries = -1              // a retry after a lost reply acts twice
 	u.MaxRedirects = 3             // where a slot is; anything else a command refuses to be sent again for
@@ -170,20 +170,20 @@ func tighten(u *redis.UniversalOptions) {
 	u.PipelinePoolSize = -1        // no second pool for the few pipelines
 	for _, d := range []*time.Duration{&u.DialTimeout, &u.ReadTimeout, &u.WriteTimeout, &u.PoolTimeout} {
 		if *d <= 0 {
-			*d = usualStep // the client's own meaning of 0 is 5 s, of -1 is forever
+			*d = defaultTimeout // the client's own meaning of 0 is 5 s, of -1 is forever
 		}
-		*d = min(*d, longestStep)
+		*d = min(*d, maxTimeout)
 	}
 	if u.MasterName != "" {
 		// A connection begins with a question to a Sentinel. The client leaves one that
 		// hangs for another only if there is time left when its answer is overdue.
 		u.DialTimeout = max(u.DialTimeout, u.ReadTimeout+50*time.Millisecond)
 	}
-	if failsOver := isCluster(u) || u.MasterName != ""; failsOver && (u.ConnMaxIdleTime <= 0 || u.ConnMaxIdleTime > longestIdle) {
-		u.ConnMaxIdleTime = longestIdle
+	if failsOver := isCluster(u) || u.MasterName != ""; failsOver && (u.ConnMaxIdleTime <= 0 || u.ConnMaxIdleTime > maxIdle) {
+		u.ConnMaxIdleTime = maxIdle
 	}
 	if u.PoolSize == 0 {
-		u.PoolSize = max(usualPool, 10*runtime.GOMAXPROCS(0))
+		u.PoolSize = max(defaultPool, 10*runtime.GOMAXPROCS(0))
 	}
 	if u.MaintNotificationsConfig == nil {
 		// They make timeouts longer while a hosted server is being moved.

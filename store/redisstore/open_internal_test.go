@@ -11,7 +11,7 @@ import (
 func TestTheSizeOfThePoolIsTheCallersToSay(t *testing.T) {
 	for set, want := range map[int]int{0: max(32, 10*runtime.GOMAXPROCS(0)), 1: 1, 500: 500} {
 		u := redis.UniversalOptions{Addrs: []string{"localhost:1"}, PoolSize: set}
-		if tighten(&u); u.PoolSize != want {
+		if setTimeouts(&u); u.PoolSize != want {
 			t.Errorf("PoolSize %d became %d, want %d", set, u.PoolSize, want)
 		}
 	}

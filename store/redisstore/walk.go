@@ -112,19 +112,19 @@ func (s *Store) readAll(ctx context.Context, keys []string) (store.Page, error) 
 	var page store.Page
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	room := make(chan struct{}, walkAtOnce)
+	slots := make(chan struct{}, walkAtOnce)
 	for _, key := range keys {
 		partition, rest, ok := strings.Cut(strings.TrimPrefix(key, s.prefix+"{"), "}")
 		record := partition + "/any"
 		if !ok || store.Partition(record) != partition || !store.ValidKey(record) || rest != "" && (rest[0] != '/' || !store.ValidKey(partition+rest)) {
 			continue // of another program
 		}
-		room <- struct{}{}
+		slots <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
 		all.Go(func() {
-			defer func() { <-room }()
+			defer func() { <-slots }()
 			var records []store.Record
 			var counters []store.Counter
 			var err error

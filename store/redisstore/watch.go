@@ -17,19 +17,19 @@ import (
 // A watch hears from the master of every change of a key under the prefix, whoever makes
 // it (CLIENT TRACKING in broadcasting mode), and knows until when it has heard of all.
 //
-// What proves that is the beat: a message that the Store publishes, on a connection and
+// What proves that is the heartbeat: a message that the Store publishes, on a connection and
 // by the way that every call takes, and that comes back on the connection that the
 // changes come on. The server tells of changes in the order in which they are made, but
-// at the end of a turn of its loop, and passes a message on at once. So a beat proves
+// at the end of a turn of its loop, and passes a message on at once. So a heartbeat proves
 // what was true when the one before it was sent: that one had come back by then, so it
 // was of an earlier turn. A connection that hangs, is cut off or leads to another server
-// than the calls brings back no beat, and then nothing is known.
+// than the calls brings back no heartbeat, and then nothing is known.
 type watch struct {
 	s       *Store
 	dial    func(onConnect onConnect) *redis.Client
 	lag     time.Duration
 	table   *stamps.Table
-	channel string // of the beats
+	channel string // of the heartbeats
 	began   time.Time
 
 	proven atomic.Pointer[time.Time] // all changes before this are in table; nil is none
@@ -44,13 +44,13 @@ const (
 	// invalidations is the channel that RESP2 has for what a connection tracks.
 	invalidations = "__redis__:invalidate"
 
-	// beatOverdue is when a watch begins anew: sooner than any failover is over, so
+	// heartbeatTimeout is when a watch begins anew: sooner than any failover is over, so
 	// that no server that hung and was replaced is believed when it is woken.
-	beatOverdue = 450 * time.Millisecond
-	// asleep is after how long without a question nothing is beaten.
-	asleep = 2 * time.Second
-	// again is how long after an error a watch begins anew.
-	again = 100 * time.Millisecond
+	heartbeatTimeout = 450 * time.Millisecond
+	// idleAfter is after how long without a question nothing is beaten.
+	idleAfter = 2 * time.Second
+	// retryAfter is how long after an error a watch begins anew.
+	retryAfter = 100 * time.Millisecond
 )
 
 func (s *Store) newWatch(lag time.Duration, dial func(onConnect) *redis.Client) *watch {
@@ -74,7 +74,7 @@ func (w *watch) now() int64 { return int64(time.Since(w.began)) }
 // stamp is Store.Stamp's.
 func (w *watch) stamp(partition string) (stamp uint64, known bool) {
 	now := w.now()
-	if now-w.asked.Load() > int64(asleep/4) {
+	if now-w.asked.Load() > int64(idleAfter/4) {
 		w.asked.Store(now)
 		select {
 		case w.wake <- struct{}{}:
@@ -103,14 +103,14 @@ func (w *watch) run(ctx context.Context) {
 		w.proven.Store(nil)
 		select {
 		case <-ctx.Done():
-		case <-time.After(again):
+		case <-time.After(retryAfter):
 		}
 	}
 }
 
 // sleep returns when a stamp has been asked for lately.
 func (w *watch) sleep(ctx context.Context) {
-	for ctx.Err() == nil && w.now()-w.asked.Load() > int64(asleep) {
+	for ctx.Err() == nil && w.now()-w.asked.Load() > int64(idleAfter) {
 		select {
 		case <-ctx.Done():
 		case <-w.wake:
@@ -127,26 +127,26 @@ func (w *watch) watch(ctx context.Context) {
 	}
 	w.table.ChangedAll() // of what changed until now nobody has told
 
-	beats := make(chan int64, 1) // that have come back
+	heartbeats := make(chan int64, 1) // that have come back
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
-		w.listen(ctx, changes, beats)
+		w.listen(ctx, changes, heartbeats)
 	}()
 	defer func() {
 		_ = changes.Close()
 		<-heard
 	}()
-	w.beat(ctx, beats, heard)
+	w.heartbeat(ctx, heartbeats, heard)
 }
 
-// subscribe begins to hear of changes and beats on a connection of its own, until end.
+// subscribe begins to hear of changes and heartbeats on a connection of its own, until end.
 func (w *watch) subscribe(ctx context.Context) (changes *redis.PubSub, end func(), err error) {
 	client := w.dial(w.track)
 	changes = client.Subscribe(ctx, invalidations, w.channel)
 	end = func() { _, _ = changes.Close(), client.Close() }
 	for range 2 {
-		m, err := changes.ReceiveTimeout(ctx, beatOverdue) // Receive would not hear ctx
+		m, err := changes.ReceiveTimeout(ctx, heartbeatTimeout) // Receive would not hear ctx
 		if err != nil {
 			return changes, end, err
 		}
@@ -168,7 +168,7 @@ func (w *watch) track(ctx context.Context, c *redis.Conn) error {
 }
 
 // listen takes in what comes, until something is amiss.
-func (w *watch) listen(ctx context.Context, changes *redis.PubSub, beats chan<- int64) {
+func (w *watch) listen(ctx context.Context, changes *redis.PubSub, heartbeats chan<- int64) {
 	for {
 		m, err := changes.Receive(ctx)
 		if err != nil {
@@ -184,7 +184,7 @@ func (w *watch) listen(ctx context.Context, changes *redis.PubSub, beats chan<- 
 				return
 			}
 			select {
-			case beats <- n:
+			case heartbeats <- n:
 			default: // nobody waits for it any more
 			}
 			continue
@@ -204,20 +204,20 @@ func (w *watch) changed(key string) {
 	}
 }
 
-// beat publishes beats, one when the one before it is back, and takes in what they prove.
-func (w *watch) beat(ctx context.Context, beats <-chan int64, heard <-chan struct{}) {
-	overdue := time.NewTimer(beatOverdue)
+// heartbeat publishes heartbeats, one when the one before it is back, and takes in what they prove.
+func (w *watch) heartbeat(ctx context.Context, heartbeats <-chan int64, heard <-chan struct{}) {
+	overdue := time.NewTimer(heartbeatTimeout)
 	defer overdue.Stop()
-	var before time.Time // when the last beat was sent that has come back
-	for w.now()-w.asked.Load() <= int64(asleep) {
+	var before time.Time // when the last heartbeat was sent that has come back
+	for w.now()-w.asked.Load() <= int64(idleAfter) {
 		at, sent := time.Now(), w.now()
 		if err := w.publish(ctx, sent); err != nil {
 			return
 		}
-		overdue.Reset(beatOverdue)
+		overdue.Reset(heartbeatTimeout)
 		for back := int64(0); back != sent; {
 			select {
-			case back = <-beats:
+			case back = <-heartbeats:
 			case <-overdue.C:
 				return
 			case <-heard:
@@ -240,9 +240,9 @@ func (w *watch) beat(ctx context.Context, beats <-chan int64, heard <-chan struc
 	}
 }
 
-// publish sends a beat by the way of every other call.
+// publish sends a heartbeat by the way of every other call.
 func (w *watch) publish(ctx context.Context, n int64) error {
-	ctx, cancel := context.WithTimeout(ctx, beatOverdue)
+	ctx, cancel := context.WithTimeout(ctx, heartbeatTimeout)
 	defer cancel()
 	_, err := w.s.send(ctx, command{}, []any{"publish", w.channel, n})
 	return err
