@@ -1,6 +1,6 @@
-// Package authtest is for the tests of programs that use package auth: a Manager on
-// memory with a clock that the test turns and hashing that costs nothing, and a
-// user, a token, a code or a key in one line each.
+// Package authtest is for the tests of programs that use package auth. It has a Manager
+// on a store in memory, with a clock that the test advances and hashing that costs
+// nothing. Users, tokens, codes and keys take one line each.
 //
 //	h := authtest.New(t)
 //	alice := h.Register()
@@ -29,11 +29,11 @@ import (
 // Password is the password of every user that a Harness makes.
 const Password = "correct horse battery staple"
 
-// Secret is the Config.Secrets of every Harness. Nothing but a test may use it.
+// Secret is the Config.Secrets of every Harness. Use it in tests only.
 const Secret auth.Secret = "authtest: a secret for tests alone, known to everyone"
 
-// A Harness is a Manager that is ready for use, with what a test wants to turn and
-// to see. All methods fail the test where they cannot do what they say.
+// A Harness is a Manager that is ready for use, with its clock, its store and its
+// events. A method fails the test if it cannot do what it says.
 type Harness struct {
 	*auth.Manager
 	Clock  *Clock
@@ -43,7 +43,8 @@ type Harness struct {
 	users  atomic.Int64
 }
 
-// New returns a Harness over a fresh memory store. It is closed with the test.
+// New returns a Harness over a fresh store in memory. The Manager is closed at the end
+// of the test.
 func New(t testing.TB) *Harness {
 	t.Helper()
 	clock, s := NewClock(), memstore.New()
@@ -51,10 +52,10 @@ func New(t testing.TB) *Harness {
 	return with(t, clock, s, auth.Config{})
 }
 
-// With returns a Harness over s, configured by cfg: where cfg has no Secrets, Now,
-// Logger, Events or PasswordHash, it is given those for tests. With a Now or Events of
-// cfg's own, the Harness's Clock or Events are not connected. The Manager is closed with
-// the test; the store is the caller's.
+// With returns a Harness over s, configured by cfg. If cfg has no Secrets, Now, Logger,
+// Events or PasswordHash, With sets those for tests. If cfg has a Now or Events, the
+// Harness's Clock or Events are not connected. The Manager is closed at the end of the
+// test; the caller closes the store.
 func With(t testing.TB, s store.Store, cfg auth.Config) *Harness {
 	t.Helper()
 	return with(t, NewClock(), s, cfg)
@@ -88,7 +89,7 @@ func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 	return h
 }
 
-// A User is an account with its password and the session it was last logged in with.
+// A User is an account with its password and its last session.
 type User struct {
 	auth.User // as registered; Identity().User is how it is now
 	h         *Harness
@@ -97,8 +98,8 @@ type User struct {
 	backup    []auth.Secret
 }
 
-// Register makes a user of an organization of its own, who is its admin, and logs
-// it in. Each has another address.
+// Register makes a user and logs it in. The user is the admin of a new organization.
+// Every user has another email address.
 func (h *Harness) Register() *User {
 	h.t.Helper()
 	n := h.users.Add(1)
@@ -114,9 +115,9 @@ func (h *Harness) Register() *User {
 	return user
 }
 
-// Login begins a new session, with the second factor if the user has one, and
-// returns its access token. Where the current code has been used it turns the clock to
-// the next.
+// Login begins a new session, with the second factor if the user has one, and returns
+// its access token. If the current code has been used, Login advances the clock by 30
+// seconds.
 func (u *User) Login() string {
 	u.h.t.Helper()
 	ctx := context.Background()
@@ -138,8 +139,8 @@ func (u *User) Login() string {
 // Token returns the access token of the user's last login.
 func (u *User) Token() string { return u.token }
 
-// Identity returns who the user's token speaks for, also where Config.TwoFactorPolicy
-// lets it do nothing but set up a second factor.
+// Identity returns the identity of the user's token, even if Config.TwoFactorPolicy
+// lets it only set up a second factor.
 func (u *User) Identity() auth.Identity {
 	u.h.t.Helper()
 	id, err := u.h.VerifyForEnrollment(context.Background(), auth.Secret(u.token))
@@ -149,8 +150,8 @@ func (u *User) Identity() auth.Identity {
 	return id
 }
 
-// EnableTwoFactor turns the user's second factor on and returns its backup codes.
-// It turns the clock by one step, so that the next Code is a new one.
+// EnableTwoFactor turns on the user's second factor and returns the backup codes. It
+// advances the clock by 30 seconds, so that the next Code is a new one.
 func (u *User) EnableTwoFactor() []auth.Secret {
 	u.h.t.Helper()
 	ctx := context.Background()
@@ -166,8 +167,8 @@ func (u *User) EnableTwoFactor() []auth.Secret {
 	return u.backup
 }
 
-// Code returns the code that the user's authenticator shows now. A code works once:
-// turn the clock by 30 seconds for the next.
+// Code returns the code that the user's authenticator shows now. A code works once;
+// advance the clock by 30 seconds for the next. Call it after [User.EnableTwoFactor].
 func (u *User) Code() string { return TOTPCode(u.secret, u.h.Clock.Now()) }
 
 // APIKey makes an API key for the user, without scopes.
@@ -197,7 +198,7 @@ func TOTPCode(secret auth.Secret, t time.Time) string {
 	return code
 }
 
-// A Clock stands still until it is turned.
+// A Clock stands still until it is advanced.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -213,14 +214,14 @@ func (c *Clock) Now() time.Time {
 	return c.now
 }
 
-// Advance turns the clock by d, which may be negative.
+// Advance moves the clock by d, which may be negative.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
-// Events keeps the events that a Manager emitted.
+// Events records the events that a Manager emitted.
 type Events struct {
 	mu  sync.Mutex
 	all []auth.Event
@@ -233,8 +234,8 @@ func (e *Events) HandleEvent(_ context.Context, ev auth.Event) {
 	e.all = append(e.all, ev)
 }
 
-// All returns the events so far. The Manager delivers them beside its calls: those
-// of a call are certain to be here after the Manager's Close.
+// All returns the events so far. The Manager delivers them asynchronously: the events
+// of a call are certain to be included after the Manager's Close.
 func (e *Events) All() []auth.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()

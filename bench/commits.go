@@ -9,8 +9,8 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// commits put one record of 300 bytes under a key of its own, in a database of 20,000
-// others: as one durable Commit, and as what bbolt itself offers for that.
+// commits put one record of 300 bytes under a new key, in a database of 20,000 records:
+// as one durable Commit, and with what bbolt itself offers for that.
 func commits(f *fixture) []*subject {
 	value, bucket := make([]byte, 300), []byte("records")
 	key := func(i int64) string { return fmt.Sprintf("u.%026d/acct", i) } // in the order of time, as ids are
@@ -19,7 +19,7 @@ func commits(f *fixture) []*subject {
 	ours := func() func(i int64) error {
 		s := f.onBolt()
 		for i := range int64(others) {
-			if i%batch == 0 { // one by one these would take long
+			if i%batch == 0 { // one at a time would take long
 				ops := make([]store.Op, batch)
 				for j := range ops {
 					ops[j] = store.Put(fmt.Sprintf("u/%020d", i+int64(j)), value)

@@ -6,8 +6,9 @@ import (
 	"github.com/datixlab/auth"
 )
 
-// enrolment is the whole of enable-2fa on memory, beside what the QR library takes for
-// the matrix of the same text: in goroutines of its own, so the clock it is.
+// enrolment is all of enable-2fa on memory, compared with the time that the QR library
+// takes for the matrix of the same text. It works in goroutines of its own, so it is
+// timed by the clock.
 func enrolment(f *fixture) []*subject {
 	const matrix = "the QR library's matrix"
 	h := f.manager(f.onMemory(), auth.Config{})

@@ -22,10 +22,10 @@ import (
 	"github.com/datixlab/auth/store/redisstore"
 )
 
-// A fixture is what the subjects of a row have in common. It is the testing.TB of the
-// helpers that want one: a failure is a panic.
+// A fixture is what the subjects of a row share. It is also the testing.TB of helpers
+// that need one: a failure is a panic.
 type fixture struct {
-	testing.TB // nil: what is not below is not called
+	testing.TB // nil: only the methods below are called
 	ends       []func()
 	redis      *redistest.Server
 }
@@ -50,7 +50,7 @@ func (f *fixture) TempDir() string {
 	return dir
 }
 
-// end undoes all, the last first.
+// end calls the cleanups, the last one first.
 func (f *fixture) end() {
 	for i := len(f.ends); i > 0; i-- {
 		f.ends[i-1]()
@@ -65,12 +65,12 @@ func must(err error) {
 
 var ever = context.Background()
 
-// client is a context of a request from somewhere, as a server has it.
+// client returns the context of a request from a client address, as a server has it.
 var client = auth.WithClient(ever, auth.Client{Addr: netip.MustParseAddr("192.0.2.7"), UserAgent: "bench"})
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// server returns the row's redis-server, which keeps nothing on disk.
+// server returns the redis-server of the row. It writes nothing to disk.
 func (f *fixture) server() *redistest.Server {
 	if f.redis == nil {
 		f.redis = redistest.Start(f)
@@ -92,9 +92,9 @@ func (f *fixture) onBolt() store.Store {
 
 func (f *fixture) onRedis() store.Store { return f.onRedisWith(0) }
 
-// onRedisWith returns a store that may be so late about what another one changes.
+// onRedisWith returns a store on Redis with this MaxLag.
 func (f *fixture) onRedisWith(lag time.Duration) store.Store {
-	o := redisstore.Options{Prefix: fmt.Sprintf("bench%d:", len(f.ends)), MaxLag: lag, Logger: quiet} // each its own
+	o := redisstore.Options{Prefix: fmt.Sprintf("bench%d:", len(f.ends)), MaxLag: lag, Logger: quiet} // a different one for each store
 	return f.closing(redisstore.OpenOrCreate(ever, redis.UniversalOptions{Addrs: []string{f.server().Addr()}}, o))
 }
 
@@ -104,14 +104,14 @@ func (f *fixture) closing(s store.Store, err error) store.Store {
 	return s
 }
 
-// unlimited are budgets that refuse nobody.
+// unlimited are budgets that refuse nothing.
 var unlimited = func() auth.Limits {
 	wide := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
 	return auth.Limits{LoginByAddress: wide, LoginByAccountAddress: wide, LoginByAccount: wide, RegisterByAddress: wide, CodeByAccount: wide, APIKeyByAccount: wide}
 }()
 
-// manager returns a Manager over s by the real clock, but for what cfg says, whose
-// hashing costs nothing.
+// manager returns a Manager over s, configured by cfg, with the real clock unless cfg
+// has one. Its hashing costs nothing.
 func (f *fixture) manager(s store.Store, cfg auth.Config) *authtest.Harness {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -120,7 +120,7 @@ func (f *fixture) manager(s store.Store, cfg auth.Config) *authtest.Harness {
 	return authtest.With(f, s, cfg)
 }
 
-// nobody listens to events.
+// nobody is an event handler that ignores events.
 type nobody struct{}
 
 // HandleEvent implements auth.EventHandler.
@@ -133,7 +133,8 @@ func tokens(h *authtest.Harness, n int) []auth.Secret {
 	return all
 }
 
-// many calls do for every i below n, 32 at a time: one by one, a durable store takes long.
+// many calls do for every i below n, 32 at a time: one at a time, a durable store takes
+// long.
 func many(n int, do func(i int)) {
 	const atOnce = 32
 	var all sync.WaitGroup
@@ -147,8 +148,8 @@ func many(n int, do func(i int)) {
 	all.Wait()
 }
 
-// standing is a clock that stands still and takes as long as the real one to read, so
-// that a token that was refreshed stays within its grace.
+// standing returns a clock that stands still and takes as long to read as the real one.
+// So a refreshed token stays within its grace.
 func standing() func() time.Time {
 	now := time.Now()
 	return func() time.Time {

@@ -24,7 +24,7 @@ func (idle) Hit(context.Context, string, store.Limit, int, time.Time) (store.Dec
 	return store.Decision{}, nil
 }
 
-// hits count attempts, all of which are admitted.
+// hits count attempts; all of them are admitted.
 func hits(f *fixture) []*subject {
 	const add, fsync, trip, peer = "one atomic add", "one db.Update", "one round trip, PING", "redis_rate"
 	wide := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
@@ -39,7 +39,8 @@ func hits(f *fixture) []*subject {
 	hit := func(name string, s store.Store, key func() string) *subject {
 		return each(name, func() error { _, err := s.Hit(ever, key(), wide, 1, later()); return err })
 	}
-	// What each of these does besides hitting: the clock and the key are the caller's.
+	// The work of each of these besides hitting: the clock and the key are the
+	// caller's.
 	const besides = "a store that does nothing"
 	nothing := hit(besides, idle{}, one)
 

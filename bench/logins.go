@@ -21,23 +21,23 @@ import (
 )
 
 const (
-	loginTime    = 2 * time.Second // of a sample
+	loginTime    = 2 * time.Second // length of a sample
 	loginClients = 64
 	checkEvery   = 2 * time.Millisecond
 )
 
-// realHash is what Config.PasswordHash is by default.
+// realHash is the default of Config.PasswordHash.
 var realHash = auth.HashParams{Memory: 19456, Time: 2, Threads: 1}
 
-// A jobResult is what a process that did nothing else came to.
+// A jobResult is the result of a process that did nothing but the job.
 type jobResult struct {
 	Each  float64 // ns, from one login or hash to the next
 	Peak  float64 // MiB resident at the most
 	Check float64 // ms, the 99th percentile of the token checks
 }
 
-// logins run in a process of their own, and so does what they are compared with: what
-// else this one keeps is not theirs.
+// logins run in a process of their own, and so do the subjects that they are compared
+// with: the memory of this process does not count for them.
 func logins(*fixture) []*subject {
 	var hashing, login jobResult
 	const floor = "Argon2id alone on the cores"
@@ -62,7 +62,7 @@ func logins(*fixture) []*subject {
 	}
 }
 
-// runJob is what the process of a sample does.
+// runJob is the main function of the process of a sample.
 func runJob(name string) {
 	var r jobResult
 	if name == "login" {
@@ -79,8 +79,8 @@ func runJob(name string) {
 	must(json.NewEncoder(os.Stdout).Encode(r))
 }
 
-// repeat has so many goroutines do something for loginTime, and returns the time from
-// one that was done to the next.
+// repeat makes goroutines call do for loginTime. It returns the mean time from the end
+// of one call to the end of the next.
 func repeat(goroutines int, do func(who int) bool) float64 {
 	var all sync.WaitGroup
 	var done atomic.Int64

@@ -12,7 +12,7 @@ import (
 )
 
 // machine describes where and when the table was made, and how much of the processors
-// somebody else had.
+// other programs used.
 func machine(rounds int, took time.Duration, before times) string {
 	now := processorTimes()
 	averages, err := os.ReadFile("/proc/loadavg")
@@ -24,7 +24,7 @@ func machine(rounds int, took time.Duration, before times) string {
 		100*float64(now.stolen-before.stolen)/float64(max(1, now.all-before.all)), load)
 }
 
-// field returns what stands behind "name:" in a file of /proc.
+// field returns the text after "name:" in a file of /proc.
 func field(file, name string) string {
 	text, err := os.ReadFile(file)
 	must(err)

@@ -1,15 +1,16 @@
-// Bench measures the hot paths of package auth beside what they cannot be faster than
-// (a hash, an atomic add, an fsync of bbolt's) and beside what others offer for the
-// same work, and prints a table of ratios, each with its mark.
+// Bench measures the hot paths of package auth. It compares them with what they cannot
+// be faster than (a hash, an atomic add, an fsync of bbolt), and with what other
+// libraries take for the same work. It prints a table of ratios, each with its mark.
 //
-// What a row compares takes turns, round after round; a number is the median of its
-// rounds, and a ratio that of the rounds' own ratios. Absolute times vary from machine to machine, and so do fast and slow minutes
-// of one: only the ratios of a run are meant to be quoted.
+// The subjects of a row take turns, round after round. A number is the median of the
+// rounds, and a ratio is the median of the rounds' ratios. Absolute times differ
+// between machines, and between fast and slow minutes of one machine. So quote only the
+// ratios of a run.
 //
 //	go run . -only 'token|key'            # some rows
 //	go run . -write ../PERFORMANCE.md     # all, into the file
 //
-// It needs redis-server, which it starts by itself, and Linux, whose /proc it reads.
+// It needs redis-server, which it starts itself, and Linux, since it reads /proc.
 package main
 
 import (
@@ -45,7 +46,7 @@ func main() {
 	write := flag.String("write", "", "write the table into this `file`, between its markers")
 	child := flag.String("child", "", "do this `job` of a row in a process of its own: what bench runs itself with")
 	flag.Parse()
-	logging.Disable() // the Redis client's own remarks
+	logging.Disable() // the Redis client's log
 	if *child != "" {
 		runJob(*child)
 		return

@@ -19,17 +19,17 @@ import (
 
 const bareHandler = "the bare handler"
 
-// bare is what is guarded.
+// bare is the handler that is guarded.
 var bare = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello\n") })
 
-// A guarded is a handler with a request that gets through it.
+// A guarded is a handler with a request that it accepts.
 type guarded struct {
 	http.Handler
 	header, value string // its credential
 }
 
-// ours is bare behind httpauth, on memory; chi behind go-chi/jwtauth with a token of
-// the same claims. token and key are of one user.
+// ours is bare behind httpauth, on a store in memory. chi is bare behind
+// go-chi/jwtauth, with a token of the same claims. token and key belong to one user.
 func guards(f *fixture) (token, key, chi guarded) {
 	h := f.manager(f.onMemory(), auth.Config{})
 	handler, err := httpauth.New(h.Manager, httpauth.Config{Logger: quiet})
@@ -42,7 +42,7 @@ func guards(f *fixture) (token, key, chi guarded) {
 		guarded{jwtauth.Verifier(ja)(jwtauth.Authenticator(ja)(bare)), "Authorization", "Bearer " + peerToken(auth.Secret(user.Token()))}
 }
 
-// session is bare behind alexedwards/scs, with a session on memory.
+// session is bare behind alexedwards/scs, with a session in memory.
 func session() guarded {
 	sessions := scs.New()
 	const name = "user"
@@ -91,9 +91,10 @@ func middleware(f *fixture) []*subject {
 	}
 }
 
-// served serves requests on a loopback port to 16 connections, each of which sends the
-// next request when it has the answer to the last. The clients are as cheap as can
-// be, for they have the same processors: bytes out, as many bytes back as expected.
+// served serves requests on a loopback port to 16 connections. Each of them sends its
+// next request after the answer to the last one. The clients share the processors with
+// the server, so they are as cheap as possible: they write bytes and read as many bytes
+// as they expect.
 func (g guarded) served(f *fixture, name string) *subject {
 	const connections = 16
 	server := httptest.NewServer(g.Handler)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The table stands between these lines of the file.
+// The table is between these lines of the file.
 const (
 	tableBegin = "<!-- make bench writes from here -->\n"
 	tableEnd   = "<!-- to here -->\n"

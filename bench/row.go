@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sampleTime is how long one sample takes, where the subject has no length of its own.
+// sampleTime is how long one sample takes, unless the subject has its own length.
 const sampleTime = 40 * time.Millisecond
 
 // A row is a group of subjects that are compared with each other.
 type row struct {
 	name     string
 	subjects func(f *fixture) []*subject
-	slow     bool // its samples take seconds: 7 rounds have to do
+	slow     bool // its samples take seconds, so there are only 7 rounds
 }
 
 // A subject is one thing that is measured. Exactly one of run, sample and read is set.
@@ -29,24 +29,24 @@ type subject struct {
 	of   string // the subject that its ratio is to; "" is none
 	mark mark
 
-	run    func(n int)    // does the work n times; measured is the time of one, in nanoseconds
-	least  int            // n is no less: with fewer, goroutines that work in batches have none to share
+	run    func(n int)    // does the work n times; the result is the time of one, in nanoseconds
+	least  int            // the least n: with less, goroutines that share batches would have no work
 	waits  bool           // for a disk, a network or other goroutines: run is timed by the clock
 	sample func() float64 // takes one sample by itself, in unit
-	read   func() float64 // another result, in unit, of the sample that was taken last
+	read   func() float64 // returns another result, in unit, of the last sample
 
-	allocs func() float64 // allocations of one; nil where there is no telling
-	less   string         // the subject whose result is taken off this one's: what it costs on top
+	allocs func() float64 // allocations of one; nil if they cannot be counted
+	less   string         // the subject whose result is subtracted from this one's
 	unit   string         // "" is nanoseconds
-	rate   bool           // shown as so many in a second, and its ratio as how many times as fast
+	rate   bool           // shown per second, and its ratio as how many times as fast
 
-	last float64 // sample that was taken
+	last float64 // the last sample
 }
 
-// A mark is what a subject has to reach. The zero mark is none.
+// A mark is what a subject must reach. The zero mark is none.
 type mark struct {
-	atMost    float64 // times what its ratio is to
-	fasterBy  float64 // times as fast as that, at least, for a rate
+	atMost    float64 // the highest ratio
+	fasterBy  float64 // the lowest ratio, for a rate
 	limit     float64 // in the subject's unit, at most
 	allocs    float64 // at most
 	hasAllocs bool
@@ -58,10 +58,10 @@ func limit(value float64) mark    { return mark{limit: value} }
 
 func (m mark) withAllocs(n float64) mark { m.allocs, m.hasAllocs = n, true; return m }
 
-// A result is what came out for a subject.
+// A result is the result of a subject.
 type result struct {
 	*subject
-	base             *result   // what of names
+	base             *result   // the result of the subject that of names
 	samples          []float64 // of the rounds, in their order
 	median, min, max float64
 	allocated        float64 // NaN if unknown
@@ -78,8 +78,9 @@ func each(name string, op func() error) *subject {
 	return s
 }
 
-// together is a subject that so many goroutines do at once; i counts all calls. Its
-// time is that from one call's end to the next one's, whoever's they are.
+// together is a subject whose op is called by so many goroutines at once; i counts all
+// calls. Its time is that from the end of one call to the end of the next, in any
+// goroutine.
 func together(name string, goroutines int, op func(i int64) error) *subject {
 	var next atomic.Int64
 	return &subject{name: name, rate: true, least: 8 * goroutines, waits: true, run: func(n int) {
@@ -100,10 +101,10 @@ func together(name string, goroutines int, op func(i int64) error) *subject {
 // reaches names what the subject is compared with, and its mark.
 func (s *subject) reaches(of string, m mark) *subject { s.of, s.mark = of, m; return s }
 
-// waiting has the subject timed by the clock.
+// waiting makes the clock time the subject.
 func (s *subject) waiting() *subject { s.waits = true; return s }
 
-// over has the result of another subject taken off.
+// over subtracts the result of another subject.
 func (s *subject) over(less string) *subject { s.less = less; return s }
 
 // measure takes the samples of a row: every subject once in each round.
@@ -158,12 +159,12 @@ func (r row) measure(rounds int) []*result {
 	return results
 }
 
-// again is the subject once more, to compare it with another.
+// again returns the subject once more, to compare it with another.
 func (s *subject) again() *subject {
 	return &subject{name: s.name, read: func() float64 { return s.last }, unit: s.unit, rate: s.rate}
 }
 
-// take takes one sample. The garbage of the subject before it is none of its business.
+// take takes one sample. It first collects the garbage of the subject before it.
 func (s *subject) take(n int) float64 {
 	switch {
 	case s.read != nil:
@@ -178,7 +179,8 @@ func (s *subject) take(n int) float64 {
 	return s.last
 }
 
-// calibrate returns how often something is done in a sample's time, and warms it up.
+// calibrate returns how often something is done in the time of a sample, and warms it
+// up.
 func (s *subject) calibrate() int {
 	for n := max(1, s.least); ; {
 		took := max(elapsed(s.waits, func() { s.run(n) }), time.Microsecond)
@@ -190,9 +192,9 @@ func (s *subject) calibrate() int {
 	}
 }
 
-// elapsed returns what work took: by the clock if it waits, else of the processor, in
-// the one goroutine that does it. On a machine with nothing else to do these are the
-// same; on another one the second does not count what others did in between.
+// elapsed returns how long work took. If it waits, that is time by the clock, otherwise
+// processor time of the one goroutine that does it. On an idle machine the two are the
+// same; on a busy one processor time excludes the work of others.
 func elapsed(waits bool, work func()) time.Duration {
 	if waits {
 		began := time.Now()
@@ -206,16 +208,16 @@ func elapsed(waits bool, work func()) time.Duration {
 	return threadTime() - began
 }
 
-// threadTime returns the processor time that this thread has had.
+// threadTime returns the processor time that this thread has used.
 func threadTime() time.Duration {
 	var t unix.Timespec
 	must(unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t))
 	return time.Duration(t.Nano())
 }
 
-// ratio returns what the mark is about: how many times base's the result is, or how
-// many times as fast. It is the median of that in each round: fast and slow minutes of the
-// machine fall on both alike.
+// ratio returns the number that the mark is compared with: how many times the result of
+// base this one is, or how many times as fast. It is the median over the rounds, since
+// fast and slow minutes of the machine affect both alike.
 func (r *result) ratio() float64 {
 	if r.base == nil {
 		return math.NaN()
@@ -236,7 +238,7 @@ func median(all []float64) float64 {
 	return all[len(all)/2]
 }
 
-// met reports whether the mark is reached; known is false where there is none.
+// met reports whether the mark is reached; known is false if there is none.
 func (r *result) met() (met, known bool) {
 	m := r.mark
 	if m == (mark{}) {

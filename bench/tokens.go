@@ -27,10 +27,10 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// golangJWT is the peer that the marks are about: ParseWithClaims of an HS256 token.
+// golangJWT is the peer of the marks: ParseWithClaims of an HS256 token.
 const golangJWT = "golang-jwt HS256"
 
-// peerKey is what the peers' HS256 tokens are signed with.
+// peerKey signs the HS256 tokens of the peers.
 var peerKey = []byte("a key of 32 bytes for this alone")
 
 // signers are one key of each algorithm that other services can check.
@@ -61,7 +61,7 @@ func peerToken(ours auth.Secret) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// hmacOf is the floor of proving an HS256 token.
+// hmacOf is the least that proving an HS256 token can cost.
 func hmacOf(token string) *subject {
 	mac, text, sum := hmac.New(sha256.New, peerKey), []byte(token), make([]byte, 0, sha256.Size)
 	return each("one HMAC-SHA256 of its length", func() error {
@@ -125,7 +125,8 @@ func check(name string, h *authtest.Harness, token auth.Secret) *subject {
 	return each(name, func() error { _, err := h.VerifyAccessToken(ever, token); return err })
 }
 
-// tokensSeenBefore check one token again and again: what a client's next requests cost.
+// tokensSeenBefore check one token again and again, as the next requests of a client
+// do.
 func tokensSeenBefore(f *fixture) []*subject {
 	memory, bolt := f.manager(f.onMemory(), auth.Config{}), f.manager(f.onBolt(), auth.Config{})
 	token := auth.Secret(memory.Register().Token())
@@ -144,11 +145,11 @@ func tokensSeenBefore(f *fixture) []*subject {
 	return append(all, check("bbolt, HS256", bolt, auth.Secret(bolt.Register().Token())).reaches(golangJWT, atMost(0.02).withAllocs(0)))
 }
 
-// seenFirst is how many tokens a Manager sees for the first time in a row.
+// seenFirst is how many new tokens a Manager sees in a row.
 const seenFirst = 512
 
-// firstSight checks tokens that the Manager has never seen: over and over with a new
-// Manager on the same store. Each has seen the tokens in known before that.
+// firstSight checks tokens that the Manager has never seen: again and again with a new
+// Manager on the same store. Each Manager has seen the tokens in known before that.
 func firstSight(f *fixture, name string, h *authtest.Harness, cfg auth.Config, all, known []auth.Secret, waits bool) *subject {
 	start := func(one *fixture) *authtest.Harness {
 		fresh := one.manager(h.Store, cfg)
@@ -192,10 +193,11 @@ func unknownSession(f *fixture, name string, h *authtest.Harness, cfg auth.Confi
 	return firstSight(f, name, h, cfg, tokens(h, seenFirst), nil, waits)
 }
 
-// renewed is how often each session is refreshed, all of whose tokens are good.
+// renewed is how often each session is refreshed; all of its tokens are valid.
 const renewed = 16
 
-// knownSession checks tokens of sessions of which the Manager has seen another token.
+// knownSession checks new tokens of sessions of which the Manager has seen another
+// token.
 func knownSession(f *fixture, name string, s store.Store, waits bool) *subject {
 	cfg := auth.Config{Now: standing(), RefreshGrace: time.Minute}
 	h := f.manager(s, cfg)
@@ -214,7 +216,7 @@ func knownSession(f *fixture, name string, s store.Store, waits bool) *subject {
 
 func tokensSeenFirst(f *fixture) []*subject {
 	memory, bolt := f.manager(f.onMemory(), auth.Config{}), f.manager(f.onBolt(), auth.Config{})
-	var peers []string // as many as ours: the processor's caches have none of them either
+	var peers []string // as many as ours, so that the processor's caches have none of them either
 	for _, token := range tokens(memory, seenFirst) {
 		peers = append(peers, peerToken(token))
 	}
@@ -243,7 +245,7 @@ func tokensSeenFirst(f *fixture) []*subject {
 // maxLag is the redisstore.Options.MaxLag that is measured.
 const maxLag = 20 * time.Millisecond
 
-// tokensOnRedis check tokens, and count what Redis is asked meanwhile.
+// tokensOnRedis check tokens, and count the commands that Redis receives meanwhile.
 func tokensOnRedis(f *fixture) []*subject {
 	const trip = "one round trip, PING"
 	h, c := f.manager(f.onRedis(), auth.Config{}), f.redisClient()
@@ -273,7 +275,7 @@ func tokensOnRedis(f *fixture) []*subject {
 	}
 }
 
-// verifiers check tokens with the public keys alone, and ask no store.
+// verifiers check tokens with the public keys alone, without a store.
 func verifiers(f *fixture) []*subject {
 	var all []*subject
 	for _, key := range signers() {

@@ -17,8 +17,8 @@ func Partition(key string) string {
 }
 
 // CheckGet returns nil if Get may be called with keys, else an error that wraps
-// ErrInvalid. Every adapter calls it, and its siblings, before anything else, so
-// that all refuse the same.
+// ErrInvalid. Every adapter calls the Check functions before anything else, so that all
+// adapters refuse the same calls.
 func CheckGet(keys []string) error {
 	if len(keys) == 0 || len(keys) > MaxGet {
 		return fmt.Errorf("%w: Get of %d keys", ErrInvalid, len(keys))
@@ -79,7 +79,7 @@ func CheckHit(key string, l Limit, n int) error {
 	return CheckLimit(l, n)
 }
 
-// CheckLimit is CheckHit without the key, for an adapter that knows the key from
+// CheckLimit is CheckHit without the key, for an adapter that has checked the key
 // before.
 func CheckLimit(l Limit, n int) error {
 	const century = 100 * 365 * 24 * time.Hour
@@ -123,8 +123,8 @@ func validText(s string) bool {
 	return others == 0 && len(s) <= MaxKey
 }
 
-// noText is not 0 for what no key has: a look-up without a branch, since every call's are
-// looked at.
+// noText is 0 for each byte that a key may contain. Every call checks its keys, and a
+// table needs no branch.
 var noText = func() (others [256]byte) {
 	for i := range others {
 		if c := byte(i); c < 0x21 || c > 0x7e || c == '{' || c == '}' {

@@ -22,11 +22,11 @@ const (
 	Remove              // remove it, if it is there
 )
 
-// An Op is one part of a Commit. Build it with [Put], [Delete] or [Check] and
-// its own methods; adapters read its fields.
+// An Op is one part of a Commit. Build it with [Put], [Delete] or [Check] and its own
+// methods; adapters read its fields.
 //
-// A record that is past its expiry but has not been dropped is there like any
-// other: conditions see it.
+// A record that has expired but was not dropped yet counts as existing: conditions see
+// it.
 type Op struct {
 	Key     string
 	When    Condition
@@ -36,15 +36,15 @@ type Op struct {
 	Expires time.Time // with Set: from then on the record may be dropped; zero is never
 }
 
-// Put writes value under key, whatever is there. The record never expires
-// unless the Op is given an expiry with [Op.Until].
+// Put writes value under key, whether or not there is a record. The record never
+// expires unless the Op is given an expiry with [Op.Until].
 func Put(key string, value []byte) Op { return Op{Key: key, Write: Set, Value: value} }
 
 // Delete removes the record under key, if there is one.
 func Delete(key string) Op { return Op{Key: key, Write: Remove} }
 
-// Check writes nothing: alone it always holds, so give it a condition with
-// [Op.Absent] or [Op.Equal].
+// Check writes nothing. Without a condition it always holds, so give it one with
+// [Op.Absent], [Op.Equal] or [Op.Was].
 func Check(key string) Op { return Op{Key: key} }
 
 // Absent returns the Op with the condition that no such record exists.

@@ -1,23 +1,20 @@
 package store
 
-// A Stamper is a Store that can say without asking its engine that a partition is what
-// it was, so that package auth can go on with what it has read. An adapter that cannot
-// is a Store all the same, and is read each time. What wraps a Store and has no Stamp of
-// its own hides this one if it embeds a [Store], and passes it on if it embeds a Stamper.
+// A Stamper is a Store that reports, without asking its engine, whether a partition has
+// changed. Package auth then goes on with what it has read. A Store without a Stamp is
+// read each time. A wrapper with no Stamp of its own hides this one if it embeds a
+// [Store], and passes it on if it embeds a Stamper.
 type Stamper interface {
 	Store
 
-	// Stamp returns a number that stands for the state of a partition. What a Get
-	// that began after one Stamp has returned is what a Get would return at the
-	// instant of another, if both Stamps returned true and the same number: nothing
-	// in the partition has changed in between, by this process or another.
-	// False says that this is not known, also after Close.
+	// Stamp returns a number for the present state of a partition. If two calls return
+	// the same number, both known, then no process changed the partition in between:
+	// what a Get begun after the first returned is still current at the second. Known
+	// is false if the store cannot tell, and after Close.
 	//
-	// An adapter may let its host choose a time by which the changes of other
-	// processes may be missing from this, and no longer. None is the default.
-	//
-	// It waits for nothing, and makes no call. That a record is dropped because it
-	// has expired is a change as well. Partitions may share numbers, and a number may
-	// change where nothing else does.
+	// Stamp does not wait and calls no engine. Dropping an expired record is a change.
+	// Partitions may share numbers, and a number may change although its partition did
+	// not. An adapter may allow its operator a bounded delay for changes by other
+	// processes; the default is none.
 	Stamp(partition string) (stamp uint64, known bool)
 }

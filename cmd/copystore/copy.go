@@ -13,18 +13,18 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// atOnce is how many partitions are compared and written at a time.
+// atOnce is how many partitions are compared and written at once.
 const atOnce = 16
 
-// mark is a record that is in a destination until it is finished.
+// mark is the key of a record that a destination has until it is finished.
 const mark = "copystore/unfinished"
 
-// A copier makes one store the same as another. What it finds on the way it compares
-// by value: package auth never gives a record another expiry and leaves its value.
+// A copier makes one store the same as another. It compares existing records by value
+// only: package auth never changes the expiry of a record without its value.
 type copier struct {
 	from, to store.Walker
 	out      io.Writer
-	now      time.Time // what has expired by then is not copied
+	now      time.Time // what has expired at this time is not copied
 
 	counters         map[string]bool // of the source
 	records          int
@@ -35,8 +35,9 @@ func newCopier(from, to store.Walker, out io.Writer) *copier {
 	return &copier{from: from, to: to, out: out, now: time.Now(), counters: map[string]bool{}}
 }
 
-// begin marks the destination as unfinished. One that has records and no mark is
-// somebody's, and a source with a mark is not whole itself.
+// begin marks the destination as unfinished. It refuses a destination that has records
+// and no mark, since another service may use it. It refuses a source with a mark, which
+// is not complete.
 func (c *copier) begin(ctx context.Context) error {
 	found, err := c.from.Get(ctx, mark)
 	if err == nil && found[0] != nil {
@@ -61,7 +62,7 @@ func (c *copier) begin(ctx context.Context) error {
 	return c.to.Commit(ctx, store.Put(mark, []byte("1")))
 }
 
-// copy writes what the destination lacks, and removes what the source has not.
+// copy writes what the destination lacks, and removes what the source does not have.
 func (c *copier) copy(ctx context.Context) error {
 	err := walk(ctx, c.from, func(p store.Page) error {
 		if err := forEach(ctx, byPartition(p.Records), c.write); err != nil {
@@ -103,7 +104,8 @@ func (c *copier) copy(ctx context.Context) error {
 	return nil
 }
 
-// write brings records of one partition into the destination.
+// write writes to the destination those of records, all of one partition, that it
+// lacks.
 func (c *copier) write(ctx context.Context, records []store.Record) error {
 	have, err := c.to.Get(ctx, keys(records)...)
 	if err != nil {
@@ -123,8 +125,8 @@ func (c *copier) write(ctx context.Context, records []store.Record) error {
 	return c.to.Commit(ctx, ops...)
 }
 
-// remove takes from the destination those of the records, all of one partition, that
-// the source does not have.
+// remove removes from the destination those of records, all of one partition, that the
+// source does not have.
 func (c *copier) remove(ctx context.Context, records []store.Record) error {
 	have, err := c.from.Get(ctx, keys(records)...)
 	if err != nil {
@@ -163,8 +165,8 @@ func walk(ctx context.Context, s store.Walker, f func(store.Page) error) error {
 	}
 }
 
-// byPartition parts records so that each part can be one call of a store. A record
-// that the walk found twice is in the parts once.
+// byPartition divides records into parts that each fit into one call of a store. A
+// record that the walk found twice is in one part only.
 func byPartition(records []store.Record) (parts [][]store.Record) {
 	at := map[string]int{} // the part that the partition's next record goes to
 	seen := make(map[string]bool, len(records))
@@ -193,7 +195,7 @@ func keys(records []store.Record) []string {
 	return out
 }
 
-// forEach calls f with each of items, a few at a time, until one fails.
+// forEach calls f with each of items, some at once, until one call fails.
 func forEach[T any](ctx context.Context, items []T, f func(context.Context, T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -1,39 +1,40 @@
 // Copystore copies everything that package auth keeps in one store into another:
-// accounts, second factors, sessions, API keys and counters. The service goes on in
-// the other store with the same secret, and nobody notices.
+// accounts, second factors, sessions, API keys and counters. The service continues on
+// the other store with the same secret, and its users notice nothing.
 //
 //	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to redis://localhost
 //
 // A store is bolt:PATH or a URL as in [redisstore.ParseURL], with the key prefix
-// "auth:". The destination is a new store, or one that a run of this program has
-// begun to fill; any other is refused, for whatever is not in the source is removed
-// from it.
+// "auth:". The destination is a new store, or one that an earlier run has begun to
+// fill. Any other is refused, since what is not in the source is removed from the
+// destination.
 //
 // # Moving a service
 //
 //  1. Run it while the service runs. It reads the source record by record and writes
-//     what the destination does not have. Run it again, as often as you like: what is
-//     the same is not written again, what is gone from the source is removed. A run
-//     that was killed is made good by the next.
+//     what the destination lacks. Run it again as often as you like: it writes only
+//     what differs, and removes what is gone from the source. If a run was killed, the
+//     next one continues.
 //  2. Stop the service.
-//  3. Run it with -final. It does the same once more, then reads both stores from
-//     one end to the other and compares them: the number of records, their bytes, and
-//     a digest over every key, value and expiry. If they are the same the destination
-//     is complete, and no later run will touch it.
+//  3. Run it with -final. It copies once more, then reads both stores from beginning to
+//     end and compares them: the number of records, their bytes, and a digest over
+//     every key, value and expiry. If they are the same, the destination is complete,
+//     and no later run changes it.
 //  4. Start the service on the destination, with the same secret.
 //
-// Until the last step the source is what counts, and no record of it is written. What is written
-// to it after -final began is not in the destination, and what was revoked after it is
-// still valid there: that is why the service is stopped first.
+// Until the last step the source is the valid store, and its records are not changed.
+// What is written to it after -final began is missing in the destination. What is
+// revoked in it after that is still valid there. That is why the service is stopped
+// first.
 //
-// A bolt file is open in one process only, so it is copied while its service is
-// stopped, or from a backup (boltstore.Store.Backup) with a -final run after the stop.
+// Only one process can open a bolt file. So copy it while its service is stopped, or
+// copy a backup (boltstore.Store.Backup) and run -final after the stop.
 //
-// Expired records are not copied. Records that expire within the hour are copied and
-// not compared, since either store may drop them meanwhile.
+// Expired records are not copied. Records that expire within an hour are copied but not
+// compared, since either store may drop them meanwhile.
 //
-// It exits with 0, 1 if it could not do what it was asked, or 2 if the command line is
-// not understood.
+// It exits with 0 if it succeeded, 1 if it could not do what it was asked, and 2 if it
+// does not understand the command line.
 package main
 
 import (
@@ -51,13 +52,13 @@ import (
 )
 
 func main() {
-	logging.Disable() // the Redis client's: what matters comes back as an error, too
+	logging.Disable() // the Redis client's log: what matters is also returned as an error
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main with everything it depends on as an argument.
+// run is main, with everything that it depends on as an argument.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exit int) {
 	flags := flag.NewFlagSet("copystore", flag.ContinueOnError)
 	flags.SetOutput(stderr)

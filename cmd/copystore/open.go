@@ -13,15 +13,15 @@ import (
 	"github.com/datixlab/auth/store/redisstore"
 )
 
-// prefix is what keys begin with on a Redis, here as in the example server.
+// prefix begins every key on a Redis, as in the example server.
 const prefix = "auth:"
 
-// openSource opens a store that must be there.
+// openSource opens a store that must exist.
 func openSource(ctx context.Context, spec string, log *slog.Logger) (store.Walker, error) {
 	return open(ctx, spec, boltstore.Open, redisstore.Open, log)
 }
 
-// openTarget opens a store, and makes it where there is none.
+// openTarget opens a store, and creates it if there is none.
 func openTarget(ctx context.Context, spec string, log *slog.Logger) (store.Walker, error) {
 	return open(ctx, spec, boltstore.OpenOrCreate, redisstore.OpenOrCreate, log)
 }
@@ -54,5 +54,5 @@ func open(
 		}
 		return s, nil
 	}
-	return nil, errors.New("unknown store; use bolt:PATH or a Redis URL") // what stands there may be a password
+	return nil, errors.New("unknown store; use bolt:PATH or a Redis URL") // spec may contain a password
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A sum is what two stores with the same records have in common, in whatever order
-// they come: how many, how many bytes, and the sum of a hash of each.
+// A sum is the same for two stores with the same records, in any order. It has the
+// number of records, their bytes, and the sum of a hash of each.
 type sum struct {
 	records, bytes int64
 	high, low      uint64
@@ -51,7 +51,7 @@ func (c *copier) sum(ctx context.Context, s store.Walker) (total sum, err error)
 	return total, err
 }
 
-// finish compares the two stores and takes the mark off the destination.
+// finish compares the two stores and, if they are the same, removes the mark.
 func (c *copier) finish(ctx context.Context) error {
 	c.now = time.Now() // the copy may have taken long
 	from, err := c.sum(ctx, c.from)

@@ -1,5 +1,5 @@
-// Library uses a [auth.Manager] directly, without HTTP: for a program that speaks
-// another protocol, or that manages accounts from the command line.
+// Library uses an [auth.Manager] directly, without HTTP. That is for a program that
+// speaks another protocol, or that manages accounts from the command line.
 //
 //	go run ./examples/library
 package main
@@ -26,9 +26,9 @@ func main() {
 }
 
 func tour(ctx context.Context, out io.Writer) (err error) {
-	// The store is a parameter: memory here, boltstore for what must last. The one
-	// thing to configure is a secret of 32 random bytes or more. Close the Manager
-	// first, then the store.
+	// The store is a parameter: memory here, boltstore for what must last. The only
+	// required setting is a secret of 32 random bytes or more. Close the Manager first,
+	// then the store.
 	records := memstore.New()
 	defer func() { err = errors.Join(err, records.Close()) }()
 	m, err := auth.New(records, auth.Config{
@@ -40,11 +40,11 @@ func tour(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 
-	// Guesses are counted by where they come from: say it for every remote caller.
+	// Attempts are counted by the client's address. Pass it with every remote call.
 	ctx = auth.WithClient(ctx, auth.Client{Addr: netip.MustParseAddr("192.0.2.7")})
 
-	// Registering makes an organization and its first admin. What is wrong with
-	// the input is told field by field.
+	// Registering makes an organization and its first admin. Errors of the input name
+	// each field.
 	_, err = m.Register(ctx, auth.Registration{Email: "ada@example.com", Password: "short", FullName: "Ada"})
 	var input *auth.InputError
 	if errors.As(err, &input) {
@@ -58,8 +58,8 @@ func tour(ctx context.Context, out io.Writer) (err error) {
 	}
 	fmt.Fprintln(out, "registered:", ada.FullName, "as", ada.Role)
 
-	// Errors are told apart with errors.Is. A wrong password and an unknown
-	// address are the same.
+	// Use errors.Is to distinguish errors. A wrong password and an unknown address are
+	// the same error.
 	_, err = m.Login(ctx, "ada@example.com", "a wrong guess")
 	fmt.Fprintln(out, "wrong password:", errors.Is(err, auth.ErrInvalidCredentials))
 	login, err := m.Login(ctx, "ada@example.com", "a long and private phrase")
@@ -67,7 +67,7 @@ func tour(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 
-	// A Secret does not print. Converting it is how to use it.
+	// A Secret does not print. Convert it to a string to use it.
 	fmt.Fprintln(out, "token:", login.AccessToken.Token)
 	id, err := m.VerifyAccessToken(ctx, login.AccessToken.Token)
 	if err != nil {
@@ -75,7 +75,7 @@ func tour(ctx context.Context, out io.Writer) (err error) {
 	}
 	fmt.Fprintln(out, "token of:", id.User.Email)
 
-	// A key for a program that acts for Ada. It is told once.
+	// A key for a program that acts for Ada. It is returned only once.
 	key, secret, err := m.CreateAPIKey(ctx, id, auth.NewAPIKey{Name: "nightly export", ExpiresIn: 90 * 24 * time.Hour})
 	if err != nil {
 		return err
@@ -89,15 +89,15 @@ func tour(ctx context.Context, out io.Writer) (err error) {
 	}
 	fmt.Fprintln(out, "key:", keys[0].Name, "used", keys[0].Uses, "time")
 
-	// What is revoked opens nothing from the moment that the call returns.
+	// A revoked key is rejected from the moment that the call returns.
 	if err := m.RevokeAPIKey(ctx, id, key.ID); err != nil {
 		return err
 	}
 	_, err = m.VerifyAPIKey(ctx, auth.Secret(string(secret)))
 	fmt.Fprintln(out, "revoked key refused:", errors.Is(err, auth.ErrInvalidToken))
 
-	// The host's own calls take a user's id and ask nobody: disabling Ada ends
-	// every session at once.
+	// Calls for your program take a user's id and check no permission. Disabling Ada
+	// ends every session at once.
 	if err := m.DisableUser(ctx, ada.ID); err != nil {
 		return err
 	}

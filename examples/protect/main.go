@@ -1,10 +1,10 @@
-// Protect guards a host's own routes with package httpauth: with any credential, by
-// role, for programs with an API key that was made for it, and for users whose login is
-// fresh.
+// Protect guards the routes of a program with package httpauth. One route accepts any
+// credential, one asks for a role, one for an API key with a scope, and one for a fresh
+// login.
 //
 //	go run ./examples/protect
 //
-// It keeps everything in memory, and prints the credentials of a user to try it with.
+// It keeps everything in memory and prints the credentials of a user to try it with.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 )
 
 func main() {
-	// A real program reads its secret from where it keeps secrets: another one at
-	// every start ends every session.
+	// A real program reads its secret from a safe place. With a new one at every start,
+	// every start ends all sessions.
 	manager, err := auth.New(memstore.New(), auth.Config{Secrets: []auth.Secret{auth.Secret(rand.Text() + rand.Text())}})
 	if err != nil {
 		log.Fatal(err)
@@ -44,33 +44,34 @@ func main() {
 	log.Fatal(server.ListenAndServe())
 }
 
-// routes is what a host writes: its own routes on its own mux, and in front of each
-// the rules that a request must satisfy.
+// routes is what your program writes: its own routes on its own mux. In front of each
+// are the rules that a request must satisfy.
 func routes(guard *httpauth.Handler) http.Handler {
 	mux := http.NewServeMux()
 
-	// The authentication API itself. StripPrefix takes the prefix without its last slash.
+	// The authentication API itself. StripPrefix takes the prefix without its last
+	// slash.
 	mux.Handle("/v1/auth/", http.StripPrefix("/v1/auth", guard))
 
 	// Any credential will do: an access token or an API key.
 	anyone := guard.Require()
 	mux.Handle("GET /reports", anyone(answer("reports")))
 
-	// Rules are applied in order, and all of them must hold. A role is the user's
-	// now, whenever the token was made.
+	// Rules are applied in order, and all of them must hold. The role is what the user
+	// has now, not what they had when the token was made.
 	admins := guard.Require(httpauth.SessionOnly, httpauth.Role("admin"))
 	mux.Handle("GET /members", admins(answer("members")))
 
-	// For programs: an API key, and no person's session. One that was made with scopes
-	// was made for this.
+	// For programs: an API key with this scope, and no session of a person. A key
+	// without scopes passes too.
 	programs := guard.Require(httpauth.APIKeyOnly, httpauth.Scope("imports:write"))
 	mux.Handle("POST /imports", programs(answer("import begun")))
 
-	// What cannot be undone asks for a login of the last five minutes.
+	// What cannot be undone needs a login of the last five minutes.
 	fresh := guard.Require(httpauth.Role("admin"), httpauth.FreshLogin(5*time.Minute))
 	mux.Handle("DELETE /organization", fresh(answer("organization deleted")))
 
-	// A rule of the host's own is a function. Its error decides the answer.
+	// Your program's own rule is a function. Its error decides the answer.
 	customers := guard.Require(func(a httpauth.Access) error {
 		if len(a.Identity.User.AssignedAgents) == 0 {
 			return fmt.Errorf("no agents are assigned: %w", auth.ErrForbidden)
@@ -81,7 +82,7 @@ func routes(guard *httpauth.Handler) http.Handler {
 	return mux
 }
 
-// answer is a handler behind a guard: it need not ask again who is calling.
+// answer is a handler behind a guard. It need not check the credential again.
 func answer(what string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, _ := auth.IdentityFrom(r.Context())

@@ -1,6 +1,6 @@
 // Server is package auth as a program of its own. It serves the authentication API
-// under /v1/auth/ and protects one resource, GET /v1/agents, with an access token or
-// an API key.
+// under /v1/auth/. It protects one resource, GET /v1/agents, with an access token or an
+// API key.
 //
 //	go run ./examples/server
 //	go run ./examples/server -addr 127.0.0.1:9000 -store bolt:/var/lib/auth/auth.db
@@ -8,16 +8,16 @@
 //	go run ./examples/server -store 'redis-cluster://one:7000?addr=two:7000'
 //	go run ./examples/server -store 'redis-sentinel://one:26379?master_name=auth'
 //
-// Any number of these programs may work on one Redis, with the same secret, which
-// stays what it was first.
+// Any number of these programs may share one Redis. All need the same secret, which
+// must not change later.
 //
-// The environment variable AUTH_SECRET holds the root secret, 32 random bytes or
-// more. Without it one is made on the first start and kept beside the database; on a
-// Redis, in auth.secret in the working directory. The program speaks plain HTTP: on a
+// The environment variable AUTH_SECRET holds the root secret, 32 random bytes or more.
+// Without it the first start makes one, in a file next to the database. For a Redis
+// that is auth.secret in the working directory. The program speaks plain HTTP: on a
 // network, put TLS in front of it.
 //
-// It exits with 0 after SIGTERM or SIGINT, 1 if it cannot do what it was asked, and
-// 2 if the command line is not understood.
+// It exits with 0 after SIGTERM or SIGINT, 1 if it cannot do what it was asked, and 2
+// if it does not understand the command line.
 package main
 
 import (
@@ -39,7 +39,7 @@ import (
 )
 
 func main() {
-	logging.Disable() // the Redis client's: what matters comes back as an error, too
+	logging.Disable() // the Redis client's log: what matters is also returned as an error
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], auth.Secret(os.Getenv("AUTH_SECRET")), os.Stderr))
@@ -49,10 +49,10 @@ type options struct {
 	addr    string
 	store   string
 	proxies string
-	secret  auth.Secret // of the environment; "" is none
+	secret  auth.Secret // from the environment; "" is none
 }
 
-// run is main with everything it depends on as an argument.
+// run is main, with everything that it depends on as an argument.
 func run(ctx context.Context, args []string, secret auth.Secret, stderr io.Writer) (exit int) {
 	o := options{secret: secret}
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, secret auth.Secret, stderr io.Write
 		return 2
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintln(stderr, "server: takes flags only") // what the argument was is not repeated: perhaps a URL with a password
+		fmt.Fprintln(stderr, "server: takes flags only") // the argument is not repeated: it may be a URL with a password
 		return 2
 	}
 	if err := serve(ctx, o, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
@@ -78,8 +78,8 @@ func run(ctx context.Context, args []string, secret auth.Secret, stderr io.Write
 	return 0
 }
 
-// serve puts the parts together, serves until ctx is done, and takes them apart in
-// the opposite order.
+// serve opens all parts, serves until ctx is done, and closes the parts in reverse
+// order.
 func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	proxies, err := parseProxies(o.proxies)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// parseProxies reads the networks of the -trusted-proxies flag.
+// parseProxies parses the -trusted-proxies flag.
 func parseProxies(list string) (networks []netip.Prefix, err error) {
 	if list == "" {
 		return nil, nil

@@ -8,11 +8,11 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
-// routes mounts the authentication API and, guarded by it, the program's own resource.
+// routes mounts the authentication API and the program's own resource, which it guards.
 func routes(h *httpauth.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/auth/", http.StripPrefix("/v1/auth", h))
-	mux.Handle("/.well-known/jwks.json", h) // where services that check tokens by themselves look first
+	mux.Handle("/.well-known/jwks.json", h) // where other services look for the public keys
 	mux.Handle("GET /v1/agents", h.Require()(http.HandlerFunc(listAgents)))
 	return mux
 }
@@ -22,10 +22,11 @@ type agentList struct {
 	Agents         []string `json:"agents"`
 }
 
-// listAgents shows what a guarded handler knows of its caller. A real one would look
-// up the organization's agents; this one has those that the user is assigned to.
+// listAgents shows what a guarded handler knows about its client. A real handler would
+// read the agents of the organization. This one returns those that are assigned to the
+// user.
 func listAgents(w http.ResponseWriter, r *http.Request) {
-	id, _ := auth.IdentityFrom(r.Context()) // Require put it there
+	id, _ := auth.IdentityFrom(r.Context()) // Require has put it there
 	answer, err := json.Marshal(agentList{
 		OrganizationID: id.User.OrganizationID,
 		Agents:         append([]string{}, id.User.AssignedAgents...), // a list, never null

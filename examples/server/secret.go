@@ -16,18 +16,16 @@ import (
 
 const minSecret = 32 // bytes
 
-// secrets returns the root secrets, the one that signs first. They are
+// secrets returns the root secrets. The first one signs. They are
 //
-//   - given, the one of the environment, if there is one;
-//   - the one in the file beside the database, which is made on the first start
-//     without a given one, and which goes on opening what it sealed if one is given
-//     later;
-//   - for a store in memory, where nothing outlives the process, a new one;
-//   - for a Redis, nil: what it holds says which secret can be the one, see
-//     sharedSecret.
+//   - given, from the environment, if there is one;
+//   - the one in the file next to the database. The first start without given makes it.
+//     If given is set later, it still opens what it sealed;
+//   - for a store in memory, which is lost with the process, a new one;
+//   - for a Redis, nil: its records decide which secret is right, see sharedSecret.
 //
-// A database that is there without either is refused: a new secret would open none
-// of the second factors in it.
+// An existing database without given and without its file is refused: a new secret
+// could open none of the second factors in it.
 func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
 	if given != "" && len(given) < minSecret {
 		return nil, fmt.Errorf("AUTH_SECRET has %d bytes, %d or more are needed", len(given), minSecret)
@@ -42,8 +40,8 @@ func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
 		return []auth.Secret{given}, nil
 	}
 
-	// In this order: the file is made before the database, so who finds the
-	// database finds the file too, also beside another process that starts.
+	// The order matters. The file is made before the database, so a process that finds
+	// the database also finds the file, even if another process has just started.
 	_, err := os.Stat(p.path)
 	first := errors.Is(err, fs.ErrNotExist)
 	file := p.path + ".secret"
@@ -67,15 +65,15 @@ func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
 	return []auth.Secret{kept}, nil
 }
 
-// newSecret returns 32 random bytes as text, which can be moved into AUTH_SECRET as
-// it is.
+// newSecret returns 32 random bytes as text, which can be moved to AUTH_SECRET as it
+// is.
 func newSecret() auth.Secret {
 	var b [minSecret]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process first
 	return auth.Secret(hex.EncodeToString(b[:]))
 }
 
-// readSecret reads the secret in file. What others may read is no secret.
+// readSecret reads the secret in file. It refuses a file that others may read.
 func readSecret(file string) (auth.Secret, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -97,8 +95,8 @@ func readSecret(file string) (auth.Secret, error) {
 	return secret, nil
 }
 
-// makeSecret puts a new secret into file, complete or not at all, and returns what
-// is there then: of two processes that start together, both have the same.
+// makeSecret puts a new secret into file, complete or not at all, and returns the
+// content of file. Two processes that start together get the same one.
 func makeSecret(file string) (auth.Secret, error) {
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-*") // mode 0600
 	if err != nil {
@@ -109,7 +107,7 @@ func makeSecret(file string) (auth.Secret, error) {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}
-	// Unlike a rename, a link never replaces what another process has put there.
+	// Unlike a rename, a link never replaces the file of another process.
 	if err := os.Link(f.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}
@@ -119,9 +117,9 @@ func makeSecret(file string) (auth.Secret, error) {
 	return readSecret(file)
 }
 
-// syncDir makes what was put into dir outlive a loss of power.
+// syncDir makes new files in dir survive a loss of power.
 func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // where directories cannot be synced, and need not be
+	if runtime.GOOS == "windows" { // directories cannot be synced there, and need not be
 		return nil
 	}
 	d, err := os.Open(dir)

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// newServer returns a server on which no client holds a connection for longer than
-// these times, whatever it sends, leaves unsent or does not read.
+// newServer returns a server that limits how long a client can hold a connection,
+// whatever the client sends, does not send or does not read.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second, // from the end of the header: reading and working included
+		WriteTimeout:      30 * time.Second, // from the end of the header, including reading and work
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 
-// drainTime is how long requests under way may take after the signal to stop: less
-// than the 10 seconds after which container runtimes kill.
+// drainTime is how long requests under way may take after the signal to stop. It is
+// less than the 10 seconds after which container runtimes kill a process.
 const drainTime = 8 * time.Second
 
 // serveUntil serves l until ctx is done, then lets the requests under way finish.

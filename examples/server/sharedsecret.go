@@ -17,11 +17,13 @@ const (
 	sharedSecretKey  = "server/secret"
 )
 
-// sharedSecret returns the secret for a store that other machines use too: given, the
-// one of the environment, or else the one in file. Where there is neither it makes the
-// file, if the store is empty: another secret would open none of the second factors in
-// it. A digest in the store is what two machines with two secrets find out by: the
-// second is refused, before a user meets both.
+// sharedSecret returns the secret for a store that other machines use too: given, from
+// the environment, or else the one in file. If there is neither and the store is empty,
+// it makes the file. In a store with records another secret could open none of the
+// second factors.
+//
+// A digest of the secret is kept in the store. So a process with another secret is
+// refused at its start, before users meet two secrets.
 func sharedSecret(ctx context.Context, s store.Walker, given auth.Secret, file string) ([]auth.Secret, error) {
 	kept, from := given, "AUTH_SECRET"
 	var err error

@@ -15,18 +15,18 @@ import (
 	"github.com/datixlab/auth/store/redisstore"
 )
 
-// redisPrefix is what the program's keys on a Redis begin with.
+// redisPrefix begins the program's keys on a Redis.
 const redisPrefix = "auth:"
 
-// A place is where the -store flag says that records are kept.
+// A place is where records are kept, as the -store flag says.
 type place struct {
 	kind  string                  // "memory", "bolt", or the scheme of the Redis URL
 	path  string                  // of the bbolt file
 	redis *redis.UniversalOptions // of the Redis
 }
 
-// parseStore reads the -store flag. Errors name its scheme only: what follows may
-// hold a password.
+// parseStore parses the -store flag. Its errors contain the scheme only, since the rest
+// may contain a password.
 func parseStore(spec string) (place, error) {
 	scheme, rest, _ := strings.Cut(spec, ":")
 	switch {
@@ -43,13 +43,14 @@ func parseStore(spec string) (place, error) {
 		}
 		return place{kind: scheme, redis: &u}, nil
 	}
-	return place{}, errors.New("-store: unknown store; use memory, bolt:PATH or a Redis URL") // what stands there may be a password
+	return place{}, errors.New("-store: unknown store; use memory, bolt:PATH or a Redis URL") // spec may contain a password
 }
 
 func (p place) open(ctx context.Context, log *slog.Logger) (store.Walker, error) {
 	switch {
 	case p.path != "":
-		// Returned as it is, a nil *boltstore.Store would be a store that is not nil.
+		// A nil *boltstore.Store in the interface would not be nil, so it must not be
+		// returned as it is.
 		s, err := boltstore.OpenOrCreate(p.path, boltstore.Options{Logger: log})
 		if err != nil {
 			return nil, err
@@ -66,8 +67,8 @@ func (p place) open(ctx context.Context, log *slog.Logger) (store.Walker, error)
 	return memstore.New(), nil
 }
 
-// refuseUnfinished refuses what cmd/copystore has not finished yet: the next run of it
-// would undo what was done here.
+// refuseUnfinished refuses a store that cmd/copystore has not finished. Its next run
+// would undo what is done here.
 func refuseUnfinished(ctx context.Context, s store.Store) error {
 	found, err := s.Get(ctx, "copystore/unfinished")
 	if err == nil && found[0] != nil {

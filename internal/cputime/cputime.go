@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package cputime tells the processor time that the process has used: unlike the time
-// on a clock, it does not grow with what else the machine does. It is for tests.
+// Package cputime reports the processor time that the process has used. Unlike the time
+// on a clock, it does not grow with the work of other processes. It is for tests.
 package cputime
 
 import (

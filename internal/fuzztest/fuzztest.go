@@ -1,4 +1,4 @@
-// Package fuzztest makes fuzz targets prove that they look at something.
+// Package fuzztest makes fuzz targets fail if their seeds test nothing.
 package fuzztest
 
 import (
@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// BothWays returns what a target of a parser tells each verdict to. Run on its seeds,
-// as go test does, the target fails unless some input was accepted and some refused:
-// so it fails without seeds, and where the parser takes everything or nothing. While
-// it fuzzes, or is run on one input, nothing is asked of it.
+// BothWays returns a function that a target of a parser calls with each verdict. When
+// go test runs the seeds, the target fails unless some input was accepted and some was
+// refused. So it fails without seeds, and if the parser accepts or refuses everything.
+// Nothing is checked while the target fuzzes or is run on one input.
 func BothWays(f *testing.F) (saw func(accepted bool)) {
 	f.Helper()
 	var accepted, refused atomic.Bool

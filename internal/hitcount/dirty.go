@@ -2,27 +2,26 @@ package hitcount
 
 import "slices"
 
-// An Entry is one counter as it is written down. State is as of store.Limit.Apply;
-// 0 says that the counter is unused again and that what was written is to be
-// deleted.
+// An Entry is one counter as it is written to disk. State is as of store.Limit.Apply.
+// If it is 0 the counter is unused again, and what was written is to be deleted.
 type Entry struct {
 	Key   string
 	State int64
 }
 
-// Track makes the Table note from now on which counters change, for Dirty. Call
-// it before the first Hit, and only if Dirty is called time and again: a counter
-// that changed keeps its place until it is drained.
+// Track makes the Table note which counters change, for Dirty. Call it before the first
+// Hit, and only if Dirty is called regularly: a changed counter is not dropped until it
+// is drained.
 func (t *Table) Track() {
 	t.tracked = true
 }
 
-// Dirty returns up to limit counters that changed since they were last returned,
-// as they are now; fewer than limit means that there are no more at the moment.
-// The Table takes them for written: a caller that fails to write them must keep
-// them and try again before it calls Dirty again, since later entries of the same
-// keys must win. Overflow counters have no key and are never returned; they end
-// with the process.
+// Dirty returns up to limit counters that changed since they were last returned, as
+// they are now. Fewer than limit means that there are no more at the moment. The Table
+// then considers them written. A caller that fails to write them must keep them and try
+// again before it calls Dirty again, since later entries of the same keys must win.
+// Overflow counters have no key and are never returned; they are lost when the process
+// ends.
 func (t *Table) Dirty(limit int) []Entry {
 	t.drainMu.Lock()
 	defer t.drainMu.Unlock()
@@ -33,14 +32,14 @@ func (t *Table) Dirty(limit int) []Entry {
 			break
 		}
 		out = t.shards[t.drainAt].drain(out, limit-len(out))
-		t.drainAt = (t.drainAt + 1) % shards // no shard waits behind a busy one
+		t.drainAt = (t.drainAt + 1) % shards // so a busy shard does not delay the others
 	}
 	return out
 }
 
-// Load gives a written counter back to the Table, not as a change. Its key must be
-// one that store.ValidKey accepts. A counter without room joins the overflow counter
-// of its key. Call it before the first Hit.
+// Load puts a counter that was written back into the Table, and does not note it as a
+// change. Its key must be one that store.ValidKey accepts. If its shard is full, it
+// joins the overflow counter of its key. Call Load before the first Hit.
 func (t *Table) Load(e Entry) {
 	hash := t.hash(e.Key)
 	s := t.shard(hash)
@@ -63,7 +62,7 @@ func (s *shard) changed(c *counter) {
 	s.mark(c)
 }
 
-// mark puts c among the dirty ones. One that is dead meanwhile was reported as it went.
+// mark adds c to the dirty counters. One that is dead was reported when it was dropped.
 func (s *shard) mark(c *counter) {
 	if !c.dirty.Load() && c.state.Load() != dead {
 		c.dirty.Store(true)
@@ -76,8 +75,9 @@ func (s *shard) drain(out []Entry, limit int) []Entry {
 	defer s.mu.Unlock()
 	n := min(limit, len(s.dirty))
 	for _, c := range s.dirty[:n] {
-		// In this order no change is lost: a hit changes the state and then looks whether c is
-		// dirty. Either its change is read here or it finds that c is not, and marks it again.
+		// In this order no change is lost: a hit changes the state and then looks
+		// whether c is dirty. Either drain reads its change, or it finds c not dirty
+		// and marks it again.
 		c.dirty.Store(false)
 		state := c.state.Load()
 		out = append(out, Entry{c.key, state})

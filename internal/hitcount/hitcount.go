@@ -1,36 +1,36 @@
-// Package hitcount keeps the counters of store.Store's Hit in memory, for the
-// adapters that have no engine to keep them in.
+// Package hitcount keeps the counters of store.Store's Hit in memory, for adapters
+// whose engine does not count.
 //
-// # Bounded, and not to be flooded out
+// # Bounded, even under a flood
 //
-// A [Table] holds a fixed number of counters (1,048,576 unless told otherwise)
-// in 64 shards. A counter whose state is not after now is as good as unused, and
-// every new key makes its shard look at a few of its counters, at none twice in the
-// same 4.3 seconds, and drop such. There is no goroutine. A counter in use is never
+// A [Table] holds a fixed number of counters in 64 shards: 1,048,576 by default. A
+// counter whose state is not after now counts as unused. Every new key makes its shard
+// look at up to 8 of its counters and drop the unused ones. No counter is looked at
+// twice in the same 4.3 seconds. There is no goroutine. A counter in use is never
 // dropped for another.
 //
-// When a shard is full of counters in use, a key without a counter counts on one
-// of 64 overflow counters of the shard, 4,096 in all, which it shares with the
-// other keys that fall on it. An attacker with a million keys thus brings strangers
-// to wait, but makes the table forget nothing and grow no further:
+// When a shard is full of counters in use, a key without a counter counts on an
+// overflow counter. Each shard has 64 of them, 4,096 in all, and keys share them by
+// their hashes. So an attacker with a million keys can make other clients wait, but the
+// table forgets nothing and does not grow:
 //
-//   - a key that had its own counter keeps it;
-//   - a key that gets its own counter later starts from its overflow counter;
-//   - a key without a counter of its own has nothing to give back.
+//   - A key that had its own counter keeps it.
+//   - A key that gets its own counter later starts from its overflow counter.
+//   - A key without a counter of its own has nothing to give back.
 //
-// Shard and overflow counter are picked by a hash with a random seed, so nobody
-// outside can aim at a neighbour. A full table of the default size with keys of 40
-// bytes takes about 128 MB, with keys of the greatest length about 346 MB. An
-// empty one takes 50 kB.
+// A hash with a random seed picks shard and overflow counter, so a client cannot choose
+// the keys that it shares one with. A full table of the default size takes about 128 MB
+// with keys of 40 bytes, and about 346 MB with keys of the greatest length. An empty
+// one takes 50 kB.
 //
 // # Counted without a lock
 //
-// A hit on a key that has a counter finds it by atomic pointers and counts by one
-// compare-and-swap: of hits at the same time each is decided on the state that the one
-// before it left. What adds, moves, drops or reports counters holds the lock of their
-// shard. A counter is marked as dead by the same compare-and-swap when it is dropped,
-// so it is counted on or dropped, whichever is first, and a hit that finds it dead counts
-// under the lock, where nothing comes or goes.
+// A hit on a key that has a counter finds it through atomic pointers and counts with
+// one compare-and-swap. So each hit is decided on the state that the hit before it
+// left. Adding, moving, dropping or reporting counters takes the lock of their shard. A
+// counter is dropped by a compare-and-swap that marks it as dead, so a hit either
+// counts before that or finds it dead. A hit that finds it dead counts under the lock,
+// where no counter is added or dropped meanwhile.
 package hitcount
 
 import (
@@ -52,7 +52,7 @@ const (
 // A Table counts hits, each one atomically, for any number of goroutines.
 type Table struct {
 	seed    maphash.Seed
-	buckets atomic.Pointer[buckets] // the newest; each shard moves there when it is next locked
+	buckets atomic.Pointer[buckets] // the newest; each shard moves to it when it is next locked
 	tracked bool
 	growMu  sync.Mutex // its holder may hold the lock of a shard
 	drainMu sync.Mutex
@@ -74,9 +74,9 @@ func New(maxKeys int) *Table {
 	return t
 }
 
-// Hit is store.Store's Hit, with the errors of store.CheckHit. A key that has a
-// counter was checked when it got it, and is not read through again. Nor is a lock
-// taken for it, unless the change must be noted for Dirty.
+// Hit is store.Store's Hit, with the errors of store.CheckHit. A key that has a counter
+// was checked when it got it, and is not checked again. Hit takes no lock for it,
+// unless the change must be noted for Dirty.
 func (t *Table) Hit(key string, l store.Limit, n int, now time.Time) (store.Decision, error) {
 	if err := store.CheckLimit(l, n); err != nil {
 		return store.Decision{}, err
@@ -102,13 +102,14 @@ func (t *Table) Hit(key string, l store.Limit, n int, now time.Time) (store.Deci
 	return t.hitLocked(key, hash, l, n, now)
 }
 
-// hitLocked is Hit for a key without a counter, as far as can be seen without the lock.
+// hitLocked is Hit for a key without a counter, as far as Hit could see without the
+// lock.
 func (t *Table) hitLocked(key string, hash uint32, l store.Limit, n int, now time.Time) (store.Decision, error) {
 	s := t.shard(hash)
 	s.lock()
 	if c := s.buckets.find(key, hash); c != nil && c.state.Load() != dead {
 		s.mu.Unlock()
-		return t.Hit(key, l, n, now) // it was put or moved while Hit looked for it
+		return t.Hit(key, l, n, now) // it was added or moved while Hit looked for it
 	}
 	defer s.mu.Unlock()
 	if err := store.CheckHit(key, l, n); err != nil {
@@ -131,5 +132,5 @@ func (t *Table) Len() int {
 
 func (t *Table) hash(key string) uint32 { return uint32(maphash.String(t.seed, key)) }
 
-// shard returns the shard of a hash, which is in its low bits, as the buckets are.
+// shard returns the shard of a hash. It is in the low bits, as the bucket is.
 func (t *Table) shard(hash uint32) *shard { return &t.shards[hash%shards] }

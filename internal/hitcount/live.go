@@ -2,11 +2,12 @@ package hitcount
 
 import "time"
 
-// Shards is how many parts Live reads a Table in.
+// Shards is the number of parts in which Live reads a Table.
 const Shards = shards
 
-// Live returns the counters of one shard, 0 to Shards-1, that are in use at now, each
-// as it is at some instant of the call. Overflow counters have no key and are left out.
+// Live returns the counters of one shard (0 to Shards-1) that are in use at now. Each
+// is as it was at some instant of the call. Overflow counters have no key and are left
+// out.
 func (t *Table) Live(shard int, now time.Time) []Entry {
 	s := &t.shards[shard]
 	s.lock()

@@ -8,16 +8,17 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A shard has its counters in a row as well, so that a hand can go along it in small
-// steps: after room/swept new keys it has come by every one. A key is found by the hash
-// that has picked its shard: a map would hash it once more, which is a third of a hit.
+// A shard holds a part of the counters. They are in a slice as well as in the buckets,
+// so that sweep can visit them in small steps: capacity/swept new keys visit them all.
+// The buckets use the hash that has picked the shard. A map would hash the key once
+// more, which is a third of the cost of a hit.
 type shard struct {
 	table    *Table
 	capacity int        // the most counters there may be
-	mu       sync.Mutex // for everything but finding a counter and counting on it
-	buckets  buckets    // those that the counters hang under
+	mu       sync.Mutex // not needed to find a counter and to count on it
+	buckets  buckets    // those that the counters are in
 	counters []*counter
-	sweptAt  []uint8    // when the hand last looked at each, as of tick
+	sweptAt  []uint8    // the tick at which sweep last looked at each
 	hand     int        // the counter to sweep next
 	dirty    []*counter // changed since last drained, oldest first
 	overflow [overflows]int64
@@ -28,8 +29,8 @@ func (s *shard) lock() {
 	s.move()
 }
 
-// hitNew counts on a counter that key gets now or, where there is no room, on the
-// overflow counter of its hash.
+// hitNew counts on a new counter for key or, if the shard is full, on the overflow
+// counter of its hash.
 func (s *shard) hitNew(key string, hash uint32, l store.Limit, n int, now time.Time) store.Decision {
 	shared := s.shared(hash)
 	if n < 0 {
@@ -49,10 +50,10 @@ func (s *shard) hitNew(key string, hash uint32, l store.Limit, n int, now time.T
 	return d
 }
 
-// shared returns the overflow counter of a hash, which is in its high bits.
+// shared returns the overflow counter of a hash. It is in the hash's high bits.
 func (s *shard) shared(hash uint32) *int64 { return &s.overflow[hash/(1<<32/overflows)] }
 
-// add returns a counter that key has for its own, or nil if there is no room.
+// add returns a new counter for key, or nil if the shard is full.
 func (s *shard) add(key string, hash uint32, state, now int64) *counter {
 	if len(s.counters) == s.capacity {
 		return nil
@@ -61,7 +62,7 @@ func (s *shard) add(key string, hash uint32, state, now int64) *counter {
 		s.table.grow(len(s.buckets))
 		s.move()
 	}
-	key = strings.Clone(key) // it may be a part of something large
+	key = strings.Clone(key) // it may be part of a large string
 	c := &counter{key: key, hash: hash, place: uint32(len(s.counters))}
 	c.state.Store(state)
 	s.counters, s.sweptAt = append(s.counters, c), append(s.sweptAt, tick(now))
@@ -69,9 +70,9 @@ func (s *shard) add(key string, hash uint32, state, now int64) *counter {
 	return c
 }
 
-// sweep looks at the next few counters for those that are not after now. Where
-// changes are tracked such a counter must be reported before it goes, so it is
-// only set to unused, and drain drops it.
+// sweep looks at the next few counters for those that are not after now, and drops
+// them. If changes are tracked, a counter must be reported before it is dropped. So
+// sweep sets it to unused, and drain drops it.
 func (s *shard) sweep(now int64) {
 	for range min(swept, len(s.counters)) {
 		if s.hand >= len(s.counters) {
@@ -97,12 +98,14 @@ func (s *shard) sweep(now int64) {
 	}
 }
 
-// tick is which 4.3 seconds now is in, as far as a byte tells. No counter is looked at
-// twice in them: in a flood the hand would go round and round, and wait for memory at
-// every counter. One that is passed over by chance is looked at in the next.
+// tick is the number of the 4.3 seconds (2³² ns) that now is in, modulo 256. No counter
+// is looked at twice in one tick. Otherwise a flood of new keys would visit all
+// counters again and again, and wait for memory at each. A counter that is skipped
+// because the number repeats is looked at in the next tick.
 func tick(now int64) uint8 { return uint8(now >> 32) }
 
-// drop ends c and reports so, unless its state is no longer this one: then it was hit.
+// drop removes c and reports true, unless its state has changed from state: then c was
+// hit.
 func (s *shard) drop(c *counter, state int64) bool {
 	if !c.state.CompareAndSwap(state, dead) {
 		return false

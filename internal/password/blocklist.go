@@ -14,9 +14,9 @@ var blocklist string
 // maxCommon is the length of the longest line of blocklist.
 const maxCommon = 20
 
-// common reports whether password is in blocklist, whatever its case. It
-// searches the text as it stands: a map would cost every program that links
-// this package its memory and start-up time.
+// common reports whether password is in blocklist, whatever its case. It searches the
+// text itself: a map would cost memory and start-up time in every program that links
+// this package.
 func common(password string) bool {
 	if len(password) > maxCommon {
 		return false

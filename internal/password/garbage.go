@@ -6,29 +6,28 @@ import (
 	"sync"
 )
 
-// garbage is the memory of the hashes that were computed since the last collection.
+// garbage counts the memory of finished hashes since the last collection.
 //
-// The collector lets a heap double, and takes for a part of it what the hashes under way
-// have at that moment: in a small process nearly all of it. So their garbage comes to as
-// much again and more before it is collected, and stays resident. Here a collection is
-// made once the garbage is half of what as many hashes as there are processors have.
-// Where all else in the process is large the collector is left to itself: a collection
-// looks at all that may have pointers, and sweeps the rest. So it is made once the garbage
-// is eight times the first and an eighth of the second, which is hardly sooner than by
-// itself.
+// The garbage collector lets a heap double, and counts the memory of running hashes as
+// live. In a small process that is nearly the whole heap, so as much garbage stays
+// resident. We collect when the garbage reaches half of GOMAXPROCS × one hash.
+//
+// A collection has a price: it scans what may hold pointers and sweeps the rest. So the
+// garbage must also be at least 8 times the scannable heap and 1/8 of the live heap. A
+// process with a large heap is left to the garbage collector.
 type garbage struct {
 	mu      sync.Mutex
 	bytes   uint64
-	cycles  uint64 // collections by then
+	cycles  uint64 // number of collections when bytes was last reset
 	metrics [3]metrics.Sample
 }
 
-// discarded is that of the process.
+// discarded is the garbage of this process.
 var discarded = garbage{metrics: [...]metrics.Sample{
 	{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/scan/total:bytes"}, {Name: "/gc/heap/live:bytes"},
 }}
 
-// add says that the memory of a hash is of no use any more, and collects if that is due.
+// add adds the memory of a finished hash, and collects if that is due.
 func (g *garbage) add(bytes uint64) {
 	if g.due(bytes, uint64(runtime.GOMAXPROCS(0))) {
 		runtime.GC()

@@ -7,7 +7,7 @@ type Params struct {
 	Threads uint8  // lanes, 1 to 16
 }
 
-// Default is the OWASP row that asks for two passes: 19 MiB, one lane.
+// Default is the row of OWASP's table with two passes: 19 MiB, one lane.
 var Default = Params{Memory: 19456, Time: 2, Threads: 1}
 
 const (
@@ -16,8 +16,8 @@ const (
 	maxThreads = 16
 )
 
-// owasp is the Argon2id table of the OWASP Password Storage Cheat Sheet, which
-// ASVS 5.0 repeats in its appendix C. Its rows are of like strength.
+// owasp is the Argon2id table of the OWASP Password Storage Cheat Sheet, also in
+// appendix C of ASVS 5.0. Its rows are about equally strong.
 var owasp = [...]Params{
 	{Memory: 47104, Time: 1, Threads: 1},
 	{Memory: 19456, Time: 2, Threads: 1},
@@ -26,8 +26,8 @@ var owasp = [...]Params{
 	{Memory: 7168, Time: 5, Threads: 1},
 }
 
-// Validate returns [ErrParams] unless every field is in its range. It asks for
-// what the algorithm needs, not for what is safe: that is [Params.MeetsOWASP].
+// Validate returns [ErrParams] unless every field is in its range. The ranges are what
+// the algorithm needs, not what is safe; see [Params.MeetsOWASP].
 func (p Params) Validate() error {
 	if p.Threads < 1 || p.Threads > maxThreads ||
 		p.Time < 1 || p.Time > maxTime ||
@@ -37,8 +37,8 @@ func (p Params) Validate() error {
 	return nil
 }
 
-// MeetsOWASP reports whether p is valid and at or above a row of OWASP's table
-// in every field. A service uses no others for real passwords.
+// MeetsOWASP reports whether p is valid and, in every field, at least a row of OWASP's
+// table. A service uses only such costs for real passwords.
 func (p Params) MeetsOWASP() bool {
 	if p.Validate() != nil {
 		return false

@@ -1,16 +1,16 @@
-// Package password turns passwords into stored hashes, checks them, and says
-// which passwords may be chosen.
+// Package password turns passwords into stored hashes, checks them, and decides which
+// passwords may be chosen.
 //
 // A hash is Argon2id (RFC 9106) in the PHC string form
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<tag>
 //
-// A password becomes bytes in one place only: it must be valid UTF-8, it is
-// brought to Unicode form NFC, and nothing else is done to it. It is not
-// trimmed, folded or cut short, so every byte of it counts.
+// A password becomes bytes in one place only. It must be valid UTF-8, and is brought to
+// Unicode form NFC. Nothing else is done to it: it is not trimmed, folded or cut short,
+// so every byte counts.
 //
-// Hash and Verify take tens of milliseconds and allocate Params.Memory each
-// time, and see to it that little of it lies about. The caller bounds how many run at
+// Hash and Verify take tens of milliseconds. Each call allocates Params.Memory, and the
+// package has the garbage collected early. The caller limits how many calls run at
 // once.
 package password
 
@@ -24,8 +24,8 @@ import (
 
 // Errors of Hash and Verify. None of them holds any part of a password or hash.
 var (
-	// ErrText reports a password that is not text: see [Invalid]. It is the
-	// client's mistake and says nothing about an account.
+	// ErrText reports a password that is not text, see Invalid. It is a mistake of the
+	// client and says nothing about an account.
 	ErrText = errors.New("password: not valid text")
 
 	// ErrMalformed reports a stored hash that is not one of ours, or whose
@@ -42,9 +42,9 @@ const (
 	tagLen  = 32
 )
 
-// Hash returns a new hash of password under p, with a fresh random salt, so
-// that two hashes of one password differ. It fails with [ErrText] or
-// [ErrParams]; whether the password is a good one is for [Policy] to say.
+// Hash returns a new hash of password under p. The salt is random, so two hashes of one
+// password differ. The error is [ErrText] or [ErrParams]. Whether the password is a
+// good one is decided by [Policy].
 func Hash(p Params, password string) (string, error) {
 	if err := p.Validate(); err != nil {
 		return "", err
@@ -59,16 +59,14 @@ func Hash(p Params, password string) (string, error) {
 	return h.encode(), nil
 }
 
-// Verify reports whether password is the one that encoded was made from. Where
-// ok is true, stale says that encoded was made under other costs than p or with
-// a shorter salt or tag than Hash makes now: the caller then stores a new hash,
-// on condition that the record still holds encoded, or else it could undo a
-// password change. Lower costs than p's and higher ones are stale alike, for an
-// operator who lowers them means it.
+// Verify reports whether encoded was made from password. If ok is true, stale reports
+// that encoded has other costs than p, or a shorter salt or tag than Hash makes now.
+// The caller then stores a new hash, on condition that the record still holds encoded;
+// otherwise it could undo a change of the password. Higher costs than p's are stale as
+// well as lower ones: an operator may lower them.
 //
-// An error, [ErrText] or [ErrMalformed], always comes with ok false. It is
-// returned before any work is done, and no encoded makes Verify take more than
-// 256 MiB or 10 passes.
+// With an error, [ErrText] or [ErrMalformed], ok is false and no work was done. For any
+// encoded, Verify takes at most 256 MiB and 10 passes.
 func Verify(p Params, encoded, password string) (ok, stale bool, err error) {
 	text, err := normalize(password)
 	if err != nil {
@@ -85,8 +83,8 @@ func Verify(p Params, encoded, password string) (ok, stale bool, err error) {
 	return true, h.params != p || len(h.salt) < saltLen || len(h.tag) < tagLen, nil
 }
 
-// compute is the only caller of argon2, which panics or exhausts memory on
-// parameters that Validate and decode refuse.
+// compute is the only caller of argon2 in this package. For parameters that Validate
+// and decode refuse, argon2 panics or exhausts memory.
 func compute(p Params, text string, salt []byte, n int) []byte {
 	tag := argon2.IDKey([]byte(text), salt, p.Time, p.Memory, p.Threads, uint32(n))
 	discarded.add(uint64(p.Memory) << 10)

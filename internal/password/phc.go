@@ -18,7 +18,7 @@ const (
 	minSalt, maxSalt = 8, 64
 	minTag, maxTag   = 16, 64
 
-	// maxEncoded is a little more than the longest string that decode accepts.
+	// maxEncoded is slightly more than the longest string that decode accepts.
 	maxEncoded = 256
 )
 
@@ -29,10 +29,10 @@ func (h *hash) encode() string {
 		base64.RawStdEncoding.EncodeToString(h.tag))
 }
 
-// decode returns what encoded holds, or ErrMalformed. It accepts exactly what
-// encode can return for a hash within the bounds: the last step compares, and so
-// refuses another algorithm or version, leading zeros, padding, line breaks
-// (which package base64 skips), stray bits and anything added.
+// decode returns the content of encoded, or ErrMalformed. It accepts exactly what
+// encode can return for a hash within the bounds, since the last step compares. So it
+// refuses another algorithm or version, leading zeros, padding, line breaks (which
+// package base64 skips), stray bits and anything added.
 func decode(encoded string) (hash, error) {
 	if len(encoded) > maxEncoded {
 		return hash{}, ErrMalformed

@@ -21,27 +21,27 @@ const (
 	Invalid  Reason = "invalid"   // not valid UTF-8, or with U+FFFD in it
 )
 
-// The lengths of a [Policy]. All are of the password in form NFC.
+// The lengths of a Policy. They are counted in form NFC.
 const (
 	MinFloor   = 8    // code points; Policy.Min is never less
 	DefaultMax = 256  // code points
-	MaxBytes   = 1024 // holds whatever Policy.Max is
+	MaxBytes   = 1024 // a limit for every Policy.Max
 )
 
-// A Policy says which passwords may be chosen: any text of the right length that
-// is not among the most common ones. There are no rules about kinds of
-// characters (NIST SP 800-63B-4, section 3.1.1.2; ASVS 5.0, 6.2.5). Ask it when
-// a password is set, not when one is checked.
+// A Policy decides which passwords may be chosen: any text of the right length that is
+// not among the most common ones. There are no rules about kinds of characters (NIST SP
+// 800-63B-4, section 3.1.1.2; ASVS 5.0, 6.2.5). Use it when a password is set, not when
+// one is checked.
 type Policy struct {
 	Min int // code points; 0, and all below MinFloor, is MinFloor
 	Max int // code points; 0 is DefaultMax
 }
 
-// Check returns [OK], or the first reason against password. The context words
-// are those an attacker tries first against this account: its email address,
-// the part of it before the '@', the name of the service. They and the common
-// passwords are compared with the whole password, in any case, so that a
-// passphrase may contain them. Empty words are ignored.
+// Check returns [OK], or the first reason against password. The context words are those
+// that an attacker tries first on this account: its email address, the part before the
+// '@', the name of the service. They and the common passwords are compared with the
+// whole password, in any case, so a passphrase may contain them. Empty words are
+// ignored.
 func (p Policy) Check(password string, context ...string) Reason {
 	text, err := normalize(password)
 	if err != nil {

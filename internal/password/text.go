@@ -7,13 +7,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// normalize returns password in Unicode form NFC (NIST SP 800-63B-4, section
-// 3.1.1.2), so that one password typed on two keyboards is one password. The
-// form is not NFKC: characters that only look alike stay different.
+// normalize returns password in Unicode form NFC (NIST SP 800-63B-4, section 3.1.1.2).
+// So one password is the same from any keyboard. The form is not NFKC: characters that
+// only look alike stay different.
 //
-// Bytes that are not UTF-8 are refused with ErrText, and so is U+FFFD, which
-// decoders put in place of what they could not decode (encoding/json does so for
-// a lone surrogate): otherwise many different passwords would be one.
+// Bytes that are not UTF-8 are refused with ErrText, otherwise many different passwords
+// would be one. U+FFFD is refused too: decoders put it in place of what they could not
+// decode, as encoding/json does for a lone surrogate.
 func normalize(password string) (string, error) {
 	if strings.ContainsRune(password, utf8.RuneError) { // finds invalid bytes too
 		return "", ErrText

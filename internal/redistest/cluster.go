@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// A Cluster is a Redis Cluster of three masters with a replica each. A node that has
-// not answered for two seconds is held for dead.
+// A Cluster is a Redis Cluster of three masters with one replica each. A node that has
+// not answered for two seconds is considered dead.
 type Cluster struct {
 	tb      testing.TB
 	Servers []*Server
 }
 
-// StartCluster starts a cluster and returns when it is whole. The args are for every
-// node.
+// StartCluster starts a cluster and returns when it is complete. The args apply to
+// every node.
 func StartCluster(tb testing.TB, args ...string) *Cluster {
 	tb.Helper()
 	const masters, nodes = 3, 6
@@ -66,8 +66,8 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
-// WaitHealthy returns when every live node agrees that live masters serve every
-// slot, and live replicas are in step; and how long that took.
+// WaitHealthy returns when the cluster is healthy, and how long that took. Every live
+// node then agrees that live masters serve every slot, and live replicas are in step.
 func (c *Cluster) WaitHealthy() time.Duration {
 	c.tb.Helper()
 	return Within(c.tb, 30*time.Second, func() error {
@@ -135,8 +135,8 @@ func (c *Cluster) KillMaster(key string) *Server {
 	return s
 }
 
-// WaitForFailover returns when every node but old, which may hang, knows the same live
-// masters, and old is none of them; and how long that took.
+// WaitForFailover returns when every node but old agrees on the live masters, and old
+// is not one of them. The node old may hang. It also returns how long that took.
 func (c *Cluster) WaitForFailover(old *Server) time.Duration {
 	c.tb.Helper()
 	return Within(c.tb, 30*time.Second, func() error {
@@ -188,13 +188,13 @@ func (c *Cluster) live() []*Server {
 	return live
 }
 
-// An owner is the master of a range of slots, nil if it is none of the cluster.
+// An owner is the master of a range of slots; nil if it is not one of the cluster.
 type owner struct {
 	first, last int
 	master      *Server
 }
 
-// owners returns who has which slots, as one node sees it; all slots have somebody.
+// owners returns the masters of all slots, as one node sees them. Every slot has one.
 func (c *Cluster) owners(by *Server) ([]owner, error) {
 	reply, err := by.Try("cluster", "slots")
 	if err != nil {
@@ -261,9 +261,9 @@ func (m *Migration) Move(keys ...string) {
 	}
 }
 
-// Finish moves what is left and gives the slot to its new master. It returns when
-// every node knows it, and the new master's replica has the keys: a failover keeps
-// them.
+// Finish moves the remaining keys and gives the slot to its new master. It returns when
+// every node knows that and the new master's replica has the keys, so that a failover
+// keeps them.
 func (m *Migration) Finish() {
 	m.c.tb.Helper()
 	for keys := m.Keys(); len(keys) > 0; keys = m.Keys() {
@@ -277,7 +277,7 @@ func (m *Migration) Finish() {
 			s.Do("cluster", "setslot", m.slot, "node", id)
 		}
 	}
-	Within(m.c.tb, startTime, func() error { // the replicas hear of it from their masters
+	Within(m.c.tb, startTime, func() error { // the replicas learn it from their masters
 		for _, s := range m.c.live() {
 			owners, err := m.c.owners(s)
 			if err != nil {

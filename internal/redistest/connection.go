@@ -16,8 +16,8 @@ type Error string
 // Error implements error.
 func (e Error) Error() string { return string(e) }
 
-// A connection speaks the Redis protocol (RESP 2) by itself: what is under test does
-// not vouch for itself.
+// A connection speaks the Redis protocol (RESP 2) itself, so that a test does not rely
+// on the client library that it tests.
 type connection struct {
 	net.Conn
 	r *bufio.Reader

@@ -13,8 +13,8 @@ type process struct {
 	ended chan struct{}
 }
 
-// launch starts the program with dir as its working directory, where it finds its
-// output in the file log.
+// launch starts the program with dir as its working directory, and writes its output to
+// the file log there.
 func launch(dir string, args ...string) (*process, error) {
 	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -26,8 +26,8 @@ func launch(dir string, args ...string) (*process, error) {
 	endWithParent(p.cmd)
 	started := make(chan error)
 	go func() { // until kill
-		// Linux counts the thread that started a process as its parent: it has to
-		// live for as long.
+		// Linux takes the thread that started a process for its parent, so this thread
+		// has to live as long as the process.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := p.cmd.Start()

@@ -4,5 +4,6 @@ package redistest
 
 import "os/exec"
 
-// endWithParent cannot be had here: a server outlives a test process that is killed.
+// endWithParent does nothing on this system: a server outlives a test process that is
+// killed.
 func endWithParent(*exec.Cmd) {}

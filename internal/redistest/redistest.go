@@ -1,7 +1,7 @@
-// Package redistest runs real Redis servers for tests: a single one, a master that
-// Sentinel watches, or a Redis Cluster. They listen on loopback ports that nobody
-// else has, keep their files in the test's own directory, and end with the test, or, on
-// Linux, with its process if that ends first.
+// Package redistest runs real Redis servers for tests: a single one, a master with
+// Sentinel, or a Redis Cluster. They listen on free loopback ports and keep their files
+// in the test's own directory. They end with the test or, on Linux, with its process if
+// that ends first.
 package redistest
 
 import (
@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// Available reports whether this machine can run Redis. Where it cannot, a test
-// leaves out what needs it, so that go test ./... works for everyone; with CI set,
-// where nothing may be left out, the test fails.
+// Available reports whether this machine can run Redis. If it cannot, a test skips what
+// needs it, so that go test ./... works for everyone. With CI set, where nothing may be
+// skipped, the test fails.
 func Available(tb testing.TB) bool {
 	tb.Helper()
 	_, err := exec.LookPath(program)
@@ -33,9 +33,9 @@ func Available(tb testing.TB) bool {
 
 const program = "redis-server"
 
-// FreePort returns a loopback port on which nothing listens. It lies below those that
-// systems give to outgoing connections: else one of these could take the port of a
-// server while it is down.
+// FreePort returns a loopback port on which nothing listens. It is below the ports that
+// systems give to outgoing connections. Otherwise such a connection could take the port
+// of a server while the server is down.
 func FreePort(tb testing.TB) int {
 	tb.Helper()
 	for range 1000 {
@@ -51,7 +51,7 @@ func FreePort(tb testing.TB) int {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// Within asks done every few milliseconds until it returns nil, and returns how long
+// Within calls done every few milliseconds until it returns nil, and returns how long
 // that took. It fails the test with the last error if that takes longer than limit.
 func Within(tb testing.TB, limit time.Duration, done func() error) time.Duration {
 	tb.Helper()

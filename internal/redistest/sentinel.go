@@ -15,16 +15,16 @@ import (
 // MasterName is the name under which the sentinels know the master.
 const MasterName = "auth"
 
-// A Sentinel is a master with two replicas, watched by three sentinels that hold it
-// for dead when it has not answered for a second.
+// A Sentinel is a master with two replicas, watched by three sentinels. They consider
+// it dead when it has not answered for a second.
 type Sentinel struct {
 	tb        testing.TB
 	Servers   []*Server // whichever of them is master
 	Sentinels []*Server
 }
 
-// StartSentinel starts them, and returns when the replicas are in step and the
-// sentinels know each other. The args are for the master and the replicas.
+// StartSentinel starts a Sentinel. It returns when the replicas are in step and the
+// sentinels know each other. The args apply to the master and the replicas.
 func StartSentinel(tb testing.TB, args ...string) *Sentinel {
 	tb.Helper()
 	master := Start(tb, args...)
@@ -48,8 +48,8 @@ func StartSentinel(tb testing.TB, args ...string) *Sentinel {
 	return s
 }
 
-// whole returns nil if every sentinel knows the same live master, the other
-// sentinels and both replicas, and these are in step.
+// whole returns nil if every sentinel knows the same live master, the other sentinels
+// and both replicas, and these are in step.
 func (s *Sentinel) whole() error {
 	master := s.Master()
 	if master == nil {
@@ -82,8 +82,8 @@ func (s *Sentinel) SentinelAddrs() []string {
 	return addrs
 }
 
-// Master returns the live server that the sentinels agree to be the master and that
-// says so itself, or nil.
+// Master returns the live server that all sentinels name as the master and that
+// considers itself the master, or nil.
 func (s *Sentinel) Master() *Server {
 	var addr string
 	for _, sentinel := range s.Sentinels {
@@ -118,8 +118,8 @@ func (s *Sentinel) KillMaster() *Server {
 	return master
 }
 
-// ForceFailover has a sentinel replace the master, which may hang, without asking the
-// others. Where few of them are left, they may ask each other at the same time and
+// ForceFailover makes one sentinel replace the master, which may hang, without asking
+// the others. If few sentinels are left, they may ask each other at the same time and
 // then do nothing for seconds.
 func (s *Sentinel) ForceFailover(by *Server) {
 	s.tb.Helper()
@@ -132,8 +132,8 @@ func (s *Sentinel) ForceFailover(by *Server) {
 	})
 }
 
-// WaitForFailover returns when another server than old is the master, and how long
-// that took.
+// WaitForFailover returns when a server other than old is the master, and how long that
+// took.
 func (s *Sentinel) WaitForFailover(old *Server) time.Duration {
 	s.tb.Helper()
 	return Within(s.tb, 30*time.Second, func() error {

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// startTime is what a server may take until it answers.
+// startTime is how long a server may take until it answers.
 const startTime = 15 * time.Second
 
-// A Server is one Redis server. Its methods fail the test where they cannot do what
-// they say; Do and Try may be called by any number of goroutines.
+// A Server is one Redis server. Its methods fail the test if they cannot do what they
+// promise. Do and Try may be called by any number of goroutines.
 type Server struct {
 	tb       testing.TB
 	dir      string
@@ -26,8 +26,8 @@ type Server struct {
 	process  *process
 }
 
-// Start starts a server that writes nothing to disk, and returns when it answers.
-// The args, as those of the program redis-server, add to that or change it.
+// Start starts a server that writes nothing to disk, and returns when it answers. The
+// args are those of the program redis-server, and add to that or change it.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
 	return start(tb, tb.TempDir(), args...)
@@ -41,7 +41,7 @@ func start(tb testing.TB, dir string, args ...string) *Server {
 	}
 	tb.Cleanup(s.Kill)
 	var err error
-	for range 5 { // somebody else may take the port first
+	for range 5 { // another process may take the port first
 		s.port = FreePort(tb)
 		if err = s.launch(); err == nil {
 			return s
@@ -82,7 +82,7 @@ func (s *Server) launch() (err error) {
 	}
 }
 
-// answers returns nil if this server, and no other on its port, does its work.
+// answers returns nil if this server answers commands on its port, and not another one.
 func (s *Server) answers() error {
 	if _, err := s.Try("ping"); err != nil {
 		return err
@@ -103,16 +103,16 @@ func (s *Server) Addr() string { return loopback(s.port) }
 // Alive reports whether the server has not been killed.
 func (s *Server) Alive() bool { return s.process != nil && s.process.alive() }
 
-// Kill ends the server as a crash would: nothing is written any more, its
-// connections are reset. Killing it again does nothing.
+// Kill ends the server as a crash would: it writes nothing more, and its connections
+// are reset. Killing it again does nothing.
 func (s *Server) Kill() {
 	if s.process != nil {
 		s.process.kill()
 	}
 }
 
-// Restart kills the server if it is alive, and starts it anew on its port with what
-// it has on disk.
+// Restart kills the server if it is alive. Then it starts the server again on its port
+// with what it has on disk.
 func (s *Server) Restart() {
 	s.tb.Helper()
 	s.Kill()
@@ -121,7 +121,7 @@ func (s *Server) Restart() {
 	}
 }
 
-// Stop makes the server hang: connections are accepted, and nothing is answered.
+// Stop makes the server hang: it accepts connections and answers nothing.
 func (s *Server) Stop() {
 	s.tb.Helper()
 	if err := s.process.stop(); err != nil {
@@ -158,7 +158,7 @@ func (s *Server) Try(args ...any) (any, error) {
 	return c.do(args...)
 }
 
-// connect returns a connection that is good for a second.
+// connect returns a connection that can be used for a second.
 func (s *Server) connect() (*connection, error) {
 	c, err := dial(s.Addr())
 	if err != nil || s.password == "" {
@@ -188,8 +188,8 @@ func (s *Server) Field(section, field string) string {
 	return ""
 }
 
-// WaitReplicas returns when n replicas of this master have what was written to it
-// until now, by anybody.
+// WaitReplicas returns when n replicas of this master have everything that any client
+// has written to it until now.
 func (s *Server) WaitReplicas(n int) {
 	s.tb.Helper()
 	Within(s.tb, startTime, func() error {
@@ -198,7 +198,7 @@ func (s *Server) WaitReplicas(n int) {
 			return err
 		}
 		defer c.close()
-		if _, err := c.do("ping"); err != nil { // WAIT is about all that was written before the command before it
+		if _, err := c.do("ping"); err != nil { // WAIT covers what was written before the command before it
 			return err
 		}
 		switch have, err := c.do("wait", n, 500); {
@@ -211,9 +211,9 @@ func (s *Server) WaitReplicas(n int) {
 	})
 }
 
-// inStep returns nil if every replica that is connected to this master follows it: is
-// up to what was written before, and has said so once. Only from then on is it sent
-// what is written, and counted by WAIT.
+// inStep returns nil if every replica that is connected to this master follows it. That
+// is, the replica has everything from before, and has acknowledged once. Only from then
+// on is it sent what is written, and counted by WAIT.
 func (s *Server) inStep() error {
 	reply, err := s.Try("info", "replication")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 
 // Main is for the TestMain of a package whose tests share servers. It runs the tests,
 // ends the servers and returns the exit status. Unless -parallel says otherwise, four
-// tests may be under way at once on any machine: those that call t.Parallel wait for
-// servers to find out about each other, not for a processor.
+// tests may run at once on any machine: those that call t.Parallel wait for servers to
+// learn of each other, not for a processor.
 func Main(m *testing.M) (exit int) {
 	defer shared.end()
 	flag.Parse()
@@ -26,8 +26,8 @@ func Main(m *testing.M) (exit int) {
 }
 
 // SharedServer returns a server that the first call starts and [Main] ends. Tests use
-// it under prefixes of their own, at the same time as well; none of them ends it,
-// leaves it stopped or leaves a setting changed.
+// it at the same time, each under its own prefix. No test may end it, leave it stopped
+// or leave a setting changed.
 func SharedServer(tb testing.TB) *Server {
 	tb.Helper()
 	return sharedServer().on(tb)
@@ -41,8 +41,8 @@ func SharedSentinel(tb testing.TB) *Sentinel {
 	return &s
 }
 
-// SharedCluster is SharedServer for what StartCluster starts. A slot may be moved, by
-// one test at a time.
+// SharedCluster is SharedServer for what StartCluster starts. One test at a time may
+// move a slot.
 func SharedCluster(tb testing.TB) *Cluster {
 	tb.Helper()
 	c := *sharedCluster()
@@ -57,7 +57,7 @@ var (
 	sharedCluster  = sync.OnceValue(func() *Cluster { return StartCluster(shared) })
 )
 
-// on returns the server as the test's own: it is the test that fails.
+// on returns the server for another test: failures are failures of that test.
 func (s *Server) on(tb testing.TB) *Server {
 	copied := *s
 	copied.tb = tb
@@ -72,8 +72,8 @@ func allOn(tb testing.TB, servers []*Server) []*Server {
 	return all
 }
 
-// A whole is what all tests of a process are together, as far as a start of servers
-// needs it.
+// A whole stands for all tests of a process, as the testing.TB that a start of servers
+// needs.
 type whole struct {
 	testing.TB // nil: any other method panics
 	mu         sync.Mutex

@@ -1,9 +1,9 @@
-// Package seal keeps a service's root secrets: it derives keys from them for any
-// purpose, and seals small secrets that rest in a store.
+// Package seal keeps a service's root secrets. It derives keys from them for any
+// purpose, and seals small secrets that are stored.
 //
-// Every root secret yields a public id and independent keys by HKDF-SHA256 (RFC
-// 5869), each under an info string of its own. No derived key or id tells
-// anything about the root or about another key.
+// Every root secret yields a public id and independent keys by HKDF-SHA256 (RFC 5869),
+// each with its own info string. No derived key or id reveals anything about the root
+// or about another key.
 package seal
 
 import (
@@ -21,33 +21,33 @@ import (
 // MinSecret is the least length of a root secret, in bytes.
 const MinSecret = 32
 
-// infoPrefix begins every HKDF info, to keep these keys apart from any that a host
-// derives from the same secret by itself. After it comes "id", "seal" or, in
-// Derive, "key " and the label: no label yields the id or the sealing key.
+// infoPrefix begins every HKDF info. It separates these keys from any that your program
+// derives from the same secret. It is followed by "id", "seal" or, in Derive, "key "
+// and the label, so no label yields the id or the sealing key.
 const infoPrefix = "github.com/datixlab/auth v1 "
 
 const idLen = 6
 
-// A Keyring holds one or more root secrets, the current one first. The current
-// one seals; all of them open. It never changes, is safe for concurrent use, and
-// shows nothing of its content to fmt and log/slog.
+// A Keyring holds one or more root secrets, the current one first. The current one
+// seals; all of them open. A Keyring never changes, is safe for concurrent use, and
+// reveals none of its content through fmt and log/slog.
 type Keyring struct {
 	roots []*root
 }
 
-// A root holds its key material in a closure and behind two pointers: package fmt
-// follows a pointer under some verbs, in a copied Keyring or an unexported field,
-// where it does not ask Format.
+// A root holds its key material in a closure and behind two pointers. Package fmt does
+// not call Format on an unexported field or a copied Keyring, and follows a pointer
+// under some verbs.
 type root struct {
 	id     [idLen]byte
 	expand func(label string, n int) []byte
 	aead   cipher.AEAD
 }
 
-// New returns the Keyring of secrets, the current one first. It keeps no
-// reference to them. It fails if there is none, if one is shorter than MinSecret
-// and if two are the same. A secret must come from a random source: HKDF does
-// not make up for one that can be guessed.
+// New returns the Keyring of secrets, the current one first. It keeps no reference to
+// them. It returns an error if there is none, if one is shorter than MinSecret, or if
+// two are the same. A secret must come from a random source: HKDF does not help against
+// one that can be guessed.
 func New(secrets ...[]byte) (*Keyring, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("seal: no secret")
@@ -77,7 +77,7 @@ func newRoot(secret []byte) (*root, error) {
 	r := &root{expand: func(label string, n int) []byte {
 		key, err := hkdf.Expand(sha256.New, prk, infoPrefix+label, n)
 		if err != nil {
-			panic("seal: " + err.Error()) // n is out of range: a mistake in the program
+			panic("seal: " + err.Error()) // n is out of range: a bug in the caller
 		}
 		return key
 	}}
@@ -90,8 +90,8 @@ func newRoot(secret []byte) (*root, error) {
 	return r, err
 }
 
-// IDs returns the public id of every root secret, in their order: 8 characters
-// of base64url that are the same wherever and whenever the same secret is used.
+// IDs returns the public id of every root secret, in their order. An id is 8 characters
+// of base64url, and the same wherever and whenever the same secret is used.
 func (k *Keyring) IDs() []string {
 	ids := make([]string, len(k.roots))
 	for i, r := range k.roots {
@@ -100,11 +100,11 @@ func (k *Keyring) IDs() []string {
 	return ids
 }
 
-// Derive returns a key of n bytes for label from every root secret, in their
-// order. Different labels give independent keys; the same label and n give the
-// same keys for ever, and a shorter key is the beginning of a longer one. The
-// caller uses a label for one purpose only and does not log the keys. Derive
-// panics unless n is 16 to 8160 (RFC 5869, section 2.3).
+// Derive returns a key of n bytes for label from every root secret, in their order.
+// Different labels give independent keys. The same label and n always give the same
+// keys; a shorter key is the beginning of a longer one. The caller uses a label for one
+// purpose only and does not log the keys. Derive panics unless n is 16 to 8160 (RFC
+// 5869, section 2.3).
 func (k *Keyring) Derive(label string, n int) [][]byte {
 	if n < 16 {
 		panic("seal: derived key is too short")
@@ -116,7 +116,7 @@ func (k *Keyring) Derive(label string, n int) [][]byte {
 	return keys
 }
 
-// Format redacts the Keyring under every verb that could show its content.
+// Format redacts the Keyring under every verb that could reveal its content.
 func (k *Keyring) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, redacted)
 }

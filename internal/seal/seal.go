@@ -5,15 +5,14 @@ import (
 	"errors"
 )
 
-// Errors of Open. Neither holds any part of what was sealed.
+// Errors of Open. Neither contains any part of what was sealed.
 var (
-	// ErrOpen reports that the bytes were not sealed as they are now under this
-	// label and aad: they were altered, cut, moved, or never sealed.
+	// ErrOpen reports that these bytes were not sealed under this label and aad. They
+	// were altered, cut, moved, or never sealed.
 	ErrOpen = errors.New("seal: cannot open")
 
-	// ErrUnknownKey reports that no root secret of the Keyring has the id that
-	// the bytes name: its secret was removed too early, or the bytes are from
-	// elsewhere.
+	// ErrUnknownKey reports that no root secret of the Keyring has the id in the bytes.
+	// Its secret was removed too early, or the bytes are from elsewhere.
 	ErrUnknownKey = errors.New("seal: unknown key id")
 )
 
@@ -27,14 +26,13 @@ const (
 // Overhead is how many bytes Seal adds to a plaintext.
 const Overhead = headerLen + 12 + 16
 
-// Seal encrypts and authenticates plaintext under the current root secret
-// (AES-256-GCM, random nonce of 96 bits). The result opens only with the same
-// label, which names the purpose, and the same aad, which the caller makes to
-// name the owner, so that no record can be passed off as another's. Neither is
-// stored. The length of plaintext is not hidden.
+// Seal encrypts and authenticates plaintext under the current root secret (AES-256-GCM,
+// random nonce of 96 bits). The result opens only with the same label and aad. The
+// label names the purpose. The aad names the owner, so that no record can be passed off
+// as another's. Neither is stored. The length of plaintext is not hidden.
 //
-// One root secret seals at most 2³² times (NIST SP 800-38D, section 8.3), which
-// is beyond any number of enrolments.
+// One root secret seals at most 2³² times (NIST SP 800-38D, section 8.3), which is
+// beyond any number of enrolments.
 func (k *Keyring) Seal(label string, plaintext, aad []byte) []byte {
 	r := k.roots[0]
 	sealed := make([]byte, 0, len(plaintext)+Overhead)
@@ -43,10 +41,10 @@ func (k *Keyring) Seal(label string, plaintext, aad []byte) []byte {
 	return r.aead.Seal(sealed, nil, plaintext, bind(sealed, label, aad))
 }
 
-// Open returns what Seal was given, in memory of its own. Current is false if it
-// was sealed under an older root secret: the caller seals it again, so that the
-// older one can be retired some day. The error is [ErrOpen] or [ErrUnknownKey];
-// no input makes Open panic.
+// Open returns what Seal was given, in its own memory. Current is false if it was
+// sealed under an older root secret: the caller then seals it again, so that the older
+// one can be removed some day. The error is [ErrOpen] or [ErrUnknownKey]. No input
+// makes Open panic.
 func (k *Keyring) Open(label string, sealed, aad []byte) (plaintext []byte, current bool, err error) {
 	if len(sealed) < Overhead || sealed[0] != version {
 		return nil, false, ErrOpen
@@ -63,8 +61,8 @@ func (k *Keyring) Open(label string, sealed, aad []byte) (plaintext []byte, curr
 	return plaintext, r == k.roots[0], nil
 }
 
-// bind joins what is authenticated but not stored in the ciphertext. The length
-// before label keeps its end apart from the beginning of aad.
+// bind joins what is authenticated but not part of the ciphertext. The length before
+// label separates its end from the beginning of aad.
 func bind(header []byte, label string, aad []byte) []byte {
 	b := make([]byte, 0, len(header)+binary.MaxVarintLen64+len(label)+len(aad))
 	b = append(b, header...)

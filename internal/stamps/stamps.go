@@ -1,5 +1,5 @@
-// Package stamps keeps the numbers of a store.Stamper for a store that carries out, or
-// hears of, every Commit there is.
+// Package stamps keeps the numbers of a store.Stamper, for a store that carries out
+// every Commit itself or is informed of it.
 package stamps
 
 import (
@@ -8,33 +8,35 @@ import (
 )
 
 const (
-	slots    = 1 << 14 // partitions that share one change together: that costs a Get
+	slots    = 1 << 14 // partitions that share one change together, which costs a Get
 	changing = 1<<20 - 1
 	version  = changing + 1
 )
 
 // A Table has the number of every partition. It is bounded: partitions share slots. All
-// methods may be called by any number of goroutines; none waits.
+// methods may be called by any number of goroutines, and none waits.
 type Table struct {
 	seed  maphash.Seed
 	off   atomic.Bool
-	slots [slots]atomic.Uint64 // how often it has changed; in the low 20 bits, how many changes are under way
+	slots [slots]atomic.Uint64 // number of changes so far; in the low 20 bits, changes under way
 }
 
 // New returns a Table in which every partition is known.
 func New() *Table { return &Table{seed: maphash.MakeSeed()} }
 
-// Begin says that a change of the partition may take effect from now on: its number is
+// Begin notes that a change of the partition may take effect from now on. Its number is
 // unknown until End.
 func (t *Table) Begin(partition string) { t.slot(partition).Add(1) }
 
-// End says that the change has taken effect, or never will. Its number is another one.
+// End notes that the change has taken effect or never will. The partition has a new
+// number.
 func (t *Table) End(partition string) { t.slot(partition).Add(version - 1) }
 
-// Changed says that a change has taken effect at some instant before.
+// Changed notes that a change has taken effect before now. The partition has a new
+// number.
 func (t *Table) Changed(partition string) { t.slot(partition).Add(version) }
 
-// ChangedAll is Changed of every partition.
+// ChangedAll is Changed for every partition.
 func (t *Table) ChangedAll() {
 	for i := range t.slots {
 		t.slots[i].Add(version)
@@ -44,7 +46,7 @@ func (t *Table) ChangedAll() {
 // Close makes every number unknown for good.
 func (t *Table) Close() { t.off.Store(true) }
 
-// Stamp is store.Stamper's.
+// Stamp is that of store.Stamper.
 func (t *Table) Stamp(partition string) (stamp uint64, known bool) {
 	stamp = t.slot(partition).Load()
 	return stamp, stamp&changing == 0 && !t.off.Load()

@@ -1,4 +1,4 @@
-// Package strictjson says whether a text is JSON that every reader reads alike.
+// Package strictjson checks whether a text is JSON that every reader reads alike.
 package strictjson
 
 import (
@@ -13,7 +13,7 @@ import (
 // MaxDepth is how deep objects and arrays may nest.
 const MaxDepth = 32
 
-// What is wrong with a text. Each is what can be said of it: "The body " + err + ".".
+// The errors of Check. Each completes a sentence: "The body " + err + ".".
 var (
 	errNotUTF8   = errors.New("is not valid UTF-8")
 	errSyntax    = errors.New("is not valid JSON")
@@ -23,10 +23,10 @@ var (
 	errDuplicate = errors.New("names a member of an object twice")
 )
 
-// Check returns nil if data is one JSON object with nothing behind it, all of
-// it in UTF-8 (RFC 8259) and within I-JSON (RFC 7493 sections 2.1 and 2.3): every
-// string is Unicode, no object names a member twice. Objects and arrays nest at
-// most MaxDepth deep.
+// Check returns nil if data is one JSON object with nothing after it, in UTF-8 (RFC
+// 8259) and within I-JSON (RFC 7493, sections 2.1 and 2.3). So every string is Unicode,
+// and no object names a member twice. Objects and arrays nest at most MaxDepth deep.
+// The text of an error may be shown to the client.
 func Check(data []byte) error {
 	if !utf8.Valid(data) {
 		return errNotUTF8
@@ -38,7 +38,7 @@ func Check(data []byte) error {
 		return errSurrogate
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber() // a number too big for a float is no error of the text
+	d.UseNumber() // a number too large for a float is not an error of the text
 	first, err := d.Token()
 	if err != nil {
 		return errSyntax

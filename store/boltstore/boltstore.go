@@ -1,38 +1,37 @@
-// Package boltstore keeps the records of package auth in one file on the local
-// disk, with go.etcd.io/bbolt. One process at a time has the file open.
+// Package boltstore keeps the records of package auth in one file on the local disk,
+// with go.etcd.io/bbolt. Only one process at a time can open the file.
 //
 // # What survives
 //
-// An acknowledged Commit has been synced to the disk: it survives the end of the
-// process at any instant (kill -9), and a power failure as far as the disk keeps
-// what it reports as synced. A Commit that was not acknowledged is there as a
-// whole or not at all.
+// An acknowledged Commit has been synced to the disk. It survives the end of the
+// process at any instant (kill -9), and a power failure if the disk keeps what it
+// reports as synced. A Commit that was not acknowledged is there as a whole or not at
+// all.
 //
-// Counters (Hit) live in memory and are written behind: a counter is on the disk
-// at the latest one second after it changed, as long as the disk keeps up, and
-// after Close. So the end of the process loses at most the last second of hits.
-// While they cannot be written, Hit returns an error instead of counting what a
-// crash would forget.
+// Counters (Hit) are kept in memory and written later: within one second after a
+// change, as long as the disk keeps up, and at Close. So the end of the process loses
+// at most the last second of hits. While counters cannot be written, Hit returns an
+// error instead of counting what a crash would forget.
 //
-// # What the host must see to
+// # What the operator must set up
 //
-//   - The file is on a local file system: bbolt's lock and its memory map are not
-//     for NFS or other shared ones. Nobody else may write, truncate or replace
-//     the file while it is open. ext4 with fast_commit needs Linux 5.10.94,
-//     5.15.27 or later.
-//   - What is deleted stays in free pages of the file until they are used again,
-//     and the file never shrinks. Keep the file and its backups as secret as live
-//     records; package auth puts nothing into it that opens anything by itself.
-//   - bbolt has checksums for its header only. [Open] and [Store.Verify] find
-//     damage to the structure of the file. A flipped bit inside a value is for
-//     its owner to find: the records of package auth have checksums.
+//   - The file must be on a local file system: bbolt's lock and memory map do not work
+//     on NFS or other shared ones. No other program may write, truncate or replace the
+//     file while it is open. ext4 with fast_commit needs Linux 5.10.94, 5.15.27 or
+//     later.
+//   - What is deleted stays in free pages of the file until they are used again, and
+//     the file never shrinks. Keep the file and its backups as secret as live records.
+//     Package auth writes nothing into it that is accepted as a credential by itself.
+//   - bbolt has checksums for its header only. [Open] and [Store.Verify] find damage to
+//     the structure of the file, but not a flipped bit inside a value. The records of
+//     package auth have their own checksums.
 //
 // # When the disk fails
 //
-// A full disk fails the Commits that needed room and nothing else: reads go on,
-// and writes succeed again once there is room. After an input/output error, an
-// outcome that cannot be known, or a damaged page, the Store refuses every write
-// until the file is opened again, and reads what can still be read.
+// A full disk fails only the Commits that need space. Reads go on, and writes succeed
+// again once there is space. After an input/output error, an outcome that cannot be
+// known, or a damaged page, the Store refuses every write until the file is opened
+// again. It still reads what can be read.
 package boltstore
 
 import (
@@ -65,19 +64,19 @@ var (
 	ErrDamaged = pages.ErrDamaged
 )
 
-// Options are the settings of a Store. The zero value is right for most hosts.
+// Options are the settings of a Store. The zero value suits most programs.
 type Options struct {
-	// MaxSize bounds the file, in bytes: 32 MiB or more, or 0 for no bound. A
-	// write that needs more fails as on a full disk. The file grows by 16 MiB at a
-	// time, so up to that much of the bound stays unused.
+	// MaxSize bounds the file, in bytes: 32 MiB or more, or 0 for no bound. A write
+	// that needs more fails as on a full disk. The file grows in steps of 16 MiB, so up
+	// to 16 MiB of the bound stay unused.
 	MaxSize int64
 
-	// Now tells the time by which expired records are dropped and old counters
-	// forgotten; nil is time.Now. It must be the clock that Hit is called with.
+	// Now is the clock by which expired records and old counters are dropped; nil is
+	// time.Now. It must be the clock that Hit is called with.
 	Now func() time.Time
 
-	// Logger is told what no caller is told: a header page that was bad but has a
-	// good twin, counters that cannot be written, damage. nil is slog.Default().
+	// Logger receives what no error reports: a bad header page with a good twin,
+	// counters that cannot be written, damage. nil is slog.Default().
 	Logger *slog.Logger
 }
 
@@ -89,8 +88,8 @@ type Store struct {
 	now        func() time.Time
 	log        *slog.Logger
 	hits       *hitcount.Table
-	counterErr atomic.Pointer[error] // why counters cannot be written, if they cannot
-	writeErr   atomic.Pointer[error] // why no write is accepted any more, if so
+	counterErr atomic.Pointer[error] // set while counters cannot be written: why
+	writeErr   atomic.Pointer[error] // set once no write is accepted any more: why
 
 	calls  sync.RWMutex // held for reading by every call, for good by Close
 	closed sync.Once
@@ -136,12 +135,12 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	return values, nil
 }
 
-// maxSkips is how many records are passed on the way to the next one, which lies in the same
-// partition, before it is sought from the top of the tree.
+// maxSkips is how many records of the partition seek passes on the way to the next key
+// before it searches from the top of the tree.
 const maxSkips = 6
 
-// seek returns the record at key, or the first after it. The cursor is at a record, at and
-// raw, or nowhere, where at is nil.
+// seek returns the record at key, or the first one after it. The cursor is at the
+// record with key at and value raw, or nowhere if at is nil.
 func seek(cursor *bbolt.Cursor, at, raw []byte, key string) (found, value []byte) {
 	if at != nil && string(at) <= key {
 		for range maxSkips + 1 {
@@ -154,8 +153,8 @@ func seek(cursor *bbolt.Cursor, at, raw []byte, key string) (found, value []byte
 	return cursor.Seek([]byte(key))
 }
 
-// Stamp implements store.Stamper: since the file is locked, every Commit is this
-// Store's.
+// Stamp implements store.Stamper. The file is locked, so every Commit is one of this
+// Store.
 func (s *Store) Stamp(partition string) (uint64, bool) { return s.stamps.Stamp(partition) }
 
 // List implements store.Store. Each page is read in one transaction.
@@ -205,8 +204,8 @@ func (s *Store) Close() error {
 	return err
 }
 
-// release closes the file. A panic inside bbolt may have left one of its locks
-// behind, and then its Close would wait for ever.
+// release closes the file. A panic inside bbolt may have left one of its locks held,
+// and then bbolt's Close would wait for ever.
 func (s *Store) release() error {
 	if s.writeErr.Load() == nil {
 		return s.db.Close()
@@ -232,9 +231,9 @@ func (s *Store) enter(ctx context.Context) error {
 	return nil
 }
 
-// view runs fn in a read transaction. It must neither wait nor call foreign code:
-// an open read transaction keeps pages from being used again, and keeps a growing
-// file from being mapped anew.
+// view runs fn in a read transaction. fn must neither wait nor call foreign code: an
+// open read transaction keeps pages from being used again, and keeps a growing file
+// from being mapped again.
 func (s *Store) view(fn func(*bbolt.Tx) error) (err error) {
 	defer s.recoverPanic(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -244,8 +243,8 @@ func (s *Store) view(fn func(*bbolt.Tx) error) (err error) {
 	return nil
 }
 
-// recoverPanic turns a panic into an error. bbolt trusts its file: it panics, or reads
-// outside the map, where a page is not what it should be.
+// recoverPanic turns a panic into an error. bbolt trusts its file: if a page is not
+// what it should be, it panics or reads outside the map.
 func (s *Store) recoverPanic(err *error) {
 	if p := recover(); p != nil {
 		*err = s.fail(fmt.Errorf("%w: %v", ErrDamaged, p))

@@ -18,14 +18,14 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// Bounds of one transaction of Commits, so that nobody waits long behind it.
+// Bounds of one transaction of Commits, so that none waits long for it.
 const (
 	maxBatch      = 1024
 	maxBatchBytes = 4 << 20
 )
 
 // A request is a Commit on its way to the committer. It shares no memory with the
-// caller, who may be gone before it is carried out.
+// caller, which may have returned before it is carried out.
 type request struct {
 	ctx     context.Context
 	part    string // partition
@@ -43,12 +43,12 @@ type write struct {
 	write  store.Write
 	record []byte // with Set: as it is stored
 	expiry uint64
-	was    uint64 // the expiry of the record that is there
+	was    uint64 // the expiry of the present record
 }
 
-// Commit implements store.Store. Concurrent Commits share one transaction and one
-// sync of the disk. When ctx ends first, the error is that of ctx, and the Commit
-// has not taken effect if no other text is wrapped around it; else it may have.
+// Commit implements store.Store. Concurrent Commits share one transaction and one sync
+// of the disk. If ctx ends first, the error is ctx.Err() itself or wraps it. If it is
+// ctx.Err() itself, the Commit has not taken effect; otherwise it may have.
 func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	if err := store.CheckCommit(ops); err != nil {
 		return err
@@ -122,8 +122,8 @@ func (s *Store) run() {
 	}
 }
 
-// batch claims first and what has queued up behind it. It never waits for more,
-// but lets those run who were woken by the last batch and are about to queue.
+// batch claims first and the requests that are queued after it. It does not wait for
+// more, but lets goroutines run that the last batch woke and that are about to queue.
 func (s *Store) batch(first *request) []*request {
 	runtime.Gosched()
 	var batch []*request
@@ -144,9 +144,9 @@ func (s *Store) batch(first *request) []*request {
 	}
 }
 
-// commit carries out a batch in one transaction and answers it after the sync. If
-// the transaction fails, so does each of them, also those whose conditions did not
-// hold: what they ran into may have been a write that was not made.
+// commit carries out a batch in one transaction and answers its requests after the
+// sync. If the transaction fails, every request fails, even one whose conditions did
+// not hold: they may have failed because of a write that was not made.
 func (s *Store) commit(batch []*request) {
 	for _, r := range batch {
 		s.stamps.Begin(r.part)
@@ -208,7 +208,7 @@ func (t *tables) apply(writes []write) (n int, err error) {
 	return n, nil
 }
 
-// replace makes one write and keeps the expiries in step with it.
+// replace makes one write and updates the expiries.
 func (t *tables) replace(w *write) error {
 	if w.was != never && w.was != w.expiry {
 		if err := t.expiries.Delete(appendExpiryKey(nil, w.was, w.key)); err != nil {
@@ -229,7 +229,8 @@ func (t *tables) replace(w *write) error {
 var errNothingWritten = errors.New("nothing written")
 
 // update runs fn in a write transaction and returns after the sync; if fn wrote
-// nothing there is none. Only the committer calls it, and Close after it.
+// nothing, there is no sync. Only the committer calls it, and Close after the committer
+// has ended.
 func (s *Store) update(fn func(*tables) (wrote bool, err error)) (err error) {
 	if err := s.writeErr.Load(); err != nil {
 		return *err
@@ -255,14 +256,14 @@ func (s *Store) update(fn func(*tables) (wrote bool, err error)) (err error) {
 	return describe(s.path, err)
 }
 
-// undecided reports whether it is unknown what the disk holds after transaction
-// id failed with err. Either its header was written but not synced: then this
-// process sees the transaction, and a restart may not. Or the disk lost data: a
-// sync that failed once reports nothing when it is tried again. In any other case
-// (above all a full disk) the file is what it was, and writing may go on.
+// undecided reports whether it is unknown what the disk holds after transaction id
+// failed with err. One case is a header that was written but not synced: this process
+// sees the transaction, and a restart may not. The other is a disk that lost data,
+// since a failed sync reports nothing when it is tried again. In any other case (above
+// all a full disk) the file has not changed, and writing may go on.
 func (s *Store) undecided(id int, err error) bool {
 	seen := id
 	viewed := s.view(func(tx *bbolt.Tx) error { seen = tx.ID(); return nil })
-	// bbolt formats some of its errors away, so the text must do.
+	// bbolt does not wrap all of its errors, so the text is compared.
 	return viewed != nil || seen >= id || strings.Contains(err.Error(), syscall.EIO.Error())
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// Hit implements store.Store. It counts in memory; the package comment says what
-// a crash loses.
+// Hit implements store.Store. It counts in memory; the package comment says what a
+// crash loses.
 func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, now time.Time) (store.Decision, error) {
 	if err := s.enter(ctx); err != nil {
 		return store.Decision{}, err
@@ -28,8 +28,8 @@ func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, n
 	return s.hits.Hit(key, limit, n, now)
 }
 
-// load reads the counters of the file. Those that ended are not in use: they are
-// left to be deleted with the first counters that change.
+// load reads the counters of the file. Those that have ended are not in use, and are
+// deleted with the first counters that change.
 func (s *Store) load(tx *bbolt.Tx) error {
 	s.hits.Track()
 	now := s.now().UnixNano()
@@ -47,9 +47,8 @@ func (s *Store) load(tx *bbolt.Tx) error {
 	})
 }
 
-// changed returns up to limit counters to write next. They stay first in line
-// until note hears that they are written: a later state of the same counter must
-// win.
+// changed returns up to limit counters to write next. They stay first in the queue
+// until note reports them as written, since a later state of the same counter must win.
 func (s *Store) changed(limit int) []hitcount.Entry {
 	if len(s.pendingCounters) == 0 {
 		s.pendingCounters = s.hits.Dirty(limit)
@@ -57,7 +56,8 @@ func (s *Store) changed(limit int) []hitcount.Entry {
 	return s.pendingCounters[:min(limit, len(s.pendingCounters))]
 }
 
-// note takes the counters off the line, or makes Hit fail if writing them did.
+// note removes counters from the queue. If writing them failed with err, it makes Hit
+// fail.
 func (s *Store) note(counters []hitcount.Entry, err error) {
 	switch {
 	case err == nil:
@@ -70,8 +70,8 @@ func (s *Store) note(counters []hitcount.Entry, err error) {
 	}
 }
 
-// flush writes down every counter that changed, in larger transactions than tidy:
-// nobody else waits to write any more.
+// flush writes every counter that changed, in larger transactions than tidy: no Commit
+// waits any more.
 func (s *Store) flush() error {
 	for {
 		counters := s.changed(1 << 15)

@@ -21,29 +21,33 @@ import (
 )
 
 const (
-	// lockTimeout is waited for twice at most, so that Open fails within a second
-	// and yet outlasts a predecessor that is just closing the file.
+	// lockTimeout is how long Open waits for the lock, twice at most. So Open fails
+	// within a second, but outlasts a process that is just closing the file.
 	lockTimeout = 400 * time.Millisecond
 
-	// checkAtOpen bounds the size, in bytes, of a database that Open checks page by
-	// page, which takes about a tenth of a second. Of a larger one it checks the
-	// header, the free list and the root; Verify does the rest.
+	// checkAtOpen is the largest size, in bytes, of a database that Open checks page by
+	// page. That takes about a tenth of a second. Of a larger one it checks the header,
+	// the free list and the root; Verify checks the rest.
 	checkAtOpen = 64 << 20
 
-	initialMap = 64 << 20 // a file up to this size grows without being mapped anew
-	minMaxSize = 32 << 20 // bbolt does not keep to a lower bound
+	initialMap = 64 << 20 // a file up to this size grows without being mapped again
+	minMaxSize = 32 << 20 // bbolt does not respect a lower bound
 )
 
 // Open opens the database at path. It never creates one, so a volume that is not
-// mounted or a file that was emptied does not pass for a service without users:
-// that is what [OpenOrCreate] is for.
+// mounted or a file that was emptied is not taken for a service without users. To
+// create one, call [OpenOrCreate].
 //
-// It refuses, without changing a byte of the file: one that is missing
-// ([fs.ErrNotExist]), empty, truncated or damaged ([ErrDamaged]), of another
-// program or a newer version of this one, that others than its owner may read or
-// write, or that is open already ([ErrLocked], within a second). A database of up
-// to 64 MiB is checked page by page; of a larger one only the header, the free
-// list and the root are, so that opening it stays quick: see [Store.Verify].
+// It refuses these files, without changing a byte of them:
+//
+//   - One that is missing ([fs.ErrNotExist]).
+//   - One that is empty, truncated or damaged ([ErrDamaged]).
+//   - One of another program or of a newer version of this one.
+//   - One that others than its owner may read or write.
+//   - One that is open already ([ErrLocked], within a second).
+//
+// A database of up to 64 MiB is checked page by page. Of a larger one only the header,
+// the free list and the root are checked, so that Open stays quick; see [Store.Verify].
 func Open(path string, o Options) (*Store, error) {
 	s := &Store{
 		path:   path,
@@ -68,11 +72,11 @@ func Open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// OpenOrCreate opens the database at path like [Open] or, only where there is no
-// file at all, makes a new one that only its owner may read and write. A new
-// database appears under path complete or not at all; if the process ends in
-// between, a small file named path.new-… may stay behind and may be deleted. The
-// file system must know hard links.
+// OpenOrCreate opens the database at path like [Open]. Only if there is no file at all,
+// it makes a new one, which only its owner may read and write. The new database appears
+// under path complete or not at all. If the process ends in between, a small file named
+// path.new-… may be left behind and can be deleted. The file system must support hard
+// links.
 func OpenOrCreate(path string, o Options) (*Store, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
@@ -85,7 +89,7 @@ func OpenOrCreate(path string, o Options) (*Store, error) {
 	return Open(path, o)
 }
 
-// describe names the file, once.
+// describe adds the name of the file to err, once.
 func describe(path string, err error) error {
 	var inPath *fs.PathError
 	switch {
@@ -120,7 +124,7 @@ func (s *Store) open(o Options) (err error) {
 	return nil
 }
 
-// inspect looks at the file without the means to change it, and leaves no lock.
+// inspect checks the file through a read-only handle, and leaves no lock.
 func (s *Store) inspect() error {
 	db, f, err := openBolt(s.path, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
 	if err != nil {
@@ -159,9 +163,9 @@ func checkFormat(tx *bbolt.Tx) error {
 	return nil
 }
 
-// openBolt is bbolt.Open without its creating, initialising or faulting, and
-// returns the file handle as well. The header is read before bbolt maps the file:
-// a map that is longer than its file kills the process where it ends.
+// openBolt is bbolt.Open, but it never creates or initialises a file and never faults,
+// and it returns the file handle as well. It reads the header before bbolt maps the
+// file: a map that is longer than its file kills the process that reads beyond the end.
 func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, f *os.File, err error) {
 	o.OpenFile = func(path string, flag int, _ fs.FileMode) (*os.File, error) {
 		if f, err = os.OpenFile(path, flag&^os.O_CREATE, 0); err != nil {
@@ -180,12 +184,12 @@ func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, f *os.File, err erro
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, nil, ErrLocked
 	case err != nil && f != nil:
-		f.Close() // after a panic bbolt has not
+		f.Close() // after a panic bbolt has not closed it
 	}
 	return db, f, err
 }
 
-// checkFile looks at what there is to see of a file before it is locked.
+// checkFile checks what can be seen of a file before it is locked.
 func checkFile(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -211,8 +215,8 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// create makes a complete database under another name and links it to path. Unlike
-// a rename, a link never takes the place of a file that appeared in the meantime.
+// create makes a complete database under another name and links it to path. Unlike a
+// rename, a link never replaces a file that appeared in the meantime.
 func create(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
@@ -249,7 +253,7 @@ func create(path string) error {
 
 // syncDir makes the name of a new file as durable as its content.
 func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // knows no such thing
+	if runtime.GOOS == "windows" { // cannot sync a directory
 		return nil
 	}
 	d, err := os.Open(dir)

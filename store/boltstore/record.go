@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The buckets of the file. Keys that share a prefix lie side by side, so the
-// records of one partition share pages.
+// The buckets of the file. Keys that share a prefix are neighbours, so the records of
+// one partition share pages.
 var (
 	formatBucket   = []byte("datixlab/auth") // "format": the version of all this, one byte
 	recordsBucket  = []byte("records")       // key: expiry (uvarint), then the value
@@ -19,11 +19,11 @@ var (
 
 const formatVersion = 1
 
-// An expiry is in Unix seconds, rounded up so that nothing is dropped early;
-// never is 0.
+// An expiry is in Unix seconds, rounded up so that no record is dropped early; never is
+// 0.
 const (
 	never     = 0
-	maxExpiry = 1<<40 - 1 // what 5 bytes hold: the year 36812
+	maxExpiry = 1<<40 - 1 // the largest number of 5 bytes: the year 36812
 )
 
 func expiryOf(t time.Time) uint64 {

@@ -6,25 +6,24 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// The committer tidies up twice a second: in one transaction it writes down
-// counters that changed and drops expired records. The bounds keep what waits
-// behind it waiting for less than 20 ms on an ordinary disk; if there is more to
-// do it goes on after a pause in which Commits have their turn, as long as it took
-// itself or longer.
+// The committer tidies up twice a second. In one transaction it writes counters that
+// changed and drops expired records. The bounds keep a Commit from waiting for it for
+// more than 20 ms on an ordinary disk. If there is more to do, it continues after a
+// pause that is at least as long as it took itself, so that Commits have their turn.
 const (
 	tidyEvery    = 500 * time.Millisecond
 	tidyAgain    = 5 * time.Millisecond
 	tidyCounters = 256
 	tidyRecords  = 128
 	tidyBytes    = 512 << 10
-	tidyTime     = 5 * time.Millisecond // to look for them: pages of a large file come from the disk
+	tidyTime     = 5 * time.Millisecond // to search for expired records: pages of a large file come from the disk
 )
 
 // tidy does one round and reports whether there is more to do.
 func (s *Store) tidy() (more bool) {
 	counters := s.changed(tidyCounters)
 	now := uint64(max(0, s.now().Unix()))
-	var parts []string // of which something is dropped
+	var parts []string // whose records are dropped
 	drop := func(key []byte) {
 		part := store.Partition(string(key))
 		s.stamps.Begin(part)
@@ -45,11 +44,12 @@ func (s *Store) tidy() (more bool) {
 	return err == nil && (more || len(counters) == tidyCounters)
 }
 
-// sweep drops records that expired at now or before, in the order of their expiry, as
-// many as the bounds admit and it finds before until, but one at least. It calls drop
-// with the key of each.
-// It runs in the same transaction as what it finds, so a record that was given a
-// later expiry in the meantime is no longer found under the old one.
+// sweep drops records that expired at now or before, in the order of their expiry. It
+// drops as many as the bounds admit and it finds before until, but at least one if
+// there is any. It calls drop with the key of each.
+//
+// It deletes in the transaction in which it finds them. So a record that was given a
+// later expiry meanwhile is no longer found under the old one.
 func (t *tables) sweep(now uint64, until time.Time, drop func(key []byte)) (dropped int, more bool, err error) {
 	var expired [][]byte
 	bytes := 0

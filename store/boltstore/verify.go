@@ -11,12 +11,13 @@ import (
 	"github.com/datixlab/auth/store/boltstore/internal/pages"
 )
 
-// Verify checks the database page by page, as it is at one instant, while it is in
-// use. An error that wraps [ErrDamaged] means that its structure is broken, and the
-// Store accepts no more writes; any other, that it could not be checked. It reads
-// the whole file, and a file that has to be mapped anew as it grows (at 64 MiB, at
-// each doubling up to 1 GiB, then at each GiB) waits for it: run it when little is
-// written.
+// Verify checks the database page by page, as it is at one instant, while it is in use.
+// An error that wraps [ErrDamaged] means that the structure is broken, and the Store
+// accepts no more writes. Any other error means that it could not be checked.
+//
+// Verify reads the whole file. A file that must be mapped again because it grows waits
+// for that, at 64 MiB, at each doubling up to 1 GiB, then at each GiB. So run it when
+// little is written.
 func (s *Store) Verify(ctx context.Context) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -29,7 +30,7 @@ func (s *Store) Verify(ctx context.Context) error {
 		err := s.view(func(tx *bbolt.Tx) error {
 			var h pages.Header
 			if h, found = pages.ReadHeader(s.file); found != nil {
-				return nil //nolint:nilerr // found goes on below: it is no failure of the transaction
+				return nil //nolint:nilerr // found is handled below: the transaction has not failed
 			}
 			if current = h.Tx == uint64(tx.ID()); current {
 				found = pages.Check(ctx, s.file, h, true)
@@ -49,11 +50,11 @@ func (s *Store) Verify(ctx context.Context) error {
 	}
 }
 
-// Backup writes a copy of the database, as it is at one instant, to w, while it is
-// in use; the counters in it are at most a second old. What was revoked after the
-// backup is valid again once it is restored, until auth's Manager.RevokeAll is run on
-// it. As with [Store.Verify], a growing file
-// may have to wait for it, and so may Close: w must not be slow without end.
+// Backup writes a copy of the database to w, as it is at one instant, while it is in
+// use. The counters in it are at most a second old. A restored backup makes valid again
+// what was revoked after it was made, until auth's Manager.RevokeAll is run on it. As
+// with [Store.Verify], a growing file may have to wait for it, and so may Close: w must
+// not be slow without end.
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -63,7 +64,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 		_, err := tx.WriteTo(writerUntil{ctx, w})
 		return err
 	})
-	if err != nil && ctx.Err() != nil { // bbolt has formatted it away
+	if err != nil && ctx.Err() != nil { // bbolt has not wrapped it
 		return ctx.Err()
 	}
 	return err

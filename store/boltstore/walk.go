@@ -22,13 +22,13 @@ const (
 	walkBytes   = 1 << 20
 )
 
-// A place in a walk is the key of the last record, or the shard of counters to come.
+// A place in a walk is the key of the last record, or the next shard of counters.
 const (
 	afterRecord = "r"
 	atCounters  = "c"
 )
 
-// Walk implements store.Walker: records come in the order of their keys, then the
+// Walk implements store.Walker: first the records in the order of their keys, then the
 // counters. Each page is read at one instant.
 func (s *Store) Walk(ctx context.Context, after string) (store.Page, error) {
 	if err := s.enter(ctx); err != nil {

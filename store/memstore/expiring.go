@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// expiring is a heap of the records that have an expiry, the earliest on top.
+// expiring is a heap of the records with an expiry, the earliest on top.
 type expiring []*record
 
 // set gives r its expiry; zero is none.

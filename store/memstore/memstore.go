@@ -1,11 +1,11 @@
 // Package memstore is a store.Store in the memory of one process, for tests and
-// development. Everything in it is gone with the process: accounts, sessions,
-// keys and counters alike.
+// development. Everything in it is lost when the process ends: accounts, sessions, keys
+// and counters.
 //
-// Records are unbounded: nothing is dropped before its expiry, and each Commit
-// collects some of what is past it. Counters of Hit are bounded to about a
-// million keys at a time (beyond that, new keys share counters: they may be refused early, and
-// none is forgotten).
+// Records are unbounded: none is dropped before its expiry, and each Commit drops some
+// that have expired. Counters of Hit are bounded to about a million keys at a time.
+// Beyond that, new keys share counters: they may be refused early, and none is
+// forgotten.
 package memstore
 
 import (
@@ -23,16 +23,16 @@ import (
 
 const (
 	shards = 64
-	// maxCollected is how many expired records one Commit drops from a shard: more
-	// than it can have added.
+	// maxCollected is how many expired records one Commit drops from a shard at most.
+	// It is more than a Commit can add.
 	maxCollected = 2 * store.MaxOps
 )
 
 // A Store is a store.Store in memory. Make it with [New].
 type Store struct {
-	// Now is the clock that expiry goes by; nil stands for time.Now. Set it
-	// before the first call. A test whose clock is behind the real one must set
-	// it, or what is live by its clock is already expired by the real one.
+	// Now is the clock for expiries; nil is time.Now. Set it before the first call. A
+	// test whose clock is behind the real one must set it. Otherwise records that are
+	// live by the test's clock have already expired by the real one.
 	Now func() time.Time
 
 	seed      maphash.Seed
@@ -63,7 +63,7 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 		return nil, err
 	}
 	name := store.Partition(keys[0])
-	memory := new(arena) // of the usual Get: two small records
+	memory := new(arena) // enough for the usual Get: two small records
 	values := memory.values[:0:2]
 	if len(keys) > len(memory.values) {
 		values = make([][]byte, 0, len(keys))
@@ -76,7 +76,7 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	for _, v := range values {
 		size += len(v)
 	}
-	copies := memory.bytes[:0:len(memory.bytes)] // of all of them, cut so that none grows into the next
+	copies := memory.bytes[:0:len(memory.bytes)] // of all values; the capacity of each ends where the next begins
 	if size > len(memory.bytes) {
 		copies = make([]byte, 0, size)
 	}
@@ -90,7 +90,7 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	return values, nil
 }
 
-// An arena is what Get returns, in one piece of memory.
+// An arena holds what Get returns, in one allocation.
 type arena struct {
 	values [2][]byte
 	bytes  [464]byte
@@ -133,7 +133,8 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	if err != nil {
 		return err
 	}
-	// Both the shard that just grew and, in turn, those that nobody writes to.
+	// Collect from the shard that just grew and, in turn, from the shards without
+	// writes.
 	now := s.now()
 	s.shard(name).collect(now, s.stamps)
 	s.shards[s.nextShard.Add(1)%shards].collect(now, s.stamps)
@@ -173,7 +174,7 @@ func (s *Store) now() time.Time {
 	return time.Now()
 }
 
-// clone copies a value that exists: the copy of an empty one is not nil.
+// clone copies the value of a record. The copy of an empty value is empty and not nil.
 func clone(v []byte) []byte {
 	if len(v) == 0 {
 		return []byte{}

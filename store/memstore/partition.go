@@ -15,7 +15,7 @@ type record struct {
 	queued  int // position in expiring plus one; 0: not in it
 }
 
-// A partition is its records in the order of their keys.
+// A partition is a list of records in the order of their keys.
 type partition []*record
 
 func (p partition) search(key string) (int, bool) {
@@ -31,7 +31,7 @@ func (p partition) find(key string) *record {
 	return nil
 }
 
-// page returns up to limit records under prefix, from behind after.
+// page returns up to limit records under prefix whose keys are greater than after.
 func (p partition) page(prefix, after string, limit int) []*record {
 	i, found := p.search(max(prefix, after))
 	if found && after != "" {
@@ -42,7 +42,8 @@ func (p partition) page(prefix, after string, limit int) []*record {
 	return rest[:min(end, limit)]
 }
 
-// insert returns the record of key with value in it, and the expiry of before.
+// insert sets the value of key's record, which it makes if there is none, and returns
+// the record. An existing record keeps its expiry.
 func (p *partition) insert(key string, value []byte) *record {
 	i, found := p.search(key)
 	if !found {
@@ -53,7 +54,7 @@ func (p *partition) insert(key string, value []byte) *record {
 	return r
 }
 
-// remove returns what it removed, if there was something.
+// remove removes the record of key and returns it, or nil if there is none.
 func (p *partition) remove(key string) *record {
 	i, found := p.search(key)
 	if !found {

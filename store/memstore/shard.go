@@ -17,8 +17,8 @@ type shard struct {
 	expiring   expiring
 }
 
-// get puts values of the store itself in values: no record's bytes are ever
-// changed in place, so the caller can copy them without the lock.
+// get puts the store's own values into values. The bytes of a record are never changed
+// in place, so the caller can copy them without the lock.
 func (s *shard) get(name string, keys []string, values [][]byte) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -34,7 +34,7 @@ func (s *shard) get(name string, keys []string, values [][]byte) error {
 	return nil
 }
 
-// list returns items with the store's own values, like get.
+// list returns items with the store's own values, as get does.
 func (s *shard) list(name, prefix, after string, limit int) ([]store.Item, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

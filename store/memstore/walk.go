@@ -12,7 +12,7 @@ import (
 
 var _ store.Walker = (*Store)(nil)
 
-// Walk implements store.Walker. A page is what hashes to one shard.
+// Walk implements store.Walker. A page contains one shard.
 func (s *Store) Walk(ctx context.Context, after string) (store.Page, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Page{}, fmt.Errorf("memstore: %w", err)
@@ -42,7 +42,7 @@ func (s *Store) Walk(ctx context.Context, after string) (store.Page, error) {
 	return page, nil
 }
 
-// Records and counters are walked in step.
+// Page n has shard n of the records and shard n of the counters.
 var _ [0]struct{} = [shards - hitcount.Shards]struct{}{}
 
 func (s *shard) all() ([]store.Record, error) {

@@ -11,12 +11,12 @@ import (
 var commitText string
 var commitScript = newScript(commitText)
 
-// Commit implements store.Store, with one script. A Commit that only removes is
-// carried out by a server that is out of memory, too: sessions can be ended.
+// Commit implements store.Store, with one script. A server that is out of memory still
+// carries out a Commit that only removes, so sessions can be ended.
 //
-// With Options.Replicas it also waits for the replicas. If too few answer in time
-// the error says so; the Commit has been carried out on the master then, and
-// whether it survives a failover is not known.
+// With Options.Replicas it also waits for the replicas. If too few answer in time, the
+// error says so. The master has then carried out the Commit, and whether it survives a
+// failover is not known.
 func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	if err := store.CheckCommit(ops); err != nil {
 		return err

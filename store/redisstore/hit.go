@@ -12,8 +12,8 @@ import (
 var hitText string
 var hitScript = newScript(hitText)
 
-// Hit implements store.Store, with one script. It counts in whole microseconds; a
-// limit that is finer is rounded so that it never admits more.
+// Hit implements store.Store, with one script. It counts in whole microseconds. A finer
+// limit is rounded so that it never admits more.
 func (s *Store) Hit(ctx context.Context, key string, l store.Limit, n int, now time.Time) (store.Decision, error) {
 	if err := store.CheckHit(key, l, n); err != nil {
 		return store.Decision{}, err

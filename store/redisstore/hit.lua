@@ -14,7 +14,7 @@ if not (now and full and hits) then return redis.error_reply('ERR redisstore: ba
 local stored = tonumber(redis.call('GET', KEYS[1]) or '0')
 if not stored or stored ~= stored then return redis.error_reply('DAMAGED a counter is not a number') end
 
--- Further ahead than a whole burst it is only if the clock went back: that must not lock for as long.
+-- It is more than a whole burst ahead only if the clock went back, which must not lock for as long.
 local state = math.max(math.min(stored, full), now)
 local next = math.max(state + hits, now)
 if next > full then next = state end -- none is counted

@@ -17,7 +17,7 @@ import (
 // the keys.
 const format = "1"
 
-// inspect asks every master whether records are safe there, and looks for the mark
+// inspect checks with every master that records are safe there, and looks for the mark
 // of the prefix.
 func (s *Store) inspect(ctx context.Context, o Options, mustExist bool) error {
 	ask := func(ctx context.Context, c *redis.Client) error {
@@ -41,8 +41,9 @@ func (s *Store) inspect(ctx context.Context, o Options, mustExist bool) error {
 	return s.inspectScripts(ctx)
 }
 
-// inspectScripts runs the script of Commit, which alone could be stopped half-way, on a
-// key that no record is under. What the ACL stops is not undone, so it is refused here.
+// inspectScripts runs the script of Commit on a key that holds no record. Of the
+// scripts only this one could be stopped half-way by an ACL, and its writes would not
+// be undone. So such an ACL is refused here.
 func (s *Store) inspectScripts(ctx context.Context) error {
 	put := func(expiry string) string { return "probe\x00" + expiry }
 	for _, stored := range []string{put("000000000000001"), put("253402300799999"), put(never), ""} {
@@ -93,17 +94,18 @@ func (s *Store) inspectMaster(ctx context.Context, c *redis.Client, o Options) e
 	return nil
 }
 
-// checkEviction refuses a server that makes room by dropping keys: a user or a
-// session, or the counter that keeps a password from being guessed.
+// checkEviction refuses a server that drops keys when its memory is full: a user, a
+// session, or the counter that limits the guesses of a password.
 func checkEviction(info map[string]string) error {
 	policy, limit := info["maxmemory_policy"], info["maxmemory"]
 	if policy == "noeviction" || limit == "0" || policy == "" {
-		return nil // without a limit it is warned of, for one can be set at any time
+		return nil // without a limit Open only warns, since one can be set at any time
 	}
 	return fmt.Errorf("with maxmemory-policy %s it drops records when its memory is full; set it to noeviction", policy)
 }
 
-// inspectClock refuses a server that would drop records before their time.
+// inspectClock refuses a server whose clock is so far ahead that it would drop records
+// before their expiry.
 func inspectClock(ctx context.Context, c *redis.Client) error {
 	there, err := c.Time(ctx).Result()
 	if err != nil {
@@ -115,7 +117,7 @@ func inspectClock(ctx context.Context, c *redis.Client) error {
 	return nil
 }
 
-// inspectMark looks for the mark, and makes it where there is none.
+// inspectMark looks for the mark and, unless it must exist, sets it if there is none.
 func (s *Store) inspectMark(ctx context.Context, must bool) error {
 	key := s.prefix + "format"
 	found, err := s.client.Get(ctx, key).Result()
@@ -141,7 +143,8 @@ func (s *Store) inspectMark(ctx context.Context, must bool) error {
 	return nil
 }
 
-// A hello is what a server says of itself to anyone, whatever its ACL permits.
+// A hello is what a server reports about itself to every client, whatever its ACL
+// permits.
 type hello struct{ version, mode, role string }
 
 func sayHello(ctx context.Context, c interface {
@@ -169,12 +172,12 @@ func (h hello) check(cluster bool) error {
 	return nil
 }
 
-// onMaster looks at every new connection, for what was a master at Open need not be
-// one for ever: a demoted server would go on answering reads, from what it last knew.
-// A node of a cluster needs no looking at; it sends the reader to the master.
+// onMaster checks every new connection, since a server may no longer be the master that
+// it was at Open. A demoted server would still answer reads, from its last state. A
+// node of a cluster needs no check: it redirects the client to the master.
 //
-// Next, which is the caller's, is called on every connection, and then on those of a
-// master, if they are not nil.
+// Both next and then may be nil. Next, which is the caller's hook, is called on every
+// connection; then is called after it on connections to a master.
 func onMaster(next, then onConnect) onConnect {
 	return func(ctx context.Context, c *redis.Conn) error {
 		h, err := sayHello(ctx, c)
@@ -199,7 +202,7 @@ func onMaster(next, then onConnect) onConnect {
 // onConnect is what the client library calls with a new connection.
 type onConnect = func(context.Context, *redis.Conn) error
 
-// fields reads the reply to INFO.
+// fields parses the reply to INFO.
 func fields(text string) map[string]string {
 	info := map[string]string{}
 	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {

@@ -14,53 +14,54 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// A call has up to two steps that wait: for a connection, and for the reply on it.
-// Each is bounded so that both are over within a second where a server hangs. The
-// context of a call bounds it as a whole.
+// A call waits in up to two steps: for a connection, and for the reply on it. Each is
+// bounded so that both end within a second if a server hangs. The context of a call
+// bounds the whole call.
 const (
-	defaultTimeout = 450 * time.Millisecond // where the caller says nothing
-	maxTimeout     = time.Second            // where the caller does
+	defaultTimeout = 450 * time.Millisecond // if the caller sets none
+	maxTimeout     = time.Second            // if the caller sets one
 )
 
-// defaultPool is how many connections to a server there may be at the least, where the
-// caller says nothing. They are made as calls need them. With 20 many calls wait for the
-// connection of another one; with 64 neither side finds as much to do each time it looks.
+// defaultPool is the least size of a pool that the caller does not set. Connections are
+// made when calls need them. With 20, many calls wait for a connection of another call.
+// With 64, client and server find less to do each time they look.
 const defaultPool = 32
 
-// maxIdle is how long a connection is kept for a call to come. A master that
-// hung, and was replaced, does not know that when it is woken; who then still had a
-// connection to it would read what was revoked meanwhile. No failover is over as soon
-// as this, so such a connection is not used again: a new one is made to the master
-// that there is by then.
+// maxIdle is how long an unused connection is kept. A master that hung and was replaced
+// does not know that when it wakes. A client with a connection to it would read what
+// was revoked meanwhile. Every failover takes longer than maxIdle. So such a connection
+// is not used again, and a new one goes to the present master.
 const maxIdle = time.Second
 
 // Options are the settings of a Store.
 type Options struct {
-	// Prefix begins the name of every key: 1 to 64 printable ASCII characters
-	// other than space and braces, such as "auth:". It is required, since two
-	// services on one Redis must not read each other's records.
+	// Prefix begins the name of every key, such as "auth:". It is required, since two
+	// services on one Redis must not read each other's records. It has 1 to 64
+	// printable ASCII characters other than space and braces.
 	Prefix string
 
 	// Replicas is how many replicas must have received a Commit before it is
-	// acknowledged, besides the master: 0 to 16. Zero waits for none.
+	// acknowledged: 0 to 16. The master is not counted. 0 waits for none.
 	Replicas int
 
-	// ReplicaTimeout is how long a Commit waits for them: 1 ms or more, and less
-	// than the ReadTimeout of the connection. Zero is half of that, which is 225 ms
-	// if that was not set either.
+	// ReplicaTimeout is how long a Commit waits for the replicas: 1 ms or more, and
+	// less than the ReadTimeout of the connection. 0 is half of ReadTimeout, which is
+	// 225 ms if that was not set either.
 	ReplicaTimeout time.Duration
 
-	// MaxLag is how late it may be seen, at the most, that another process has changed
-	// a record: 5 ms to 1 s, or 0, the default, which is not at all. With it, what has
-	// been read is good for as long as the master has told of no change to it (see
-	// [Store.Stamp]), so checking a token or a key again takes no round trip. It is a
-	// bound and not a hope: where the master has not proven for MaxLag that it has
-	// told all, everything is read again. What this process changes it sees at once.
-	// Not for clusters, which move records to masters that have told nothing yet.
+	// MaxLag is how late a change by another process may be seen: 5 ms to 1 s, or 0,
+	// the default, which is not at all. With it, what was read is used until the master
+	// reports a change (see Store.Stamp). So checking a token or a key again takes no
+	// round trip.
+	//
+	// It is a bound: if the master has not proven within MaxLag that it reported
+	// everything, records are read again. Changes by this process are seen at once. It
+	// is not for a cluster, where a record may move to a master that has reported
+	// nothing.
 	MaxLag time.Duration
 
-	// Logger is told at Open what is no reason to refuse a server and yet puts
-	// records at risk. nil is slog.Default().
+	// Logger receives at Open what puts records at risk without being a reason to
+	// refuse the server. nil is slog.Default().
 	Logger *slog.Logger
 }
 
@@ -68,28 +69,33 @@ type Options struct {
 // to a Redis Cluster (u.IsClusterMode, or more than one of u.Addrs). [ParseURL]
 // makes u from a URL.
 //
-// It asks every master before it returns, and refuses what would break the contract
-// without a sign: settings that read from replicas or from a cache in this process;
-// a replica; a server before version 6.2; one that may evict records when its memory
-// is full; one whose clock is five minutes or more ahead. In u it sets whatever
-// makes the client send anything twice, and every timeout that is not set to 450 ms;
-// one over a second becomes a second. Under Sentinel DialTimeout is at least 50 ms
-// more than ReadTimeout, and there and in a cluster ConnMaxIdleTime is a second at
-// most. A PoolSize that is not set becomes ten for each processor, and 32 at the least.
+// Before it returns it asks every master, and refuses what would break the contract
+// unnoticed:
 //
-// The prefix must have been opened with [OpenOrCreate] before; else the error wraps
-// [fs.ErrNotExist]. So a Redis that was emptied, or the wrong one, does not pass for a
-// service without users. Only Open asks: of a server that loses everything while it is
-// used the Store knows nothing, so give it a file to keep its records in.
+//   - Settings that read from replicas or from a cache in this process.
+//   - A replica, or a server before version 6.2.
+//   - A server that may evict records when its memory is full.
+//   - A server whose clock is five minutes or more ahead.
 //
-// It runs the script of Commit once, on a key under the prefix that is no record's, on
-// one master: an ACL that stops it half-way is refused.
+// It changes these settings of u. Nothing is sent twice. Every timeout that is not set
+// is 450 ms, and one over a second is a second. Under Sentinel DialTimeout is at least
+// 50 ms more than ReadTimeout. Under Sentinel and in a cluster ConnMaxIdleTime is a
+// second at most. A PoolSize that is not set is ten for each processor, and at least
+// 32.
+//
+// The prefix must have been opened with [OpenOrCreate] before. Otherwise the error
+// wraps [fs.ErrNotExist], so an emptied or wrong Redis is not taken for a service
+// without users. Only Open checks this. The Store does not notice if a server loses
+// everything while in use, so let the server keep its records in a file.
+//
+// Open runs the script of Commit once on one master, on a key under the prefix that
+// holds no record. So it refuses an ACL that would stop the script half-way.
 func Open(ctx context.Context, u redis.UniversalOptions, o Options) (*Store, error) {
 	return open(ctx, u, o, true)
 }
 
-// OpenOrCreate is [Open], and makes its mark under a prefix that no Store was opened
-// under before, which it logs.
+// OpenOrCreate is [Open], but it also accepts a prefix that no Store was opened under
+// before. It marks that prefix and logs so.
 func OpenOrCreate(ctx context.Context, u redis.UniversalOptions, o Options) (*Store, error) {
 	return open(ctx, u, o, false)
 }
@@ -103,7 +109,7 @@ func open(ctx context.Context, u redis.UniversalOptions, o Options, mustExist bo
 		return nil, err
 	}
 	if o.MaxLag != 0 && isCluster(&u) {
-		return nil, errors.New("redisstore: MaxLag is not for a cluster, which moves records to masters that have told nothing yet")
+		return nil, errors.New("redisstore: MaxLag is not for a cluster, which moves records to masters that have reported nothing yet")
 	}
 	if o.ReplicaTimeout == 0 {
 		o.ReplicaTimeout = u.ReadTimeout / 2
@@ -136,7 +142,7 @@ func (o *Options) check(read time.Duration) error {
 	return nil
 }
 
-// refuseClient returns why a client with these settings would not keep to the
+// refuseClient returns an error if a client with these settings would break the
 // contract.
 func refuseClient(u *redis.UniversalOptions) error {
 	cluster := isCluster(u)
@@ -155,28 +161,29 @@ func refuseClient(u *redis.UniversalOptions) error {
 	return nil
 }
 
-// isCluster says what redis.NewUniversalClient would make of u.
+// isCluster reports whether redis.NewUniversalClient would make a cluster client of u.
 func isCluster(u *redis.UniversalOptions) bool {
 	return u.MasterName == "" && (u.IsClusterMode || len(u.Addrs) > 1)
 }
 
-// setTimeouts sets what the client's defaults leave open.
+// setTimeouts sets the timeouts, and whatever else of the client's defaults does not
+// fit the contract.
 func setTimeouts(u *redis.UniversalOptions) {
 	u.Addrs = slices.Clone(u.Addrs)
 	u.MaxRetries = -1              // a retry after a lost reply acts twice
-	u.MaxRedirects = 3             // where a slot is; anything else a command refuses to be sent again for
-	u.ContextTimeoutEnabled = true // else a deadline is not one for the network
-	u.DialerRetries = 1            // five, a tenth of a second apart, otherwise
+	u.MaxRedirects = 3             // to find a slot; for any other reason a command is not sent again, see NoRetry
+	u.ContextTimeoutEnabled = true // else the network ignores a deadline
+	u.DialerRetries = 1            // the default is five, a tenth of a second apart
 	u.PipelinePoolSize = -1        // no second pool for the few pipelines
 	for _, d := range []*time.Duration{&u.DialTimeout, &u.ReadTimeout, &u.WriteTimeout, &u.PoolTimeout} {
 		if *d <= 0 {
-			*d = defaultTimeout // the client's own meaning of 0 is 5 s, of -1 is forever
+			*d = defaultTimeout // to the client 0 is 5 s and -1 is for ever
 		}
 		*d = min(*d, maxTimeout)
 	}
 	if u.MasterName != "" {
-		// A connection begins with a question to a Sentinel. The client leaves one that
-		// hangs for another only if there is time left when its answer is overdue.
+		// A connection begins with a question to a Sentinel. If that Sentinel hangs,
+		// the client asks another one only if there is time left after the ReadTimeout.
 		u.DialTimeout = max(u.DialTimeout, u.ReadTimeout+50*time.Millisecond)
 	}
 	if failsOver := isCluster(u) || u.MasterName != ""; failsOver && (u.ConnMaxIdleTime <= 0 || u.ConnMaxIdleTime > maxIdle) {
@@ -186,12 +193,12 @@ func setTimeouts(u *redis.UniversalOptions) {
 		u.PoolSize = max(defaultPool, 10*runtime.GOMAXPROCS(0))
 	}
 	if u.MaintNotificationsConfig == nil {
-		// They make timeouts longer while a hosted server is being moved.
+		// They lengthen timeouts while a hosted server is being moved.
 		u.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	}
 }
 
-// connect makes the client. Nothing is dialled yet.
+// connect makes the client. It does not dial yet.
 func (s *Store) connect(u redis.UniversalOptions, o Options) {
 	hook := func(c *redis.Client) {
 		if o.Replicas > 0 {
@@ -200,7 +207,7 @@ func (s *Store) connect(u redis.UniversalOptions, o Options) {
 	}
 	if isCluster(&u) {
 		options := u.Cluster()
-		options.ClusterStateReloadInterval = 5 * time.Second // of 60
+		options.ClusterStateReloadInterval = 5 * time.Second // the default is 60
 		options.DisableRoutingPolicies = true                // every command here names its slot
 		s.cluster = redis.NewClusterClient(options)
 		s.cluster.OnNewNode(hook)
@@ -213,7 +220,7 @@ func (s *Store) connect(u redis.UniversalOptions, o Options) {
 }
 
 // connectOne makes a client of one server, or of the master that Sentinel names. It
-// calls then with every connection to that.
+// calls then with every connection to that server.
 func connectOne(u redis.UniversalOptions, then onConnect) *redis.Client {
 	u.OnConnect = onMaster(u.OnConnect, then)
 	if u.MasterName != "" {
@@ -222,7 +229,7 @@ func connectOne(u redis.UniversalOptions, then onConnect) *redis.Client {
 	return redis.NewClient(u.Simple())
 }
 
-// beginWatch has changes watched, with clients like the one of the calls.
+// beginWatch starts the watch. Its clients are like the client of the calls.
 func (s *Store) beginWatch(ctx context.Context, u redis.UniversalOptions, lag time.Duration) error {
 	u.Protocol, u.PoolSize, u.MinIdleConns = 2, 1, 0 // changes are messages on one connection
 	s.watch = s.newWatch(lag, func(then onConnect) *redis.Client { return connectOne(u, then) })

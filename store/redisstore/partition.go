@@ -8,25 +8,25 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A partition is one Redis key, so that it is moved between the nodes of a cluster,
-// and expires, as a whole; a script on two keys is refused for as long as their slot
-// is being moved. The key is a sorted set whose scores are all 0, so its members are
-// in the order of their bytes. There are two kinds:
+// A partition is one Redis key, so it expires as a whole and moves between the nodes of
+// a cluster as a whole. (A script on two keys is refused while their slot is being
+// moved.) The key is a sorted set whose scores are all 0, so its members are in the
+// order of their bytes. There are two kinds of members:
 //
 //	name 0x00 expiry value     a record
 //	0x01 expiry name           for every record with an expiry: when its time comes
 //
-// The expiry is in milliseconds since 1970, in 15 digits; never is all nines. No
-// name has a byte below 0x21 in it, so the records are in the order of their names,
-// behind all expiries, and one is found by its name alone.
+// The expiry is in milliseconds since 1970, in 15 digits; never is all nines. No name
+// contains a byte below 0x21. So the records are in the order of their names, after all
+// expiries, and a record can be found by its name alone.
 const (
 	expiryLen = 15
 	never     = "999999999999999"
 )
 
-// base is the key of the partition that key is in. Neither the prefix nor a key has
-// a brace in it, so these enclose the hash tag: the partition and its counters are
-// in one slot.
+// base returns the Redis key of the partition of key. Neither the prefix nor a key
+// contains a brace, so the braces enclose the hash tag: the partition and its counters
+// are in one slot.
 func (s *Store) base(key string) string {
 	return s.prefix + "{" + store.Partition(key) + "}"
 }
@@ -36,7 +36,7 @@ func name(key string) string {
 	return name
 }
 
-// expiry is the first millisecond in which a record may be dropped.
+// expiry returns the first millisecond in which a record may be dropped.
 func expiry(t time.Time) string {
 	switch {
 	case t.IsZero(), t.Year() > 9999:
@@ -47,7 +47,8 @@ func expiry(t time.Time) string {
 	return fmt.Sprintf("%0*d", expiryLen, t.Add(time.Millisecond-1).UnixMilli())
 }
 
-// stored is what the record of op is to be stored as: "" not at all, "-" as it is.
+// stored returns what the record of op is to be stored as: "" removes it, "-" leaves
+// it.
 func stored(op *store.Op) string {
 	switch op.Write {
 	case store.None:

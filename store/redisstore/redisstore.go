@@ -13,9 +13,9 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// keep is how long a record or a counter stays past its expiry. The server drops
-// them by its own clock, which may be ahead of the callers'; [Open] refuses a
-// server whose clock is ahead by more than half of this.
+// keep is how long a record or a counter stays after its expiry. The server drops them
+// by its own clock, which may be ahead of the clients'. Open refuses a server whose
+// clock is ahead by half of this or more.
 const keep = 10 * time.Minute
 
 // A Store is a store.Store on Redis.
@@ -24,7 +24,7 @@ type Store struct {
 	prefix string
 	log    *slog.Logger
 
-	cluster  *redis.ClusterClient // client, if that is what it is
+	cluster  *redis.ClusterClient // client, if it is one of a cluster; else nil
 	reloaded atomic.Int64         // when follow last asked for the topology, Unix ns
 
 	watch *watch // nil without Options.MaxLag
@@ -39,7 +39,8 @@ var _ store.Stamper = (*Store)(nil)
 var getText string
 var getScript = newScript(getText)
 
-// Get implements store.Store: one key with a plain command, several with a script.
+// Get implements store.Store. It reads one key with a plain command, several with a
+// script.
 func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	if err := store.CheckGet(keys); err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	return values, nil
 }
 
-// Stamp implements store.Stamper where Options.MaxLag is set; else no stamp is known.
+// Stamp implements store.Stamper. Without Options.MaxLag no stamp is known.
 func (s *Store) Stamp(partition string) (stamp uint64, known bool) {
 	if s.watch == nil {
 		return 0, false
@@ -106,7 +107,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 	case name(after) != "":
 		first = "(" + name(after) + "\x01"
 	case begin == "":
-		first = "(\x02" // behind the expiries
+		first = "(\x02" // after the expiries
 	}
 	found, err := s.zrange(ctx, s.base(prefix), first, last, limit)
 	if err != nil {
@@ -129,7 +130,7 @@ func (s *Store) zrange(ctx context.Context, base, first, last string, limit int)
 	return list(s.send(ctx, command{}, []any{"zrange", base, first, last, "bylex", "limit", 0, limit}))
 }
 
-// list returns a reply that is one.
+// list returns a reply as a list, or errReply if it is none.
 func list(reply *command, err error) ([]any, error) {
 	if err != nil {
 		return nil, err

@@ -12,21 +12,21 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// errReply is a reply that the scripts and commands here never give: somebody else
-// writes to the same keys, or this is not Redis.
+// errReply reports a reply that the commands and scripts here never return. Another
+// program writes to the same keys, or the server is not Redis.
 var errReply = errors.New("redisstore: unexpected reply")
 
-// A command is sent once. Whether one whose reply was lost was carried out cannot
-// be known, and a second time is not the same as the first: a condition no longer
-// holds, a hit is counted twice. The client library would send it again after any
-// error of the network, were it not for NoRetry.
+// A command is sent once. If its reply is lost, nobody can know whether it was carried
+// out, and a second time has another effect: a condition no longer holds, a hit is
+// counted twice. Without NoRetry the client library would send it again after a network
+// error.
 type command struct {
 	*redis.Cmd
-	replicate    bool  // wait for the replicas, if the Store was told to
-	unreplicated error // why fewer of them than asked for are known to have it
+	replicate    bool  // wait for the replicas, with Options.Replicas
+	unreplicated error // set if fewer replicas than asked for are known to have it
 }
 
-// NoRetry is what the client library asks a command after an error.
+// NoRetry tells the client library not to send the command again after an error.
 func (*command) NoRetry() bool { return true }
 
 // send sends a command like c with args, and returns it with its reply.
@@ -39,18 +39,19 @@ func (s *Store) send(ctx context.Context, c command, args []any) (*command, erro
 	return &c, nil
 }
 
-// A script is a Lua script under the name that the server knows it by.
+// A script is a Lua script, with the digest by which the server knows it.
 type script struct{ text, sha string }
 
-// newScript makes a script of a text, in which keep is that constant, in milliseconds.
+// newScript makes a script of text. In it keep is the constant of that name, in
+// milliseconds.
 func newScript(text string) script {
 	text = fmt.Sprintf("local keep = %d ", keep.Milliseconds()) + text
 	sum := sha1.Sum([]byte(text)) //nolint:gosec // see the import
 	return script{text, hex.EncodeToString(sum[:])}
 }
 
-// run is send for a script on one key. Its text goes over the wire only where the
-// server does not have it: after a restart, a failover or SCRIPT FLUSH.
+// run is send for a script on one key. The text is sent only if the server does not
+// have it: after a restart, a failover or SCRIPT FLUSH.
 func (s *Store) run(ctx context.Context, c command, sc script, key string, args ...any) (*command, error) {
 	all := append(make([]any, 0, 4+len(args)), "evalsha", sc.sha, 1, key)
 	all = append(all, args...)
@@ -63,10 +64,9 @@ func (s *Store) run(ctx context.Context, c command, sc script, key string, args 
 	return reply, err
 }
 
-// follow has the client ask the cluster which node is whose master after an error
-// that a change of that may be the cause of. By itself the client does so when a
-// node sends it to another, and every few seconds; a node that is dead sends nobody
-// anywhere.
+// follow makes the client ask for the topology of the cluster, if a change of it can
+// have caused err. On its own the client asks when a node redirects it, and every few
+// seconds. A dead node redirects nobody.
 func (s *Store) follow(err error) {
 	if s.cluster == nil {
 		return
@@ -81,12 +81,12 @@ func (s *Store) follow(err error) {
 	}
 }
 
-// describe wraps an error of the client, once. Where the context has ended by now,
-// that is the cause.
+// describe wraps an error of the client, once. If the context has ended by now, it is
+// the cause.
 func describe(ctx context.Context, err error) error {
 	cause := ctx.Err()
 	if end, ok := ctx.Deadline(); ok && cause == nil && !time.Now().Before(end) {
-		cause = context.DeadlineExceeded // the socket's timer was a little faster
+		cause = context.DeadlineExceeded // the socket's timer was a little earlier
 	}
 	if cause != nil && !errors.Is(err, cause) {
 		return fmt.Errorf("redisstore: %w: %w", cause, err)

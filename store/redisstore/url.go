@@ -18,15 +18,15 @@ import (
 //	redis-sentinel://USER:PASSWORD@HOST:PORT/DB?master_name=NAME&addr=HOST:PORT&addr=…
 //
 // and the same with TLS: rediss, rediss-cluster, rediss-sentinel. User, password,
-// database and every addr may be left out, the port too where it is 6379, or 26379
-// for Sentinel. The addrs are more nodes or Sentinels to begin with. User and
-// password are those of the Redis servers; those of the Sentinels are the parameters
+// database and every addr are optional. So is the port if it is 6379, or 26379 for
+// Sentinel. Each addr is one more node or Sentinel to ask first. User and password are
+// those of the Redis servers; those of the Sentinels are the parameters
 // sentinel_username and sentinel_password. Special characters in any of them must be
 // percent-encoded.
 //
-// Its errors repeat nothing of the URL, for a password may be anywhere in one that
-// is malformed. What no URL can say (a certificate authority, a client certificate,
-// the size of the pool) the caller sets in the options.
+// Its errors repeat nothing of the URL, since any part of a malformed one may be a
+// password. The caller sets in the options what a URL cannot say: a certificate
+// authority, a client certificate, the size of the pool.
 func ParseURL(text string) (redis.UniversalOptions, error) {
 	o, err := parseURL(text)
 	if err != nil {
@@ -54,7 +54,7 @@ func parseURL(text string) (o redis.UniversalOptions, err error) {
 	switch scheme {
 	case "redis":
 	case "rediss":
-		// The name in the certificate is that of the host that is dialled.
+		// The certificate must name the host that is dialled.
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	default:
 		return o, errors.New("redisstore: URL must begin with redis:, redis-cluster: or redis-sentinel:, or with rediss instead of redis")

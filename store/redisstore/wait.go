@@ -9,17 +9,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A waiter sends WAIT behind every command that is to be replicated, in the same
-// packet: it is about what was written before on the same connection, so a command
-// of its own would be about nothing. It hangs on the client of a single server,
-// below what finds the slot's master in a cluster and follows its redirections.
+// A waiter sends WAIT after every command that is to be replicated, in the same packet.
+// WAIT covers what was written before on the same connection, so it must not use
+// another one. The waiter is a hook of the client of a single server. That is below the
+// code of a cluster's client that finds the master of a slot and follows redirections.
 type waiter struct {
 	client   *redis.Client
 	replicas int
 	timeout  time.Duration
 }
 
-// ProcessHook makes a pipeline of a command that is to be replicated.
+// ProcessHook turns a command that is to be replicated into a pipeline.
 func (w waiter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if c, ok := cmd.(*command); !ok || !c.replicate {
@@ -34,15 +34,15 @@ func (w waiter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook adds WAIT to a pipeline with such a command at its end. A
-// cluster's client makes one by itself, for a slot that is being moved.
+// ProcessPipelineHook adds WAIT to a pipeline that ends with such a command. The client
+// of a cluster makes such a pipeline itself while a slot is being moved.
 func (w waiter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		c, ok := cmds[len(cmds)-1].(*command)
 		if !ok || !c.replicate {
 			return next(ctx, cmds)
 		}
-		c.unreplicated = nil // of the master that redirected it here
+		c.unreplicated = nil // clear the error of a master that redirected it here
 		wait := redis.NewIntCmd(ctx, "wait", w.replicas, w.timeout.Milliseconds())
 		err := next(ctx, append(slices.Clip(cmds), wait))
 		switch acks, werr := wait.Result(); {

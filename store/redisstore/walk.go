@@ -18,14 +18,14 @@ import (
 var _ store.Walker = (*Store)(nil)
 
 const (
-	walkKeys    = 500 // that SCAN is asked to look at for a page
-	walkRecords = 500 // of one partition, read at a time
-	walkAtOnce  = 16  // commands under way
+	walkKeys    = 500 // keys that SCAN looks at for a page
+	walkRecords = 500 // records of one partition that are read at a time
+	walkAtOnce  = 16  // commands at once
 )
 
-// Walk implements store.Walker with SCAN, master by master. A page has whole
-// partitions, so it takes as much memory as the largest of them. Who has the server
-// restart, fail over, or move slots during a walk should walk again.
+// Walk implements store.Walker with SCAN, master by master. A page contains whole
+// partitions, so it takes as much memory as the largest of them. If a server restarts,
+// fails over or moves slots during a walk, walk again.
 func (s *Store) Walk(ctx context.Context, after string) (store.Page, error) {
 	if err := s.enter(ctx); err != nil {
 		return store.Page{}, err
@@ -45,7 +45,7 @@ func (s *Store) Walk(ctx context.Context, after string) (store.Page, error) {
 		at = slices.IndexFunc(masters, func(c *redis.Client) bool { return c.Options().Addr == node })
 	}
 	if at < 0 {
-		return store.Page{}, fmt.Errorf("redisstore: %s is no master any more: begin the walk anew", node)
+		return store.Page{}, fmt.Errorf("redisstore: %s is no master any more: begin the walk again", node)
 	}
 	keys, next, err := masters[at].Scan(ctx, cursor, s.pattern(), walkKeys).Result()
 	if err != nil {
@@ -80,7 +80,7 @@ func parsePlace(after string) (node string, cursor uint64, err error) {
 	return node, cursor, nil
 }
 
-// masters returns the masters in an order that stays the same.
+// masters returns the masters in an order that does not change.
 func (s *Store) masters(ctx context.Context) ([]*redis.Client, error) {
 	if s.cluster == nil {
 		return []*redis.Client{s.client.(*redis.Client)}, nil
@@ -105,7 +105,7 @@ func (s *Store) pattern() string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(s.prefix) + "{*"
 }
 
-// readAll reads the partitions and the counters under keys that SCAN found.
+// readAll reads the partitions and counters under keys that SCAN found.
 func (s *Store) readAll(ctx context.Context, keys []string) (store.Page, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -151,7 +151,7 @@ func (s *Store) readAll(ctx context.Context, keys []string) (store.Page, error) 
 }
 
 func (s *Store) readPartition(ctx context.Context, partition string) (records []store.Record, err error) {
-	for first := "(\x02"; ; { // behind the expiries
+	for first := "(\x02"; ; { // after the expiries
 		found, err := s.zrange(ctx, s.base(partition+"/"), first, "+", walkRecords)
 		if err != nil {
 			return nil, err

@@ -14,16 +14,18 @@ import (
 	"github.com/datixlab/auth/internal/stamps"
 )
 
-// A watch hears from the master of every change of a key under the prefix, whoever makes
-// it (CLIENT TRACKING in broadcasting mode), and knows until when it has heard of all.
+// A watch receives from the master the name of every key under the prefix that any
+// client changes (CLIENT TRACKING in broadcasting mode). It knows up to which time it
+// has received every change.
 //
-// What proves that is the heartbeat: a message that the Store publishes, on a connection and
-// by the way that every call takes, and that comes back on the connection that the
-// changes come on. The server tells of changes in the order in which they are made, but
-// at the end of a turn of its loop, and passes a message on at once. So a heartbeat proves
-// what was true when the one before it was sent: that one had come back by then, so it
-// was of an earlier turn. A connection that hangs, is cut off or leads to another server
-// than the calls brings back no heartbeat, and then nothing is known.
+// The heartbeat proves that. It is a message that the Store publishes on a connection
+// of its calls, and that comes back on the connection of the changes. The server
+// reports changes in their order, but only at the end of a turn of its event loop; it
+// forwards a message at once. When a heartbeat comes back, all changes from before the
+// previous one was sent have been received. It was sent after the previous one came
+// back, so that one was of an earlier turn. If the connection hangs, is cut off or
+// leads to another server than the calls, no heartbeat comes back, and nothing is
+// known.
 type watch struct {
 	s       *Store
 	dial    func(onConnect onConnect) *redis.Client
@@ -32,8 +34,8 @@ type watch struct {
 	channel string // of the heartbeats
 	began   time.Time
 
-	proven atomic.Pointer[time.Time] // all changes before this are in table; nil is none
-	asked  atomic.Int64              // when a stamp was last asked for, about
+	proven atomic.Pointer[time.Time] // all changes before this are in table; nil: unknown
+	asked  atomic.Int64              // roughly when a stamp was last asked for
 	wake   chan struct{}
 
 	stop context.CancelFunc
@@ -41,15 +43,16 @@ type watch struct {
 }
 
 const (
-	// invalidations is the channel that RESP2 has for what a connection tracks.
+	// invalidations is the channel on which RESP2 reports changes of tracked keys.
 	invalidations = "__redis__:invalidate"
 
-	// heartbeatTimeout is when a watch begins anew: sooner than any failover is over, so
-	// that no server that hung and was replaced is believed when it is woken.
+	// heartbeatTimeout is how long a watch waits before it starts again. It is shorter
+	// than any failover, so a server that hung and was replaced is not believed when it
+	// wakes.
 	heartbeatTimeout = 450 * time.Millisecond
-	// idleAfter is after how long without a question nothing is beaten.
+	// idleAfter is how long heartbeats go on after the last question for a stamp.
 	idleAfter = 2 * time.Second
-	// retryAfter is how long after an error a watch begins anew.
+	// retryAfter is how long a watch waits after an error before it starts again.
 	retryAfter = 100 * time.Millisecond
 )
 
@@ -71,7 +74,7 @@ func (w *watch) close() {
 
 func (w *watch) now() int64 { return int64(time.Since(w.began)) }
 
-// stamp is Store.Stamp's.
+// stamp implements Store.Stamp.
 func (w *watch) stamp(partition string) (stamp uint64, known bool) {
 	now := w.now()
 	if now-w.asked.Load() > int64(idleAfter/4) {
@@ -87,14 +90,14 @@ func (w *watch) stamp(partition string) (stamp uint64, known bool) {
 	return w.table.Stamp(partition)
 }
 
-// older reports whether t is longer ago than the lag: by the monotonic clock, or by that
-// of the wall, since the other one can stand still while a machine is suspended.
+// older reports whether t is longer ago than lag, by the monotonic clock or by the wall
+// clock: the monotonic clock can stand still while a machine is suspended.
 func (w *watch) older(t time.Time) bool {
 	now := time.Now()
 	return now.Sub(t) > w.lag || now.Round(0).Sub(t.Round(0)) > w.lag
 }
 
-// run watches until stopped, from the start after every error.
+// run watches until ctx is done, and starts again after every error.
 func (w *watch) run(ctx context.Context) {
 	defer close(w.done)
 	for ctx.Err() == nil {
@@ -108,7 +111,7 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
-// sleep returns when a stamp has been asked for lately.
+// sleep returns once a stamp has been asked for lately, or ctx is done.
 func (w *watch) sleep(ctx context.Context) {
 	for ctx.Err() == nil && w.now()-w.asked.Load() > int64(idleAfter) {
 		select {
@@ -118,14 +121,15 @@ func (w *watch) sleep(ctx context.Context) {
 	}
 }
 
-// watch watches on one connection, until it fails or nobody has asked for a while.
+// watch watches on one connection, until it fails or no stamp has been asked for
+// lately.
 func (w *watch) watch(ctx context.Context) {
 	changes, end, err := w.subscribe(ctx)
 	defer end()
 	if err != nil {
 		return
 	}
-	w.table.ChangedAll() // of what changed until now nobody has told
+	w.table.ChangedAll() // changes until now were not received
 
 	heartbeats := make(chan int64, 1) // that have come back
 	heard := make(chan struct{})
@@ -140,25 +144,26 @@ func (w *watch) watch(ctx context.Context) {
 	w.heartbeat(ctx, heartbeats, heard)
 }
 
-// subscribe begins to hear of changes and heartbeats on a connection of its own, until end.
+// subscribe begins to receive changes and heartbeats on a connection of its own, until
+// end is called.
 func (w *watch) subscribe(ctx context.Context) (changes *redis.PubSub, end func(), err error) {
 	client := w.dial(w.track)
 	changes = client.Subscribe(ctx, invalidations, w.channel)
 	end = func() { _, _ = changes.Close(), client.Close() }
 	for range 2 {
-		m, err := changes.ReceiveTimeout(ctx, heartbeatTimeout) // Receive would not hear ctx
+		m, err := changes.ReceiveTimeout(ctx, heartbeatTimeout) // Receive would ignore ctx
 		if err != nil {
 			return changes, end, err
 		}
 		if _, subscribed := m.(*redis.Subscription); !subscribed {
-			return changes, end, errReply // the client has lost the connection, and found another
+			return changes, end, errReply // the client lost the connection and made another one
 		}
 	}
 	return changes, end, nil
 }
 
-// track has the server tell the new connection of changes. The prefix is one of keys of
-// this Store, so who may not read them is refused.
+// track makes the server report changes to the new connection. It only tracks keys
+// under the prefix of this Store, so an ACL may permit no others.
 func (w *watch) track(ctx context.Context, c *redis.Conn) error {
 	id, err := c.ClientID(ctx).Result()
 	if err != nil {
@@ -167,12 +172,12 @@ func (w *watch) track(ctx context.Context, c *redis.Conn) error {
 	return c.Do(ctx, "client", "tracking", "on", "redirect", id, "bcast", "prefix", w.s.prefix).Err()
 }
 
-// listen takes in what comes, until something is amiss.
+// listen handles messages until something is wrong.
 func (w *watch) listen(ctx context.Context, changes *redis.PubSub, heartbeats chan<- int64) {
 	for {
 		m, err := changes.Receive(ctx)
 		if err != nil {
-			return // a flush of the whole server is one, too: its message has no keys
+			return // a flush of the whole server is also an error: its message has no keys
 		}
 		message, ok := m.(*redis.Message)
 		if !ok {
@@ -185,7 +190,7 @@ func (w *watch) listen(ctx context.Context, changes *redis.PubSub, heartbeats ch
 			}
 			select {
 			case heartbeats <- n:
-			default: // nobody waits for it any more
+			default: // heartbeat waits for it no longer
 			}
 			continue
 		}
@@ -195,7 +200,7 @@ func (w *watch) listen(ctx context.Context, changes *redis.PubSub, heartbeats ch
 	}
 }
 
-// changed takes in that a key has changed, or a counter.
+// changed notes that a key has changed: a partition or a counter.
 func (w *watch) changed(key string) {
 	_, rest, ok := strings.Cut(key, "{")
 	partition, _, closed := strings.Cut(rest, "}")
@@ -204,11 +209,12 @@ func (w *watch) changed(key string) {
 	}
 }
 
-// heartbeat publishes heartbeats, one when the one before it is back, and takes in what they prove.
+// heartbeat publishes a heartbeat when the last one is back, and notes what that
+// proves.
 func (w *watch) heartbeat(ctx context.Context, heartbeats <-chan int64, heard <-chan struct{}) {
 	overdue := time.NewTimer(heartbeatTimeout)
 	defer overdue.Stop()
-	var before time.Time // when the last heartbeat was sent that has come back
+	var before time.Time // when the last heartbeat that came back was sent
 	for w.now()-w.asked.Load() <= int64(idleAfter) {
 		at, sent := time.Now(), w.now()
 		if err := w.publish(ctx, sent); err != nil {
@@ -240,7 +246,7 @@ func (w *watch) heartbeat(ctx context.Context, heartbeats <-chan int64, heard <-
 	}
 }
 
-// publish sends a heartbeat by the way of every other call.
+// publish sends a heartbeat in the same way as every other call.
 func (w *watch) publish(ctx context.Context, n int64) error {
 	ctx, cancel := context.WithTimeout(ctx, heartbeatTimeout)
 	defer cancel()
@@ -248,7 +254,7 @@ func (w *watch) publish(ctx context.Context, n int64) error {
 	return err
 }
 
-// check asks the server for all that a watch needs.
+// check returns an error if the server or its ACL lacks what a watch needs.
 func (w *watch) check(ctx context.Context) error {
 	_, end, err := w.subscribe(ctx)
 	defer end()

@@ -51,8 +51,8 @@ func checkAllOrNothing(p *probe) {
 	p.want("a/new", []byte("new"))
 }
 
-// stripe is the keys that one Commit writes alike: a reader that sees two of them
-// differ has seen half a Commit.
+// stripe returns the keys to which one Commit writes the same value. A reader that sees
+// two different values has seen half a Commit.
 func stripe() []string {
 	var keys []string
 	for i := range 40 {
@@ -61,7 +61,8 @@ func stripe() []string {
 	return keys
 }
 
-// paint runs writers that write all keys alike, or none, against readers.
+// paint runs writers that write the same value to all keys, or to none, against
+// readers.
 func paint(p *probe, read func(p *probe, keys []string)) {
 	keys := stripe()
 	probes := p.all()

@@ -10,8 +10,7 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// Bench measures the stores that open returns, each benchmark with a Place of its
-// own.
+// Bench measures the stores that open returns, each benchmark with its own Place.
 func Bench(b *testing.B, open func(tb testing.TB) Place) {
 	for _, bench := range []struct {
 		name string

@@ -54,8 +54,8 @@ func checkCopiesIn(p *probe) {
 }
 
 func checkCopiesOut(p *probe) {
-	// Memory that an engine has mapped for reading faults when it is written, or
-	// once it is unmapped.
+	// Memory that an engine has mapped for reading faults when it is written to, or
+	// after it is unmapped.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		switch r := recover().(type) {

@@ -21,7 +21,7 @@ var expiryRules = []Rule{{
 	check: checkExpired,
 }}
 
-// churn gives a store that collects while it writes every occasion to do so.
+// churn makes a store that collects while it writes do so.
 func churn(p *probe) {
 	past := time.Now().Add(-time.Hour)
 	for i := range 10 {

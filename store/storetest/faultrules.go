@@ -40,7 +40,8 @@ var faultRules = []Rule{{
 // wide is a limit that no rule here reaches.
 var wide = store.Limit{Burst: 100_000, Every: time.Minute}
 
-// behind opens a store behind a wire, and has it make every kind of call once.
+// behind opens a store whose connections go through a wire, and makes every kind of
+// call once.
 func (p *probe) behind() (*probe, *wire) {
 	w := new(wire)
 	p.wires = append(p.wires, w)
@@ -54,7 +55,7 @@ func (p *probe) behind() (*probe, *wire) {
 	return far, w
 }
 
-// works demands that calls succeed, and that each gets its own answer.
+// works fails unless calls succeed and each gets its own answer.
 func (p *probe) works() {
 	p.want("f/k", []byte("v"))
 	p.conflict(store.Check("f/k").Absent())
@@ -65,9 +66,9 @@ func (p *probe) works() {
 	p.hit("f/k", wide, 1, base())
 }
 
-// unknown reports whether err says that the outcome of a call is unknown, false if it
-// is nil. Any other error is a promise, which a wire that fails keeps nobody from
-// breaking.
+// unknown reports whether err, which may be nil, says that the outcome of a call is
+// unknown. It fails on an error that promises an outcome: after a fault of the wire
+// nothing can be promised.
 func unknown(call string, err error) bool {
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrClosed) {
 		failf("%s: error %v, which promises that nothing was done", call, err)
@@ -206,7 +207,7 @@ func checkDeadline(p *probe) {
 		"Hit":    func(ctx context.Context) error { _, err := far.s.Hit(ctx, "f/k", wide, 1, base()); return err },
 	} {
 		w.hold()
-		limit := time.AfterFunc(patience, func() { w.mend() }) // or a store that waits for an answer would do so for good
+		limit := time.AfterFunc(patience, func() { w.mend() }) // or a store that waits for an answer would wait for ever
 		ctx, cancel := context.WithTimeout(p.ctx, soon)
 		unknown(name+" that was not answered", call(ctx))
 		cancel()
@@ -259,8 +260,9 @@ func checkOwnAnswer(p *probe) {
 	}
 }
 
-// own makes one of many calls whose answers all differ: about key, which nobody else
-// asks for and whose value stays the same, and the limit l, which is no other's.
+// own makes one of many calls whose answers all differ. It asks for key, which no other
+// call asks for and whose value stays the same, and for the limit l, which no other
+// call uses.
 func (p *probe) own(ctx context.Context, n int, key string, value []byte, l store.Limit, now time.Time) {
 	switch n % 4 {
 	case 0:

@@ -47,7 +47,7 @@ var hitRules = []Rule{{
 	check: checkSkewedClocks,
 }}
 
-// base is the instant at which the rules' counters begin. It is the real one,
+// base is the instant at which the counters of the rules begin. It is the real time,
 // since a store may drop a counter whose state is not after now by its own clock.
 func base() time.Time { return time.Now().Truncate(time.Millisecond) }
 
@@ -73,8 +73,8 @@ func checkHitCounts(p *probe) {
 	}
 }
 
-// alike reports whether a decision is the one that was wanted; it may say to wait for
-// up to a millisecond longer.
+// alike reports whether a decision is the wanted one. Its RetryAfter may be up to a
+// millisecond longer.
 func alike(got, want store.Decision) bool {
 	if got.RetryAfter > want.RetryAfter && got.RetryAfter < want.RetryAfter+time.Millisecond {
 		got.RetryAfter = want.RetryAfter
@@ -208,7 +208,7 @@ func checkHitRaceGivesBack(p *probe) {
 				if d := p.hit(key, l, 2, now); !d.OK {
 					failf("refused at a limit of %d, where fewer can be counted: %+v", l.Burst, d)
 				}
-				p.hit(key, l, -1, now) // not 2: updates lost on both ways would make up for each other
+				p.hit(key, l, -1, now) // not 2: updates lost both ways would cancel each other out
 			}
 		})
 		want := l.Burst - racers*each - 1
@@ -279,7 +279,7 @@ func checkSkewedClocks(p *probe) {
 			}
 			next, want := l.Apply(state, n, at)
 			got := who.hit(key, l, n, at)
-			if !alike(got, want) && state <= latest.UnixNano() { // it was as good as absent to one of them
+			if !alike(got, want) && state <= latest.UnixNano() { // to one of them it counted as absent
 				next, want = l.Apply(0, n, at)
 			}
 			if !alike(got, want) {

@@ -100,8 +100,8 @@ func checkLargePartition(p *probe) {
 	const n = 100_000
 	key := func(i int) string { return fmt.Sprintf("l/%05d", i) }
 	probes := p.all()
-	// Many write at once, so that a store can make one write to its disk of them. In
-	// this order a partition that is kept sorted grows and shrinks at its end.
+	// Many goroutines write at once, so that a store can combine their writes to its
+	// disk. In this order a sorted partition grows and shrinks at its end.
 	write := func(op func(i int) store.Op, descending bool) {
 		const commits = n / store.MaxOps
 		var turn atomic.Int64

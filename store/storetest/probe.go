@@ -11,13 +11,13 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// budget is how long a race goes on at most, once it has gone on for long enough.
+// budget is how long a race lasts at most, once it has lasted long enough.
 const budget = 150 * time.Millisecond
 
 // racers is how many goroutines race each other.
 const racers = 16
 
-// broken is what a probe panics with; catch turns it into an error. No other
+// broken is the value that a probe panics with; catch turns it into an error. No other
 // panic is caught: a store that panics should show its stack.
 type broken struct{ error }
 
@@ -37,17 +37,17 @@ func catch(f func()) (err error) {
 
 func failf(format string, args ...any) { panic(broken{fmt.Errorf(format, args...)}) }
 
-// A probe is what a rule has in hand: calls that end the rule where the store
-// returns something other than what the rule can go on with.
+// A probe makes the calls of a rule. A call ends the rule if the store returns
+// something that the rule cannot go on with.
 type probe struct {
 	ctx    context.Context
 	place  Place
 	s      store.Store   // the store that the calls below go to
-	stores []store.Store // all that are to be closed
-	wires  []*wire       // and these after them
+	stores []store.Store // all stores to close
+	wires  []*wire       // all wires to close, after the stores
 }
 
-// all returns the probes of a race: one per store on the Place.
+// all returns the probes of a race: one for each store on the Place.
 func (p *probe) all() []*probe {
 	if p.place.Join == nil {
 		return []*probe{p}
@@ -92,8 +92,8 @@ func (p *probe) commit(ops ...store.Op) {
 	}
 }
 
-// insist commits ops, which have no condition, again for as long as the outcome is
-// unknown: so many of them at once may be too much for a machine with much else to do.
+// insist commits ops, which have no condition, again while the outcome is unknown. A
+// busy machine may be too slow for so many Commits at once.
 func (p *probe) insist(ops ...store.Op) {
 	for unknown("Commit without a condition", p.s.Commit(p.ctx, ops...)) {
 		if p.ctx.Err() != nil {
@@ -108,7 +108,7 @@ func (p *probe) conflict(ops ...store.Op) {
 	}
 }
 
-// try commits and reports whether it did, or met a conflict.
+// try commits and reports whether that succeeded; a conflict is false.
 func (p *probe) try(ops ...store.Op) bool {
 	err := p.s.Commit(p.ctx, ops...)
 	if err != nil && !errors.Is(err, store.ErrConflict) {
@@ -125,7 +125,7 @@ func (p *probe) hit(key string, l store.Limit, n int, now time.Time) store.Decis
 	return d
 }
 
-// want demands the value under key; nil demands that there is none.
+// want fails unless value is under key; nil means that there is no record.
 func (p *probe) want(key string, value []byte) {
 	got := p.get(key)[0]
 	if (got == nil) != (value == nil) || !bytes.Equal(got, value) {
@@ -133,8 +133,8 @@ func (p *probe) want(key string, value []byte) {
 	}
 }
 
-// race lets n racers go at once and ends the rule if one of them found it broken.
-// Every racer has one of probes.
+// race starts n racers at once, and ends the rule if one of them found it broken. The
+// racers share probes in turn.
 func race(n int, probes []*probe, f func(i int, p *probe)) {
 	errs := make([]error, n)
 	start := make(chan struct{})
@@ -157,7 +157,8 @@ func race(n int, probes []*probe, f func(i int, p *probe)) {
 	}
 }
 
-// rounds calls f for 0, 1, 2 …: most times, or until the budget is spent.
+// rounds calls f for 0, 1, 2 …: at most times, until the budget is spent, but 3 times
+// at least.
 func rounds(most int, f func(round int)) {
 	end := time.Now().Add(budget)
 	for i := 0; i < most && (i < 3 || time.Now().Before(end)); i++ {

@@ -104,8 +104,8 @@ func checkNoLostUpdate(p *probe) {
 	p.want("n/k", strconv.AppendInt(nil, acknowledged.Load(), 10))
 }
 
-// Of two doctors on call at least one has to stay: each may leave only while the
-// other is there.
+// Of two doctors on call at least one must stay. Each may leave only while the other is
+// there.
 func checkWriteSkew(p *probe) {
 	probes := p.all()
 	rounds(50, func(round int) {

@@ -19,7 +19,7 @@ var reopenRules = []Rule{{
 	check: checkReopenCounters,
 }}
 
-// reopen closes the store of p and opens its records again.
+// reopen closes the store of p and opens the same records again.
 func (p *probe) reopen() {
 	p.close()
 	p.s = p.open("Reopen", p.place.Reopen).s

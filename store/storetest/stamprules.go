@@ -49,8 +49,8 @@ func checkStampChanges(p *probe) {
 	}
 }
 
-// checkStampHolds has every store write, and every store remember what it reads of
-// that for as long as the stamp is the same.
+// checkStampHolds makes every store write. Every store also remembers what it has read
+// for as long as the stamp is the same.
 func checkStampHolds(p *probe) {
 	probes := p.all()
 	logs := make([]ackLog, len(probes))
@@ -78,7 +78,7 @@ func checkStampHolds(p *probe) {
 
 func stampKey(writer int) string { return "s" + strconv.Itoa(writer) + "/k" }
 
-// remember reads key again and again, from memory where its stamp is what it was.
+// remember reads key again and again, from memory while its stamp is the same.
 func (p *probe) remember(key string, log *ackLog, lag time.Duration, stop *atomic.Bool) {
 	var had uint64
 	var value int64
@@ -101,7 +101,7 @@ func (p *probe) remember(key string, log *ackLog, lag time.Duration, stop *atomi
 	}
 }
 
-// An ackLog is what was acknowledged when: the numbers from 1 on.
+// An ackLog holds the times at which the numbers from 1 on were acknowledged.
 type ackLog struct {
 	mu sync.Mutex
 	at []time.Time

@@ -1,6 +1,6 @@
-// Package storetest holds any store.Store against the contract of package store.
+// Package storetest tests any store.Store against the contract of package store.
 //
-// An adapter's whole test is a function that opens a fresh store:
+// The whole test of an adapter is a function that opens a fresh store:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(tb testing.TB) storetest.Place {
@@ -14,28 +14,29 @@
 //		})
 //	}
 //
-// Nothing can be switched off. What more is asked of a store follows from what its
-// Place can do, and from whether it is a
-// [store.Walker] or a [store.Stamper]. Run it with -race. It takes
-// a few seconds in memory, and writes some thousand Commits and 100,000 records.
+// Nothing can be switched off. Whatever the [Place] offers is tested too, and so are
+// [store.Walker] and [store.Stamper] if the store implements them. Run the test with
+// -race. It takes a few seconds on a store in memory, and writes some thousand Commits
+// and 100,000 records.
 //
 // # Networks
 //
-// A store behind a network hands its driver the dial function of [Place.Behind]. The
-// connections that it makes then lose a reply, break in the midst of a request, and
-// hold answers back or deliver them late:
+// The adapter of a store behind a network passes the dial function of [Place.Behind] to
+// its driver. The connections that it makes lose a reply, break in the middle of a
+// request, and hold back or delay answers:
 //
 //	Behind: func(dial storetest.Dialer) (store.Store, error) {
 //		return mystore.Connect(mystore.Options{Addr: addr, Dialer: dial})
 //	},
 //
-// They are plain: what the driver puts on top of them, such as TLS, is not touched.
+// These connections are plain. What the driver adds on top, such as TLS, is not
+// touched.
 //
 // # Clocks
 //
-// Times given to Hit are whole milliseconds and limits whole microseconds, so an
-// adapter may count in either nanoseconds or microseconds. Expiries are held
-// against the clock of the machine that the test runs on.
+// Times passed to Hit are whole milliseconds, and limits are whole microseconds. So an
+// adapter may count in nanoseconds or in microseconds. Expiries are compared with the
+// clock of the machine that runs the test.
 package storetest
 
 import (
@@ -50,31 +51,31 @@ import (
 
 // A Place is where a store keeps its records: a map, a file, a part of a server.
 type Place struct {
-	// Store is open, empty, and has the Place to itself. The suite closes it.
+	// Store is open and empty, and nothing else uses its Place. The suite closes it.
 	Store store.Store
 
-	// Reopen opens the same records again after Store has been closed; the suite
-	// closes what it returns. Nil says that closing Store loses them.
+	// Reopen opens the same records again after Store has been closed. The suite closes
+	// what it returns. Nil means that closing Store loses the records.
 	Reopen func() (store.Store, error)
 
-	// Join opens one more store on the same records while Store is open, as
-	// another process would; the suite closes what it returns. Nil says that the
-	// records are of one process. With it every race is run across both stores.
+	// Join opens one more store on the same records while Store is open, as another
+	// process would. The suite closes what it returns, and runs every race across both
+	// stores. Nil means that only one process can use the records.
 	Join func() (store.Store, error)
 
-	// Lag is how late a stamp of one store may be about what another has changed: what
-	// the adapter lets its host choose. Zero is not at all.
+	// Lag is how late a stamp of one store may be about a change by another, if the
+	// adapter lets its operator choose that. 0 is not at all.
 	Lag time.Duration
 
-	// Behind opens one more store on the same records while Store is open, which
-	// makes every connection with dial; the suite closes what it returns. Nil says
-	// that there is no network between the store and its records. With it the
-	// connections are broken in every way that a network breaks them.
+	// Behind opens one more store on the same records while Store is open. That store
+	// makes every connection with dial. The suite closes it, and breaks the connections
+	// in every way that a network does. Nil means that there is no network between the
+	// store and its records.
 	Behind func(dial Dialer) (store.Store, error)
 }
 
-// Run holds the stores that open returns against every rule, each in a subtest
-// with a Place of its own.
+// Run tests the stores that open returns against every rule, each in a subtest with its
+// own Place.
 func Run(t *testing.T, open func(tb testing.TB) Place) {
 	first := open(t)
 	rules := Rules(first)
@@ -114,8 +115,8 @@ func Rules(p Place) []Rule {
 	return rules
 }
 
-// Check holds p, which must be fresh, against the rule and closes its Store. The
-// error says which rule is broken and how; it is nil if none was seen to be.
+// Check tests p, which must be fresh, against the rule and closes its Store. The error
+// says which rule is broken and how. It is nil if the rule was not seen to be broken.
 func (r Rule) Check(ctx context.Context, p Place) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute) // for stores that hang
 	defer cancel()

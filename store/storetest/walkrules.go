@@ -33,8 +33,8 @@ var walkRules = []Rule{{
 	check: checkWalkErrors,
 }}
 
-// walk returns what a whole walk finds. What it finds twice must be the same if
-// nothing is written meanwhile.
+// walk returns what a whole walk finds. Quiet means that nothing is written meanwhile:
+// then it fails if a record is found twice and the two differ.
 func (p *probe) walk(quiet bool) (map[string]store.Record, map[string]store.Counter) {
 	records, counters := map[string]store.Record{}, map[string]store.Counter{}
 	after := ""
@@ -86,7 +86,7 @@ func checkWalk(p *probe) {
 	put(store.Record{Key: "x/cleared", Value: []byte("v")})
 	put(store.Record{Key: "x/later", Value: []byte("v"), Expires: soon})
 	put(store.Record{Key: "x/later", Value: []byte("v"), Expires: soon.Add(time.Hour)})
-	for i := 0; i < 2500; i += store.MaxOps { // more than any page of one partition
+	for i := 0; i < 2500; i += store.MaxOps { // more records in one partition than any page holds
 		var records []store.Record
 		for j := range store.MaxOps {
 			key := fmt.Sprintf("l/%05d", (i+j)*7919%20_000)
@@ -94,7 +94,7 @@ func checkWalk(p *probe) {
 		}
 		put(records...)
 	}
-	for i := range 1500 { // and of many
+	for i := range 1500 { // and in many partitions
 		key := fmt.Sprintf("p%d/k", i)
 		put(store.Record{Key: key, Value: []byte(key), Expires: soon.Add(time.Duration(i) * time.Millisecond)})
 	}

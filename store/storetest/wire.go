@@ -11,10 +11,10 @@ import (
 // A Dialer makes a connection, as net.Dialer.DialContext does.
 type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// A wire makes connections, and does to them what a network does. It knows no
-// protocol: what a client writes is a request, what comes back is an answer. What
-// loseReply and cutAfter set happens once, to whichever connection is used first; the
-// rest lasts until mend.
+// A wire makes connections that fail as those of a network do. It knows no protocol:
+// what a client writes is a request, what comes back is an answer. What loseReply and
+// cutAfter set happens once, to the connection that is used next. The rest lasts until
+// mend.
 type wire struct {
 	mu       sync.Mutex
 	lines    map[*line]struct{}
@@ -39,13 +39,13 @@ type line struct {
 	end       func()
 }
 
-// An end is what the client has of a line.
+// An end is the client's end of a line.
 type end struct {
 	net.Conn
 	far net.Conn
 }
 
-// LocalAddr and RemoteAddr are those of the connection behind.
+// LocalAddr and RemoteAddr are those of the connection to the server.
 func (e end) LocalAddr() net.Addr  { return e.far.LocalAddr() }
 func (e end) RemoteAddr() net.Addr { return e.far.RemoteAddr() }
 
@@ -74,7 +74,8 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return end{client, far}, nil
 }
 
-// carry passes on what comes, as much of it as fate says, until the line ends.
+// carry copies from one connection to the other until the line ends. After each read,
+// fate decides how much is passed on and whether the line ends.
 func (w *wire) carry(l *line, to, from net.Conn, fate func(l *line, n int) (pass int, ends bool)) {
 	defer func() {
 		l.end()
@@ -155,25 +156,25 @@ func (w *wire) breaks() bool {
 	return true
 }
 
-// loseReply lets the next request reach the server, waits for the answer, and ends
-// the connection in its place.
+// loseReply lets the next request reach the server. It waits for the answer, and then
+// ends the connection instead of passing the answer on.
 func (w *wire) loseReply() { w.set(func() { w.lose = true }) }
 
-// cutAfter ends the connection on which the n bytes of requests that still go through
-// are exceeded, in the midst of what is being sent.
+// cutAfter lets n more bytes of requests pass. It ends the connection that exceeds
+// them, in the middle of a request.
 func (w *wire) cutAfter(n int) { w.set(func() { w.cut, w.left = true, n }) }
 
-// hold keeps back all answers until mend.
+// hold holds back all answers until mend.
 func (w *wire) hold() { w.set(func() { w.held = make(chan struct{}) }) }
 
 // late delays every answer by up to lag.
 func (w *wire) late(lag time.Duration) { w.set(func() { w.lag = lag }) }
 
-// breakAt ends connections at random, with one of odds pieces of what they carry.
+// breakAt ends connections at random: one of odds pieces ends its connection.
 func (w *wire) breakAt(odds int) { w.set(func() { w.odds = odds }) }
 
-// mend ends all that was set, lets go what is held, and returns how many connections
-// the wire has ended so far.
+// mend undoes all that was set and passes on the answers that were held back. It
+// returns how many connections the wire has ended so far.
 func (w *wire) mend() (faults int) {
 	w.set(func() {
 		if w.held != nil {
@@ -185,7 +186,7 @@ func (w *wire) mend() (faults int) {
 	return faults
 }
 
-// bytes returns how many bytes of requests there were so far.
+// bytes returns how many bytes of requests the wire has seen.
 func (w *wire) bytes() (n int) {
 	w.set(func() { n = w.sent })
 	return n
@@ -197,7 +198,7 @@ func (w *wire) set(f func()) {
 	f()
 }
 
-// close ends every connection. There are no new ones after it.
+// close ends every connection. The wire makes no new ones after it.
 func (w *wire) close() {
 	w.set(func() {
 		w.closed = true

@@ -1,6 +1,6 @@
-// Package pages reads the pages of a bbolt file by hand, believing nothing.
-// bbolt's own check runs on the map of the file, and damage can send it into an
-// endless recursion or out of the map, which no recover catches.
+// Package pages reads the pages of a bbolt file itself and trusts nothing in it.
+// bbolt's own check runs on the memory map of the file. Damage can send that check into
+// an endless recursion or out of the map, which no recover catches.
 package pages
 
 import (
@@ -43,12 +43,12 @@ type Header struct {
 	pageSize, root, freelist, pages uint64
 }
 
-// Size returns the length, in bytes, of what is in use of the file.
+// Size returns the length, in bytes, of the part of the file that is in use.
 func (h Header) Size() int64 { return int64(h.pages * h.pageSize) }
 
-// ReadHeader returns the header, or an error if bbolt must not touch the file: it
-// would fault where a map is longer than its file. The header may be read while
-// bbolt writes it, by this process or another: then the older one is returned.
+// ReadHeader returns the header, or an error if bbolt must not touch the file: it would
+// fault if a map were longer than the file. The header may be read while bbolt writes
+// it, in this process or another; then the older one is returned.
 func ReadHeader(f *os.File) (Header, error) {
 	first, firstErr := readMeta(f, 0)
 	second, secondErr := Header{}, error(nil)
@@ -61,7 +61,7 @@ func ReadHeader(f *os.File) (Header, error) {
 			}
 		}
 	}
-	info, err := f.Stat() // now: bbolt lets the file grow before its header says so
+	info, err := f.Stat() // only now: bbolt grows the file before it writes the header
 	if err != nil {
 		return Header{}, err
 	}
@@ -113,7 +113,7 @@ func readMeta(f io.ReaderAt, offset int64) (Header, error) {
 	return h, nil
 }
 
-// A checker walks the pages of one header and sees each of them once.
+// A checker visits the pages of one header, each of them once.
 type checker struct {
 	ctx  context.Context
 	f    io.ReaderAt
@@ -122,10 +122,10 @@ type checker struct {
 	seen []bool
 }
 
-// Check returns an error that wraps ErrDamaged if the structure of the pages that
-// h leads to is broken; any other says that it could not be checked. Unless deep it
-// looks at the free list and the list of buckets only. Nobody may write to these
-// pages meanwhile, which bbolt does not do as long as a transaction on h is open.
+// Check returns an error that wraps ErrDamaged if the structure of the pages that h
+// leads to is broken. Any other error means that it could not be checked. Unless deep
+// is true it checks only the free list and the list of buckets. Nothing may write to
+// these pages meanwhile; bbolt does not while a transaction on h is open.
 func Check(ctx context.Context, f io.ReaderAt, h Header, deep bool) error {
 	c := &checker{ctx, f, h, deep, make([]bool, h.pages)}
 	c.seen[0], c.seen[1] = true, true
@@ -150,7 +150,8 @@ func damage(page uint64, what string) error {
 	return fmt.Errorf("%w: page %d: %s", ErrDamaged, page, what)
 }
 
-// see notes that the pages from first on are in use, or free, and were not before.
+// see notes that n pages from first on are in use or free. It returns an error if one
+// was noted before.
 func (c *checker) see(first, n uint64) error {
 	if first >= c.h.pages || n > c.h.pages-first {
 		return damage(first, "beyond the end")
@@ -197,7 +198,7 @@ func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 	return c.elements(id, b, low, high, depth)
 }
 
-// elements walks what page b holds; it is page id or lies inside it.
+// elements walks what page b contains. b is page id or is inside it.
 func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
 	flags, count := native.Uint16(b[8:]), int(native.Uint16(b[10:]))
 	if flags != leafPage && (flags != branchPage || count == 0) {
@@ -219,7 +220,7 @@ func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
 		}
 		return start, b[start:][:ksize], b[start+ksize:][:vsize]
 	}
-	free := uint64(pageHeader + count*elementLength) // where nothing lies yet
+	free := uint64(pageHeader + count*elementLength) // where no element was found yet
 	for i := range count {
 		start, k, v := key(i)
 		next := high
@@ -229,7 +230,7 @@ func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
 		if len(k) == 0 || i+1 < count && len(next) == 0 {
 			return damage(id, "an element outside the page")
 		}
-		if start < free { // buckets in the same bytes, one in the other, would be walked without end
+		if start < free { // a bucket inside itself would be walked without end
 			return damage(id, "elements that overlap")
 		}
 		free = start + uint64(len(k)+len(v))
