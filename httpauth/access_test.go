@@ -388,7 +388,7 @@ func parseTable(t *testing.T) (columns []string, rows map[string][]string) {
 // returns what a rule may say.
 func exportedRules(t *testing.T) (names []string) {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "guard.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "rules.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +398,7 @@ func exportedRules(t *testing.T) (names []string) {
 		}
 	}
 	if len(names) < 7 {
-		t.Fatalf("the rules are %v: guard.go is no longer understood", names)
+		t.Fatalf("the rules are %v: rules.go is no longer understood", names)
 	}
 	return names
 }

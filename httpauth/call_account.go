@@ -38,7 +38,7 @@ func register(c *call, in registerBody) (any, error) {
 		FullName:       u.FullName,
 		OrganizationID: u.OrganizationID,
 		Role:           u.Role,
-		CreatedAt:      stamp(u.CreatedAt),
+		CreatedAt:      formatTime(u.CreatedAt),
 	}, nil
 }
 
@@ -62,7 +62,7 @@ func profileOf(u auth.User) profile {
 		OrganizationID:   u.OrganizationID,
 		TwoFactorEnabled: u.TwoFactorEnabled,
 		AssignedAgents:   append([]string{}, u.AssignedAgents...), // a list, never null
-		CreatedAt:        stamp(u.CreatedAt),
+		CreatedAt:        formatTime(u.CreatedAt),
 	}
 }
 
@@ -97,24 +97,24 @@ func changePassword(c *call, in changePasswordBody) (any, error) {
 	if err := c.manager.ChangePassword(c, c.identity, in.CurrentPassword, in.NewPassword); err != nil {
 		return nil, err
 	}
-	return done{true, "Password changed"}, nil
+	return success{true, "Password changed"}, nil
 }
 
-// done is the answer of a call that has nothing else to tell.
-type done struct {
+// success is the answer of a call that has nothing else to tell.
+type success struct {
 	Success bool   `json:"success" example:"true"`
 	Message string `json:"message" example:"Logged out successfully"`
 }
 
-// stamp writes t as all answers do: RFC 3339, in UTC, whole seconds.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+// formatTime writes t as all answers do: RFC 3339, in UTC, whole seconds.
+func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// stampOrNull is stamp for a time that may not be.
-func stampOrNull(t time.Time) *string {
+// formatTimeOrNull is formatTime for a time that may not be.
+func formatTimeOrNull(t time.Time) *string {
 	if t.IsZero() {
 		return nil
 	}
-	s := stamp(t)
+	s := formatTime(t)
 	return &s
 }
 

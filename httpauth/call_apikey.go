@@ -34,7 +34,7 @@ func createAPIKey(c *call, in createKeyBody) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return createdKey{k.ID, k.Name, string(key), stamp(k.CreatedAt), stampOrNull(k.ExpiresAt), k.Scopes}, nil
+	return createdKey{k.ID, k.Name, string(key), formatTime(k.CreatedAt), formatTimeOrNull(k.ExpiresAt), k.Scopes}, nil
 }
 
 type keyList struct {
@@ -58,7 +58,7 @@ func listAPIKeys(c *call) (any, error) {
 	}
 	list := keyList{make([]listedKey, len(keys))}
 	for i, k := range keys {
-		list.APIKeys[i] = listedKey{k.ID, k.Name, k.Prefix, stamp(k.CreatedAt), stampOrNull(k.ExpiresAt), stampOrNull(k.LastUsedAt), k.Scopes}
+		list.APIKeys[i] = listedKey{k.ID, k.Name, k.Prefix, formatTime(k.CreatedAt), formatTimeOrNull(k.ExpiresAt), formatTimeOrNull(k.LastUsedAt), k.Scopes}
 	}
 	return list, nil
 }
@@ -67,5 +67,5 @@ func revokeAPIKey(c *call) (any, error) {
 	if err := c.manager.RevokeAPIKey(c, c.identity, c.param); err != nil {
 		return nil, err
 	}
-	return done{true, "API key revoked"}, nil
+	return success{true, "API key revoked"}, nil
 }

@@ -96,5 +96,5 @@ func logout(c *call) (any, error) {
 	if err := c.manager.Logout(c, c.identity); err != nil {
 		return nil, err
 	}
-	return done{true, "Logged out successfully"}, nil
+	return success{true, "Logged out successfully"}, nil
 }

@@ -36,7 +36,7 @@ func confirmTwoFactor(c *call, in confirmTwoFactorBody) (any, error) {
 	if err := c.manager.ConfirmTwoFactor(c, c.identity, in.Code); err != nil {
 		return nil, err
 	}
-	return done{true, "Two-factor authentication enabled"}, nil
+	return success{true, "Two-factor authentication enabled"}, nil
 }
 
 type disableTwoFactorBody struct {
@@ -48,5 +48,5 @@ func disableTwoFactor(c *call, in disableTwoFactorBody) (any, error) {
 	if err := c.manager.DisableTwoFactor(c, c.identity, in.Password, in.Code); err != nil {
 		return nil, err
 	}
-	return done{true, "Two-factor authentication disabled"}, nil
+	return success{true, "Two-factor authentication disabled"}, nil
 }

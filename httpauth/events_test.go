@@ -1,35 +1,22 @@
 package httpauth_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
 )
 
-// told keeps the events of a fixture.
-type told struct {
-	mu  sync.Mutex
-	all []auth.Event
-}
-
-func (e *told) HandleEvent(_ context.Context, ev auth.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.all = append(e.all, ev)
-}
-
 // LO-1: what the guard refuses is an event, with who tried.
 func TestWhatTheGuardRefusesIsAnEvent(t *testing.T) {
-	events := &told{}
+	events := &authtest.Events{}
 	f := newFixture(t, setup{auth: func(c *auth.Config) { c.Events = events }})
 	token := f.account("ada@example.com")
 	_, key := f.apiKey(token)
@@ -52,7 +39,7 @@ func TestWhatTheGuardRefusesIsAnEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, e := range events.all[3:] { // of the account and its key
+	for _, e := range events.All()[3:] { // of the account and its key
 		actor, _, _ := strings.Cut(e.Actor, "_")
 		got = append(got, strings.TrimSpace(fmt.Sprintf("%s:%s %s", e.Type, e.Reason, actor)))
 		if (actor == "") != (e.UserID == "") || !e.Client.Addr.IsValid() {
@@ -77,7 +64,7 @@ func TestTheRequestIDIsBelievedOnlyWhereItIsConfigured(t *testing.T) {
 		"of a header": {"x-request-id", "from the header?[31m"},
 		"of another":  {"X-Trace", ""},
 	} {
-		events := &told{}
+		events := &authtest.Events{}
 		f := newFixture(t, setup{
 			auth: func(c *auth.Config) { c.Events = events },
 			http: func(c *httpauth.Config) { c.RequestIDHeader = tc.header },
@@ -91,10 +78,10 @@ func TestTheRequestIDIsBelievedOnlyWhereItIsConfigured(t *testing.T) {
 		if err := f.manager.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if len(events.all) != 2 {
-			t.Fatalf("%s: %d events", name, len(events.all))
+		if len(events.All()) != 2 {
+			t.Fatalf("%s: %d events", name, len(events.All()))
 		}
-		for _, e := range events.all {
+		for _, e := range events.All() {
 			if e.Client.RequestID != tc.want || e.Client.Addr.String() != "192.0.2.1" {
 				t.Errorf("%s: %+v, want %q", name, e.Client, tc.want)
 			}

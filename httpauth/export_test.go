@@ -42,7 +42,7 @@ func (h *Handler) Routes() (all []string) {
 // Codes returns every code with the name of its constant and its status.
 func Codes() (names map[Code]string, status map[Code]int) {
 	names, status = map[Code]string{}, map[Code]int{}
-	for code, k := range kinds {
+	for code, k := range problemTypes {
 		names[code], status[code] = k.name, k.status
 	}
 	return names, status

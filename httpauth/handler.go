@@ -83,7 +83,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(h.withClient(r))
 	var rt *route
 	var answer any
-	err := recovered(func() (err error) {
+	err := catchPanic(func() (err error) {
 		rt, answer, err = h.serve(w, r)
 		return err
 	})
@@ -107,7 +107,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (rt *route, answ
 		return nil, nil, err
 	}
 	c := &call{Context: r.Context(), manager: h.manager, param: param}
-	if err := h.admit(c, r, rt); err != nil {
+	if err := h.authenticate(c, r, rt); err != nil {
 		return nil, nil, err
 	}
 	if rt.call.in != nil {
@@ -123,8 +123,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (rt *route, answ
 	return rt, answer, err
 }
 
-// admit fills in who makes the call, or refuses it.
-func (h *Handler) admit(c *call, r *http.Request, rt *route) error {
+// authenticate fills in who makes the call, or refuses it.
+func (h *Handler) authenticate(c *call, r *http.Request, rt *route) error {
 	verify := h.manager.VerifyAccessToken
 	if rt.enrolment {
 		verify = h.manager.VerifyForEnrollment
@@ -155,25 +155,25 @@ type call struct {
 	body     []byte        // nil if the endpoint reads none, or none was sent
 }
 
-// A panicked is a panic that recovered turned into an error.
-type panicked struct {
+// A panicError is a panic that catchPanic turned into an error.
+type panicError struct {
 	value any
 	stack []byte
 }
 
 // Error implements error.
-func (p *panicked) Error() string { return fmt.Sprintf("httpauth: panic: %v", p.value) }
+func (p *panicError) Error() string { return fmt.Sprintf("httpauth: panic: %v", p.value) }
 
-// recovered runs f and returns its error, or what it panicked with as one. The
+// catchPanic runs f and returns its error, or what it panicError with as one. The
 // panic by which a handler asks the server to drop the connection passes.
-func recovered(f func() error) (err error) {
+func catchPanic(f func() error) (err error) {
 	defer func() {
 		switch v := recover(); v {
 		case nil:
 		case http.ErrAbortHandler:
 			panic(v)
 		default:
-			err = &panicked{v, debug.Stack()}
+			err = &panicError{v, debug.Stack()}
 		}
 	}()
 	return f()

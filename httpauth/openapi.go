@@ -83,7 +83,7 @@ func (s schemas) responses(rt *route) object {
 	}}
 	byStatus := map[int][]Code{}
 	for _, code := range rt.problems() {
-		status := kinds[code].status
+		status := problemTypes[code].status
 		if rt.challenges && code == CodeReauthenticationRequired {
 			status = http.StatusUnauthorized
 		}

@@ -50,15 +50,15 @@ const (
 // that stays, and where what it stands for can be read (RFC 9457 section 3.1.1).
 const typeBase = "https://pkg.go.dev/github.com/datixlab/auth/httpauth#"
 
-// A kind is what all problems of one code have in common.
-type kind struct {
+// A problemType is what all problems of one code have in common.
+type problemType struct {
 	status int
 	name   string // of the constant
 	title  string
 	detail string
 }
 
-var kinds = map[Code]kind{
+var problemTypes = map[Code]problemType{
 	CodeInvalidJSON:              {http.StatusBadRequest, "CodeInvalidJSON", "Malformed JSON", "The body is not one strict JSON object."},
 	CodeInvalidInput:             {http.StatusBadRequest, "CodeInvalidInput", "Invalid input", "The request is not valid; errors names what is wrong."},
 	CodeInvalidRequest:           {http.StatusBadRequest, "CodeInvalidRequest", "Invalid request", "The request is not valid."},
@@ -89,7 +89,7 @@ var kinds = map[Code]kind{
 // A refusal is an error whose answer this package chose by itself.
 type refusal struct {
 	code   Code
-	detail string // "" means that of the kind
+	detail string // "" means that of the problemType
 	allow  string // the Allow header
 }
 
@@ -137,7 +137,7 @@ type problemField struct {
 // newProblem returns the body that code is answered with, where there is nothing
 // more to say.
 func newProblem(code Code) problem {
-	k := kinds[code]
+	k := problemTypes[code]
 	p := problem{Type: typeBase + k.name, Title: k.title, Status: k.status, Detail: k.detail, Code: string(code)}
 	if code == CodeInvalidCode {
 		p.Errors = []problemField{{"code", string(code), k.detail}}
@@ -264,11 +264,11 @@ func retryAfter(status int, err error) (seconds string, ok bool) {
 // request stays out: a host may have secrets in it.
 func (h *Handler) logFailure(r *http.Request, code Code, err error) {
 	gone := code == CodeUnavailable && r.Context().Err() != nil
-	if kinds[code].status < http.StatusInternalServerError || code == CodeOverloaded || gone {
+	if problemTypes[code].status < http.StatusInternalServerError || code == CodeOverloaded || gone {
 		return
 	}
 	attrs := []slog.Attr{slog.String("method", r.Method), slog.String("code", string(code)), slog.Any("error", err)}
-	var p *panicked
+	var p *panicError
 	if errors.As(err, &p) {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}

@@ -18,7 +18,7 @@ func (h *Handler) client(r *http.Request) auth.Client {
 	if err != nil {
 		return c
 	}
-	c.Addr = plain(peer.Addr())
+	c.Addr = unmapped(peer.Addr())
 	if !h.trusted(c.Addr) {
 		return c
 	}
@@ -56,22 +56,22 @@ func (h *Handler) trusted(a netip.Addr) bool {
 	return false
 }
 
-// plain removes what makes two spellings of one address differ.
-func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+// unmapped removes what makes two spellings of one address differ.
+func unmapped(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 // parseHop reads an address as proxies write it: bare, in brackets, with a port.
 func parseHop(s string) (netip.Addr, bool) {
 	s = strings.Trim(s, " \t")
 	if a, err := netip.ParseAddr(s); err == nil {
-		return plain(a), true
+		return unmapped(a), true
 	}
 	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return plain(ap.Addr()), true
+		return unmapped(ap.Addr()), true
 	}
 	inner, open := strings.CutPrefix(s, "[")
 	inner, closed := strings.CutSuffix(inner, "]")
 	if a, err := netip.ParseAddr(inner); err == nil && open && closed && a.Is6() {
-		return plain(a), true
+		return unmapped(a), true
 	}
 	return netip.Addr{}, false
 }

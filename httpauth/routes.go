@@ -64,9 +64,9 @@ type endpoint struct {
 	run func(*call) (any, error)
 }
 
-// reads makes an endpoint of a function that takes a body. Where the route's body
+// withBody makes an endpoint of a function that takes a body. Where the route's body
 // is optional and was not sent, the function gets the zero In.
-func reads[In any](f func(*call, In) (any, error)) endpoint {
+func withBody[In any](f func(*call, In) (any, error)) endpoint {
 	return endpoint{reflect.TypeFor[In](), func(c *call) (any, error) {
 		var in In
 		if c.body != nil {
@@ -83,37 +83,37 @@ func table() []route {
 		{
 			method: http.MethodPost, path: "/register", id: "register",
 			summary: "Create an account and its organization, with the account as the organization's first admin.",
-			access:  anyone, call: reads(register), status: http.StatusCreated, answers: []any{registration{}},
+			access:  anyone, call: withBody(register), status: http.StatusCreated, answers: []any{registration{}},
 			codes: []Code{CodeInvalidInput, CodeWeakPassword, CodeEmailTaken, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/login", id: "login",
 			summary: "Log in with email and password. With two-factor authentication on, the answer is a temp token for verify-2fa.",
-			access:  anyone, call: reads(login), status: http.StatusOK, answers: []any{session{}, secondStep{}},
+			access:  anyone, call: withBody(login), status: http.StatusOK, answers: []any{session{}, secondStep{}},
 			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/verify-2fa", id: "verifyTwoFactor",
 			summary: "Finish a login with a TOTP or backup code.",
-			access:  anyone, call: reads(verifyTwoFactor), status: http.StatusOK, answers: []any{session{}},
+			access:  anyone, call: withBody(verifyTwoFactor), status: http.StatusOK, answers: []any{session{}},
 			codes: []Code{CodeInvalidInput, CodeInvalidToken, CodeInvalidCode, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/enable-2fa", id: "enableTwoFactor",
 			summary: "Begin setting up two-factor authentication. Needs a fresh login or the password. What it answers is shown once.",
-			access:  sessionOnly, enrolment: true, call: reads(enableTwoFactor), bodyOptional: true, status: http.StatusOK, answers: []any{enrollment{}},
+			access:  sessionOnly, enrolment: true, call: withBody(enableTwoFactor), bodyOptional: true, status: http.StatusOK, answers: []any{enrollment{}},
 			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeReauthenticationRequired, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/confirm-2fa", id: "confirmTwoFactor",
 			summary: "Turn two-factor authentication on with a first TOTP code. Ends the user's other sessions.",
-			access:  sessionOnly, enrolment: true, call: reads(confirmTwoFactor), status: http.StatusOK, answers: []any{done{}},
+			access:  sessionOnly, enrolment: true, call: withBody(confirmTwoFactor), status: http.StatusOK, answers: []any{success{}},
 			codes: []Code{CodeInvalidInput, CodeTwoFactorNotEnabled, CodeInvalidCode, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/disable-2fa", id: "disableTwoFactor",
 			summary: "Turn two-factor authentication off with the password and a TOTP or backup code. Ends the user's other sessions.",
-			access:  sessionOnly, call: reads(disableTwoFactor), status: http.StatusOK, answers: []any{done{}},
+			access:  sessionOnly, call: withBody(disableTwoFactor), status: http.StatusOK, answers: []any{success{}},
 			codes: []Code{CodeInvalidInput, CodeTwoFactorNotEnabled, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
 		},
 		{
@@ -124,12 +124,12 @@ func table() []route {
 		{
 			method: http.MethodPost, path: "/logout", id: "logout",
 			summary: "End the session and every token of it.",
-			access:  sessionOnly, enrolment: true, call: endpoint{run: logout}, status: http.StatusOK, answers: []any{done{}},
+			access:  sessionOnly, enrolment: true, call: endpoint{run: logout}, status: http.StatusOK, answers: []any{success{}},
 		},
 		{
 			method: http.MethodPost, path: "/api-keys", id: "createAPIKey",
 			summary: "Create an API key. The key itself is shown once. Where the service asks for it, needs a fresh login or the password.",
-			access:  sessionOnly, call: reads(createAPIKey), status: http.StatusCreated, answers: []any{createdKey{}},
+			access:  sessionOnly, call: withBody(createAPIKey), status: http.StatusCreated, answers: []any{createdKey{}},
 			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeReauthenticationRequired, CodeAPIKeyLimit, CodeRateLimited, CodeOverloaded},
 		},
 		{
@@ -140,7 +140,7 @@ func table() []route {
 		{
 			method: http.MethodDelete, path: "/api-keys/" + variable, id: "revokeAPIKey",
 			summary: "Revoke one of the user's API keys, at once and for good.",
-			access:  sessionOnly, call: endpoint{run: revokeAPIKey}, status: http.StatusOK, answers: []any{done{}},
+			access:  sessionOnly, call: endpoint{run: revokeAPIKey}, status: http.StatusOK, answers: []any{success{}},
 			codes: []Code{CodeNotFound},
 		},
 		{
@@ -151,13 +151,13 @@ func table() []route {
 		{
 			method: http.MethodPatch, path: "/me", id: "updateProfile",
 			summary: "Change full name or email. A new email needs a fresh login or the current password, and with two-factor authentication on a code beside it.",
-			access:  sessionOnly, call: reads(updateProfile), challenges: true, status: http.StatusOK, answers: []any{profile{}},
+			access:  sessionOnly, call: withBody(updateProfile), challenges: true, status: http.StatusOK, answers: []any{profile{}},
 			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeReauthenticationRequired, CodeEmailTaken, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/change-password", id: "changePassword",
 			summary: "Change the password. Ends the user's other sessions.",
-			access:  sessionOnly, call: reads(changePassword), status: http.StatusOK, answers: []any{done{}},
+			access:  sessionOnly, call: withBody(changePassword), status: http.StatusOK, answers: []any{success{}},
 			codes: []Code{CodeInvalidInput, CodeWeakPassword, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
 		},
 		{
