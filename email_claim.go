@@ -14,7 +14,7 @@ import (
 // literal). Letters are folded to lower case and nothing else is: outside ASCII,
 // different letters can fold to the same one.
 func canonicalEmail(s string) (string, bool) {
-	if len(s) > 254 {
+	if len(s) > maxEmail {
 		return "", false
 	}
 	local, domain, ok := strings.Cut(s, "@")

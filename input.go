@@ -4,7 +4,12 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/datixlab/auth/internal/password"
 )
+
+// maxEmail is how many bytes an email address has at most.
+const maxEmail = 254
 
 // displayable reports whether s is 1 to most code points of text that can be shown
 // on one line without deceiving: valid UTF-8, no control, format or line-breaking
@@ -86,4 +91,33 @@ func validRole(r string) bool {
 		}
 	}
 	return true
+}
+
+// InputLimits are the limits of what users send, for forms and for descriptions of an
+// API. Lengths are in code points, if nothing else is said.
+type InputLimits struct {
+	PasswordMin     int // of a new password, Config.PasswordMinLength
+	PasswordMax     int // of a new password
+	Name            int // of a person's, an organization's and an API key's name
+	Description     int // of an API key's description
+	Email           int // bytes
+	Scopes          int // how many an API key has at most
+	TOTPDigits      int // of a TOTP code
+	BackupDigitsMin int // of a backup code
+	BackupDigitsMax int // of a backup code, whenever it was made
+}
+
+// InputLimits returns the limits that the Manager enforces.
+func (m *Manager) InputLimits() InputLimits {
+	return InputLimits{
+		PasswordMin:     m.cfg.PasswordMinLength,
+		PasswordMax:     password.DefaultMax,
+		Name:            maxName,
+		Description:     maxKeyText,
+		Email:           maxEmail,
+		Scopes:          maxScopes,
+		TOTPDigits:      totpDigits,
+		BackupDigitsMin: minBackupDigits,
+		BackupDigitsMax: maxBackupDigits,
+	}
 }
