@@ -144,6 +144,7 @@ var principals = map[string]func(b *builder) principal{
 
 // calls are the table's lines: a mounted route, what a host guards, or such with a remark
 // in parentheses. A line of no rules has the body that it is sent.
+// Wherever the line is a GET, HEAD has the same cell, and OPTIONS is answered to everybody.
 var calls = map[string]struct {
 	body  func(b *builder, p principal) any
 	rules func(p principal) []httpauth.Rule
@@ -225,30 +226,57 @@ func TestEveryRouteForEveryPrincipal(t *testing.T) {
 				t.Errorf("%s has no row", route)
 			}
 		}
-		b := &builder{fixture: f}
-		b.regular = b.user().email
-		for i, column := range columns {
-			p, spent := principal{}, true
-			for _, name := range slices.Sorted(maps.Keys(rows)) {
-				if spent {
-					p = principals[column](b)
-				}
-				spent = b.hold(name, column, rows[name][i], p)
-			}
-		}
+		holdTable(f, f, columns, rows, columns)
 	}
 	onEachStoreWith(t, func(c *auth.Config) { c.TwoFactorPolicy.Of = func(u auth.User) bool { return u.Role == "bound" } }, stores)
+}
+
+// TestAGroupThatIsLeftOutIsThereForNobody holds the table of a Handler without some groups:
+// their routes are 404 for everybody, and all other cells are what they were.
+func TestAGroupThatIsLeftOutIsThereForNobody(t *testing.T) {
+	columns, rows := parseTable(t)
+	for _, without := range [][]httpauth.Tag{
+		{httpauth.TagRegistration, httpauth.TagLogin, httpauth.TagAccount, httpauth.TagDocument},
+		{httpauth.TagTwoFactor, httpauth.TagAPIKeys, httpauth.TagPublicKeys},
+	} {
+		f := newFixture(t, setup{auth: func(c *auth.Config) { c.TwoFactorPolicy.Of = func(u auth.User) bool { return u.Role == "bound" } }})
+		holdTable(f, f.without(without...), columns, rows, []string{"nobody", "two", "live", "mfa", "due", "rev", "key", "koth", "col"})
+	}
+}
+
+// holdTable holds the cells of some columns for the handler of served, with accounts that
+// the handler of f makes.
+func holdTable(f, served *fixture, columns []string, rows map[string][]string, some []string) {
+	f.t.Helper()
+	b := &builder{fixture: f, served: served, mounted: served.handler.Routes()}
+	b.regular = b.user().email
+	for _, column := range some {
+		p, spent := principal{}, true
+		i := slices.Index(columns, column)
+		for _, name := range slices.Sorted(maps.Keys(rows)) {
+			if spent {
+				p = principals[column](b)
+			}
+			spent = b.hold(name, column, rows[name][i], p)
+		}
+	}
 }
 
 // hold makes one call and compares it with its cell. It reports whether the principal
 // may not be the same any more.
 func (b *builder) hold(name, column, cell string, p principal) (spent bool) {
 	b.t.Helper()
+	call := calls[name]
+	route, _, _ := strings.Cut(name, " (")
+	method, path, _ := strings.Cut(route, " ")
+	mounted := call.rules != nil || slices.Contains(b.mounted, route)
+	if !mounted {
+		cell = "404"
+	}
 	want, ok := verdicts[cell]
 	if !ok {
 		b.t.Fatalf("%s, %s: no verdict is called %q", name, column, cell)
 	}
-	call := calls[name]
 	var body any
 	if call.body != nil {
 		body = call.body(b, p)
@@ -256,13 +284,24 @@ func (b *builder) hold(name, column, cell string, p principal) (spent bool) {
 	before := b.store.commits.Load()
 	var a answer
 	if call.rules != nil {
-		a = guarded(b.fixture, call.rules(p), p.with)
+		a = guarded(b.served, call.rules(p), p.with)
 	} else {
-		route, _, _ := strings.Cut(name, " (")
-		method, path, _ := strings.Cut(route, " ")
-		a = b.call(method, strings.Replace(path, "{key_id}", p.object, 1), body, p.with)
+		path = strings.Replace(path, "{key_id}", p.object, 1)
+		a = b.served.call(method, path, body, p.with)
+		if method == "GET" {
+			head := b.served.call("HEAD", path, nil, p.with)
+			if head.status != a.status || head.header.Get("WWW-Authenticate") != a.header.Get("WWW-Authenticate") {
+				b.t.Errorf("HEAD %s as %s: %d %v, GET is %d %v", path, column, head.status, head.header, a.status, a.header)
+			}
+		}
 	}
 	wrote := b.store.commits.Load() - before
+	if call.rules == nil {
+		options := b.served.call("OPTIONS", path, nil, p.with)
+		if mounted != (options.status == http.StatusNoContent) || b.store.commits.Load()-before != wrote {
+			b.t.Errorf("%s as %s: %d %s, %d commits", options.what, column, options.status, options.raw, b.store.commits.Load()-before-wrote)
+		}
+	}
 	if a.status >= 400 != (want.status != 0) || want.status != 0 && (a.status != want.status || a.body["code"] != string(want.code)) {
 		b.t.Errorf("%s as %s: %d %s, want %s, %+v", name, column, a.status, a.raw, cell, want)
 	}
@@ -275,6 +314,8 @@ func (b *builder) hold(name, column, cell string, p principal) (spent bool) {
 // A builder makes principals, each with an account of its own.
 type builder struct {
 	*fixture
+	served   *fixture // what is held
+	mounted  []string // "METHOD /path" of it
 	accounts int
 	regular  string // who logs in and changes nothing
 }

@@ -7,10 +7,10 @@ import (
 )
 
 type registerBody struct {
-	Email            string      `json:"email" format:"email" example:"ada@example.com"`
-	Password         auth.Secret `json:"password" example:"SecurePass123!"`
-	FullName         string      `json:"full_name" example:"Ada Lovelace"`
-	OrganizationName *string     `json:"organization_name" example:"Analytical Engines" doc:"Without it the organization is named after the user."`
+	Email            string      `json:"email" input:"email" example:"ada@example.com"`
+	Password         auth.Secret `json:"password" input:"password" example:"SecurePass123!" doc:"Any text. Common passwords and the email are refused."`
+	FullName         string      `json:"full_name" input:"name" example:"Ada Lovelace"`
+	OrganizationName *string     `json:"organization_name" input:"noname" example:"Analytical Engines" doc:"Without it the organization is named after the user."`
 }
 
 type registration struct {
@@ -69,10 +69,10 @@ func profileOf(u auth.User) profile {
 func getProfile(c *call) (any, error) { return profileOf(c.identity.User), nil }
 
 type updateProfileBody struct {
-	FullName        *string      `json:"full_name" example:"Ada King"`
-	Email           *string      `json:"email" format:"email" example:"ada@example.org"`
-	CurrentPassword *auth.Secret `json:"current_password" example:"SecurePass123!" doc:"For a new email, where the login is not fresh."`
-	Code            *auth.Secret `json:"code" example:"123456" doc:"Beside current_password, where two-factor authentication is on: a TOTP code, or a backup code."`
+	FullName        *string      `json:"full_name" input:"name" either:"email" example:"Ada Lovelace"`
+	Email           *string      `json:"email" input:"email" either:"full_name"`
+	CurrentPassword *auth.Secret `json:"current_password" doc:"For a new email, if the login is not fresh."`
+	Code            *auth.Secret `json:"code" doc:"With current_password, if two-factor authentication is on: a TOTP code, or a backup code."`
 }
 
 func updateProfile(c *call, in updateProfileBody) (any, error) {
@@ -89,8 +89,8 @@ func updateProfile(c *call, in updateProfileBody) (any, error) {
 }
 
 type changePasswordBody struct {
-	CurrentPassword auth.Secret `json:"current_password" example:"OldPass123!"`
-	NewPassword     auth.Secret `json:"new_password" example:"NewPass456!"`
+	CurrentPassword auth.Secret `json:"current_password" example:"SecurePass123!"`
+	NewPassword     auth.Secret `json:"new_password" input:"password" example:"NewPass456!" doc:"Any text. Common passwords and the email are refused."`
 }
 
 func changePassword(c *call, in changePasswordBody) (any, error) {
@@ -100,16 +100,16 @@ func changePassword(c *call, in changePasswordBody) (any, error) {
 	return success{true, "Password changed"}, nil
 }
 
-// success is the answer of a call that has nothing else to tell.
+// success is the answer of a call that returns nothing else.
 type success struct {
 	Success bool   `json:"success" example:"true"`
-	Message string `json:"message" example:"Logged out successfully"`
+	Message string `json:"message" example:"Done" doc:"For people."`
 }
 
 // formatTime writes t as all answers do: RFC 3339, in UTC, whole seconds.
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// formatTimeOrNull is formatTime for a time that may not be.
+// formatTimeOrNull is formatTime, and nil for the zero time.
 func formatTimeOrNull(t time.Time) *string {
 	if t.IsZero() {
 		return nil

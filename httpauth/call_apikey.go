@@ -7,20 +7,20 @@ import (
 )
 
 type createKeyBody struct {
-	Name          string       `json:"name" example:"Production"`
-	Description   *string      `json:"description" example:"Nightly export"`
+	Name          string       `json:"name" input:"name" example:"Production"`
+	Description   *string      `json:"description" input:"text" example:"Nightly export"`
 	ExpiresInDays *int         `json:"expires_in_days" minimum:"1" maximum:"3650" example:"90" doc:"Without it the configured default applies."`
-	Scopes        *[]string    `json:"scopes" pattern:"^[!#-\\[\\]-~]{1,64}$" example:"reports:read" doc:"1 to 32 different ones. Without it the key has all rights of its owner."`
-	Password      *auth.Secret `json:"password" example:"SecurePass123!" doc:"Where a fresh login is asked for and the login is not."`
+	Scopes        *[]string    `json:"scopes" input:"scope" list:"scopes" example:"reports:read" doc:"What the key may be used for. Without it the key has all rights of its owner."`
+	Password      *auth.Secret `json:"password" doc:"If the service asks for a fresh login and the login is not fresh."`
 }
 
 type createdKey struct {
 	ID        string   `json:"id" example:"key_1a2b3c"`
 	Name      string   `json:"name" example:"Production"`
-	Key       string   `json:"key" example:"sk_live_xyz..." doc:"The only time it is shown."`
+	Key       string   `json:"key" example:"sk_live_xyz..." doc:"It is shown in this answer only."`
 	CreatedAt string   `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
-	ExpiresAt *string  `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null is never."`
-	Scopes    []string `json:"scopes,omitempty" example:"reports:read" doc:"Only of a key that was made with scopes."`
+	ExpiresAt *string  `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null: never."`
+	Scopes    []string `json:"scopes,omitempty" example:"reports:read" doc:"Only if the key was made with scopes."`
 }
 
 func createAPIKey(c *call, in createKeyBody) (any, error) {
@@ -46,9 +46,9 @@ type listedKey struct {
 	Name       string   `json:"name" example:"Production"`
 	KeyPrefix  string   `json:"key_prefix" example:"sk_live_xyz..."`
 	CreatedAt  string   `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
-	ExpiresAt  *string  `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null is never."`
-	LastUsedAt *string  `json:"last_used_at" format:"date-time" example:"2026-01-16T08:00:00Z" doc:"Null until first use."`
-	Scopes     []string `json:"scopes,omitempty" example:"reports:read" doc:"Only of a key that was made with scopes."`
+	ExpiresAt  *string  `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null: never."`
+	LastUsedAt *string  `json:"last_used_at" format:"date-time" example:"2026-01-16T08:00:00Z" doc:"Null until the first use."`
+	Scopes     []string `json:"scopes,omitempty" example:"reports:read" doc:"Only if the key was made with scopes."`
 }
 
 func listAPIKeys(c *call) (any, error) {
@@ -64,7 +64,7 @@ func listAPIKeys(c *call) (any, error) {
 }
 
 func revokeAPIKey(c *call) (any, error) {
-	if err := c.manager.RevokeAPIKey(c, c.identity, c.param); err != nil {
+	if err := c.manager.RevokeAPIKey(c, c.identity, c.variable("key_id")); err != nil {
 		return nil, err
 	}
 	return success{true, "API key revoked"}, nil

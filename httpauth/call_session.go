@@ -37,7 +37,7 @@ type sessionUser struct {
 // secondStep is the answer to a right password where a second factor is on.
 type secondStep struct {
 	Requires2FA bool   `json:"requires_2fa" enum:"true" example:"true"`
-	TempToken   string `json:"temp_token" example:"temp_1a2b3c" doc:"For verify-2fa, once and soon; it opens nothing else."`
+	TempToken   string `json:"temp_token" example:"temp_1a2b3c" doc:"For verify-2fa, once, within minutes. It is good for nothing else."`
 }
 
 func login(c *call, in loginBody) (any, error) {
@@ -52,8 +52,8 @@ func login(c *call, in loginBody) (any, error) {
 }
 
 type verifyTwoFactorBody struct {
-	TempToken auth.Secret `json:"temp_token" example:"temp_1a2b3c"`
-	Code      auth.Secret `json:"code" example:"123456" doc:"A TOTP code, or a backup code."`
+	TempToken auth.Secret `json:"temp_token" input:"temp" example:"temp_1a2b3c"`
+	Code      auth.Secret `json:"code" input:"code" example:"123456" doc:"A TOTP code, or a backup code."`
 }
 
 func verifyTwoFactor(c *call, in verifyTwoFactorBody) (any, error) {

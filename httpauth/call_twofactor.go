@@ -7,13 +7,13 @@ import (
 )
 
 type enableTwoFactorBody struct {
-	Password *auth.Secret `json:"password" example:"SecurePass123!" doc:"Where the login is not fresh."`
+	Password *auth.Secret `json:"password" doc:"If the login is not fresh."`
 }
 
 type enrollment struct {
 	Secret      string   `json:"secret" pattern:"^[A-Z2-7]+$" example:"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP" doc:"Base32, for typing in by hand."`
 	QRCode      string   `json:"qr_code" pattern:"^data:image/png;base64," example:"data:image/png;base64,iVBORw0KGgo=" doc:"A data URI for scanning."`
-	BackupCodes []string `json:"backup_codes" pattern:"^[0-9]{8,32}$" example:"12345678" doc:"Each stands in for a TOTP code, once. Of 8 digits unless the service is configured for more."`
+	BackupCodes []string `json:"backup_codes" input:"backup" example:"12345678" doc:"Each replaces a TOTP code, once. They have 8 digits, unless the service is configured for more."`
 }
 
 func enableTwoFactor(c *call, in enableTwoFactorBody) (any, error) {
@@ -29,7 +29,7 @@ func enableTwoFactor(c *call, in enableTwoFactorBody) (any, error) {
 }
 
 type confirmTwoFactorBody struct {
-	Code auth.Secret `json:"code" example:"123456"`
+	Code auth.Secret `json:"code" input:"totp" example:"123456"`
 }
 
 func confirmTwoFactor(c *call, in confirmTwoFactorBody) (any, error) {
@@ -41,7 +41,7 @@ func confirmTwoFactor(c *call, in confirmTwoFactorBody) (any, error) {
 
 type disableTwoFactorBody struct {
 	Password auth.Secret `json:"password" example:"SecurePass123!"`
-	Code     auth.Secret `json:"code" example:"123456" doc:"A TOTP code, or a backup code."`
+	Code     auth.Secret `json:"code" input:"code" example:"123456" doc:"A TOTP code, or a backup code."`
 }
 
 func disableTwoFactor(c *call, in disableTwoFactorBody) (any, error) {

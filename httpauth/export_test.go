@@ -29,13 +29,19 @@ func ClientOf(r *http.Request, proxies ...netip.Prefix) auth.Client {
 
 // Routes returns "METHOD /path" of every mounted route.
 func (h *Handler) Routes() (all []string) {
-	for _, where := range []map[string]methods{h.routes.fixed, h.routes.under} {
-		for _, of := range where {
-			for _, rt := range of {
-				all = append(all, rt.method+" "+rt.path)
-			}
+	var walk func(n *node)
+	walk = func(n *node) {
+		for _, rt := range n.methods {
+			all = append(all, rt.method+" "+rt.path)
+		}
+		for _, next := range n.next {
+			walk(next)
+		}
+		if n.variable != nil {
+			walk(n.variable)
 		}
 	}
+	walk(h.routes.root)
 	return all
 }
 

@@ -105,17 +105,45 @@ func newFixture(t *testing.T, s setup) *fixture {
 	if f.handler, err = httpauth.New(f.manager, web); err != nil {
 		t.Fatal(err)
 	}
+	f.serve()
+	t.Cleanup(f.close)
+	return f
+}
+
+// serve starts the server of f's handler, and reads its document if it has one.
+func (f *fixture) serve() {
+	f.t.Helper()
 	mux := http.NewServeMux()
 	mux.Handle(mount+"/", http.StripPrefix(mount, f.handler))
 	f.server = httptest.NewServer(mux)
-	t.Cleanup(f.close)
-
 	rec := httptest.NewRecorder()
 	f.handler.ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
-	if f.document, err = parseObject(rec.Body.Bytes()); err != nil {
-		t.Fatal(err)
+	if document, err := parseObject(rec.Body.Bytes()); err != nil {
+		f.t.Fatal(err)
+	} else if rec.Code == http.StatusOK {
+		f.document = document
 	}
-	return f
+}
+
+// without is f with a handler that leaves these groups out. Where the document is one of
+// them, answers are held against what that of f says of the routes that are left.
+func (f *fixture) without(tags ...httpauth.Tag) *fixture {
+	f.t.Helper()
+	reduced := *f
+	var err error
+	if reduced.handler, err = httpauth.New(f.manager, httpauth.Config{Without: tags, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+		f.t.Fatal(err)
+	}
+	paths := members{}
+	for _, rt := range reduced.handler.Routes() {
+		_, path, _ := strings.Cut(rt, " ")
+		paths[path] = dig(f.document, "paths", path)
+	}
+	reduced.document = maps.Clone(f.document)
+	reduced.document["paths"] = paths
+	reduced.serve()
+	f.t.Cleanup(reduced.server.Close)
+	return &reduced
 }
 
 func (f *fixture) close() {
@@ -223,11 +251,7 @@ func (f *fixture) call(method, path string, body any, changes ...with) answer {
 	case string:
 		reader = strings.NewReader(b)
 	default:
-		text, err := json.Marshal(b)
-		if err != nil {
-			f.t.Fatal(err)
-		}
-		reader = bytes.NewReader(text)
+		reader = strings.NewReader(jsonOf(f.t, b))
 	}
 	r, err := http.NewRequest(method, f.server.URL+mount+path, reader)
 	if err != nil {
@@ -240,6 +264,15 @@ func (f *fixture) call(method, path string, body any, changes ...with) answer {
 		change(r)
 	}
 	return f.send(r)
+}
+
+func jsonOf(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func (f *fixture) send(r *http.Request) answer {
@@ -267,10 +300,20 @@ func (f *fixture) send(r *http.Request) answer {
 // inspect holds an answer against what is promised of all.
 func (f *fixture) inspect(method, path string, a answer) {
 	f.t.Helper()
-	keySet := path == "/.well-known/jwks.json" && a.status == http.StatusOK
 	caching, media := "no-store", "application/json; charset=utf-8"
-	if keySet {
-		caching, media = "public, max-age=300", "application/jwk-set+json"
+	if public := path == "/.well-known/jwks.json" || path == "/openapi.json"; public && method != "OPTIONS" && a.status < 400 {
+		caching = "public, max-age=300"
+		if path == "/.well-known/jwks.json" {
+			media = "application/jwk-set+json"
+		}
+		if tag := a.header.Get("ETag"); !strings.HasPrefix(tag, `"`) {
+			f.t.Errorf("%s: %d has ETag %q", a.what, a.status, tag)
+		}
+	} else if a.header["Etag"] != nil {
+		f.t.Errorf("%s: %d has an ETag", a.what, a.status)
+	}
+	if a.status == http.StatusNoContent || a.status == http.StatusNotModified {
+		media = ""
 	}
 	for name, want := range map[string]string{
 		"Cache-Control":               caching,
@@ -294,13 +337,13 @@ func (f *fixture) inspect(method, path string, a answer) {
 		f.t.Errorf("%s: %d has Content-Type %q, want %q", a.what, a.status, got, media)
 	}
 	f.inspectChallenge(a)
-	if a.status == http.StatusMethodNotAllowed {
+	if a.status == http.StatusMethodNotAllowed || a.status == http.StatusNoContent && method == "OPTIONS" {
 		return
 	}
 	if strings.HasPrefix(path, "/api-keys/") {
 		path = "/api-keys/{key_id}"
 	}
-	operation := dig(f.document, "paths", path, strings.ToLower(method))
+	operation := dig(f.document, "paths", path, strings.ToLower(strings.Replace(method, "HEAD", "GET", 1)))
 	if operation == nil {
 		if a.status != http.StatusNotFound {
 			f.t.Errorf("%s: answered %d and is not documented", a.what, a.status)
@@ -308,21 +351,25 @@ func (f *fixture) inspect(method, path string, a answer) {
 		return
 	}
 	bare, _, _ := strings.Cut(media, ";")
-	schema := dig(operation, "responses", fmt.Sprint(a.status), "content", bare, "schema")
+	response := (validator{f.document}).resolve(dig(operation, "responses", fmt.Sprint(a.status)))
+	for name := range dig(response, "headers") {
+		if a.header.Get(name) == "" {
+			f.t.Errorf("%s: %d has no %s", a.what, a.status, name)
+		}
+	}
+	if response != nil && dig(response, "content") == nil && a.raw == "" {
+		return
+	}
+	schema := dig(response, "content", bare, "schema")
 	if schema == nil {
 		f.t.Errorf("%s: %d is not documented: %s", a.what, a.status, a.raw)
 		return
 	}
-	if path == "/openapi.json" && a.status == http.StatusOK {
-		return // its schema only says "object"
+	if path == "/openapi.json" && a.status == http.StatusOK || method == "HEAD" {
+		return // its schema only says "object"; there is no body
 	}
 	if err := (validator{f.document}).check(schema, any(a.body)); err != nil {
 		f.t.Errorf("%s: %d is not as documented: %v\n%s", a.what, a.status, err, a.raw)
-	}
-	for name := range dig(operation, "responses", fmt.Sprint(a.status), "headers") {
-		if a.header.Get(name) == "" {
-			f.t.Errorf("%s: %d has no %s", a.what, a.status, name)
-		}
 	}
 }
 
@@ -333,7 +380,7 @@ func (f *fixture) inspectChallenge(a answer) {
 	if challenged != strings.HasPrefix(challenge, `Bearer realm="auth"`) {
 		f.t.Errorf("%s: %d has WWW-Authenticate %q", a.what, a.status, challenge)
 	}
-	if (a.status == http.StatusMethodNotAllowed) != (a.header.Get("Allow") != "") {
+	if (a.status == http.StatusMethodNotAllowed || a.status == http.StatusNoContent) != (a.header.Get("Allow") != "") {
 		f.t.Errorf("%s: %d has Allow %q", a.what, a.status, a.header.Get("Allow"))
 	}
 	waits := a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable

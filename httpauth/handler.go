@@ -2,33 +2,49 @@ package httpauth
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
 
 	"github.com/datixlab/auth"
 )
 
-// Config is what a host may set. The zero value of every field is safe.
+// Config is what your program may set. The zero value of every field is safe.
 type Config struct {
+	// URL is the public address at which the Handler is mounted, such as
+	// "https://example.com/v1/auth": an absolute http or https URL without user, query
+	// and fragment. The OpenAPI document names it as the server. Empty: the document
+	// names the path that it was asked for, without host, which is right unless
+	// something in front of this process rewrites paths.
+	URL string
+
+	// Without are the groups of routes that are not served. Their paths are 404, and
+	// the OpenAPI document does not have them.
+	Without []Tag
+
 	// TrustedProxies are the addresses whose X-Forwarded-For header is
-	// believed. Empty means nobody's: the client is then the peer of the
+	// believed. Empty means none: the client is then the peer of the
 	// connection. An IPv4 network is written as one, not as ::ffff:0:0/96.
 	TrustedProxies []netip.Prefix
 
 	// RequestIDHeader names the header that has the id of a request, for the
-	// events of package auth. It is believed as it comes, so name one that a proxy
-	// of yours sets on every request. Empty: the id is that of the
-	// [auth.Client] in the request's context, which a host's middleware may put
-	// there.
+	// events of package auth. Its value is not verified, so name one that a proxy
+	// of yours sets on every request. Empty: the id is that of the auth.Client in
+	// the request's context, where middleware of yours may put it.
 	RequestIDHeader string
 
-	// Logger hears of failures that the client is told nothing about: a store
+	// Logger receives failures of which the client learns nothing: a store
 	// that does not answer, an unexpected error, a panic. Nil is slog.Default().
 	Logger *slog.Logger
 }
@@ -36,16 +52,22 @@ type Config struct {
 // A Handler serves the authentication routes and guards other routes. All its
 // methods may be called by any number of goroutines.
 type Handler struct {
-	manager *auth.Manager
-	idName  string // of the header
-	proxies []netip.Prefix
-	log     *slog.Logger
-	routes  routing
+	manager  *auth.Manager
+	url      string // Config.URL without its last slash
+	idName   string // of the header
+	proxies  []netip.Prefix
+	log      *slog.Logger
+	routes   routing
+	document document
+	warned   atomic.Bool // that the prefix may not be stripped
 }
 
 // New returns a Handler over m. The error says which field of cfg is wrong. The
 // Handler does not close m.
-func New(m *auth.Manager, cfg Config) (*Handler, error) {
+func New(m *auth.Manager, cfg Config) (*Handler, error) { return newHandler(m, cfg) }
+
+// newHandler is New with more routes in the table.
+func newHandler(m *auth.Manager, cfg Config, more ...route) (*Handler, error) {
 	if m == nil {
 		return nil, errors.New("httpauth: no manager")
 	}
@@ -67,60 +89,116 @@ func New(m *auth.Manager, cfg Config) (*Handler, error) {
 	if h.log == nil {
 		h.log = slog.Default()
 	}
-	document, err := openAPI(append(table(), documentRoute(nil)))
+	var err error
+	if h.url, err = publicURL(cfg.URL); err != nil {
+		return nil, err
+	}
+	routes, err := served(append(h.table(), more...), m, cfg.Without)
 	if err != nil {
+		return nil, err
+	}
+	h.routes = newRouting(routes)
+	if h.document, err = openAPI(routes, m.InputLimits()); err != nil {
 		return nil, fmt.Errorf("httpauth: OpenAPI document: %w", err)
 	}
-	h.routes = newRouting(append(table(), documentRoute(document)))
 	return h, nil
 }
 
 // ServeHTTP serves the routes of the package documentation. It matches the path
-// as it finds it, so a host that mounts the Handler under a prefix strips that,
-// without its last slash, with [http.StripPrefix].
+// as it finds it. A program that mounts the Handler under a prefix strips that with
+// [http.StripPrefix], without its last slash. Where that may have been forgotten, the first
+// 404 is logged.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	boundBodyTime(w, r)
 	r = r.WithContext(h.withClient(r))
-	var rt *route
-	var answer any
+	var res response
 	err := catchPanic(func() (err error) {
-		rt, answer, err = h.serve(w, r)
+		res, err = h.serve(w, r)
 		return err
 	})
 	if err != nil {
 		h.WriteProblem(w, r, err)
 		return
 	}
-	body, err := encode(answer)
-	if err != nil {
-		h.WriteProblem(w, r, err)
-		return
+	if res.allow != "" {
+		w.Header().Set("Allow", res.allow)
 	}
-	write(w, rt.status, rt.contentType(), rt.cacheControl(), body)
+	if res.etag != "" {
+		w.Header().Set("ETag", res.etag)
+	}
+	write(w, r, res.status, res.contentType, res.cacheControl, res.body)
+}
+
+// A response is what a request is answered with if it is not refused.
+type response struct {
+	status       int
+	contentType  string // "" is no body
+	cacheControl string
+	body         []byte
+	allow, etag  string // headers, unless ""
 }
 
 // serve runs the call that r is. Nothing is written to w: whatever goes wrong on
 // the way, a panic included, can still be answered.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (rt *route, answer any, err error) {
-	rt, param, err := h.routes.find(r)
-	if err != nil {
-		return nil, nil, err
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, err error) {
+	n, values := h.routes.find(r)
+	if n == nil {
+		h.warnOfPrefix(r)
+		return res, &refusal{code: CodeNotFound}
 	}
-	c := &call{Context: r.Context(), manager: h.manager, param: param}
+	if r.Method == http.MethodOptions {
+		return response{status: http.StatusNoContent, cacheControl: noStore, allow: n.allow}, nil
+	}
+	rt := n.route(r.Method)
+	if rt == nil {
+		return res, &refusal{code: CodeMethodNotAllowed, allow: n.allow}
+	}
+	c := &call{Context: r.Context(), manager: h.manager, route: rt, values: values, uri: r.RequestURI}
 	if err := h.authenticate(c, r, rt); err != nil {
-		return nil, nil, err
+		return res, err
 	}
-	if rt.call.in != nil {
+	if c.query, err = parseQuery(r.URL.RawQuery); err != nil {
+		return res, err
+	}
+	if rt.call.body != nil {
 		c.body, err = readBody(w, r, rt.bodyOptional)
 		if err != nil {
-			return nil, nil, err
+			return res, err
 		}
 	}
-	answer, err = rt.call.run(c)
+	answer, err := rt.call.run(c)
 	if rt.challenges && errors.Is(err, auth.ErrReauthenticationRequired) {
 		err = &stepUp{}
 	}
-	return rt, answer, err
+	if err != nil {
+		return res, err
+	}
+	res = response{status: rt.status, contentType: rt.contentType(), cacheControl: rt.cacheControl()}
+	if res.body, err = encode(answer); err != nil {
+		return res, err
+	}
+	if rt.public {
+		res.etag = etag(res.body)
+		if matchesETag(r.Header["If-None-Match"], res.etag) {
+			res.status, res.contentType, res.body = http.StatusNotModified, "", nil
+		}
+	}
+	return res, nil
+}
+
+// warnOfPrefix logs, once, that a path without a route ends in the path of one. Of the
+// request nothing is logged but which route that is.
+func (h *Handler) warnOfPrefix(r *http.Request) {
+	if h.warned.Load() || r.URL.RawPath != "" {
+		return
+	}
+	path := h.routes.endOf(r.URL.Path)
+	if path == "" || h.warned.Swap(true) {
+		return
+	}
+	h.log.LogAttrs(r.Context(), slog.LevelWarn,
+		"httpauth: a path that is not served ends in that of a route; mount the Handler with http.StripPrefix and a prefix without a slash at its end",
+		slog.String("route", path))
 }
 
 // authenticate fills in who makes the call, or refuses it.
@@ -151,9 +229,15 @@ type call struct {
 	manager  *auth.Manager
 	identity auth.Identity // zero where anyone may call
 	token    string        // where access is unprovenToken
-	param    string        // the path's variable
-	body     []byte        // nil if the endpoint reads none, or none was sent
+	route    *route
+	values   []string   // of the path's variables
+	query    url.Values // of all parameters, declared or not
+	body     []byte     // nil if the endpoint reads none, or none was sent
+	uri      string     // of the request, as the client sent it
 }
+
+// variable returns the identifier that stands in the path for a variable of the route.
+func (c *call) variable(name string) string { return c.values[slices.Index(c.route.variables, name)] }
 
 // A panicError is a panic that catchPanic turned into an error.
 type panicError struct {
@@ -186,15 +270,47 @@ func encode(answer any) ([]byte, error) {
 	return json.Marshal(answer)
 }
 
+// longBody is from how many bytes on net/http no longer counts a body by itself.
+const longBody = 2048
+
 // write sends an answer with the headers that every answer has. None of them
-// comes from the request.
-func write(w http.ResponseWriter, status int, contentType, cacheControl string, body []byte) {
+// comes from the request. Without a contentType there is no body. HEAD has the headers of
+// GET.
+func write(w http.ResponseWriter, r *http.Request, status int, contentType, cacheControl string, body []byte) {
 	head := w.Header()
 	head.Set("Cache-Control", cacheControl)
 	head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	head.Set("Content-Type", contentType)
 	head.Set("Referrer-Policy", "no-referrer")
 	head.Set("X-Content-Type-Options", "nosniff")
+	isHead := r.Method == http.MethodHead
+	if contentType != "" {
+		head.Set("Content-Type", contentType)
+		if isHead || len(body) > longBody {
+			head.Set("Content-Length", strconv.Itoa(len(body)))
+		}
+	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // fails if the client has gone, who then needs no answer
+	if !isHead {
+		_, _ = w.Write(body) // fails if the client has gone, which then needs no answer
+	}
+}
+
+// etag is a strong validator of a body (RFC 9110 section 8.8.3).
+func etag(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
+}
+
+// matchesETag reports whether one of the lines of If-None-Match has tag, which has no
+// comma in it (RFC 9110 section 13.1.2).
+func matchesETag(lines []string, tag string) bool {
+	for _, line := range lines {
+		for one := range strings.SplitSeq(line, ",") {
+			one = strings.Trim(one, " \t")
+			if one == "*" || strings.TrimPrefix(one, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
 }

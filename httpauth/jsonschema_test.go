@@ -3,17 +3,20 @@ package httpauth_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // A validator holds values against the part of JSON Schema that the document uses.
 // A keyword it does not know is an error, and so is a member of a value that an
-// object's schema does not name: answers have an exact set of members.
+// object's schema does not name: answers have an exact set of members. Of an allOf the
+// first schema names them.
 type validator struct{ document map[string]any }
 
 func (v validator) check(schema map[string]any, value any) error {
@@ -31,20 +34,53 @@ func (v validator) checkAt(schema map[string]any, value any, at string) error {
 
 func (v validator) keyword(schema map[string]any, keyword string, arg, value any, at string) error {
 	switch keyword {
-	case "description", "writeOnly", "properties":
-		if keyword == "properties" {
-			return v.members(schema, value, at)
-		}
+	case "description", "default":
+	case "properties":
+		return v.members(schema, value, at)
 	case "$ref":
-		target := any(v.document)
-		for _, step := range strings.Split(strings.TrimPrefix(arg.(string), "#/"), "/") {
-			target = target.(map[string]any)[step]
+		if len(schema) != 1 {
+			return fmt.Errorf("%s: a $ref has siblings: %v", at, schema)
 		}
-		found, ok := target.(map[string]any)
-		if !ok {
+		found := v.resolve(schema)
+		if found == nil {
 			return fmt.Errorf("%s: no schema at %v", at, arg)
 		}
 		return v.checkAt(found, value, at)
+	case "allOf":
+		for i, part := range arg.([]any) {
+			part := part.(map[string]any)
+			if i > 0 {
+				part = maps.Clone(part)
+				delete(part, "type")
+			}
+			if err := v.checkAt(part, value, at); err != nil {
+				return err
+			}
+		}
+	case "not":
+		not := maps.Clone(arg.(map[string]any))
+		if v.checkAt(not, value, at) == nil {
+			return fmt.Errorf("%s: is %v", at, arg)
+		}
+	case "minProperties":
+		if object, ok := value.(map[string]any); ok && float64(len(object)) < arg.(float64) {
+			return fmt.Errorf("%s: has %d members", at, len(object))
+		}
+	case "minLength", "maxLength":
+		if s, ok := value.(string); ok {
+			return within(at, keyword, utf8.RuneCountInString(s), arg)
+		}
+	case "minItems", "maxItems":
+		if list, ok := value.([]any); ok {
+			return within(at, keyword, len(list), arg)
+		}
+	case "uniqueItems":
+		list, _ := value.([]any)
+		for i, item := range list {
+			if slices.ContainsFunc(list[:i], func(other any) bool { return reflect.DeepEqual(item, other) }) {
+				return fmt.Errorf("%s: %v is there twice", at, item)
+			}
+		}
 	case "type":
 		if !isType(arg, value) {
 			return fmt.Errorf("%s: %T is not %v", at, value, arg)
@@ -91,6 +127,23 @@ func (v validator) keyword(schema map[string]any, keyword string, arg, value any
 		return fmt.Errorf("%s: keyword %q is not known", at, keyword)
 	}
 	return nil
+}
+
+// within holds a length against minSomething or maxSomething.
+func within(at, keyword string, n int, limit any) error {
+	if low := strings.HasPrefix(keyword, "min"); low && float64(n) < limit.(float64) || !low && float64(n) > limit.(float64) {
+		return fmt.Errorf("%s: %d breaks %s %v", at, n, keyword, limit)
+	}
+	return nil
+}
+
+// resolve follows the $ref that a schema or a response is, if it is one.
+func (v validator) resolve(object map[string]any) map[string]any {
+	ref, ok := object["$ref"].(string)
+	if !ok {
+		return object
+	}
+	return dig(v.document, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
 }
 
 func (v validator) members(schema map[string]any, value any, at string) error {

@@ -1,142 +1,312 @@
 package httpauth
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/datixlab/auth"
 )
 
-// openAPI returns the OpenAPI 3.1 document of routes.
-func openAPI(routes []route) (json.RawMessage, error) {
-	s := schemas{object{}}
-	paths := map[string]object{}
+const documentPath = "/openapi.json"
+
+// A document is an OpenAPI 3.1 document, but for the URL of its server, which stands between
+// the two halves.
+type document struct{ before, after []byte }
+
+// serverMark is what a document is cut at. No text of a document has a NUL.
+const serverMark = "\x00"
+
+// at returns the document of a server at url.
+func (d document) at(url string) (json.RawMessage, error) {
+	text, err := json.Marshal(url)
+	return slices.Concat(d.before, text, d.after), err
+}
+
+func (h *Handler) getDocument(c *call) (any, error) {
+	url := h.url
+	if url == "" {
+		url = mountOf(c.uri)
+	}
+	return h.document.at(url)
+}
+
+// publicURL returns Config.URL without the slash at its end.
+func publicURL(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?#") {
+		return "", errors.New("httpauth: URL: an absolute http or https URL without user, query and fragment is needed")
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// mountOf returns the path at which the Handler is mounted, by the target of a request
+// for the document: what stands before documentPath, never a host. It is "/" where the
+// target does not say.
+func mountOf(uri string) string {
+	u, err := url.ParseRequestURI(uri)
+	if err != nil {
+		return "/"
+	}
+	path, ok := strings.CutSuffix(u.EscapedPath(), documentPath)
+	if !ok || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") { // "//x" would be the host x
+		return "/"
+	}
+	return path
+}
+
+// openAPI returns the document of routes. It is the same, byte for byte, for the same
+// routes and limits.
+func openAPI(routes []route, limits auth.InputLimits) (document, error) {
+	d := documenter{keywords: keywords(limits)}
+	var paths, groups object
 	for i := range routes {
 		rt := &routes[i]
-		if paths[rt.path] == nil {
-			paths[rt.path] = object{}
+		item, _ := paths.get(rt.path).(object)
+		paths.set(rt.path, append(item, member{strings.ToLower(rt.method), d.operation(rt)}))
+	}
+	for _, t := range tags {
+		if slices.ContainsFunc(routes, func(rt route) bool { return rt.tag == t.tag }) {
+			groups = append(groups, member{string(t.tag), object{{"name", t.tag}, {"description", t.description}}})
 		}
-		paths[rt.path][strings.ToLower(rt.method)] = s.operation(rt)
 	}
-	return json.Marshal(object{
-		"openapi": "3.1.0",
-		"info": object{
-			"title":       "Authentication",
-			"version":     "1",
-			"description": "Accounts, sessions, two-factor authentication and API keys. JSON in UTF-8; times are RFC 3339 in UTC. Every refusal is a problem of RFC 9457 with a stable code. An unknown path is 404, another method 405 with Allow.",
-		},
-		"servers": []object{{"url": "."}}, // beside the document, wherever that is mounted
-		"paths":   paths,
-		"components": object{
-			"schemas": s.named,
-			"securitySchemes": object{
-				"accessToken":  object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From login, verify-2fa or refresh."},
-				"apiKey":       object{"type": "http", "scheme": "bearer", "description": "An API key in place of the access token."},
-				"apiKeyHeader": object{"type": "apiKey", "in": "header", "name": "X-API-Key"},
-			},
-		},
-	})
-}
-
-func (s schemas) operation(rt *route) object {
-	op := object{
-		"operationId": rt.id,
-		"summary":     rt.summary,
-		"security":    security(rt.access),
-		"responses":   s.responses(rt),
-	}
-	if strings.HasSuffix(rt.path, variable) {
-		op["parameters"] = []object{{
-			"name": strings.Trim(variable, "{}"), "in": "path", "required": true, "example": "key_1a2b3c",
-			"schema": object{"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"},
-		}}
-	}
-	if rt.call.in != nil {
-		op["requestBody"] = object{
-			"required": !rt.bodyOptional,
-			"content": object{"application/json": object{
-				"schema":  s.request(rt.call.in),
-				"example": example(rt.call.in),
+	text, err := json.Marshal(object{
+		{"openapi", "3.1.0"},
+		{"info", object{
+			{"title", "Authentication"},
+			{"version", "1.0.0"},
+			{"description", "Accounts, sessions, two-factor authentication and API keys. " +
+				"JSON in UTF-8; times are RFC 3339 in UTC. Every refusal is a problem of RFC 9457 with a stable code. " +
+				"HEAD is answered as GET is, without a body, and OPTIONS with 204 and Allow. An unknown path is 404, another method 405. " +
+				"Members that are not documented are ignored; a documented one in another case is refused."},
+			{"contact", object{{"name", "Package httpauth"}, {"url", "https://pkg.go.dev/github.com/datixlab/auth/httpauth"}}},
+		}},
+		{"servers", []object{{{"url", serverMark}}}},
+		{"tags", groups.values()},
+		{"paths", paths},
+		{"components", object{
+			{"schemas", d.schemas},
+			{"responses", d.responses},
+			{"securitySchemes", object{
+				{"bearerToken", object{{"type", "http"}, {"scheme", "bearer"}, {"description", "An access token, from login, verify-2fa or refresh. Where X-API-Key is allowed too, an API key."}}},
+				{"apiKeyHeader", object{{"type", "apiKey"}, {"in", "header"}, {"name", "X-API-Key"}, {"description", "An API key, instead of the Authorization header: two credentials are refused."}}},
 			}},
-		}
+		}},
+	})
+	if err := errors.Join(err, d.err); err != nil {
+		return document{}, err
 	}
-	return op
+	mark, err := json.Marshal(serverMark)
+	before, after, _ := bytes.Cut(text, mark)
+	return document{before, after}, err
 }
 
+// A documenter makes a document. It collects what operations refer to.
+type documenter struct {
+	schemas, responses object
+	keywords           map[string]object // by the input tag
+	err                error             // the first thing that is wrong with the table
+}
+
+func (d *documenter) operation(rt *route) object {
+	op := object{
+		{"tags", []Tag{rt.tag}},
+		{"operationId", rt.id},
+		{"summary", rt.summary},
+		{"description", rt.description},
+		{"security", security(rt.access)},
+	}
+	if parameters := append(d.pathParameters(rt), d.queryParameters(rt)...); parameters != nil {
+		op = append(op, member{"parameters", parameters})
+	}
+	if rt.call.body != nil {
+		op = append(op, member{"requestBody", object{
+			{"required", !rt.bodyOptional},
+			{"content", object{{jsonMedia, object{{"schema", d.request(rt.call.body)}, {"example", example(rt.call.body)}}}}},
+		}})
+	}
+	return append(op, member{"responses", d.answers(rt)})
+}
+
+// variableDocs are what the variables of paths stand for, with examples.
+var variableDocs = map[string]struct{ doc, example string }{
+	"key_id": {"The id of an API key, as the list has it.", "key_1a2b3c"},
+}
+
+func (d *documenter) pathParameters(rt *route) (list []object) {
+	for _, name := range rt.variables {
+		v, ok := variableDocs[name]
+		if !ok {
+			d.fail("no variable is called %s", name)
+		}
+		list = append(list, object{
+			{"name", name}, {"in", "path"}, {"required", true}, {"description", v.doc}, {"example", v.example},
+			{"schema", object{{"type", "string"}, {"pattern", fmt.Sprintf("^[0-9A-Za-z_-]{1,%d}$", maxIDLen)}}},
+		})
+	}
+	return list
+}
+
+func (d *documenter) queryParameters(rt *route) (list []object) {
+	if rt.call.query == nil {
+		return nil
+	}
+	for f := range rt.call.query.Fields() {
+		schema := d.scalar(f.Type, f.Tag)
+		if text, ok := f.Tag.Lookup("default"); ok {
+			schema = append(schema, member{"default", literal(f.Type, text)})
+		}
+		list = append(list, object{
+			{"name", f.Tag.Get("query")}, {"in", "query"}, {"required", false}, {"description", f.Tag.Get("doc")}, {"schema", schema},
+		})
+	}
+	return list
+}
+
+// security says which credentials make a call. An API key comes in either header; one in
+// Authorization is written as an access token is.
 func security(a access) []object {
 	none := []string{}
 	switch a {
 	case anyone:
 		return []object{}
 	case anyCredential:
-		return []object{{"accessToken": none}, {"apiKey": none}, {"apiKeyHeader": none}}
+		return []object{{{"bearerToken", none}}, {{"apiKeyHeader", none}}}
 	}
-	return []object{{"accessToken": none}}
+	return []object{{{"bearerToken", none}}}
 }
 
-func (s schemas) responses(rt *route) object {
-	all := object{strconv.Itoa(rt.status): object{
-		"description": http.StatusText(rt.status),
-		"content":     object{rt.mediaType(): s.success(rt)},
-	}}
+// answers are the responses of rt, by status.
+func (d *documenter) answers(rt *route) (all object) {
+	success := object{{"description", rt.success}}
+	if rt.public {
+		success = append(success, member{"headers", object{{"ETag", header("string", "A strong validator, for If-None-Match.")}}})
+	}
+	all.set(strconv.Itoa(rt.status), append(success, member{"content", object{{rt.mediaType(), d.success(rt)}}}))
+	if rt.public {
+		all.set("304", object{
+			{"description", "Not modified: If-None-Match has the ETag of this."},
+			{"headers", object{{"ETag", header("string", "The same as with 200.")}}},
+		})
+	}
+	var statuses []int
 	byStatus := map[int][]Code{}
 	for _, code := range rt.problems() {
 		status := problemTypes[code].status
 		if rt.challenges && code == CodeReauthenticationRequired {
 			status = http.StatusUnauthorized
 		}
+		if byStatus[status] == nil {
+			statuses = append(statuses, status)
+		}
 		if !slices.Contains(byStatus[status], code) {
 			byStatus[status] = append(byStatus[status], code)
 		}
 	}
-	for status, codes := range byStatus {
-		all[strconv.Itoa(status)] = s.refusal(status, codes)
+	slices.Sort(statuses)
+	for _, status := range statuses {
+		all.set(strconv.Itoa(status), d.refusal(status, byStatus[status]))
 	}
 	return all
 }
 
-func (s schemas) success(rt *route) object {
+func (d *documenter) success(rt *route) object {
 	switch len(rt.answers) {
 	case 0:
-		return object{"schema": object{"type": "object"}}
+		return object{{"schema", object{{"type", "object"}}}}
 	case 1:
 		t := reflect.TypeOf(rt.answers[0])
-		return object{"schema": s.answer(t), "example": example(t)}
+		return object{{"schema", d.answer(t)}, {"example", example(t)}}
 	}
 	var choices []object
-	examples := object{}
+	var examples object
 	for _, a := range rt.answers {
 		t := reflect.TypeOf(a)
-		choices = append(choices, s.answer(t))
-		examples[t.Name()] = object{"value": example(t)}
+		choices = append(choices, d.answer(t))
+		examples.set(t.Name(), object{{"value", example(t)}})
 	}
-	return object{"schema": object{"oneOf": choices}, "examples": examples}
+	return object{{"schema", object{{"oneOf", choices}}}, {"examples", examples}}
 }
 
-func (s schemas) refusal(status int, codes []Code) object {
-	examples := object{}
+// refusal returns a reference to the response of a status with one of codes.
+func (d *documenter) refusal(status int, codes []Code) object {
+	name := refusalName(codes)
+	var examples object
+	doc := http.StatusText(status) + "."
 	for _, code := range codes {
 		p := newProblem(code)
 		p.Status = status
-		examples[string(code)] = object{"value": p}
+		examples.set(string(code), object{{"value", p}})
+		doc += "\n- `" + string(code) + "`: " + p.Detail
 	}
-	schema := s.answer(reflect.TypeFor[problem]())
-	schema["properties"] = object{"code": object{"enum": codes}}
 	response := object{
-		"description": http.StatusText(status),
-		"content":     object{"application/problem+json": object{"schema": schema, "examples": examples}},
+		{"description", doc},
+		{"content", object{{"application/problem+json", object{
+			{"schema", object{{"allOf", []object{
+				d.answer(reflect.TypeFor[problem]()),
+				{{"type", "object"}, {"required", []string{"code"}}, {"properties", object{{"code", object{{"type", "string"}, {"enum", codes}}}}}},
+			}}}},
+			{"examples", examples},
+		}}}},
 	}
 	switch status {
 	case http.StatusUnauthorized:
-		response["headers"] = object{"WWW-Authenticate": header("string", "A Bearer challenge, RFC 6750 section 3.")}
+		response = append(response, member{"headers", object{{"WWW-Authenticate", header("string", "A Bearer challenge, RFC 6750 section 3.")}}})
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		response["headers"] = object{"Retry-After": header("integer", "Seconds, 1 or more.")}
+		response = append(response, member{"headers", object{{"Retry-After", header("integer", "Seconds, 1 or more.")}}})
 	}
-	return response
+	if before, ok := d.responses.get(name).(object); ok && !reflect.DeepEqual(before, response) {
+		d.fail("two responses are called %s", name)
+	}
+	d.responses.set(name, response)
+	return object{{"$ref", "#/components/responses/" + name}}
+}
+
+// commonRefusals are the codes that most calls share, under one name.
+var commonRefusals = []struct {
+	name  string
+	codes []Code
+}{
+	{"BadRequest", []Code{CodeInvalidJSON, CodeInvalidRequest, CodeInvalidInput}},
+	{"Unauthorized", []Code{CodeAuthenticationRequired, CodeInvalidToken}},
+	{"NotAllowed", []Code{CodeTwoFactorSetupRequired, CodeForbidden}},
+	{"TryLater", []Code{CodeOverloaded, CodeUnavailable}},
+}
+
+// refusalName is the name of a response with one of codes. It depends on nothing else, so
+// that it stays when other routes come and go.
+func refusalName(codes []Code) string {
+	var parts []string
+	rest := slices.Clone(codes)
+	for _, common := range commonRefusals {
+		if slices.ContainsFunc(common.codes, func(c Code) bool { return !slices.Contains(codes, c) }) {
+			continue
+		}
+		parts = append(parts, common.name)
+		rest = slices.DeleteFunc(rest, func(c Code) bool { return slices.Contains(common.codes, c) })
+	}
+	for _, code := range rest {
+		parts = append(parts, strings.TrimPrefix(problemTypes[code].name, "Code"))
+	}
+	return strings.Join(parts, "Or")
 }
 
 func header(kind, doc string) object {
-	return object{"required": true, "description": doc, "schema": object{"type": kind}}
+	return object{{"required", true}, {"description", doc}, {"schema", object{{"type", kind}}}}
+}
+
+func (d *documenter) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = fmt.Errorf(format, args...)
+	}
 }

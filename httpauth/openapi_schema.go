@@ -1,135 +1,233 @@
 package httpauth
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/scope"
 )
 
-type object = map[string]any
+// An object is a JSON object whose members keep their order.
+type object []member
 
-// schemas collects JSON Schemas of the types that calls read and answer with, so
-// that what is documented is what is decoded and marshalled. Struct tags add what
-// Go's types do not say: format, pattern, enum, minimum, maximum, doc, example.
-type schemas struct{ named object }
+type member struct {
+	name  string
+	value any
+}
+
+// MarshalJSON implements json.Marshaler.
+func (o object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, m := range o {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		name, err := json.Marshal(m.name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(m.value)
+		if err != nil {
+			return nil, err
+		}
+		b.Write(name)
+		b.WriteByte(':')
+		b.Write(value)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+func (o object) index(name string) int {
+	return slices.IndexFunc(o, func(m member) bool { return m.name == name })
+}
+
+// get returns a member's value, nil if there is none.
+func (o object) get(name string) any {
+	if i := o.index(name); i >= 0 {
+		return o[i].value
+	}
+	return nil
+}
+
+// set gives a member a value, behind all others if it is new.
+func (o *object) set(name string, value any) {
+	if i := o.index(name); i >= 0 {
+		(*o)[i].value = value
+		return
+	}
+	*o = append(*o, member{name, value})
+}
+
+// values returns the values of the members.
+func (o object) values() (list []any) {
+	for _, m := range o {
+		list = append(list, m.value)
+	}
+	return list
+}
+
+// keywords are the limits of what users send, in JSON Schema, by the name that a body's
+// field gives them: its input tag those of a text, its list tag those of a list.
+func keywords(l auth.InputLimits) map[string]object {
+	const line = `[^\s\x00-\x1f\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\xa0])?` // no control characters, no space at an end
+	return map[string]object{
+		"email":    {{"format", "email"}, {"maxLength", l.Email}},
+		"password": {{"minLength", l.PasswordMin}, {"maxLength", l.PasswordMax}},
+		"name":     {{"minLength", 1}, {"maxLength", l.Name}, {"pattern", "^" + line + "$"}},
+		"noname":   {{"maxLength", l.Name}, {"pattern", "^(" + line + ")?$"}},
+		"text":     {{"maxLength", l.Description}, {"pattern", "^(" + line + ")?$"}},
+		"totp":     {{"pattern", fmt.Sprintf("^[0-9]{%d}$", l.TOTPDigits)}},
+		"code":     {{"pattern", fmt.Sprintf("^([0-9]{%d}|[0-9]{%d,%d})$", l.TOTPDigits, l.BackupDigitsMin, l.BackupDigitsMax)}},
+		"backup":   {{"pattern", fmt.Sprintf("^[0-9]{%d,%d}$", l.BackupDigitsMin, l.BackupDigitsMax)}},
+		"temp":     {{"pattern", "^temp_[0-9A-Za-z_-]+$"}},
+		"scope":    {{"pattern", fmt.Sprintf(`^[!#-\[\]-~]{1,%d}$`, scope.MaxLen)}},
+		"scopes":   {{"minItems", 1}, {"maxItems", l.Scopes}, {"uniqueItems", true}},
+	}
+}
 
 const schemaRef = "#/components/schemas/"
 
 // request returns the schema of a body: its pointers are optional and, but for lists,
-// may be null.
-func (s schemas) request(t reflect.Type) object {
-	return s.structure(t, func(f reflect.StructField) bool { return f.Type.Kind() != reflect.Pointer })
+// may be null. Struct tags add what Go's types do not say: input and list (names in keywords),
+// format, pattern, enum, minimum, maximum, either, doc, example. So what is documented is
+// what is decoded.
+func (d *documenter) request(t reflect.Type) object {
+	return d.structure(t, func(f reflect.StructField) bool { return f.Type.Kind() != reflect.Pointer })
 }
 
 // answer returns the schema of an answer: all is there, unless the tag says
 // omitempty; its pointers may be null.
-func (s schemas) answer(t reflect.Type) object {
-	return s.structure(t, func(f reflect.StructField) bool { return !strings.Contains(f.Tag.Get("json"), ",omitempty") })
+func (d *documenter) answer(t reflect.Type) object {
+	return d.structure(t, func(f reflect.StructField) bool { return !strings.Contains(f.Tag.Get("json"), ",omitempty") })
 }
 
-func (s schemas) structure(t reflect.Type, required func(reflect.StructField) bool) object {
+func (d *documenter) structure(t reflect.Type, required func(reflect.StructField) bool) object {
 	first, size := utf8.DecodeRuneInString(t.Name())
 	name := string(unicode.ToUpper(first)) + t.Name()[size:]
-	if s.named[name] == nil {
-		properties, must := object{}, []string{}
-		for i := range t.NumField() {
-			f := t.Field(i)
-			properties[memberName(f)] = s.member(f, required)
+	if d.schemas.get(name) == nil {
+		d.schemas.set(name, object{}) // its place, before what it has in it
+		var properties, either object
+		var must []string
+		for f := range t.Fields() {
+			properties.set(memberName(f), d.member(f, required))
 			if required(f) {
 				must = append(must, memberName(f))
 			}
+			if f.Tag.Get("either") != "" {
+				either.set(memberName(f), object{{"type", "null"}})
+			}
 		}
-		schema := object{"type": "object", "properties": properties}
-		if len(must) > 0 {
-			schema["required"] = must
+		schema := object{{"type", "object"}}
+		if must != nil {
+			schema = append(schema, member{"required", must})
 		}
-		s.named[name] = schema
+		schema = append(schema, member{"properties", properties})
+		if either != nil { // one of them, and not null
+			schema = append(schema, member{"minProperties", 1}, member{"not", object{{"properties", either}}})
+		}
+		d.schemas.set(name, schema)
 	}
-	return object{"$ref": schemaRef + name}
+	return object{{"$ref", schemaRef + name}}
 }
 
-func (s schemas) member(f reflect.StructField, required func(reflect.StructField) bool) object {
+func (d *documenter) member(f reflect.StructField, required func(reflect.StructField) bool) object {
+	t, nullable := f.Type, false
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+		nullable = t.Kind() != reflect.Slice
+	}
+	var schema object
 	switch {
-	case f.Type.Kind() == reflect.Struct:
-		return s.structure(f.Type, required)
-	case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
-		return object{"type": "array", "items": s.structure(f.Type.Elem(), required)}
-	case f.Type.Kind() == reflect.Slice:
-		return documented(f, list(f.Type, f.Tag))
-	case optionalList(f.Type):
-		return documented(f, list(f.Type.Elem(), f.Tag))
-	case f.Type.Kind() == reflect.Pointer:
-		schema := scalar(f.Type.Elem(), f.Tag)
-		schema["type"] = []any{schema["type"], "null"}
-		return documented(f, schema)
+	case t.Kind() == reflect.Struct:
+		return d.structure(t, required)
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+		return object{{"type", "array"}, {"items", d.structure(t.Elem(), required)}}
+	case t.Kind() == reflect.Slice:
+		schema = object{{"type", "array"}, {"items", d.scalar(t.Elem(), f.Tag)}}
+		if name := f.Tag.Get("list"); name != "" {
+			schema = append(schema, d.limits(name)...)
+		}
+	default:
+		schema = d.scalar(t, f.Tag)
 	}
-	return documented(f, scalar(f.Type, f.Tag))
-}
-
-func documented(f reflect.StructField, schema object) object {
+	if nullable {
+		schema.set("type", []any{schema.get("type"), "null"})
+	}
 	if doc := f.Tag.Get("doc"); doc != "" {
-		schema["description"] = doc
+		schema = append(schema, member{"description", doc})
 	}
 	return schema
 }
 
-func list(t reflect.Type, tag reflect.StructTag) object {
-	return object{"type": "array", "items": scalar(t.Elem(), tag)}
+// limits returns the keywords of that name.
+func (d *documenter) limits(name string) object {
+	if d.keywords[name] == nil {
+		d.fail("no limits are called %s", name)
+	}
+	return d.keywords[name]
 }
 
-func optionalList(t reflect.Type) bool {
-	return t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Slice
-}
-
-func scalar(t reflect.Type, tag reflect.StructTag) object {
-	schema := object{"type": "string"}
+func (d *documenter) scalar(t reflect.Type, tag reflect.StructTag) object {
+	schema := object{{"type", "string"}}
 	switch t.Kind() {
 	case reflect.Bool:
-		schema["type"] = "boolean"
+		schema.set("type", "boolean")
 	case reflect.Int, reflect.Int64:
-		schema["type"] = "integer"
+		schema.set("type", "integer")
 	}
 	if t == reflect.TypeFor[auth.Secret]() {
-		schema["format"], schema["writeOnly"] = "password", true
+		schema = append(schema, member{"format", "password"})
+	}
+	if name := tag.Get("input"); name != "" {
+		schema = append(schema, d.limits(name)...)
 	}
 	for _, keyword := range []string{"format", "pattern"} {
 		if v := tag.Get(keyword); v != "" {
-			schema[keyword] = v
+			schema = append(schema, member{keyword, v})
 		}
 	}
 	for _, keyword := range []string{"minimum", "maximum"} {
 		if v := tag.Get(keyword); v != "" {
-			schema[keyword] = literal(t, v)
+			schema = append(schema, member{keyword, literal(t, v)})
 		}
 	}
 	if v := tag.Get("enum"); v != "" {
-		schema["enum"] = []any{literal(t, v)}
+		schema = append(schema, member{"enum", []any{literal(t, v)}})
 	}
 	return schema
 }
 
-// example returns a value of t made of its example tags.
+// example returns a value of t made of its example tags. What has none is left out, if it
+// may be.
 func example(t reflect.Type) object {
 	value := object{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
+		inner := f.Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
 		text, ok := f.Tag.Lookup("example")
+		name := memberName(f)
 		switch {
-		case !ok && strings.Contains(f.Tag.Get("json"), ",omitempty"): // an example of something else
-		case f.Type.Kind() == reflect.Struct:
-			value[memberName(f)] = example(f.Type)
-		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
-			value[memberName(f)] = []any{example(f.Type.Elem())}
-		case f.Type.Kind() == reflect.Slice, optionalList(f.Type):
-			value[memberName(f)] = []any{text}
-		case f.Type.Kind() == reflect.Pointer:
-			value[memberName(f)] = literal(f.Type.Elem(), text)
+		case inner.Kind() == reflect.Struct:
+			value.set(name, example(inner))
+		case inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct:
+			value.set(name, []any{example(inner.Elem())})
+		case !ok: // an example of something else
+		case inner.Kind() == reflect.Slice:
+			value.set(name, []any{text})
 		default:
-			value[memberName(f)] = literal(f.Type, text)
+			value.set(name, literal(inner, text))
 		}
 	}
 	return value

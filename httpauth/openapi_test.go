@@ -4,13 +4,18 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
 )
 
@@ -79,7 +84,7 @@ func TestEveryExampleIsAsItsSchemaSays(t *testing.T) {
 			check(rt, media)
 		}
 		for status, response := range dig(operation, "responses") {
-			for _, media := range dig(response, "content") {
+			for _, media := range dig(v.resolve(dig(response)), "content") {
 				check(rt+" "+status, dig(media))
 			}
 		}
@@ -164,7 +169,7 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 	listed := func(rt string) (codes []string) {
 		method, path, _ := strings.Cut(rt, " ")
 		for _, response := range dig(f.document, "paths", path, strings.ToLower(method), "responses") {
-			codes = slices.AppendSeq(codes, maps.Keys(dig(response, "content", "application/problem+json", "examples")))
+			codes = slices.AppendSeq(codes, maps.Keys(dig((validator{f.document}).resolve(dig(response)), "content", "application/problem+json", "examples")))
 		}
 		return codes
 	}
@@ -188,4 +193,296 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The server of the document is Config.URL, else the path that the document was asked
+// for, and never a host that the request names.
+func TestTheServerOfTheDocumentIsWhereItWasAskedFor(t *testing.T) {
+	manager := authtest.New(t).Manager
+	server := func(cfg httpauth.Config, prefix string, edit func(*http.Request)) string {
+		t.Helper()
+		h, err := httpauth.New(manager, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("GET", "/openapi.json?x=/openapi.json", nil)
+		r.URL.Path, r.RequestURI = prefix+r.URL.Path, prefix+r.RequestURI
+		r.Host = "evil.example"
+		edit(r)
+		rec := httptest.NewRecorder()
+		http.StripPrefix(prefix, h).ServeHTTP(rec, r)
+		document, err := parseObject(rec.Body.Bytes())
+		if err != nil || rec.Code != 200 || strings.Contains(rec.Body.String(), "evil") {
+			t.Fatalf("%d, %v: %.200s", rec.Code, err, rec.Body)
+		}
+		servers := document["servers"].([]any)
+		return dig(servers[0])["url"].(string)
+	}
+	asked := func(uri string) func(*http.Request) { return func(r *http.Request) { r.RequestURI = uri } }
+	for _, tc := range []struct {
+		prefix string
+		edit   func(*http.Request)
+		want   string
+	}{
+		{"/v1/auth", func(*http.Request) {}, "/v1/auth"},
+		{"", func(*http.Request) {}, "/"},
+		{"/v1/auth", asked("http://evil.example/v1/auth/openapi.json?q"), "/v1/auth"}, // as a client asks a proxy
+		{"/v1/auth", asked("http://evil.example/openapi.json"), "/"},
+		{"/a b", asked("/a%20b/openapi.json"), "/a%20b"},
+		{"/a{b}", asked("/a{b}/openapi.json"), "/a%7Bb%7D"},     // a brace would be a variable of the server
+		{"/v1/auth", asked(""), "/"},                            // a request that no server read
+		{"/v1/auth", asked("/v1/auth/other.json"), "/"},         // rewritten in this process
+		{"/v1/auth", asked("//evil.example/openapi.json"), "/"}, // which a client would read as a host
+		{"/v1/auth", asked("https:openapi.json"), "/"},
+		{"/v1/auth", asked("%zz"), "/"},
+	} {
+		if got := server(httpauth.Config{}, tc.prefix, tc.edit); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.prefix, got, tc.want)
+		}
+	}
+	for url, want := range map[string]string{
+		"https://example.com/v1/auth":   "https://example.com/v1/auth",
+		"https://example.com/v1/auth//": "https://example.com/v1/auth",
+		"http://localhost:8080/":        "http://localhost:8080",
+		"HTTPS://[::1]:8443/{x}":        "https://[::1]:8443/%7Bx%7D",
+	} {
+		if got := server(httpauth.Config{URL: url}, "/elsewhere", func(*http.Request) {}); got != want {
+			t.Errorf("%s: %q", url, got)
+		}
+	}
+	for _, url := range []string{
+		"/v1/auth", "example.com/v1", "//example.com", "ftp://example.com", "https://", "https:///v1", "https://ada@example.com", "https://example.com?x=1",
+		"https://example.com?", "https://example.com#", "https://example.com/#x", "mailto:ada@example.com", "https:example.com", "https://exa mple.com", "https://:443", "\x00",
+	} {
+		if _, err := httpauth.New(manager, httpauth.Config{URL: url}); err == nil || !strings.HasPrefix(err.Error(), "httpauth: URL: ") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+}
+
+func TestAnUnknownTagCannotBeLeftOut(t *testing.T) {
+	manager := authtest.New(t).Manager
+	for _, tag := range []httpauth.Tag{"", "login", "Logins", "API-keys"} {
+		if _, err := httpauth.New(manager, httpauth.Config{Without: []httpauth.Tag{httpauth.TagLogin, tag}}); err == nil || !strings.HasPrefix(err.Error(), "httpauth: Without: ") {
+			t.Errorf("%q: %v", tag, err)
+		}
+	}
+}
+
+// What is left out is not in the document, nor is what only it refers to.
+func TestTheDocumentHasNothingOfAGroupThatIsLeftOut(t *testing.T) {
+	f := newFixture(t, setup{})
+	reduced := f.without(httpauth.TagAPIKeys, httpauth.TagTwoFactor)
+	a := reduced.call("GET", "/openapi.json", nil).want(200)
+	for _, text := range []string{"/api-keys", `"/enable-2fa"`, "CreatedKey", "Enrollment", "APIKeyLimit", `"API keys"`, `"Two-factor"`, "TwoFactorAlreadyEnabled"} {
+		if strings.Contains(a.raw, text) {
+			t.Errorf("it has %s", text)
+		}
+	}
+	all := f.without(httpauth.TagRegistration, httpauth.TagLogin, httpauth.TagTwoFactor, httpauth.TagAPIKeys, httpauth.TagAccount, httpauth.TagPublicKeys, httpauth.TagDocument)
+	if routes := all.handler.Routes(); len(routes) != 0 {
+		t.Errorf("with everything left out there are %v", routes)
+	}
+	token := f.account("ada@example.com")
+	if a := guarded(all, nil, bearer(token)); a.status != 200 { // which guards all the same
+		t.Errorf("%d %s", a.status, a.raw)
+	}
+}
+
+func TestTheDocumentIsTheSameByteForByte(t *testing.T) {
+	var first string
+	for range 5 {
+		h, err := httpauth.New(authtest.New(t).Manager, httpauth.Config{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
+		if first == "" {
+			first = rec.Body.String()
+		}
+		if rec.Body.String() != first {
+			t.Fatal("it differs")
+		}
+	}
+}
+
+// Names differ in more than their case, over all kinds, since generators make types of
+// them. No keyword stands beside a $ref, none is writeOnly, and every operation says what
+// it is.
+func TestTheDocumentIsAsGeneratorsAndViewersNeedIt(t *testing.T) {
+	f := newFixture(t, setup{})
+	names := map[string]string{}
+	name := func(kind, name string) {
+		if before := names[strings.ToLower(name)]; before != "" {
+			t.Errorf("%s %s is also %s", kind, name, before)
+		}
+		names[strings.ToLower(name)] = kind + " " + name
+	}
+	for kind, all := range dig(f.document, "components") {
+		for n := range dig(all) {
+			name(kind, n)
+		}
+	}
+	tagged := map[any]bool{}
+	for _, tag := range f.document["tags"].([]any) {
+		tagged[dig(tag)["name"]] = false
+		if dig(tag)["description"] == nil {
+			t.Errorf("the tag %v has no description", tag)
+		}
+	}
+	for path, item := range dig(f.document, "paths") {
+		for method, o := range dig(item) {
+			operation := dig(o)
+			name("operation", operation["operationId"].(string))
+			tag := operation["tags"].([]any)[0]
+			if _, ok := tagged[tag]; !ok {
+				t.Errorf("%s %s: the tag %v is not listed", method, path, tag)
+			}
+			tagged[tag] = true
+			if words := len(strings.Fields(operation["summary"].(string))); words > 4 || operation["description"] == "" {
+				t.Errorf("%s %s: %v: %v", method, path, operation["summary"], operation["description"])
+			}
+			refusals := 0
+			for status, response := range dig(operation, "responses") {
+				if doc, _ := (validator{f.document}).resolve(dig(response))["description"].(string); len(doc) < 9 {
+					t.Errorf("%s %s: %s is described by %q", method, path, status, doc)
+				}
+				if status[0] == '4' {
+					refusals++
+				}
+			}
+			if refusals == 0 {
+				t.Errorf("%s %s is never refused", method, path)
+			}
+			for _, p := range list(operation["parameters"]) {
+				if doc, _ := dig(p)["description"].(string); doc == "" {
+					t.Errorf("%s %s: %v has no description", method, path, p)
+				}
+			}
+		}
+	}
+	for tag, used := range tagged {
+		if !used {
+			t.Errorf("the tag %v has no operation", tag)
+		}
+	}
+	refs := 0
+	var walk func(value any)
+	walk = func(value any) {
+		switch x := value.(type) {
+		case []any:
+			for _, v := range x {
+				walk(v)
+			}
+		case map[string]any:
+			if ref, ok := x["$ref"].(string); ok {
+				if refs++; len(x) != 1 || (validator{f.document}).resolve(x) == nil {
+					t.Errorf("%s: %v", ref, x)
+				}
+			}
+			if x["writeOnly"] != nil {
+				t.Errorf("writeOnly in %v", x)
+			}
+			for _, v := range x {
+				walk(v)
+			}
+		}
+	}
+	walk(f.document)
+	if refs < 100 {
+		t.Errorf("only %d references", refs)
+	}
+}
+
+func list(value any) []any { l, _ := value.([]any); return l }
+
+// The examples of the bodies, sent in the order of the document, are one user's story: each
+// is answered as its example says. Only codes, ids and temp tokens are put in.
+func TestTheExamplesMakeOneStory(t *testing.T) {
+	f := newFixture(t, setup{})
+	raw := f.call("GET", "/openapi.json", nil).raw
+	routes := f.handler.Routes()
+	at := func(rt string) int {
+		method, path, _ := strings.Cut(rt, " ")
+		id := dig(f.document, "paths", path, strings.ToLower(method))["operationId"].(string)
+		return strings.Index(raw, `"operationId":"`+id+`"`)
+	}
+	slices.SortFunc(routes, func(a, b string) int { return at(a) - at(b) })
+	if first := strings.Join(routes[:2], ", "); first != "POST /register, POST /login" {
+		t.Errorf("it begins with %s", first)
+	}
+	if a, b := strings.Index(raw, `"session":{"value"`), strings.Index(raw, `"secondStep":{"value"`); a < 0 || a > b {
+		t.Error("the first example of a login is not a session")
+	}
+	var token, key, secret string
+	for _, rt := range routes {
+		method, path, _ := strings.Cut(rt, " ")
+		if path == "/verify-2fa" {
+			continue // there is no second factor yet
+		}
+		operation := dig(f.document, "paths", path, strings.ToLower(method))
+		var body any
+		if example, ok := dig(operation, "requestBody", "content", "application/json")["example"].(map[string]any); ok {
+			if example["code"] != nil {
+				f.clock.advance(time.Minute)
+				example["code"] = f.code(secret)
+			}
+			for _, optional := range []string{"code", "current_password", "password"} {
+				required := list((validator{f.document}).resolve(dig(operation, "requestBody", "content", "application/json", "schema"))["required"])
+				if example[optional] != nil && !slices.Contains(required, any(optional)) {
+					t.Errorf("%s: the example has %s, which is for an old login", rt, optional)
+				}
+			}
+			body = example
+		}
+		a := f.call(method, strings.Replace(path, "{key_id}", key, 1), body, func(r *http.Request) {
+			if token != "" {
+				bearer(token)(r)
+			}
+		})
+		if a.status >= 300 {
+			t.Errorf("%s: %d %s", rt, a.status, a.raw)
+			continue
+		}
+		switch path {
+		case "/login", "/refresh":
+			token = a.text("access_token")
+		case "/api-keys":
+			if method == "POST" {
+				key = a.text("id")
+			}
+		case "/enable-2fa":
+			secret = a.text("secret")
+		}
+	}
+}
+
+// The two public answers have a strong ETag of what they are, and are not sent again to a
+// client that has them.
+func TestPublicAnswersAreNotSentTwice(t *testing.T) {
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.PasswordMinLength = 9 }})
+	other := newFixture(t, setup{})
+	for _, path := range []string{"/openapi.json", "/.well-known/jwks.json"} {
+		a := f.call("GET", path, nil).want(200)
+		tag := a.header.Get("ETag")
+		if again := f.call("GET", path, nil).want(200); again.header.Get("ETag") != tag || again.raw != a.raw {
+			t.Errorf("%s: %s, then %s", path, tag, again.header.Get("ETag"))
+		}
+		if same := other.call("GET", path, nil).want(200); (same.raw == a.raw) != (same.header.Get("ETag") == tag) {
+			t.Errorf("%s: %s is the ETag of another text too, or not that of the same", path, tag)
+		}
+		for value, status := range map[string]int{
+			tag: 304, "W/" + tag: 304, "*": 304, `"x", ` + tag: 304, `"x",` + tag + `,"y"`: 304,
+			"": 200, `"x"`: 200, strings.Trim(tag, `"`): 200, tag + "x": 200, `W/"x"`: 200,
+		} {
+			for _, method := range []string{"GET", "HEAD"} {
+				got := f.call(method, path, nil, header("If-None-Match", value)).want(status)
+				if got.header.Get("ETag") != tag || status == 304 && got.raw != "" {
+					t.Errorf("%s %s, %s: %v %q", method, path, value, got.header, got.raw)
+				}
+			}
+		}
+	}
+	f.call("GET", "/me", nil, bearer(f.account("ada@example.com")), header("If-None-Match", "*")).want(200)
 }

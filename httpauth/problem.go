@@ -21,7 +21,7 @@ type Code string
 const (
 	CodeInvalidJSON              Code = "invalid_json"               // 400: not one strict JSON object
 	CodeInvalidInput             Code = "invalid_input"              // 400: members at fault are named in errors
-	CodeInvalidRequest           Code = "invalid_request"            // 400: two credentials, or a body that breaks off
+	CodeInvalidRequest           Code = "invalid_request"            // 400: two credentials, a malformed query, or a body that breaks off
 	CodeWeakPassword             Code = "weak_password"              // 400: errors says too_short, too_long or blocked
 	CodeTwoFactorNotEnabled      Code = "two_factor_not_enabled"     // 400: nothing to confirm or to turn off
 	CodeAuthenticationRequired   Code = "authentication_required"    // 401: no credential
@@ -206,6 +206,9 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 			w.Header().Set("Allow", own.allow)
 		}
 	}
+	if errors.Is(err, ErrManyCredentials) {
+		p.Detail = "Send one credential, once: in Authorization or in X-API-Key."
+	}
 	var input *auth.InputError
 	if errors.As(err, &input) {
 		for _, f := range input.Fields {
@@ -224,7 +227,7 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 	}
 	h.logFailure(r, code, err)
 	body, _ := json.Marshal(p) // strings and an int
-	write(w, p.Status, "application/problem+json; charset=utf-8", noStore, body)
+	write(w, r, p.Status, "application/problem+json; charset=utf-8", noStore, body)
 }
 
 // challenge is the WWW-Authenticate of a 401, or of a key without a scope. It speaks of

@@ -82,7 +82,7 @@ func setField(field reflect.Value, tag reflect.StructTag, raw json.RawMessage) *
 		field = field.Elem()
 	}
 	if field.Kind() == reflect.Int {
-		return setInteger(field, tag, string(raw))
+		return setInteger(field, tag, "member", string(raw))
 	}
 	if field.Kind() == reflect.Slice {
 		return setList(field, raw)
@@ -106,17 +106,24 @@ func setList(field reflect.Value, raw json.RawMessage) *auth.FieldError {
 	return nil
 }
 
-func setInteger(field reflect.Value, tag reflect.StructTag, raw string) *auth.FieldError {
-	if digits := strings.TrimPrefix(raw, "-"); strings.Trim(digits, "0123456789") != "" {
-		return &auth.FieldError{Code: "wrong_type", Detail: "This member must be an integer, written without fraction or exponent."}
+// setInteger sets field to the integer that raw is, within the range of the tag. What is the
+// word for what is at fault, a member or a parameter.
+func setInteger(field reflect.Value, tag reflect.StructTag, what, raw string) *auth.FieldError {
+	if digits := strings.TrimPrefix(raw, "-"); digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return &auth.FieldError{Code: "wrong_type", Detail: "This " + what + " must be an integer, written without fraction or exponent."}
 	}
 	low, high := tag.Get("minimum"), tag.Get("maximum")
 	least, _ := strconv.Atoi(low)
 	most, _ := strconv.Atoi(high)
 	n, err := strconv.Atoi(raw)
 	if err != nil || n < least || n > most {
-		return &auth.FieldError{Code: "out_of_range", Detail: "This member must be from " + low + " to " + high + "."}
+		return &auth.FieldError{Code: "out_of_range", Detail: "This " + what + " must be from " + low + " to " + high + "."}
 	}
 	field.SetInt(int64(n))
 	return nil
+}
+
+// optionalList reports whether t is a list that a body may leave out.
+func optionalList(t reflect.Type) bool {
+	return t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Slice
 }

@@ -2,9 +2,12 @@ package httpauth
 
 import (
 	"cmp"
-	"encoding/json"
+	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
+
+	"github.com/datixlab/auth"
 )
 
 // An access says who may make a call. A route that says nothing is not public.
@@ -20,30 +23,68 @@ const (
 	unprovenToken
 )
 
-// variable stands in a route's path for an identifier.
-const variable = "{key_id}"
+// A Tag names a group of routes, in the OpenAPI document and in [Config].Without.
+type Tag string
+
+// The tags. Each may be left out: what is not served cannot be misused, and the Manager's
+// methods do the same. Users with a second factor need TagLogin to log in, but not
+// TagTwoFactor. Users that auth.Config.TwoFactorPolicy binds need TagTwoFactor, or a page
+// of yours, to set one up.
+const (
+	TagRegistration Tag = "Registration" // register
+	TagLogin        Tag = "Login"        // login, verify-2fa, refresh, logout
+	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, disable-2fa
+	TagAPIKeys      Tag = "API keys"     // api-keys
+	TagAccount      Tag = "Account"      // me, change-password
+	TagPublicKeys   Tag = "Public keys"  // .well-known/jwks.json
+	TagDocument     Tag = "Document"     // openapi.json
+)
+
+// A tagInfo is what the document says of a tag.
+type tagInfo struct {
+	tag         Tag
+	description string
+}
+
+// tags are all tags, in the order of the document.
+var tags = []tagInfo{
+	{TagRegistration, "New accounts."},
+	{TagLogin, "Sessions and their access tokens."},
+	{TagTwoFactor, "The second factor: TOTP (RFC 6238) and backup codes."},
+	{TagAPIKeys, "Long-lived credentials for programs."},
+	{TagAccount, "The caller's own account."},
+	{TagPublicKeys, "The keys with which other services verify access tokens."},
+	{TagDocument, "This description of the API."},
+}
 
 // A route is a row of the one table that requests are routed by, that the OpenAPI
 // document is made of and that the tests walk.
 type route struct {
-	method, path string
+	method, path string // a segment {name} of the path is a variable, which stands for an identifier
+	tag          Tag
 	id           string // operationId
-	summary      string
+	summary      string // 2 to 4 words
+	description  string
 	access       access
 	call         endpoint
-	enrolment    bool // also for a session that can do nothing but set up a second factor
+	part         func(*auth.Manager) bool // whether what it is about is configured; nil is always
+	enrolment    bool                     // also for a session that can do nothing but set up a second factor
 	bodyOptional bool
 	challenges   bool // a login that is not fresh is answered with 401 and a challenge, not with 403
 	status       int
-	answers      []any  // a value of each type the call answers with; nil is the OpenAPI document
+	success      string // what the answer with that status is
+	answers      []any  // a value of each type the call answers with, the usual one first; nil is the OpenAPI document
 	codes        []Code // problems of its own, besides those that all such routes share
 	media        string // of the answer; "" is jsonMedia
-	cached       string // the Cache-Control of the answer; "" is noStore
+	public       bool   // the answer is the same for everybody: it may be cached, and has an ETag
+
+	variables []string // the names in path, set by newRouting
 }
 
 const (
-	jsonMedia = "application/json"
-	noStore   = "no-store"
+	jsonMedia   = "application/json"
+	noStore     = "no-store"
+	publicCache = "public, max-age=300"
 )
 
 func (rt *route) mediaType() string { return cmp.Or(rt.media, jsonMedia) }
@@ -55,20 +96,26 @@ func (rt *route) contentType() string {
 	return jsonMedia + "; charset=utf-8"
 }
 
-func (rt *route) cacheControl() string { return cmp.Or(rt.cached, noStore) }
+func (rt *route) cacheControl() string {
+	if rt.public {
+		return publicCache
+	}
+	return noStore
+}
 
 // An endpoint runs a call. It writes nothing: its answer is marshalled, its error
 // becomes a problem.
 type endpoint struct {
-	in  reflect.Type // of the body; nil if it reads none
-	run func(*call) (any, error)
+	body  reflect.Type // nil if it reads none
+	query reflect.Type // nil if it has no parameters
+	run   func(*call) (any, error)
 }
 
 // withBody makes an endpoint of a function that takes a body. Where the route's body
-// is optional and was not sent, the function gets the zero In.
-func withBody[In any](f func(*call, In) (any, error)) endpoint {
-	return endpoint{reflect.TypeFor[In](), func(c *call) (any, error) {
-		var in In
+// is optional and was not sent, the function gets the zero Body.
+func withBody[Body any](f func(*call, Body) (any, error)) endpoint {
+	return endpoint{body: reflect.TypeFor[Body](), run: func(c *call) (any, error) {
+		var in Body
 		if c.body != nil {
 			if err := decode(c.body, &in); err != nil {
 				return nil, err
@@ -78,121 +125,141 @@ func withBody[In any](f func(*call, In) (any, error)) endpoint {
 	}}
 }
 
-func table() []route {
+// served returns those of all routes whose group is not left out and whose part is
+// configured. The error names a tag that does not exist.
+func served(all []route, m *auth.Manager, without []Tag) ([]route, error) {
+	for _, t := range without {
+		if !slices.ContainsFunc(all, func(rt route) bool { return rt.tag == t }) {
+			return nil, fmt.Errorf("httpauth: Without: there is no tag %q", t)
+		}
+	}
+	return slices.DeleteFunc(all, func(rt route) bool {
+		return slices.Contains(without, rt.tag) || rt.part != nil && !rt.part(m)
+	}), nil
+}
+
+// table returns every route. Its order is that of the document: a user's way from
+// the registration on.
+func (h *Handler) table() []route {
 	return []route{
 		{
-			method: http.MethodPost, path: "/register", id: "register",
-			summary: "Create an account and its organization, with the account as the organization's first admin.",
-			access:  anyone, call: withBody(register), status: http.StatusCreated, answers: []any{registration{}},
-			codes: []Code{CodeInvalidInput, CodeWeakPassword, CodeEmailTaken, CodeRateLimited, CodeOverloaded},
+			method: http.MethodPost, path: "/register", tag: TagRegistration, id: "register", summary: "Register",
+			description: "Creates an account and its organization, with the account as the organization's first admin.",
+			access:      anyone, call: withBody(register), status: http.StatusCreated, success: "The account.", answers: []any{registration{}},
+			codes: []Code{CodeWeakPassword, CodeEmailTaken, CodeRateLimited, CodeOverloaded},
 		},
 		{
-			method: http.MethodPost, path: "/login", id: "login",
-			summary: "Log in with email and password. With two-factor authentication on, the answer is a temp token for verify-2fa.",
-			access:  anyone, call: withBody(login), status: http.StatusOK, answers: []any{session{}, secondStep{}},
-			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
+			method: http.MethodPost, path: "/login", tag: TagLogin, id: "login", summary: "Log in",
+			description: "Checks email and password. If two-factor authentication is on, the answer is a temp token for verify-2fa.",
+			access:      anyone, call: withBody(login), status: http.StatusOK, success: "A session, or the second step.", answers: []any{session{}, secondStep{}},
+			codes: []Code{CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
 		},
 		{
-			method: http.MethodPost, path: "/verify-2fa", id: "verifyTwoFactor",
-			summary: "Finish a login with a TOTP or backup code.",
-			access:  anyone, call: withBody(verifyTwoFactor), status: http.StatusOK, answers: []any{session{}},
-			codes: []Code{CodeInvalidInput, CodeInvalidToken, CodeInvalidCode, CodeRateLimited, CodeOverloaded},
+			method: http.MethodPost, path: "/verify-2fa", tag: TagLogin, id: "verifyTwoFactor", summary: "Finish a login",
+			description: "Takes the temp token of a login with a TOTP code or a backup code.",
+			access:      anyone, call: withBody(verifyTwoFactor), status: http.StatusOK, success: "A session.", answers: []any{session{}},
+			codes: []Code{CodeInvalidToken, CodeInvalidCode, CodeRateLimited, CodeOverloaded},
 		},
 		{
-			method: http.MethodPost, path: "/enable-2fa", id: "enableTwoFactor",
-			summary: "Begin setting up two-factor authentication. Needs a fresh login or the password. What it answers is shown once.",
-			access:  sessionOnly, enrolment: true, call: withBody(enableTwoFactor), bodyOptional: true, status: http.StatusOK, answers: []any{enrollment{}},
-			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeReauthenticationRequired, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
+			method: http.MethodPost, path: "/refresh", tag: TagLogin, id: "refresh", summary: "Refresh the token",
+			description: "Returns a new access token of the same session. The old one stays valid for a short grace.",
+			access:      unprovenToken, call: endpoint{run: refresh}, status: http.StatusOK, success: "The new access token.", answers: []any{accessToken{}},
 		},
 		{
-			method: http.MethodPost, path: "/confirm-2fa", id: "confirmTwoFactor",
-			summary: "Turn two-factor authentication on with a first TOTP code. Ends the user's other sessions.",
-			access:  sessionOnly, enrolment: true, call: withBody(confirmTwoFactor), status: http.StatusOK, answers: []any{success{}},
-			codes: []Code{CodeInvalidInput, CodeTwoFactorNotEnabled, CodeInvalidCode, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
+			method: http.MethodGet, path: "/me", tag: TagAccount, id: "getProfile", summary: "Read the profile",
+			description: "Returns the profile of the credential's owner. An API key is enough.",
+			access:      anyCredential, enrolment: true, call: endpoint{run: getProfile}, status: http.StatusOK, success: "The profile.", answers: []any{profile{}},
 		},
 		{
-			method: http.MethodPost, path: "/disable-2fa", id: "disableTwoFactor",
-			summary: "Turn two-factor authentication off with the password and a TOTP or backup code. Ends the user's other sessions.",
-			access:  sessionOnly, call: withBody(disableTwoFactor), status: http.StatusOK, answers: []any{success{}},
-			codes: []Code{CodeInvalidInput, CodeTwoFactorNotEnabled, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
+			method: http.MethodPatch, path: "/me", tag: TagAccount, id: "updateProfile", summary: "Change the profile",
+			description: "Changes the full name, the email, or both. A new email needs a fresh login, or the current password. With two-factor authentication on, the password needs a code too.",
+			access:      sessionOnly, call: withBody(updateProfile), challenges: true, status: http.StatusOK, success: "The changed profile.", answers: []any{profile{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeEmailTaken, CodeRateLimited, CodeOverloaded},
 		},
 		{
-			method: http.MethodPost, path: "/refresh", id: "refresh",
-			summary: "Take a new access token for the same session. The old one stays good for a short grace.",
-			access:  unprovenToken, call: endpoint{run: refresh}, status: http.StatusOK, answers: []any{accessToken{}},
+			method: http.MethodPost, path: "/api-keys", tag: TagAPIKeys, id: "createAPIKey", summary: "Create an API key",
+			description: "The key itself is shown in this answer only. The service may ask for a fresh login, or the password.",
+			access:      sessionOnly, call: withBody(createAPIKey), status: http.StatusCreated, success: "The new API key.", answers: []any{createdKey{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeAPIKeyLimit, CodeRateLimited, CodeOverloaded},
 		},
 		{
-			method: http.MethodPost, path: "/logout", id: "logout",
-			summary: "End the session and every token of it.",
-			access:  sessionOnly, enrolment: true, call: endpoint{run: logout}, status: http.StatusOK, answers: []any{success{}},
+			method: http.MethodGet, path: "/api-keys", tag: TagAPIKeys, id: "listAPIKeys", summary: "List the API keys",
+			description: "Returns the user's keys, without their secrets.",
+			access:      sessionOnly, call: endpoint{run: listAPIKeys}, status: http.StatusOK, success: "The API keys.", answers: []any{keyList{}},
 		},
 		{
-			method: http.MethodPost, path: "/api-keys", id: "createAPIKey",
-			summary: "Create an API key. The key itself is shown once. Where the service asks for it, needs a fresh login or the password.",
-			access:  sessionOnly, call: withBody(createAPIKey), status: http.StatusCreated, answers: []any{createdKey{}},
-			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeReauthenticationRequired, CodeAPIKeyLimit, CodeRateLimited, CodeOverloaded},
-		},
-		{
-			method: http.MethodGet, path: "/api-keys", id: "listAPIKeys",
-			summary: "List the user's API keys.",
-			access:  sessionOnly, call: endpoint{run: listAPIKeys}, status: http.StatusOK, answers: []any{keyList{}},
-		},
-		{
-			method: http.MethodDelete, path: "/api-keys/" + variable, id: "revokeAPIKey",
-			summary: "Revoke one of the user's API keys, at once and for good.",
-			access:  sessionOnly, call: endpoint{run: revokeAPIKey}, status: http.StatusOK, answers: []any{success{}},
+			method: http.MethodDelete, path: "/api-keys/{key_id}", tag: TagAPIKeys, id: "revokeAPIKey", summary: "Revoke an API key",
+			description: "Ends one of the user's keys, at once and for good.",
+			access:      sessionOnly, call: endpoint{run: revokeAPIKey}, status: http.StatusOK, success: "The key is revoked.", answers: []any{success{}},
 			codes: []Code{CodeNotFound},
 		},
 		{
-			method: http.MethodGet, path: "/me", id: "getProfile",
-			summary: "Read the profile of the credential's owner.",
-			access:  anyCredential, enrolment: true, call: endpoint{run: getProfile}, status: http.StatusOK, answers: []any{profile{}},
+			method: http.MethodPost, path: "/enable-2fa", tag: TagTwoFactor, id: "enableTwoFactor", summary: "Set up two-factor",
+			description: "Begins to set up two-factor authentication; confirm-2fa turns it on. Needs a fresh login or the password. The answer is shown once.",
+			access:      sessionOnly, enrolment: true, call: withBody(enableTwoFactor), bodyOptional: true, status: http.StatusOK, success: "What an authenticator needs, and the backup codes.", answers: []any{enrollment{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
 		},
 		{
-			method: http.MethodPatch, path: "/me", id: "updateProfile",
-			summary: "Change full name or email. A new email needs a fresh login or the current password, and with two-factor authentication on a code beside it.",
-			access:  sessionOnly, call: withBody(updateProfile), challenges: true, status: http.StatusOK, answers: []any{profile{}},
-			codes: []Code{CodeInvalidInput, CodeInvalidCredentials, CodeReauthenticationRequired, CodeEmailTaken, CodeRateLimited, CodeOverloaded},
+			method: http.MethodPost, path: "/confirm-2fa", tag: TagTwoFactor, id: "confirmTwoFactor", summary: "Turn two-factor on",
+			description: "Takes a first TOTP code. Ends the user's other sessions.",
+			access:      sessionOnly, enrolment: true, call: withBody(confirmTwoFactor), status: http.StatusOK, success: "Two-factor authentication is on.", answers: []any{success{}},
+			codes: []Code{CodeTwoFactorNotEnabled, CodeInvalidCode, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
 		},
 		{
-			method: http.MethodPost, path: "/change-password", id: "changePassword",
-			summary: "Change the password. Ends the user's other sessions.",
-			access:  sessionOnly, call: withBody(changePassword), status: http.StatusOK, answers: []any{success{}},
-			codes: []Code{CodeInvalidInput, CodeWeakPassword, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
+			method: http.MethodPost, path: "/disable-2fa", tag: TagTwoFactor, id: "disableTwoFactor", summary: "Turn two-factor off",
+			description: "Takes the password with a TOTP code or a backup code. Ends the user's other sessions.",
+			access:      sessionOnly, call: withBody(disableTwoFactor), status: http.StatusOK, success: "Two-factor authentication is off.", answers: []any{success{}},
+			codes: []Code{CodeTwoFactorNotEnabled, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
 		},
 		{
-			method: http.MethodGet, path: "/.well-known/jwks.json", id: "getJWKS",
-			summary: "Read the public keys that access tokens may be signed with (RFC 7517); none where they are HS256.",
-			access:  anyone, call: endpoint{run: getJWKS}, status: http.StatusOK, answers: []any{keySet{}},
-			media: "application/jwk-set+json", cached: "public, max-age=300",
+			method: http.MethodPost, path: "/change-password", tag: TagAccount, id: "changePassword", summary: "Change the password",
+			description: "Takes the current password and the new one. Ends the user's other sessions.",
+			access:      sessionOnly, call: withBody(changePassword), status: http.StatusOK, success: "The password is changed.", answers: []any{success{}},
+			codes: []Code{CodeWeakPassword, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
 		},
-	}
-}
-
-// documentRoute serves the document that is made of the table, and that has this
-// route in it too.
-func documentRoute(document json.RawMessage) route {
-	return route{
-		method: http.MethodGet, path: "/openapi.json", id: "getOpenAPI",
-		summary: "Read this document.",
-		access:  anyone, call: endpoint{run: func(*call) (any, error) { return document, nil }}, status: http.StatusOK,
+		{
+			method: http.MethodPost, path: "/logout", tag: TagLogin, id: "logout", summary: "Log out",
+			description: "Ends the session and every token of it.",
+			access:      sessionOnly, enrolment: true, call: endpoint{run: logout}, status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
+		},
+		{
+			method: http.MethodGet, path: "/.well-known/jwks.json", tag: TagPublicKeys, id: "getJWKS", summary: "Read the public keys",
+			description: "Returns the keys that access tokens may be signed with (RFC 7517). The set is empty if tokens are HS256.",
+			access:      anyone, call: endpoint{run: getJWKS}, status: http.StatusOK, success: "The key set.", answers: []any{keySet{}},
+			media: "application/jwk-set+json", public: true,
+		},
+		{
+			method: http.MethodGet, path: documentPath, tag: TagDocument, id: "getOpenAPI", summary: "Read this document",
+			description: "Returns the OpenAPI 3.1 document of what is served.",
+			access:      anyone, call: endpoint{run: h.getDocument}, status: http.StatusOK, success: "This document.",
+			public: true,
+		},
 	}
 }
 
 // problems returns the codes that rt can answer with, shared ones included.
 func (rt *route) problems() []Code {
-	codes := []Code{CodeInternalError}
-	if rt.access != anyone || rt.call.in != nil { // the others ask nobody
-		codes = append(codes, CodeUnavailable)
+	var codes []Code
+	if rt.call.body != nil {
+		codes = append(codes, CodeInvalidJSON)
 	}
-	if rt.call.in != nil {
-		codes = append(codes, CodeInvalidJSON, CodeInvalidRequest, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType)
+	codes = append(codes, CodeInvalidRequest) // a query may always be malformed
+	if rt.call.body != nil || rt.call.query != nil {
+		codes = append(codes, CodeInvalidInput)
 	}
 	if rt.access != anyone {
-		codes = append(codes, CodeInvalidRequest, CodeAuthenticationRequired, CodeInvalidToken, CodeTwoFactorSetupRequired)
+		codes = append(codes, CodeAuthenticationRequired, CodeInvalidToken, CodeTwoFactorSetupRequired)
 	}
 	if rt.access == sessionOnly || rt.access == unprovenToken {
 		codes = append(codes, CodeForbidden)
 	}
-	return append(codes, rt.codes...)
+	codes = append(codes, rt.codes...)
+	if rt.call.body != nil {
+		codes = append(codes, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType)
+	}
+	codes = append(codes, CodeInternalError)
+	if rt.access != anyone || rt.call.body != nil { // the others ask nobody
+		codes = append(codes, CodeUnavailable)
+	}
+	return codes
 }

@@ -7,52 +7,135 @@ import (
 	"strings"
 )
 
-// A routing finds the route of a request: by its exact path, without aliases. A
-// path that is spelled otherwise than its plain form (a doubled or trailing slash,
-// an escape that needs none, an escaped slash) is no route, so that nothing in
-// front of the Handler and the Handler itself can disagree about what is called.
+// maxIDLen is how many characters an identifier in a path has at most.
+const maxIDLen = 64
+
+// A routing finds the route of a request by its exact path. A path that is not spelled in
+// its plain form has no route: one with a doubled or trailing slash, an escape that
+// is not needed, or an escaped slash. So the Handler and what stands in front of it
+// cannot disagree about what is called.
 type routing struct {
-	fixed map[string]methods // by path
-	under map[string]methods // by what stands before a last segment that is an identifier
+	root  *node
+	depth int // segments of the longest path
 }
 
-type methods map[string]*route
+// A node is a segment of a path, as a tree of all paths has it.
+type node struct {
+	next     map[string]*node
+	variable *node // for a segment that is an identifier
+	path     string
+	methods  map[string]*route // nil if no path ends here
+	allow    string            // the Allow header of the path
+}
 
+// newRouting returns the routing of routes.
 func newRouting(routes []route) routing {
-	rs := routing{map[string]methods{}, map[string]methods{}}
+	rs := routing{root: &node{}}
 	for i := range routes {
 		rt := &routes[i]
-		where, path := rs.fixed, rt.path
-		if dir, ok := strings.CutSuffix(path, variable); ok {
-			where, path = rs.under, dir
+		n, depth := rs.root, 0
+		for segment := range strings.SplitSeq(rt.path[1:], "/") {
+			n, depth = n.child(segment), depth+1
+			if isVariable(segment) {
+				rt.variables = append(rt.variables, strings.Trim(segment, "{}"))
+			}
 		}
-		if where[path] == nil {
-			where[path] = methods{}
+		rs.depth = max(rs.depth, depth)
+		if n.methods == nil {
+			n.path, n.methods = rt.path, map[string]*route{}
 		}
-		where[path][rt.method] = rt
+		n.methods[rt.method] = rt
+		n.allow = allow(n.methods)
 	}
 	return rs
 }
 
-// find returns the route of r and what its path has in place of the variable.
-func (rs routing) find(r *http.Request) (rt *route, param string, err error) {
-	path := r.URL.Path
-	found := rs.fixed[path]
-	if found == nil {
-		end := strings.LastIndexByte(path, '/') + 1
-		if found = rs.under[path[:end]]; validID(path[end:]) {
-			param = path[end:]
-		} else {
-			found = nil
+// isVariable reports whether a segment of a route's path stands for an identifier.
+func isVariable(segment string) bool { return strings.HasPrefix(segment, "{") }
+
+// child returns the node behind n for a segment of a route's path, new if need be.
+func (n *node) child(segment string) *node {
+	if isVariable(segment) {
+		if n.variable == nil {
+			n.variable = &node{}
+		}
+		return n.variable
+	}
+	if n.next == nil {
+		n.next = map[string]*node{}
+	}
+	if n.next[segment] == nil {
+		n.next[segment] = &node{}
+	}
+	return n.next[segment]
+}
+
+// allow is the Allow header of a path with these methods.
+func allow(methods map[string]*route) string {
+	all := append(slices.Collect(maps.Keys(methods)), http.MethodOptions)
+	if methods[http.MethodGet] != nil {
+		all = append(all, http.MethodHead)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// find returns the node of the request's path, nil if there is none, and the
+// identifiers that stand in the path for the route's variables.
+func (rs routing) find(r *http.Request) (n *node, values []string) {
+	if r.URL.RawPath != "" { // an escaping that is not the plain one
+		return nil, nil
+	}
+	return rs.root.match(r.URL.Path, nil)
+}
+
+// match returns the node of path, which is empty or begins with a slash. A segment that
+// the table spells out goes before a variable.
+func (n *node) match(path string, values []string) (*node, []string) {
+	if path == "" && n.methods != nil {
+		return n, values
+	}
+	if path == "" || path[0] != '/' {
+		return nil, nil
+	}
+	segment, rest := path[1:], ""
+	if i := strings.IndexByte(segment, '/'); i >= 0 {
+		segment, rest = segment[:i], segment[i:]
+	}
+	if next := n.next[segment]; next != nil {
+		if found, all := next.match(rest, values); found != nil {
+			return found, all
 		}
 	}
-	if found == nil || r.URL.RawPath != "" { // an escaping that is not the plain one
-		return nil, "", &refusal{code: CodeNotFound}
+	if n.variable != nil && validID(segment) {
+		return n.variable.match(rest, append(values, segment))
 	}
-	if rt = found[r.Method]; rt == nil {
-		return nil, "", &refusal{code: CodeMethodNotAllowed, allow: strings.Join(slices.Sorted(maps.Keys(found)), ", ")}
+	return nil, nil
+}
+
+// route returns the route for a method, nil if there is none. HEAD is served wherever
+// GET is.
+func (n *node) route(method string) *route {
+	if method == http.MethodHead {
+		method = http.MethodGet
 	}
-	return rt, param, nil
+	return n.methods[method]
+}
+
+// endOf returns the route's path that a path without a route ends in, "" if there is
+// none. It looks at as many segments as a route has, however long the path is.
+func (rs routing) endOf(path string) string {
+	path = "/" + path // which may have lost its first slash
+	end := len(path)
+	for range rs.depth {
+		if end = strings.LastIndexByte(path[:end], '/'); end < 0 {
+			break
+		}
+		if n, _ := rs.root.match(path[end:], nil); n != nil {
+			return n.path
+		}
+	}
+	return ""
 }
 
 // validID reports whether s has the form of an identifier. Nothing else in a path
@@ -64,5 +147,5 @@ func validID(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= 64
+	return s != "" && len(s) <= maxIDLen
 }

@@ -1,9 +1,12 @@
 package httpauth_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,12 +21,16 @@ func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
 	for _, rt := range f.handler.Routes() {
 		method, path, _ := strings.Cut(rt, " ")
 		allowed[path] = append(allowed[path], method)
+		if method == "GET" {
+			allowed[path] = append(allowed[path], "HEAD")
+		}
 	}
 	for path, methods := range allowed {
+		methods = append(methods, "OPTIONS")
 		slices.Sort(methods)
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", "LIST", "PROPFIND"} {
 			if slices.Contains(methods, method) {
-				continue
+				continue // which other tests call
 			}
 			for _, credential := range []with{bearer(token), func(*http.Request) {}} {
 				a := f.call(method, strings.Replace(path, "{key_id}", "key_1", 1), nil, credential)
@@ -37,6 +44,80 @@ func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
 		}
 	}
 	f.call("GET", "/me", nil, bearer(token)).want(200) // logged in still
+}
+
+// What GET answers, HEAD answers with the same status and headers, the length included.
+func TestHEADIsAnsweredAsGETIsWithoutABody(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	_, key := f.apiKey(token)
+	n := 0
+	for _, rt := range f.handler.Routes() {
+		method, path, _ := strings.Cut(rt, " ")
+		if method != "GET" {
+			continue
+		}
+		for _, credential := range []with{
+			bearer(token), bearer(key), bearer("nonsense"), func(*http.Request) {}, header("If-None-Match", "*"),
+			func(r *http.Request) { bearer(token)(r); bearer(key)(r) }, func(r *http.Request) { r.URL.RawQuery = "x=%" },
+		} {
+			get, head := f.call("GET", path, nil, credential), f.call("HEAD", path, nil, credential)
+			for _, a := range []answer{get, head} {
+				a.header.Del("Date")
+			}
+			if head.status != get.status || head.raw != "" || !reflect.DeepEqual(head.header, get.header) {
+				t.Errorf("GET %s is %d %v, HEAD is %d %v", path, get.status, get.header, head.status, head.header)
+			}
+			if length := head.header.Get("Content-Length"); get.status != 304 && length != strconv.Itoa(len(get.raw)) {
+				t.Errorf("HEAD %s: Content-Length is %s, the body of GET has %d", path, length, len(get.raw))
+			}
+			n++
+		}
+	}
+	if n < 4*7 {
+		t.Errorf("only %d answers were compared", n)
+	}
+	f.call("HEAD", "/nothing", nil).want(404)
+	f.call("HEAD", "/login", nil).want(405)
+
+	// Where no server drops it, nothing of the body is written either.
+	for _, path := range []string{"/openapi.json", "/me", "/nothing"} {
+		rec := httptest.NewRecorder()
+		f.handler.ServeHTTP(rec, httptest.NewRequest("HEAD", path, nil))
+		if rec.Body.Len() != 0 || rec.Header().Get("Content-Length") == "" {
+			t.Errorf("HEAD %s has a body of %d bytes, Content-Length %q", path, rec.Body.Len(), rec.Header().Get("Content-Length"))
+		}
+	}
+}
+
+// OPTIONS says which methods a path has, to everybody, and does nothing else.
+func TestOPTIONSSaysWhatAPathAllowsAndChangesNothing(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	id, key := f.apiKey(token)
+	before := f.store.commits.Load()
+	for path, want := range map[string]string{
+		"/me": "GET, HEAD, OPTIONS, PATCH", "/api-keys": "GET, HEAD, OPTIONS, POST", "/api-keys/" + id: "DELETE, OPTIONS", "/api-keys/key_1": "DELETE, OPTIONS",
+		"/login": "OPTIONS, POST", "/openapi.json": "GET, HEAD, OPTIONS", "/.well-known/jwks.json": "GET, HEAD, OPTIONS", "/logout": "OPTIONS, POST",
+		"/change-password": "OPTIONS, POST", "/refresh": "OPTIONS, POST",
+	} {
+		for _, credential := range []with{
+			bearer(token), bearer(key), bearer("nonsense"), func(*http.Request) {}, header("Access-Control-Request-Method", "POST"),
+			func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(strings.NewReader("{")), 1 },
+		} {
+			if a := f.call("OPTIONS", path, nil, credential).want(204); a.header.Get("Allow") != want || a.raw != "" {
+				t.Errorf("%s: Allow is %q, want %q; %q", a.what, a.header.Get("Allow"), want, a.raw)
+			}
+		}
+	}
+	for _, path := range []string{"/nothing", "/", "/me/", "/%6de", "/api-keys/"} {
+		f.call("OPTIONS", path, nil).want(404, httpauth.CodeNotFound)
+	}
+	if n := f.store.commits.Load() - before; n != 0 {
+		t.Errorf("%d commits", n)
+	}
+	f.call("GET", "/me", nil, bearer(token)).want(200)
+	f.call("GET", "/me", nil, bearer(key)).want(200)
 }
 
 // HT-14, Advisory 5 (GHSA-x732-6j76-qmhm): served without the mux's own cleaning in
@@ -73,6 +154,52 @@ func TestPathsHaveNoAliases(t *testing.T) {
 func TestUnknownPathIsAProblemToo(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.call("GET", "/nothing", nil).want(404, httpauth.CodeNotFound).wantMembers("type", "title", "status", "detail", "code")
+}
+
+// A Handler that is mounted without StripPrefix says so, once, and logs nothing that the
+// client wrote.
+func TestAPrefixThatIsNotStrippedIsLoggedOnce(t *testing.T) {
+	for _, tc := range []struct{ path, route string }{
+		{"/v1/auth/login", "/login"},
+		{"/s3cret/api-keys/s3cret", "/api-keys/{key_id}"},
+		{"/v1/auth/.well-known/jwks.json", "/.well-known/jwks.json"},
+		{"//me", "/me"},
+		{"login", "/login"}, // a slash too many was stripped
+		{"/" + strings.Repeat("s3cret/", 10000) + "me", "/me"},
+		{"/v1/auth/nothing", ""},
+		{"/v1/auth/login/", ""},
+		{"/v1/auth/xlogin", ""},
+		{"/login/x", ""},
+		{"/api-keys/key_1/x", ""},
+		{"/", ""},
+		{"", ""},
+	} {
+		f := newFixture(t, setup{})
+		for range 3 {
+			r := httptest.NewRequest("POST", "/", nil)
+			r.URL.Path = tc.path
+			rec := httptest.NewRecorder()
+			if f.handler.ServeHTTP(rec, r); rec.Code != 404 {
+				t.Errorf("%.40s: %d", tc.path, rec.Code)
+			}
+		}
+		logged := f.log.String()
+		lines := strings.Count(logged, "\n")
+		if tc.route == "" && lines != 0 || tc.route != "" && (lines != 1 || !strings.Contains(logged, "level=WARN") ||
+			!strings.Contains(logged, "http.StripPrefix") || !strings.HasSuffix(logged, "route="+tc.route+"\n")) || strings.Contains(logged, "s3cret") {
+			t.Errorf("%.40s: logged is %q", tc.path, logged)
+		}
+	}
+	// A route that is served, under whatever method, is no such path.
+	f := newFixture(t, setup{})
+	f.call("GET", "/login", nil).want(405)
+	rec := httptest.NewRecorder()
+	if f.handler.ServeHTTP(rec, httptest.NewRequest("GET", "/%6de", nil)); rec.Code != 404 {
+		t.Errorf("%d", rec.Code)
+	}
+	if logged := f.log.String(); logged != "" {
+		t.Errorf("logged is %q", logged)
+	}
 }
 
 // HT-13, Advisory 33 (GHSA-3529-5m8x-rpv3).

@@ -1,0 +1,79 @@
+package httpauth
+
+import (
+	"net/url"
+	"reflect"
+	"unicode/utf8"
+
+	"github.com/datixlab/auth"
+)
+
+// A page is what a request says of the part of a list that it wants.
+type page struct {
+	After string `query:"after" doc:"Where the page begins: the next of the page before it. Without it the list begins."`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many items the page has at most."`
+}
+
+// withQuery makes an endpoint of a function that takes parameters of the query: the
+// fields of Query, which are strings and ints. None is required.
+func withQuery[Query any](f func(*call, Query) (any, error)) endpoint {
+	return endpoint{query: reflect.TypeFor[Query](), run: func(c *call) (any, error) {
+		var q Query
+		if err := decodeQuery(c.query, &q); err != nil {
+			return nil, err
+		}
+		return f(c, q)
+	}}
+}
+
+// parseQuery returns the parameters of a query. One that is not well-formed is refused
+// on every route, so that nothing in front of the Handler reads another one.
+func parseQuery(raw string) (url.Values, error) {
+	if raw == "" {
+		return nil, nil
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, &refusal{code: CodeInvalidRequest, detail: "The query is not well-formed."}
+	}
+	return values, nil
+}
+
+// decodeQuery reads values into the struct that v points to. A parameter that is not
+// given leaves the default of its field's tag. What is wrong is an [*auth.InputError] that
+// names all parameters at fault: one that is given twice, no text, no integer, or out of
+// range. Parameters that v does not have are ignored, as unknown members of a body are.
+func decodeQuery(values url.Values, v any) error {
+	var wrong []auth.FieldError
+	target := reflect.ValueOf(v).Elem()
+	for i := range target.NumField() {
+		field := target.Type().Field(i)
+		name := field.Tag.Get("query")
+		if problem := setParameter(target.Field(i), field.Tag, values[name]); problem != nil {
+			problem.Field = name
+			wrong = append(wrong, *problem)
+		}
+	}
+	if wrong != nil {
+		return &auth.InputError{Err: auth.ErrInvalidInput, Fields: wrong}
+	}
+	return nil
+}
+
+func setParameter(field reflect.Value, tag reflect.StructTag, given []string) *auth.FieldError {
+	text := tag.Get("default")
+	switch {
+	case len(given) > 1:
+		return &auth.FieldError{Code: "duplicate", Detail: "This parameter is given more than once."}
+	case len(given) == 1:
+		text = given[0]
+	}
+	switch {
+	case field.Kind() == reflect.Int:
+		return setInteger(field, tag, "parameter", text)
+	case !utf8.ValidString(text):
+		return &auth.FieldError{Code: "wrong_type", Detail: "This parameter must be text in UTF-8."}
+	}
+	field.SetString(text)
+	return nil
+}
