@@ -1,5 +1,5 @@
 // Package httpauth is the HTTP face of package auth: a handler for the
-// authentication routes, and middleware that guards a host's own.
+// authentication routes, and middleware that guards your program's own.
 //
 //	h, err := httpauth.New(manager, httpauth.Config{})
 //	if err != nil { … }
@@ -20,35 +20,54 @@
 //	POST   /disable-2fa      GET    /.well-known/jwks.json
 //
 // The document at /openapi.json describes each with every answer that it can give.
+// Each route belongs to a group, its [Tag]. Config.Without leaves groups out.
 //
 // # What holds for all of them
 //
 //   - A credential comes in the Authorization header (Bearer, an access token or an
-//     API key) or in X-API-Key. Query, form and cookies are never looked at, so no
-//     page of another origin can make a browser send one along: there is no CSRF to
+//     API key) or in X-API-Key. Query, form and cookies are never read. So no page of
+//     another origin can make a browser send a credential, and there is no CSRF to
 //     protect against. Two credentials in one request are refused.
 //   - A body is one JSON object in UTF-8, at most 64 KiB, sent within 10 seconds as
 //     application/json. An object that names a member twice, or one of the known
 //     members in another case, is refused; unknown members are ignored.
+//   - A query is read the same way. A declared parameter that is given twice is
+//     refused, and so is a query that is not well-formed; unknown parameters are ignored.
 //   - Where auth.Config.TwoFactorPolicy asks the user for a second factor first, an
-//     access token is good for GET /me, enable-2fa, confirm-2fa, refresh and logout;
-//     all else, and every call with an API key, is 403 two_factor_setup_required.
-//   - A path is matched as it is written. Another method is 405 with Allow, also
-//     HEAD and OPTIONS: there is no CORS here. A host that wants it answers the
-//     preflight in front of the Handler, for origins that it names.
-//   - Whatever is refused is answered with a problem of RFC 9457 whose code, a
-//     [Code], is stable. The texts of errors stay inside.
-//   - Every answer forbids caching, sniffing, framing and referrers, but the set of
-//     public keys, which may be cached for 5 minutes. None has anything in it that the
-//     request said, such as its Host.
+//     access token is good for GET /me, enable-2fa, confirm-2fa, refresh and logout.
+//     All else, and every call with an API key, is 403 two_factor_setup_required.
+//   - A path is matched as it is written. HEAD is answered as GET is, without a body.
+//     OPTIONS is answered with 204 and Allow, to everybody. Another method is 405 with
+//     Allow. There is no CORS here: a program that wants it answers the preflight in
+//     front of the Handler, for origins that it names.
+//   - Every refusal is a problem of RFC 9457 whose code, a [Code], is stable. The texts of
+//     errors are not sent.
+//   - Every answer forbids caching, sniffing, framing and referrers. Two are the same for
+//     everybody, the set of public keys and the document: these may be cached for 5
+//     minutes and have an ETag. No answer contains what the request said, such as its
+//     Host, but the document names the path that it was asked for.
 //   - A panic is a 500, logged with its stack; the process goes on.
 //
-// # The host's duty
+// # Other routers
+//
+// Routers that register an http.Handler take the [Handler] and [Handler.Require] as they
+// are. One with contexts of its own calls [Handler.Check] in a middleware of its own:
+//
+//	for name, value := range params { // of the router, for rules that call PathValue
+//		r.SetPathValue(name, value)
+//	}
+//	id, err := h.Check(r, rules...)
+//	if err != nil {
+//		h.WriteProblem(w, r, err)
+//		return // and call nothing behind this
+//	}
+//	r = r.WithContext(auth.WithIdentity(auth.WithClient(r.Context(), h.Client(r)), id))
+//
+// # What your program must do
 //
 // Serve over TLS. Set the timeouts of [http.Server] (ReadHeaderTimeout above all).
-// Behind a reverse proxy, name it in Config.TrustedProxies: throttles count by
-// client address, and without it all the world shares the proxy's budget. The proxy
-// must append to X-Forwarded-For, which is what proxies do; Forwarded and X-Real-IP
-// are not read. A proxy on a Unix socket has no address to be named by: let it
-// connect over the loopback.
+// Behind a reverse proxy, name it in Config.TrustedProxies. Throttles count by client
+// address, and without it all clients share the proxy's budget. The proxy must append
+// to X-Forwarded-For, which is what proxies do; Forwarded and X-Real-IP are not read. A
+// proxy on a Unix socket has no address to be named by: let it connect over the loopback.
 package httpauth

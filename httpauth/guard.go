@@ -17,15 +17,18 @@ type Access struct {
 	Now      time.Time // by the Manager's clock
 }
 
-// Check proves the one credential of r, an access token or an API key, reads the
-// state of its user and session at this moment, and applies the rules in order. It
-// changes nothing and answers nothing; a refusal is an event of the Manager's, that of
-// a rule [auth.EventAccessDenied] with the [Code] as its reason. Any error means no: give it to
-// [Handler.WriteProblem], or tell errors apart with [errors.Is]: [ErrNoCredential],
-// [ErrManyCredentials], [auth.ErrInvalidToken], [auth.ErrTwoFactorSetupRequired] where
-// auth.Config.TwoFactorPolicy asks the user for a second factor first, whatever the
-// rules, [auth.ErrForbidden], [ErrInsufficientScope], [auth.ErrReauthenticationRequired], and [auth.ErrUnavailable] where it could not
-// be decided.
+// Check proves the one credential of r, an access token or an API key, against the
+// current state of its user and session, then applies the rules in order. It changes
+// nothing and answers nothing. A refusal is an event; for a rule it is
+// [auth.EventAccessDenied] with the [Code] as reason. Any error means no. Pass it to
+// [Handler.WriteProblem], or tell errors apart with [errors.Is]:
+//
+//   - [ErrNoCredential] and [ErrManyCredentials].
+//   - [auth.ErrInvalidToken].
+//   - [auth.ErrTwoFactorSetupRequired] by auth.Config.TwoFactorPolicy, whatever the rules.
+//   - [auth.ErrForbidden], [ErrInsufficientScope] and
+//     [auth.ErrReauthenticationRequired] by a rule.
+//   - [auth.ErrUnavailable] if it could not be decided.
 func (h *Handler) Check(r *http.Request, rules ...Rule) (id auth.Identity, err error) {
 	if err := h.check(h.withClient(r), r, rules, &id); err != nil {
 		return auth.Identity{}, err
@@ -33,9 +36,9 @@ func (h *Handler) Check(r *http.Request, rules ...Rule) (id auth.Identity, err e
 	return id, nil
 }
 
-// Require returns middleware that lets a request pass if [Handler.Check] does,
-// with the identity and the client in its context, where [auth.IdentityFrom] and
-// [auth.ClientFrom] find them, and answers it with [Handler.WriteProblem] if not.
+// Require returns middleware that lets a request pass if [Handler.Check] does. The
+// identity and the client are then in its context: see [auth.IdentityFrom] and
+// [auth.ClientFrom]. A request that does not pass is answered with [Handler.WriteProblem].
 func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 	rules = slices.Clone(rules)
 	return func(next http.Handler) http.Handler {
@@ -59,12 +62,12 @@ func (h *Handler) check(ctx context.Context, r *http.Request, rules []Rule, id *
 // A verifier proves a credential of one kind.
 type verifier = func(ctx context.Context, credential auth.Secret) (auth.Identity, error)
 
-// prove fills id with whose credential is in the headers, if every rule lets them pass,
-// else it returns why not and id is zero. An access token is proven by verify.
+// prove fills id with the identity of the credential in the headers, if every rule passes.
+// Otherwise it returns why not, and id is zero. An access token is proven by verify.
 func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, id *auth.Identity, rules ...Rule) error {
 	cred, err := parseCredential(r.Header)
 	if err != nil {
-		if !errors.Is(err, ErrNoCredential) { // who has none has tried nothing
+		if !errors.Is(err, ErrNoCredential) { // a client that has none has tried nothing
 			h.manager.ReportDenied(ctx, auth.Identity{}, string(codeOf(err)))
 		}
 		return err
@@ -85,9 +88,9 @@ func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, i
 	return nil
 }
 
-// Client returns where r comes from, by Config.TrustedProxies: what [Handler.Require]
-// puts into the context. It is for routes that need no credential, such as a login
-// form of the host's own: give [auth.Manager.Login] a context of [auth.WithClient].
+// Client returns where r comes from, by Config.TrustedProxies. [Handler.Require] puts it
+// into the context. Call it on routes that need no credential, such as a login form of
+// your own: give [auth.Manager.Login] a context of [auth.WithClient].
 func (h *Handler) Client(r *http.Request) auth.Client { return h.client(r) }
 
 func (h *Handler) withClient(r *http.Request) context.Context {

@@ -201,7 +201,7 @@ func (h *Handler) warnOfPrefix(r *http.Request) {
 		slog.String("route", path))
 }
 
-// authenticate fills in who makes the call, or refuses it.
+// authenticate fills in whose call c is, or refuses it.
 func (h *Handler) authenticate(c *call, r *http.Request, rt *route) error {
 	verify := h.manager.VerifyAccessToken
 	if rt.enrolment {

@@ -25,7 +25,7 @@ const (
 	CodeWeakPassword             Code = "weak_password"              // 400: errors says too_short, too_long or blocked
 	CodeTwoFactorNotEnabled      Code = "two_factor_not_enabled"     // 400: nothing to confirm or to turn off
 	CodeAuthenticationRequired   Code = "authentication_required"    // 401: no credential
-	CodeInvalidToken             Code = "invalid_token"              // 401: access token, API key or temp token opens nothing
+	CodeInvalidToken             Code = "invalid_token"              // 401: access token, API key or temp token is rejected
 	CodeInvalidCredentials       Code = "invalid_credentials"        // 401: email, password or code do not prove the account
 	CodeInvalidCode              Code = "invalid_code"               // 401: second-factor code is malformed, wrong or used
 	CodeReauthenticationRequired Code = "reauthentication_required"  // 403, or 401 where the challenge says what is missing
@@ -146,7 +146,7 @@ func newProblem(code Code) problem {
 }
 
 // codeOf tells which code err is answered with. What is not known to be anything
-// else is internal_error: nothing is granted and nothing is told.
+// else is internal_error: nothing is granted and nothing is said.
 func codeOf(err error) Code {
 	var own *refusal
 	if errors.As(err, &own) {
@@ -191,9 +191,9 @@ var codeByError = []struct {
 }
 
 // WriteProblem answers r with err as application/problem+json and the headers
-// that go with it: WWW-Authenticate, Retry-After, Allow. It understands every
-// error of package auth and of [Handler.Check]; any other is a 500 that says
-// nothing. The text of err is never shown; what an operator should know is logged.
+// that go with it: WWW-Authenticate, Retry-After, Allow. It knows every
+// error of package auth and of [Handler.Check]; any other is a 500 without details.
+// The text of err is never sent. What an operator should know is logged.
 func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	code := codeOf(err)
 	p := newProblem(code)
@@ -249,7 +249,7 @@ func challenge(err error, more *stepUp) string {
 	return bearer
 }
 
-// retryAfter is the Retry-After of err, in whole seconds and rounded up: who waits
+// retryAfter is the Retry-After of err, in whole seconds and rounded up: a client that waits
 // that long is not too early (RFC 9110 section 10.2.3).
 func retryAfter(status int, err error) (seconds string, ok bool) {
 	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
@@ -263,8 +263,8 @@ func retryAfter(status int, err error) (seconds string, ok bool) {
 	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10), true
 }
 
-// logFailure tells the operator what the client is not told. The path of the
-// request stays out: a host may have secrets in it.
+// logFailure logs what the client is not told. The path of the
+// request stays out: it may have secrets of your program in it.
 func (h *Handler) logFailure(r *http.Request, code Code, err error) {
 	gone := code == CodeUnavailable && r.Context().Err() != nil
 	if problemTypes[code].status < http.StatusInternalServerError || code == CodeOverloaded || gone {

@@ -9,9 +9,9 @@ import (
 )
 
 // client returns where r comes from. Its address is the peer of the connection
-// or, where that is a trusted proxy, the last hop of X-Forwarded-For that is not
-// one: what stands further left was written by who is being measured. It is the
-// zero Addr where the peer has none, as on a Unix socket.
+// or, if that is a trusted proxy, the last hop of X-Forwarded-For that is not
+// one. What stands further left was written by the client itself. The address is the
+// zero Addr if the peer has none, as on a Unix socket.
 func (h *Handler) client(r *http.Request) auth.Client {
 	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r)}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)

@@ -10,7 +10,7 @@ import (
 	"github.com/datixlab/auth"
 )
 
-// An access says who may make a call. A route that says nothing is not public.
+// An access says which credentials may make a call. The zero value is not public.
 type access int
 
 const (

@@ -46,7 +46,7 @@ func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
 	f.call("GET", "/me", nil, bearer(token)).want(200) // logged in still
 }
 
-// What GET answers, HEAD answers with the same status and headers, the length included.
+// HT-4: what GET answers, HEAD answers with the same status and headers, the length included.
 func TestHEADIsAnsweredAsGETIsWithoutABody(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
@@ -90,7 +90,7 @@ func TestHEADIsAnsweredAsGETIsWithoutABody(t *testing.T) {
 	}
 }
 
-// OPTIONS says which methods a path has, to everybody, and does nothing else.
+// HT-4: OPTIONS says which methods a path has, to everybody, and does nothing else.
 func TestOPTIONSSaysWhatAPathAllowsAndChangesNothing(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")

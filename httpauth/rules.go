@@ -9,15 +9,19 @@ import (
 	"github.com/datixlab/auth/internal/scope"
 )
 
-// A Rule is one more thing that a request must satisfy once its credential is
-// proven: it returns nil, or why not. From rules of your own return [auth.ErrForbidden],
-// bare or wrapped, [StepUp], or another error of package auth, such as
-// [auth.ErrNotFound]; any other is a fault of the host's, and a 500. Path values are
-// those of the mux that the guarded handler is registered with, so put Require inside
-// it and not around it.
+// A Rule is one more condition on a request whose credential is proven. It returns nil, or
+// why the request is refused. There are seven: [SessionOnly], [APIKeyOnly], [Role],
+// [Scope], [FreshLogin], [MultiFactor] and [TwoFactorUser].
+//
+// A rule of your own returns [auth.ErrForbidden], bare or wrapped, [StepUp], or another
+// error of package auth, such as [auth.ErrNotFound]. Any other error is a 500.
+//
+// Path values are those of the mux that the guarded handler is registered with, so put
+// Require inside the mux and not around it. For a router that sets none, call
+// [http.Request.SetPathValue] before [Handler.Check].
 type Rule func(a Access) error
 
-// SessionOnly is a [Rule]: an access token, no API key. Else 403.
+// SessionOnly is a [Rule]: the credential is an access token and no API key. Otherwise 403.
 func SessionOnly(a Access) error {
 	if a.Identity.IsAPIKey() {
 		return fmt.Errorf("httpauth: an API key is not enough: %w", auth.ErrForbidden)
@@ -25,7 +29,7 @@ func SessionOnly(a Access) error {
 	return nil
 }
 
-// APIKeyOnly is a [Rule]: an API key, no access token. Else 403.
+// APIKeyOnly is a [Rule]: the credential is an API key and no access token. Otherwise 403.
 func APIKeyOnly(a Access) error {
 	if !a.Identity.IsAPIKey() {
 		return fmt.Errorf("httpauth: an API key is needed: %w", auth.ErrForbidden)
@@ -33,8 +37,8 @@ func APIKeyOnly(a Access) error {
 	return nil
 }
 
-// Role returns a [Rule]: the user has one of these roles, now and not when the
-// credential was made. Else, and if there are none, 403.
+// Role returns a [Rule]: the user has one of these roles now, whatever the role was when
+// the credential was made. Otherwise, and if no role is named, 403.
 func Role(roles ...string) Rule {
 	roles = slices.Clone(roles)
 	return func(a Access) error {
@@ -45,14 +49,13 @@ func Role(roles ...string) Rule {
 	}
 }
 
-// Scope returns a [Rule] for routes that API keys reach too: a key that was made with
-// scopes has this one. Else 403 insufficient_scope with the challenge of RFC 6750 section
-// 3.1. It limits keys and nobody else: every session has every scope, and so has a key
-// that was made without any. Two scopes are two rules, and both must hold. What is no
-// scope-token of RFC 6749 section 3.3 of up to 64 bytes is a 500 for everybody.
+// Scope returns a [Rule]: an API key that was made with scopes must have this one.
+// Otherwise 403 insufficient_scope with the challenge of RFC 6750 section 3.1. Sessions,
+// and keys without scopes, pass. For two scopes give two rules. A name that is no
+// scope-token (RFC 6749 section 3.3) of at most 64 bytes is a 500 for everybody.
 //
-// A route without this rule is open to every key, whatever its scopes; of the routes of
-// the [Handler] a key reads GET /me and nothing else.
+// A route without this rule is open to every key, whatever its scopes. Of the routes of
+// the [Handler], a key may call GET /me and nothing else.
 func Scope(name string) Rule {
 	return func(a Access) error {
 		if !scope.Valid(name) {
@@ -65,9 +68,9 @@ func Scope(name string) Rule {
 	}
 }
 
-// FreshLogin returns a [Rule]: the user logged in no longer ago than d. Else 401
-// with the challenge of RFC 9470, which asks to log in again; 403 for an API key,
-// which cannot.
+// FreshLogin returns a [Rule]: the user logged in no longer ago than d. Otherwise 401
+// with the challenge of RFC 9470, which asks for another login. It is 403 for an API key,
+// which cannot log in.
 func FreshLogin(d time.Duration) Rule {
 	return func(a Access) error {
 		if err := SessionOnly(a); err != nil {
@@ -81,8 +84,8 @@ func FreshLogin(d time.Duration) Rule {
 }
 
 // MultiFactor is a [Rule]: a second factor was checked when the session began.
-// Else 401 with the challenge of RFC 9470, which a user without a second factor can
-// meet after setting one up and logging in again; 403 for an API key.
+// Otherwise 401 with the challenge of RFC 9470. A user without a second factor can meet
+// it after setting one up and logging in again. It is 403 for an API key.
 func MultiFactor(a Access) error {
 	if err := SessionOnly(a); err != nil {
 		return err
@@ -93,9 +96,9 @@ func MultiFactor(a Access) error {
 	return nil
 }
 
-// TwoFactorUser is a [Rule] for routes that API keys reach too: the user has a second
-// factor set up. Else 403 two_factor_setup_required. Where a whole group of users must have
-// one on every route, auth.Config.TwoFactorPolicy says so in one place.
+// TwoFactorUser is a [Rule]: the user has set up a second factor, whatever the credential
+// is. Otherwise 403 two_factor_setup_required. To require it of users on every route, set
+// auth.Config.TwoFactorPolicy.
 func TwoFactorUser(a Access) error {
 	if !a.Identity.User.TwoFactorEnabled {
 		return fmt.Errorf("httpauth: two-factor authentication is required: %w", auth.ErrTwoFactorSetupRequired)
@@ -103,7 +106,7 @@ func TwoFactorUser(a Access) error {
 	return nil
 }
 
-// StepUp returns what a [Rule] says to a session that is good but not enough: it is
-// answered with 401 and the challenge of RFC 9470, to log in again, with a second
-// factor, or no longer ago than maxAge if that is not zero.
+// StepUp returns the error of a [Rule] for a session that is valid but not enough. It is
+// answered with 401 and the challenge of RFC 9470. That asks for another login, with a
+// second factor, or no longer ago than maxAge if that is not zero.
 func StepUp(maxAge time.Duration) error { return &stepUp{maxAge} }
