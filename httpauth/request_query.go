@@ -3,6 +3,7 @@ package httpauth
 import (
 	"net/url"
 	"reflect"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/datixlab/auth"
@@ -32,7 +33,7 @@ func parseQuery(raw string) (url.Values, error) {
 	if raw == "" {
 		return nil, nil
 	}
-	values, err := url.ParseQuery(raw)
+	values, err := url.ParseQuery(strings.ReplaceAll(raw, ";", "%3B")) // a character like any other (RFC 3986, 3.4)
 	if err != nil {
 		return nil, &refusal{code: CodeInvalidRequest, detail: "The query is not well-formed."}
 	}
