@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/store"
 )
 
@@ -25,7 +26,7 @@ import (
 const (
 	keySecretLen = 30
 	keyCheckLen  = 6
-	keyDigits    = keySecretLen + timedLen + keyCheckLen
+	keyDigits    = keySecretLen + ident.TimedLen + keyCheckLen
 	maxKeyPrefix = 32
 	keyIDLen     = 32 // hex digits: the first half of the key's SHA-256
 	keyShown     = 3  // digits of the secret that a list shows
@@ -115,7 +116,7 @@ func (k *keysMade) fields(c *codec) {
 func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 	sum := crc32.ChecksumIEEE(text)
 	for i := keyCheckLen - 1; i >= 0; i-- {
-		digits[i], sum = base62[sum%62], sum/62
+		digits[i], sum = ident.Alphabet[sum%62], sum/62
 	}
 	return digits
 }
@@ -208,7 +209,7 @@ func (m *Manager) addAPIKey(
 	ctx context.Context, id Identity, c *principal, made row[keysMade], rec keyRecord, extra func() ([]store.Op, error),
 ) (APIKey, Secret, error) {
 	uid := c.uid
-	text := m.cfg.APIKeyPrefix + randomBase62(keySecretLen) + uid
+	text := m.cfg.APIKeyPrefix + ident.Digits(keySecretLen) + uid
 	check := keyChecksum([]byte(text))
 	text += string(check[:])
 	digest := sha256.Sum256([]byte(text))

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/store"
 )
 
@@ -46,14 +47,14 @@ func digestKey(prefix, key string) (digest [sha256.Size]byte, ok bool) {
 // parseKey returns the digits of a key's user, if the key is well formed.
 func parseKey(prefix, key string) (uid string, ok bool) {
 	rest, ok := strings.CutPrefix(key, prefix)
-	if !ok || !isBase62(rest, keyDigits) {
+	if !ok || !ident.IsDigits(rest, keyDigits) {
 		return "", false
 	}
 	body, check := key[:len(key)-keyCheckLen], key[len(key)-keyCheckLen:]
 	if digits := keyChecksum([]byte(body)); string(digits[:]) != check {
 		return "", false
 	}
-	return rest[keySecretLen : keySecretLen+timedLen], true
+	return rest[keySecretLen : keySecretLen+ident.TimedLen], true
 }
 
 // name sets what the user and the digest are called, all of it in the room.

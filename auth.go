@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/internal/slots"
@@ -79,7 +80,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	}
 	signingKey := cfg.SigningKey
 	cfg.Secrets, cfg.SigningKey = nil, SigningKey{} // what is needed of them is kept where nothing prints it
-	decoy, err := password.Hash(password.Params(cfg.PasswordHash), newRandomID())
+	decoy, err := password.Hash(password.Params(cfg.PasswordHash), ident.Random())
 	if err != nil {
 		return nil, fmt.Errorf("auth: Config.PasswordHash: %w", err)
 	}

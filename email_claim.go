@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/datixlab/auth/internal/ident"
 )
 
 // canonicalEmail returns the one spelling under which an address is looked up,
@@ -36,7 +38,7 @@ func dotAtom(s string) bool {
 			return false
 		}
 		for i := range len(atom) {
-			if !isBase62(atom[i:i+1], 1) && !strings.Contains("!#$%&'*+-/=?^_`{|}~", atom[i:i+1]) {
+			if !ident.IsDigits(atom[i:i+1], 1) && !strings.Contains("!#$%&'*+-/=?^_`{|}~", atom[i:i+1]) {
 				return false
 			}
 		}
@@ -51,7 +53,7 @@ func hostName(s string) bool {
 			return false
 		}
 		for i := range len(label) {
-			if !isBase62(label[i:i+1], 1) && label[i] != '-' {
+			if !ident.IsDigits(label[i:i+1], 1) && label[i] != '-' {
 				return false
 			}
 		}
@@ -105,7 +107,7 @@ func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (row[em
 				return err
 			}
 		}
-		claim.rec = emailClaim{User: uid, Since: m.now(), Nonce: newRandomID()}
+		claim.rec = emailClaim{User: uid, Since: m.now(), Nonce: ident.Random()}
 		op := claim.put()
 		if err := m.records.commit(ctx, op); err != nil {
 			return err
@@ -174,7 +176,7 @@ func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, kn
 // changeEmail is the change of the caller's address in its steps: announce, claim,
 // adopt. emailClaim says why they are safe to be cut off.
 func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, change ProfileChange, canonical string) error {
-	pending := newRandomID()
+	pending := ident.Random()
 	err := m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
 		if sameEmail(a.PendingEmail, canonical) && m.now().Sub(a.PendingSince) < claimHold {
 			pending = a.PendingID // the same change, made twice at once: either may finish it

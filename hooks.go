@@ -186,7 +186,7 @@ func (m *Manager) ReportDenied(ctx context.Context, id Identity, reason string) 
 
 // notifyAccount hands a notice about an account to the host's notifier, for the address to.
 func (m *Manager) notifyAccount(ctx context.Context, t EventType, uid string, a *account, to string) {
-	m.notify(ctx, Notice{Type: t, To: to, UserID: userPrefix + uid, Name: a.FullName})
+	m.notify(ctx, Notice{Type: t, To: to, UserID: userIDOf(uid), Name: a.FullName})
 }
 
 func (m *Manager) notify(ctx context.Context, n Notice) {

@@ -67,7 +67,7 @@ func (id Identity) MultiFactor() bool {
 
 // uidOf returns the digits of the identity's user, or "".
 func uidOf(id Identity) string {
-	uid, _ := bareID(id.User.ID, userPrefix, timedLen)
+	uid, _ := parseUser(id.User.ID)
 	return uid
 }
 

@@ -5,6 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/password"
 )
 
@@ -65,7 +66,7 @@ func validKeyPrefix(p string) bool {
 		return false
 	}
 	for i := range len(p) - 1 {
-		if !isBase62(p[i:i+1], 1) && p[i] != '_' {
+		if !ident.IsDigits(p[i:i+1], 1) && p[i] != '_' {
 			return false
 		}
 	}
@@ -86,7 +87,7 @@ func validRole(r string) bool {
 		return false
 	}
 	for i := range len(r) {
-		if c := r[i]; !isBase62(r[i:i+1], 1) && c != '_' && c != '-' && c != '.' && c != ':' {
+		if c := r[i]; !ident.IsDigits(r[i:i+1], 1) && c != '_' && c != '-' && c != '.' && c != ':' {
 			return false
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/datixlab/auth/internal/ident"
 )
 
 const (
@@ -215,7 +217,7 @@ func (c *tokenClaims) setIDs(subject, session, id string, buf *[]byte) {
 // areIDs reports whether a token's user, its session and it itself are called as a
 // Manager calls them.
 func areIDs[text string | []byte](subject, session, id text) bool {
-	return isID(subject, userPrefix, timedLen) && isID(session, sessionPrefix, randomLen) && isBase62(id, randomLen)
+	return ident.Is(subject, userPrefix, ident.TimedLen) && ident.Is(session, sessionPrefix, ident.RandomLen) && ident.IsDigits(id, ident.RandomLen)
 }
 
 // current reports whether the token is one for now.
@@ -258,11 +260,11 @@ func (c *tokenClaims) scan(payload []byte, o opening) bool {
 	s := layout{rest: payload, ok: true}
 	s.expect(o.rest)
 	c.issuer, c.audience = o.issuer, o.audience
-	c.subject = s.id(payload, userPrefix, timedLen)
+	c.subject = s.id(payload, userPrefix, ident.TimedLen)
 	s.expect(`","sid":"` + sessionPrefix)
-	c.session = s.id(payload, sessionPrefix, randomLen)
+	c.session = s.id(payload, sessionPrefix, ident.RandomLen)
 	s.expect(`","jti":"`)
-	c.id = s.id(payload, "", randomLen)
+	c.id = s.id(payload, "", ident.RandomLen)
 	s.expect(`","iat":`)
 	c.Issued = s.number()
 	s.expect(`,"nbf":`)
@@ -303,7 +305,7 @@ func (s *layout) expect(text string) {
 
 // id reads n base62 digits of the payload, behind a prefix that has been read.
 func (s *layout) id(payload []byte, prefix string, n int) []byte {
-	if !s.ok || len(s.rest) < n || !isBase62(s.rest[:n], n) {
+	if !s.ok || len(s.rest) < n || !ident.IsDigits(s.rest[:n], n) {
 		s.ok = false
 		return nil
 	}

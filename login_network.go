@@ -60,7 +60,8 @@ func (m *Manager) noteNetwork(ctx context.Context, known row[knownNetworks], pre
 	if m.notices == nil {
 		return
 	}
-	d, err := m.records.hit(ctx, userKey(uidOf(Identity{User: r.User}), "newnetwork"), newNetworkNotices, 1, m.now())
+	uid, _ := parseUser(r.User.ID)
+	d, err := m.records.hit(ctx, userKey(uid, "newnetwork"), newNetworkNotices, 1, m.now())
 	if err == nil && !d.OK {
 		return
 	}

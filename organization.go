@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"time"
+
+	"github.com/datixlab/auth/internal/ident"
 )
 
 // An Organization is what its members have in common.
@@ -17,7 +19,7 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 	if err := m.ready(); err != nil {
 		return Organization{}, err
 	}
-	oid, ok := bareID(organizationID, orgPrefix, timedLen)
+	oid, ok := parseOrganization(organizationID)
 	if !ok {
 		return Organization{}, ErrNotFound
 	}
@@ -32,7 +34,7 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 }
 
 func (m *Manager) createOrganization(ctx context.Context, name string, now time.Time) (id string, err error) {
-	oid := newTimedID(now)
+	oid := ident.Timed(now)
 	org := newRow[orgRecord](orgKey(oid))
 	org.rec = orgRecord{Name: name, Created: now}
 	return orgPrefix + oid, m.records.commit(ctx, org.put())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/store"
 )
 
@@ -106,7 +107,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 		return User{}, err
 	}
 	now := m.now()
-	uid := newTimedID(now)
+	uid := ident.Timed(now)
 	claim, err := m.claimEmail(ctx, canonical, uid)
 	if errors.Is(err, ErrEmailTaken) {
 		m.emit(ctx, event.taken())
@@ -135,7 +136,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 	if err != nil {
 		return User{}, err
 	}
-	user := acct.rec.user(userPrefix + uid)
+	user := acct.rec.user(userIDOf(uid))
 	event.UserID, event.OrganizationID = user.ID, user.OrganizationID
 	m.emit(ctx, event)
 	return user, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/store"
 )
 
@@ -89,7 +90,7 @@ func (t *tokenIDs) accepts(id []byte, now time.Time) (jti string, until time.Tim
 func (s *sessionRecord) public(sid string) Session {
 	addr, _ := netip.ParseAddr(s.Address)
 	return Session{
-		ID: sessionPrefix + sid, AMR: s.AMR, Client: Client{Addr: addr, UserAgent: s.UserAgent},
+		ID: sessionIDOf(sid), AMR: s.AMR, Client: Client{Addr: addr, UserAgent: s.UserAgent},
 		CreatedAt: s.Created, RefreshedAt: s.Issued, ExpiresAt: s.Expires,
 	}
 }
@@ -111,7 +112,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *row[accoun
 	if !acct.exists() || !acct.rec.open() {
 		return LoginResult{}, ErrInvalidCredentials
 	}
-	user := acct.rec.user(userPrefix + uid)
+	user := acct.rec.user(userIDOf(uid))
 	if acct.rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
 		temp, err := m.newTempToken(ctx, uid, acct)
 		if err != nil {
@@ -127,11 +128,11 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *row[accoun
 		ttl = m.cfg.MultiFactorSessionTTL
 	}
 	client := clientOf(ctx)
-	sid := newRandomID()
+	sid := ident.Random()
 	s := newRow[sessionRecord](sessionKey(uid, sid))
 	s.rec = sessionRecord{
 		Epoch: acct.rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
-		UserAgent: client.UserAgent, tokenIDs: tokenIDs{Token: newRandomID()}, Issued: now,
+		UserAgent: client.UserAgent, tokenIDs: tokenIDs{Token: ident.Random()}, Issued: now,
 	}
 	if client.Addr.IsValid() {
 		s.rec.Address = client.Addr.Unmap().WithZone("").String()
@@ -150,17 +151,17 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *row[accoun
 		return LoginResult{}, err
 	}
 	m.emit(ctx, Event{
-		Type: EventLoginSucceeded, Actor: sessionPrefix + sid, UserID: user.ID, OrganizationID: user.OrganizationID,
-		SessionID: sessionPrefix + sid, AMR: amr,
+		Type: EventLoginSucceeded, Actor: sessionIDOf(sid), UserID: user.ID, OrganizationID: user.OrganizationID,
+		SessionID: sessionIDOf(sid), AMR: amr,
 	})
 	if e, ok := m.cfg.TwoFactorPolicy.due(user, now); ok {
-		e.SessionID, e.Actor = sessionPrefix+sid, sessionPrefix+sid
+		e.SessionID, e.Actor = sessionIDOf(sid), sessionIDOf(sid)
 		m.emit(ctx, e)
 	}
 	m.rememberNew(ctx, uid, sid, before)
 	return LoginResult{
 		AccessToken: token, User: user, EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now),
-		session: sessionPrefix + sid,
+		session: sessionIDOf(sid),
 	}, nil
 }
 
@@ -233,8 +234,8 @@ func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) e
 	if err := m.ready(); err != nil {
 		return err
 	}
-	uid, okUser := bareID(userID, userPrefix, timedLen)
-	sid, okSession := bareID(sessionID, sessionPrefix, randomLen)
+	uid, okUser := parseUser(userID)
+	sid, okSession := parseSession(sessionID)
 	if !okUser || !okSession {
 		return ErrNotFound
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/datixlab/auth/internal/ident"
 )
 
 const (
@@ -106,7 +108,7 @@ func (m *Manager) parseTempToken(token Secret) (uid string, digest []byte, ok bo
 		return "", nil, false
 	}
 	plain, _, err := m.keys.Open(labelTemp, sealed, nil)
-	if err != nil || len(plain) != tempSecret+timedLen {
+	if err != nil || len(plain) != tempSecret+ident.TimedLen {
 		return "", nil, false
 	}
 	d := sha256.Sum256(plain[:tempSecret])

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"testing"
 
 	"github.com/datixlab/auth/store/memstore"
@@ -73,4 +74,31 @@ func TestWhileLimitedTheRightPasswordIsNotHashed(t *testing.T) {
 		}
 	}
 	free()
+}
+
+// LG-9, Advisory 4 (CVE-2026-45364): the spellings of one network share a budget, two
+// networks never do.
+func TestClientPrefixIsTheNetworkAndNotItsSpelling(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.7":                      "192.0.2.7",
+		"::ffff:192.0.2.7":               "192.0.2.7",
+		"::ffff:c000:207":                "192.0.2.7",
+		"192.0.2.8":                      "192.0.2.8",
+		"2001:db8:1:2:3:4:5:6":           "2001:db8:1:2::",
+		"2001:db8:1:2::":                 "2001:db8:1:2::",
+		"2001:db8:1:2:ffff:ffff:ffff:ff": "2001:db8:1:2::",
+		"2001:0db8:0001:0002::1":         "2001:db8:1:2::",
+		"2001:db8:1:3::1":                "2001:db8:1:3::",
+		"fe80::1%eth0":                   "fe80::",
+		"fe80::2%eth1":                   "fe80::",
+		"::1":                            "::",
+	} {
+		ctx := WithClient(context.Background(), Client{Addr: netip.MustParseAddr(addr)})
+		if got := clientPrefix(ctx); got != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+	if got := clientPrefix(context.Background()); got != "unknown" {
+		t.Errorf("no address: %s", got)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/store"
 )
 
@@ -34,11 +35,11 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 	token, err := m.signer.token(ctx, payload{
 		claims: claims{
 			Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
-			Subject: userPrefix + uid, Session: sessionPrefix + sid, ID: s.Token,
+			Subject: userIDOf(uid), Session: sessionIDOf(sid), ID: s.Token,
 			validity: validity{Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix()},
 		},
 		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: a.Org, Role: a.Role,
-		Enrols: m.cfg.TwoFactorPolicy.enrolmentOnly(a.user(userPrefix+uid), s.Issued),
+		Enrols: m.cfg.TwoFactorPolicy.enrolmentOnly(a.user(userIDOf(uid)), s.Issued),
 	})
 	return AccessToken{Token: token, ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC()}, err
 }
@@ -232,7 +233,7 @@ func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before stamp
 	from := m.records
 	from.timeout, from.fault = min(from.timeout, rememberTimeout), func(context.Context, string) {}
 	t, a := new(tokenCheck), newSnapshotArena()
-	t.claims.setIDs(userPrefix+uid, sessionPrefix+sid, "", &t.buf)
+	t.claims.setIDs(userIDOf(uid), sessionIDOf(sid), "", &t.buf)
 	if m.readRecords(ctx, from, t, &a.room) == nil && t.alive() {
 		m.memory.putSession(t.snapshot(a))
 	}
@@ -289,7 +290,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 			return err
 		}
 		s.rec.supersede(now, m.cfg.RefreshGrace)
-		s.rec.Token, s.rec.Issued = newRandomID(), now
+		s.rec.Token, s.rec.Issued = ident.Random(), now
 		if fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.rec, &s.rec); err != nil {
 			return err
 		}
@@ -342,8 +343,8 @@ func (m *Manager) sessionOf(ctx context.Context, id Identity) (uid, sid string, 
 		m.ReportDenied(ctx, id, "api_key")
 		return "", "", ErrForbidden
 	}
-	uid, okUser := bareID(id.User.ID, userPrefix, timedLen)
-	sid, okSession := bareID(id.SessionID, sessionPrefix, randomLen)
+	uid, okUser := parseUser(id.User.ID)
+	sid, okSession := parseSession(id.SessionID)
 	if !okUser || !okSession {
 		return "", "", ErrInvalidToken
 	}

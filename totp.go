@@ -14,6 +14,7 @@ import (
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
 
+	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/store"
 )
 
@@ -124,7 +125,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	if err := errors.Join(slotErr, err); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
-	enrolment := newRandomID()
+	enrolment := ident.Random()
 	sealed := m.sealFactor(c.uid, enrolment, slices.Concat(secret, codes.joined()))
 	read := func() (err error) {
 		c, err = m.loadEnrolling(ctx, id, &totp)

@@ -79,3 +79,16 @@ func TestNoCodeMatchesASpentTag(t *testing.T) {
 		t.Errorf("a code of a set that is spent: %v, %v", ok, err)
 	}
 }
+
+// chiSquare is how far counts are from all being equal.
+func chiSquare(counts []int) (x float64) {
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	want := float64(total) / float64(len(counts))
+	for _, n := range counts {
+		x += (float64(n) - want) * (float64(n) - want) / want
+	}
+	return x
+}

@@ -9,7 +9,7 @@ func (m *Manager) findUser(ctx context.Context, userID string) (uid string, acct
 	if err := m.ready(); err != nil {
 		return "", nil, err
 	}
-	uid, ok := bareID(userID, userPrefix, timedLen)
+	uid, ok := parseUser(userID)
 	if !ok {
 		return "", nil, ErrNotFound
 	}

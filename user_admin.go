@@ -118,7 +118,7 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 	if err := m.ready(); err != nil {
 		return "", "", err
 	}
-	uid, ok := bareID(userID, userPrefix, timedLen)
+	uid, ok := parseUser(userID)
 	if !ok {
 		return "", "", ErrNotFound
 	}
@@ -221,7 +221,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 // them with RevokeUserAPIKey afterwards. It returns an [*InputError] with
 // ErrWeakPassword, or ErrNotFound.
 func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Secret) error {
-	_, acct, err := m.findUser(ctx, userID)
+	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 		return err
 	}
 	err = retry(ctx, func() error {
-		uid, a, err := m.findUser(ctx, userID)
+		_, a, err := m.findUser(ctx, userID)
 		if err != nil {
 			return err
 		}
@@ -250,7 +250,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 		return err
 	}
 	m.emitHost(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.rec.Org, Reason: "host"})
-	m.notifyAccount(ctx, EventPasswordChanged, uidOf(Identity{User: User{ID: userID}}), &acct.rec, acct.rec.Email)
+	m.notifyAccount(ctx, EventPasswordChanged, uid, &acct.rec, acct.rec.Email)
 	return nil
 }
 

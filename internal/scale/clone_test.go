@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/store"
 )
 
@@ -84,10 +85,9 @@ func addressDigest(i int) string {
 }
 
 func digits(n int, dice *rand.Rand) string {
-	const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	b := make([]byte, n)
 	for i := range b {
-		b[i] = base62[dice.IntN(len(base62))]
+		b[i] = ident.Alphabet[dice.IntN(len(ident.Alphabet))]
 	}
 	return string(b)
 }

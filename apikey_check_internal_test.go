@@ -1,0 +1,69 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"strings"
+	"testing"
+
+	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/ident"
+)
+
+func testAPIKey() string {
+	text := "sk_live_" + "0123456789ABCDEFGHIJKLMNOPQRST" + "00NmXq2Wc00000000000000000abc"
+	check := keyChecksum([]byte(text))
+	return text + string(check[:])
+}
+
+// AK-4.
+func TestOneWrongCharacterInAnAPIKeyIsSeenByItsChecksum(t *testing.T) {
+	key := testAPIKey()
+	parses := func(key string) bool { _, ok := parseKey("sk_live_", key); return ok }
+	if !parses(key) {
+		t.Fatal("the key itself does not parse")
+	}
+	for i := range key {
+		for j := range ident.Alphabet {
+			typo := key[:i] + ident.Alphabet[j:j+1] + key[i+1:]
+			if parses(typo) && typo != key {
+				t.Fatalf("%s parses", typo)
+			}
+		}
+		if i > 0 {
+			swapped := key[:i-1] + key[i:i+1] + key[i-1:i] + key[i+1:]
+			if parses(swapped) && swapped != key {
+				t.Fatalf("%s parses", swapped)
+			}
+		}
+	}
+}
+
+func FuzzParseAPIKey(f *testing.F) {
+	key := testAPIKey()
+	for _, seed := range []string{
+		key, "", "sk_live_", key[:len(key)-1], key + "0", " " + key, key + "\n", "SK_LIVE_" + key[8:],
+		strings.Replace(key, "0", "０", 1), strings.Repeat("a", 1<<16), key[:len(key)-6] + "!!!!!!", "sk_live_\x00",
+	} {
+		f.Add(seed)
+	}
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		uid, ok := parseKey("sk_live_", s)
+		if saw(ok); !ok {
+			if s == key {
+				t.Fatal("the key itself does not parse")
+			}
+			return
+		}
+		body := s[:len(s)-keyCheckLen]
+		digest, long := digestKey("sk_live_", s)
+		if !long || !ident.IsDigits(uid, ident.TimedLen) || !strings.HasSuffix(body, uid) || digest != sha256.Sum256([]byte(s)) || keyChecksum([]byte(body)) != [keyCheckLen]byte([]byte(s[len(body):])) {
+			t.Errorf("%q parses as user %q, digest %x", s, uid, digest)
+		}
+		k := &keyCheck{digest: digest}
+		k.name(uid, new(room))
+		if kid, ok := bareKeyID(k.id); !ok || k.userID != userPrefix+uid || k.acct.key != userKey(uid, "acct") || k.key.key != apiKeyKey(uid, kid) {
+			t.Errorf("%q is called %q, %q, %q, %q", s, k.userID, k.id, k.acct.key, k.key.key)
+		}
+	})
+}

@@ -1,0 +1,104 @@
+// Package ident makes and recognises identifiers. An identifier is a prefix that names
+// its kind, and digits of base62. All of them hold 128 bits or more from a
+// cryptographic random source, so nobody guesses one and none occurs twice.
+package ident
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"math/big"
+	"strings"
+	"time"
+)
+
+// How many digits there are after the prefix.
+const (
+	TimedLen  = 29 // of a [Timed] identifier: 5 + 16 bytes
+	RandomLen = 22 // of a [Random] identifier: 16 bytes
+)
+
+// Alphabet has the 62 digits by value. They are in ASCII order, so texts of one length
+// sort as the numbers that they stand for.
+const Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// Timed returns the digits of an identifier made at t. It begins with 40 bits of the
+// Unix time in seconds, so that records made one after the other are neighbours in an
+// ordered store. The other 128 bits are random.
+func Timed(t time.Time) string {
+	var b [21]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(t.Unix())<<24)
+	_, _ = rand.Read(b[5:]) // never fails: crypto/rand ends the process first
+	return encode(b[:], TimedLen)
+}
+
+// Random returns the digits of an identifier of 128 random bits and nothing else.
+func Random() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return encode(b[:], RandomLen)
+}
+
+// Digits returns n random digits, 1 or more. Each of the 62 has the same probability.
+func Digits(n int) string {
+	out := make([]byte, 0, n)
+	var b [64]byte
+	for {
+		_, _ = rand.Read(b[:])
+		for _, c := range b {
+			if c >= 4*62 { // the remainder would favour the first digits
+				continue
+			}
+			if out = append(out, Alphabet[c%62]); len(out) == n {
+				return string(out)
+			}
+		}
+	}
+}
+
+// Is reports whether id is prefix and n digits, and nothing else.
+func Is[text string | []byte](id text, prefix string, n int) bool {
+	return len(id) == len(prefix)+n && string(id[:len(prefix)]) == prefix && IsDigits(id[len(prefix):], n)
+}
+
+// Bare returns the digits of id without the prefix. It returns "" and false unless
+// [Is] is true of the three.
+func Bare(id, prefix string, n int) (digits string, ok bool) {
+	if !Is(id, prefix, n) {
+		return "", false
+	}
+	return id[len(prefix):], true
+}
+
+// IsDigits reports whether s is n digits, and nothing else.
+func IsDigits[text string | []byte](s text, n int) bool {
+	if len(s) != n {
+		return false
+	}
+	var others byte
+	for i := range len(s) {
+		others |= noDigit[s[i]]
+	}
+	return others == 0
+}
+
+// noDigit is 1 for every byte that is no digit. The look-up has no branch: each
+// credential is checked by it, digit by digit.
+var noDigit = func() (others [256]byte) {
+	for i := range others {
+		if strings.IndexByte(Alphabet, byte(i)) < 0 {
+			others[i] = 1
+		}
+	}
+	return others
+}()
+
+// encode returns b as a number of n digits, with zeros in front.
+func encode(b []byte, n int) string {
+	v, base, digit := new(big.Int).SetBytes(b), big.NewInt(62), new(big.Int)
+	out := make([]byte, n)
+	for i := n - 1; i >= 0; i-- {
+		v.DivMod(v, base, digit)
+		out[i] = Alphabet[digit.Int64()]
+	}
+	return string(out)
+}
