@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/store"
 )
 
@@ -298,7 +299,7 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	}
 	var rows []row[keyRecord]
 	var ended, failed error
-	together(
+	parallel.Do(
 		func() { _, ended = m.loadPrincipal(ctx, id) },
 		func() { rows, failed = m.keyRows(ctx, uid) },
 	)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/store"
 )
 
@@ -67,7 +68,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	}
 	if canonical, ok := canonicalEmail(step.acct.rec.Email); ok { // what the password step was charged
 		digest := emailDigest(canonical)
-		together(
+		parallel.Do(
 			func() {
 				m.refund(ctx, []budget{m.accountAddressBudget(digest, step.prefix), m.accountBudget(digest)}, true)
 			},

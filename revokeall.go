@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/store"
 )
 
@@ -105,7 +106,7 @@ func (m *Manager) revokeSome(ctx context.Context, uids []string, r Revocation, d
 	for i, uid := range uids {
 		calls[i] = func() { each[i], errs[i] = m.revokeUser(ctx, uid, r) }
 	}
-	together(calls...)
+	parallel.Do(calls...)
 	for _, one := range each {
 		done.Users += one.Users
 		done.APIKeys += one.APIKeys

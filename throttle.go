@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/store"
 )
 
@@ -86,7 +87,7 @@ func (m *Manager) refund(ctx context.Context, budgets []budget, success bool) {
 			}
 		})
 	}
-	together(calls...)
+	parallel.Do(calls...)
 }
 
 // addressBudget is what one address prefix may try, whatever the account.

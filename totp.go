@@ -15,6 +15,7 @@ import (
 	"github.com/pquerna/otp/hotp"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/qr"
 	"github.com/datixlab/auth/store"
 )
 
@@ -121,7 +122,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	uri := totpURI(m.cfg.Issuer, c.acct.rec.Email, secret)
 	var png []byte
-	slotErr := m.withHashSlot(ctx, func() { png, err = qrPNG(uri) }) // it costs as much as a quarter of a hash
+	slotErr := m.withHashSlot(ctx, func() { png, err = qr.PNG(uri) }) // it costs as much as a quarter of a hash
 	if err := errors.Join(slotErr, err); err != nil {
 		return TwoFactorEnrollment{}, err
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/datixlab/auth/internal/parallel"
 )
 
 // keyUsage is when and how often an API key was used. It lies beside the key and
@@ -231,7 +233,7 @@ func (u *usage) writeSome(s *usageShard, kids []string, uses map[string]uses, da
 		last := u.unsure[kid]
 		calls[i] = func() { sent[i], errs[i] = u.write(kid, uses[kid], last) }
 	}
-	together(calls...)
+	parallel.Do(calls...)
 	for i, kid := range kids {
 		delete(u.unsure, kid)
 		if errs[i] != nil && !errors.Is(errs[i], errDamaged) {

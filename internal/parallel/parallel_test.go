@@ -1,8 +1,10 @@
-package auth
+package parallel_test
 
 import (
 	"sync/atomic"
 	"testing"
+
+	"github.com/datixlab/auth/internal/parallel"
 )
 
 func TestCallsMadeTogetherAreAllMadeAndTheirPanicIsTheCallers(t *testing.T) {
@@ -18,7 +20,7 @@ func TestCallsMadeTogetherAreAllMadeAndTheirPanicIsTheCallers(t *testing.T) {
 		}
 		got := func() (p any) {
 			defer func() { p = recover() }()
-			together(call(0), call(1), call(2))
+			parallel.Do(call(0), call(1), call(2))
 			return nil
 		}()
 		if made.Load() != 3 {
@@ -28,5 +30,5 @@ func TestCallsMadeTogetherAreAllMadeAndTheirPanicIsTheCallers(t *testing.T) {
 			t.Errorf("call %d panics, the caller finds %v", culprit, got)
 		}
 	}
-	together()
+	parallel.Do()
 }
