@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/password"
+	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/store"
 )
 
@@ -290,10 +291,10 @@ func (c Config) validate() error {
 			bad(fmt.Sprintf("Secrets[%d]", i), why)
 		}
 	}
-	if strings.Contains(c.Issuer, ":") || !displayable(c.Issuer, 100) {
+	if strings.Contains(c.Issuer, ":") || !printable.Line(c.Issuer, 100) {
 		bad("Issuer", "a name of 1 to 100 printable characters without ':' is needed")
 	}
-	if !displayable(c.Audience, 200) {
+	if !printable.Line(c.Audience, 200) {
 		bad("Audience", "1 to 200 printable characters are needed")
 	}
 	if !validKeyPrefix(c.APIKeyPrefix) {

@@ -3,63 +3,11 @@ package auth
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
 )
-
-// canonicalEmail returns the one spelling under which an address is looked up,
-// claimed and counted, or false if the text is not an address. It takes the
-// addr-spec of RFC 5322 as people use it: a dot-atom, '@', and a host name of two
-// labels or more, all ASCII (no display name, comment, quoted local part or address
-// literal). Letters are folded to lower case and nothing else is: outside ASCII,
-// different letters can fold to the same one.
-func canonicalEmail(s string) (string, bool) {
-	if len(s) > maxEmail {
-		return "", false
-	}
-	local, domain, ok := strings.Cut(s, "@")
-	if !ok || len(local) > 64 || !dotAtom(local) || !hostName(domain) {
-		return "", false
-	}
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b), true
-}
-
-func dotAtom(s string) bool {
-	for _, atom := range strings.Split(s, ".") {
-		if atom == "" {
-			return false
-		}
-		for i := range len(atom) {
-			if !ident.IsDigits(atom[i:i+1], 1) && !strings.Contains("!#$%&'*+-/=?^_`{|}~", atom[i:i+1]) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func hostName(s string) bool {
-	labels := strings.Split(s, ".")
-	for _, label := range labels {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for i := range len(label) {
-			if !ident.IsDigits(label[i:i+1], 1) && label[i] != '-' {
-				return false
-			}
-		}
-	}
-	return len(labels) >= 2 && strings.Trim(labels[len(labels)-1], "0123456789") != "" // no IPv4 address
-}
 
 // An emailClaim says which user an address belongs to, if that user's account
 // agrees: the account is the arbiter, and a claim that its account does not name is
@@ -134,9 +82,9 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstoneTTL)))
 	case acct.rec.Deleted:
 		return nil
-	case sameEmail(acct.rec.Email, canonical):
+	case emailaddr.Same(acct.rec.Email, canonical):
 		return ErrEmailTaken
-	case !sameEmail(acct.rec.PendingEmail, canonical):
+	case !emailaddr.Same(acct.rec.PendingEmail, canonical):
 		return nil
 	case underWay && m.now().Sub(acct.rec.PendingSince) < claimHold:
 		return ErrEmailTaken
@@ -158,7 +106,7 @@ func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 		return
 	}
 	if acct.exists() && !acct.rec.Deleted &&
-		(sameEmail(acct.rec.Email, canonical) || sameEmail(acct.rec.PendingEmail, canonical)) {
+		(emailaddr.Same(acct.rec.Email, canonical) || emailaddr.Same(acct.rec.PendingEmail, canonical)) {
 		return
 	}
 	_ = m.records.commit(ctx, claim.remove())
@@ -178,7 +126,7 @@ func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, kn
 func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, change ProfileChange, canonical string) error {
 	pending := ident.Random()
 	err := m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
-		if sameEmail(a.PendingEmail, canonical) && m.now().Sub(a.PendingSince) < claimHold {
+		if emailaddr.Same(a.PendingEmail, canonical) && m.now().Sub(a.PendingSince) < claimHold {
 			pending = a.PendingID // the same change, made twice at once: either may finish it
 		}
 		a.PendingEmail, a.PendingSince, a.PendingID = *change.Email, m.now(), pending
@@ -198,7 +146,7 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 		case a.PendingID == pending:
 			a.clearPendingEmail()
 			return nil
-		case sameEmail(a.Email, canonical): // the other of the two has finished it
+		case emailaddr.Same(a.Email, canonical): // the other of the two has finished it
 			return nil
 		}
 		return ErrEmailTaken // another took it over, or the user asked for yet another
@@ -216,9 +164,4 @@ func (m *Manager) abandonEmail(ctx context.Context, uid, pending string) {
 		acct.rec.clearPendingEmail()
 		return m.records.commit(ctx, acct.put())
 	})
-}
-
-func sameEmail(a, canonical string) bool {
-	c, ok := canonicalEmail(a)
-	return ok && c == canonical
 }

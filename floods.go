@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/store"
 )
 
@@ -65,7 +66,7 @@ func (e Event) kind() string {
 func (f *floods) admit(e Event) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := source{e.kind(), e.UserID, addressPrefix(e.Client.Addr)}
+	s := source{e.kind(), e.UserID, netprefix.Text(e.Client.Addr)}
 	if e.Type == EventStoreFailed || e.Type == EventOverloaded { // which befall everybody
 		s = source{kind: s.kind}
 	}

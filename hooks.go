@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/datixlab/auth/internal/printable"
 )
 
 const (
@@ -180,7 +182,7 @@ func (m *Manager) emitHost(ctx context.Context, e Event) {
 // the client's. Package httpauth calls it for its rules.
 func (m *Manager) ReportDenied(ctx context.Context, id Identity, reason string) {
 	e := id.event(EventAccessDenied)
-	e.Reason = clipped(reason, 100)
+	e.Reason = printable.Clip(reason, 100)
 	m.emit(ctx, e)
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/datixlab/auth/internal/printable"
 )
 
 // A User is what a Manager tells of an account. It holds no secret.
@@ -164,8 +166,8 @@ func ClientFrom(ctx context.Context) Client {
 // clientOf is ClientFrom with what is safe to keep and to print.
 func clientOf(ctx context.Context) Client {
 	c := ClientFrom(ctx)
-	c.UserAgent = clipped(c.UserAgent, 200)
-	c.RequestID = clipped(c.RequestID, 100)
+	c.UserAgent = printable.Clip(c.UserAgent, 200)
+	c.RequestID = printable.Clip(c.RequestID, 100)
 	return c
 }
 
@@ -174,7 +176,7 @@ func clientOf(ctx context.Context) Client {
 // characters, without secrets and email addresses. It decides nothing, and names
 // nobody else: what a user's credential does has that as its actor.
 func WithActor(ctx context.Context, actor string) context.Context {
-	return &ctxValue[string]{ctx, actorKey, clipped(actor, 100)}
+	return &ctxValue[string]{ctx, actorKey, printable.Clip(actor, 100)}
 }
 
 // actorOf is who makes a call of the host's.

@@ -2,34 +2,16 @@ package auth
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/password"
+	"github.com/datixlab/auth/internal/printable"
 )
 
-// maxEmail is how many bytes an email address has at most.
-const maxEmail = 254
-
-// displayable reports whether s is 1 to most code points of text that can be shown
-// on one line without deceiving: valid UTF-8, no control, format or line-breaking
-// characters (which include those that reverse the direction of writing, U+202E),
-// not blank, no space at either end.
-func displayable(s string, most int) bool {
-	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || strings.TrimSpace(s) != s {
-		return false
-	}
-	for _, r := range s {
-		if r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) {
-			return false
-		}
-	}
-	return true
-}
-
-// checkText is displayable as an error about field. An empty text is an error only
-// where it is required.
+// checkText returns nil if printable.Line is true of s, else the error about field. An
+// empty text is an error only if it is required.
 func checkText(field, s string, most int, required bool) *FieldError {
 	switch {
 	case s == "" && !required:
@@ -38,26 +20,10 @@ func checkText(field, s string, most int, required bool) *FieldError {
 		return &FieldError{field, "required", "It is required."}
 	case utf8.RuneCountInString(s) > most:
 		return &FieldError{field, "too_long", "It is too long."}
-	case !displayable(s, most):
+	case !printable.Line(s, most):
 		return &FieldError{field, "invalid_characters", "It has characters that are not allowed, or space at an end."}
 	}
 	return nil
-}
-
-// clipped returns s as text that is safe to keep and to print: at most n bytes,
-// what is not printable replaced.
-func clipped(s string, n int) string {
-	s = strings.ToValidUTF8(s, "?")
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-	if len(s) > n {
-		s = strings.ToValidUTF8(s[:n], "")
-	}
-	return s
 }
 
 // validKeyPrefix reports whether p may begin API keys.
@@ -115,7 +81,7 @@ func (m *Manager) InputLimits() InputLimits {
 		PasswordMax:     password.DefaultMax,
 		Name:            maxName,
 		Description:     maxKeyText,
-		Email:           maxEmail,
+		Email:           emailaddr.MaxLen,
 		Scopes:          maxScopes,
 		TOTPDigits:      totpDigits,
 		BackupDigitsMin: minBackupDigits,

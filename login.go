@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"errors"
+
+	"github.com/datixlab/auth/internal/emailaddr"
 )
 
 // A LoginResult is the outcome of a step of a login: an access token or, where the
@@ -30,7 +32,7 @@ func (m *Manager) Login(ctx context.Context, email string, pw Secret) (LoginResu
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
 	}
-	canonical, ok := canonicalEmail(email)
+	canonical, ok := emailaddr.Canonical(email)
 	if !ok {
 		canonical = "not an address: " + email // counted like one that nobody has
 	}
@@ -69,7 +71,7 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, pw Secret) (
 		if err := m.records.read(ctx, &acct, &pass); err != nil {
 			return err
 		}
-		usable := acct.exists() && acct.rec.open() && sameEmail(acct.rec.Email, canonical)
+		usable := acct.exists() && acct.rec.open() && emailaddr.Same(acct.rec.Email, canonical)
 		if !usable || proven == "" || proven != pass.rec.Hash {
 			if stale, err = m.verifyPassword(ctx, pass.rec.Hash, pw, usable); err != nil {
 				return err

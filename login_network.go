@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/store"
 )
 
@@ -35,7 +36,7 @@ func (m *Manager) addKnownNetwork(ctx context.Context, known row[knownNetworks],
 		if slices.Contains(known.rec.Prefixes, prefix) {
 			return nil
 		}
-		unusual = prefix != unknownPrefix && slices.ContainsFunc(known.rec.Prefixes, func(p string) bool { return p != unknownPrefix })
+		unusual = prefix != netprefix.Unknown && slices.ContainsFunc(known.rec.Prefixes, func(p string) bool { return p != netprefix.Unknown })
 		known.rec.Prefixes = append(known.rec.Prefixes, prefix)
 		if extra := len(known.rec.Prefixes) - maxKnownNetworks; extra > 0 {
 			known.rec.Prefixes = slices.Delete(known.rec.Prefixes, 0, extra)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/store"
 )
@@ -66,7 +67,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 			SessionID: result.session, Action: "login",
 		}, &step.acct.rec, step.totp.rec.Active.Backup.left())
 	}
-	if canonical, ok := canonicalEmail(step.acct.rec.Email); ok { // what the password step was charged
+	if canonical, ok := emailaddr.Canonical(step.acct.rec.Email); ok { // what the password step was charged
 		digest := emailDigest(canonical)
 		parallel.Do(
 			func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/store"
 )
 
@@ -93,9 +94,9 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return User{}, err
 	}
 	old := c.acct.rec.Email
-	if change.Email == nil || sameEmail(old, canonical) { // perhaps another spelling of the same
+	if change.Email == nil || emailaddr.Same(old, canonical) { // perhaps another spelling of the same
 		err := m.editProfile(ctx, id, c, change, func(a *account) error {
-			if change.Email != nil && !sameEmail(a.Email, canonical) {
+			if change.Email != nil && !emailaddr.Same(a.Email, canonical) {
 				return ErrEmailTaken // given up meanwhile: another spelling would bring it back unclaimed
 			}
 			return nil
@@ -123,7 +124,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	}
 	known := newRow[knownNetworks](knownKey(emailDigest(canonical))) // taken for none until it shows
 	m.addKnownNetwork(ctx, known, clientPrefix(ctx))                 // who logged in with the old address
-	if was, ok := canonicalEmail(old); ok {
+	if was, ok := emailaddr.Canonical(old); ok {
 		m.releaseEmail(ctx, was, c.uid)
 	}
 	m.emit(ctx, id.event(EventEmailChanged))
@@ -169,7 +170,7 @@ func checkProfile(change ProfileChange) (canonical string, err error) {
 	}
 	if change.Email != nil {
 		var ok bool
-		if canonical, ok = canonicalEmail(*change.Email); !ok {
+		if canonical, ok = emailaddr.Canonical(*change.Email); !ok {
 			fields = append(fields, FieldError{"email", "invalid_email", "It is not an email address."})
 		}
 	}

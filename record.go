@@ -47,7 +47,7 @@ func emailDigest(canonical string) string {
 
 // account is the state that every request of a user is checked against.
 type account struct {
-	Email        string // as written; canonicalEmail(Email) is what is claimed
+	Email        string // as written; emailaddr.Canonical(Email) is what is claimed
 	PendingEmail string // an email change under way, see email.go
 	PendingSince time.Time
 	PendingID    string // of this change, and not of another to the same address

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/store"
 )
@@ -78,7 +79,7 @@ func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, 
 		return "", err
 	}
 	var fields []FieldError
-	canonical, ok := canonicalEmail(u.Email)
+	canonical, ok := emailaddr.Canonical(u.Email)
 	switch {
 	case u.Email == "":
 		fields = append(fields, FieldError{"email", "required", "It is required."})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/store"
 )
 
@@ -135,7 +136,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *row[accoun
 		UserAgent: client.UserAgent, tokenIDs: tokenIDs{Token: ident.Random()}, Issued: now,
 	}
 	if client.Addr.IsValid() {
-		s.rec.Address = client.Addr.Unmap().WithZone("").String()
+		s.rec.Address = netprefix.Unmapped(client.Addr).String()
 	}
 	token, err := m.mint(ctx, uid, sid, &acct.rec, &s.rec)
 	if err != nil {

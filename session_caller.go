@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/store"
 )
 
@@ -165,7 +166,7 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 // callerBudgets are those of the password of the caller's account: the same that a
 // login is charged to, so that a stolen session is no way around them.
 func (m *Manager) callerBudgets(ctx context.Context, c *principal) ([]budget, error) {
-	canonical, _ := canonicalEmail(c.acct.rec.Email)
+	canonical, _ := emailaddr.Canonical(c.acct.rec.Email)
 	digest := emailDigest(canonical)
 	_, known, err := m.emailOwner(ctx, digest)
 	return m.passwordBudgets(digest, clientPrefix(ctx), known.rec.Prefixes), err

@@ -3,10 +3,10 @@ package auth
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"time"
 
+	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/store"
 )
@@ -133,19 +133,4 @@ func (m *Manager) registerBudget(prefix string) budget {
 // clientPrefix names the network that the request comes from: an IPv4 address, in
 // whichever of its spellings, or the /64 of an IPv6 address, of which one customer
 // has 2^64.
-func clientPrefix(ctx context.Context) string { return addressPrefix(ClientFrom(ctx).Addr) }
-
-// unknownPrefix is the prefix of the zero Addr.
-const unknownPrefix = "unknown"
-
-func addressPrefix(a netip.Addr) string {
-	a = a.Unmap().WithZone("")
-	if !a.IsValid() {
-		return unknownPrefix
-	}
-	if a.Is4() {
-		return a.String()
-	}
-	p, _ := a.Prefix(64)
-	return p.Masked().Addr().String()
-}
+func clientPrefix(ctx context.Context) string { return netprefix.Text(ClientFrom(ctx).Addr) }

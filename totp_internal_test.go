@@ -341,7 +341,7 @@ func FuzzTOTPURI(f *testing.F) {
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, issuer, account string, secret []byte) {
 		if issuer == "" || strings.Contains(issuer, ":") || !utf8.ValidString(issuer+account) || strings.TrimSpace(issuer) != issuer || strings.TrimSpace(account) != account {
-			return // Config and canonicalEmail let none of these through
+			return // Config and emailaddr.Canonical let none of these through
 		}
 		uri := totpURI(issuer, account, secret)
 		saw(strings.Contains(uri, ":"+account+"?"))

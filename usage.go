@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/parallel"
 )
 
@@ -88,7 +89,7 @@ type uses struct {
 func (u *uses) usage() keyUsage {
 	all := u.keyUsage
 	if u.from.IsValid() {
-		all.Address = addressPrefix(u.from)
+		all.Address = netprefix.Text(u.from)
 	}
 	return all
 }

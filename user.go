@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+
+	"github.com/datixlab/auth/internal/emailaddr"
 )
 
 // findUser reads the account with this public id, or returns ErrNotFound.
@@ -38,7 +40,7 @@ func (m *Manager) UserByEmail(ctx context.Context, email string) (User, error) {
 	if err := m.ready(); err != nil {
 		return User{}, err
 	}
-	canonical, ok := canonicalEmail(email)
+	canonical, ok := emailaddr.Canonical(email)
 	if !ok {
 		return User{}, ErrNotFound
 	}
@@ -47,7 +49,7 @@ func (m *Manager) UserByEmail(ctx context.Context, email string) (User, error) {
 		return User{}, err
 	}
 	u, err := m.User(ctx, userIDOf(uid))
-	if err == nil && !sameEmail(u.Email, canonical) {
+	if err == nil && !emailaddr.Same(u.Email, canonical) {
 		return User{}, ErrNotFound
 	}
 	return u, err

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/store"
 )
 
@@ -101,7 +102,7 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	if canonical, ok := canonicalEmail(email); ok {
+	if canonical, ok := emailaddr.Canonical(email); ok {
 		m.releaseEmail(ctx, canonical, uid)
 	}
 	for _, kind := range []string{"s.", "k.", "l."} {
@@ -172,7 +173,7 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	canonical, _ := canonicalEmail(acct.rec.Email)
+	canonical, _ := emailaddr.Canonical(acct.rec.Email)
 	digest := emailDigest(canonical)
 	_, known, err := m.emailOwner(ctx, digest)
 	if err != nil {

@@ -1,10 +1,11 @@
-package auth
+package emailaddr_test
 
 import (
 	"net/mail"
 	"strings"
 	"testing"
 
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/fuzztest"
 )
 
@@ -18,13 +19,13 @@ func TestCanonicalEmailFoldsASCIILettersAndNothingElse(t *testing.T) {
 		"x@xn--bcher-kva.example":              "x@xn--bcher-kva.example",
 		strings.Repeat("A", 64) + "@b.example": strings.Repeat("a", 64) + "@b.example",
 	} {
-		if got, ok := canonicalEmail(in); !ok || got != want {
+		if got, ok := emailaddr.Canonical(in); !ok || got != want {
 			t.Errorf("%q: %q, %v", in, got, ok)
 		}
 	}
 	for _, in := range []string{"", "a", "@b.c", "a@", "a@b", "a@b.", "a@.b.c", "a b@c.d", "a@b@c.d", "\u212aevin@b.c", "İ@b.c", "a@\u212a.c", `"a"@b.c`, "a@[1.2.3.4]", "a@127.0.0.1", "a@1.2", "a@b.1", "a@b.c.007",
 		strings.Repeat("a", 65) + "@b.c", "a@" + strings.Repeat("b", 64) + ".c", strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 95) + "c"} {
-		if got, ok := canonicalEmail(in); ok {
+		if got, ok := emailaddr.Canonical(in); ok {
 			t.Errorf("%q: %q", in, got)
 		}
 	}
@@ -36,14 +37,14 @@ func FuzzCanonicalEmail(f *testing.F) {
 	}
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, s string) {
-		c, ok := canonicalEmail(s)
+		c, ok := emailaddr.Canonical(s)
 		if saw(ok); !ok {
 			if c != "" {
 				t.Fatalf("%q is refused and is %q", s, c)
 			}
 			return
 		}
-		if again, ok := canonicalEmail(c); !ok || again != c {
+		if again, ok := emailaddr.Canonical(c); !ok || again != c {
 			t.Fatalf("%q: %q is not its own canonical form", s, c)
 		}
 		if len(c) != len(s) || len(c) > 254 || !strings.EqualFold(c, s) {
@@ -57,7 +58,7 @@ func FuzzCanonicalEmail(f *testing.F) {
 		if a, err := mail.ParseAddress(c); err != nil || a.Address != c || a.Name != "" {
 			t.Fatalf("%q is no addr-spec of RFC 5322: %v", c, err)
 		}
-		if !sameEmail(s, c) {
+		if !emailaddr.Same(s, c) {
 			t.Fatalf("%q and %q are not the same", s, c)
 		}
 	})

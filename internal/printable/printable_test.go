@@ -1,4 +1,4 @@
-package auth
+package printable_test
 
 import (
 	"regexp"
@@ -7,17 +7,18 @@ import (
 	"unicode/utf8"
 
 	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/printable"
 )
 
 // AK-9, LO-3
 func TestDisplayableTextIsOneHonestLine(t *testing.T) {
 	for _, s := range []string{"a", "Ada Lovelace", "Ünïcödé", "日本語", "👍", "<script>", "a  b", strings.Repeat("é", 100)} {
-		if !displayable(s, 100) {
+		if !printable.Line(s, 100) {
 			t.Errorf("%q is refused", s)
 		}
 	}
 	for _, s := range []string{"", " ", " a", "a ", "a\n", "a\tb", "a\r\nb", "a\x00b", "a\x1b[31m", "\u202eb", "a\u200bb", "a\u2028b", "a\u2029b", "\ufeffa", "\u00a0a", "a\u00adb", "\ue000", "\xff", "\ufffd", "\U000e0041x", strings.Repeat("é", 101)} {
-		if displayable(s, 100) {
+		if printable.Line(s, 100) {
 			t.Errorf("%q is accepted", s)
 		}
 	}
@@ -29,7 +30,7 @@ func FuzzClipped(f *testing.F) {
 	}
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, s string) {
-		c := clipped(s, 200)
+		c := printable.Clip(s, 200)
 		saw(c == s)
 		if len(c) > 200 || !utf8.ValidString(c) || strings.ContainsAny(c, "\n\r\x1b\x00\u202e\u2028") {
 			t.Fatalf("%q became %q", s, c)
@@ -45,14 +46,9 @@ func FuzzDisplayable(f *testing.F) {
 	rule := regexp.MustCompile(`^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\x{fffd}]{1,100}$`) // bytes that are no UTF-8 read as U+FFFD
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, s string) {
-		ok := displayable(s, 100)
+		ok := printable.Line(s, 100)
 		if saw(ok); ok != (rule.MatchString(s) && strings.TrimSpace(s) == s) {
-			t.Fatalf("displayable(%q) = %v", s, ok)
-		}
-		for _, required := range []bool{false, true} {
-			if err := checkText("name", s, 100, required); (err == nil) != (ok || s == "" && !required) {
-				t.Fatalf("%q, required %v: %+v", s, required, err)
-			}
+			t.Fatalf("printable.Line(%q) = %v", s, ok)
 		}
 	})
 }

@@ -1,0 +1,72 @@
+// Package emailaddr recognises email addresses and gives each one spelling.
+package emailaddr
+
+import (
+	"strings"
+
+	"github.com/datixlab/auth/internal/ident"
+)
+
+// MaxLen is how many bytes an address has at most (RFC 5321, 4.5.3.1.3).
+const MaxLen = 254
+
+// Canonical returns the one spelling under which an address is looked up, claimed and
+// counted, or "" and false if s is no address. An address is at most MaxLen bytes of ASCII:
+// a dot-atom of RFC 5322 of at most 64 bytes, '@', and a host name of two labels or
+// more. Display names, comments, quoted local parts and address literals are refused.
+// The spelling is s in lower case. Other letters than those of ASCII are not folded but
+// refused, since different ones can fold to the same.
+func Canonical(s string) (spelling string, ok bool) {
+	if len(s) > MaxLen {
+		return "", false
+	}
+	local, domain, ok := strings.Cut(s, "@")
+	if !ok || len(local) > 64 || !dotAtom(local) || !hostName(domain) {
+		return "", false
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b), true
+}
+
+// Same reports whether s is another spelling of canonical, or canonical itself.
+func Same(s, canonical string) bool {
+	c, ok := Canonical(s)
+	return ok && c == canonical
+}
+
+// dotAtom reports whether s is a dot-atom-text of RFC 5322, 3.2.3.
+func dotAtom(s string) bool {
+	for _, atom := range strings.Split(s, ".") {
+		if atom == "" {
+			return false
+		}
+		for i := range len(atom) {
+			if !ident.IsDigits(atom[i:i+1], 1) && !strings.Contains("!#$%&'*+-/=?^_`{|}~", atom[i:i+1]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hostName reports whether s is two labels or more of RFC 1123, 2.1. The last is not
+// all digits, so s is no IPv4 address.
+func hostName(s string) bool {
+	labels := strings.Split(s, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if !ident.IsDigits(label[i:i+1], 1) && label[i] != '-' {
+				return false
+			}
+		}
+	}
+	return len(labels) >= 2 && strings.Trim(labels[len(labels)-1], "0123456789") != ""
+}

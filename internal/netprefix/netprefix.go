@@ -1,0 +1,40 @@
+// Package netprefix says which network an address is of. The spellings of one address
+// are of one network: an IPv4 address that is mapped into IPv6 is that IPv4 address, and a
+// zone is ignored.
+package netprefix
+
+import "net/netip"
+
+// Unknown is the [Text] of the zero Addr. It is the text of no network.
+const Unknown = "unknown"
+
+// Text names the network that is to be limited as one client: an IPv4 address, or the
+// /64 of an IPv6 address, since one customer has all of its 2^64 addresses. Two networks
+// never have one text. Text is [Unknown] for the zero Addr.
+func Text(a netip.Addr) string {
+	a = Unmapped(a)
+	if !a.IsValid() {
+		return Unknown
+	}
+	if a.Is4() {
+		return a.String()
+	}
+	p, _ := a.Prefix(64)
+	return p.Addr().String()
+}
+
+// Wide returns the network of the operator or site that a is of, by which it is judged
+// whether an address is unusual: the /24 of an IPv4 address, the /48 of an IPv6 address,
+// and the zero Prefix for the zero Addr.
+func Wide(a netip.Addr) netip.Prefix {
+	a = Unmapped(a)
+	bits := 48
+	if a.Is4() {
+		bits = 24
+	}
+	p, _ := a.Prefix(bits) // the error is the zero Addr's, whose prefix is zero
+	return p
+}
+
+// Unmapped returns the one spelling of a: IPv4 as IPv4, and without a zone.
+func Unmapped(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
