@@ -9,7 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/datixlab/auth/internal/hostcall"
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/internal/slots"
@@ -32,15 +34,15 @@ type Manager struct {
 	cfg          Config
 	records      records
 	keys         *seal.Keyring
-	signer       tokenSigner
-	tokenKeys    tokenKeys
-	opening      opening
+	signer       jose.Signer
+	tokenKeys    jose.Keys
+	format       *jose.Format
 	jwks         string
 	peppers      map[string]func() []byte // by key id
 	hashSlots    *slots.Slots
-	checkerCalls chan struct{} // the open questions to Config.PasswordChecker
-	decoy        string        // the hash that a password is compared with where there is no account
-	events       *hooks        // nil where nobody listens
+	checkerCalls *hostcall.Calls // of Config.PasswordChecker
+	decoy        string          // the hash that a password is compared with where there is no account
+	events       *hooks          // nil where nobody listens
 	notices      *hooks
 	floods       floods
 	usage        *usage
@@ -88,8 +90,8 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		cfg: cfg, keys: keys, decoy: decoy,
 		records:      records{s: s, timeout: cfg.StoreTimeout},
 		peppers:      map[string]func() []byte{},
-		checkerCalls: make(chan struct{}, maxChecks),
-		opening:      newOpening(cfg.Issuer, cfg.Audience),
+		checkerCalls: hostcall.New(maxChecks, checkTimeout),
+		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, userPrefix, sessionPrefix),
 		memory:       newMemory(s, cfg.MaxRemembered),
 	}
 	m.records.fault = func(ctx context.Context, call string) {
@@ -97,18 +99,18 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	}
 	tokenKeys, peppers := keys.Derive(labelToken, 32), keys.Derive(labelPepper, 32)
 	for i, id := range keys.IDs() {
-		signer, key := newHMAC(id, tokenKeys[i])
+		signer, key := jose.NewHMAC(id, tokenKeys[i])
 		m.tokenKeys = append(m.tokenKeys, key)
 		m.peppers[id] = inClosure(peppers[i])
 		if i == 0 {
 			m.signer = signer
 		}
 	}
-	m.tokenKeys = append(m.tokenKeys, tokenKeysOf(public)...)
+	m.tokenKeys = append(m.tokenKeys, jose.KeysOf(public)...)
 	if signingKey.Signer != nil {
 		m.signer = signingKey.tokenSigner(public[0])
 	}
-	m.jwks = writeJWKS(public)
+	m.jwks = jose.WriteJWKS(public)
 	m.hashSlots = slots.New(cfg.HashSlots, cfg.HashQueue, cfg.HashWait)
 	if cfg.Events != nil {
 		m.events = newHooks("events", cfg.Logger, m.emitOmitted)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/store"
@@ -254,12 +255,12 @@ func defaultNames(issuer, audience string) (string, string) {
 }
 
 // publicKeys returns those of SigningKey, if there is one, and VerifyKeys, in this order.
-func (c Config) publicKeys() ([]*publicKey, error) {
+func (c Config) publicKeys() ([]*jose.PublicKey, error) {
 	if c.SigningKey.Signer == nil {
-		return publicKeys(c.VerifyKeys, func(i int) string { return fmt.Sprintf("Config.VerifyKeys[%d]", i) })
+		return jose.ParseKeys(c.VerifyKeys, func(i int) string { return fmt.Sprintf("Config.VerifyKeys[%d]", i) })
 	}
 	keys := append([]crypto.PublicKey{c.SigningKey.public()}, c.VerifyKeys...)
-	return publicKeys(keys, func(i int) string {
+	return jose.ParseKeys(keys, func(i int) string {
 		if i == 0 {
 			return "Config.SigningKey"
 		}

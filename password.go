@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/datixlab/auth/internal/hostcall"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/slots"
 )
@@ -43,39 +44,14 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 	if m.cfg.PasswordChecker == nil {
 		return nil
 	}
-	type answer struct {
-		breached bool
-		err      error
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	answers := make(chan answer, 1) // an answer that comes too late still finds room
-	select {
-	case m.checkerCalls <- struct{}{}:
-		go func() {
-			defer func() {
-				if recover() != nil {
-					answers <- answer{err: errors.New("it panicked")}
-				}
-				<-m.checkerCalls
-			}()
-			breached, err := m.cfg.PasswordChecker.Breached(ctx, pw)
-			answers <- answer{breached, err}
-		}()
-	default:
-		answers <- answer{err: errors.New("too many questions are open")}
-	}
-	var a answer
-	select {
-	case a = <-answers:
-	case <-ctx.Done():
-		a.err = ctx.Err()
-	}
-	if a.err != nil {
-		m.cfg.Logger.WarnContext(ctx, "auth: the password checker failed, the password is accepted", "err", a.err)
+	breached, err := hostcall.Try(ctx, m.checkerCalls, func(ctx context.Context) (bool, error) {
+		return m.cfg.PasswordChecker.Breached(ctx, pw)
+	})
+	if err != nil {
+		m.cfg.Logger.WarnContext(ctx, "auth: the password checker failed, the password is accepted", "err", err)
 		return nil
 	}
-	if a.breached {
+	if breached {
 		detail := "It is in a list of passwords that became known."
 		return &InputError{Err: ErrWeakPassword, Fields: []FieldError{{field, string(password.Blocked), detail}}}
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/store"
 )
 
@@ -28,7 +29,7 @@ type cachedCheck struct {
 	token    string            // all of an access token, or
 	digest   [sha256.Size]byte // of an API key
 	id       string            // of a token, whose signature was good
-	times    validity          // of it
+	times    jose.Validity     // of it
 	snapshot *snapshot
 	from     int64 // Unix nanoseconds; before it the token is of the future
 	until    int64 // from then on it, or its session, has ended
@@ -138,10 +139,10 @@ type lookup struct {
 // how long that takes tells something to whoever has it, and they have what makes the
 // token good.
 func (m *checkCache) token(text string) lookup {
-	if len(m.credentials) == 0 || text == "" || len(text) > maxToken {
+	if len(m.credentials) == 0 || text == "" || len(text) > jose.MaxLen {
 		return lookup{}
 	}
-	l := lookup{hash: maphash.String(m.seed, text[max(0, len(text)-hmacText):])}
+	l := lookup{hash: maphash.String(m.seed, text[max(0, len(text)-jose.HMACLen):])}
 	l.entry = setOf(m.credentials, l.hash).find(func(r *cachedCheck) bool {
 		return r.hash == l.hash && r.token == text
 	})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/store"
@@ -42,7 +43,7 @@ func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, v
 		return err
 	}
 	done, err := verify()
-	if done || errors.Is(err, ErrOverloaded) || errors.Is(err, errNotRun) || errors.Is(err, ErrWeakPassword) || errors.Is(err, errNotSigned) {
+	if done || errors.Is(err, ErrOverloaded) || errors.Is(err, errNotRun) || errors.Is(err, ErrWeakPassword) || errors.Is(err, jose.ErrNotSigned) {
 		m.refund(ctx, budgets, done)
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/store"
 )
 
@@ -32,16 +33,19 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 	if expires.After(s.Expires) {
 		expires = s.Expires.Truncate(time.Second)
 	}
-	token, err := m.signer.token(ctx, payload{
-		claims: claims{
+	token, err := m.signer.Token(ctx, &jose.Payload{
+		Claims: jose.Claims{
 			Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
 			Subject: userIDOf(uid), Session: sessionIDOf(sid), ID: s.Token,
-			validity: validity{Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix()},
+			Validity: jose.Validity{Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix()},
 		},
 		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: a.Org, Role: a.Role,
 		Enrols: m.cfg.TwoFactorPolicy.enrolmentOnly(a.user(userIDOf(uid)), s.Issued),
 	})
-	return AccessToken{Token: token, ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC()}, err
+	if err != nil {
+		return AccessToken{}, unavailable(err)
+	}
+	return AccessToken{Token: Secret(token), ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC()}, nil
 }
 
 // VerifyAccessToken returns who the token speaks for, or ErrInvalidToken, or
@@ -94,13 +98,14 @@ func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) erro
 func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now time.Time, id *Identity) (time.Time, error) {
 	t := liveTokens.Get().(*tokenCheck)
 	defer func() {
-		*t = tokenCheck{buf: t.buf[:0]}
+		t.claims.Reset()
+		*t = tokenCheck{claims: t.claims}
 		liveTokens.Put(t)
 	}()
 	if err := m.openToken(ctx, token, t, at.entry, now); err != nil {
 		return now, err
 	}
-	s := m.memory.session(t.claims.subject, t.claims.session)
+	s := m.memory.session(t.claims.Subject, t.claims.Session)
 	if s == nil {
 		var err error
 		if s, err = m.readSession(ctx, t); err != nil {
@@ -111,14 +116,14 @@ func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now t
 	if !now.Before(s.expires) {
 		return now, m.refuseToken(ctx, &s.identity.User, s.identity.SessionID, "ended")
 	}
-	jti, end, ok := s.ids.accepts(t.claims.id, now)
+	jti, end, ok := s.ids.accepts(t.claims.ID, now)
 	if !ok {
 		return now, m.refuseToken(ctx, &s.identity.User, s.identity.SessionID, "superseded")
 	}
 	if m.memory.shouldStore(at, s, true) {
-		r := &cachedCheck{token: string(token), id: jti, times: t.claims.validity, snapshot: s}
-		r.from, r.until = r.times.span()
-		r.until = min(r.until, nanos(s.expires), nanos(end))
+		r := &cachedCheck{token: string(token), id: jti, times: t.claims.Validity, snapshot: s}
+		from, until := r.times.Span()
+		r.from, r.until = nanos(from), min(nanos(until), nanos(s.expires), nanos(end))
 		m.memory.put(at, r)
 	}
 	s.identifyToken(id, jti, t.claims.Expires)
@@ -138,8 +143,7 @@ func (m *Manager) Authenticate(ctx context.Context, credential Secret) (Identity
 // A tokenCheck is a proven, unexpired token and, once they are read, the live session and
 // the open account that it belongs to. Whether the session still accepts it is not said.
 type tokenCheck struct {
-	claims          tokenClaims
-	buf             []byte // where the ids in it are
+	claims          jose.Parsed
 	user, sessionID string
 	uid, sid        string // their digits
 	acct            row[account]
@@ -156,17 +160,17 @@ var liveTokens = sync.Pool{New: func() any { return new(tokenCheck) }}
 func (m *Manager) openToken(ctx context.Context, token Secret, t *tokenCheck, known *cachedCheck, now time.Time) error {
 	c := &t.claims
 	if known != nil {
-		*c = tokenClaims{issuer: m.cfg.Issuer, audience: m.cfg.Audience, wellFormed: true, validity: known.times}
-		c.setIDs(known.snapshot.identity.User.ID, known.snapshot.identity.SessionID, known.id, &t.buf)
-	} else if err := m.tokenKeys.verify(string(token), m.opening, c, &t.buf); err != nil {
+		c.Issuer, c.Audience, c.WellFormed, c.Validity = m.cfg.Issuer, m.cfg.Audience, true, known.times
+		c.SetIDs(known.snapshot.identity.User.ID, known.snapshot.identity.SessionID, known.id)
+	} else if !m.tokenKeys.Verify(string(token), m.format, c) {
 		m.emit(ctx, Event{Type: EventTokenRefused, Reason: malformed})
-		return err
+		return ErrInvalidToken
 	}
 	switch {
-	case !c.wellFormed:
+	case !c.WellFormed:
 		return m.refuseToken(ctx, &User{}, "", "expired") // no ids of a Manager's, perhaps an address
-	case c.issuer != m.cfg.Issuer || c.audience != m.cfg.Audience || !c.current(now):
-		return m.refuseToken(ctx, &User{ID: string(c.subject)}, string(c.session), "expired")
+	case c.Issuer != m.cfg.Issuer || c.Audience != m.cfg.Audience || !c.Current(now):
+		return m.refuseToken(ctx, &User{ID: string(c.Subject)}, string(c.Session), "expired")
 	}
 	return nil
 }
@@ -186,7 +190,7 @@ func (m *Manager) readToken(ctx context.Context, t *tokenCheck, in *room) error 
 
 // readRecords is readToken for whoever has not proven a token: it refuses nothing.
 func (m *Manager) readRecords(ctx context.Context, from records, t *tokenCheck, in *room) error {
-	t.user, t.sessionID = in.text(t.claims.subject), in.text(t.claims.session)
+	t.user, t.sessionID = in.text(t.claims.Subject), in.text(t.claims.Session)
 	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
 	t.acct.key, t.session.key = in.join("u.", t.uid, "/acct"), in.join("u.", t.uid, "/s.", t.sid)
 	t.stamp = m.memory.stamp(store.Partition(t.acct.key))
@@ -233,7 +237,7 @@ func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before stamp
 	from := m.records
 	from.timeout, from.fault = min(from.timeout, rememberTimeout), func(context.Context, string) {}
 	t, a := new(tokenCheck), newSnapshotArena()
-	t.claims.setIDs(userIDOf(uid), sessionIDOf(sid), "", &t.buf)
+	t.claims.SetIDs(userIDOf(uid), sessionIDOf(sid), "")
 	if m.readRecords(ctx, from, t, &a.room) == nil && t.alive() {
 		m.memory.putSession(t.snapshot(a))
 	}
@@ -275,7 +279,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 			Type: EventTokenRefreshed, Actor: t.sessionID, UserID: t.user,
 			OrganizationID: t.acct.rec.Org, SessionID: t.sessionID,
 		}
-		jti, _, ok := s.rec.accepts(t.claims.id, now)
+		jti, _, ok := s.rec.accepts(t.claims.ID, now)
 		if !ok {
 			if err := m.records.commit(ctx, s.remove()); err != nil {
 				return err

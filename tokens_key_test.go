@@ -160,6 +160,33 @@ func TestATokenIsVerifiedByAnIndependentProgramWithThePublishedKey(t *testing.T)
 	})
 }
 
+func TestTheJWKSHasEveryPublicKeyAndNeverASecretOne(t *testing.T) {
+	if got := string(authtest.New(t).JWKS()); got != `{"keys":[]}` {
+		t.Errorf("with HS256: %s", got)
+	}
+	ed, ec, r := signers()["EdDSA"], signers()["ES256"], signers()["RS256"]
+	h := authtest.With(t, memstore.New(), signedBy(ed, ec.Public(), r.Public()))
+	got := h.JWKS()
+	keys, err := auth.ParseJWKS(got)
+	if err != nil || len(keys) != 3 {
+		t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	for i, want := range []crypto.Signer{ed, ec, r} {
+		if !keys[i].(interface{ Equal(crypto.PublicKey) bool }).Equal(want.Public()) {
+			t.Errorf("key %d is another", i)
+		}
+	}
+	for _, private := range []string{`"d"`, `"p"`, `"q"`, `"k"`, "oct", "HS256"} {
+		if strings.Contains(string(got), private) {
+			t.Errorf("it has %s: %s", private, got)
+		}
+	}
+	clear(got)
+	if string(h.JWKS()) == string(got) {
+		t.Error("a caller can change it")
+	}
+}
+
 // RFC 7638, 3.1, and RFC 8037, A.3.
 func TestAKeyIsNamedByItsThumbprint(t *testing.T) {
 	for want, document := range map[string]string{

@@ -2,10 +2,11 @@ package auth
 
 import (
 	"crypto"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/datixlab/auth/internal/jose"
 )
 
 // A Verifier checks access tokens where there is no store: in a service that has only
@@ -24,7 +25,8 @@ import (
 // make another.
 type Verifier struct {
 	issuer, audience string
-	keys             tokenKeys
+	keys             jose.Keys
+	format           *jose.Format
 	now              func() time.Time
 }
 
@@ -63,33 +65,24 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if len(cfg.Keys) == 0 {
 		return nil, errors.New("auth: VerifierConfig.Keys: at least one is required")
 	}
-	keys, err := publicKeys(cfg.Keys, func(i int) string { return fmt.Sprintf("VerifierConfig.Keys[%d]", i) })
+	keys, err := jose.ParseKeys(cfg.Keys, func(i int) string { return fmt.Sprintf("VerifierConfig.Keys[%d]", i) })
 	if err != nil {
 		return nil, err
 	}
-	v.keys = tokenKeysOf(keys)
+	v.keys, v.format = jose.KeysOf(keys), jose.NewFormat(v.issuer, v.audience, userPrefix, sessionPrefix)
 	return v, nil
 }
 
-// Verify returns what token says, or ErrInvalidToken if it is not an access token that
-// one of the keys signed for this issuer and audience, or not of this time, or
-// ErrTwoFactorSetupRequired if its session could only enrol when it was signed.
+// Verify returns what the token says. The error is ErrInvalidToken unless one of the keys
+// signed it, for this issuer and audience, and it is valid now. It is
+// ErrTwoFactorSetupRequired if its session could only set up a second factor when it was
+// signed.
 func (v *Verifier) Verify(token Secret) (Claims, error) {
-	buf := payloads.Get().(*[]byte)
-	defer payloads.Put(buf)
-	var p payload
-	body, ok := v.keys.open(string(token))
-	if !ok {
+	p, ok := v.keys.Payload(string(token), v.format)
+	switch {
+	case !ok || p.Issuer != v.issuer || p.Audience != v.audience || !p.Current(v.now()):
 		return Claims{}, ErrInvalidToken
-	}
-	text, ok := decoded(body, buf)
-	if !ok || json.Unmarshal(text, &p) != nil || p.Issuer != v.issuer || p.Audience != v.audience || !p.current(v.now()) {
-		return Claims{}, ErrInvalidToken
-	}
-	if !areIDs(p.Subject, p.Session, p.ID) {
-		return Claims{}, ErrInvalidToken
-	}
-	if p.Enrols {
+	case p.Enrols:
 		return Claims{}, ErrTwoFactorSetupRequired
 	}
 	return Claims{
