@@ -261,38 +261,3 @@ func TestUsesThatWaitAreBounded(t *testing.T) {
 		t.Errorf("%d networks", len(k.Networks))
 	}
 }
-
-// A million refusals of thousands of sources cost little memory, and hide nothing
-// rarer: what is left out is counted.
-func TestAFloodIsPickedFromAndCounted(t *testing.T) {
-	var f floods
-	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	told, all := 0, 200_000
-	for i := range all {
-		e := Event{Type: EventAPIKeyRefused, Reason: malformed, Time: at.Add(time.Duration(i) * 10 * time.Microsecond)}
-		e.Client.Addr = netip.AddrFrom4([4]byte{10, byte(i >> 12), byte(i >> 4), byte(i)})
-		if f.admit(e) {
-			told++
-		}
-	}
-	if len(f.sources) > maxSources+10 {
-		t.Errorf("%d sources are remembered", len(f.sources))
-	}
-	if n := f.omitted["api_key_refused:malformed"]; n != all-told || n == 0 {
-		t.Errorf("%d told and %d counted of %d", told, n, all)
-	}
-	expired := Event{Type: EventAPIKeyRefused, Reason: "expired", UserID: "user_1", Time: at.Add(time.Hour), Client: Client{Addr: netip.MustParseAddr("10.0.0.1")}}
-	if !f.admit(expired) {
-		t.Error("a refusal of another kind was left out")
-	}
-	one := Event{Type: EventTokenRefused, Reason: malformed, Time: at.Add(2 * time.Hour)}
-	for i := range 30 {
-		if got := f.admit(one); got != (i < 20) {
-			t.Fatalf("event %d of one source: %v", i, got)
-		}
-	}
-	one.Time = one.Time.Add(3 * time.Second)
-	if !f.admit(one) || f.admit(one) {
-		t.Error("after 3 seconds not exactly one more")
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/password"
+	"github.com/datixlab/auth/internal/queue"
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/internal/slots"
 	"github.com/datixlab/auth/store"
@@ -42,9 +43,9 @@ type Manager struct {
 	hashSlots    *slots.Slots
 	checkerCalls *hostcall.Calls // of Config.PasswordChecker
 	decoy        string          // the hash that a password is compared with where there is no account
-	events       *hooks          // nil where nobody listens
-	notices      *hooks
-	floods       floods
+	events       *queue.Queue    // nil without Config.Events
+	notices      *queue.Queue    // nil without Config.Notifier
+	sampler      *queue.Sampler
 	usage        *usage
 	memory       checkCache
 	closed       atomic.Bool
@@ -92,6 +93,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		peppers:      map[string]func() []byte{},
 		checkerCalls: hostcall.New(maxChecks, checkTimeout),
 		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, userPrefix, sessionPrefix),
+		sampler:      queue.NewSampler(sampleLimit),
 		memory:       newMemory(s, cfg.MaxRemembered),
 	}
 	m.records.fault = func(ctx context.Context, call string) {
@@ -113,10 +115,10 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	m.jwks = jose.WriteJWKS(public)
 	m.hashSlots = slots.New(cfg.HashSlots, cfg.HashQueue, cfg.HashWait)
 	if cfg.Events != nil {
-		m.events = newHooks("events", cfg.Logger, m.emitOmitted)
+		m.events = queue.New("events", cfg.Logger, m.emitOmitted)
 	}
 	if cfg.Notifier != nil {
-		m.notices = newHooks("notices", cfg.Logger, nil)
+		m.notices = queue.New("notices", cfg.Logger, nil)
 	}
 	m.usage = newUsage(m.records, cfg, func(e Event) { m.emit(context.Background(), e) })
 	return m, nil
@@ -130,7 +132,7 @@ func (m *Manager) Close() error {
 	var err error
 	m.closing.Do(func() {
 		m.closed.Store(true)
-		err = errors.Join(m.usage.close(), closeHooks(m.events, m.notices))
+		err = errors.Join(m.usage.close(), queue.Close(m.events, m.notices))
 	})
 	return err
 }

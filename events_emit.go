@@ -1,0 +1,117 @@
+package auth
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/datixlab/auth/internal/netprefix"
+	"github.com/datixlab/auth/internal/printable"
+	"github.com/datixlab/auth/internal/queue"
+	"github.com/datixlab/auth/store"
+)
+
+// sampleLimit is how many sampled events one source may cause.
+var sampleLimit = store.Limit{Burst: 20, Every: 3 * time.Second}
+
+// sampled reports whether the event costs nothing to cause: no hash, no attempt, no
+// success before it.
+func (e Event) sampled() bool {
+	switch e.Type {
+	case EventRateLimited, EventTokenRefused, EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied,
+		EventOverloaded, EventStoreFailed:
+		return true
+	}
+	return e.Type == EventSecondFactorFailed && e.Reason == malformed
+}
+
+// lowPriority reports whether a stranger can cause many such events.
+func (e Event) lowPriority() bool {
+	switch e.Type {
+	case EventLoginFailed, EventEmailTaken, EventTokenRefreshed, EventProfileChanged, EventTwoFactorStarted:
+		return true
+	}
+	return e.sampled()
+}
+
+// kind returns the type of an event, and the reason if it is sampled.
+func (e Event) kind() queue.Kind {
+	if !e.sampled() {
+		return queue.Kind{Type: string(e.Type)}
+	}
+	return queue.Kind{Type: string(e.Type), Reason: e.Reason}
+}
+
+// source returns whose budget a sampled event is charged to. Some events happen to
+// everybody, so they have no source but their kind.
+func (e Event) source() queue.Source {
+	if e.Type == EventStoreFailed || e.Type == EventOverloaded {
+		return queue.Source{Kind: e.kind()}
+	}
+	return queue.Source{Kind: e.kind(), User: e.UserID, Network: netprefix.Text(e.Client.Addr)}
+}
+
+// emit sends an event to Config.Events. An event that has a time already happened then;
+// any other happens now, in the request of ctx.
+func (m *Manager) emit(ctx context.Context, e Event) {
+	if m.events == nil {
+		return
+	}
+	if e.Time.IsZero() {
+		e.Time, e.Client = m.now(), clientOf(ctx)
+	}
+	if e.sampled() && !m.sampler.Allow(e.source(), e.Time) {
+		return
+	}
+	if !m.events.Offer(ctx, e.lowPriority(), func(ctx context.Context) { m.cfg.Events.HandleEvent(ctx, e) }) {
+		m.sampler.CountOmitted(e.kind())
+	}
+}
+
+// emitOmitted sends how many events of each kind were left out since the last time.
+func (m *Manager) emitOmitted(ctx context.Context) {
+	omitted := m.sampler.Take()
+	byText := func(a, b queue.Kind) int { return strings.Compare(a.String(), b.String()) }
+	for _, kind := range slices.SortedFunc(maps.Keys(omitted), byText) {
+		m.events.Call(ctx, func(ctx context.Context) { // by itself: a panic costs one
+			m.cfg.Events.HandleEvent(ctx, Event{
+				Type: EventOmitted, Time: m.now(), Actor: actorManager, Reason: kind.String(), Count: omitted[kind],
+			})
+		})
+	}
+}
+
+// emitHost is emit for a call by the program.
+func (m *Manager) emitHost(ctx context.Context, e Event) {
+	e.Actor = actorOf(ctx)
+	m.emit(ctx, e)
+}
+
+// ReportDenied emits EventAccessDenied: your program refused what the identity tried. The
+// reason is a stable word, and no text of the client. Package httpauth calls it for its
+// rules.
+func (m *Manager) ReportDenied(ctx context.Context, id Identity, reason string) {
+	e := id.event(EventAccessDenied)
+	e.Reason = printable.Clip(reason, 100)
+	m.emit(ctx, e)
+}
+
+// notifyAccount sends a notice about an account to the address to.
+func (m *Manager) notifyAccount(ctx context.Context, t EventType, uid string, a *account, to string) {
+	m.notify(ctx, Notice{Type: t, To: to, UserID: userIDOf(uid), Name: a.FullName})
+}
+
+// notify sends a notice to Config.Notifier, unless it has no address.
+func (m *Manager) notify(ctx context.Context, n Notice) {
+	if m.notices == nil || n.To == "" {
+		return
+	}
+	n.Time, n.Client = m.now(), clientOf(ctx)
+	m.notices.Offer(ctx, false, func(ctx context.Context) {
+		if err := m.cfg.Notifier.Notify(ctx, n); err != nil {
+			m.cfg.Logger.ErrorContext(ctx, "auth: a notice was not sent", "type", string(n.Type), "user_id", n.UserID, "err", err)
+		}
+	})
+}
