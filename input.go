@@ -6,6 +6,7 @@ import (
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/otp"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/printable"
 )
@@ -83,7 +84,7 @@ func (m *Manager) InputLimits() InputLimits {
 		Description:     maxKeyText,
 		Email:           emailaddr.MaxLen,
 		Scopes:          maxScopes,
-		TOTPDigits:      totpDigits,
+		TOTPDigits:      otp.Digits,
 		BackupDigitsMin: minBackupDigits,
 		BackupDigitsMax: maxBackupDigits,
 	}

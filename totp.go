@@ -3,32 +3,18 @@ package auth
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
-	"encoding/base32"
 	"errors"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/pquerna/otp"
-	"github.com/pquerna/otp/hotp"
-
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/otp"
 	"github.com/datixlab/auth/internal/qr"
 	"github.com/datixlab/auth/store"
 )
 
-// The second factor is TOTP, RFC 6238, as every authenticator program speaks it:
-// HMAC-SHA-1 over a secret of 160 bits (RFC 4226, R6), 6 digits, steps of 30
-// seconds, and one step of drift either way.
-const (
-	totpSecretLen = 20 // bytes
-	totpDigits    = 6
-	totpStep      = 30 // seconds
-	totpDrift     = 1  // steps
-	pendingTTL    = 10 * time.Minute
-)
+// pendingTTL is how long a user has to confirm a second factor.
+const pendingTTL = 10 * time.Minute
 
 // A TwoFactorEnrollment is what the user needs once, to set up an authenticator:
 // it is shown in the answer to [Manager.EnableTwoFactor] and never again.
@@ -94,10 +80,10 @@ func (m *Manager) sealFactor(uid, enrolment string, plain []byte) []byte {
 
 func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest []byte, current bool, err error) {
 	plain, current, err := m.keys.Open(labelTOTP, sealed, []byte(uid+"/"+enrolment))
-	if err != nil || len(plain) < totpSecretLen {
+	if err != nil || len(plain) < otp.SecretLen {
 		return nil, nil, false, unavailable(errors.New("auth: a TOTP secret does not open with Config.Secrets"))
 	}
-	return plain[:totpSecretLen], plain[totpSecretLen:], current, nil
+	return plain[:otp.SecretLen], plain[otp.SecretLen:], current, nil
 }
 
 // EnableTwoFactor begins to set up a second factor for the caller and returns what
@@ -117,10 +103,10 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	if err := m.reauthenticate(ctx, id, c, &pass, pw); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
-	secret := make([]byte, totpSecretLen)
+	secret := make([]byte, otp.SecretLen)
 	_, _ = rand.Read(secret)
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
-	uri := totpURI(m.cfg.Issuer, c.acct.rec.Email, secret)
+	uri := otp.URI(m.cfg.Issuer, c.acct.rec.Email, secret)
 	var png []byte
 	slotErr := m.withHashSlot(ctx, func() { png, err = qr.PNG(uri) }) // it costs as much as a quarter of a hash
 	if err := errors.Join(slotErr, err); err != nil {
@@ -143,7 +129,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 		return TwoFactorEnrollment{}, err
 	}
 	m.emit(ctx, id.event(EventTwoFactorStarted))
-	return TwoFactorEnrollment{Secret: Secret(totpBase32(secret)), URI: Secret(uri), QRCode: png, BackupCodes: codes.secrets()}, nil
+	return TwoFactorEnrollment{Secret: Secret(otp.Base32(secret)), URI: Secret(uri), QRCode: png, BackupCodes: codes.secrets()}, nil
 }
 
 // ConfirmTwoFactor turns the second factor on: code proves that the authenticator
@@ -189,7 +175,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 	if !ok {
 		return unavailable(errDamaged)
 	}
-	step, ok := matchTOTP(secret, code, 0, m.now())
+	step, ok := otp.Match(secret, string(code), 0, m.now())
 	if !ok {
 		return ErrInvalidCode
 	}
@@ -250,45 +236,9 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 	return nil
 }
 
+// wellFormedCode reports whether code has the form of a TOTP or backup code.
 func wellFormedCode(code Secret) bool {
-	return len(code) == totpDigits && isDigits(code) || isBackupCode(code)
-}
-
-func isDigits(code Secret) bool {
-	for i := range len(code) {
-		if code[i] < '0' || code[i] > '9' {
-			return false
-		}
-	}
-	return true
-}
-
-// matchTOTP returns the time step that code is of, if it is one of those around now
-// and later than after. It looks at every step whatever the first says.
-func matchTOTP(secret []byte, code Secret, after uint64, now time.Time) (step uint64, ok bool) {
-	if len(secret) != totpSecretLen || len(code) != totpDigits {
-		return 0, false
-	}
-	current := uint64(now.Unix()) / totpStep
-	for s := current - totpDrift; s <= current+totpDrift; s++ {
-		want, err := hotp.GenerateCodeCustom(totpBase32(secret), s, hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
-		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 && s > after {
-			step, ok = s, true
-		}
-	}
-	return step, ok
-}
-
-func totpBase32(secret []byte) string {
-	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
-}
-
-// totpURI is the text of the QR code, in the form that authenticator programs agree
-// on. The issuer has no ':' (Config), which would end it.
-func totpURI(issuer, account string, secret []byte) string {
-	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
-	return "otpauth://totp/" + escape(issuer) + ":" + escape(account) +
-		"?secret=" + totpBase32(secret) + "&issuer=" + escape(issuer) + "&algorithm=SHA1&digits=6&period=30"
+	return len(code) == otp.Digits && otp.IsDigits(string(code)) || isBackupCode(code)
 }
 
 // codeCheck remembers, between the attempts of one call, what was costly to find out
@@ -340,7 +290,7 @@ func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totp
 	if err != nil {
 		return false, err
 	}
-	step, ok := matchTOTP(secret, code, 0, m.now())
+	step, ok := otp.Match(secret, string(code), 0, m.now())
 	if !ok {
 		return false, nil
 	}

@@ -4,158 +4,29 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
-	"github.com/pquerna/otp"
+	pquerna "github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
 
 	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/otp"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 )
 
-var rfcSecret = []byte("12345678901234567890") // RFC 4226, appendix D; RFC 6238, appendix B
-
-// TF-4, F-O1, F-O4.
-func TestTheVectorsOfRFC6238Match(t *testing.T) {
-	for at, code := range map[int64]Secret{
-		59: "287082", 1111111109: "081804", 1111111111: "050471",
-		1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
-	} {
-		if step, ok := matchTOTP(rfcSecret, code, 0, time.Unix(at, 0)); !ok || step != uint64(at)/30 {
-			t.Errorf("the code at %d: step %d, %v", at, step, ok)
-		}
-	}
-}
-
-// TF-4.
-// Counter 0 is the first half minute of 1970, which no clock shows.
-func TestTheVectorsOfRFC4226Match(t *testing.T) {
-	for i, code := range []Secret{
-		"287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489",
-	} {
-		counter := int64(i + 1)
-		if step, ok := matchTOTP(rfcSecret, code, 0, time.Unix(counter*30, 0)); !ok || step != uint64(counter) {
-			t.Errorf("counter %d: step %d, %v", counter, step, ok)
-		}
-	}
-}
-
+// codeOf returns the code of a step.
 func codeOf(t *testing.T, secret []byte, step uint64) Secret {
 	t.Helper()
-	code, err := hotp.GenerateCodeCustom(totpBase32(secret), step, hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+	code, err := hotp.GenerateCodeCustom(otp.Base32(secret), step, hotp.ValidateOpts{Digits: pquerna.DigitsSix, Algorithm: pquerna.AlgorithmSHA1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return Secret(code)
-}
-
-// TF-4, F-O5: one step of drift and not a second more.
-func TestACodeMatchesFromOneStepBeforeItsOwnToOneStepAfter(t *testing.T) {
-	for _, step := range []uint64{41152263, 41152264, 66666666} {
-		code, begin := codeOf(t, rfcSecret, step), int64(step)*30
-		for at, want := range map[int64]bool{
-			begin - 60: false, begin - 31: false, begin - 30: true, begin - 1: true, begin: true,
-			begin + 29: true, begin + 30: true, begin + 59: true, begin + 60: false, begin + 90: false,
-		} {
-			if got, ok := matchTOTP(rfcSecret, code, 0, time.Unix(at, 0)); ok != want || ok && got != step {
-				t.Errorf("the code of step %d, %d s after its begin: step %d, %v", step, at-begin, got, ok)
-			}
-		}
-	}
-}
-
-// TF-5, Advisory 13 (CVE-2022-25838, CVE-2015-7225, CVE-2021-43177): whatever the phase
-// and the drift of the two uses, the second is accepted only if its code is of a later
-// step.
-func TestOfTwoCodesTheSecondIsAcceptedOnlyIfItIsOfALaterStep(t *testing.T) {
-	const base = 1_900_000_020
-	for phase := int64(0); phase < 30; phase += 7 {
-		for drift := int64(-2); drift <= 2; drift++ {
-			for pause := int64(0); pause <= 100; pause += 10 {
-				for later := int64(-2); later <= 2; later++ {
-					t0, t1 := base+phase, base+phase+pause
-					first, second := uint64(t0/30+drift), uint64(t1/30+later)
-					last, ok := matchTOTP(rfcSecret, codeOf(t, rfcSecret, first), 0, time.Unix(t0, 0))
-					if ok != (-1 <= drift && drift <= 1) {
-						t.Fatalf("a drift of %d steps at phase %d: %v", drift, phase, ok)
-					}
-					if !ok {
-						continue
-					}
-					step, ok := matchTOTP(rfcSecret, codeOf(t, rfcSecret, second), last, time.Unix(t1, 0))
-					if want := -1 <= later && later <= 1 && second > first; ok != want || ok && step != second {
-						t.Fatalf("t0 %d drift %d, t1 %d drift %d: %v, want %v", t0, drift, t1, later, ok, want)
-					}
-				}
-			}
-		}
-	}
-}
-
-// TF-6, F-O2: pquerna/otp would say yes to a code of the empty secret.
-func TestASecretOfAnyOtherLengthMatchesNothing(t *testing.T) {
-	now := time.Unix(1234567890, 0)
-	for _, n := range []int{0, 1, 10, 16, 19, 21, 32} {
-		secret := []byte(strings.Repeat("s", n))
-		if _, ok := matchTOTP(secret, codeOf(t, secret, 41152263), 0, now); ok {
-			t.Errorf("a secret of %d bytes matched", n)
-		}
-	}
-	if _, ok := matchTOTP(rfcSecret, "", 0, now); ok {
-		t.Error("the empty code matched")
-	}
-}
-
-// TF-7, F-O6, Advisory 14 (CVE-2025-6014): the code is compared as it is; pquerna/otp
-// alone would trim these.
-func TestACodeIsSixASCIIDigitsAndNothingAround(t *testing.T) {
-	now := time.Unix(1234567890, 0)
-	for _, code := range []Secret{
-		" 005924", "005924 ", "005924\n", "\u00a0005924", "005 924", "5924", "05924", "0005924", "00005924",
-		"００５９２４", "00592\x004", "005924\x00", "+05924", "-05924", "0x5924", "٠٠٥٩٢٤",
-	} {
-		if _, ok := matchTOTP(rfcSecret, code, 0, now); ok {
-			t.Errorf("%q matched", string(code))
-		}
-		if wellFormedCode(code) && len(code) != minBackupDigits {
-			t.Errorf("%q is well-formed", string(code))
-		}
-	}
-}
-
-// TF-2, F-O9.
-func TestTheURIIsExactlyWhatAuthenticatorsAgreeOn(t *testing.T) {
-	for _, c := range []struct{ issuer, account, label, issuerParam string }{
-		{"Acme", "ann@example.com", "Acme:ann%40example.com", "Acme"},
-		{"Acme & Söhne", "ann@example.com", "Acme%20%26%20S%C3%B6hne:ann%40example.com", "Acme%20%26%20S%C3%B6hne"},
-		{"a+b=c/d?e#f%g", "x+y/z?q#r%s=&t@example.com", "a%2Bb%3Dc%2Fd%3Fe%23f%25g:x%2By%2Fz%3Fq%23r%25s%3D%26t%40example.com", "a%2Bb%3Dc%2Fd%3Fe%23f%25g"},
-	} {
-		got := totpURI(c.issuer, c.account, rfcSecret)
-		want := "otpauth://totp/" + c.label + "?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=" + c.issuerParam +
-			"&algorithm=SHA1&digits=6&period=30"
-		if got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
-		u, err := url.Parse(got)
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := otp.NewKeyFromURL(got)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if u.Path != "/"+c.issuer+":"+c.account || u.Query().Get("issuer") != c.issuer ||
-			key.Issuer() != c.issuer || key.AccountName() != c.account || key.Period() != 30 || key.Digits() != otp.DigitsSix {
-			t.Errorf("%s reads back as %q, %q, %q", got, u.Path, key.Issuer(), key.AccountName())
-		}
-	}
 }
 
 // twoUsersWithFactor are two users with a second factor each, on one Manager.
@@ -300,11 +171,10 @@ func TestTheLastStepIsNeverAheadOfTheClockByMoreThanTheDrift(t *testing.T) {
 	})
 }
 
-// FuzzCode: six ASCII digits are a code, eight to 32 a backup code, and of six only those
-// of three steps are right.
+// FuzzCode: six ASCII digits are a code, eight to 32 a backup code, and nothing else is.
 func FuzzCode(f *testing.F) {
-	now := time.Unix(1111111109, 0)
 	for _, s := range []string{"081804", "050471", "081805", "00000000", "99999999", "", "08180", "0818040", "081804 ", "+81804", "٠٨١٨٠٤", "0x1804", "08180\n", "1e5000",
+		" 005924", "\u00a0005924", "005 924", "05924", "0005924", "００５９２４", "00592\x004", "005924\x00", "-05924",
 		strings.Repeat("7", 20), strings.Repeat("0", 32), strings.Repeat("0", 33), strings.Repeat("٠", 4), "0000000x"} {
 		f.Add(s)
 	}
@@ -315,43 +185,8 @@ func FuzzCode(f *testing.F) {
 		if saw(ok); ok != form.MatchString(s) {
 			t.Fatalf("wellFormedCode(%q) = %v", s, ok)
 		}
-		if backup := isBackupCode(Secret(s)); backup != (ok && len(s) != totpDigits) {
+		if backup := isBackupCode(Secret(s)); backup != (ok && len(s) != otp.Digits) {
 			t.Fatalf("isBackupCode(%q) = %v", s, backup)
-		}
-		step, ok := matchTOTP(rfcSecret, Secret(s), 0, now)
-		of := uint64(now.Unix()) / 30
-		want := false
-		for _, near := range []uint64{of - 1, of, of + 1} {
-			want = want || string(codeOf(t, rfcSecret, near)) == s
-		}
-		if ok != want || ok && string(codeOf(t, rfcSecret, step)) != s {
-			t.Fatalf("%q matches step %d, %v", s, step, ok)
-		}
-	})
-}
-
-// FuzzTOTPURI: an authenticator reads from the QR code what was written into it, and
-// nothing that an address or a name could add.
-func FuzzTOTPURI(f *testing.F) {
-	for _, seed := range [][2]string{
-		{"auth", "ada"}, {"auth", "ada@example.com"}, {"Big Corp & Co", "a+b@example.com"}, {"é", "a%41@b.c"}, {"x?secret=AAAA", "y&secret=BBBB#z"}, {"a/b", "../c"}, {"a", "b:c"}, {"a\nb", "c\x00d"},
-	} {
-		f.Add(seed[0], seed[1], []byte("12345678901234567890"))
-	}
-	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, issuer, account string, secret []byte) {
-		if issuer == "" || strings.Contains(issuer, ":") || !utf8.ValidString(issuer+account) || strings.TrimSpace(issuer) != issuer || strings.TrimSpace(account) != account {
-			return // Config and emailaddr.Canonical let none of these through
-		}
-		uri := totpURI(issuer, account, secret)
-		saw(strings.Contains(uri, ":"+account+"?"))
-		key, err := otp.NewKeyFromURL(uri)
-		if err != nil {
-			t.Fatalf("%q: %v", uri, err)
-		}
-		if key.Type() != "totp" || key.Issuer() != issuer || key.AccountName() != account || key.Secret() != totpBase32(secret) ||
-			key.Period() != 30 || key.Digits() != otp.DigitsSix || key.Algorithm() != otp.AlgorithmSHA1 {
-			t.Fatalf("%q says %q of %q, %q", uri, key.AccountName(), key.Issuer(), key.Secret())
 		}
 	})
 }

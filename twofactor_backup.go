@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
+	"github.com/datixlab/auth/internal/otp"
 	"github.com/datixlab/auth/store"
 )
 
@@ -27,7 +28,7 @@ const (
 // isBackupCode tells a backup code from a TOTP code. It goes by the form and not by
 // the configuration, so that a set goes on working when that changes.
 func isBackupCode(code Secret) bool {
-	return backupLength(len(code)) && isDigits(code)
+	return backupLength(len(code)) && otp.IsDigits(string(code))
 }
 
 func backupLength(n int) bool { return minBackupDigits <= n && n <= maxBackupDigits }

@@ -23,9 +23,9 @@ func Text(a netip.Addr) string {
 	return p.Addr().String()
 }
 
-// Wide returns the network of the operator or site that a is of, by which it is judged
-// whether an address is unusual: the /24 of an IPv4 address, the /48 of an IPv6 address,
-// and the zero Prefix for the zero Addr.
+// Wide returns the network of the site or operator that a is of: the /24 of an IPv4
+// address, the /48 of an IPv6 address. Machines of one site change their addresses within
+// it. Of the zero Addr it is the zero Prefix.
 func Wide(a netip.Addr) netip.Prefix {
 	a = Unmapped(a)
 	bits := 48

@@ -1,0 +1,64 @@
+// Package otp computes time-based one-time passwords (TOTP, RFC 6238). They are of the one
+// kind that every authenticator program supports. A secret has 160 bits (RFC 4226, R6), a
+// code 6 digits of HMAC-SHA-1, and a step 30 seconds.
+package otp
+
+import (
+	"crypto/subtle"
+	"encoding/base32"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+)
+
+const (
+	SecretLen = 20 // bytes of a secret
+	Digits    = 6  // of a code
+
+	period = 30 // seconds of a step
+	drift  = 1  // steps that the clock of an authenticator may be early or late
+)
+
+// Match returns the step of code and true, if code is that of the step of now, the one
+// before or the one after. The step must be later than after. So no code matches twice if
+// the caller keeps the step and gives it as after. Match compares in constant time, with
+// all three. A secret that has not SecretLen bytes matches nothing.
+func Match(secret []byte, code string, after uint64, now time.Time) (step uint64, ok bool) {
+	if len(secret) != SecretLen || len(code) != Digits {
+		return 0, false
+	}
+	current := uint64(now.Unix()) / period
+	for s := current - drift; s <= current+drift; s++ {
+		want, err := hotp.GenerateCodeCustom(Base32(secret), s, hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 && s > after {
+			step, ok = s, true
+		}
+	}
+	return step, ok
+}
+
+// IsDigits reports whether s has only ASCII digits.
+func IsDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// Base32 returns the secret as people type it: in base32, without padding.
+func Base32(secret []byte) string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
+}
+
+// URI returns what the QR code says, in the form that authenticator programs agree on. The
+// issuer must not contain ':', which would end it.
+func URI(issuer, account string, secret []byte) string {
+	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+	return "otpauth://totp/" + escape(issuer) + ":" + escape(account) +
+		"?secret=" + Base32(secret) + "&issuer=" + escape(issuer) + "&algorithm=SHA1&digits=6&period=30"
+}
