@@ -46,7 +46,7 @@ func (w *watch) use(at time.Time, from netip.Addr) {
 
 func makeWatched(t *testing.T, s store.Store, at time.Time) {
 	t.Helper()
-	k := newRow[keyRecord](apiKeyKey(watchedUser, watchedKey))
+	k := keyRow(watchedUser, watchedKey)
 	k.rec = keyRecord{Name: "ci", Created: at}
 	if err := s.Commit(t.Context(), k.put()); err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestCloseWritesWhatCameAfterAWriteWhoseReplyWasLost(t *testing.T) {
 	if err := w.close(); err != nil {
 		t.Fatal(err)
 	}
-	u := newRow[keyUsage](keyUsageKey(watchedUser, watchedKey))
+	u := keyUsageRow(watchedUser, watchedKey)
 	if err := w.records.read(t.Context(), &u); err != nil || u.rec.Count != 3 {
 		t.Errorf("%d uses were written, %v, want 3", u.rec.Count, err)
 	}

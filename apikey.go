@@ -89,6 +89,8 @@ func (k *keyRecord) fields(c *codec) {
 	c.rest(&k.newer)
 }
 
+func keyRow(uid, kid string) row[keyRecord] { return newRow[keyRecord](apiKeyKey(uid, kid)) }
+
 func (k *keyRecord) expired(now time.Time) bool { return expiredKey(k.Expires, now) }
 
 func expiredKey(expires, now time.Time) bool { return !expires.IsZero() && !now.Before(expires) }
@@ -114,6 +116,8 @@ func (k *keysMade) fields(c *codec) {
 	c.rest(&k.newer)
 }
 
+func keysMadeRow(uid string) row[keysMade] { return newRow[keysMade](keysMadeKey(uid)) }
+
 func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 	sum := crc32.ChecksumIEEE(text)
 	for i := keyCheckLen - 1; i >= 0; i-- {
@@ -128,7 +132,7 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 // ErrReauthenticationRequired without n.Password, and ErrInvalidCredentials with a wrong
 // one.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
-	made, pass := newRow[keysMade](userKey(uidOf(id), "keys")), newRow[passwordRecord](userKey(uidOf(id), "pass"))
+	made, pass := keysMadeRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(&pass, &made)...)
 	if err != nil {
 		return APIKey{}, "", err
@@ -199,10 +203,7 @@ func checkNewAPIKey(n NewAPIKey) error {
 	if e := checkScopes(n.Scopes); e != nil {
 		fields = append(fields, *e)
 	}
-	if fields != nil {
-		return &InputError{Err: ErrInvalidInput, Fields: fields}
-	}
-	return nil
+	return inputError(ErrInvalidInput, fields...)
 }
 
 // addAPIKey stores a new key with the fields of rec, on the conditions of extra.
@@ -216,7 +217,7 @@ func (m *Manager) addAPIKey(
 	digest := sha256.Sum256([]byte(text))
 	rec.Digest = limitedDigest(digest[:], rec.Scopes)
 	rec.Prefix = text[:len(m.cfg.APIKeyPrefix)+keyShown] + "..."
-	k := newRow[keyRecord](apiKeyKey(uid, hex.EncodeToString(digest[:keyIDLen/2])))
+	k := keyRow(uid, hex.EncodeToString(digest[:keyIDLen/2]))
 	k.rec = rec
 	read := func() (err error) {
 		c, err = m.loadPrincipal(ctx, id, &made)
@@ -346,7 +347,7 @@ func (m *Manager) addUsage(ctx context.Context, uid string, rows []row[keyRecord
 // nothing, anywhere. A key that is unknown or another user's is ErrNotFound.
 func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
 	kid, ok := bareKeyID(keyID)
-	k := newRow[keyRecord](apiKeyKey(uidOf(id), kid))
+	k := keyRow(uidOf(id), kid)
 	var more []scanner
 	if ok {
 		more = append(more, &k)
@@ -410,8 +411,8 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !ok {
 		return APIKey{}, "", ErrNotFound
 	}
-	made, old := newRow[keysMade](userKey(uidOf(id), "keys")), newRow[keyRecord](apiKeyKey(uidOf(id), kid))
-	pass := newRow[passwordRecord](userKey(uidOf(id), "pass"))
+	made, old := keysMadeRow(uidOf(id)), keyRow(uidOf(id), kid)
+	pass := passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(&pass, &made, &old)...)
 	if err != nil {
 		return APIKey{}, "", err

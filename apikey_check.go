@@ -62,7 +62,7 @@ func (k *keyCheck) name(uid string, in *room) {
 	var kid [keyIDLen]byte
 	hex.Encode(kid[:], k.digest[:keyIDLen/2])
 	k.userID, k.id = in.join(userPrefix, uid), in.join(keyIDPrefix, in.text(kid[:]))
-	k.acct.key, k.key.key = in.join("u.", uid, "/acct"), in.join("u.", uid, "/k.", in.text(kid[:]))
+	k.acct.key, k.key.key = accountKeyIn(in, uid), apiKeyKeyIn(in, uid, in.text(kid[:]))
 }
 
 // proven reports whether the key's record is there, and of this key with these scopes.

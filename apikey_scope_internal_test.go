@@ -60,7 +60,7 @@ func TestAKeyWhoseScopesWereChangedInTheStoreOpensNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		kid, _ := bareKeyID(made.ID)
-		k := newRow[keyRecord](apiKeyKey(uidOf(owner), kid))
+		k := keyRow(uidOf(owner), kid)
 		if err := m.records.read(ctx, &k); err != nil {
 			t.Fatal(err)
 		}

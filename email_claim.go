@@ -36,6 +36,8 @@ func (e *emailClaim) fields(c *codec) {
 	c.rest(&e.newer)
 }
 
+func claimRow(digest string) row[emailClaim] { return newRow[emailClaim](claimKey(digest)) }
+
 // claimHold is how long an address is held for a registration or change that is
 // under way. It is well over the time that one takes, and under the minute after
 // which a registration that a crash cut short has freed its address.
@@ -48,7 +50,7 @@ const tombstoneTTL = 24 * time.Hour
 // claimEmail makes the address canonical belong to uid, or returns ErrEmailTaken.
 // The claim means nothing until the account of uid names the address.
 func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (row[emailClaim], error) {
-	claim := newRow[emailClaim](claimKey(emailDigest(canonical))) // taken for free until it shows
+	claim := claimRow(emailDigest(canonical)) // taken for free until it shows
 	err := retryFrom(ctx, func() error { return m.records.read(ctx, &claim) }, func() error {
 		if claim.exists() && claim.rec.User != uid {
 			if err := m.voidClaim(ctx, canonical, claim.rec); err != nil {
@@ -69,7 +71,7 @@ func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (row[em
 // voidClaim returns nil once the account that claim names will never say that the
 // address is its own, and ErrEmailTaken if it does or may soon.
 func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailClaim) error {
-	acct := newRow[account](userKey(claim.User, "acct"))
+	acct := accountRow(claim.User)
 	if err := m.records.read(ctx, &acct); err != nil {
 		return err
 	}
@@ -97,11 +99,11 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 // tidiness: the claim is void already, and a failure leaves it to the next who
 // wants the address.
 func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
-	claim := newRow[emailClaim](claimKey(emailDigest(canonical)))
+	claim := claimRow(emailDigest(canonical))
 	if err := m.records.read(ctx, &claim); err != nil || claim.rec.User != uid {
 		return
 	}
-	acct := newRow[account](userKey(uid, "acct"))
+	acct := accountRow(uid)
 	if err := m.records.read(ctx, &acct); err != nil {
 		return
 	}
@@ -116,7 +118,7 @@ func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 // "", and the address prefixes that its owner is known to come from. The caller reads
 // that user's account and believes it, not the claim.
 func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known row[knownNetworks], err error) {
-	claim, known := newRow[emailClaim](claimKey(digest)), newRow[knownNetworks](knownKey(digest))
+	claim, known := claimRow(digest), knownRow(digest)
 	err = m.records.read(ctx, &claim, &known)
 	return claim.rec.User, known, err
 }
@@ -157,7 +159,7 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 // standing, it would only lapse later.
 func (m *Manager) abandonEmail(ctx context.Context, uid, pending string) {
 	_ = retry(ctx, func() error {
-		acct := newRow[account](userKey(uid, "acct"))
+		acct := accountRow(uid)
 		if err := m.records.read(ctx, &acct); err != nil || acct.rec.PendingID != pending {
 			return err
 		}

@@ -83,32 +83,6 @@ var (
 	ErrClosed = errors.New("auth: manager closed")
 )
 
-// An InputError says what is wrong with which fields. It matches, with
-// [errors.Is], ErrInvalidInput or ErrWeakPassword.
-type InputError struct {
-	Err    error
-	Fields []FieldError
-}
-
-// A FieldError is one thing wrong with one field. Detail is an English sentence
-// that never repeats the value.
-type FieldError struct {
-	Field  string // as in the HTTP contract: "email", "new_password"
-	Code   string // stable and machine-readable: "required", "too_short"
-	Detail string
-}
-
-// Error names the first field at fault and why; it repeats no value.
-func (e *InputError) Error() string {
-	if len(e.Fields) == 0 {
-		return e.Err.Error()
-	}
-	return fmt.Sprintf("%v: %s: %s", e.Err, e.Fields[0].Field, e.Fields[0].Code)
-}
-
-// Unwrap returns the sentinel.
-func (e *InputError) Unwrap() error { return e.Err }
-
 // A RetryError says when trying again makes sense. It matches ErrRateLimited or
 // ErrOverloaded.
 type RetryError struct {
@@ -121,10 +95,6 @@ func (e *RetryError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the sentinel.
 func (e *RetryError) Unwrap() error { return e.Err }
-
-func invalidField(field, code, detail string) error {
-	return &InputError{Err: ErrInvalidInput, Fields: []FieldError{{field, code, detail}}}
-}
 
 // unavailable wraps what a store returned. The cause is kept for errors.Is and for
 // the operator's log; package httpauth never shows it.

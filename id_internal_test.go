@@ -28,7 +28,7 @@ func FuzzNames(f *testing.F) {
 		if ok != ids.MatchString(s) || ok && userIDOf(uid) != s {
 			t.Errorf("parseUser(%q) = %q, %v", s, uid, ok)
 		}
-		if ok && !store.ValidKey(userKey(uid, "acct")) {
+		if ok && !store.ValidKey(accountKey(uid)) {
 			t.Errorf("%q is in no key of a store", s)
 		}
 		if got := validRole(s); got != roles.MatchString(s) || got != (checkRole(s) == nil) {

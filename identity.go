@@ -9,19 +9,6 @@ import (
 	"github.com/datixlab/auth/internal/printable"
 )
 
-// A User is what a Manager tells of an account. It holds no secret.
-type User struct {
-	ID               string // "user_…"
-	Email            string // as the user wrote it
-	FullName         string
-	Role             string // "admin" for who registers; else what the host set
-	OrganizationID   string // "org_…"
-	TwoFactorEnabled bool
-	AssignedAgents   []string // set by the host with [Manager.SetAssignedAgents]
-	Disabled         bool
-	CreatedAt        time.Time // UTC
-}
-
 // An Identity is who makes a request and how that was proven. It comes from
 // [Manager.VerifyAccessToken] and [Manager.VerifyAPIKey], which read the user's
 // state at that moment. Treat its slices as read-only: identities of the same

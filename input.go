@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -10,6 +11,45 @@ import (
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/printable"
 )
+
+// An InputError says what is wrong with which fields. It matches, with
+// [errors.Is], ErrInvalidInput or ErrWeakPassword.
+type InputError struct {
+	Err    error
+	Fields []FieldError
+}
+
+// A FieldError is one thing wrong with one field. Detail is an English sentence
+// that never repeats the value.
+type FieldError struct {
+	Field  string // as in the HTTP contract: "email", "new_password"
+	Code   string // stable and machine-readable: "required", "too_short"
+	Detail string
+}
+
+// Error names the first field at fault and why; it repeats no value.
+func (e *InputError) Error() string {
+	if len(e.Fields) == 0 {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("%v: %s: %s", e.Err, e.Fields[0].Field, e.Fields[0].Code)
+}
+
+// Unwrap returns the sentinel.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// inputError returns an [InputError] about fields, or nil if there are none.
+func inputError(sentinel error, fields ...FieldError) error {
+	if len(fields) == 0 {
+		return nil
+	}
+	return &InputError{Err: sentinel, Fields: fields}
+}
+
+// invalidField returns an [InputError] with ErrInvalidInput about one field.
+func invalidField(field, code, detail string) error {
+	return inputError(ErrInvalidInput, FieldError{field, code, detail})
+}
 
 // checkText returns nil if printable.Line is true of s, else the error about field. An
 // empty text is an error only if it is required.

@@ -65,7 +65,7 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, pw Secret) (
 	if uid == "" {
 		lookup = dummyUID // so that an unknown address costs the same reads
 	}
-	acct, pass := newRow[account](userKey(lookup, "acct")), newRow[passwordRecord](userKey(lookup, "pass"))
+	acct, pass := accountRow(lookup), passwordRow(lookup)
 	proven, stale := "", false
 	err = retry(ctx, func() error {
 		if err := m.records.read(ctx, &acct, &pass); err != nil {

@@ -26,6 +26,8 @@ func (k *knownNetworks) fields(c *codec) {
 	c.rest(&k.newer)
 }
 
+func knownRow(digest string) row[knownNetworks] { return newRow[knownNetworks](knownKey(digest)) }
+
 // addKnownNetwork adds the prefix that a login in full came from to what was read. That it
 // may fail costs nobody anything but, under attack, the budget of their own.
 // It reports whether others were known and this one was not, an unknown address aside:

@@ -107,9 +107,9 @@ func (s *secondStep) login() *pendingLogin { return &s.temps.rec.Logins[s.index]
 func (s *secondStep) over(now time.Time) bool { return !now.Before(s.login().Expires) }
 
 func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
-	s.acct = newRow[account](userKey(s.uid, "acct"))
-	s.totp = newRow[totpRecord](userKey(s.uid, "totp"))
-	s.temps = newRow[tempRecord](userKey(s.uid, "temp"))
+	s.acct = accountRow(s.uid)
+	s.totp = totpRow(s.uid)
+	s.temps = tempRow(s.uid)
 	if err := m.records.read(ctx, &s.acct, &s.totp, &s.temps); err != nil {
 		return err
 	}

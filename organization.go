@@ -14,6 +14,20 @@ type Organization struct {
 	CreatedAt time.Time // UTC
 }
 
+type orgRecord struct {
+	Name    string
+	Created time.Time
+	newer   []byte
+}
+
+func (o *orgRecord) fields(c *codec) {
+	c.string(&o.Name)
+	c.time(&o.Created)
+	c.rest(&o.newer)
+}
+
+func orgRow(oid string) row[orgRecord] { return newRow[orgRecord](orgKey(oid)) }
+
 // Organization returns the organization with this id, or ErrNotFound.
 func (m *Manager) Organization(ctx context.Context, organizationID string) (Organization, error) {
 	if err := m.ready(); err != nil {
@@ -23,7 +37,7 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 	if !ok {
 		return Organization{}, ErrNotFound
 	}
-	org := newRow[orgRecord](orgKey(oid))
+	org := orgRow(oid)
 	if err := m.records.read(ctx, &org); err != nil {
 		return Organization{}, err
 	}
@@ -35,7 +49,7 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 
 func (m *Manager) createOrganization(ctx context.Context, name string, now time.Time) (id string, err error) {
 	oid := ident.Timed(now)
-	org := newRow[orgRecord](orgKey(oid))
+	org := orgRow(oid)
 	org.rec = orgRecord{Name: name, Created: now}
 	return orgPrefix + oid, m.records.commit(ctx, org.put())
 }

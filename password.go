@@ -12,6 +12,71 @@ import (
 	"github.com/datixlab/auth/internal/slots"
 )
 
+type passwordRecord struct {
+	Hash    string
+	Changed time.Time
+	newer   []byte
+}
+
+func (p *passwordRecord) fields(c *codec) {
+	c.string(&p.Hash)
+	c.time(&p.Changed)
+	c.rest(&p.newer)
+}
+
+func passwordRow(uid string) row[passwordRecord] { return newRow[passwordRecord](passwordKey(uid)) }
+
+// ChangePassword sets a new password and ends the user's other sessions at once, on
+// every instance; the caller's goes on. The new password is judged before the
+// current one is looked at, so that the order of errors tells nothing. It returns
+// an [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not
+// the password.
+func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
+	pass := passwordRow(uidOf(id))
+	c, err := m.loadPrincipal(ctx, id, &pass)
+	if err != nil {
+		return err
+	}
+	if weak := m.checkPassword("new_password", replacement, c.acct.rec.Email); weak != nil {
+		return inputError(ErrWeakPassword, *weak)
+	}
+	budgets, err := m.callerBudgets(ctx, c)
+	if err != nil {
+		return err
+	}
+	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
+		if err := m.checkBreached(ctx, "new_password", replacement); err != nil {
+			return false, err
+		}
+		if err := m.provePassword(ctx, id, &pass, current); err != nil {
+			return false, err
+		}
+		proven := pass.rec.Hash
+		hash, err := m.hashPassword(ctx, replacement)
+		if err != nil {
+			return false, err
+		}
+		read := func() error {
+			c, err = m.loadPrincipal(ctx, id, &pass)
+			return err
+		}
+		err = retryFrom(ctx, read, func() error {
+			if pass.rec.Hash != proven { // changed meanwhile: current is no longer it
+				return ErrInvalidCredentials
+			}
+			pass.rec.Hash, pass.rec.Changed = hash, m.now()
+			return m.records.commit(ctx, append(c.endOtherSessions(), pass.put())...)
+		})
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	m.emit(ctx, id.event(EventPasswordChanged))
+	m.notifyAccount(ctx, EventPasswordChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
+	return nil
+}
+
 // checkPassword says why a new password is refused, or nil. The account's address,
 // its local part and the issuer are refused as passwords too.
 func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldError {
@@ -53,7 +118,7 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 	}
 	if breached {
 		detail := "It is in a list of passwords that became known."
-		return &InputError{Err: ErrWeakPassword, Fields: []FieldError{{field, string(password.Blocked), detail}}}
+		return inputError(ErrWeakPassword, FieldError{field, string(password.Blocked), detail})
 	}
 	return nil
 }

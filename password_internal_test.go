@@ -22,7 +22,7 @@ func TestAMalformedHashIsAWrongPasswordAndIsLogged(t *testing.T) {
 		"$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApj8ArZWb2GRPPc",
 		"$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$",
 	} {
-		pass := newRow[passwordRecord](userKey(uids[0], "pass"))
+		pass := passwordRow(uids[0])
 		pass.rec.Hash = hash
 		if err := m.records.commit(t.Context(), pass.overwrite()); err != nil {
 			t.Fatal(err)

@@ -8,57 +8,6 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// ChangePassword sets a new password and ends the user's other sessions at once, on
-// every instance; the caller's goes on. The new password is judged before the
-// current one is looked at, so that the order of errors tells nothing. It returns
-// an [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not
-// the password.
-func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
-	pass := newRow[passwordRecord](userKey(uidOf(id), "pass"))
-	c, err := m.loadPrincipal(ctx, id, &pass)
-	if err != nil {
-		return err
-	}
-	if weak := m.checkPassword("new_password", replacement, c.acct.rec.Email); weak != nil {
-		return &InputError{Err: ErrWeakPassword, Fields: []FieldError{*weak}}
-	}
-	budgets, err := m.callerBudgets(ctx, c)
-	if err != nil {
-		return err
-	}
-	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
-		if err := m.checkBreached(ctx, "new_password", replacement); err != nil {
-			return false, err
-		}
-		if err := m.provePassword(ctx, id, &pass, current); err != nil {
-			return false, err
-		}
-		proven := pass.rec.Hash
-		hash, err := m.hashPassword(ctx, replacement)
-		if err != nil {
-			return false, err
-		}
-		read := func() error {
-			c, err = m.loadPrincipal(ctx, id, &pass)
-			return err
-		}
-		err = retryFrom(ctx, read, func() error {
-			if pass.rec.Hash != proven { // changed meanwhile: current is no longer it
-				return ErrInvalidCredentials
-			}
-			pass.rec.Hash, pass.rec.Changed = hash, m.now()
-			return m.records.commit(ctx, append(c.endOtherSessions(), pass.put())...)
-		})
-		return err == nil, err
-	})
-	if err != nil {
-		return err
-	}
-	m.emit(ctx, id.event(EventPasswordChanged))
-	m.notifyAccount(ctx, EventPasswordChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
-	return nil
-}
-
 // A ProfileChange is what a user changes about themselves; nil leaves a field.
 type ProfileChange struct {
 	FullName *string
@@ -122,8 +71,8 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		}
 		return User{}, err
 	}
-	known := newRow[knownNetworks](knownKey(emailDigest(canonical))) // taken for none until it shows
-	m.addKnownNetwork(ctx, known, clientPrefix(ctx))                 // who logged in with the old address
+	known := knownRow(emailDigest(canonical))        // taken for none until it shows
+	m.addKnownNetwork(ctx, known, clientPrefix(ctx)) // who logged in with the old address
 	if was, ok := emailaddr.Canonical(old); ok {
 		m.releaseEmail(ctx, was, c.uid)
 	}
@@ -174,10 +123,7 @@ func checkProfile(change ProfileChange) (canonical string, err error) {
 			fields = append(fields, FieldError{"email", "invalid_email", "It is not an email address."})
 		}
 	}
-	if fields != nil {
-		return "", &InputError{Err: ErrInvalidInput, Fields: fields}
-	}
-	return canonical, nil
+	return canonical, inputError(ErrInvalidInput, fields...)
 }
 
 // editProfile writes the change into the caller's account, on what allow says of it.

@@ -2,8 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,115 +9,6 @@ import (
 
 	"github.com/datixlab/auth/store"
 )
-
-// The layout. Everything that must change together with an account lies in the
-// partition of its user; only what has to be found from outside, an email address,
-// has one of its own.
-//
-//	u.<user>/acct          account: profile, state, epoch
-//	u.<user>/pass          passwordRecord
-//	u.<user>/totp          totpRecord: pending and active second factor
-//	u.<user>/temp          tempRecord: logins that wait for their second factor
-//	u.<user>/keys          keysMade
-//	u.<user>/k.<key>       keyRecord
-//	u.<user>/l.<key>       keyUsage ("last used")
-//	u.<user>/s.<session>   sessionRecord
-//	e.<digest>/claim       emailClaim
-//	e.<digest>/known       knownNetworks
-//	o.<org>/org            orgRecord
-//
-// Counters (see throttle.go) lie under u.<user>/, e.<digest>/ and a.<address>/.
-
-func userKey(uid, name string) string    { return "u." + uid + "/" + name }
-func sessionKey(uid, sid string) string  { return "u." + uid + "/s." + sid }
-func apiKeyKey(uid, kid string) string   { return "u." + uid + "/k." + kid }
-func keyUsageKey(uid, kid string) string { return "u." + uid + "/l." + kid }
-func claimKey(digest string) string      { return "e." + digest + "/claim" }
-func knownKey(digest string) string      { return "e." + digest + "/known" }
-func orgKey(oid string) string           { return "o." + oid + "/org" }
-
-// emailDigest is the name of an email address in keys: every address has one, of
-// one length, and keys say no address aloud.
-func emailDigest(canonical string) string {
-	d := sha256.Sum256([]byte(canonical))
-	return base64.RawURLEncoding.EncodeToString(d[:])
-}
-
-// account is the state that every request of a user is checked against.
-type account struct {
-	Email        string // as written; emailaddr.Canonical(Email) is what is claimed
-	PendingEmail string // an email change under way, see email.go
-	PendingSince time.Time
-	PendingID    string // of this change, and not of another to the same address
-	FullName     string
-	Role         string
-	Org          string // "org_…"
-	Agents       []string
-	Created      time.Time
-	Disabled     bool
-	Deleted      bool // a tombstone: nobody can create this account any more
-	// Epoch counts what ends sessions: a session whose epoch is not the
-	// account's opens nothing.
-	Epoch     uint64
-	Enrolment string // the active second factor's id, "" while it is off
-	newer     []byte
-}
-
-func (a *account) fields(c *codec) {
-	c.string(&a.Email)
-	c.string(&a.PendingEmail)
-	c.time(&a.PendingSince)
-	c.string(&a.PendingID)
-	c.string(&a.FullName)
-	c.string(&a.Role)
-	c.string(&a.Org)
-	c.strings(&a.Agents)
-	c.time(&a.Created)
-	c.bool(&a.Disabled)
-	c.bool(&a.Deleted)
-	c.uint(&a.Epoch)
-	c.string(&a.Enrolment)
-	c.rest(&a.newer)
-}
-
-// clearPendingEmail ends an email change, made or given up.
-func (a *account) clearPendingEmail() {
-	a.PendingEmail, a.PendingSince, a.PendingID = "", time.Time{}, ""
-}
-
-func (a *account) open() bool { return !a.Disabled && !a.Deleted }
-
-func (a *account) user(id string) User {
-	return User{
-		ID: id, Email: a.Email, FullName: a.FullName, Role: a.Role,
-		OrganizationID: a.Org, TwoFactorEnabled: a.Enrolment != "",
-		AssignedAgents: a.Agents, Disabled: a.Disabled, CreatedAt: a.Created,
-	}
-}
-
-type passwordRecord struct {
-	Hash    string
-	Changed time.Time
-	newer   []byte
-}
-
-func (p *passwordRecord) fields(c *codec) {
-	c.string(&p.Hash)
-	c.time(&p.Changed)
-	c.rest(&p.newer)
-}
-
-type orgRecord struct {
-	Name    string
-	Created time.Time
-	newer   []byte
-}
-
-func (o *orgRecord) fields(c *codec) {
-	c.string(&o.Name)
-	c.time(&o.Created)
-	c.rest(&o.newer)
-}
 
 // A row is a record as it was read: what it says, and the bytes that a conditional
 // write compares with. A record that is not there has nil bytes and zero fields.

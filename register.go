@@ -93,12 +93,9 @@ func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, 
 		fields = append(fields, *other)
 	}
 	if weak := m.checkPassword("password", u.Password, u.Email); weak != nil {
-		return "", &InputError{Err: ErrWeakPassword, Fields: append([]FieldError{*weak}, fields...)}
+		return "", inputError(ErrWeakPassword, append([]FieldError{*weak}, fields...)...)
 	}
-	if fields != nil {
-		return "", &InputError{Err: ErrInvalidInput, Fields: fields}
-	}
-	return canonical, nil
+	return canonical, inputError(ErrInvalidInput, fields...)
 }
 
 // create is claim, then create: see emailClaim for what a crash in between means. The
@@ -116,7 +113,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 	if err != nil {
 		return User{}, err
 	}
-	acct := newRow[account](userKey(uid, "acct"))
+	acct := accountRow(uid)
 	acct.rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now}
 	hash, err := m.hashPassword(ctx, u.Password) // only who has the address pays for it
 	if err == nil {
@@ -126,7 +123,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 		_ = m.records.commit(context.WithoutCancel(ctx), claim.remove())
 		return User{}, err
 	}
-	pass := newRow[passwordRecord](userKey(uid, "pass"))
+	pass := passwordRow(uid)
 	pass.rec = passwordRecord{Hash: hash, Changed: now}
 	err = m.records.commit(ctx, acct.put(), pass.put())
 	if errors.Is(err, store.ErrConflict) { // we were so slow that the address went to another

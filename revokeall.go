@@ -147,7 +147,7 @@ func (m *Manager) revokeUser(ctx context.Context, uid string, r Revocation) (don
 
 func (m *Manager) voidBackupCodes(ctx context.Context, uid string) error {
 	return retry(ctx, func() error {
-		totp := newRow[totpRecord](userKey(uid, "totp"))
+		totp := totpRow(uid)
 		if err := m.records.read(ctx, &totp); err != nil || len(totp.rec.Active.Backup.Tags) == 0 {
 			return err
 		}

@@ -23,6 +23,10 @@ type Session struct {
 	ExpiresAt   time.Time // however often it is refreshed
 }
 
+// maxSuperseded bounds how many superseded tokens of a session are within their grace
+// at once.
+const maxSuperseded = 16
+
 // sessionRecord is the allow-list: a token whose session has no record, or a record
 // of another epoch, opens nothing.
 type sessionRecord struct {
@@ -68,6 +72,10 @@ func (s *sessionRecord) fields(c *codec) {
 	c.rest(&s.newer)
 }
 
+func sessionRow(uid, sid string) row[sessionRecord] {
+	return newRow[sessionRecord](sessionKey(uid, sid))
+}
+
 // alive reports whether the session belongs to the account as it is now.
 func (s *sessionRecord) alive(acct *row[account], now time.Time) bool {
 	return acct.exists() && acct.rec.open() && s.Token != "" && s.Epoch == acct.rec.Epoch && now.Before(s.Expires)
@@ -86,6 +94,15 @@ func (t *tokenIDs) accepts(id []byte, now time.Time) (jti string, until time.Tim
 		}
 	}
 	return "", time.Time{}, false
+}
+
+// supersede supersedes the current token, with grace.
+func (s *sessionRecord) supersede(now time.Time, grace time.Duration) {
+	s.Superseded = slices.DeleteFunc(s.Superseded, func(r superseded) bool { return !now.Before(r.Until) })
+	s.Superseded = append(s.Superseded, superseded{s.Token, now.Add(grace)})
+	if extra := len(s.Superseded) - maxSuperseded; extra > 0 {
+		s.Superseded = slices.Delete(s.Superseded, 0, extra)
+	}
 }
 
 func (s *sessionRecord) public(sid string) Session {
@@ -130,7 +147,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *row[accoun
 	}
 	client := clientOf(ctx)
 	sid := ident.Random()
-	s := newRow[sessionRecord](sessionKey(uid, sid))
+	s := sessionRow(uid, sid)
 	s.rec = sessionRecord{
 		Epoch: acct.rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
 		UserAgent: client.UserAgent, tokenIDs: tokenIDs{Token: ident.Random()}, Issued: now,
@@ -260,7 +277,7 @@ func (m *Manager) RevokeSessions(ctx context.Context, userID string) error {
 // store out of memory takes nothing but deletions. It returns ErrInvalidToken if
 // there is none.
 func (m *Manager) endSession(ctx context.Context, uid, sid string) error {
-	s := newRow[sessionRecord](sessionKey(uid, sid))
+	s := sessionRow(uid, sid)
 	if err := m.records.read(ctx, &s); err != nil && !errors.Is(err, errDamaged) {
 		return err
 	}

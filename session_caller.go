@@ -16,6 +16,24 @@ type principal struct {
 	session  row[sessionRecord]
 }
 
+// sessionOf returns the bare ids of a session's identity. An API key's is refused:
+// a key never manages credentials.
+func (m *Manager) sessionOf(ctx context.Context, id Identity) (uid, sid string, err error) {
+	if err := m.ready(); err != nil {
+		return "", "", err
+	}
+	if id.IsAPIKey() {
+		m.ReportDenied(ctx, id, "api_key")
+		return "", "", ErrForbidden
+	}
+	uid, okUser := parseUser(id.User.ID)
+	sid, okSession := parseSession(id.SessionID)
+	if !okUser || !okSession {
+		return "", "", ErrInvalidToken
+	}
+	return uid, sid, nil
+}
+
 // loadPrincipal reads the caller's account and session, and more of the same
 // partition, at one instant. It returns ErrInvalidToken if the session has ended, and
 // ErrTwoFactorSetupRequired if all that the policy leaves it is to set up a second factor.
@@ -36,7 +54,7 @@ func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...scanne
 	}
 	c := &principal{
 		uid: uid, sid: sid,
-		acct: newRow[account](userKey(uid, "acct")), session: newRow[sessionRecord](sessionKey(uid, sid)),
+		acct: accountRow(uid), session: sessionRow(uid, sid),
 	}
 	if err := m.records.read(ctx, append(more, &c.acct, &c.session)...); err != nil {
 		return nil, err
@@ -57,7 +75,7 @@ func (c *principal) endOtherSessions() []store.Op {
 	return []store.Op{
 		c.acct.put(),
 		c.session.put().Until(c.session.rec.Expires),
-		store.Delete(userKey(c.uid, "temp")),
+		store.Delete(tempKey(c.uid)),
 	}
 }
 
@@ -104,7 +122,7 @@ type factors struct {
 func newFactors(id Identity, pw, code Secret) *factors {
 	return &factors{
 		password: pw, code: code,
-		pass: newRow[passwordRecord](userKey(uidOf(id), "pass")), totp: newRow[totpRecord](userKey(uidOf(id), "totp")),
+		pass: passwordRow(uidOf(id)), totp: totpRow(uidOf(id)),
 	}
 }
 

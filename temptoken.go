@@ -53,6 +53,8 @@ func (t *tempRecord) fields(c *codec) {
 	c.rest(&t.newer)
 }
 
+func tempRow(uid string) row[tempRecord] { return newRow[tempRecord](tempKey(uid)) }
+
 // prune drops what can complete no login any more.
 func (t *tempRecord) prune(acct *account, now time.Time) {
 	t.Logins = slices.DeleteFunc(t.Logins, func(w pendingLogin) bool {
@@ -74,7 +76,7 @@ func (m *Manager) newTempToken(ctx context.Context, uid string, acct *row[accoun
 	_, _ = rand.Read(secret)
 	digest := sha256.Sum256(secret)
 	now := m.now()
-	temps := newRow[tempRecord](userKey(uid, "temp"))
+	temps := tempRow(uid)
 	if err := m.records.read(ctx, &temps); err != nil {
 		return "", err
 	}

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -19,10 +18,6 @@ type AccessToken struct {
 	ExpiresIn time.Duration // from now
 	ExpiresAt time.Time     // UTC
 }
-
-// maxSuperseded bounds how many superseded tokens of a session are within their grace
-// at once.
-const maxSuperseded = 16
 
 // mint signs the session's current token, or returns ErrUnavailable. The same state of
 // session and account gives the same claims, and so the same token where signing draws
@@ -192,7 +187,7 @@ func (m *Manager) readToken(ctx context.Context, t *tokenCheck, in *room) error 
 func (m *Manager) readRecords(ctx context.Context, from records, t *tokenCheck, in *room) error {
 	t.user, t.sessionID = in.text(t.claims.Subject), in.text(t.claims.Session)
 	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
-	t.acct.key, t.session.key = in.join("u.", t.uid, "/acct"), in.join("u.", t.uid, "/s.", t.sid)
+	t.acct.key, t.session.key = accountKeyIn(in, t.uid), sessionKeyIn(in, t.uid, t.sid)
 	t.stamp = m.memory.stamp(store.Partition(t.acct.key))
 	err := from.readIn(ctx, in, &t.acct, &t.session)
 	t.read = m.now() // which may be some time later
@@ -311,15 +306,6 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 	return fresh, nil
 }
 
-// supersede supersedes the current token, with grace.
-func (s *sessionRecord) supersede(now time.Time, grace time.Duration) {
-	s.Superseded = slices.DeleteFunc(s.Superseded, func(r superseded) bool { return !now.Before(r.Until) })
-	s.Superseded = append(s.Superseded, superseded{s.Token, now.Add(grace)})
-	if extra := len(s.Superseded) - maxSuperseded; extra > 0 {
-		s.Superseded = slices.Delete(s.Superseded, 0, extra)
-	}
-}
-
 // Logout ends the identity's session and every token of it, at once and on every
 // instance.
 func (m *Manager) Logout(ctx context.Context, id Identity) error {
@@ -335,22 +321,4 @@ func (m *Manager) Logout(ctx context.Context, id Identity) error {
 	}
 	m.emit(ctx, id.event(EventLoggedOut))
 	return nil
-}
-
-// sessionOf returns the bare ids of a session's identity. An API key's is refused:
-// a key never manages credentials.
-func (m *Manager) sessionOf(ctx context.Context, id Identity) (uid, sid string, err error) {
-	if err := m.ready(); err != nil {
-		return "", "", err
-	}
-	if id.IsAPIKey() {
-		m.ReportDenied(ctx, id, "api_key")
-		return "", "", ErrForbidden
-	}
-	uid, okUser := parseUser(id.User.ID)
-	sid, okSession := parseSession(id.SessionID)
-	if !okUser || !okSession {
-		return "", "", ErrInvalidToken
-	}
-	return uid, sid, nil
 }

@@ -68,6 +68,8 @@ func (t *totpRecord) fields(c *codec) {
 	c.rest(&t.newer)
 }
 
+func totpRow(uid string) row[totpRecord] { return newRow[totpRecord](totpKey(uid)) }
+
 func (p *pendingFactor) usable(now time.Time) bool {
 	return p.ID != "" && now.Sub(p.Since) < pendingTTL
 }
@@ -92,7 +94,7 @@ func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest
 // the password, else the error is ErrReauthenticationRequired. ErrTwoFactorEnabled
 // says that a second factor is on already, and leaves it as it is.
 func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (TwoFactorEnrollment, error) {
-	totp, pass := newRow[totpRecord](userKey(uidOf(id), "totp")), newRow[passwordRecord](userKey(uidOf(id), "pass"))
+	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadEnrolling(ctx, id, &totp, &pass)
 	if err != nil {
 		return TwoFactorEnrollment{}, err
@@ -137,7 +139,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 // goes on. The error is ErrInvalidCode, or ErrTwoFactorNotEnabled where nothing
 // waits to be confirmed, or ErrTwoFactorEnabled.
 func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
-	totp := newRow[totpRecord](userKey(uidOf(id), "totp"))
+	totp := totpRow(uidOf(id))
 	c, err := m.loadEnrolling(ctx, id, &totp)
 	if err != nil {
 		return err
@@ -311,7 +313,7 @@ func (m *Manager) TwoFactorStatus(ctx context.Context, userID string) (TwoFactor
 	if err != nil {
 		return TwoFactorStatus{}, err
 	}
-	acct, totp := newRow[account](userKey(uid, "acct")), newRow[totpRecord](userKey(uid, "totp"))
+	acct, totp := accountRow(uid), totpRow(uid)
 	if err := m.records.read(ctx, &acct, &totp); err != nil || acct.rec.Enrolment == "" {
 		return TwoFactorStatus{}, err
 	}

@@ -60,7 +60,7 @@ func twoUsersWithFactor(t *testing.T, now func() time.Time) (m *Manager, users [
 			t.Fatal(err)
 		}
 		uids[i], users[i] = uidOf(id), u
-		totp := newRow[totpRecord](userKey(uids[i], "totp"))
+		totp := totpRow(uids[i])
 		if err := m.records.read(ctx, &totp); err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func twoUsersWithFactor(t *testing.T, now func() time.Time) (m *Manager, users [
 
 func editTOTP(t *testing.T, m *Manager, uid string, edit func(*totpRecord)) {
 	t.Helper()
-	totp := newRow[totpRecord](userKey(uid, "totp"))
+	totp := totpRow(uid)
 	if err := m.records.read(t.Context(), &totp); err != nil {
 		t.Fatal(err)
 	}
@@ -119,11 +119,11 @@ func TestASealedSecretOfAnotherUserDoesNotOpen(t *testing.T) {
 func TestATOTPRecordIsGoodUnderItsOwnKeyOnly(t *testing.T) {
 	now := time.Unix(1_900_000_000, 0)
 	m, users, uids, secrets := twoUsersWithFactor(t, func() time.Time { return now })
-	raw, err := m.records.s.Get(t.Context(), userKey(uids[0], "totp"))
+	raw, err := m.records.s.Get(t.Context(), totpKey(uids[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.records.commit(t.Context(), store.Put(userKey(uids[1], "totp"), raw[0])); err != nil {
+	if err := m.records.commit(t.Context(), store.Put(totpKey(uids[1]), raw[0])); err != nil {
 		t.Fatal(err)
 	}
 	r, err := m.Login(t.Context(), users[1].Email, "correct horse battery")

@@ -176,7 +176,7 @@ var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 // ReplaceBackupCodes makes ten new backup codes for the caller and returns them,
 // once; the old ones are void. It needs a fresh login or the password.
 func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret) ([]Secret, error) {
-	totp, pass := newRow[totpRecord](userKey(uidOf(id), "totp")), newRow[passwordRecord](userKey(uidOf(id), "pass"))
+	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, &totp, &pass)
 	if err != nil {
 		return nil, err

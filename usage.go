@@ -36,6 +36,8 @@ func (u *keyUsage) fields(c *codec) {
 	c.rest(&u.newer)
 }
 
+func keyUsageRow(uid, kid string) row[keyUsage] { return newRow[keyUsage](keyUsageKey(uid, kid)) }
+
 // merge adds uses that are not in u yet. Time only goes forward.
 func (u *keyUsage) merge(more keyUsage) {
 	u.Count += more.Count
@@ -292,8 +294,8 @@ func (u *usage) write(kid string, p uses, last attempt) (sent attempt, err error
 	ctx := context.Background()
 	err = retry(ctx, func() error {
 		sent = attempt{uses: p}
-		k := newRow[keyRecord](apiKeyKey(p.uid, kid))
-		old := newRow[keyUsage](keyUsageKey(p.uid, kid))
+		k := keyRow(p.uid, kid)
+		old := keyUsageRow(p.uid, kid)
 		if err := u.records.read(ctx, &k, &old); err != nil {
 			return err
 		}

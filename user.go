@@ -2,9 +2,77 @@ package auth
 
 import (
 	"context"
+	"time"
 
 	"github.com/datixlab/auth/internal/emailaddr"
 )
+
+// A User is what a Manager tells of an account. It holds no secret.
+type User struct {
+	ID               string // "user_…"
+	Email            string // as the user wrote it
+	FullName         string
+	Role             string // "admin" for who registers; else what the host set
+	OrganizationID   string // "org_…"
+	TwoFactorEnabled bool
+	AssignedAgents   []string // set by the host with [Manager.SetAssignedAgents]
+	Disabled         bool
+	CreatedAt        time.Time // UTC
+}
+
+// account is the state that every request of a user is checked against.
+type account struct {
+	Email        string // as written; emailaddr.Canonical(Email) is what is claimed
+	PendingEmail string // an email change under way, see email_claim.go
+	PendingSince time.Time
+	PendingID    string // of this change, and not of another to the same address
+	FullName     string
+	Role         string
+	Org          string // "org_…"
+	Agents       []string
+	Created      time.Time
+	Disabled     bool
+	Deleted      bool // a tombstone: nobody can create this account any more
+	// Epoch counts what ends sessions: a session whose epoch is not the
+	// account's opens nothing.
+	Epoch     uint64
+	Enrolment string // the active second factor's id, "" while it is off
+	newer     []byte
+}
+
+func (a *account) fields(c *codec) {
+	c.string(&a.Email)
+	c.string(&a.PendingEmail)
+	c.time(&a.PendingSince)
+	c.string(&a.PendingID)
+	c.string(&a.FullName)
+	c.string(&a.Role)
+	c.string(&a.Org)
+	c.strings(&a.Agents)
+	c.time(&a.Created)
+	c.bool(&a.Disabled)
+	c.bool(&a.Deleted)
+	c.uint(&a.Epoch)
+	c.string(&a.Enrolment)
+	c.rest(&a.newer)
+}
+
+func accountRow(uid string) row[account] { return newRow[account](accountKey(uid)) }
+
+// clearPendingEmail ends an email change, made or given up.
+func (a *account) clearPendingEmail() {
+	a.PendingEmail, a.PendingSince, a.PendingID = "", time.Time{}, ""
+}
+
+func (a *account) open() bool { return !a.Disabled && !a.Deleted }
+
+func (a *account) user(id string) User {
+	return User{
+		ID: id, Email: a.Email, FullName: a.FullName, Role: a.Role,
+		OrganizationID: a.Org, TwoFactorEnabled: a.Enrolment != "",
+		AssignedAgents: a.Agents, Disabled: a.Disabled, CreatedAt: a.Created,
+	}
+}
 
 // findUser reads the account with this public id, or returns ErrNotFound.
 func (m *Manager) findUser(ctx context.Context, userID string) (uid string, acct *row[account], err error) {
@@ -15,7 +83,7 @@ func (m *Manager) findUser(ctx context.Context, userID string) (uid string, acct
 	if !ok {
 		return "", nil, ErrNotFound
 	}
-	a := newRow[account](userKey(uid, "acct"))
+	a := accountRow(uid)
 	if err := m.records.read(ctx, &a); err != nil {
 		return "", nil, err
 	}

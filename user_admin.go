@@ -49,7 +49,7 @@ func endSessions(a *account) error {
 // next request of every session and API key of the user has it.
 func (m *Manager) SetRole(ctx context.Context, userID, role string) error {
 	if e := checkRole(role); e != nil {
-		return &InputError{Err: ErrInvalidInput, Fields: []FieldError{*e}}
+		return inputError(ErrInvalidInput, *e)
 	}
 	return m.changeAccount(ctx, userID, Event{Type: EventRoleChanged, Role: role}, func(a *account) error {
 		a.Role = role
@@ -65,7 +65,7 @@ func (m *Manager) SetAssignedAgents(ctx context.Context, userID string, agents [
 	}
 	for _, agent := range agents {
 		if e := checkText("assigned_agents", agent, maxName, true); e != nil {
-			return &InputError{Err: ErrInvalidInput, Fields: []FieldError{*e}}
+			return inputError(ErrInvalidInput, *e)
 		}
 	}
 	return m.changeAccount(ctx, userID, Event{Type: EventAssignedAgentsChanged}, func(a *account) error {
@@ -105,8 +105,8 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	if canonical, ok := emailaddr.Canonical(email); ok {
 		m.releaseEmail(ctx, canonical, uid)
 	}
-	for _, kind := range []string{"s.", "k.", "l."} {
-		if _, err := m.removeAll(ctx, userKey(uid, kind)); err != nil {
+	for _, prefix := range []string{sessionKey(uid, ""), apiKeyKey(uid, ""), keyUsageKey(uid, "")} {
+		if _, err := m.removeAll(ctx, prefix); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 	}
 	buried := false
 	err = retry(ctx, func() error {
-		acct := newRow[account](userKey(uid, "acct"))
+		acct := accountRow(uid)
 		if err := m.records.read(ctx, &acct); err != nil {
 			return err
 		}
@@ -138,8 +138,8 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 		}
 		acct.rec = account{Deleted: true, Epoch: acct.rec.Epoch + 1}
 		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstoneTTL)),
-			store.Delete(userKey(uid, "pass")), store.Delete(userKey(uid, "totp")),
-			store.Delete(userKey(uid, "temp")), store.Delete(userKey(uid, "keys")))
+			store.Delete(passwordKey(uid)), store.Delete(totpKey(uid)),
+			store.Delete(tempKey(uid)), store.Delete(keysMadeKey(uid)))
 	})
 	if err == nil && !buried {
 		m.emitHost(ctx, Event{Type: EventUserDeleted, UserID: userID})
@@ -204,7 +204,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 		}
 		acct.rec.Enrolment = ""
 		acct.rec.Epoch++
-		return m.records.commit(ctx, acct.put(), store.Delete(userKey(uid, "totp")), store.Delete(userKey(uid, "temp")))
+		return m.records.commit(ctx, acct.put(), store.Delete(totpKey(uid)), store.Delete(tempKey(uid)))
 	})
 	if err != nil {
 		return err
@@ -227,7 +227,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 		return err
 	}
 	if weak := m.checkPassword("password", replacement, acct.rec.Email); weak != nil {
-		return &InputError{Err: ErrWeakPassword, Fields: []FieldError{*weak}}
+		return inputError(ErrWeakPassword, *weak)
 	}
 	if err := m.checkBreached(ctx, "password", replacement); err != nil {
 		return err
@@ -243,9 +243,9 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 		}
 		acct = a
 		acct.rec.Epoch++
-		pass := newRow[passwordRecord](userKey(uid, "pass"))
+		pass := passwordRow(uid)
 		pass.rec = passwordRecord{Hash: hash, Changed: m.now()}
-		return m.records.commit(ctx, acct.put(), pass.overwrite(), store.Delete(userKey(uid, "temp")))
+		return m.records.commit(ctx, acct.put(), pass.overwrite(), store.Delete(tempKey(uid)))
 	})
 	if err != nil {
 		return err
@@ -279,7 +279,7 @@ func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) er
 	if !ok {
 		return ErrNotFound
 	}
-	k := newRow[keyRecord](apiKeyKey(uid, kid))
+	k := keyRow(uid, kid)
 	if err := m.readAnyKey(ctx, &k); err != nil {
 		return err
 	}

@@ -1,0 +1,50 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+)
+
+// The layout: what is stored where. What must change together with an account is in the
+// partition of its user. An email address has a partition of its own, because a login
+// knows nothing else. The type of each record has a function for its row with it, such
+// as accountRow.
+//
+//	u.<user>/acct          account: profile, state, epoch
+//	u.<user>/pass          passwordRecord
+//	u.<user>/totp          totpRecord: pending and active second factor
+//	u.<user>/temp          tempRecord: logins that wait for their second factor
+//	u.<user>/keys          keysMade
+//	u.<user>/k.<key>       keyRecord
+//	u.<user>/l.<key>       keyUsage ("last used")
+//	u.<user>/s.<session>   sessionRecord
+//	e.<digest>/claim       emailClaim
+//	e.<digest>/known       knownNetworks
+//	o.<org>/org            orgRecord
+//
+// Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle.go.
+
+func userKey(uid, name string) string    { return "u." + uid + "/" + name }
+func accountKey(uid string) string       { return userKey(uid, "acct") }
+func passwordKey(uid string) string      { return userKey(uid, "pass") }
+func totpKey(uid string) string          { return userKey(uid, "totp") }
+func tempKey(uid string) string          { return userKey(uid, "temp") }
+func keysMadeKey(uid string) string      { return userKey(uid, "keys") }
+func apiKeyKey(uid, kid string) string   { return userKey(uid, "k."+kid) }
+func keyUsageKey(uid, kid string) string { return userKey(uid, "l."+kid) }
+func sessionKey(uid, sid string) string  { return userKey(uid, "s."+sid) }
+func claimKey(digest string) string      { return "e." + digest + "/claim" }
+func knownKey(digest string) string      { return "e." + digest + "/known" }
+func orgKey(oid string) string           { return "o." + oid + "/org" }
+
+// accountKeyIn, sessionKeyIn and apiKeyKeyIn make their key in the memory of a read.
+func accountKeyIn(in *room, uid string) string      { return in.join("u.", uid, "/acct") }
+func sessionKeyIn(in *room, uid, sid string) string { return in.join("u.", uid, "/s.", sid) }
+func apiKeyKeyIn(in *room, uid, kid string) string  { return in.join("u.", uid, "/k.", kid) }
+
+// emailDigest is the name of an email address in keys: all have one length, and no key
+// contains an address.
+func emailDigest(canonical string) string {
+	d := sha256.Sum256([]byte(canonical))
+	return base64.RawURLEncoding.EncodeToString(d[:])
+}
