@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/datixlab/auth/internal/record"
 )
 
 // What is unusual for an API key, judged where its uses are written: never while
@@ -33,19 +35,15 @@ type keyNetwork struct {
 	Last   time.Time
 }
 
-func (k *keyPattern) fields(c *codec) {
-	n := c.length(len(k.Networks))
-	if !c.writing && n > 0 {
-		k.Networks = make([]keyNetwork, n)
-	}
-	for i := range n {
-		c.string(&k.Networks[i].Prefix)
-		c.time(&k.Networks[i].Last)
-	}
-	c.uint(&k.Hour)
-	c.uint(&k.InHour)
-	c.uint(&k.Hours)
-	c.uint(&k.Baseline)
+func (k *keyPattern) Fields(c *record.Codec) {
+	record.List(c, &k.Networks, func(n *keyNetwork) {
+		c.String(&n.Prefix)
+		c.Time(&n.Last)
+	})
+	c.Uint(&k.Hour)
+	c.Uint(&k.InHour)
+	c.Uint(&k.Hours)
+	c.Uint(&k.Baseline)
 }
 
 // A useRun is the uses of a key from one network within one hour.

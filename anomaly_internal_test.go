@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 )
@@ -29,7 +30,7 @@ const (
 
 func newWatch(t *testing.T, s store.Store) *watch {
 	w := &watch{}
-	r := records{s: s, timeout: time.Minute, fault: func(context.Context, string) {}}
+	r := record.Records{Store: s, Timeout: time.Minute, Fault: func(context.Context, string) {}}
 	cfg := Config{Logger: slog.New(slog.DiscardHandler), UsageInterval: time.Hour}
 	w.usage = newUsage(r, cfg, func(e Event) { w.told = append(w.told, said(e)) })
 	t.Cleanup(func() { _ = w.close() })
@@ -47,8 +48,8 @@ func (w *watch) use(at time.Time, from netip.Addr) {
 func makeWatched(t *testing.T, s store.Store, at time.Time) {
 	t.Helper()
 	k := keyRow(watchedUser, watchedKey)
-	k.rec = keyRecord{Name: "ci", Created: at}
-	if err := s.Commit(t.Context(), k.put()); err != nil {
+	k.Rec = keyRecord{Name: "ci", Created: at}
+	if err := s.Commit(t.Context(), k.Put()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -210,7 +211,7 @@ func TestCloseWritesWhatCameAfterAWriteWhoseReplyWasLost(t *testing.T) {
 	makeWatched(t, s, at)
 	w := &watch{}
 	w.usage = newUsage(
-		records{s: s, timeout: time.Minute, fault: func(context.Context, string) {}},
+		record.Records{Store: s, Timeout: time.Minute, Fault: func(context.Context, string) {}},
 		Config{Logger: slog.New(slog.DiscardHandler), UsageInterval: time.Hour}, func(Event) {},
 	)
 	s.lose = true
@@ -225,8 +226,8 @@ func TestCloseWritesWhatCameAfterAWriteWhoseReplyWasLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := keyUsageRow(watchedUser, watchedKey)
-	if err := w.records.read(t.Context(), &u); err != nil || u.rec.Count != 3 {
-		t.Errorf("%d uses were written, %v, want 3", u.rec.Count, err)
+	if err := w.records.Read(t.Context(), &u); err != nil || u.Rec.Count != 3 {
+		t.Errorf("%d uses were written, %v, want 3", u.Rec.Count, err)
 	}
 }
 

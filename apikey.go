@@ -12,6 +12,7 @@ import (
 
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/parallel"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -78,18 +79,18 @@ type keyRecord struct {
 	newer       []byte
 }
 
-func (k *keyRecord) fields(c *codec) {
-	c.bytes(&k.Digest)
-	c.string(&k.Name)
-	c.string(&k.Description)
-	c.string(&k.Prefix)
-	c.time(&k.Created)
-	c.time(&k.Expires)
-	c.string(&k.Scopes)
-	c.rest(&k.newer)
+func (k *keyRecord) Fields(c *record.Codec) {
+	c.Bytes(&k.Digest)
+	c.String(&k.Name)
+	c.String(&k.Description)
+	c.String(&k.Prefix)
+	c.Time(&k.Created)
+	c.Time(&k.Expires)
+	c.String(&k.Scopes)
+	c.Rest(&k.newer)
 }
 
-func keyRow(uid, kid string) row[keyRecord] { return newRow[keyRecord](apiKeyKey(uid, kid)) }
+func keyRow(uid, kid string) record.Row[keyRecord] { return record.New[keyRecord](apiKeyKey(uid, kid)) }
 
 func (k *keyRecord) expired(now time.Time) bool { return expiredKey(k.Expires, now) }
 
@@ -111,12 +112,12 @@ type keysMade struct {
 	newer []byte
 }
 
-func (k *keysMade) fields(c *codec) {
-	c.uint(&k.N)
-	c.rest(&k.newer)
+func (k *keysMade) Fields(c *record.Codec) {
+	c.Uint(&k.N)
+	c.Rest(&k.newer)
 }
 
-func keysMadeRow(uid string) row[keysMade] { return newRow[keysMade](keysMadeKey(uid)) }
+func keysMadeRow(uid string) record.Row[keysMade] { return record.New[keysMade](keysMadeKey(uid)) }
 
 func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 	sum := crc32.ChecksumIEEE(text)
@@ -171,7 +172,7 @@ func (m *Manager) newKeyBudget(uid string) budget {
 
 // rowsForNewKey adds the password record to what is read before a key is made,
 // where it may be asked for.
-func (m *Manager) rowsForNewKey(pass *row[passwordRecord], more ...scanner) []scanner {
+func (m *Manager) rowsForNewKey(pass *record.Row[passwordRecord], more ...record.Reader) []record.Reader {
 	if m.cfg.APIKeysNeedFreshLogin {
 		more = append(more, pass)
 	}
@@ -180,7 +181,7 @@ func (m *Manager) rowsForNewKey(pass *row[passwordRecord], more ...scanner) []sc
 
 // admitNewKey lets the caller make one key more, in whichever way: the login is fresh, or
 // the password right, where that is asked for, and the budget has room.
-func (m *Manager) admitNewKey(ctx context.Context, id Identity, c *principal, pass *row[passwordRecord], pw Secret) error {
+func (m *Manager) admitNewKey(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], pw Secret) error {
 	if m.cfg.APIKeysNeedFreshLogin {
 		if err := m.reauthenticate(ctx, id, c, pass, pw); err != nil {
 			return err
@@ -208,7 +209,7 @@ func checkNewAPIKey(n NewAPIKey) error {
 
 // addAPIKey stores a new key with the fields of rec, on the conditions of extra.
 func (m *Manager) addAPIKey(
-	ctx context.Context, id Identity, c *principal, made row[keysMade], rec keyRecord, extra func() ([]store.Op, error),
+	ctx context.Context, id Identity, c *principal, made record.Row[keysMade], rec keyRecord, extra func() ([]store.Op, error),
 ) (APIKey, Secret, error) {
 	uid := c.uid
 	text := m.cfg.APIKeyPrefix + ident.Digits(keySecretLen) + uid
@@ -218,17 +219,17 @@ func (m *Manager) addAPIKey(
 	rec.Digest = limitedDigest(digest[:], rec.Scopes)
 	rec.Prefix = text[:len(m.cfg.APIKeyPrefix)+keyShown] + "..."
 	k := keyRow(uid, hex.EncodeToString(digest[:keyIDLen/2]))
-	k.rec = rec
+	k.Rec = rec
 	read := func() (err error) {
 		c, err = m.loadPrincipal(ctx, id, &made)
 		return err
 	}
-	err := retryFrom(ctx, read, func() error {
+	err := m.records.RetryFrom(ctx, read, func() error {
 		room, err := m.evictExpired(ctx, uid)
 		if err != nil {
 			return err
 		}
-		ops := append(room, c.acct.unchanged(), c.session.unchanged(), k.put())
+		ops := append(room, c.acct.Unchanged(), c.session.Unchanged(), k.Put())
 		if extra != nil {
 			more, err := extra()
 			if err != nil {
@@ -236,15 +237,15 @@ func (m *Manager) addAPIKey(
 			}
 			ops = append(ops, more...)
 		}
-		made.rec.N++
-		return m.records.commit(ctx, append(ops, made.put())...)
+		made.Rec.N++
+		return m.records.Commit(ctx, append(ops, made.Put())...)
 	})
 	if err != nil {
 		return APIKey{}, "", err
 	}
-	key := k.rec.public(kidOf(uid, k.key), keyUsage{})
+	key := k.Rec.public(kidOf(uid, k.Key), keyUsage{})
 	m.emit(ctx, id.keyEvent(EventAPIKeyCreated, key.ID))
-	m.notifyAccount(ctx, EventAPIKeyCreated, uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventAPIKeyCreated, uid, &c.acct.Rec, c.acct.Rec.Email)
 	return key, Secret(text), nil
 }
 
@@ -260,8 +261,8 @@ func (m *Manager) evictExpired(ctx context.Context, uid string) (ops []store.Op,
 		if left < m.cfg.MaxAPIKeys || len(ops) == 40 {
 			break
 		}
-		if k.rec.expired(m.now()) {
-			ops = append(ops, k.remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.key))))
+		if k.Rec.expired(m.now()) {
+			ops = append(ops, k.Remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.Key))))
 			left--
 		}
 	}
@@ -273,21 +274,10 @@ func (m *Manager) evictExpired(ctx context.Context, uid string) (ops []store.Op,
 
 func kidOf(uid, key string) string { return strings.TrimPrefix(key, apiKeyKey(uid, "")) }
 
-// keyRows reads the key records of the user; a damaged one opens nothing and is
-// left out.
-func (m *Manager) keyRows(ctx context.Context, uid string) ([]row[keyRecord], error) {
-	items, err := m.records.list(ctx, apiKeyKey(uid, ""), store.MaxList)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]row[keyRecord], 0, len(items))
-	for _, it := range items {
-		k := newRow[keyRecord](it.Key)
-		if k.scan(it.Value, new(room)) == nil {
-			rows = append(rows, k)
-		}
-	}
-	return rows, nil
+// keyRows reads the key records of the user. A damaged one is left out: its key is
+// rejected as well.
+func (m *Manager) keyRows(ctx context.Context, uid string) ([]record.Row[keyRecord], error) {
+	return record.All[keyRecord](ctx, m.records, apiKeyKey(uid, ""))
 }
 
 // APIKeys returns the caller's keys, the newest first, expired ones included until
@@ -298,7 +288,7 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rows []row[keyRecord]
+	var rows []record.Row[keyRecord]
 	var ended, failed error
 	parallel.Do(
 		func() { _, ended = m.loadPrincipal(ctx, id) },
@@ -315,29 +305,27 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 
 // addUsage makes of key records what their owner may see, with what is known of their
 // use.
-func (m *Manager) addUsage(ctx context.Context, uid string, rows []row[keyRecord]) ([]APIKey, error) {
+func (m *Manager) addUsage(ctx context.Context, uid string, rows []record.Row[keyRecord]) ([]APIKey, error) {
 	// What is still in memory is looked at first: a use that is just being written
 	// may for that moment count twice, but it never fails to show.
 	uses := make(map[string]keyUsage, len(rows))
 	for _, k := range rows {
-		kid := kidOf(uid, k.key)
+		kid := kidOf(uid, k.Key)
 		uses[kid] = m.usage.pending(kid)
 	}
-	written, err := m.records.list(ctx, keyUsageKey(uid, ""), store.MaxList)
+	written, err := record.All[keyUsage](ctx, m.records, keyUsageKey(uid, ""))
 	if err != nil {
 		return nil, err
 	}
-	for _, it := range written {
-		kid, u := strings.TrimPrefix(it.Key, keyUsageKey(uid, "")), newRow[keyUsage](it.Key)
-		if u.scan(it.Value, new(room)) == nil {
-			u.rec.merge(uses[kid])
-			uses[kid] = u.rec
-		}
+	for _, u := range written {
+		kid := strings.TrimPrefix(u.Key, keyUsageKey(uid, ""))
+		u.Rec.merge(uses[kid])
+		uses[kid] = u.Rec
 	}
 	keys := make([]APIKey, 0, len(rows))
 	for _, k := range rows {
-		kid := kidOf(uid, k.key)
-		keys = append(keys, k.rec.public(kid, uses[kid]))
+		kid := kidOf(uid, k.Key)
+		keys = append(keys, k.Rec.public(kid, uses[kid]))
 	}
 	slices.SortStableFunc(keys, func(a, b APIKey) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return keys, nil
@@ -348,12 +336,12 @@ func (m *Manager) addUsage(ctx context.Context, uid string, rows []row[keyRecord
 func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
 	kid, ok := bareKeyID(keyID)
 	k := keyRow(uidOf(id), kid)
-	var more []scanner
+	var more []record.Reader
 	if ok {
 		more = append(more, &k)
 	}
 	c, err := m.loadPrincipal(ctx, id, more...)
-	if errors.Is(err, errDamaged) { // perhaps the key: it is revoked like any other
+	if errors.Is(err, record.ErrDamaged) { // perhaps the key: it is revoked like any other
 		c, err = m.loadPrincipal(ctx, id)
 	}
 	if err != nil {
@@ -381,18 +369,18 @@ func (m *Manager) refuseKeyID(ctx context.Context, id Identity, keyID string) er
 }
 
 // removeKey removes a key as it was read, damaged or not.
-func (m *Manager) removeKey(ctx context.Context, uid string, k row[keyRecord]) error {
-	return retryFrom(ctx, func() error { return m.readAnyKey(ctx, &k) }, func() error {
-		if !k.exists() {
+func (m *Manager) removeKey(ctx context.Context, uid string, k record.Row[keyRecord]) error {
+	return m.records.RetryFrom(ctx, func() error { return m.readAnyKey(ctx, &k) }, func() error {
+		if !k.Exists() {
 			return ErrNotFound
 		}
-		return m.records.commit(ctx, k.remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.key))))
+		return m.records.Commit(ctx, k.Remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.Key))))
 	})
 }
 
-func (m *Manager) readAnyKey(ctx context.Context, k *row[keyRecord]) error {
-	err := m.records.read(ctx, k)
-	if errors.Is(err, errDamaged) {
+func (m *Manager) readAnyKey(ctx context.Context, k *record.Row[keyRecord]) error {
+	err := m.records.Read(ctx, k)
+	if errors.Is(err, record.ErrDamaged) {
 		return nil
 	}
 	return err
@@ -418,28 +406,28 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 		return APIKey{}, "", err
 	}
 	now := m.now()
-	if !old.exists() || old.rec.expired(now) {
+	if !old.Exists() || old.Rec.expired(now) {
 		return APIKey{}, "", m.refuseKeyID(ctx, id, keyID)
 	}
 	if err := m.admitNewKey(ctx, id, c, &pass, pw); err != nil {
 		return APIKey{}, "", err
 	}
-	rec := old.rec
+	rec := old.Rec
 	rec.Created = now
-	if !old.rec.Expires.IsZero() {
-		rec.Expires = now.Add(old.rec.Expires.Sub(old.rec.Created))
+	if !old.Rec.Expires.IsZero() {
+		rec.Expires = now.Add(old.Rec.Expires.Sub(old.Rec.Created))
 	}
 	key, text, err := m.addAPIKey(ctx, id, c, made, rec, func() ([]store.Op, error) {
-		if err := m.records.read(ctx, &old); err != nil {
+		if err := m.records.Read(ctx, &old); err != nil {
 			return nil, err
 		}
-		if !old.exists() || old.rec.expired(m.now()) {
+		if !old.Exists() || old.Rec.expired(m.now()) {
 			return nil, ErrNotFound
 		}
-		if until := now.Add(overlap); old.rec.Expires.IsZero() || until.Before(old.rec.Expires) {
-			old.rec.Expires = until
+		if until := now.Add(overlap); old.Rec.Expires.IsZero() || until.Before(old.Rec.Expires) {
+			old.Rec.Expires = until
 		}
-		return []store.Op{old.put()}, nil
+		return []store.Op{old.Put()}, nil
 	})
 	switch {
 	case err == nil:

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -26,8 +27,8 @@ func (m *Manager) IsAPIKey(credential Secret) bool {
 type keyCheck struct {
 	userID, id string
 	digest     [sha256.Size]byte
-	acct       row[account]
-	key        row[keyProof]
+	acct       record.Row[account]
+	key        record.Row[keyProof]
 }
 
 // liveKeys are kept from one check to the next: an Identity holds on to none.
@@ -58,16 +59,16 @@ func parseKey(prefix, key string) (uid string, ok bool) {
 }
 
 // name sets what the user and the digest are called, all of it in the room.
-func (k *keyCheck) name(uid string, in *room) {
+func (k *keyCheck) name(uid string, in *record.Arena) {
 	var kid [keyIDLen]byte
 	hex.Encode(kid[:], k.digest[:keyIDLen/2])
-	k.userID, k.id = in.join(userPrefix, uid), in.join(keyIDPrefix, in.text(kid[:]))
-	k.acct.key, k.key.key = accountKeyIn(in, uid), apiKeyKeyIn(in, uid, in.text(kid[:]))
+	k.userID, k.id = in.Join(userPrefix, uid), in.Join(keyIDPrefix, in.Text(kid[:]))
+	k.acct.Key, k.key.Key = accountKeyIn(in, uid), apiKeyKeyIn(in, uid, in.Text(kid[:]))
 }
 
 // proven reports whether the key's record is there, and of this key with these scopes.
 func (k *keyCheck) proven() bool {
-	return k.key.exists() && subtle.ConstantTimeCompare(k.key.rec.Digest, limitedDigest(k.digest[:], k.key.rec.Scopes)) == 1
+	return k.key.Exists() && subtle.ConstantTimeCompare(k.key.Rec.Digest, limitedDigest(k.digest[:], k.key.Rec.Scopes)) == 1
 }
 
 // VerifyAPIKey returns who the key speaks for, or ErrInvalidToken, or
@@ -129,14 +130,14 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 	}()
 	a := newSnapshotArena()
 	k.digest = digest
-	k.name(uid, &a.room)
-	part := store.Partition(k.acct.key)
+	k.name(uid, &a.Arena)
+	part := store.Partition(k.acct.Key)
 	before := m.memory.stamp(part)
-	if err := m.records.readIn(ctx, &a.room, &k.acct, &k.key); err != nil {
+	if err := m.records.ReadIn(ctx, &a.Arena, &k.acct, &k.key); err != nil {
 		return nil, err
 	}
-	acct, rec := &k.acct.rec, &k.key.rec
-	if !k.acct.exists() || !acct.open() || !k.proven() || expiredKey(rec.Expires, m.now()) {
+	acct, rec := &k.acct.Rec, &k.key.Rec
+	if !k.acct.Exists() || !acct.open() || !k.proven() || expiredKey(rec.Expires, m.now()) {
 		return nil, m.refuseKey(ctx, k)
 	}
 	id := &a.snapshot.identity
@@ -159,9 +160,9 @@ func (m *Manager) refuseMalformedKey(ctx context.Context) error {
 // The user that a key names is told only if the key is theirs.
 func (m *Manager) refuseKey(ctx context.Context, k *keyCheck) error {
 	e := Event{Type: EventAPIKeyRefused, APIKeyID: k.id, Reason: "unknown"}
-	if k.acct.exists() && k.proven() {
-		e.UserID, e.OrganizationID, e.Reason = k.userID, k.acct.rec.Org, "expired"
-		if !k.acct.rec.open() {
+	if k.acct.Exists() && k.proven() {
+		e.UserID, e.OrganizationID, e.Reason = k.userID, k.acct.Rec.Org, "expired"
+		if !k.acct.Rec.open() {
 			e.Reason = "disabled"
 		}
 	}
@@ -177,13 +178,13 @@ type keyProof struct {
 	Scopes  string
 }
 
-func (k *keyProof) fields(c *codec) {
-	c.bytes(&k.Digest)
-	c.skip() // Name
-	c.skip() // Description
-	c.skip() // Prefix
+func (k *keyProof) Fields(c *record.Codec) {
+	c.Bytes(&k.Digest)
+	c.Skip() // Name
+	c.Skip() // Description
+	c.Skip() // Prefix
 	var created time.Time
-	c.time(&created)
-	c.time(&k.Expires)
-	c.string(&k.Scopes)
+	c.Time(&created)
+	c.Time(&k.Expires)
+	c.String(&k.Scopes)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/record"
 )
 
 func testAPIKey() string {
@@ -61,9 +62,9 @@ func FuzzParseAPIKey(f *testing.F) {
 			t.Errorf("%q parses as user %q, digest %x", s, uid, digest)
 		}
 		k := &keyCheck{digest: digest}
-		k.name(uid, new(room))
-		if kid, ok := bareKeyID(k.id); !ok || k.userID != userPrefix+uid || k.acct.key != userKey(uid, "acct") || k.key.key != apiKeyKey(uid, kid) {
-			t.Errorf("%q is called %q, %q, %q, %q", s, k.userID, k.id, k.acct.key, k.key.key)
+		k.name(uid, new(record.Arena))
+		if kid, ok := bareKeyID(k.id); !ok || k.userID != userPrefix+uid || k.acct.Key != userKey(uid, "acct") || k.key.Key != apiKeyKey(uid, kid) {
+			t.Errorf("%q is called %q, %q, %q, %q", s, k.userID, k.id, k.acct.Key, k.key.Key)
 		}
 	})
 }

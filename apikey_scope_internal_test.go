@@ -61,18 +61,18 @@ func TestAKeyWhoseScopesWereChangedInTheStoreOpensNothing(t *testing.T) {
 		}
 		kid, _ := bareKeyID(made.ID)
 		k := keyRow(uidOf(owner), kid)
-		if err := m.records.read(ctx, &k); err != nil {
+		if err := m.records.Read(ctx, &k); err != nil {
 			t.Fatal(err)
 		}
-		if plain := sha256.Sum256([]byte(text)); bytes.Equal(k.rec.Digest, plain[:]) != (tc.scopes == nil) {
+		if plain := sha256.Sum256([]byte(text)); bytes.Equal(k.Rec.Digest, plain[:]) != (tc.scopes == nil) {
 			t.Errorf("%s: to a reader that knows of no scopes the key proves %v", name, tc.scopes == nil)
 		}
-		after := tc.edit(&k.rec)
-		value := encode(k.key, &k.rec)
+		after := tc.edit(&k.Rec)
+		value := k.Overwrite().Value
 		if after != nil {
-			value = sealBody(k.key, append(value[5:len(value)-1-len(k.rec.Scopes)], after...))
+			value = sealBody(k.Key, append(value[headerLen:len(value)-1-len(k.Rec.Scopes)], after...))
 		}
-		if err := s.Commit(ctx, store.Put(k.key, value)); err != nil {
+		if err := s.Commit(ctx, store.Put(k.Key, value)); err != nil {
 			t.Fatal(err)
 		}
 		id, err := m.VerifyAPIKey(ctx, text)

@@ -14,6 +14,7 @@ import (
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/queue"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/internal/slots"
 	"github.com/datixlab/auth/store"
@@ -33,7 +34,7 @@ import (
 // reaches them.
 type Manager struct {
 	cfg          Config
-	records      records
+	records      record.Records
 	keys         *seal.Keyring
 	signer       jose.Signer
 	tokenKeys    jose.Keys
@@ -89,14 +90,14 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	}
 	m := &Manager{
 		cfg: cfg, keys: keys, decoy: decoy,
-		records:      records{s: s, timeout: cfg.StoreTimeout},
+		records:      record.Records{Store: s, Timeout: cfg.StoreTimeout, Unavailable: ErrUnavailable},
 		peppers:      map[string]func() []byte{},
 		checkerCalls: hostcall.New(maxChecks, checkTimeout),
 		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, userPrefix, sessionPrefix),
 		sampler:      queue.NewSampler(sampleLimit),
 		memory:       newMemory(s, cfg.MaxRemembered),
 	}
-	m.records.fault = func(ctx context.Context, call string) {
+	m.records.Fault = func(ctx context.Context, call string) {
 		m.emit(ctx, Event{Type: EventStoreFailed, Actor: actorManager, Reason: call})
 	}
 	tokenKeys, peppers := keys.Derive(labelToken, 32), keys.Derive(labelPepper, 32)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/record"
 )
 
 // An emailClaim says which user an address belongs to, if that user's account
@@ -29,14 +30,14 @@ type emailClaim struct {
 	newer []byte
 }
 
-func (e *emailClaim) fields(c *codec) {
-	c.string(&e.User)
-	c.time(&e.Since)
-	c.string(&e.Nonce)
-	c.rest(&e.newer)
+func (e *emailClaim) Fields(c *record.Codec) {
+	c.String(&e.User)
+	c.Time(&e.Since)
+	c.String(&e.Nonce)
+	c.Rest(&e.newer)
 }
 
-func claimRow(digest string) row[emailClaim] { return newRow[emailClaim](claimKey(digest)) }
+func claimRow(digest string) record.Row[emailClaim] { return record.New[emailClaim](claimKey(digest)) }
 
 // claimHold is how long an address is held for a registration or change that is
 // under way. It is well over the time that one takes, and under the minute after
@@ -49,21 +50,16 @@ const tombstoneTTL = 24 * time.Hour
 
 // claimEmail makes the address canonical belong to uid, or returns ErrEmailTaken.
 // The claim means nothing until the account of uid names the address.
-func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (row[emailClaim], error) {
+func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (record.Row[emailClaim], error) {
 	claim := claimRow(emailDigest(canonical)) // taken for free until it shows
-	err := retryFrom(ctx, func() error { return m.records.read(ctx, &claim) }, func() error {
-		if claim.exists() && claim.rec.User != uid {
-			if err := m.voidClaim(ctx, canonical, claim.rec); err != nil {
+	err := m.records.RetryFrom(ctx, func() error { return m.records.Read(ctx, &claim) }, func() error {
+		if claim.Exists() && claim.Rec.User != uid {
+			if err := m.voidClaim(ctx, canonical, claim.Rec); err != nil {
 				return err
 			}
 		}
-		claim.rec = emailClaim{User: uid, Since: m.now(), Nonce: ident.Random()}
-		op := claim.put()
-		if err := m.records.commit(ctx, op); err != nil {
-			return err
-		}
-		claim.raw = op.Value
-		return nil
+		claim.Rec = emailClaim{User: uid, Since: m.now(), Nonce: ident.Random()}
+		return m.records.Write(ctx, &claim, claim.Put())
 	})
 	return claim, err
 }
@@ -72,27 +68,27 @@ func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (row[em
 // address is its own, and ErrEmailTaken if it does or may soon.
 func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailClaim) error {
 	acct := accountRow(claim.User)
-	if err := m.records.read(ctx, &acct); err != nil {
+	if err := m.records.Read(ctx, &acct); err != nil {
 		return err
 	}
 	underWay := m.now().Sub(claim.Since) < claimHold
 	switch {
-	case !acct.exists() && underWay:
+	case !acct.Exists() && underWay:
 		return ErrEmailTaken
-	case !acct.exists():
-		acct.rec = account{Deleted: true}
-		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstoneTTL)))
-	case acct.rec.Deleted:
+	case !acct.Exists():
+		acct.Rec = account{Deleted: true}
+		return m.records.Commit(ctx, acct.Put().Until(m.now().Add(tombstoneTTL)))
+	case acct.Rec.Deleted:
 		return nil
-	case emailaddr.Same(acct.rec.Email, canonical):
+	case emailaddr.Same(acct.Rec.Email, canonical):
 		return ErrEmailTaken
-	case !emailaddr.Same(acct.rec.PendingEmail, canonical):
+	case !emailaddr.Same(acct.Rec.PendingEmail, canonical):
 		return nil
-	case underWay && m.now().Sub(acct.rec.PendingSince) < claimHold:
+	case underWay && m.now().Sub(acct.Rec.PendingSince) < claimHold:
 		return ErrEmailTaken
 	}
-	acct.rec.clearPendingEmail()
-	return m.records.commit(ctx, acct.put())
+	acct.Rec.clearPendingEmail()
+	return m.records.Commit(ctx, acct.Put())
 }
 
 // releaseEmail drops a claim that its account no longer names. It is only
@@ -100,27 +96,27 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 // wants the address.
 func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 	claim := claimRow(emailDigest(canonical))
-	if err := m.records.read(ctx, &claim); err != nil || claim.rec.User != uid {
+	if err := m.records.Read(ctx, &claim); err != nil || claim.Rec.User != uid {
 		return
 	}
 	acct := accountRow(uid)
-	if err := m.records.read(ctx, &acct); err != nil {
+	if err := m.records.Read(ctx, &acct); err != nil {
 		return
 	}
-	if acct.exists() && !acct.rec.Deleted &&
-		(emailaddr.Same(acct.rec.Email, canonical) || emailaddr.Same(acct.rec.PendingEmail, canonical)) {
+	if acct.Exists() && !acct.Rec.Deleted &&
+		(emailaddr.Same(acct.Rec.Email, canonical) || emailaddr.Same(acct.Rec.PendingEmail, canonical)) {
 		return
 	}
-	_ = m.records.commit(ctx, claim.remove())
+	_ = m.records.Commit(ctx, claim.Remove())
 }
 
 // emailOwner returns the user whom the address with this digest is claimed for, or
 // "", and the address prefixes that its owner is known to come from. The caller reads
 // that user's account and believes it, not the claim.
-func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known row[knownNetworks], err error) {
+func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known record.Row[knownNetworks], err error) {
 	claim, known := claimRow(digest), knownRow(digest)
-	err = m.records.read(ctx, &claim, &known)
-	return claim.rec.User, known, err
+	err = m.records.Read(ctx, &claim, &known)
+	return claim.Rec.User, known, err
 }
 
 // changeEmail is the change of the caller's address in its steps: announce, claim,
@@ -158,12 +154,12 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 // abandonEmail takes back the announcement of an address that is taken. Left
 // standing, it would only lapse later.
 func (m *Manager) abandonEmail(ctx context.Context, uid, pending string) {
-	_ = retry(ctx, func() error {
+	_ = m.records.Retry(ctx, func() error {
 		acct := accountRow(uid)
-		if err := m.records.read(ctx, &acct); err != nil || acct.rec.PendingID != pending {
+		if err := m.records.Read(ctx, &acct); err != nil || acct.Rec.PendingID != pending {
 			return err
 		}
-		acct.rec.clearPendingEmail()
-		return m.records.commit(ctx, acct.put())
+		acct.Rec.clearPendingEmail()
+		return m.records.Commit(ctx, acct.Put())
 	})
 }

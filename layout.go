@@ -3,6 +3,8 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/base64"
+
+	"github.com/datixlab/auth/internal/record"
 )
 
 // The layout: what is stored where. What must change together with an account is in the
@@ -38,9 +40,9 @@ func knownKey(digest string) string      { return "e." + digest + "/known" }
 func orgKey(oid string) string           { return "o." + oid + "/org" }
 
 // accountKeyIn, sessionKeyIn and apiKeyKeyIn make their key in the memory of a read.
-func accountKeyIn(in *room, uid string) string      { return in.join("u.", uid, "/acct") }
-func sessionKeyIn(in *room, uid, sid string) string { return in.join("u.", uid, "/s.", sid) }
-func apiKeyKeyIn(in *room, uid, kid string) string  { return in.join("u.", uid, "/k.", kid) }
+func accountKeyIn(in *record.Arena, uid string) string      { return in.Join("u.", uid, "/acct") }
+func sessionKeyIn(in *record.Arena, uid, sid string) string { return in.Join("u.", uid, "/s.", sid) }
+func apiKeyKeyIn(in *record.Arena, uid, kid string) string  { return in.Join("u.", uid, "/k.", kid) }
 
 // emailDigest is the name of an email address in keys: all have one length, and no key
 // contains an address.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/record"
 )
 
 // A LoginResult is the outcome of a step of a login: an access token or, where the
@@ -42,7 +43,7 @@ func (m *Manager) Login(ctx context.Context, email string, pw Secret) (LoginResu
 		return LoginResult{}, err
 	}
 	var result LoginResult
-	err = m.throttled(ctx, uid, m.passwordBudgets(digest, prefix, known.rec.Prefixes), func() (done bool, err error) {
+	err = m.throttled(ctx, uid, m.passwordBudgets(digest, prefix, known.Rec.Prefixes), func() (done bool, err error) {
 		result, err = m.login(ctx, uid, canonical, pw)
 		if errors.Is(err, ErrInvalidCredentials) {
 			m.emit(ctx, Event{Type: EventLoginFailed, UserID: userIDOf(uid)})
@@ -67,16 +68,16 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, pw Secret) (
 	}
 	acct, pass := accountRow(lookup), passwordRow(lookup)
 	proven, stale := "", false
-	err = retry(ctx, func() error {
-		if err := m.records.read(ctx, &acct, &pass); err != nil {
+	err = m.records.Retry(ctx, func() error {
+		if err := m.records.Read(ctx, &acct, &pass); err != nil {
 			return err
 		}
-		usable := acct.exists() && acct.rec.open() && emailaddr.Same(acct.rec.Email, canonical)
-		if !usable || proven == "" || proven != pass.rec.Hash {
-			if stale, err = m.verifyPassword(ctx, pass.rec.Hash, pw, usable); err != nil {
+		usable := acct.Exists() && acct.Rec.open() && emailaddr.Same(acct.Rec.Email, canonical)
+		if !usable || proven == "" || proven != pass.Rec.Hash {
+			if stale, err = m.verifyPassword(ctx, pass.Rec.Hash, pw, usable); err != nil {
 				return err
 			}
-			proven = pass.rec.Hash
+			proven = pass.Rec.Hash
 		}
 		result, err = m.startSession(ctx, uid, &acct, byPassword)
 		return err
@@ -89,11 +90,11 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, pw Secret) (
 
 // rehash replaces a hash that is cheaper than the configuration asks for, unless
 // the password was changed meanwhile. It is an improvement, never a condition.
-func (m *Manager) rehash(ctx context.Context, pass row[passwordRecord], pw Secret) {
+func (m *Manager) rehash(ctx context.Context, pass record.Row[passwordRecord], pw Secret) {
 	hash, err := m.hashPassword(ctx, pw)
 	if err != nil {
 		return
 	}
-	pass.rec.Hash = hash
-	_ = m.records.commit(ctx, pass.put())
+	pass.Rec.Hash = hash
+	_ = m.records.Commit(ctx, pass.Put())
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/netprefix"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -21,29 +22,31 @@ type knownNetworks struct {
 	newer    []byte
 }
 
-func (k *knownNetworks) fields(c *codec) {
-	c.strings(&k.Prefixes)
-	c.rest(&k.newer)
+func (k *knownNetworks) Fields(c *record.Codec) {
+	c.Strings(&k.Prefixes)
+	c.Rest(&k.newer)
 }
 
-func knownRow(digest string) row[knownNetworks] { return newRow[knownNetworks](knownKey(digest)) }
+func knownRow(digest string) record.Row[knownNetworks] {
+	return record.New[knownNetworks](knownKey(digest))
+}
 
 // addKnownNetwork adds the prefix that a login in full came from to what was read. That it
 // may fail costs nobody anything but, under attack, the budget of their own.
 // It reports whether others were known and this one was not, an unknown address aside:
 // of any number of logins at once, one is told so.
-func (m *Manager) addKnownNetwork(ctx context.Context, known row[knownNetworks], prefix string) (unusual bool) {
-	err := retryFrom(ctx, func() error { return m.records.read(ctx, &known) }, func() error {
+func (m *Manager) addKnownNetwork(ctx context.Context, known record.Row[knownNetworks], prefix string) (unusual bool) {
+	err := m.records.RetryFrom(ctx, func() error { return m.records.Read(ctx, &known) }, func() error {
 		unusual = false
-		if slices.Contains(known.rec.Prefixes, prefix) {
+		if slices.Contains(known.Rec.Prefixes, prefix) {
 			return nil
 		}
-		unusual = prefix != netprefix.Unknown && slices.ContainsFunc(known.rec.Prefixes, func(p string) bool { return p != netprefix.Unknown })
-		known.rec.Prefixes = append(known.rec.Prefixes, prefix)
-		if extra := len(known.rec.Prefixes) - maxKnownNetworks; extra > 0 {
-			known.rec.Prefixes = slices.Delete(known.rec.Prefixes, 0, extra)
+		unusual = prefix != netprefix.Unknown && slices.ContainsFunc(known.Rec.Prefixes, func(p string) bool { return p != netprefix.Unknown })
+		known.Rec.Prefixes = append(known.Rec.Prefixes, prefix)
+		if extra := len(known.Rec.Prefixes) - maxKnownNetworks; extra > 0 {
+			known.Rec.Prefixes = slices.Delete(known.Rec.Prefixes, 0, extra)
 		}
-		return m.records.commit(ctx, known.put())
+		return m.records.Commit(ctx, known.Put())
 	})
 	return err == nil && unusual
 }
@@ -53,7 +56,7 @@ var newNetworkNotices = store.Limit{Burst: 5, Every: 4 * time.Hour}
 
 // noteNetwork remembers where a login in full came from. If that is new its user is told, but
 // not of each where somebody roams.
-func (m *Manager) noteNetwork(ctx context.Context, known row[knownNetworks], prefix string, r LoginResult) {
+func (m *Manager) noteNetwork(ctx context.Context, known record.Row[knownNetworks], prefix string, r LoginResult) {
 	if !m.addKnownNetwork(ctx, known, prefix) {
 		return
 	}
@@ -64,7 +67,7 @@ func (m *Manager) noteNetwork(ctx context.Context, known row[knownNetworks], pre
 		return
 	}
 	uid, _ := parseUser(r.User.ID)
-	d, err := m.records.hit(ctx, userKey(uid, "newnetwork"), newNetworkNotices, 1, m.now())
+	d, err := m.records.Hit(ctx, userKey(uid, "newnetwork"), newNetworkNotices, 1, m.now())
 	if err == nil && !d.OK {
 		return
 	}

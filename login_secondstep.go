@@ -8,6 +8,7 @@ import (
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/parallel"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -27,11 +28,11 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	step := secondStep{uid: uid, digest: digest}
 	if err := m.readSecondStep(ctx, &step); err != nil {
 		if errors.Is(err, ErrInvalidToken) {
-			return LoginResult{}, m.refuseTemp(ctx, Event{UserID: userIDOf(uid), OrganizationID: step.acct.rec.Org, Reason: "ended"})
+			return LoginResult{}, m.refuseTemp(ctx, Event{UserID: userIDOf(uid), OrganizationID: step.acct.Rec.Org, Reason: "ended"})
 		}
 		return LoginResult{}, err
 	}
-	failed := Event{Type: EventSecondFactorFailed, UserID: userIDOf(uid), OrganizationID: step.acct.rec.Org, Action: "login"}
+	failed := Event{Type: EventSecondFactorFailed, UserID: userIDOf(uid), OrganizationID: step.acct.Rec.Org, Action: "login"}
 	if step.login().Tries >= maxTempTries {
 		return LoginResult{}, m.refuseTemp(ctx, Event{UserID: failed.UserID, OrganizationID: failed.OrganizationID, Reason: "tries"})
 	}
@@ -51,7 +52,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		result, failed.Reason, err = m.completeLogin(ctx, &step, code)
 		if errors.Is(err, ErrInvalidCode) {
 			m.emit(ctx, failed)
-			m.notifyAccount(ctx, EventSecondFactorFailed, uid, &step.acct.rec, step.acct.rec.Email)
+			m.notifyAccount(ctx, EventSecondFactorFailed, uid, &step.acct.Rec, step.acct.Rec.Email)
 		}
 		return err == nil, err
 	})
@@ -65,9 +66,9 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		m.emitBackupCode(ctx, Event{
 			Actor: result.session, UserID: result.User.ID, OrganizationID: result.User.OrganizationID,
 			SessionID: result.session, Action: "login",
-		}, &step.acct.rec, step.totp.rec.Active.Backup.left())
+		}, &step.acct.Rec, step.totp.Rec.Active.Backup.left())
 	}
-	if canonical, ok := emailaddr.Canonical(step.acct.rec.Email); ok { // what the password step was charged
+	if canonical, ok := emailaddr.Canonical(step.acct.Rec.Email); ok { // what the password step was charged
 		digest := emailDigest(canonical)
 		parallel.Do(
 			func() {
@@ -96,12 +97,12 @@ type secondStep struct {
 	digest []byte
 	prefix string // where the first step came from
 	index  int    // of the login in temps
-	acct   row[account]
-	totp   row[totpRecord]
-	temps  row[tempRecord]
+	acct   record.Row[account]
+	totp   record.Row[totpRecord]
+	temps  record.Row[tempRecord]
 }
 
-func (s *secondStep) login() *pendingLogin { return &s.temps.rec.Logins[s.index] }
+func (s *secondStep) login() *pendingLogin { return &s.temps.Rec.Logins[s.index] }
 
 // over reports whether the login has ended since it was read.
 func (s *secondStep) over(now time.Time) bool { return !now.Before(s.login().Expires) }
@@ -110,12 +111,12 @@ func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
 	s.acct = accountRow(s.uid)
 	s.totp = totpRow(s.uid)
 	s.temps = tempRow(s.uid)
-	if err := m.records.read(ctx, &s.acct, &s.totp, &s.temps); err != nil {
+	if err := m.records.Read(ctx, &s.acct, &s.totp, &s.temps); err != nil {
 		return err
 	}
-	s.temps.rec.prune(&s.acct.rec, m.now())
-	s.index = s.temps.rec.find(s.digest)
-	if s.index < 0 || !s.acct.exists() || !s.acct.rec.open() || s.acct.rec.Enrolment == "" {
+	s.temps.Rec.prune(&s.acct.Rec, m.now())
+	s.index = s.temps.Rec.find(s.digest)
+	if s.index < 0 || !s.acct.Exists() || !s.acct.Rec.open() || s.acct.Rec.Enrolment == "" {
 		return ErrInvalidToken
 	}
 	s.prefix = s.login().Prefix
@@ -124,27 +125,22 @@ func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
 
 // writeTemps is the operation that puts what is left of the user's waiting logins.
 func (s *secondStep) writeTemps() store.Op {
-	if len(s.temps.rec.Logins) == 0 {
-		return s.temps.remove()
+	if len(s.temps.Rec.Logins) == 0 {
+		return s.temps.Remove()
 	}
-	last := s.temps.rec.Logins[len(s.temps.rec.Logins)-1]
-	return s.temps.put().Until(last.Expires)
+	last := s.temps.Rec.Logins[len(s.temps.Rec.Logins)-1]
+	return s.temps.Put().Until(last.Expires)
 }
 
 // countTry takes one of the temp token's tries, before the code is looked at and
 // whatever comes of it. It leaves in s what the store has then.
 func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
-	return retryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
+	return m.records.RetryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
 		if s.login().Tries >= maxTempTries || s.over(m.now()) {
 			return ErrInvalidToken
 		}
 		s.login().Tries++
-		op := s.writeTemps()
-		if err := m.records.commit(ctx, op); err != nil {
-			return err
-		}
-		s.temps.raw = op.Value
-		return nil
+		return m.records.Write(ctx, &s.temps, s.writeTemps())
 	})
 }
 
@@ -155,19 +151,19 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 	if isBackupCode(code) {
 		amr = byBackupCode
 	}
-	err = retryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
+	err = m.records.RetryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
 		if s.over(m.now()) {
 			return ErrInvalidToken
 		}
-		ok, err := m.spendCode(ctx, s.uid, &s.acct.rec, &s.totp.rec, code, &proof)
+		ok, err := m.spendCode(ctx, s.uid, &s.acct.Rec, &s.totp.Rec, code, &proof)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			return ErrInvalidCode
 		}
-		s.temps.rec.Logins = slices.Delete(s.temps.rec.Logins, s.index, s.index+1)
-		result, err = m.startSession(ctx, s.uid, &s.acct, amr, s.totp.put(), s.writeTemps())
+		s.temps.Rec.Logins = slices.Delete(s.temps.Rec.Logins, s.index, s.index+1)
+		result, err = m.startSession(ctx, s.uid, &s.acct, amr, s.totp.Put(), s.writeTemps())
 		return err
 	})
 	return result, proof.reason, err

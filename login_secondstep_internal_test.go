@@ -31,7 +31,7 @@ func TestATempTokenIs256BitsOfWhichTheStoreHasTheDigest(t *testing.T) {
 			t.Errorf("it is of %q, its bits were seen before: %v", uid, seen[string(secret)])
 		}
 		seen[string(secret)] = true
-		raw, err := m.records.s.Get(t.Context(), tempKey(uid))
+		raw, err := m.records.Store.Get(t.Context(), tempKey(uid))
 		if err != nil {
 			t.Fatal(err)
 		}

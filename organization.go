@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/record"
 )
 
 // An Organization is what its members have in common.
@@ -20,13 +21,13 @@ type orgRecord struct {
 	newer   []byte
 }
 
-func (o *orgRecord) fields(c *codec) {
-	c.string(&o.Name)
-	c.time(&o.Created)
-	c.rest(&o.newer)
+func (o *orgRecord) Fields(c *record.Codec) {
+	c.String(&o.Name)
+	c.Time(&o.Created)
+	c.Rest(&o.newer)
 }
 
-func orgRow(oid string) row[orgRecord] { return newRow[orgRecord](orgKey(oid)) }
+func orgRow(oid string) record.Row[orgRecord] { return record.New[orgRecord](orgKey(oid)) }
 
 // Organization returns the organization with this id, or ErrNotFound.
 func (m *Manager) Organization(ctx context.Context, organizationID string) (Organization, error) {
@@ -38,18 +39,18 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 		return Organization{}, ErrNotFound
 	}
 	org := orgRow(oid)
-	if err := m.records.read(ctx, &org); err != nil {
+	if err := m.records.Read(ctx, &org); err != nil {
 		return Organization{}, err
 	}
-	if !org.exists() {
+	if !org.Exists() {
 		return Organization{}, ErrNotFound
 	}
-	return Organization{ID: organizationID, Name: org.rec.Name, CreatedAt: org.rec.Created}, nil
+	return Organization{ID: organizationID, Name: org.Rec.Name, CreatedAt: org.Rec.Created}, nil
 }
 
 func (m *Manager) createOrganization(ctx context.Context, name string, now time.Time) (id string, err error) {
 	oid := ident.Timed(now)
 	org := orgRow(oid)
-	org.rec = orgRecord{Name: name, Created: now}
-	return orgPrefix + oid, m.records.commit(ctx, org.put())
+	org.Rec = orgRecord{Name: name, Created: now}
+	return orgPrefix + oid, m.records.Commit(ctx, org.Put())
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/datixlab/auth/internal/hostcall"
 	"github.com/datixlab/auth/internal/password"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/slots"
 )
 
@@ -18,13 +19,15 @@ type passwordRecord struct {
 	newer   []byte
 }
 
-func (p *passwordRecord) fields(c *codec) {
-	c.string(&p.Hash)
-	c.time(&p.Changed)
-	c.rest(&p.newer)
+func (p *passwordRecord) Fields(c *record.Codec) {
+	c.String(&p.Hash)
+	c.Time(&p.Changed)
+	c.Rest(&p.newer)
 }
 
-func passwordRow(uid string) row[passwordRecord] { return newRow[passwordRecord](passwordKey(uid)) }
+func passwordRow(uid string) record.Row[passwordRecord] {
+	return record.New[passwordRecord](passwordKey(uid))
+}
 
 // ChangePassword sets a new password and ends the user's other sessions at once, on
 // every instance; the caller's goes on. The new password is judged before the
@@ -37,7 +40,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 	if err != nil {
 		return err
 	}
-	if weak := m.checkPassword("new_password", replacement, c.acct.rec.Email); weak != nil {
+	if weak := m.checkPassword("new_password", replacement, c.acct.Rec.Email); weak != nil {
 		return inputError(ErrWeakPassword, *weak)
 	}
 	budgets, err := m.callerBudgets(ctx, c)
@@ -51,7 +54,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		if err := m.provePassword(ctx, id, &pass, current); err != nil {
 			return false, err
 		}
-		proven := pass.rec.Hash
+		proven := pass.Rec.Hash
 		hash, err := m.hashPassword(ctx, replacement)
 		if err != nil {
 			return false, err
@@ -60,12 +63,12 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 			c, err = m.loadPrincipal(ctx, id, &pass)
 			return err
 		}
-		err = retryFrom(ctx, read, func() error {
-			if pass.rec.Hash != proven { // changed meanwhile: current is no longer it
+		err = m.records.RetryFrom(ctx, read, func() error {
+			if pass.Rec.Hash != proven { // changed meanwhile: current is no longer it
 				return ErrInvalidCredentials
 			}
-			pass.rec.Hash, pass.rec.Changed = hash, m.now()
-			return m.records.commit(ctx, append(c.endOtherSessions(), pass.put())...)
+			pass.Rec.Hash, pass.Rec.Changed = hash, m.now()
+			return m.records.Commit(ctx, append(c.endOtherSessions(), pass.Put())...)
 		})
 		return err == nil, err
 	})
@@ -73,7 +76,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		return err
 	}
 	m.emit(ctx, id.event(EventPasswordChanged))
-	m.notifyAccount(ctx, EventPasswordChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventPasswordChanged, c.uid, &c.acct.Rec, c.acct.Rec.Email)
 	return nil
 }
 

@@ -23,8 +23,8 @@ func TestAMalformedHashIsAWrongPasswordAndIsLogged(t *testing.T) {
 		"$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$",
 	} {
 		pass := passwordRow(uids[0])
-		pass.rec.Hash = hash
-		if err := m.records.commit(t.Context(), pass.overwrite()); err != nil {
+		pass.Rec.Hash = hash
+		if err := m.records.Commit(t.Context(), pass.Overwrite()); err != nil {
 			t.Fatal(err)
 		}
 		log.Reset()

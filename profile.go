@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -29,7 +30,7 @@ type ProfileChange struct {
 // in with the new address, and the old one is free. Whatever is refused leaves the
 // profile as it was; a code that was right is spent, whatever comes after it.
 func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change ProfileChange) (User, error) {
-	var more []scanner
+	var more []record.Reader
 	f := newFactors(id, change.CurrentPassword, change.Code)
 	if change.Email != nil {
 		more = append(more, &f.pass, &f.totp)
@@ -42,7 +43,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if err != nil {
 		return User{}, err
 	}
-	old := c.acct.rec.Email
+	old := c.acct.Rec.Email
 	if change.Email == nil || emailaddr.Same(old, canonical) { // perhaps another spelling of the same
 		err := m.editProfile(ctx, id, c, change, func(a *account) error {
 			if change.Email != nil && !emailaddr.Same(a.Email, canonical) {
@@ -54,7 +55,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 			return User{}, err
 		}
 		m.emit(ctx, id.event(EventProfileChanged))
-		return c.acct.rec.user(id.User.ID), nil
+		return c.acct.Rec.user(id.User.ID), nil
 	}
 
 	if err := m.allowNewEmail(ctx, id, c, f); err != nil {
@@ -77,16 +78,16 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		m.releaseEmail(ctx, was, c.uid)
 	}
 	m.emit(ctx, id.event(EventEmailChanged))
-	m.notifyAccount(ctx, EventEmailChanged, c.uid, &c.acct.rec, old)
-	m.notifyAccount(ctx, EventEmailChanged, c.uid, &c.acct.rec, c.acct.rec.Email)
-	return c.acct.rec.user(id.User.ID), nil
+	m.notifyAccount(ctx, EventEmailChanged, c.uid, &c.acct.Rec, old)
+	m.notifyAccount(ctx, EventEmailChanged, c.uid, &c.acct.Rec, c.acct.Rec.Email)
+	return c.acct.Rec.user(id.User.ID), nil
 }
 
 // allowNewEmail is reauthenticate for a change of the address, which can take an
 // account over: where a second factor is on and the login is not fresh, the password
 // alone does not do.
 func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *principal, f *factors) error {
-	if c.acct.rec.Enrolment == "" || f.code == "" && m.fresh(c) {
+	if c.acct.Rec.Enrolment == "" || f.code == "" && m.fresh(c) {
 		return m.reauthenticate(ctx, id, c, &f.pass, f.password)
 	}
 	if f.password == "" || f.code == "" {
@@ -94,7 +95,7 @@ func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *principal, 
 	}
 	const action = "change_email"
 	err := m.proveFactors(ctx, id, c, f, action, func() []store.Op {
-		return []store.Op{c.acct.unchanged(), c.session.unchanged(), f.totp.put()}
+		return []store.Op{c.acct.Unchanged(), c.session.Unchanged(), f.totp.Put()}
 	})
 	if errors.Is(err, ErrTwoFactorNotEnabled) { // turned off beside this call, and the code is of nothing
 		return ErrInvalidCredentials
@@ -102,7 +103,7 @@ func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *principal, 
 	if err == nil && isBackupCode(f.code) {
 		e := id.event(EventBackupCodeUsed)
 		e.Action = action
-		m.emitBackupCode(ctx, e, &c.acct.rec, f.totp.rec.Active.Backup.left())
+		m.emitBackupCode(ctx, e, &c.acct.Rec, f.totp.Rec.Active.Backup.left())
 	}
 	return err
 }
@@ -136,8 +137,8 @@ func (m *Manager) editProfile(ctx context.Context, id Identity, c *principal, ch
 		}
 		return err
 	}
-	return retryFrom(ctx, read, func() error {
-		a := &c.acct.rec
+	return m.records.RetryFrom(ctx, read, func() error {
+		a := &c.acct.Rec
 		if err := allow(a); err != nil {
 			return err
 		}
@@ -147,11 +148,6 @@ func (m *Manager) editProfile(ctx context.Context, id Identity, c *principal, ch
 		if change.Email != nil {
 			a.Email = *change.Email
 		}
-		op := c.acct.put()
-		if err := m.records.commit(ctx, op, c.session.unchanged()); err != nil {
-			return err
-		}
-		c.acct.raw = op.Value
-		return nil
+		return m.records.Write(ctx, &c.acct, c.acct.Put(), c.session.Unchanged())
 	})
 }

@@ -114,27 +114,27 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 		return User{}, err
 	}
 	acct := accountRow(uid)
-	acct.rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now}
+	acct.Rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now}
 	hash, err := m.hashPassword(ctx, u.Password) // only who has the address pays for it
 	if err == nil {
-		acct.rec.Org, err = organization(now)
+		acct.Rec.Org, err = organization(now)
 	}
 	if err != nil {
-		_ = m.records.commit(context.WithoutCancel(ctx), claim.remove())
+		_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove())
 		return User{}, err
 	}
 	pass := passwordRow(uid)
-	pass.rec = passwordRecord{Hash: hash, Changed: now}
-	err = m.records.commit(ctx, acct.put(), pass.put())
+	pass.Rec = passwordRecord{Hash: hash, Changed: now}
+	err = m.records.Commit(ctx, acct.Put(), pass.Put())
 	if errors.Is(err, store.ErrConflict) { // we were so slow that the address went to another
-		_ = m.records.commit(context.WithoutCancel(ctx), claim.remove())
+		_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove())
 		m.emit(ctx, event.taken())
 		return User{}, ErrEmailTaken
 	}
 	if err != nil {
 		return User{}, err
 	}
-	user := acct.rec.user(userIDOf(uid))
+	user := acct.Rec.user(userIDOf(uid))
 	event.UserID, event.OrganizationID = user.ID, user.OrganizationID
 	m.emit(ctx, event)
 	return user, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/datixlab/auth/internal/parallel"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -54,13 +55,13 @@ func (m *Manager) RevokeAll(ctx context.Context, r Revocation) (Revoked, error) 
 	if err := m.ready(); err != nil {
 		return Revoked{}, err
 	}
-	walker, ok := m.records.s.(store.Walker)
+	walker, ok := m.records.Store.(store.Walker)
 	if !ok {
-		return Revoked{}, fmt.Errorf("auth: RevokeAll needs a store that is a store.Walker, and %T is none", m.records.s)
+		return Revoked{}, fmt.Errorf("auth: RevokeAll needs a store that is a store.Walker, and %T is none", m.records.Store)
 	}
 	done, err := m.revokeEach(ctx, walker, r)
 	if err == nil && done.Damaged > 0 {
-		err = unavailable(fmt.Errorf("%d accounts: %w", done.Damaged, errDamaged))
+		err = unavailable(fmt.Errorf("%d accounts: %w", done.Damaged, record.ErrDamaged))
 	}
 	e := Event{Type: EventAllRevoked, Count: done.Users}
 	if err != nil {
@@ -72,7 +73,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r Revocation) (Revoked, error) 
 
 func (m *Manager) revokeEach(ctx context.Context, s store.Walker, r Revocation) (done Revoked, err error) {
 	for place := ""; ; {
-		page, err := m.records.walk(ctx, s, place)
+		page, err := m.records.Walk(ctx, s, place)
 		if err != nil {
 			return done, err
 		}
@@ -136,7 +137,7 @@ func (m *Manager) revokeUser(ctx context.Context, uid string, r Revocation) (don
 		steps = append(steps, func() error { return m.voidBackupCodes(ctx, uid) })
 	}
 	for _, step := range steps {
-		if err := step(); errors.Is(err, errDamaged) {
+		if err := step(); errors.Is(err, record.ErrDamaged) {
 			done.Damaged = 1
 		} else if err != nil {
 			return done, err
@@ -146,12 +147,12 @@ func (m *Manager) revokeUser(ctx context.Context, uid string, r Revocation) (don
 }
 
 func (m *Manager) voidBackupCodes(ctx context.Context, uid string) error {
-	return retry(ctx, func() error {
+	return m.records.Retry(ctx, func() error {
 		totp := totpRow(uid)
-		if err := m.records.read(ctx, &totp); err != nil || len(totp.rec.Active.Backup.Tags) == 0 {
+		if err := m.records.Read(ctx, &totp); err != nil || len(totp.Rec.Active.Backup.Tags) == 0 {
 			return err
 		}
-		totp.rec.Active.Backup.Tags = nil
-		return m.records.commit(ctx, totp.put())
+		totp.Rec.Active.Backup.Tags = nil
+		return m.records.Commit(ctx, totp.Put())
 	})
 }

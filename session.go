@@ -10,6 +10,7 @@ import (
 
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/netprefix"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -52,33 +53,29 @@ type superseded struct {
 	Until time.Time
 }
 
-func (s *sessionRecord) fields(c *codec) {
-	c.uint(&s.Epoch)
-	c.time(&s.Created)
-	c.time(&s.Expires)
-	c.strings(&s.AMR)
-	c.string(&s.Address)
-	c.string(&s.UserAgent)
-	c.string(&s.Token)
-	c.time(&s.Issued)
-	n := c.length(len(s.Superseded))
-	if !c.writing && n > 0 {
-		s.Superseded = make([]superseded, n)
-	}
-	for i := range n {
-		c.string(&s.Superseded[i].Token)
-		c.time(&s.Superseded[i].Until)
-	}
-	c.rest(&s.newer)
+func (s *sessionRecord) Fields(c *record.Codec) {
+	c.Uint(&s.Epoch)
+	c.Time(&s.Created)
+	c.Time(&s.Expires)
+	c.Strings(&s.AMR)
+	c.String(&s.Address)
+	c.String(&s.UserAgent)
+	c.String(&s.Token)
+	c.Time(&s.Issued)
+	record.List(c, &s.Superseded, func(t *superseded) {
+		c.String(&t.Token)
+		c.Time(&t.Until)
+	})
+	c.Rest(&s.newer)
 }
 
-func sessionRow(uid, sid string) row[sessionRecord] {
-	return newRow[sessionRecord](sessionKey(uid, sid))
+func sessionRow(uid, sid string) record.Row[sessionRecord] {
+	return record.New[sessionRecord](sessionKey(uid, sid))
 }
 
 // alive reports whether the session belongs to the account as it is now.
-func (s *sessionRecord) alive(acct *row[account], now time.Time) bool {
-	return acct.exists() && acct.rec.open() && s.Token != "" && s.Epoch == acct.rec.Epoch && now.Before(s.Expires)
+func (s *sessionRecord) alive(acct *record.Row[account], now time.Time) bool {
+	return acct.Exists() && acct.Rec.open() && s.Token != "" && s.Epoch == acct.Rec.Epoch && now.Before(s.Expires)
 }
 
 // accepts reports whether the token with this id opens the session, and until when it
@@ -126,12 +123,12 @@ var (
 // condition that the account is as it was read: a login never survives a change of
 // password, factors or state that happened beside it. It returns store.ErrConflict
 // if the account or a condition of extra has changed.
-func (m *Manager) startSession(ctx context.Context, uid string, acct *row[account], amr []string, extra ...store.Op) (LoginResult, error) {
-	if !acct.exists() || !acct.rec.open() {
+func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row[account], amr []string, extra ...store.Op) (LoginResult, error) {
+	if !acct.Exists() || !acct.Rec.open() {
 		return LoginResult{}, ErrInvalidCredentials
 	}
-	user := acct.rec.user(userIDOf(uid))
-	if acct.rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
+	user := acct.Rec.user(userIDOf(uid))
+	if acct.Rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
 		temp, err := m.newTempToken(ctx, uid, acct)
 		if err != nil {
 			return LoginResult{}, err
@@ -148,24 +145,24 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *row[accoun
 	client := clientOf(ctx)
 	sid := ident.Random()
 	s := sessionRow(uid, sid)
-	s.rec = sessionRecord{
-		Epoch: acct.rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
+	s.Rec = sessionRecord{
+		Epoch: acct.Rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
 		UserAgent: client.UserAgent, tokenIDs: tokenIDs{Token: ident.Random()}, Issued: now,
 	}
 	if client.Addr.IsValid() {
-		s.rec.Address = netprefix.Unmapped(client.Addr).String()
+		s.Rec.Address = netprefix.Unmapped(client.Addr).String()
 	}
-	token, err := m.mint(ctx, uid, sid, &acct.rec, &s.rec)
+	token, err := m.mint(ctx, uid, sid, &acct.Rec, &s.Rec)
 	if err != nil {
 		return LoginResult{}, err
 	}
-	ops := append([]store.Op{acct.unchanged(), s.put().Until(s.rec.Expires)}, extra...)
+	ops := append([]store.Op{acct.Unchanged(), s.Put().Until(s.Rec.Expires)}, extra...)
 	surplus, err := m.surplusSessions(ctx, uid, acct)
 	if err != nil {
 		return LoginResult{}, err
 	}
-	before := m.memory.stamp(store.Partition(acct.key))
-	if err := m.records.commit(ctx, append(ops, surplus...)...); err != nil {
+	before := m.memory.stamp(store.Partition(acct.Key))
+	if err := m.records.Commit(ctx, append(ops, surplus...)...); err != nil {
 		return LoginResult{}, err
 	}
 	m.emit(ctx, Event{
@@ -187,7 +184,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *row[accoun
 // those that have gone unrefreshed for longest. Two logins at once may leave one more
 // than the cap: it bounds what an account can fill the store with, no decision rests
 // on it.
-func (m *Manager) surplusSessions(ctx context.Context, uid string, acct *row[account]) ([]store.Op, error) {
+func (m *Manager) surplusSessions(ctx context.Context, uid string, acct *record.Row[account]) ([]store.Op, error) {
 	const mostAtOnce = 50
 	rows, err := m.sessionRows(ctx, uid)
 	if err != nil {
@@ -196,34 +193,23 @@ func (m *Manager) surplusSessions(ctx context.Context, uid string, acct *row[acc
 	var ops []store.Op
 	live := rows[:0]
 	for _, s := range rows {
-		if s.rec.alive(acct, m.now()) {
+		if s.Rec.alive(acct, m.now()) {
 			live = append(live, s)
 		} else if len(ops) < mostAtOnce {
-			ops = append(ops, store.Delete(s.key))
+			ops = append(ops, store.Delete(s.Key))
 		}
 	}
-	slices.SortFunc(live, func(a, b row[sessionRecord]) int { return a.rec.Issued.Compare(b.rec.Issued) })
+	slices.SortFunc(live, func(a, b record.Row[sessionRecord]) int { return a.Rec.Issued.Compare(b.Rec.Issued) })
 	for i := 0; len(live)-i >= m.cfg.MaxSessions && len(ops) < mostAtOnce; i++ {
-		ops = append(ops, store.Delete(live[i].key))
+		ops = append(ops, store.Delete(live[i].Key))
 	}
 	return ops, nil
 }
 
-// sessionRows reads every session record of the user that can be read; a damaged
-// one opens nothing and is left out.
-func (m *Manager) sessionRows(ctx context.Context, uid string) ([]row[sessionRecord], error) {
-	items, err := m.records.list(ctx, sessionKey(uid, ""), store.MaxList)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]row[sessionRecord], 0, len(items))
-	for _, it := range items {
-		s := newRow[sessionRecord](it.Key)
-		if s.scan(it.Value, new(room)) == nil {
-			rows = append(rows, s)
-		}
-	}
-	return rows, nil
+// sessionRows reads the session records of the user. A damaged one is left out: its
+// token is rejected as well.
+func (m *Manager) sessionRows(ctx context.Context, uid string) ([]record.Row[sessionRecord], error) {
+	return record.All[sessionRecord](ctx, m.records, sessionKey(uid, ""))
 }
 
 // Sessions returns the user's live sessions, the newest first.
@@ -238,8 +224,8 @@ func (m *Manager) Sessions(ctx context.Context, userID string) ([]Session, error
 	}
 	var live []Session
 	for _, s := range rows {
-		if s.rec.alive(acct, m.now()) {
-			live = append(live, s.rec.public(strings.TrimPrefix(s.key, sessionKey(uid, ""))))
+		if s.Rec.alive(acct, m.now()) {
+			live = append(live, s.Rec.public(strings.TrimPrefix(s.Key, sessionKey(uid, ""))))
 		}
 	}
 	slices.SortFunc(live, func(a, b Session) int { return b.CreatedAt.Compare(a.CreatedAt) })
@@ -278,11 +264,11 @@ func (m *Manager) RevokeSessions(ctx context.Context, userID string) error {
 // there is none.
 func (m *Manager) endSession(ctx context.Context, uid, sid string) error {
 	s := sessionRow(uid, sid)
-	if err := m.records.read(ctx, &s); err != nil && !errors.Is(err, errDamaged) {
+	if err := m.records.Read(ctx, &s); err != nil && !errors.Is(err, record.ErrDamaged) {
 		return err
 	}
-	if !s.exists() {
+	if !s.Exists() {
 		return ErrInvalidToken
 	}
-	return m.records.commit(ctx, store.Delete(s.key))
+	return m.records.Commit(ctx, store.Delete(s.Key))
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/jose"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -242,24 +243,29 @@ func (s *snapshot) identifyToken(id *Identity, tokenID string, expires int64) {
 	id.ExpiresAt, id.tokenID = time.Unix(expires, 0).UTC(), tokenID
 }
 
-// A snapshotArena is a room with the snapshot that is made in it, in one piece of memory.
+// A snapshotArena is the memory of a read and the snapshot that comes of it, in one
+// allocation.
 type snapshotArena struct {
-	room
+	record.Arena
 	snapshot snapshot
 }
+
+// usualTexts is how many bytes the names and the texts of the records take that a check
+// of a credential reads, as a rule.
+const usualTexts = 512
 
 // newSnapshotArena returns one for the check of a credential.
 func newSnapshotArena() *snapshotArena {
 	a := new(snapshotArena)
-	a.texts.Grow(usualTexts)
+	a.Grow(usualTexts)
 	return a
 }
 
-// finish returns the snapshot of records that were read into the room.
+// finish returns the snapshot of records that were read into the arena.
 func (a *snapshotArena) finish(part string, stamp stamp) *snapshot {
 	s := &a.snapshot
 	s.part, s.stamp = part, stamp
-	s.size = a.texts.Len() + 16*len(s.identity.User.AssignedAgents)
+	s.size = a.Size() + 16*len(s.identity.User.AssignedAgents)
 	return s
 }
 

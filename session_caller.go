@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -12,8 +13,8 @@ import (
 // when it was proven, and what the call changes is conditional on what is true now.
 type principal struct {
 	uid, sid string
-	acct     row[account]
-	session  row[sessionRecord]
+	acct     record.Row[account]
+	session  record.Row[sessionRecord]
 }
 
 // sessionOf returns the bare ids of a session's identity. An API key's is refused:
@@ -37,9 +38,9 @@ func (m *Manager) sessionOf(ctx context.Context, id Identity) (uid, sid string, 
 // loadPrincipal reads the caller's account and session, and more of the same
 // partition, at one instant. It returns ErrInvalidToken if the session has ended, and
 // ErrTwoFactorSetupRequired if all that the policy leaves it is to set up a second factor.
-func (m *Manager) loadPrincipal(ctx context.Context, id Identity, more ...scanner) (*principal, error) {
+func (m *Manager) loadPrincipal(ctx context.Context, id Identity, more ...record.Reader) (*principal, error) {
 	c, err := m.loadEnrolling(ctx, id, more...)
-	if err == nil && m.cfg.TwoFactorPolicy.enrolmentOnly(c.acct.rec.user(id.User.ID), m.now()) {
+	if err == nil && m.cfg.TwoFactorPolicy.enrolmentOnly(c.acct.Rec.user(id.User.ID), m.now()) {
 		m.ReportDenied(ctx, id, "two_factor_setup_required")
 		return nil, ErrTwoFactorSetupRequired
 	}
@@ -47,7 +48,7 @@ func (m *Manager) loadPrincipal(ctx context.Context, id Identity, more ...scanne
 }
 
 // loadEnrolling is loadPrincipal for what sets up a second factor.
-func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...scanner) (*principal, error) {
+func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...record.Reader) (*principal, error) {
 	uid, sid, err := m.sessionOf(ctx, id)
 	if err != nil {
 		return nil, err
@@ -56,10 +57,10 @@ func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...scanne
 		uid: uid, sid: sid,
 		acct: accountRow(uid), session: sessionRow(uid, sid),
 	}
-	if err := m.records.read(ctx, append(more, &c.acct, &c.session)...); err != nil {
+	if err := m.records.Read(ctx, append(more, &c.acct, &c.session)...); err != nil {
 		return nil, err
 	}
-	if !c.session.rec.alive(&c.acct, m.now()) {
+	if !c.session.Rec.alive(&c.acct, m.now()) {
 		m.emit(ctx, id.ended())
 		return nil, ErrInvalidToken
 	}
@@ -70,11 +71,11 @@ func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...scanne
 // session of the user, and every login that waits for its second factor. They hold
 // on the condition that account and session are as they were read.
 func (c *principal) endOtherSessions() []store.Op {
-	c.acct.rec.Epoch++
-	c.session.rec.Epoch = c.acct.rec.Epoch
+	c.acct.Rec.Epoch++
+	c.session.Rec.Epoch = c.acct.Rec.Epoch
 	return []store.Op{
-		c.acct.put(),
-		c.session.put().Until(c.session.rec.Expires),
+		c.acct.Put(),
+		c.session.Put().Until(c.session.Rec.Expires),
 		store.Delete(tempKey(c.uid)),
 	}
 }
@@ -82,7 +83,7 @@ func (c *principal) endOtherSessions() []store.Op {
 // reauthenticate lets a sensitive call pass if it brings the account's password or,
 // where it brings none, comes from a session whose login is fresh. The caller and the
 // password record are as they were read at one instant.
-func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal, pass *row[passwordRecord], pw Secret) error {
+func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], pw Secret) error {
 	if pw == "" {
 		if m.fresh(c) {
 			return nil
@@ -101,7 +102,7 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal,
 
 // fresh reports whether the login of the caller's session is.
 func (m *Manager) fresh(c *principal) bool {
-	return m.cfg.FreshLogin > 0 && m.now().Sub(c.session.rec.Created) <= m.cfg.FreshLogin
+	return m.cfg.FreshLogin > 0 && m.now().Sub(c.session.Rec.Created) <= m.cfg.FreshLogin
 }
 
 // refuseStale refuses a call that a fresh login, or more than the call brings, would
@@ -115,8 +116,8 @@ func (m *Manager) refuseStale(ctx context.Context, id Identity) error {
 // are held against.
 type factors struct {
 	password, code Secret
-	pass           row[passwordRecord]
-	totp           row[totpRecord]
+	pass           record.Row[passwordRecord]
+	totp           record.Row[totpRecord]
 }
 
 func newFactors(id Identity, pw, code Secret) *factors {
@@ -151,7 +152,7 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
 		return wrongPassword
 	}
-	proven, proof := f.pass.rec.Hash, codeCheck{}
+	proven, proof := f.pass.Rec.Hash, codeCheck{}
 	read := func() error {
 		now, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)
 		if err == nil {
@@ -159,11 +160,11 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		}
 		return err
 	}
-	return retryFrom(ctx, read, func() error {
-		if c.acct.rec.Enrolment == "" {
+	return m.records.RetryFrom(ctx, read, func() error {
+		if c.acct.Rec.Enrolment == "" {
 			return ErrTwoFactorNotEnabled
 		}
-		ok, err := m.spendCode(ctx, c.uid, &c.acct.rec, &f.totp.rec, f.code, &proof)
+		ok, err := m.spendCode(ctx, c.uid, &c.acct.Rec, &f.totp.Rec, f.code, &proof)
 		if err != nil && wrongPassword != nil {
 			return wrongPassword // it has been looked at, so it is charged whatever became of the code
 		}
@@ -172,28 +173,28 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		}
 		if !ok && wrongPassword == nil {
 			m.emit(ctx, id.codeEvent(action, proof.reason))
-			m.notifyAccount(ctx, EventSecondFactorFailed, c.uid, &c.acct.rec, c.acct.rec.Email)
+			m.notifyAccount(ctx, EventSecondFactorFailed, c.uid, &c.acct.Rec, c.acct.Rec.Email)
 		}
-		if !ok || wrongPassword != nil || f.pass.rec.Hash != proven {
+		if !ok || wrongPassword != nil || f.pass.Rec.Hash != proven {
 			return ErrInvalidCredentials
 		}
-		return m.records.commit(ctx, act()...)
+		return m.records.Commit(ctx, act()...)
 	})
 }
 
 // callerBudgets are those of the password of the caller's account: the same that a
 // login is charged to, so that a stolen session is no way around them.
 func (m *Manager) callerBudgets(ctx context.Context, c *principal) ([]budget, error) {
-	canonical, _ := emailaddr.Canonical(c.acct.rec.Email)
+	canonical, _ := emailaddr.Canonical(c.acct.Rec.Email)
 	digest := emailDigest(canonical)
 	_, known, err := m.emailOwner(ctx, digest)
-	return m.passwordBudgets(digest, clientPrefix(ctx), known.rec.Prefixes), err
+	return m.passwordBudgets(digest, clientPrefix(ctx), known.Rec.Prefixes), err
 }
 
 // provePassword returns ErrInvalidCredentials if pw is not the password that pass is
 // the record of. The caller of it has charged the budgets.
-func (m *Manager) provePassword(ctx context.Context, id Identity, pass *row[passwordRecord], pw Secret) error {
-	_, err := m.verifyPassword(ctx, pass.rec.Hash, pw, true)
+func (m *Manager) provePassword(ctx context.Context, id Identity, pass *record.Row[passwordRecord], pw Secret) error {
+	_, err := m.verifyPassword(ctx, pass.Rec.Hash, pw, true)
 	if errors.Is(err, ErrInvalidCredentials) {
 		m.emit(ctx, id.event(EventReauthFailed))
 	}

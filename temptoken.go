@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/record"
 )
 
 const (
@@ -36,24 +37,19 @@ type pendingLogin struct {
 	Prefix    string // the address prefix whose password budget the login is charged to
 }
 
-func (t *tempRecord) fields(c *codec) {
-	n := c.length(len(t.Logins))
-	if !c.writing && n > 0 {
-		t.Logins = make([]pendingLogin, n)
-	}
-	for i := range n {
-		w := &t.Logins[i]
-		c.bytes(&w.Digest)
-		c.time(&w.Expires)
-		c.uint(&w.Epoch)
-		c.string(&w.Enrolment)
-		c.uint(&w.Tries)
-		c.string(&w.Prefix)
-	}
-	c.rest(&t.newer)
+func (t *tempRecord) Fields(c *record.Codec) {
+	record.List(c, &t.Logins, func(l *pendingLogin) {
+		c.Bytes(&l.Digest)
+		c.Time(&l.Expires)
+		c.Uint(&l.Epoch)
+		c.String(&l.Enrolment)
+		c.Uint(&l.Tries)
+		c.String(&l.Prefix)
+	})
+	c.Rest(&t.newer)
 }
 
-func tempRow(uid string) row[tempRecord] { return newRow[tempRecord](tempKey(uid)) }
+func tempRow(uid string) record.Row[tempRecord] { return record.New[tempRecord](tempKey(uid)) }
 
 // prune drops what can complete no login any more.
 func (t *tempRecord) prune(acct *account, now time.Time) {
@@ -71,24 +67,24 @@ func (t *tempRecord) find(digest []byte) int {
 
 // newTempToken makes a temp token: 256 random bits that open nothing but the second
 // step of this login. It names its user, whose partition it lies in, under seal.
-func (m *Manager) newTempToken(ctx context.Context, uid string, acct *row[account]) (Secret, error) {
+func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row[account]) (Secret, error) {
 	secret := make([]byte, tempSecret)
 	_, _ = rand.Read(secret)
 	digest := sha256.Sum256(secret)
 	now := m.now()
 	temps := tempRow(uid)
-	if err := m.records.read(ctx, &temps); err != nil {
+	if err := m.records.Read(ctx, &temps); err != nil {
 		return "", err
 	}
-	temps.rec.prune(&acct.rec, now)
-	if surplus := len(temps.rec.Logins) - maxTemps + 1; surplus > 0 {
-		temps.rec.Logins = slices.Delete(temps.rec.Logins, 0, surplus)
+	temps.Rec.prune(&acct.Rec, now)
+	if surplus := len(temps.Rec.Logins) - maxTemps + 1; surplus > 0 {
+		temps.Rec.Logins = slices.Delete(temps.Rec.Logins, 0, surplus)
 	}
-	temps.rec.Logins = append(temps.rec.Logins, pendingLogin{
-		Digest: digest[:], Expires: now.Add(m.cfg.TempTokenTTL), Epoch: acct.rec.Epoch,
-		Enrolment: acct.rec.Enrolment, Prefix: clientPrefix(ctx),
+	temps.Rec.Logins = append(temps.Rec.Logins, pendingLogin{
+		Digest: digest[:], Expires: now.Add(m.cfg.TempTokenTTL), Epoch: acct.Rec.Epoch,
+		Enrolment: acct.Rec.Enrolment, Prefix: clientPrefix(ctx),
 	})
-	if err := m.records.commit(ctx, acct.unchanged(), temps.put().Until(now.Add(m.cfg.TempTokenTTL))); err != nil {
+	if err := m.records.Commit(ctx, acct.Unchanged(), temps.Put().Until(now.Add(m.cfg.TempTokenTTL))); err != nil {
 		return "", err
 	}
 	sealed := m.keys.Seal(labelTemp, slices.Concat(secret, []byte(uid)), nil)

@@ -55,7 +55,7 @@ func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, v
 // uses up nobody else's.
 func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) error {
 	for _, b := range budgets {
-		d, err := m.records.hit(ctx, b.key, b.limit, 1, m.now())
+		d, err := m.records.Hit(ctx, b.key, b.limit, 1, m.now())
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (m *Manager) refund(ctx context.Context, budgets []budget, success bool) {
 			n = -b.limit.Burst
 		}
 		calls = append(calls, func() {
-			if _, err := m.records.hit(ctx, b.key, b.limit, n, m.now()); err != nil {
+			if _, err := m.records.Hit(ctx, b.key, b.limit, n, m.now()); err != nil {
 				m.cfg.Logger.WarnContext(ctx, "auth: an attempt was not given back", "err", err)
 			}
 		})

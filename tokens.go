@@ -8,6 +8,7 @@ import (
 
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/jose"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -141,8 +142,8 @@ type tokenCheck struct {
 	claims          jose.Parsed
 	user, sessionID string
 	uid, sid        string // their digits
-	acct            row[account]
-	session         row[sessionRecord]
+	acct            record.Row[account]
+	session         record.Row[sessionRecord]
 	stamp           stamp     // from before they were read
 	read            time.Time // when they were
 }
@@ -172,43 +173,43 @@ func (m *Manager) openToken(ctx context.Context, token Secret, t *tokenCheck, kn
 
 // readToken reads the records that t belongs to into in, or returns ErrInvalidToken or
 // ErrUnavailable.
-func (m *Manager) readToken(ctx context.Context, t *tokenCheck, in *room) error {
+func (m *Manager) readToken(ctx context.Context, t *tokenCheck, in *record.Arena) error {
 	if err := m.readRecords(ctx, m.records, t, in); err != nil {
 		return err
 	}
 	if !t.alive() {
-		u := t.acct.rec.user(t.user)
+		u := t.acct.Rec.user(t.user)
 		return m.refuseToken(ctx, &u, t.sessionID, "ended")
 	}
 	return nil
 }
 
 // readRecords is readToken for whoever has not proven a token: it refuses nothing.
-func (m *Manager) readRecords(ctx context.Context, from records, t *tokenCheck, in *room) error {
-	t.user, t.sessionID = in.text(t.claims.Subject), in.text(t.claims.Session)
+func (m *Manager) readRecords(ctx context.Context, from record.Records, t *tokenCheck, in *record.Arena) error {
+	t.user, t.sessionID = in.Text(t.claims.Subject), in.Text(t.claims.Session)
 	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
-	t.acct.key, t.session.key = accountKeyIn(in, t.uid), sessionKeyIn(in, t.uid, t.sid)
-	t.stamp = m.memory.stamp(store.Partition(t.acct.key))
-	err := from.readIn(ctx, in, &t.acct, &t.session)
+	t.acct.Key, t.session.Key = accountKeyIn(in, t.uid), sessionKeyIn(in, t.uid, t.sid)
+	t.stamp = m.memory.stamp(store.Partition(t.acct.Key))
+	err := from.ReadIn(ctx, in, &t.acct, &t.session)
 	t.read = m.now() // which may be some time later
 	return err
 }
 
-func (t *tokenCheck) alive() bool { return t.session.rec.alive(&t.acct, t.read) }
+func (t *tokenCheck) alive() bool { return t.session.Rec.alive(&t.acct, t.read) }
 
 // snapshot returns what the records that were read into a come to.
 func (t *tokenCheck) snapshot(a *snapshotArena) *snapshot {
 	s := &a.snapshot
-	s.identity.User, s.identity.SessionID = t.acct.rec.user(t.user), t.sessionID
-	s.identity.AuthTime, s.identity.AMR = t.session.rec.Created, t.session.rec.AMR
-	s.ids, s.expires = t.session.rec.tokenIDs, t.session.rec.Expires
-	return a.finish(store.Partition(t.acct.key), t.stamp)
+	s.identity.User, s.identity.SessionID = t.acct.Rec.user(t.user), t.sessionID
+	s.identity.AuthTime, s.identity.AMR = t.session.Rec.Created, t.session.Rec.AMR
+	s.ids, s.expires = t.session.Rec.tokenIDs, t.session.Rec.Expires
+	return a.finish(store.Partition(t.acct.Key), t.stamp)
 }
 
 // readSession returns what the records of a token's session come to, and remembers it.
 func (m *Manager) readSession(ctx context.Context, t *tokenCheck) (*snapshot, error) {
 	a := newSnapshotArena()
-	if err := m.readToken(ctx, t, &a.room); err != nil {
+	if err := m.readToken(ctx, t, &a.Arena); err != nil {
 		return nil, err
 	}
 	s := t.snapshot(a)
@@ -230,10 +231,10 @@ func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before stamp
 		return
 	}
 	from := m.records
-	from.timeout, from.fault = min(from.timeout, rememberTimeout), func(context.Context, string) {}
+	from.Timeout, from.Fault = min(from.Timeout, rememberTimeout), func(context.Context, string) {}
 	t, a := new(tokenCheck), newSnapshotArena()
 	t.claims.SetIDs(userIDOf(uid), sessionIDOf(sid), "")
-	if m.readRecords(ctx, from, t, &a.room) == nil && t.alive() {
+	if m.readRecords(ctx, from, t, &a.Arena) == nil && t.alive() {
 		m.memory.putSession(t.snapshot(a))
 	}
 }
@@ -260,40 +261,40 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 		return AccessToken{}, err
 	}
 	var fresh AccessToken
-	err := retry(ctx, func() error {
+	err := m.records.Retry(ctx, func() error {
 		t := new(tokenCheck)
 		err := m.openToken(ctx, token, t, m.memory.token(string(token)).entry, m.now())
 		if err != nil {
 			return err
 		}
-		if err := m.readToken(ctx, t, new(room)); err != nil {
+		if err := m.readToken(ctx, t, new(record.Arena)); err != nil {
 			return err
 		}
 		now, s := t.read, &t.session
 		event := Event{
 			Type: EventTokenRefreshed, Actor: t.sessionID, UserID: t.user,
-			OrganizationID: t.acct.rec.Org, SessionID: t.sessionID,
+			OrganizationID: t.acct.Rec.Org, SessionID: t.sessionID,
 		}
-		jti, _, ok := s.rec.accepts(t.claims.ID, now)
+		jti, _, ok := s.Rec.accepts(t.claims.ID, now)
 		if !ok {
-			if err := m.records.commit(ctx, s.remove()); err != nil {
+			if err := m.records.Commit(ctx, s.Remove()); err != nil {
 				return err
 			}
 			event.Type = EventTokenReused
 			m.emit(ctx, event)
 			return ErrInvalidToken
 		}
-		if jti != s.rec.Token {
-			fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.rec, &s.rec)
+		if jti != s.Rec.Token {
+			fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec)
 			fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
 			return err
 		}
-		s.rec.supersede(now, m.cfg.RefreshGrace)
-		s.rec.Token, s.rec.Issued = ident.Random(), now
-		if fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.rec, &s.rec); err != nil {
+		s.Rec.supersede(now, m.cfg.RefreshGrace)
+		s.Rec.Token, s.Rec.Issued = ident.Random(), now
+		if fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec); err != nil {
 			return err
 		}
-		if err := m.records.commit(ctx, t.acct.unchanged(), s.put().Until(s.rec.Expires)); err != nil {
+		if err := m.records.Commit(ctx, t.acct.Unchanged(), s.Put().Until(s.Rec.Expires)); err != nil {
 			return err
 		}
 		m.emit(ctx, event)

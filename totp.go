@@ -10,6 +10,7 @@ import (
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/otp"
 	"github.com/datixlab/auth/internal/qr"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -56,19 +57,19 @@ type activeFactor struct {
 	Backup   backupSet
 }
 
-func (t *totpRecord) fields(c *codec) {
-	c.string(&t.Pending.ID)
-	c.bytes(&t.Pending.Sealed)
-	c.time(&t.Pending.Since)
-	c.string(&t.Active.ID)
-	c.bytes(&t.Active.Sealed)
-	c.time(&t.Active.Since)
-	c.uint(&t.Active.LastStep)
-	t.Active.Backup.fields(c)
-	c.rest(&t.newer)
+func (t *totpRecord) Fields(c *record.Codec) {
+	c.String(&t.Pending.ID)
+	c.Bytes(&t.Pending.Sealed)
+	c.Time(&t.Pending.Since)
+	c.String(&t.Active.ID)
+	c.Bytes(&t.Active.Sealed)
+	c.Time(&t.Active.Since)
+	c.Uint(&t.Active.LastStep)
+	t.Active.Backup.Fields(c)
+	c.Rest(&t.newer)
 }
 
-func totpRow(uid string) row[totpRecord] { return newRow[totpRecord](totpKey(uid)) }
+func totpRow(uid string) record.Row[totpRecord] { return record.New[totpRecord](totpKey(uid)) }
 
 func (p *pendingFactor) usable(now time.Time) bool {
 	return p.ID != "" && now.Sub(p.Since) < pendingTTL
@@ -99,7 +100,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	if err != nil {
 		return TwoFactorEnrollment{}, err
 	}
-	if c.acct.rec.Enrolment != "" {
+	if c.acct.Rec.Enrolment != "" {
 		return TwoFactorEnrollment{}, ErrTwoFactorEnabled
 	}
 	if err := m.reauthenticate(ctx, id, c, &pass, pw); err != nil {
@@ -108,7 +109,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	secret := make([]byte, otp.SecretLen)
 	_, _ = rand.Read(secret)
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
-	uri := otp.URI(m.cfg.Issuer, c.acct.rec.Email, secret)
+	uri := otp.URI(m.cfg.Issuer, c.acct.Rec.Email, secret)
 	var png []byte
 	slotErr := m.withHashSlot(ctx, func() { png, err = qr.PNG(uri) }) // it costs as much as a quarter of a hash
 	if err := errors.Join(slotErr, err); err != nil {
@@ -120,12 +121,12 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 		c, err = m.loadEnrolling(ctx, id, &totp)
 		return err
 	}
-	err = retryFrom(ctx, read, func() error {
-		if c.acct.rec.Enrolment != "" {
+	err = m.records.RetryFrom(ctx, read, func() error {
+		if c.acct.Rec.Enrolment != "" {
 			return ErrTwoFactorEnabled
 		}
-		totp.rec.Pending = pendingFactor{ID: enrolment, Sealed: sealed, Since: m.now()}
-		return m.records.commit(ctx, c.acct.unchanged(), c.session.unchanged(), totp.put())
+		totp.Rec.Pending = pendingFactor{ID: enrolment, Sealed: sealed, Since: m.now()}
+		return m.records.Commit(ctx, c.acct.Unchanged(), c.session.Unchanged(), totp.Put())
 	})
 	if err != nil {
 		return TwoFactorEnrollment{}, err
@@ -144,10 +145,10 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	if err != nil {
 		return err
 	}
-	if c.acct.rec.Enrolment != "" {
+	if c.acct.Rec.Enrolment != "" {
 		return ErrTwoFactorEnabled
 	}
-	if !totp.rec.Pending.usable(m.now()) {
+	if !totp.Rec.Pending.usable(m.now()) {
 		return ErrTwoFactorNotEnabled
 	}
 	err = m.throttled(ctx, c.uid, append([]budget{m.addressBudget(clientPrefix(ctx))}, m.codeBudgets(c.uid)...), func() (bool, error) {
@@ -161,21 +162,21 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 		return err
 	}
 	m.emit(ctx, id.event(EventTwoFactorEnabled))
-	m.notifyAccount(ctx, EventTwoFactorEnabled, c.uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventTwoFactorEnabled, c.uid, &c.acct.Rec, c.acct.Rec.Email)
 	return nil
 }
 
 // confirmPending makes the enrolment that was pending the active one, if code is of
 // its secret and it is pending still.
-func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal, totp row[totpRecord], code Secret) error {
-	pending := totp.rec.Pending
+func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal, totp record.Row[totpRecord], code Secret) error {
+	pending := totp.Rec.Pending
 	secret, rest, _, err := m.openFactor(c.uid, pending.ID, pending.Sealed)
 	if err != nil {
 		return err
 	}
 	codes, ok := splitBackupCodes(rest)
 	if !ok {
-		return unavailable(errDamaged)
+		return unavailable(record.ErrDamaged)
 	}
 	step, ok := otp.Match(secret, string(code), 0, m.now())
 	if !ok {
@@ -190,17 +191,17 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 		c, err = m.loadEnrolling(ctx, id, &totp)
 		return err
 	}
-	return retryFrom(ctx, read, func() error {
-		if c.acct.rec.Enrolment != "" {
+	return m.records.RetryFrom(ctx, read, func() error {
+		if c.acct.Rec.Enrolment != "" {
 			return ErrTwoFactorEnabled
 		}
-		if totp.rec.Pending.ID != pending.ID { // replaced meanwhile
+		if totp.Rec.Pending.ID != pending.ID { // replaced meanwhile
 			return ErrInvalidCode
 		}
-		c.acct.rec.Enrolment = pending.ID
-		totp.rec.Pending = pendingFactor{}
-		totp.rec.Active = activeFactor{ID: pending.ID, Sealed: sealed, Since: m.now(), LastStep: step, Backup: backup}
-		return m.records.commit(ctx, append(c.endOtherSessions(), totp.put())...)
+		c.acct.Rec.Enrolment = pending.ID
+		totp.Rec.Pending = pendingFactor{}
+		totp.Rec.Active = activeFactor{ID: pending.ID, Sealed: sealed, Since: m.now(), LastStep: step, Backup: backup}
+		return m.records.Commit(ctx, append(c.endOtherSessions(), totp.Put())...)
 	})
 }
 
@@ -218,23 +219,23 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Se
 	if err != nil {
 		return err
 	}
-	if c.acct.rec.Enrolment == "" {
+	if c.acct.Rec.Enrolment == "" {
 		return ErrTwoFactorNotEnabled
 	}
 	err = m.proveFactors(ctx, id, c, f, "disable", func() []store.Op {
-		c.acct.rec.Enrolment = ""
-		return append(c.endOtherSessions(), f.totp.remove())
+		c.acct.Rec.Enrolment = ""
+		return append(c.endOtherSessions(), f.totp.Remove())
 	})
 	if err != nil {
 		return err
 	}
 	if isBackupCode(code) {
 		e := id.event(EventBackupCodeUsed)
-		e.Action, e.Count = "disable", f.totp.rec.Active.Backup.left()
+		e.Action, e.Count = "disable", f.totp.Rec.Active.Backup.left()
 		m.emit(ctx, e)
 	}
 	m.emit(ctx, id.event(EventTwoFactorDisabled))
-	m.notifyAccount(ctx, EventTwoFactorDisabled, c.uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventTwoFactorDisabled, c.uid, &c.acct.Rec, c.acct.Rec.Email)
 	return nil
 }
 
@@ -279,7 +280,7 @@ func (id Identity) codeEvent(action, reason string) Event {
 func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totpRecord, code Secret, proof *codeCheck) (ok bool, err error) {
 	f := &t.Active
 	if f.ID == "" || f.ID != a.Enrolment {
-		return false, unavailable(errDamaged)
+		return false, unavailable(record.ErrDamaged)
 	}
 	proof.reason = codeReason(code)
 	if proof.reason == malformed {
@@ -314,8 +315,8 @@ func (m *Manager) TwoFactorStatus(ctx context.Context, userID string) (TwoFactor
 		return TwoFactorStatus{}, err
 	}
 	acct, totp := accountRow(uid), totpRow(uid)
-	if err := m.records.read(ctx, &acct, &totp); err != nil || acct.rec.Enrolment == "" {
+	if err := m.records.Read(ctx, &acct, &totp); err != nil || acct.Rec.Enrolment == "" {
 		return TwoFactorStatus{}, err
 	}
-	return TwoFactorStatus{Enabled: true, EnabledAt: totp.rec.Active.Since, BackupCodesLeft: totp.rec.Active.Backup.left()}, nil
+	return TwoFactorStatus{Enabled: true, EnabledAt: totp.Rec.Active.Since, BackupCodesLeft: totp.Rec.Active.Backup.left()}, nil
 }

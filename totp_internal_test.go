@@ -61,10 +61,10 @@ func twoUsersWithFactor(t *testing.T, now func() time.Time) (m *Manager, users [
 		}
 		uids[i], users[i] = uidOf(id), u
 		totp := totpRow(uids[i])
-		if err := m.records.read(ctx, &totp); err != nil {
+		if err := m.records.Read(ctx, &totp); err != nil {
 			t.Fatal(err)
 		}
-		p := totp.rec.Pending
+		p := totp.Rec.Pending
 		if secrets[i], _, _, err = m.openFactor(uids[i], p.ID, p.Sealed); err != nil {
 			t.Fatal(err)
 		}
@@ -78,11 +78,11 @@ func twoUsersWithFactor(t *testing.T, now func() time.Time) (m *Manager, users [
 func editTOTP(t *testing.T, m *Manager, uid string, edit func(*totpRecord)) {
 	t.Helper()
 	totp := totpRow(uid)
-	if err := m.records.read(t.Context(), &totp); err != nil {
+	if err := m.records.Read(t.Context(), &totp); err != nil {
 		t.Fatal(err)
 	}
-	edit(&totp.rec)
-	if err := m.records.commit(t.Context(), totp.put()); err != nil {
+	edit(&totp.Rec)
+	if err := m.records.Commit(t.Context(), totp.Put()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -119,11 +119,11 @@ func TestASealedSecretOfAnotherUserDoesNotOpen(t *testing.T) {
 func TestATOTPRecordIsGoodUnderItsOwnKeyOnly(t *testing.T) {
 	now := time.Unix(1_900_000_000, 0)
 	m, users, uids, secrets := twoUsersWithFactor(t, func() time.Time { return now })
-	raw, err := m.records.s.Get(t.Context(), totpKey(uids[0]))
+	raw, err := m.records.Store.Get(t.Context(), totpKey(uids[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.records.commit(t.Context(), store.Put(totpKey(uids[1]), raw[0])); err != nil {
+	if err := m.records.Commit(t.Context(), store.Put(totpKey(uids[1]), raw[0])); err != nil {
 		t.Fatal(err)
 	}
 	r, err := m.Login(t.Context(), users[1].Email, "correct horse battery")

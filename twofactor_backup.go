@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"github.com/datixlab/auth/internal/otp"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -51,13 +52,13 @@ const spentTag = "-"
 
 func spent(tag string) bool { return len(tag) != backupTagLen }
 
-func (b *backupSet) fields(c *codec) {
-	c.string(&b.Pepper)
-	c.bytes(&b.Salt)
-	c.uint(&b.Memory)
-	c.uint(&b.Time)
-	c.uint(&b.Threads)
-	c.strings(&b.Tags)
+func (b *backupSet) Fields(c *record.Codec) {
+	c.String(&b.Pepper)
+	c.Bytes(&b.Salt)
+	c.Uint(&b.Memory)
+	c.Uint(&b.Time)
+	c.Uint(&b.Threads)
+	c.Strings(&b.Tags)
 }
 
 func (b *backupSet) left() (n int) {
@@ -194,8 +195,8 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret
 		c, err = m.loadPrincipal(ctx, id, &totp)
 		return err
 	}
-	err = retryFrom(ctx, read, func() error {
-		if c.acct.rec.Enrolment == "" {
+	err = m.records.RetryFrom(ctx, read, func() error {
+		if c.acct.Rec.Enrolment == "" {
 			return ErrTwoFactorNotEnabled
 		}
 		if set == nil {
@@ -205,13 +206,13 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret
 			}
 			set = &made
 		}
-		totp.rec.Active.Backup = *set
-		return m.records.commit(ctx, c.acct.unchanged(), c.session.unchanged(), totp.put())
+		totp.Rec.Active.Backup = *set
+		return m.records.Commit(ctx, c.acct.Unchanged(), c.session.Unchanged(), totp.Put())
 	})
 	if err != nil {
 		return nil, err
 	}
 	m.emit(ctx, id.event(EventBackupCodesReplaced))
-	m.notifyAccount(ctx, EventBackupCodesReplaced, c.uid, &c.acct.rec, c.acct.rec.Email)
+	m.notifyAccount(ctx, EventBackupCodesReplaced, c.uid, &c.acct.Rec, c.acct.Rec.Email)
 	return codes.secrets(), nil
 }

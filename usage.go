@@ -15,6 +15,7 @@ import (
 
 	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/parallel"
+	"github.com/datixlab/auth/internal/record"
 )
 
 // keyUsage is when and how often an API key was used. It lies beside the key and
@@ -28,15 +29,17 @@ type keyUsage struct {
 	newer   []byte
 }
 
-func (u *keyUsage) fields(c *codec) {
-	c.time(&u.Last)
-	c.uint(&u.Count)
-	c.string(&u.Address)
-	u.Pattern.fields(c)
-	c.rest(&u.newer)
+func (u *keyUsage) Fields(c *record.Codec) {
+	c.Time(&u.Last)
+	c.Uint(&u.Count)
+	c.String(&u.Address)
+	u.Pattern.Fields(c)
+	c.Rest(&u.newer)
 }
 
-func keyUsageRow(uid, kid string) row[keyUsage] { return newRow[keyUsage](keyUsageKey(uid, kid)) }
+func keyUsageRow(uid, kid string) record.Row[keyUsage] {
+	return record.New[keyUsage](keyUsageKey(uid, kid))
+}
 
 // merge adds uses that are not in u yet. Time only goes forward.
 func (u *keyUsage) merge(more keyUsage) {
@@ -56,7 +59,7 @@ const (
 // usage keeps the uses of API keys in memory and writes them behind, all uses of a
 // key since the last time at once. A crash loses those of one Config.UsageInterval.
 type usage struct {
-	records  records
+	records  record.Records
 	log      *slog.Logger
 	interval time.Duration
 	tell     func(Event)
@@ -127,7 +130,7 @@ func (p *pendingUse) look(f func(u *uses)) {
 }
 
 // newUsage begins to write. What is unusual is told while the writer waits.
-func newUsage(r records, cfg Config, tell func(Event)) *usage {
+func newUsage(r record.Records, cfg Config, tell func(Event)) *usage {
 	u := &usage{
 		records: r, log: cfg.Logger, interval: cfg.UsageInterval, tell: tell, unsure: map[string]attempt{},
 		stop: make(chan struct{}), done: make(chan struct{}),
@@ -239,7 +242,7 @@ func (u *usage) writeSome(s *usageShard, kids []string, uses map[string]uses, da
 	parallel.Do(calls...)
 	for i, kid := range kids {
 		delete(u.unsure, kid)
-		if errs[i] != nil && !errors.Is(errs[i], errDamaged) {
+		if errs[i] != nil && !errors.Is(errs[i], record.ErrDamaged) {
 			again = errs[i]
 			if sent[i].value != nil {
 				u.unsure[kid] = sent[i]
@@ -292,25 +295,25 @@ func (s *usageShard) subtract(kid string, done uses) {
 // that one. What it sent may have been written also where it returns an error.
 func (u *usage) write(kid string, p uses, last attempt) (sent attempt, err error) {
 	ctx := context.Background()
-	err = retry(ctx, func() error {
+	err = u.records.Retry(ctx, func() error {
 		sent = attempt{uses: p}
 		k := keyRow(p.uid, kid)
 		old := keyUsageRow(p.uid, kid)
-		if err := u.records.read(ctx, &k, &old); err != nil {
+		if err := u.records.Read(ctx, &k, &old); err != nil {
 			return err
 		}
-		if !k.exists() {
+		if !k.Exists() {
 			return nil
 		}
-		if last.value != nil && bytes.Equal(old.raw, last.value) {
+		if last.value != nil && bytes.Equal(old.Raw, last.value) {
 			sent = last
 			return nil
 		}
-		sent.found = unite(last.found, old.rec.learn(k.rec.Created, p.runs))
-		old.rec.merge(p.usage())
-		op := old.put()
+		sent.found = unite(last.found, old.Rec.learn(k.Rec.Created, p.runs))
+		old.Rec.merge(p.usage())
+		op := old.Put()
 		sent.value = op.Value
-		return u.records.commit(ctx, k.unchanged(), op)
+		return u.records.Commit(ctx, k.Unchanged(), op)
 	})
 	if err != nil {
 		return sent, err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/record"
 )
 
 // A User is what a Manager tells of an account. It holds no secret.
@@ -40,24 +41,24 @@ type account struct {
 	newer     []byte
 }
 
-func (a *account) fields(c *codec) {
-	c.string(&a.Email)
-	c.string(&a.PendingEmail)
-	c.time(&a.PendingSince)
-	c.string(&a.PendingID)
-	c.string(&a.FullName)
-	c.string(&a.Role)
-	c.string(&a.Org)
-	c.strings(&a.Agents)
-	c.time(&a.Created)
-	c.bool(&a.Disabled)
-	c.bool(&a.Deleted)
-	c.uint(&a.Epoch)
-	c.string(&a.Enrolment)
-	c.rest(&a.newer)
+func (a *account) Fields(c *record.Codec) {
+	c.String(&a.Email)
+	c.String(&a.PendingEmail)
+	c.Time(&a.PendingSince)
+	c.String(&a.PendingID)
+	c.String(&a.FullName)
+	c.String(&a.Role)
+	c.String(&a.Org)
+	c.Strings(&a.Agents)
+	c.Time(&a.Created)
+	c.Bool(&a.Disabled)
+	c.Bool(&a.Deleted)
+	c.Uint(&a.Epoch)
+	c.String(&a.Enrolment)
+	c.Rest(&a.newer)
 }
 
-func accountRow(uid string) row[account] { return newRow[account](accountKey(uid)) }
+func accountRow(uid string) record.Row[account] { return record.New[account](accountKey(uid)) }
 
 // clearPendingEmail ends an email change, made or given up.
 func (a *account) clearPendingEmail() {
@@ -75,7 +76,7 @@ func (a *account) user(id string) User {
 }
 
 // findUser reads the account with this public id, or returns ErrNotFound.
-func (m *Manager) findUser(ctx context.Context, userID string) (uid string, acct *row[account], err error) {
+func (m *Manager) findUser(ctx context.Context, userID string) (uid string, acct *record.Row[account], err error) {
 	if err := m.ready(); err != nil {
 		return "", nil, err
 	}
@@ -84,10 +85,10 @@ func (m *Manager) findUser(ctx context.Context, userID string) (uid string, acct
 		return "", nil, ErrNotFound
 	}
 	a := accountRow(uid)
-	if err := m.records.read(ctx, &a); err != nil {
+	if err := m.records.Read(ctx, &a); err != nil {
 		return "", nil, err
 	}
-	if !a.exists() || a.rec.Deleted {
+	if !a.Exists() || a.Rec.Deleted {
 		return "", nil, ErrNotFound
 	}
 	return uid, &a, nil
@@ -99,7 +100,7 @@ func (m *Manager) User(ctx context.Context, userID string) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	return acct.rec.user(userID), nil
+	return acct.Rec.user(userID), nil
 }
 
 // UserByEmail returns the account that has this address, or ErrNotFound. It is for

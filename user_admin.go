@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -15,16 +16,16 @@ import (
 // editAccount edits an account that exists, whatever else happens to it meanwhile, and
 // returns its organization.
 func (m *Manager) editAccount(ctx context.Context, userID string, edit func(*account) error) (org string, err error) {
-	err = retry(ctx, func() error {
+	err = m.records.Retry(ctx, func() error {
 		_, acct, err := m.findUser(ctx, userID)
 		if err != nil {
 			return err
 		}
-		if err := edit(&acct.rec); err != nil {
+		if err := edit(&acct.Rec); err != nil {
 			return err
 		}
-		org = acct.rec.Org
-		return m.records.commit(ctx, acct.put())
+		org = acct.Rec.Org
+		return m.records.Commit(ctx, acct.Put())
 	})
 	return org, err
 }
@@ -124,20 +125,20 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 		return "", "", ErrNotFound
 	}
 	buried := false
-	err = retry(ctx, func() error {
+	err = m.records.Retry(ctx, func() error {
 		acct := accountRow(uid)
-		if err := m.records.read(ctx, &acct); err != nil {
+		if err := m.records.Read(ctx, &acct); err != nil {
 			return err
 		}
-		if !acct.exists() {
+		if !acct.Exists() {
 			return ErrNotFound
 		}
 		// One that is buried already is buried anew: the store may not have been sure of it.
-		if buried = acct.rec.Deleted; !buried {
-			email = acct.rec.Email
+		if buried = acct.Rec.Deleted; !buried {
+			email = acct.Rec.Email
 		}
-		acct.rec = account{Deleted: true, Epoch: acct.rec.Epoch + 1}
-		return m.records.commit(ctx, acct.put().Until(m.now().Add(tombstoneTTL)),
+		acct.Rec = account{Deleted: true, Epoch: acct.Rec.Epoch + 1}
+		return m.records.Commit(ctx, acct.Put().Until(m.now().Add(tombstoneTTL)),
 			store.Delete(passwordKey(uid)), store.Delete(totpKey(uid)),
 			store.Delete(tempKey(uid)), store.Delete(keysMadeKey(uid)))
 	})
@@ -150,7 +151,7 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 // removeAll removes every record under prefix and returns how many.
 func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err error) {
 	for {
-		items, err := m.records.list(ctx, prefix, store.MaxOps)
+		items, err := m.records.List(ctx, prefix, store.MaxOps)
 		if err != nil || len(items) == 0 {
 			return n, err
 		}
@@ -158,7 +159,7 @@ func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err erro
 		for i, it := range items {
 			ops[i] = store.Delete(it.Key)
 		}
-		if err := m.records.commit(ctx, ops...); err != nil {
+		if err := m.records.Commit(ctx, ops...); err != nil {
 			return n, err
 		}
 		n += len(items)
@@ -173,22 +174,22 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	canonical, _ := emailaddr.Canonical(acct.rec.Email)
+	canonical, _ := emailaddr.Canonical(acct.Rec.Email)
 	digest := emailDigest(canonical)
 	_, known, err := m.emailOwner(ctx, digest)
 	if err != nil {
 		return err
 	}
 	budgets := append(m.codeBudgets(uid), m.accountBudget(digest))
-	for _, prefix := range known.rec.Prefixes {
+	for _, prefix := range known.Rec.Prefixes {
 		budgets = append(budgets, m.accountAddressBudget(digest, prefix))
 	}
 	for _, b := range budgets {
-		if _, err := m.records.hit(ctx, b.key, b.limit, -b.limit.Burst, m.now()); err != nil {
+		if _, err := m.records.Hit(ctx, b.key, b.limit, -b.limit.Burst, m.now()); err != nil {
 			return err
 		}
 	}
-	m.emitHost(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.rec.Org})
+	m.emitHost(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.Rec.Org})
 	return nil
 }
 
@@ -197,20 +198,20 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 // sure that it is the user who asks.
 func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	var uid string
-	var acct *row[account]
-	err := retry(ctx, func() (err error) {
+	var acct *record.Row[account]
+	err := m.records.Retry(ctx, func() (err error) {
 		if uid, acct, err = m.findUser(ctx, userID); err != nil {
 			return err
 		}
-		acct.rec.Enrolment = ""
-		acct.rec.Epoch++
-		return m.records.commit(ctx, acct.put(), store.Delete(totpKey(uid)), store.Delete(tempKey(uid)))
+		acct.Rec.Enrolment = ""
+		acct.Rec.Epoch++
+		return m.records.Commit(ctx, acct.Put(), store.Delete(totpKey(uid)), store.Delete(tempKey(uid)))
 	})
 	if err != nil {
 		return err
 	}
-	m.emitHost(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.rec.Org})
-	m.notifyAccount(ctx, EventTwoFactorReset, uid, &acct.rec, acct.rec.Email)
+	m.emitHost(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.Rec.Org})
+	m.notifyAccount(ctx, EventTwoFactorReset, uid, &acct.Rec, acct.Rec.Email)
 	return m.UnlockUser(ctx, userID)
 }
 
@@ -226,7 +227,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	if err != nil {
 		return err
 	}
-	if weak := m.checkPassword("password", replacement, acct.rec.Email); weak != nil {
+	if weak := m.checkPassword("password", replacement, acct.Rec.Email); weak != nil {
 		return inputError(ErrWeakPassword, *weak)
 	}
 	if err := m.checkBreached(ctx, "password", replacement); err != nil {
@@ -236,22 +237,22 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	if err != nil {
 		return err
 	}
-	err = retry(ctx, func() error {
+	err = m.records.Retry(ctx, func() error {
 		_, a, err := m.findUser(ctx, userID)
 		if err != nil {
 			return err
 		}
 		acct = a
-		acct.rec.Epoch++
+		acct.Rec.Epoch++
 		pass := passwordRow(uid)
-		pass.rec = passwordRecord{Hash: hash, Changed: m.now()}
-		return m.records.commit(ctx, acct.put(), pass.overwrite(), store.Delete(tempKey(uid)))
+		pass.Rec = passwordRecord{Hash: hash, Changed: m.now()}
+		return m.records.Commit(ctx, acct.Put(), pass.Overwrite(), store.Delete(tempKey(uid)))
 	})
 	if err != nil {
 		return err
 	}
-	m.emitHost(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.rec.Org, Reason: "host"})
-	m.notifyAccount(ctx, EventPasswordChanged, uid, &acct.rec, acct.rec.Email)
+	m.emitHost(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.Rec.Org, Reason: "host"})
+	m.notifyAccount(ctx, EventPasswordChanged, uid, &acct.Rec, acct.Rec.Email)
 	return nil
 }
 
@@ -286,6 +287,6 @@ func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) er
 	if err := m.removeKey(ctx, uid, k); err != nil {
 		return err
 	}
-	m.emitHost(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.rec.Org, APIKeyID: keyID, Reason: "host"})
+	m.emitHost(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.Rec.Org, APIKeyID: keyID, Reason: "host"})
 	return nil
 }

@@ -9,11 +9,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash/crc32"
 	"math/rand/v2"
 	"strings"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -37,7 +37,7 @@ func newTwin(records []store.Record, number int, user, org, session, apiKey stri
 		key: hex.EncodeToString(digest[:16]), address: addressDigest(number), digest: digest[:],
 	}
 	for _, r := range records {
-		if len(r.Value) < 5 || r.Value[0] != 1 || binary.BigEndian.Uint32(r.Value[1:]) != checksum(r.Key, r.Value) {
+		if len(r.Value) < 5 || r.Value[0] != 1 || binary.BigEndian.Uint32(r.Value[1:]) != record.Checksum([]byte(r.Key), r.Value[5:]) {
 			return nil, fmt.Errorf("the record %s is not in the format that is known here", r.Key)
 		}
 	}
@@ -65,18 +65,11 @@ func (w *twin) of(i int, dice *rand.Rand) map[string][]store.Op {
 		if at := bytes.Index(value, w.digest); at >= 0 {
 			copy(value[at:], digest[:])
 		}
-		binary.BigEndian.PutUint32(value[1:], checksum(key, value))
+		binary.BigEndian.PutUint32(value[1:], record.Checksum([]byte(key), value[5:]))
 		records[j] = store.Record{Key: key, Value: value, Expires: r.Expires}
 	}
 	return byPartition(records)
 }
-
-// checksum is that of package auth: a CRC-32C of the key and of what follows it.
-func checksum(key string, value []byte) uint32 {
-	return crc32.Update(crc32.Checksum([]byte(key), castagnoli), castagnoli, value[5:])
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // addressDigest is what the email address of user i is called in keys.
 func addressDigest(i int) string {

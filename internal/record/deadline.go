@@ -1,4 +1,4 @@
-package auth
+package record
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A deadline is its Context with an end, like context.WithTimeout, but makes a timer
-// only when somebody waits for it. A store that answers from memory or from a mapped
-// file looks at Err alone, and a timer would be a third of what the answer costs.
+// A deadline is its Context with an end, like that of context.WithTimeout. It makes a
+// timer only when Done is called. A store that answers from memory or from a mapped file
+// calls Err alone, and a timer would be a third of the cost of its answer.
 type deadline struct {
 	context.Context
 	end time.Time
@@ -16,17 +16,18 @@ type deadline struct {
 	mu     sync.Mutex
 	timed  context.Context // nil until Done is called
 	cancel context.CancelFunc
-	over   error // why it has ended, once that is known for good
+	over   error // why it has ended, once that is final
 }
 
-// ended is what a deadline is a part of once it is released: nothing that lasts.
+// ended is the Context of every deadline that was released, so that none keeps that of
+// its call.
 var ended = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }()
 
-// begin makes a zero deadline the one of a call.
+// begin makes a zero deadline that of a call.
 func (d *deadline) begin(ctx context.Context, timeout time.Duration) {
 	d.Context, d.end = ctx, time.Now().Add(timeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(d.end) {
@@ -63,8 +64,8 @@ func (d *deadline) Err() error {
 	return d.over
 }
 
-// Value implements context.Context. Package context finds its own kind through it,
-// and then needs no goroutine for a context that is derived from this one.
+// Value implements context.Context. Package context finds a context of its own through
+// it, and then needs no goroutine for a context that is derived from this one.
 func (d *deadline) Value(key any) any {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -74,8 +75,8 @@ func (d *deadline) Value(key any) any {
 	return d.Context.Value(key)
 }
 
-// release ends the deadline, unless it has ended: it frees the timer, stops whoever still
-// waits, and lets go of the context.
+// release ends the deadline, unless it has ended. It frees the timer, ends what still
+// waits for Done, and drops the context.
 func (d *deadline) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

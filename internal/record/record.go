@@ -1,0 +1,202 @@
+// Package record keeps records in a store: as bytes with a checksum, read at one instant,
+// and written on the condition that nothing changed in between.
+//
+// A record is one byte of format, four bytes of checksum and its fields in a fixed order.
+// The checksum covers the key as well. So a value that was damaged, or that is stored
+// under another key, is an error: engines such as bbolt check the shape of their pages,
+// but not the bytes in them.
+//
+// The package knows no kind of record; a type becomes one by its [Fields] method.
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/datixlab/auth/store"
+)
+
+// Records is a store with a deadline for every call and one kind of failure. Any error
+// of a method matches Unavailable, except store.ErrConflict, which stays as it is.
+//
+// A Records without Store, Timeout or Unavailable is not usable: Store nil panics, with
+// Timeout 0 every call fails. A copy may have other fields, such as a shorter Timeout.
+type Records struct {
+	Store       store.Store
+	Timeout     time.Duration // of every call, more than 0
+	Unavailable error         // wrapped around every failure, with the store's own error
+	// Fault is called for every failure except those of a caller whose own context has
+	// ended. The call is "get", "list", "commit", "hit", "walk", or "damaged" for a
+	// record. Nil: failures are returned only.
+	Fault func(ctx context.Context, call string)
+}
+
+// wrap returns cause as the one kind of failure.
+func (r Records) wrap(cause error) error { return fmt.Errorf("%w: %w", r.Unavailable, cause) }
+
+// failed returns the error of a call of the store that returned cause.
+func (r Records) failed(ctx context.Context, call string, cause error) error {
+	if ctx.Err() == nil && r.Fault != nil {
+		r.Fault(ctx, call)
+	}
+	return r.wrap(cause)
+}
+
+// keyLists are what Read passes to a store, which must not keep it.
+var keyLists = sync.Pool{New: func() any { return new([]string) }}
+
+// Read fills rows, which are all of one partition, as they were at one instant. The
+// error also matches [ErrDamaged] if one of them is damaged; its Raw is set then, and
+// the rows after it are not read.
+func (r Records) Read(ctx context.Context, rows ...Reader) error {
+	return r.ReadIn(ctx, new(Arena), rows...)
+}
+
+// ReadIn is [Records.Read] into an Arena that has served no other read. It may have
+// texts, such as the keys of the rows.
+func (r Records) ReadIn(ctx context.Context, in *Arena, rows ...Reader) error {
+	bounded := &in.deadline
+	bounded.begin(ctx, r.Timeout)
+	defer bounded.release()
+	list := keyLists.Get().(*[]string)
+	defer keyLists.Put(list)
+	keys := (*list)[:0]
+	for _, row := range rows {
+		keys = append(keys, row.name())
+	}
+	*list = keys
+	values, err := r.Store.Get(bounded, keys...)
+	if err != nil {
+		return r.failed(ctx, "get", err)
+	}
+	for i, row := range rows {
+		if err := row.scan(values[i], in); err != nil {
+			if r.Fault != nil {
+				r.Fault(ctx, "damaged")
+			}
+			return r.wrap(err)
+		}
+	}
+	return nil
+}
+
+// Commit carries out ops, which are all of one partition, or none of them. It returns
+// store.ErrConflict if a condition of theirs does not hold. After any other error they
+// may have been carried out.
+func (r Records) Commit(ctx context.Context, ops ...store.Op) error {
+	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	err := r.Store.Commit(bounded, ops...)
+	if err == nil || errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	return r.failed(ctx, "commit", err)
+}
+
+// Write is Commit of op, which writes or removes row, with more. On success the row is as
+// if it had been read again.
+func (r Records) Write(ctx context.Context, row Reader, op store.Op, more ...store.Op) error {
+	if err := r.Commit(ctx, append(more, op)...); err != nil {
+		return err
+	}
+	row.wrote(op.Value)
+	return nil
+}
+
+// List returns the records under prefix in the order of their keys, up to most.
+func (r Records) List(ctx context.Context, prefix string, most int) ([]store.Item, error) {
+	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	var all []store.Item
+	for after := ""; len(all) < most; {
+		n := min(most-len(all), store.MaxList)
+		page, err := r.Store.List(bounded, prefix, after, n)
+		if err != nil {
+			return nil, r.failed(ctx, "list", err)
+		}
+		if all = append(all, page...); len(page) < n {
+			break
+		}
+		after = page[len(page)-1].Key
+	}
+	return all, nil
+}
+
+// All returns the rows under prefix in the order of their keys, up to store.MaxList.
+// Damaged ones are left out.
+func All[T any](ctx context.Context, r Records, prefix string) ([]Row[T], error) {
+	items, err := r.List(ctx, prefix, store.MaxList)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]Row[T], 0, len(items))
+	for _, it := range items {
+		row := New[T](it.Key)
+		if row.scan(it.Value, new(Arena)) == nil {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// Walk returns the page of all records of w that begins at after, "" for the first one.
+// W is the Store, or part of it.
+func (r Records) Walk(ctx context.Context, w store.Walker, after string) (store.Page, error) {
+	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	page, err := w.Walk(bounded, after)
+	if err != nil {
+		return page, r.failed(ctx, "walk", err)
+	}
+	return page, nil
+}
+
+// Hit counts n attempts on key at now, or gives them back if n is negative.
+func (r Records) Hit(ctx context.Context, key string, l store.Limit, n int, now time.Time) (store.Decision, error) {
+	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	d, err := r.Store.Hit(bounded, key, l, n, now)
+	if err != nil {
+		return d, r.failed(ctx, "hit", err)
+	}
+	return d, nil
+}
+
+// maxAttempts bounds Retry. Every conflict means that somebody else's write succeeded,
+// so only a partition that its own owner attacks gets there.
+const maxAttempts = 200
+
+// Retry calls step, which reads, decides and commits, until its Commit meets no
+// conflict. It returns the step's error, or Unavailable if ctx ended or after 200
+// conflicts.
+func (r Records) Retry(ctx context.Context, step func() error) error {
+	for range maxAttempts {
+		err := step()
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return r.wrap(ctx.Err())
+		}
+	}
+	return r.wrap(store.ErrConflict)
+}
+
+// RetryFrom is [Records.Retry] for a step whose reading has been done: read is called
+// before every attempt except the first. What the first attempt uses may be old, so each
+// step must commit on the condition that it is what the store has.
+func (r Records) RetryFrom(ctx context.Context, read, step func() error) error {
+	again := false
+	return r.Retry(ctx, func() error {
+		if again {
+			if err := read(); err != nil {
+				return err
+			}
+		}
+		again = true
+		return step()
+	})
+}

@@ -1,0 +1,62 @@
+package record
+
+import (
+	"fmt"
+
+	"github.com/datixlab/auth/store"
+)
+
+// A Row is a record as it was read: its fields, and the bytes that a conditional write
+// compares with. A record that does not exist has nil bytes and zero fields.
+//
+// *T is a [Fields]; the methods panic if it is not.
+type Row[T any] struct {
+	Key string
+	Raw []byte
+	Rec T
+}
+
+// New returns the Row of key, which is not read yet. A conditional write of it requires
+// that there is no record.
+func New[T any](key string) Row[T] { return Row[T]{Key: key} }
+
+// Exists reports whether there was a record when it was read.
+func (r *Row[T]) Exists() bool { return r.Raw != nil }
+
+// Unchanged is the condition that the record is still what was read.
+func (r *Row[T]) Unchanged() store.Op { return store.Check(r.Key).Was(r.Raw) }
+
+// Put writes the record as it is now, on the condition of [Row.Unchanged].
+func (r *Row[T]) Put() store.Op { return r.Overwrite().Was(r.Raw) }
+
+// Remove deletes the record, on the condition of [Row.Unchanged].
+func (r *Row[T]) Remove() store.Op { return store.Delete(r.Key).Was(r.Raw) }
+
+// Overwrite writes the record as it is now, on no condition.
+func (r *Row[T]) Overwrite() store.Op {
+	return store.Put(r.Key, encode(r.Key, any(&r.Rec).(Fields)))
+}
+
+// A Reader is a [Row] of any type.
+type Reader interface {
+	name() string
+	scan(raw []byte, in *Arena) error
+	wrote(raw []byte)
+}
+
+func (r *Row[T]) name() string { return r.Key }
+
+// scan decodes what the store returned for r.Key.
+func (r *Row[T]) scan(raw []byte, in *Arena) error {
+	var zero T
+	r.Raw, r.Rec = raw, zero
+	if raw == nil {
+		return nil
+	}
+	if err := decode(r.Key, raw, any(&r.Rec).(Fields), in); err != nil {
+		return fmt.Errorf("%w at %s", err, r.Key)
+	}
+	return nil
+}
+
+func (r *Row[T]) wrote(raw []byte) { r.Raw = raw }

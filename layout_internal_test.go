@@ -1,0 +1,151 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
+)
+
+// A sample is one kind of record: a full one and a zero one, and how it is written and read.
+type sample struct {
+	full, blank any
+	write       func(rec any) []byte
+	read        func(raw []byte) (rec any, err error)
+}
+
+func sampleOf[T any](key string, full T) sample {
+	var blank T
+	return sample{
+		full: full, blank: blank,
+		write: func(rec any) []byte {
+			row := record.New[T](key)
+			row.Rec = rec.(T)
+			return row.Overwrite().Value
+		},
+		read: func(raw []byte) (any, error) {
+			row := record.New[T](key)
+			err := record.Records{Store: oneValue{raw: raw}, Timeout: time.Minute, Unavailable: ErrUnavailable}.Read(context.Background(), &row)
+			return row.Rec, err
+		},
+	}
+}
+
+// oneValue is a store whose only value is raw.
+type oneValue struct {
+	store.Store
+	raw []byte
+}
+
+func (s oneValue) Get(context.Context, ...string) ([][]byte, error) { return [][]byte{s.raw}, nil }
+
+// samples are one of each kind of record, by key.
+func samples() map[string]sample {
+	at := time.Date(2030, 1, 2, 3, 4, 5, 678901234, time.UTC)
+	return map[string]sample{
+		"u.1/acct": sampleOf("u.1/acct", account{Email: "Ada@example.com", PendingEmail: "b@example.com", PendingSince: at, FullName: "Ädä", Role: "admin", Org: "o",
+			Agents: []string{"a", "", "c"}, Created: at, Disabled: true, Deleted: true, Epoch: 1<<64 - 1, Enrolment: "e"}),
+		"u.1/pass":  sampleOf("u.1/pass", passwordRecord{Hash: "$argon2id$", Changed: at}),
+		"u.1/s.2":   sampleOf("u.1/s.2", sessionRecord{Epoch: 7, Created: at, Expires: at.Add(1), AMR: []string{"pwd", "mfa"}, Address: "::1", UserAgent: "x", tokenIDs: tokenIDs{"t", []superseded{{"a", at}, {"b", at.Add(2)}}}, Issued: at}),
+		"e.1/claim": sampleOf("e.1/claim", emailClaim{User: "1", Since: at, Nonce: "n"}),
+		"e.1/known": sampleOf("e.1/known", knownNetworks{Prefixes: []string{"192.0.2.7", "unknown"}}),
+		"o.1/org":   sampleOf("o.1/org", orgRecord{Name: "Org", Created: at}),
+		"u.1/totp":  sampleOf("u.1/totp", totpRecord{Pending: pendingFactor{ID: "p", Sealed: []byte{1, 2}, Since: at}, Active: activeFactor{ID: "a", Sealed: []byte{3}, Since: at, LastStep: 9, Backup: backupSet{Pepper: "k", Salt: []byte{4}, Memory: 8, Time: 1, Threads: 1, Tags: []string{"x", ""}}}}),
+		"u.1/temp":  sampleOf("u.1/temp", tempRecord{Logins: []pendingLogin{{Digest: []byte{1}, Expires: at, Epoch: 1, Enrolment: "e", Tries: 2, Prefix: "p"}}}),
+		"u.1/keys":  sampleOf("u.1/keys", keysMade{N: 3}),
+		"u.1/k.3":   sampleOf("u.1/k.3", keyRecord{Digest: []byte{1, 2, 3}, Name: "n", Description: "d", Prefix: "sk_live_abc...", Created: at, Expires: at, Scopes: "a b"}),
+		"u.1/l.3":   sampleOf("u.1/l.3", keyUsage{Last: at, Count: 5, Address: "192.0.2.7", Pattern: keyPattern{Networks: []keyNetwork{{"192.0.2.0/24", at}}, Hour: 7, InHour: 3, Hours: 9, Baseline: 300}}),
+	}
+}
+
+func TestEveryRecordComesBackAsItWasWritten(t *testing.T) {
+	for key, s := range samples() {
+		for _, want := range []any{s.full, s.blank} {
+			if got, err := s.read(s.write(want)); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %+v, want %+v: %v", key, got, want, err)
+			}
+		}
+	}
+}
+
+func TestARecordIsRefusedUnderAnotherKeyOrWithAnyBitChanged(t *testing.T) {
+	for key, s := range samples() {
+		b := s.write(s.full)
+		row := record.New[rawBody](key + "x")
+		if err := (record.Records{Store: oneValue{raw: b}, Timeout: time.Minute, Unavailable: ErrUnavailable}).Read(t.Context(), &row); !errors.Is(err, record.ErrDamaged) {
+			t.Errorf("%s under another key: %v", key, err)
+		}
+		for i := range len(b) * 8 {
+			d := bytes.Clone(b)
+			d[i/8] ^= 1 << (i % 8)
+			if _, err := s.read(d); !errors.Is(err, record.ErrDamaged) {
+				t.Fatalf("%s with bit %d changed: %v", key, i, err)
+			}
+		}
+		for n := range len(b) {
+			if _, err := s.read(b[:n]); !errors.Is(err, record.ErrDamaged) {
+				t.Fatalf("%s cut to %d bytes: %v", key, n, err)
+			}
+		}
+	}
+}
+
+// sealBody gives body the header that makes it a record of key.
+func sealBody(key string, body []byte) []byte {
+	row := record.New[rawBody](key)
+	row.Rec.b = body
+	return row.Overwrite().Value
+}
+
+type rawBody struct{ b []byte }
+
+func (r *rawBody) Fields(c *record.Codec) { c.Rest(&r.b) }
+
+const headerLen = 5 // of a record: format and checksum
+
+// What a newer version adds at the end is kept, and what an older one lacks is zero.
+func TestFieldsOfANewerVersionSurviveAnUpdateByThisOne(t *testing.T) {
+	for key, s := range samples() {
+		body := append(s.write(s.full)[headerLen:], "newer fields"...)
+		got, err := s.read(sealBody(key, body))
+		if err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+		if again := s.write(got); !bytes.Equal(again[headerLen:], body) {
+			t.Errorf("%s: %q, want %q", key, again[headerLen:], body)
+		}
+	}
+	older := []byte("\x01a\x01b") // Email and PendingEmail
+	a, err := samples()["u.1/acct"].read(sealBody("u.1/acct", older))
+	if err != nil || !reflect.DeepEqual(a, account{Email: "a", PendingEmail: "b"}) {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+func FuzzRecords(f *testing.F) {
+	for _, s := range samples() {
+		f.Add(s.write(s.full)[headerLen:])
+	}
+	f.Add([]byte{})
+	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for key, s := range samples() {
+			first, err := s.read(sealBody(key, body))
+			if saw(err == nil); err != nil {
+				continue
+			}
+			second, err := s.read(s.write(first))
+			if err != nil || !reflect.DeepEqual(first, second) {
+				t.Fatalf("%s: %+v came back as %+v: %v", key, first, second, err)
+			}
+		}
+	})
+}
