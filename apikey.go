@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
@@ -96,7 +97,7 @@ func (k *keyRecord) expired(now time.Time) bool { return expiredKey(k.Expires, n
 
 func expiredKey(expires, now time.Time) bool { return !expires.IsZero() && !now.Before(expires) }
 
-func (k *keyRecord) public(kid string, u keyUsage) APIKey {
+func (k *keyRecord) public(kid string, u keyuse.Usage) APIKey {
 	return APIKey{
 		ID: keyIDPrefix + kid, Name: k.Name, Description: k.Description, Prefix: k.Prefix,
 		CreatedAt: k.Created, ExpiresAt: k.Expires, LastUsedAt: u.Last, LastAddress: u.Address, Uses: u.Count,
@@ -243,7 +244,7 @@ func (m *Manager) addAPIKey(
 	if err != nil {
 		return APIKey{}, "", err
 	}
-	key := k.Rec.public(kidOf(uid, k.Key), keyUsage{})
+	key := k.Rec.public(kidOf(uid, k.Key), keyuse.Usage{})
 	m.emit(ctx, id.keyEvent(EventAPIKeyCreated, key.ID))
 	m.notifyAccount(ctx, EventAPIKeyCreated, uid, &c.acct.Rec, c.acct.Rec.Email)
 	return key, Secret(text), nil
@@ -308,18 +309,18 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 func (m *Manager) addUsage(ctx context.Context, uid string, rows []record.Row[keyRecord]) ([]APIKey, error) {
 	// What is still in memory is looked at first: a use that is just being written
 	// may for that moment count twice, but it never fails to show.
-	uses := make(map[string]keyUsage, len(rows))
+	uses := make(map[string]keyuse.Usage, len(rows))
 	for _, k := range rows {
 		kid := kidOf(uid, k.Key)
-		uses[kid] = m.usage.pending(kid)
+		uses[kid] = m.usage.Pending(kid)
 	}
-	written, err := record.All[keyUsage](ctx, m.records, keyUsageKey(uid, ""))
+	written, err := record.All[keyuse.Usage](ctx, m.records, keyUsageKey(uid, ""))
 	if err != nil {
 		return nil, err
 	}
 	for _, u := range written {
 		kid := strings.TrimPrefix(u.Key, keyUsageKey(uid, ""))
-		u.Rec.merge(uses[kid])
+		u.Rec.Merge(uses[kid])
 		uses[kid] = u.Rec
 	}
 	keys := make([]APIKey, 0, len(rows))

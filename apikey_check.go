@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -96,7 +97,7 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ 
 	}
 	now := m.now()
 	at := m.memory.key(&digest)
-	var last *atomic.Pointer[pendingUse]
+	var last *atomic.Pointer[keyuse.Pending]
 	if r := at.entry; r != nil && m.memory.valid(r, now) {
 		r.snapshot.identify(&id)
 		last = &r.uses
@@ -116,7 +117,7 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ 
 		m.ReportDenied(ctx, id, "two_factor_setup_required")
 		return Identity{}, ErrTwoFactorSetupRequired
 	}
-	m.usage.touch(last, id.User.ID, id.APIKeyID, now, ClientFrom(ctx).Addr)
+	m.usage.Touch(last, id.User.ID[len(userPrefix):], id.APIKeyID[len(keyIDPrefix):], now, ClientFrom(ctx).Addr)
 	return id, nil
 }
 
@@ -168,6 +169,42 @@ func (m *Manager) refuseKey(ctx context.Context, k *keyCheck) error {
 	}
 	m.emit(ctx, e)
 	return ErrInvalidToken
+}
+
+// trackKeys begins to write the uses of API keys.
+func (m *Manager) trackKeys() *keyuse.Tracker {
+	return keyuse.New(keyuse.Config{
+		Records: m.records, Log: m.cfg.Logger, Interval: m.cfg.UsageInterval, Found: m.emitFinding,
+		Rows: func(uid, kid string) (keyuse.KeyRow, *record.Row[keyuse.Usage]) {
+			usage := keyUsageRow(uid, kid)
+			return &usedKey{keyRow(uid, kid)}, &usage
+		},
+	})
+}
+
+// A usedKey is the row of a key whose uses are written.
+type usedKey struct{ record.Row[keyRecord] }
+
+// Created implements keyuse.KeyRow.
+func (k *usedKey) Created() time.Time { return k.Rec.Created }
+
+func keyUsageRow(uid, kid string) record.Row[keyuse.Usage] {
+	return record.New[keyuse.Usage](keyUsageKey(uid, kid))
+}
+
+var findingEvents = map[keyuse.Kind]EventType{
+	keyuse.NewNetwork: EventAPIKeyNewNetwork,
+	keyuse.Woke:       EventAPIKeyWoke,
+	keyuse.Burst:      EventAPIKeyBurst,
+}
+
+// emitFinding emits what is unusual in the uses of a key.
+func (m *Manager) emitFinding(uid, kid string, f keyuse.Finding) {
+	keyID := keyIDPrefix + kid
+	m.emit(context.Background(), Event{
+		Type: findingEvents[f.Kind], Time: f.Time, Client: Client{Addr: f.Addr}, Count: f.Count,
+		Actor: keyID, UserID: userIDOf(uid), APIKeyID: keyID,
+	})
 }
 
 // keyProof is what a check reads of a keyRecord: of its texts only the scopes, so that

@@ -12,6 +12,7 @@ import (
 	"github.com/datixlab/auth/internal/hostcall"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/jose"
+	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/queue"
 	"github.com/datixlab/auth/internal/record"
@@ -47,7 +48,7 @@ type Manager struct {
 	events       *queue.Queue    // nil without Config.Events
 	notices      *queue.Queue    // nil without Config.Notifier
 	sampler      *queue.Sampler
-	usage        *usage
+	usage        *keyuse.Tracker
 	memory       checkCache
 	closed       atomic.Bool
 	closing      sync.Once
@@ -121,7 +122,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	if cfg.Notifier != nil {
 		m.notices = queue.New("notices", cfg.Logger, nil)
 	}
-	m.usage = newUsage(m.records, cfg, func(e Event) { m.emit(context.Background(), e) })
+	m.usage = m.trackKeys()
 	return m, nil
 }
 
@@ -133,7 +134,7 @@ func (m *Manager) Close() error {
 	var err error
 	m.closing.Do(func() {
 		m.closed.Store(true)
-		err = errors.Join(m.usage.close(), queue.Close(m.events, m.notices))
+		err = errors.Join(m.usage.Close(), queue.Close(m.events, m.notices))
 	})
 	return err
 }

@@ -18,7 +18,7 @@ import (
 //	u.<user>/temp          tempRecord: logins that wait for their second factor
 //	u.<user>/keys          keysMade
 //	u.<user>/k.<key>       keyRecord
-//	u.<user>/l.<key>       keyUsage ("last used")
+//	u.<user>/l.<key>       keyuse.Usage ("last used")
 //	u.<user>/s.<session>   sessionRecord
 //	e.<digest>/claim       emailClaim
 //	e.<digest>/known       knownNetworks

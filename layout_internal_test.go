@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -60,7 +61,7 @@ func samples() map[string]sample {
 		"u.1/temp":  sampleOf("u.1/temp", tempRecord{Logins: []pendingLogin{{Digest: []byte{1}, Expires: at, Epoch: 1, Enrolment: "e", Tries: 2, Prefix: "p"}}}),
 		"u.1/keys":  sampleOf("u.1/keys", keysMade{N: 3}),
 		"u.1/k.3":   sampleOf("u.1/k.3", keyRecord{Digest: []byte{1, 2, 3}, Name: "n", Description: "d", Prefix: "sk_live_abc...", Created: at, Expires: at, Scopes: "a b"}),
-		"u.1/l.3":   sampleOf("u.1/l.3", keyUsage{Last: at, Count: 5, Address: "192.0.2.7", Pattern: keyPattern{Networks: []keyNetwork{{"192.0.2.0/24", at}}, Hour: 7, InHour: 3, Hours: 9, Baseline: 300}}),
+		"u.1/l.3":   sampleOf("u.1/l.3", keyuse.Usage{Last: at, Count: 5, Address: "192.0.2.7"}),
 	}
 }
 

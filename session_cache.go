@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/jose"
+	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -34,7 +35,7 @@ type cachedCheck struct {
 	snapshot *snapshot
 	from     int64 // Unix nanoseconds; before it the token is of the future
 	until    int64 // from then on it, or its session, has ended
-	uses     atomic.Pointer[pendingUse]
+	uses     atomic.Pointer[keyuse.Pending]
 }
 
 // A snapshot is what the records of a session, or of an API key, came to. It does not

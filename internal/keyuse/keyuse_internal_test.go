@@ -1,16 +1,19 @@
-package auth
+package keyuse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
@@ -19,8 +22,8 @@ import (
 // A watch is one process's record of the use of a key, which is written when the test
 // says so.
 type watch struct {
-	*usage
-	told []string
+	*Tracker
+	found []string
 }
 
 const (
@@ -28,28 +31,56 @@ const (
 	watchedKey  = "00000000000000000000000000000001"
 )
 
+// A testKey is the record of a key.
+type testKey struct{ Made time.Time }
+
+func (k *testKey) Fields(c *record.Codec) { c.Time(&k.Made) }
+
+type testRow struct{ record.Row[testKey] }
+
+func (r *testRow) Created() time.Time { return r.Rec.Made }
+
+func rows(uid, kid string) (KeyRow, *record.Row[Usage]) {
+	usage := record.New[Usage]("u." + uid + "/l." + kid)
+	return &testRow{record.New[testKey]("u." + uid + "/k." + kid)}, &usage
+}
+
+// newWatch returns a watch that is closed at the end of the test.
 func newWatch(t *testing.T, s store.Store) *watch {
-	w := &watch{}
-	r := record.Records{Store: s, Timeout: time.Minute, Fault: func(context.Context, string) {}}
-	cfg := Config{Logger: slog.New(slog.DiscardHandler), UsageInterval: time.Hour}
-	w.usage = newUsage(r, cfg, func(e Event) { w.told = append(w.told, said(e)) })
-	t.Cleanup(func() { _ = w.close() })
+	w := openWatch(t, s)
+	t.Cleanup(func() { _ = w.Close() })
 	return w
 }
 
-func said(e Event) string {
-	return fmt.Sprintf("%s %s %v %d", e.Type, e.Time.Format(time.RFC3339), network(e.Client.Addr), e.Count)
+func openWatch(t *testing.T, s store.Store) *watch {
+	w := &watch{}
+	w.Tracker = New(Config{
+		Records: record.Records{Store: s, Timeout: time.Minute, Unavailable: errors.New("unavailable")},
+		Log:     slog.New(slog.DiscardHandler), Interval: time.Hour, Rows: rows,
+		Found: func(uid, kid string, f Finding) {
+			if uid != watchedUser || kid != watchedKey {
+				t.Errorf("found for %s, %s", uid, kid)
+			}
+			w.found = append(w.found, said(f))
+		},
+	})
+	return w
+}
+
+func said(f Finding) string {
+	return fmt.Sprintf("%s %s %v %d", strings.ReplaceAll(string(f.Kind), " ", "_"), f.Time.Format(time.RFC3339), netprefix.Wide(f.Addr), f.Count)
 }
 
 func (w *watch) use(at time.Time, from netip.Addr) {
-	w.touch(nil, userPrefix+watchedUser, keyIDPrefix+watchedKey, at, from)
+	w.Touch(nil, watchedUser, watchedKey, at, from)
 }
 
 func makeWatched(t *testing.T, s store.Store, at time.Time) {
 	t.Helper()
-	k := keyRow(watchedUser, watchedKey)
-	k.Rec = keyRecord{Name: "ci", Created: at}
-	if err := s.Commit(t.Context(), k.Put()); err != nil {
+	k, _ := rows(watchedUser, watchedKey)
+	row := k.(*testRow)
+	row.Rec.Made = at
+	if err := s.Commit(t.Context(), row.Put()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -63,15 +94,15 @@ type naive struct {
 }
 
 func (n *naive) use(at time.Time, from netip.Addr) (found []string) {
-	tell := func(e Event) { found = append(found, said(e)) }
+	tell := func(e Finding) { found = append(found, said(e)) }
 	if slept := at.Sub(n.last); slept >= 30*24*time.Hour {
-		tell(Event{Type: EventAPIKeyWoke, Time: at, Client: Client{Addr: from}, Count: int(slept.Hours() / 24)})
+		tell(Finding{Kind: Woke, Time: at, Addr: from, Count: int(slept.Hours() / 24)})
 	}
 	n.last = at
-	place := network(from)
+	place := netprefix.Wide(from)
 	if _, known := n.networks[place]; !known {
 		if len(n.networks) > 0 {
-			tell(Event{Type: EventAPIKeyNewNetwork, Time: at, Client: Client{Addr: from}})
+			tell(Finding{Kind: NewNetwork, Time: at, Addr: from})
 		}
 		if len(n.networks) == 8 {
 			oldest := place
@@ -103,7 +134,7 @@ func (n *naive) use(at time.Time, from netip.Addr) (found []string) {
 	}
 	usual = max(usual, int(base*10/256))
 	if len(n.order) > 8 && n.hours[hour] == uint64(usual)+1 {
-		tell(Event{Type: EventAPIKeyBurst, Time: at.Truncate(time.Hour), Count: usual})
+		tell(Finding{Kind: Burst, Time: at.Truncate(time.Hour), Count: usual})
 	}
 	return found
 }
@@ -149,16 +180,16 @@ func TestWhatIsToldOfAKeyFollowsFromItsUses(t *testing.T) {
 			}
 			flush()
 		}
-		got := append(a.told, b.told...)
+		got := append(a.found, b.found...)
 		// Two processes write one after the other: of several first uses in between, the
 		// writer's is told.
 		strip := func(list []string) (out []string) {
 			for _, e := range list {
 				word := strings.Fields(e)
-				if kinds[word[0]]++; word[0] != string(EventAPIKeyBurst) {
+				if kinds[word[0]]++; word[0] != "burst" {
 					word[1] = word[1][:13]
 				}
-				if word[0] == string(EventAPIKeyWoke) {
+				if word[0] == "woke" {
 					word[2], word[3] = "", ""
 				}
 				out = append(out, strings.Join(word, " "))
@@ -170,9 +201,9 @@ func TestWhatIsToldOfAKeyFollowsFromItsUses(t *testing.T) {
 			t.Fatalf("seed %d:\ngot  %q\nwant %q", seed, got, want)
 		}
 	}
-	for _, kind := range []EventType{EventAPIKeyNewNetwork, EventAPIKeyWoke, EventAPIKeyBurst} {
-		if kinds[string(kind)] < 5 {
-			t.Errorf("%s was told %d times: the test tries nothing", kind, kinds[string(kind)])
+	for _, kind := range []string{"new_network", "woke", "burst"} {
+		if kinds[kind] < 5 {
+			t.Errorf("%s was told %d times: the test tries nothing", kind, kinds[kind])
 		}
 	}
 }
@@ -190,8 +221,8 @@ func TestWhatALostReplyHidTheNextWriteTells(t *testing.T) {
 	}
 	s.lose = true
 	w.use(at, netip.MustParseAddr("198.51.100.1"))
-	if err := w.flush(); err == nil || len(w.told) != 0 {
-		t.Fatalf("%v, told %q", err, w.told)
+	if err := w.flush(); err == nil || len(w.found) != 0 {
+		t.Fatalf("%v, told %q", err, w.found)
 	}
 	s.lose = false
 	for range 2 {
@@ -199,8 +230,8 @@ func TestWhatALostReplyHidTheNextWriteTells(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if want := []string{"api_key_new_network 2030-01-01T00:00:00Z 198.51.100.0/24 0"}; !slices.Equal(w.told, want) {
-		t.Errorf("told %q, want %q", w.told, want)
+	if want := []string{"new_network 2030-01-01T00:00:00Z 198.51.100.0/24 0"}; !slices.Equal(w.found, want) {
+		t.Errorf("told %q, want %q", w.found, want)
 	}
 }
 
@@ -209,11 +240,7 @@ func TestCloseWritesWhatCameAfterAWriteWhoseReplyWasLost(t *testing.T) {
 	s := &lossy{Store: memstore.New()}
 	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	makeWatched(t, s, at)
-	w := &watch{}
-	w.usage = newUsage(
-		record.Records{Store: s, Timeout: time.Minute, Fault: func(context.Context, string) {}},
-		Config{Logger: slog.New(slog.DiscardHandler), UsageInterval: time.Hour}, func(Event) {},
-	)
+	w := openWatch(t, s)
 	s.lose = true
 	w.use(at, netip.MustParseAddr("192.0.2.1"))
 	if err := w.flush(); err == nil {
@@ -222,11 +249,11 @@ func TestCloseWritesWhatCameAfterAWriteWhoseReplyWasLost(t *testing.T) {
 	s.lose = false
 	w.use(at, netip.MustParseAddr("192.0.2.1"))
 	w.use(at, netip.MustParseAddr("192.0.2.1"))
-	if err := w.close(); err != nil {
+	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	u := keyUsageRow(watchedUser, watchedKey)
-	if err := w.records.Read(t.Context(), &u); err != nil || u.Rec.Count != 3 {
+	_, u := rows(watchedUser, watchedKey)
+	if err := w.Records.Read(t.Context(), u); err != nil || u.Rec.Count != 3 {
 		t.Errorf("%d uses were written, %v, want 3", u.Rec.Count, err)
 	}
 }
@@ -245,20 +272,40 @@ func (s *lossy) Commit(ctx context.Context, ops ...store.Op) error {
 
 // However many networks a use comes from, what waits to be written stays bounded.
 func TestUsesThatWaitAreBounded(t *testing.T) {
-	var runs []useRun
+	var buckets []bucket
 	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := range 10_000 {
-		runs = addRun(runs, at, netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}))
+		buckets = addUse(buckets, at, netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}))
 	}
 	var n uint64
-	for _, r := range runs {
+	for _, r := range buckets {
 		n += r.n
 	}
-	if len(runs) != maxRuns || n != 10_000 {
-		t.Errorf("%d runs of %d uses", len(runs), n)
+	if len(buckets) != maxBuckets || n != 10_000 {
+		t.Errorf("%d buckets of %d uses", len(buckets), n)
 	}
-	var k keyPattern
-	if k.learn(at, runs); len(k.Networks) != maxNetworks {
-		t.Errorf("%d networks", len(k.Networks))
+	var p pattern
+	if p.observe(at, buckets); len(p.Networks) != maxNetworks {
+		t.Errorf("%d networks", len(p.Networks))
+	}
+}
+
+func TestAUsageComesBackAsItWasWrittenWithFieldsOfANewerVersion(t *testing.T) {
+	at := time.Date(2030, 1, 2, 3, 4, 5, 678901234, time.UTC)
+	full := Usage{
+		Last: at, Count: 5, Address: "192.0.2.7", newer: []byte("newer fields"),
+		pattern: pattern{Networks: []seenNetwork{{"192.0.2.0/24", at}, {"2001:db8::/48", at}}, Hour: 7, InHour: 3, Hours: 9, Baseline: 300},
+	}
+	s := memstore.New()
+	r := record.Records{Store: s, Timeout: time.Minute, Unavailable: errors.New("unavailable")}
+	for _, want := range []Usage{full, {}} {
+		_, u := rows(watchedUser, watchedKey)
+		u.Rec = want
+		if err := s.Commit(t.Context(), u.Overwrite()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Read(t.Context(), u); err != nil || !reflect.DeepEqual(u.Rec, want) {
+			t.Errorf("%+v, want %+v: %v", u.Rec, want, err)
+		}
 	}
 }

@@ -1,0 +1,152 @@
+package keyuse
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/datixlab/auth/internal/netprefix"
+)
+
+const (
+	hexDigits  = "0123456789abcdef"
+	shardCount = len(hexDigits)
+	maxKeys    = 16 << 10 // that wait to be written, in each shard
+	maxBuckets = 32       // of one key
+)
+
+type shard struct {
+	mu   sync.Mutex
+	keys map[string]*Pending
+}
+
+// shard returns the shard of a key: by the first digit of a hash, which is as good as
+// random.
+func (t *Tracker) shard(kid string) *shard {
+	return &t.shards[strings.IndexByte(hexDigits, kid[0])]
+}
+
+// snapshot returns a copy of the uses of each key.
+func (s *shard) snapshot() map[string]uses {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]uses, len(s.keys))
+	for kid, p := range s.keys {
+		p.with(func(u *uses) {
+			snap := *u
+			snap.buckets = slices.Clone(u.buckets)
+			all[kid] = snap
+		})
+	}
+	return all
+}
+
+// subtract removes the uses of a key that were written.
+func (s *shard) subtract(kid string, written uses) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.keys[kid]
+	if p == nil {
+		return
+	}
+	p.with(func(u *uses) {
+		u.buckets = subtract(u.buckets, written.buckets)
+		if u.Count -= written.Count; u.Count == 0 {
+			p.written = true
+			delete(s.keys, kid)
+		}
+	})
+}
+
+// A Pending counts the uses of one key that are not written yet.
+type Pending struct {
+	mu      sync.Mutex
+	written bool // all of them; further uses are counted in another Pending
+	uses    uses
+}
+
+// add counts a use, or returns false if it must be counted in another Pending.
+func (p *Pending) add(now time.Time, from netip.Addr) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.written {
+		return false
+	}
+	u := &p.uses
+	u.Count++
+	u.buckets = addUse(u.buckets, now, from)
+	if now.After(u.Last) {
+		u.Last, u.from = now, from
+	}
+	return true
+}
+
+// with calls f with the uses, under the lock.
+func (p *Pending) with(f func(u *uses)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(&p.uses)
+}
+
+// uses are those of a key that are not written yet. They keep the address itself: its
+// text is made once a write and not once a use.
+type uses struct {
+	uid string
+	Usage
+	from    netip.Addr // of the last
+	buckets []bucket
+}
+
+// usage returns what the uses add to the key's record.
+func (u *uses) usage() Usage {
+	all := u.Usage
+	if u.from.IsValid() {
+		all.Address = netprefix.Text(u.from)
+	}
+	return all
+}
+
+// A bucket has the uses of a key from one network within one hour.
+type bucket struct {
+	network     netip.Prefix // zero is unknown
+	addr        netip.Addr   // of the first
+	hour        uint64
+	first, last time.Time
+	n           uint64
+}
+
+// hourOf returns the hours from 1970 to t.
+func hourOf(t time.Time) uint64 { return uint64(max(0, t.Unix())) / 3600 }
+
+// addUse counts a use. If there are too many buckets it is counted in the last one.
+func addUse(buckets []bucket, now time.Time, from netip.Addr) []bucket {
+	hour := hourOf(now)
+	i := slices.IndexFunc(buckets, func(b bucket) bool { return b.addr == from && b.hour == hour })
+	if i < 0 {
+		network := netprefix.Wide(from)
+		i = slices.IndexFunc(buckets, func(b bucket) bool { return b.network == network && b.hour == hour })
+		if i < 0 && len(buckets) < maxBuckets {
+			buckets = append(buckets, bucket{network: network, addr: from, hour: hour, first: now})
+		}
+		if i < 0 {
+			i = len(buckets) - 1
+		}
+	}
+	b := &buckets[i]
+	b.n++
+	if now.After(b.last) {
+		b.last = now
+	}
+	return buckets
+}
+
+// subtract removes what was written. Only uses were added since.
+func subtract(buckets, written []bucket) []bucket {
+	for i, w := range written {
+		buckets[i].n -= w.n
+		buckets[i].first = w.last // those that are left came later
+	}
+	return slices.DeleteFunc(buckets, func(b bucket) bool { return b.n == 0 })
+}
