@@ -96,9 +96,9 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ 
 		return Identity{}, m.refuseMalformedKey(ctx)
 	}
 	now := m.now()
-	at := m.memory.key(&digest)
+	at := m.cache.key(&digest)
 	var last *atomic.Pointer[keyuse.Pending]
-	if r := at.entry; r != nil && m.memory.valid(r, now) {
+	if r := at.entry; r != nil && m.cache.valid(r, now) {
 		r.snapshot.identify(&id)
 		last = &r.uses
 	} else {
@@ -133,7 +133,7 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 	k.digest = digest
 	k.name(uid, &a.Arena)
 	part := store.Partition(k.acct.Key)
-	before := m.memory.stamp(part)
+	before := m.cache.stamps.Of(part)
 	if err := m.records.ReadIn(ctx, &a.Arena, &k.acct, &k.key); err != nil {
 		return nil, err
 	}
@@ -145,8 +145,8 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 	id.User, id.APIKeyID, id.ExpiresAt = acct.user(k.userID), k.id, rec.Expires
 	id.unscoped, id.scopes = rec.Scopes == "", rec.Scopes
 	s := a.finish(part, before)
-	if m.memory.shouldStore(at, s, false) {
-		m.memory.put(at, &cachedCheck{digest: digest, snapshot: s, from: math.MinInt64, until: nanos(rec.Expires)})
+	if m.cache.shouldStore(at, s, false) {
+		m.cache.put(at, &cachedCheck{digest: digest, snapshot: s, from: math.MinInt64, until: nanos(rec.Expires)})
 	}
 	return s, nil
 }

@@ -49,7 +49,7 @@ type Manager struct {
 	notices      *queue.Queue    // nil without Config.Notifier
 	sampler      *queue.Sampler
 	usage        *keyuse.Tracker
-	memory       checkCache
+	cache        checkCache
 	closed       atomic.Bool
 	closing      sync.Once
 }
@@ -96,7 +96,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		checkerCalls: hostcall.New(maxChecks, checkTimeout),
 		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, userPrefix, sessionPrefix),
 		sampler:      queue.NewSampler(sampleLimit),
-		memory:       newMemory(s, cfg.MaxRemembered),
+		cache:        newCheckCache(s, cfg.MaxRemembered),
 	}
 	m.records.Fault = func(ctx context.Context, call string) {
 		m.emit(ctx, Event{Type: EventStoreFailed, Actor: actorManager, Reason: call})

@@ -161,7 +161,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	if err != nil {
 		return LoginResult{}, err
 	}
-	before := m.memory.stamp(store.Partition(acct.Key))
+	before := m.cache.stamps.Of(store.Partition(acct.Key))
 	if err := m.records.Commit(ctx, append(ops, surplus...)...); err != nil {
 		return LoginResult{}, err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"hash/maphash"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,162 +13,106 @@ import (
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/internal/remember"
 	"github.com/datixlab/auth/store"
 )
 
-// A cachedCheck is what a check of a credential came to, so that the next check of it
-// can do without the signature, the store and the records.
+// A cachedCheck is the result of a check. The next check of the same credential needs no
+// signature, no read and no decoding.
 //
-// It is never a stale answer. What it rests on is the credential, all of which is
-// compared; the keys of the Manager, which never change; the records of one partition,
-// which are what they were for as long as the store's stamp is ([store.Stamper]); and
-// the time, which a check compares with from and until. TwoFactorPolicy, which is the
-// host's, is asked each time. Where the stamp is another one, or unknown, all that is
-// left is that the signature is good: the records are read again.
+// It is used only while nothing that it rests on has changed:
+//   - The credential: all of it is compared.
+//   - The keys of the Manager: they never change.
+//   - The records of one partition: the store's stamp is the same as before they were
+//     read ([store.Stamper]).
+//   - The time: it is between from and until.
+//
+// TwoFactorPolicy is asked every time. If the stamp has changed or is unknown, only the
+// signature is still proven: the records are read again.
 type cachedCheck struct {
 	hash     uint64
-	token    string            // all of an access token, or
+	token    string            // all of an access token; "" for an API key
 	digest   [sha256.Size]byte // of an API key
-	id       string            // of a token, whose signature was good
-	times    jose.Validity     // of it
+	id       string            // jti of the token
+	times    jose.Validity     // of the token
 	snapshot *snapshot
-	from     int64 // Unix nanoseconds; before it the token is of the future
-	until    int64 // from then on it, or its session, has ended
+	from     int64 // Unix nanoseconds; before it the token is not valid yet
+	until    int64 // from then on the credential or its session has ended
 	uses     atomic.Pointer[keyuse.Pending]
 }
 
-// A snapshot is what the records of a session, or of an API key, came to. It does not
-// change, and is never stale either: it holds for the stamp that the store had before
-// the records were read, and a token that is new is held against the session in it.
+// A snapshot is what the records of a session or of an API key say. It does not change.
+// It is used only while their partition has the stamp from before they were read, and a
+// new token is compared with the session in it.
 type snapshot struct {
-	identity Identity  // but for what is the token's own
-	ids      tokenIDs  // of a session
-	expires  time.Time // it does
-	part     string    // partition of the records
-	stamp    stamp     // as it was before they were read
-	size     int       // bytes of the texts and lists that it holds on to
+	identity Identity       // without what is the token's own
+	ids      tokenIDs       // of a session
+	expires  time.Time      // of the session or key
+	part     string         // partition of the records
+	stamp    remember.Stamp // of it, from before they were read
+	size     int            // bytes of the texts and lists that it keeps
 }
 
-// A stamp is the number that a store has for a partition; the zero stamp is unknown.
-type stamp struct {
-	number uint64
-	known  bool
-}
+// maxRememberedSize is the size of the largest snapshot that is cached, in bytes.
+const maxRememberedSize = 8 << 10
 
-const (
-	ways              = 4       // where there is room for a credential, or a session
-	maxRememberedSize = 8 << 10 // of a snapshot
-)
-
-// A checkCache keeps what is remembered: Config.MaxRemembered credentials of those that
-// were seen twice, and as many sessions. Where one lies is found with a hash that nobody
-// can foresee, so nobody can choose whose place it takes, and only credentials that have
-// proven good take one.
+// A checkCache has the results of checks: of Config.MaxRemembered credentials that were
+// checked twice, and as many sessions. The place of a result follows from a hash that
+// nobody can predict, so nobody can choose which one it replaces. Only credentials that
+// were proven take a place.
 type checkCache struct {
-	stamper     store.Stamper // nil where the store is none
+	stamps      remember.Stamps
 	seed        maphash.Seed
-	credentials []set[cachedCheck] // 0 or a power of two of them
-	sessions    []set[snapshot]    // as many
+	credentials remember.Table[cachedCheck]
+	sessions    remember.Table[snapshot]
 }
 
-// A set has those that share a part of their hash.
-type set[T any] struct {
-	once atomic.Uint64 // hash of the last credential that was seen for the first time
-	ways [ways]atomic.Pointer[T]
-}
-
-func newMemory(s store.Store, most int) checkCache {
-	m := checkCache{seed: maphash.MakeSeed()}
-	m.stamper, _ = s.(store.Stamper)
-	if most > 0 {
-		n := 1
-		for n*ways < most {
-			n *= 2
-		}
-		m.credentials, m.sessions = make([]set[cachedCheck], n), make([]set[snapshot], n)
+func newCheckCache(s store.Store, most int) checkCache {
+	return checkCache{
+		stamps: remember.StampsOf(s), seed: maphash.MakeSeed(),
+		credentials: remember.New[cachedCheck](most), sessions: remember.New[snapshot](most),
 	}
-	return m
 }
 
-// stamp returns that of a partition as it is now.
-func (m *checkCache) stamp(partition string) (s stamp) {
-	if m.stamper != nil {
-		s.number, s.known = m.stamper.Stamp(partition)
-	}
-	return s
-}
-
-// setOf returns the set that a hash falls to.
-func setOf[T any](sets []set[T], hash uint64) *set[T] { return &sets[hash&uint64(len(sets)-1)] }
-
-// find returns the first in the set that is the one, or nil. Two may be, of checks at the
-// same time: whoever replaces one replaces the first, so the other is not found again.
-func (s *set[T]) find(is func(*T) bool) *T {
-	for i := range s.ways {
-		if v := s.ways[i].Load(); v != nil && is(v) {
-			return v
-		}
-	}
-	return nil
-}
-
-// put remembers v: in the place of old, or in a free one, or in that of something that
-// is outdated; else in one by chance.
-func (s *set[T]) put(v, old *T, outdated func(*T) bool) {
-	at := int(rand.Uint32() % ways) //nolint:gosec // which entry goes is no secret
-	for i := range s.ways {
-		has := s.ways[i].Load()
-		if has == nil || has == old {
-			at = i
-			break
-		}
-		if outdated(has) {
-			at = i
-		}
-	}
-	s.ways[at].Store(v)
-}
-
-// A lookup is the hash of a credential, and what is remembered of it, if anything is.
+// A lookup is the hash of a credential and its cached check, nil if there is none.
 type lookup struct {
 	hash  uint64
 	entry *cachedCheck
 }
 
-// token looks an access token up. It is found by the end of its signature, which differs
-// where anything does. The rest is compared with a text that ends in the same one alone:
-// how long that takes tells something to whoever has it, and they have what makes the
-// token good.
+// token looks up an access token. It is found by the end of its signature, which differs
+// if anything in the token does. The rest is compared only with a token that ends alike.
+// The time of that comparison tells nothing to a client that does not have the signature.
 func (m *checkCache) token(text string) lookup {
-	if len(m.credentials) == 0 || text == "" || len(text) > jose.MaxLen {
+	if m.credentials.Off() || text == "" || len(text) > jose.MaxLen {
 		return lookup{}
 	}
 	l := lookup{hash: maphash.String(m.seed, text[max(0, len(text)-jose.HMACLen):])}
-	l.entry = setOf(m.credentials, l.hash).find(func(r *cachedCheck) bool {
+	l.entry = m.credentials.Find(l.hash, func(r *cachedCheck) bool {
 		return r.hash == l.hash && r.token == text
 	})
 	return l
 }
 
-// key looks an API key up.
+// key looks up an API key.
 func (m *checkCache) key(digest *[sha256.Size]byte) lookup {
-	if len(m.credentials) == 0 {
+	if m.credentials.Off() {
 		return lookup{}
 	}
 	l := lookup{hash: maphash.Bytes(m.seed, digest[:])}
-	l.entry = setOf(m.credentials, l.hash).find(func(r *cachedCheck) bool {
+	l.entry = m.credentials.Find(l.hash, func(r *cachedCheck) bool {
 		return r.hash == l.hash && r.token == "" && subtle.ConstantTimeCompare(r.digest[:], digest[:]) == 1
 	})
 	return l
 }
 
-// session returns what the records of a user's session came to, if they are what they
-// were; else nil.
+// session returns the snapshot of a user's session if its records have not changed, else
+// nil.
 func (m *checkCache) session(user, session []byte) *snapshot {
-	if len(m.sessions) == 0 {
+	if m.sessions.Off() {
 		return nil
 	}
-	s := setOf(m.sessions, maphash.Bytes(m.seed, session)).find(func(s *snapshot) bool {
+	s := m.sessions.Find(maphash.Bytes(m.seed, session), func(s *snapshot) bool {
 		return s.identity.SessionID == string(session) && s.identity.User.ID == string(user)
 	})
 	if s == nil || m.changed(s) {
@@ -178,67 +121,59 @@ func (m *checkCache) session(user, session []byte) *snapshot {
 	return s
 }
 
-// changed reports whether the records may be others than those that came to s.
-func (m *checkCache) changed(s *snapshot) bool {
-	return !s.stamp.known || m.stamp(s.part) != s.stamp
-}
+// changed reports whether the records of s may have changed.
+func (m *checkCache) changed(s *snapshot) bool { return m.stamps.Changed(s.part, s.stamp) }
 
-// outdated reports whether they certainly are: where stamps are unknown for a while, what
-// is remembered is kept.
-func (m *checkCache) outdated(s *snapshot) bool {
-	now := m.stamp(s.part)
-	return now.known && now != s.stamp
-}
+// outdated reports whether the records of s have changed for certain.
+func (m *checkCache) outdated(s *snapshot) bool { return m.stamps.Outdated(s.part, s.stamp) }
 
-// valid reports whether the check of r comes to the same at now.
+// valid reports whether a check at now has the same result as r.
 func (m *checkCache) valid(r *cachedCheck, now time.Time) bool {
 	at := now.UnixNano()
 	return r.from <= at && at < r.until && !m.changed(r.snapshot)
 }
 
-// putSession remembers what the records of a session came to, from the first time on
-// that they are read: whoever has a token of it will have others.
+// putSession caches the snapshot of a session, the first time that it is read: a client
+// with a token of the session will have others.
 func (m *checkCache) putSession(s *snapshot) {
-	if len(m.sessions) == 0 || !s.stamp.known || s.size > maxRememberedSize {
+	if m.sessions.Off() || !s.stamp.Known() || s.size > maxRememberedSize {
 		return
 	}
-	in := setOf(m.sessions, maphash.String(m.seed, s.identity.SessionID))
-	old := in.find(func(other *snapshot) bool { return other.identity.SessionID == s.identity.SessionID })
-	in.put(s, old, m.outdated)
+	hash := maphash.String(m.seed, s.identity.SessionID)
+	old := m.sessions.Find(hash, func(other *snapshot) bool { return other.identity.SessionID == s.identity.SessionID })
+	m.sessions.Put(hash, s, old, m.outdated)
 }
 
-// shouldStore reports whether put is worth its while, and notes that the credential was seen: one
-// is remembered from the second time on, and again once its records have another stamp, if
-// what was read is not out of the ordinary. Where no stamp is known there is nothing to
-// remember but a signature.
+// shouldStore reports whether the result is to be cached, and notes that the credential
+// was seen. It is cached from the second check on, and again after its stamp has changed,
+// unless it is too large. Without a stamp only a verified signature is worth it.
 func (m *checkCache) shouldStore(l lookup, s *snapshot, signed bool) bool {
 	switch {
-	case len(m.credentials) == 0 || s.size > maxRememberedSize || !s.stamp.known && !signed:
+	case m.credentials.Off() || s.size > maxRememberedSize || !s.stamp.Known() && !signed:
 		return false
 	case l.entry != nil:
-		return s.stamp.known
+		return s.stamp.Known()
 	}
-	return setOf(m.credentials, l.hash).once.Swap(l.hash) == l.hash
+	return m.credentials.Again(l.hash)
 }
 
-// put remembers r, which was looked up. The token is copied: it may be a part of
-// something large.
+// put caches r, the result for what was looked up. The token is copied, since it may be
+// part of a larger text.
 func (m *checkCache) put(l lookup, r *cachedCheck) {
 	r.hash, r.token = l.hash, strings.Clone(r.token)
 	if l.entry != nil {
 		r.uses.Store(l.entry.uses.Load())
 	}
-	setOf(m.credentials, l.hash).put(r, l.entry, func(r *cachedCheck) bool { return m.outdated(r.snapshot) })
+	m.credentials.Put(l.hash, r, l.entry, func(r *cachedCheck) bool { return m.outdated(r.snapshot) })
 }
 
-// identify fills id. Its agents are the caller's own: they are what a caller may want to
-// sort.
+// identify fills id. Its agents are a copy, since callers may sort them.
 func (s *snapshot) identify(id *Identity) {
 	*id = s.identity
 	id.User.AssignedAgents = slices.Clone(id.User.AssignedAgents)
 }
 
-// identifyToken fills id for whoever has this token of the session.
+// identifyToken fills id for this token of the session.
 func (s *snapshot) identifyToken(id *Identity, tokenID string, expires int64) {
 	s.identify(id)
 	id.ExpiresAt, id.tokenID = time.Unix(expires, 0).UTC(), tokenID
@@ -251,11 +186,10 @@ type snapshotArena struct {
 	snapshot snapshot
 }
 
-// usualTexts is how many bytes the names and the texts of the records take that a check
-// of a credential reads, as a rule.
+// usualTexts is how many bytes of names and texts a check of a credential usually reads.
 const usualTexts = 512
 
-// newSnapshotArena returns one for the check of a credential.
+// newSnapshotArena returns a snapshotArena for the check of a credential.
 func newSnapshotArena() *snapshotArena {
 	a := new(snapshotArena)
 	a.Grow(usualTexts)
@@ -263,7 +197,7 @@ func newSnapshotArena() *snapshotArena {
 }
 
 // finish returns the snapshot of records that were read into the arena.
-func (a *snapshotArena) finish(part string, stamp stamp) *snapshot {
+func (a *snapshotArena) finish(part string, stamp remember.Stamp) *snapshot {
 	s := &a.snapshot
 	s.part, s.stamp = part, stamp
 	s.size = a.Size() + 16*len(s.identity.User.AssignedAgents)

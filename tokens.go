@@ -9,6 +9,7 @@ import (
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/internal/remember"
 	"github.com/datixlab/auth/store"
 )
 
@@ -75,8 +76,8 @@ func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) erro
 		return err
 	}
 	now := m.now()
-	at := m.memory.token(string(token))
-	if r := at.entry; r != nil && m.memory.valid(r, now) {
+	at := m.cache.token(string(token))
+	if r := at.entry; r != nil && m.cache.valid(r, now) {
 		r.snapshot.identifyToken(id, r.id, r.times.Expires)
 	} else {
 		var err error
@@ -101,7 +102,7 @@ func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now t
 	if err := m.openToken(ctx, token, t, at.entry, now); err != nil {
 		return now, err
 	}
-	s := m.memory.session(t.claims.Subject, t.claims.Session)
+	s := m.cache.session(t.claims.Subject, t.claims.Session)
 	if s == nil {
 		var err error
 		if s, err = m.readSession(ctx, t); err != nil {
@@ -116,11 +117,11 @@ func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now t
 	if !ok {
 		return now, m.refuseToken(ctx, &s.identity.User, s.identity.SessionID, "superseded")
 	}
-	if m.memory.shouldStore(at, s, true) {
+	if m.cache.shouldStore(at, s, true) {
 		r := &cachedCheck{token: string(token), id: jti, times: t.claims.Validity, snapshot: s}
 		from, until := r.times.Span()
 		r.from, r.until = nanos(from), min(nanos(until), nanos(s.expires), nanos(end))
-		m.memory.put(at, r)
+		m.cache.put(at, r)
 	}
 	s.identifyToken(id, jti, t.claims.Expires)
 	return now, nil
@@ -144,8 +145,8 @@ type tokenCheck struct {
 	uid, sid        string // their digits
 	acct            record.Row[account]
 	session         record.Row[sessionRecord]
-	stamp           stamp     // from before they were read
-	read            time.Time // when they were
+	stamp           remember.Stamp // from before they were read
+	read            time.Time      // when they were
 }
 
 // liveTokens are kept from one check to the next: an Identity holds on to none.
@@ -189,7 +190,7 @@ func (m *Manager) readRecords(ctx context.Context, from record.Records, t *token
 	t.user, t.sessionID = in.Text(t.claims.Subject), in.Text(t.claims.Session)
 	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
 	t.acct.Key, t.session.Key = accountKeyIn(in, t.uid), sessionKeyIn(in, t.uid, t.sid)
-	t.stamp = m.memory.stamp(store.Partition(t.acct.Key))
+	t.stamp = m.cache.stamps.Of(store.Partition(t.acct.Key))
 	err := from.ReadIn(ctx, in, &t.acct, &t.session)
 	t.read = m.now() // which may be some time later
 	return err
@@ -213,7 +214,7 @@ func (m *Manager) readSession(ctx context.Context, t *tokenCheck) (*snapshot, er
 		return nil, err
 	}
 	s := t.snapshot(a)
-	m.memory.putSession(s)
+	m.cache.putSession(s)
 	return s, nil
 }
 
@@ -225,9 +226,9 @@ const rememberTimeout = 50 * time.Millisecond
 // partition from before the Commit, and where it is still the same, or unknown, the store
 // has yet to hear of that. A store that fails costs the call rememberTimeout, and nothing
 // else.
-func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before stamp) {
-	after := m.memory.stamp(store.Partition(sessionKey(uid, sid)))
-	if !before.known || !after.known || after == before || len(m.memory.sessions) == 0 {
+func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before remember.Stamp) {
+	after := m.cache.stamps.Of(store.Partition(sessionKey(uid, sid)))
+	if !before.Known() || !after.Known() || after == before || m.cache.sessions.Off() {
 		return
 	}
 	from := m.records
@@ -235,7 +236,7 @@ func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before stamp
 	t, a := new(tokenCheck), newSnapshotArena()
 	t.claims.SetIDs(userIDOf(uid), sessionIDOf(sid), "")
 	if m.readRecords(ctx, from, t, &a.Arena) == nil && t.alive() {
-		m.memory.putSession(t.snapshot(a))
+		m.cache.putSession(t.snapshot(a))
 	}
 }
 
@@ -263,7 +264,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 	var fresh AccessToken
 	err := m.records.Retry(ctx, func() error {
 		t := new(tokenCheck)
-		err := m.openToken(ctx, token, t, m.memory.token(string(token)).entry, m.now())
+		err := m.openToken(ctx, token, t, m.cache.token(string(token)).entry, m.now())
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/remember"
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/store/memstore"
 )
@@ -135,7 +136,7 @@ func TestATokenDoesNotOutliveItsSession(t *testing.T) {
 		if f.opens(known) != c.want || f.opens(unseen) != c.want {
 			t.Errorf("%v from the end: accepted or refused wrongly", c.at.Sub(end))
 		}
-		f.m.memory.sessions = make([]set[snapshot], len(f.m.memory.sessions))
+		f.m.cache.sessions = remember.New[snapshot](f.m.cfg.MaxRemembered)
 		if f.opens(unseen) != c.want {
 			t.Errorf("%v from the end, of a session that is read: accepted or refused wrongly", c.at.Sub(end))
 		}

@@ -1,0 +1,76 @@
+package remember
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+)
+
+// Ways is how many values a [Table] can hold that share a set. It is the least that a
+// Table holds, unless it is off.
+const Ways = 4
+
+// A Table holds values by their hash, up to a fixed number. A value stays in the process
+// until another takes its place. All methods may be called by any number of goroutines,
+// and none of them waits. The zero Table is off.
+type Table[T any] struct {
+	sets []set[T] // 0 or a power of two
+}
+
+// A set has the values that share a part of their hash.
+type set[T any] struct {
+	once atomic.Uint64 // hash of the last value that was noted once
+	ways [Ways]atomic.Pointer[T]
+}
+
+// New returns a Table of at least most values: [Ways] times a power of two. It is off if
+// most is 0 or less.
+func New[T any](most int) Table[T] {
+	if most <= 0 {
+		return Table[T]{}
+	}
+	n := 1
+	for n*Ways < most {
+		n *= 2
+	}
+	return Table[T]{make([]set[T], n)}
+}
+
+// Off reports whether the Table holds nothing. Then no other method may be called.
+func (t *Table[T]) Off() bool { return len(t.sets) == 0 }
+
+func (t *Table[T]) set(hash uint64) *set[T] { return &t.sets[hash&uint64(len(t.sets)-1)] }
+
+// Find returns the first value that is true of, among those that share a part of hash,
+// or nil. There may be two of them after calls of Put at the same time. A Put in the
+// place of one that was found replaces the first, so the other is not found again.
+func (t *Table[T]) Find(hash uint64, is func(*T) bool) *T {
+	s := t.set(hash)
+	for i := range s.ways {
+		if v := s.ways[i].Load(); v != nil && is(v) {
+			return v
+		}
+	}
+	return nil
+}
+
+// Put stores v under hash: in the place of old, which may be nil, or in a free one, or in
+// that of a value that is outdated, or else in a random one.
+func (t *Table[T]) Put(hash uint64, v, old *T, outdated func(*T) bool) {
+	s := t.set(hash)
+	at := int(rand.Uint32() % Ways) //nolint:gosec // which entry goes is no secret
+	for i := range s.ways {
+		has := s.ways[i].Load()
+		if has == nil || has == old {
+			at = i
+			break
+		}
+		if outdated(has) {
+			at = i
+		}
+	}
+	s.ways[at].Store(v)
+}
+
+// Again notes hash and reports whether it was also the last one that was noted of those
+// that share a part of it.
+func (t *Table[T]) Again(hash uint64) bool { return t.set(hash).once.Swap(hash) == hash }
