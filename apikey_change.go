@@ -1,0 +1,131 @@
+package auth
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
+)
+
+// RevokeAPIKey removes a key of the caller. From its return on the key opens
+// nothing, anywhere. A key that is unknown or another user's is ErrNotFound.
+func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
+	kid, ok := bareKeyID(keyID)
+	k := keyRow(uidOf(id), kid)
+	var more []record.Reader
+	if ok {
+		more = append(more, &k)
+	}
+	c, err := m.loadPrincipal(ctx, id, more...)
+	if errors.Is(err, record.ErrDamaged) { // perhaps the key: it is revoked like any other
+		c, err = m.loadPrincipal(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return m.refuseKeyID(ctx, id, "")
+	}
+	if err := m.removeKey(ctx, c.uid, k); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			return m.refuseKeyID(ctx, id, keyID)
+		}
+		return err
+	}
+	m.emit(ctx, id.keyEvent(EventAPIKeyRevoked, keyID))
+	return nil
+}
+
+// refuseKeyID returns ErrNotFound for the id of a key that is not the caller's.
+func (m *Manager) refuseKeyID(ctx context.Context, id Identity, keyID string) error {
+	e := id.keyEvent(EventAccessDenied, keyID)
+	e.Reason = "not_found"
+	m.emit(ctx, e)
+	return ErrNotFound
+}
+
+// removeKey removes a key as it was read, damaged or not.
+func (m *Manager) removeKey(ctx context.Context, uid string, k record.Row[keyRecord]) error {
+	return m.records.RetryFrom(ctx, func() error { return m.readAnyKey(ctx, &k) }, func() error {
+		if !k.Exists() {
+			return ErrNotFound
+		}
+		return m.records.Commit(ctx, k.Remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.Key))))
+	})
+}
+
+func (m *Manager) readAnyKey(ctx context.Context, k *record.Row[keyRecord]) error {
+	err := m.records.Read(ctx, k)
+	if errors.Is(err, record.ErrDamaged) {
+		return nil
+	}
+	return err
+}
+
+// RotateAPIKey makes a key with the name, description, lifetime and scopes of one of the
+// caller's, which stays good for overlap, up to 30 days, so that programs can be
+// given the new one. Both happen in one Commit. The password is looked at as in
+// [Manager.CreateAPIKey]. The error is ErrNotFound for a key that is not the caller's
+// or has expired, or as for that.
+func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, pw Secret) (APIKey, Secret, error) {
+	if overlap < 0 || overlap > 30*24*time.Hour {
+		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")
+	}
+	kid, ok := bareKeyID(keyID)
+	if !ok {
+		return APIKey{}, "", ErrNotFound
+	}
+	made, old := keysMadeRow(uidOf(id)), keyRow(uidOf(id), kid)
+	pass := passwordRow(uidOf(id))
+	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(&pass, &made, &old)...)
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	now := m.now()
+	if !old.Exists() || old.Rec.expired(now) {
+		return APIKey{}, "", m.refuseKeyID(ctx, id, keyID)
+	}
+	if err := m.admitNewKey(ctx, id, c, &pass, pw); err != nil {
+		return APIKey{}, "", err
+	}
+	rec := old.Rec
+	rec.Created = now
+	if !old.Rec.Expires.IsZero() {
+		rec.Expires = now.Add(old.Rec.Expires.Sub(old.Rec.Created))
+	}
+	key, text, err := m.addAPIKey(ctx, id, c, made, rec, func() ([]store.Op, error) {
+		if err := m.records.Read(ctx, &old); err != nil {
+			return nil, err
+		}
+		if !old.Exists() || old.Rec.expired(m.now()) {
+			return nil, ErrNotFound
+		}
+		if until := now.Add(overlap); old.Rec.Expires.IsZero() || until.Before(old.Rec.Expires) {
+			old.Rec.Expires = until
+		}
+		return []store.Op{old.Put()}, nil
+	})
+	switch {
+	case err == nil:
+		m.emit(ctx, id.keyEvent(EventAPIKeyRotated, keyID))
+	case errors.Is(err, ErrAPIKeyLimit): // none was made
+		m.refund(ctx, []budget{m.newKeyBudget(c.uid)}, false)
+		m.ReportDenied(ctx, id, "api_key_limit")
+	case errors.Is(err, ErrNotFound): // gone meanwhile
+		err = m.refuseKeyID(ctx, id, keyID)
+	}
+	return key, text, err
+}
+
+func bareKeyID(keyID string) (kid string, ok bool) {
+	kid, ok = strings.CutPrefix(keyID, keyIDPrefix)
+	if !ok || len(kid) != keyIDLen {
+		return "", false
+	}
+	_, err := hex.DecodeString(kid)
+	return kid, err == nil && strings.ToLower(kid) == kid
+}
