@@ -1,0 +1,200 @@
+package auth
+
+import (
+	"cmp"
+	"crypto"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/datixlab/auth/internal/jose"
+	"github.com/datixlab/auth/internal/password"
+	"github.com/datixlab/auth/internal/printable"
+	"github.com/datixlab/auth/store"
+)
+
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	num := func(n *int, v int) {
+		if *n == 0 {
+			*n = v
+		}
+	}
+	lim := func(l *store.Limit, burst int, every time.Duration) {
+		if *l == (store.Limit{}) {
+			*l = store.Limit{Burst: burst, Every: every}
+		}
+	}
+	c.Secrets = append([]Secret(nil), c.Secrets...)
+	c.PasswordBlocklist = append([]string(nil), c.PasswordBlocklist...)
+	c.Issuer, c.Audience = defaultNames(c.Issuer, c.Audience)
+	if c.APIKeyPrefix == "" {
+		c.APIKeyPrefix = "sk_live_"
+	}
+	if c.PasswordHash == (HashParams{}) {
+		c.PasswordHash = HashParams(password.Default)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	def(&c.AccessTokenTTL, time.Hour)
+	def(&c.SessionTTL, 30*24*time.Hour)
+	def(&c.MultiFactorSessionTTL, 24*time.Hour)
+	def(&c.RefreshGrace, 10*time.Second)
+	def(&c.FreshLogin, 10*time.Minute)
+	def(&c.TempTokenTTL, 5*time.Minute)
+	def(&c.APIKeyTTL, 365*24*time.Hour)
+	def(&c.UsageInterval, 2*time.Second)
+	def(&c.HashWait, 2*time.Second)
+	def(&c.StoreTimeout, 2*time.Second)
+	num(&c.MaxSessions, 100)
+	num(&c.MaxAPIKeys, 50)
+	num(&c.MaxRemembered, 8192)
+	num(&c.PasswordMinLength, 8)
+	num(&c.BackupCodeLength, minBackupDigits)
+	num(&c.HashQueue, 64)
+	num(&c.HashSlots, runtime.GOMAXPROCS(0))
+	none := func(d *time.Duration) { *d = max(*d, 0) } // what negative means
+	none(&c.RefreshGrace)
+	none(&c.FreshLogin)
+	none(&c.APIKeyTTL)
+	c.HashQueue = max(c.HashQueue, 0)
+	c.MaxRemembered = max(c.MaxRemembered, 0)
+	lim(&c.Limits.LoginByAddress, 200, 2*time.Second)
+	lim(&c.Limits.LoginByAccountAddress, 5, 3*time.Minute)
+	lim(&c.Limits.LoginByAccount, 20, 3*time.Minute)
+	lim(&c.Limits.RegisterByAddress, 200, 10*time.Second)
+	lim(&c.Limits.CodeByAccount, 8, 450*time.Second)
+	lim(&c.Limits.APIKeyByAccount, 60, time.Minute)
+	return c
+}
+
+// defaultNames returns what an issuer and an audience that are not said are.
+func defaultNames(issuer, audience string) (string, string) {
+	issuer = cmp.Or(issuer, "auth")
+	return issuer, cmp.Or(audience, issuer)
+}
+
+// publicKeys returns those of SigningKey, if there is one, and VerifyKeys, in this order.
+func (c Config) publicKeys() ([]*jose.PublicKey, error) {
+	if c.SigningKey.Signer == nil {
+		return jose.ParseKeys(c.VerifyKeys, func(i int) string { return fmt.Sprintf("Config.VerifyKeys[%d]", i) })
+	}
+	keys := append([]crypto.PublicKey{c.SigningKey.public()}, c.VerifyKeys...)
+	return jose.ParseKeys(keys, func(i int) string {
+		if i == 0 {
+			return "Config.SigningKey"
+		}
+		return fmt.Sprintf("Config.VerifyKeys[%d]", i-1)
+	})
+}
+
+// validate refuses what withDefaults left unsafe; every error names the field.
+func (c Config) validate() error {
+	var errs []error
+	bad := func(field, why string) { errs = append(errs, fmt.Errorf("auth: Config.%s: %s", field, why)) }
+	within := func(field string, d, lo, hi time.Duration) {
+		if d < lo || d > hi {
+			bad(field, fmt.Sprintf("%v is not within %v and %v", d, lo, hi))
+		}
+	}
+	count := func(field string, n, lo, hi int) {
+		if n < lo || n > hi {
+			bad(field, fmt.Sprintf("%d is not within %d and %d", n, lo, hi))
+		}
+	}
+	const day = 24 * time.Hour
+
+	if len(c.Secrets) == 0 {
+		bad("Secrets", "at least one is required")
+	}
+	for i, s := range c.Secrets {
+		if why := weakSecret(s); why != "" {
+			bad(fmt.Sprintf("Secrets[%d]", i), why)
+		}
+	}
+	if strings.Contains(c.Issuer, ":") || !printable.Line(c.Issuer, 100) {
+		bad("Issuer", "a name of 1 to 100 printable characters without ':' is needed")
+	}
+	if !printable.Line(c.Audience, 200) {
+		bad("Audience", "1 to 200 printable characters are needed")
+	}
+	if !validKeyPrefix(c.APIKeyPrefix) {
+		bad("APIKeyPrefix", "2 to 32 letters, digits and '_' are needed, ending in '_'")
+	}
+	within("AccessTokenTTL", c.AccessTokenTTL, time.Minute, day)
+	within("SessionTTL", c.SessionTTL, time.Minute, 400*day)
+	within("MultiFactorSessionTTL", c.MultiFactorSessionTTL, time.Minute, 400*day)
+	within("RefreshGrace", c.RefreshGrace, 0, time.Minute)
+	within("FreshLogin", c.FreshLogin, 0, time.Hour)
+	within("TempTokenTTL", c.TempTokenTTL, 10*time.Second, 10*time.Minute)
+	within("APIKeyTTL", c.APIKeyTTL, 0, maxAPIKeyTTL)
+	within("UsageInterval", c.UsageInterval, time.Millisecond, time.Minute)
+	within("HashWait", c.HashWait, time.Millisecond, time.Minute)
+	within("StoreTimeout", c.StoreTimeout, time.Millisecond, time.Minute)
+	count("MaxSessions", c.MaxSessions, 1, 500)
+	count("MaxAPIKeys", c.MaxAPIKeys, 1, 500)
+	count("MaxRemembered", c.MaxRemembered, 0, 1<<22)
+	count("PasswordMinLength", c.PasswordMinLength, 8, 64)
+	count("BackupCodeLength", c.BackupCodeLength, minBackupDigits, maxBackupDigits)
+	count("HashSlots", c.HashSlots, 1, 1024)
+	count("HashQueue", c.HashQueue, 0, 10_000)
+	p := password.Params(c.PasswordHash)
+	if err := p.Validate(); err != nil {
+		bad("PasswordHash", err.Error())
+	} else if !p.MeetsOWASP() && !c.InsecureCheapHashing {
+		bad("PasswordHash", "below every row of OWASP's table for Argon2id; InsecureCheapHashing allows it in tests")
+	}
+	if p := &c.TwoFactorPolicy; p.Of == nil && (p.ReportOnly || !p.From.IsZero()) {
+		bad("TwoFactorPolicy.Of", "it is missing, so the policy binds nobody")
+	}
+	for _, l := range c.Limits.named() {
+		if err := store.CheckHit("limit/check", l.limit, 1); err != nil {
+			bad("Limits."+l.name, "a burst of 1 to 1,000,000 and an interval of 1 µs or more are needed")
+		}
+	}
+	return errors.Join(errs...)
+}
+
+type namedLimit struct {
+	name  string
+	limit store.Limit
+}
+
+func (l Limits) named() []namedLimit {
+	return []namedLimit{
+		{"LoginByAddress", l.LoginByAddress},
+		{"LoginByAccountAddress", l.LoginByAccountAddress},
+		{"LoginByAccount", l.LoginByAccount},
+		{"RegisterByAddress", l.RegisterByAddress},
+		{"CodeByAccount", l.CodeByAccount},
+		{"APIKeyByAccount", l.APIKeyByAccount},
+	}
+}
+
+// weakSecret says what is wrong with a root secret, or nothing. Length is the one
+// thing that can be checked for certain (RFC 7518, 3.2); few distinct bytes catch
+// the placeholder that was never replaced.
+func weakSecret(s Secret) string {
+	if len(s) < 32 {
+		return fmt.Sprintf("it has %d bytes, and 32 or more are needed", len(s))
+	}
+	seen := map[byte]bool{}
+	for i := range len(s) {
+		seen[s[i]] = true
+	}
+	if len(seen) < 8 {
+		return "it repeats a few bytes; take 32 from a random source"
+	}
+	return ""
+}
