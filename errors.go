@@ -12,11 +12,11 @@ import (
 // operator's log and not for clients.
 var (
 	// ErrInvalidInput reports input that is malformed; the error is an
-	// [*InputError] that names the fields. HTTP 400.
+	// *InputError that names the fields. HTTP 400.
 	ErrInvalidInput = errors.New("auth: invalid input")
 
 	// ErrWeakPassword reports a new password that is refused; the error is an
-	// [*InputError] whose field says why: too_short, too_long, blocked, required,
+	// *InputError whose field says why: too_short, too_long, blocked, required,
 	// or invalid, which is not valid text. HTTP 400.
 	ErrWeakPassword = errors.New("auth: password refused")
 
@@ -66,12 +66,12 @@ var (
 	ErrTwoFactorNotEnabled = errors.New("auth: two-factor authentication is not enabled")
 
 	// ErrRateLimited reports a guess that was not looked at because too many
-	// came before it; the error is a [*RetryError]. HTTP 429.
+	// came before it; the error is a *RetryError. HTTP 429.
 	ErrRateLimited = errors.New("auth: too many attempts")
 
 	// ErrOverloaded reports that password hashing has no free slot: its queue was
 	// full, or none came free within Config.HashWait. Nothing was decided. The error is
-	// a [*RetryError]. HTTP 503.
+	// a *RetryError. HTTP 503.
 	ErrOverloaded = errors.New("auth: overloaded")
 
 	// ErrUnavailable reports that the store did not answer, that a record is

@@ -33,7 +33,7 @@ type Identity struct {
 
 	// EnrollmentOnly is true of a session that may do nothing but set up a second
 	// factor, because Config.TwoFactorPolicy asks for one. Only
-	// [Manager.VerifyForEnrollment] returns such an identity.
+	// Manager.VerifyForEnrollment returns such an identity.
 	EnrollmentOnly bool
 
 	unscoped bool   // an API key that was made without scopes

@@ -16,8 +16,8 @@ import (
 // The zero value binds nobody. Managers on one store should have the same one, since
 // each goes by its own.
 type TwoFactorPolicy struct {
-	// Of reports whether a user is bound. Ready-made are [Everyone], [Admins] and
-	// [MembersOf]. It is called during checks, of users who have no second factor, by
+	// Of reports whether a user is bound. Ready-made are Everyone, Admins and
+	// MembersOf. It is called during checks, of users who have no second factor, by
 	// many goroutines: it goes by nothing but the user, whose slices it leaves as they
 	// are, and waits for nothing. Nil binds nobody, and is refused beside a From or
 	// ReportOnly.

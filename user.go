@@ -16,7 +16,7 @@ type User struct {
 	Role             string // "admin" for who registers; else what the host set
 	OrganizationID   string // "org_…"
 	TwoFactorEnabled bool
-	AssignedAgents   []string // set by the host with [Manager.SetAssignedAgents]
+	AssignedAgents   []string // set by the host with Manager.SetAssignedAgents
 	Disabled         bool
 	CreatedAt        time.Time // UTC
 }
