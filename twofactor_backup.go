@@ -12,9 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/argon2"
-
 	"github.com/datixlab/auth/internal/otp"
+	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -70,11 +69,20 @@ func (b *backupSet) left() (n int) {
 	return n
 }
 
-// tag is what a code is kept as.
-func (b *backupSet) tag(pepper []byte, code Secret) string {
+// tag returns what a code is stored as. It returns ErrUnavailable, before any work, if
+// the set has costs or a salt that no Manager would have chosen.
+func (b *backupSet) tag(pepper []byte, code Secret) (string, error) {
+	p := password.Params{Memory: uint32(b.Memory), Time: uint32(b.Time), Threads: uint8(b.Threads)}
+	if uint64(p.Memory) != b.Memory || uint64(p.Time) != b.Time || uint64(p.Threads) != b.Threads {
+		return "", unavailable(record.ErrDamaged)
+	}
 	mac := hmac.New(sha256.New, pepper)
 	mac.Write([]byte(code))
-	return string(argon2.IDKey(mac.Sum(nil), b.Salt, uint32(b.Time), uint32(b.Memory), uint8(b.Threads), backupTagLen))
+	tag, err := password.Tag(p, mac.Sum(nil), b.Salt, backupTagLen)
+	if err != nil {
+		return "", unavailable(fmt.Errorf("%w: %w", record.ErrDamaged, err))
+	}
+	return string(tag), nil
 }
 
 // codeList is a set of backup codes in the clear, on its way to the user.
@@ -124,27 +132,37 @@ func (m *Manager) hashBackupCodes(ctx context.Context, codes codeList) (backupSe
 	}
 	_, _ = rand.Read(b.Salt)
 	for _, code := range codes {
-		err := m.withHashSlot(ctx, func() { b.Tags = append(b.Tags, b.tag(m.peppers[b.Pepper](), Secret(code))) })
+		tag, err := m.hashBackupCode(ctx, &b, Secret(code))
 		if err != nil {
 			return backupSet{}, err
 		}
+		b.Tags = append(b.Tags, tag)
 	}
 	return b, nil
+}
+
+// hashBackupCode returns the tag of a code of the set, in a hashing slot.
+func (m *Manager) hashBackupCode(ctx context.Context, b *backupSet, code Secret) (tag string, err error) {
+	slotErr := m.withHashSlot(ctx, func() { tag, err = b.tag(m.peppers[b.Pepper](), code) })
+	if slotErr != nil {
+		return "", slotErr
+	}
+	return tag, err
 }
 
 // spendBackupCode reports whether code is one of the set, unspent, and marks it as
 // spent in b.
 func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret, proof *codeCheck) (ok bool, err error) {
-	pepper := m.peppers[b.Pepper]
-	if pepper == nil {
+	if m.peppers[b.Pepper] == nil {
 		m.cfg.Logger.ErrorContext(ctx, "auth: backup codes were made under a secret that is no longer in Config.Secrets")
 		return false, nil
 	}
-	if !slices.Equal(proof.salt, b.Salt) {
-		err := m.withHashSlot(ctx, func() { proof.salt, proof.tag = b.Salt, []byte(b.tag(pepper(), code)) })
+	if proof.tag == nil || !slices.Equal(proof.salt, b.Salt) {
+		tag, err := m.hashBackupCode(ctx, b, code)
 		if err != nil {
 			return false, err
 		}
+		proof.salt, proof.tag = b.Salt, []byte(tag)
 	}
 	found := -1
 	for i, tag := range b.Tags {

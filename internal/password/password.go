@@ -9,7 +9,7 @@
 // Unicode form NFC. Nothing else is done to it: it is not trimmed, folded or cut short,
 // so every byte counts.
 //
-// Hash and Verify take tens of milliseconds. Each call allocates Params.Memory, and the
+// Hash, Verify and Tag take tens of milliseconds. Each call allocates Params.Memory, and the
 // package has the garbage collected early. The caller limits how many calls run at
 // once.
 package password
@@ -22,7 +22,7 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Errors of Hash and Verify. None of them holds any part of a password or hash.
+// Errors of Hash, Verify and Tag. None of them holds any part of a password or hash.
 var (
 	// ErrText reports a password that is not text, see Invalid. It is a mistake of the
 	// client and says nothing about an account.
@@ -33,7 +33,8 @@ var (
 	// look at the record.
 	ErrMalformed = errors.New("password: malformed hash")
 
-	// ErrParams reports costs that this package would not accept back.
+	// ErrParams reports costs, or lengths of a salt or tag, that this package would not
+	// accept back.
 	ErrParams = errors.New("password: parameters out of range")
 )
 
@@ -55,7 +56,7 @@ func Hash(p Params, password string) (string, error) {
 	}
 	h := hash{params: p, salt: make([]byte, saltLen)}
 	rand.Read(h.salt)
-	h.tag = compute(p, text, h.salt, tagLen)
+	h.tag = compute(p, []byte(text), h.salt, tagLen)
 	return h.encode(), nil
 }
 
@@ -76,17 +77,28 @@ func Verify(p Params, encoded, password string) (ok, stale bool, err error) {
 	if err != nil {
 		return false, false, err
 	}
-	tag := compute(h.params, text, h.salt, len(h.tag))
+	tag := compute(h.params, []byte(text), h.salt, len(h.tag))
 	if subtle.ConstantTimeCompare(tag, h.tag) != 1 {
 		return false, false, nil
 	}
 	return true, h.params != p || len(h.salt) < saltLen || len(h.tag) < tagLen, nil
 }
 
-// compute is the only caller of argon2 in this package. For parameters that Validate
-// and decode refuse, argon2 panics or exhausts memory.
-func compute(p Params, text string, salt []byte, n int) []byte {
-	tag := argon2.IDKey([]byte(text), salt, p.Time, p.Memory, p.Threads, uint32(n))
+// Tag returns n bytes of Argon2id of key under p and salt: what a short secret is stored
+// as that is no password, such as a backup code. The salt has 8 to 64 bytes, n is 16 to
+// 64. Otherwise, or if p is out of range, the error is [ErrParams] and no work was done:
+// so costs from a record may be passed as they are. Memory and time are as for Verify.
+func Tag(p Params, key, salt []byte, n int) ([]byte, error) {
+	if p.Validate() != nil || len(salt) < minSalt || len(salt) > maxSalt || n < minTag || n > maxTag {
+		return nil, ErrParams
+	}
+	return compute(p, key, salt, n), nil
+}
+
+// compute is the only caller of argon2 in the module. For parameters that Validate and
+// decode refuse, argon2 panics or exhausts memory.
+func compute(p Params, key, salt []byte, n int) []byte {
+	tag := argon2.IDKey(key, salt, p.Time, p.Memory, p.Threads, uint32(n))
 	discarded.add(uint64(p.Memory) << 10)
 	return tag
 }

@@ -1,6 +1,7 @@
 package password_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -232,5 +233,43 @@ func BenchmarkBareArgon2(b *testing.B) {
 	d, salt := password.Default, make([]byte, 16)
 	for b.Loop() {
 		argon2.IDKey([]byte("correct horse battery staple"), salt, d.Time, d.Memory, d.Threads, 32)
+	}
+}
+
+func TestATagIsArgon2idOfWhatItIsGiven(t *testing.T) {
+	p, key, salt := password.Params{Memory: 64, Time: 2, Threads: 2}, []byte("key"), []byte("sixteen bytes ok")
+	for _, n := range []int{16, 32, 64} {
+		tag, err := password.Tag(p, key, salt, n)
+		if want := argon2.IDKey(key, salt, 2, 64, 2, uint32(n)); err != nil || !bytes.Equal(tag, want) {
+			t.Errorf("%d bytes: %x, %v, want %x", n, tag, err, want)
+		}
+	}
+}
+
+// F-X2: nothing that a record says makes a tag panic or take memory without bound.
+func TestATagOutOfRangeIsRefusedBeforeAnyWork(t *testing.T) {
+	good := password.Params{Memory: 64, Time: 1, Threads: 1}
+	for name, c := range map[string]struct {
+		p    password.Params
+		salt int
+		n    int
+	}{
+		"no memory":         {password.Params{Memory: 0, Time: 1, Threads: 1}, 16, 16},
+		"too little memory": {password.Params{Memory: 15, Time: 1, Threads: 2}, 16, 16},
+		"too much memory":   {password.Params{Memory: 256<<10 + 1, Time: 1, Threads: 1}, 16, 16},
+		"terabytes":         {password.Params{Memory: 1<<32 - 1, Time: 1, Threads: 1}, 16, 16},
+		"no time":           {password.Params{Memory: 64, Time: 0, Threads: 1}, 16, 16},
+		"too much time":     {password.Params{Memory: 64, Time: 11, Threads: 1}, 16, 16},
+		"no threads":        {password.Params{Memory: 64, Time: 1, Threads: 0}, 16, 16},
+		"too many threads":  {password.Params{Memory: 1024, Time: 1, Threads: 17}, 16, 16},
+		"a short salt":      {good, 7, 16},
+		"a long salt":       {good, 65, 16},
+		"a short tag":       {good, 16, 15},
+		"a long tag":        {good, 16, 65},
+		"a tag of less":     {good, 16, -1},
+	} {
+		if tag, err := password.Tag(c.p, []byte("key"), make([]byte, c.salt), c.n); err != password.ErrParams || tag != nil {
+			t.Errorf("%s: %x, %v, want ErrParams", name, tag, err)
+		}
 	}
 }
