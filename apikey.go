@@ -146,7 +146,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	if err := checkNewAPIKey(n); err != nil {
 		return APIKey{}, "", err
 	}
-	if err := m.admitNewKey(ctx, id, c, &pass, n.Password); err != nil {
+	if err := m.allowNewKey(ctx, id, c, &pass, n.Password); err != nil {
 		return APIKey{}, "", err
 	}
 	ttl := n.ExpiresIn
@@ -180,9 +180,9 @@ func (m *Manager) rowsForNewKey(pass *record.Row[passwordRecord], more ...record
 	return more
 }
 
-// admitNewKey lets the caller make one key more, in whichever way: the login is fresh, or
+// allowNewKey lets the caller make one key more, in whichever way: the login is fresh, or
 // the password right, where that is asked for, and the budget has room.
-func (m *Manager) admitNewKey(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], pw Secret) error {
+func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], pw Secret) error {
 	if m.cfg.APIKeysNeedFreshLogin {
 		if err := m.reauthenticate(ctx, id, c, pass, pw); err != nil {
 			return err
@@ -221,11 +221,7 @@ func (m *Manager) addAPIKey(
 	rec.Prefix = text[:len(m.cfg.APIKeyPrefix)+keyShown] + "..."
 	k := keyRow(uid, hex.EncodeToString(digest[:keyIDLen/2]))
 	k.Rec = rec
-	read := func() (err error) {
-		c, err = m.loadPrincipal(ctx, id, &made)
-		return err
-	}
-	err := m.records.RetryFrom(ctx, read, func() error {
+	err := m.retryAs(ctx, id, c, func() error {
 		room, err := m.evictExpired(ctx, uid)
 		if err != nil {
 			return err
@@ -240,7 +236,7 @@ func (m *Manager) addAPIKey(
 		}
 		made.Rec.N++
 		return m.records.Commit(ctx, append(ops, made.Put())...)
-	})
+	}, &made)
 	if err != nil {
 		return APIKey{}, "", err
 	}

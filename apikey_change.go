@@ -14,7 +14,7 @@ import (
 // RevokeAPIKey removes a key of the caller. From its return on the key opens
 // nothing, anywhere. A key that is unknown or another user's is ErrNotFound.
 func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
-	kid, ok := bareKeyID(keyID)
+	kid, ok := parseKeyID(keyID)
 	k := keyRow(uidOf(id), kid)
 	var more []record.Reader
 	if ok {
@@ -75,7 +75,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if overlap < 0 || overlap > 30*24*time.Hour {
 		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")
 	}
-	kid, ok := bareKeyID(keyID)
+	kid, ok := parseKeyID(keyID)
 	if !ok {
 		return APIKey{}, "", ErrNotFound
 	}
@@ -89,7 +89,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !old.Exists() || old.Rec.expired(now) {
 		return APIKey{}, "", m.refuseKeyID(ctx, id, keyID)
 	}
-	if err := m.admitNewKey(ctx, id, c, &pass, pw); err != nil {
+	if err := m.allowNewKey(ctx, id, c, &pass, pw); err != nil {
 		return APIKey{}, "", err
 	}
 	rec := old.Rec
@@ -121,7 +121,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	return key, text, err
 }
 
-func bareKeyID(keyID string) (kid string, ok bool) {
+func parseKeyID(keyID string) (kid string, ok bool) {
 	kid, ok = strings.CutPrefix(keyID, keyIDPrefix)
 	if !ok || len(kid) != keyIDLen {
 		return "", false

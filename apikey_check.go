@@ -32,8 +32,8 @@ type keyCheck struct {
 	key        record.Row[keyProof]
 }
 
-// liveKeys are kept from one check to the next: an Identity holds on to none.
-var liveKeys = sync.Pool{New: func() any { return new(keyCheck) }}
+// keyChecks are kept from one check to the next: an Identity holds on to none.
+var keyChecks = sync.Pool{New: func() any { return new(keyCheck) }}
 
 // digestKey returns the digest of a key, if it begins and is as long as one.
 func digestKey(prefix, key string) (digest [sha256.Size]byte, ok bool) {
@@ -124,10 +124,10 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ 
 // proveKey returns what the records of the key come to, where nothing that holds is
 // remembered of it.
 func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]byte, at lookup) (*snapshot, error) {
-	k := liveKeys.Get().(*keyCheck)
+	k := keyChecks.Get().(*keyCheck)
 	defer func() {
 		*k = keyCheck{}
-		liveKeys.Put(k)
+		keyChecks.Put(k)
 	}()
 	a := newSnapshotArena()
 	k.digest = digest

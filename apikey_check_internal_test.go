@@ -63,7 +63,7 @@ func FuzzParseAPIKey(f *testing.F) {
 		}
 		k := &keyCheck{digest: digest}
 		k.name(uid, new(record.Arena))
-		if kid, ok := bareKeyID(k.id); !ok || k.userID != userPrefix+uid || k.acct.Key != userKey(uid, "acct") || k.key.Key != apiKeyKey(uid, kid) {
+		if kid, ok := parseKeyID(k.id); !ok || k.userID != userPrefix+uid || k.acct.Key != userKey(uid, "acct") || k.key.Key != apiKeyKey(uid, kid) {
 			t.Errorf("%q is called %q, %q, %q, %q", s, k.userID, k.id, k.acct.Key, k.key.Key)
 		}
 	})

@@ -59,7 +59,7 @@ func TestAKeyWhoseScopesWereChangedInTheStoreOpensNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kid, _ := bareKeyID(made.ID)
+		kid, _ := parseKeyID(made.ID)
 		k := keyRow(uidOf(owner), kid)
 		if err := m.records.Read(ctx, &k); err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -52,6 +53,73 @@ func TestNoPackageImportsAgainstTheArrows(t *testing.T) {
 	for p := range deps(t, module+"/store") {
 		if strings.Contains(p, ".") && p != module+"/store" {
 			t.Errorf("store imports %s: it keeps to the standard library", p)
+		}
+	}
+}
+
+// mayImport says what each internal package may import of the module. A mechanism knows
+// no noun of the root, so none imports it.
+var mayImport = map[string][]string{
+	"/internal/emailaddr":  {"/internal/ident"},
+	"/internal/hitcount":   {"/store"},
+	"/internal/hostcall":   nil,
+	"/internal/ident":      nil,
+	"/internal/jose":       {"/internal/ident", "/internal/strictjson"},
+	"/internal/keyuse":     {"/internal/netprefix", "/internal/parallel", "/internal/record", "/store"},
+	"/internal/netprefix":  nil,
+	"/internal/otp":        nil,
+	"/internal/parallel":   nil,
+	"/internal/password":   nil,
+	"/internal/printable":  nil,
+	"/internal/qr":         nil,
+	"/internal/queue":      {"/store"},
+	"/internal/record":     {"/store"},
+	"/internal/remember":   {"/store"},
+	"/internal/scope":      nil,
+	"/internal/seal":       nil,
+	"/internal/slots":      nil,
+	"/internal/stamps":     nil,
+	"/internal/strictjson": nil,
+
+	"/store/boltstore/internal/pages": nil,
+
+	// For tests.
+	"/internal/cputime":   nil,
+	"/internal/fuzztest":  nil,
+	"/internal/redistest": nil,
+	"/internal/scale":     nil,
+}
+
+func TestInternalPackagesImportWhatTheirRowAllowsAndNeverTheRoot(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"/...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	found := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		pkg := strings.TrimPrefix(words[0], module)
+		if !strings.Contains(pkg, "/internal/") {
+			continue
+		}
+		found[pkg] = true
+		allowed, listed := mayImport[pkg]
+		if !listed {
+			t.Errorf("%s has no row in mayImport", pkg)
+		}
+		for _, imported := range words[1:] {
+			own, ours := strings.CutPrefix(imported, module)
+			if ours && !slices.Contains(allowed, own) {
+				t.Errorf("%s imports %s, which its row does not allow", pkg, imported)
+			}
+		}
+	}
+	for pkg, allowed := range mayImport {
+		if !found[pkg] {
+			t.Errorf("mayImport has a row for %s, which is no package", pkg)
+		}
+		if slices.Contains(allowed, "") {
+			t.Errorf("mayImport allows %s to import the root", pkg)
 		}
 	}
 }

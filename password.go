@@ -59,17 +59,13 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		if err != nil {
 			return false, err
 		}
-		read := func() error {
-			c, err = m.loadPrincipal(ctx, id, &pass)
-			return err
-		}
-		err = m.records.RetryFrom(ctx, read, func() error {
+		err = m.retryAs(ctx, id, c, func() error {
 			if pass.Rec.Hash != proven { // changed meanwhile: current is no longer it
 				return ErrInvalidCredentials
 			}
 			pass.Rec.Hash, pass.Rec.Changed = hash, m.now()
 			return m.records.Commit(ctx, append(c.endOtherSessions(), pass.Put())...)
-		})
+		}, &pass)
 		return err == nil, err
 	})
 	if err != nil {

@@ -130,14 +130,7 @@ func checkProfile(change ProfileChange) (canonical string, err error) {
 // editProfile writes the change into the caller's account, on what allow says of it.
 // It leaves in c what the store has then.
 func (m *Manager) editProfile(ctx context.Context, id Identity, c *principal, change ProfileChange, allow func(*account) error) error {
-	read := func() error {
-		now, err := m.loadPrincipal(ctx, id)
-		if err == nil {
-			*c = *now
-		}
-		return err
-	}
-	return m.records.RetryFrom(ctx, read, func() error {
+	return m.retryAs(ctx, id, c, func() error {
 		a := &c.acct.Rec
 		if err := allow(a); err != nil {
 			return err

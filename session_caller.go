@@ -13,6 +13,7 @@ import (
 // when it was proven, and what the call changes is conditional on what is true now.
 type principal struct {
 	uid, sid string
+	enrols   bool // loaded by loadEnrolling
 	acct     record.Row[account]
 	session  record.Row[sessionRecord]
 }
@@ -40,11 +41,15 @@ func (m *Manager) sessionOf(ctx context.Context, id Identity) (uid, sid string, 
 // ErrTwoFactorSetupRequired if all that the policy leaves it is to set up a second factor.
 func (m *Manager) loadPrincipal(ctx context.Context, id Identity, more ...record.Reader) (*principal, error) {
 	c, err := m.loadEnrolling(ctx, id, more...)
-	if err == nil && m.cfg.TwoFactorPolicy.enrolmentOnly(c.acct.Rec.user(id.User.ID), m.now()) {
+	if err != nil {
+		return nil, err
+	}
+	c.enrols = false
+	if m.cfg.TwoFactorPolicy.enrolmentOnly(c.acct.Rec.user(id.User.ID), m.now()) {
 		m.ReportDenied(ctx, id, "two_factor_setup_required")
 		return nil, ErrTwoFactorSetupRequired
 	}
-	return c, err
+	return c, nil
 }
 
 // loadEnrolling is loadPrincipal for what sets up a second factor.
@@ -54,7 +59,7 @@ func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...record
 		return nil, err
 	}
 	c := &principal{
-		uid: uid, sid: sid,
+		uid: uid, sid: sid, enrols: true,
 		acct: accountRow(uid), session: sessionRow(uid, sid),
 	}
 	if err := m.records.Read(ctx, append(more, &c.acct, &c.session)...); err != nil {
@@ -65,6 +70,23 @@ func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...record
 		return nil, ErrInvalidToken
 	}
 	return c, nil
+}
+
+// retryAs is RetryFrom for a step of the caller's: before every attempt except the first
+// it loads c again, as c was loaded, and rows with it. So a step that is retried ends with
+// the session.
+func (m *Manager) retryAs(ctx context.Context, id Identity, c *principal, step func() error, rows ...record.Reader) error {
+	load := m.loadPrincipal
+	if c.enrols {
+		load = m.loadEnrolling
+	}
+	return m.records.RetryFrom(ctx, func() error {
+		now, err := load(ctx, id, rows...)
+		if err == nil {
+			*c = *now
+		}
+		return err
+	}, step)
 }
 
 // endOtherSessions are the operations that write the caller's account and end every other
@@ -153,14 +175,7 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		return wrongPassword
 	}
 	proven, proof := f.pass.Rec.Hash, codeCheck{}
-	read := func() error {
-		now, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)
-		if err == nil {
-			*c = *now
-		}
-		return err
-	}
-	return m.records.RetryFrom(ctx, read, func() error {
+	return m.retryAs(ctx, id, c, func() error {
 		if c.acct.Rec.Enrolment == "" {
 			return ErrTwoFactorNotEnabled
 		}
@@ -179,7 +194,7 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 			return ErrInvalidCredentials
 		}
 		return m.records.Commit(ctx, act()...)
-	})
+	}, &f.totp, &f.pass)
 }
 
 // callerBudgets are those of the password of the caller's account: the same that a

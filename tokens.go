@@ -93,11 +93,11 @@ func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) erro
 // the token. What is remembered of its session is not read again. It returns when that
 // what it says was so: now, or when the records had been read.
 func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now time.Time, id *Identity) (time.Time, error) {
-	t := liveTokens.Get().(*tokenCheck)
+	t := tokenChecks.Get().(*tokenCheck)
 	defer func() {
 		t.claims.Reset()
 		*t = tokenCheck{claims: t.claims}
-		liveTokens.Put(t)
+		tokenChecks.Put(t)
 	}()
 	if err := m.openToken(ctx, token, t, at.entry, now); err != nil {
 		return now, err
@@ -149,8 +149,8 @@ type tokenCheck struct {
 	read            time.Time      // when they were
 }
 
-// liveTokens are kept from one check to the next: an Identity holds on to none.
-var liveTokens = sync.Pool{New: func() any { return new(tokenCheck) }}
+// tokenChecks are kept from one check to the next: an Identity holds on to none.
+var tokenChecks = sync.Pool{New: func() any { return new(tokenCheck) }}
 
 // openToken fills t with what token says, or returns ErrInvalidToken. The signature need
 // not be proven again where the token is known. Now is when its times are looked at.

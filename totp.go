@@ -117,17 +117,13 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	}
 	enrolment := ident.Random()
 	sealed := m.sealFactor(c.uid, enrolment, slices.Concat(secret, codes.joined()))
-	read := func() (err error) {
-		c, err = m.loadEnrolling(ctx, id, &totp)
-		return err
-	}
-	err = m.records.RetryFrom(ctx, read, func() error {
+	err = m.retryAs(ctx, id, c, func() error {
 		if c.acct.Rec.Enrolment != "" {
 			return ErrTwoFactorEnabled
 		}
 		totp.Rec.Pending = pendingFactor{ID: enrolment, Sealed: sealed, Since: m.now()}
 		return m.records.Commit(ctx, c.acct.Unchanged(), c.session.Unchanged(), totp.Put())
-	})
+	}, &totp)
 	if err != nil {
 		return TwoFactorEnrollment{}, err
 	}
@@ -187,11 +183,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 		return err
 	}
 	sealed := m.sealFactor(c.uid, pending.ID, secret)
-	read := func() (err error) {
-		c, err = m.loadEnrolling(ctx, id, &totp)
-		return err
-	}
-	return m.records.RetryFrom(ctx, read, func() error {
+	return m.retryAs(ctx, id, c, func() error {
 		if c.acct.Rec.Enrolment != "" {
 			return ErrTwoFactorEnabled
 		}
@@ -202,7 +194,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 		totp.Rec.Pending = pendingFactor{}
 		totp.Rec.Active = activeFactor{ID: pending.ID, Sealed: sealed, Since: m.now(), LastStep: step, Backup: backup}
 		return m.records.Commit(ctx, append(c.endOtherSessions(), totp.Put())...)
-	})
+	}, &totp)
 }
 
 // DisableTwoFactor turns the second factor off, given the password and a code of

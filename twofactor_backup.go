@@ -209,11 +209,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret
 	}
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	var set *backupSet
-	read := func() (err error) {
-		c, err = m.loadPrincipal(ctx, id, &totp)
-		return err
-	}
-	err = m.records.RetryFrom(ctx, read, func() error {
+	err = m.retryAs(ctx, id, c, func() error {
 		if c.acct.Rec.Enrolment == "" {
 			return ErrTwoFactorNotEnabled
 		}
@@ -226,7 +222,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret
 		}
 		totp.Rec.Active.Backup = *set
 		return m.records.Commit(ctx, c.acct.Unchanged(), c.session.Unchanged(), totp.Put())
-	})
+	}, &totp)
 	if err != nil {
 		return nil, err
 	}

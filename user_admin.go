@@ -276,7 +276,7 @@ func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) er
 	if err != nil {
 		return err
 	}
-	kid, ok := bareKeyID(keyID)
+	kid, ok := parseKeyID(keyID)
 	if !ok {
 		return ErrNotFound
 	}
