@@ -37,24 +37,23 @@ const (
 	maxKeyText   = 500 // code points in a key's description
 )
 
-// A NewAPIKey is what the owner says of a key to be made.
+// A NewAPIKey is what the owner chooses for a new key.
 type NewAPIKey struct {
 	Name        string // 1 to 100 characters on one line
 	Description string // up to 500
 	// ExpiresIn is up to 3650 days. Zero: Config.APIKeyTTL.
 	ExpiresIn time.Duration
-	// Scopes are what the key may be used for: 1 to 32 different words of the host's,
-	// each a scope-token of RFC 6749 section 3.3 (printable ASCII without space, '"' and
-	// '\') of up to 64 bytes. Nil: a key without scopes, which has all rights of its owner.
-	// A list that turns out to be empty, nil or not, is refused: it is a pointer so that
-	// no list that was computed can mean "all".
+	// Scopes limit the key: 1 to 32 different scope-tokens (RFC 6749, 3.3), each 1 to 64
+	// bytes of printable ASCII without space, '"' and '\'. Nil: all rights of the owner.
+	// An empty list is refused. It is a pointer so that a list that was computed as empty
+	// cannot mean "all".
 	Scopes *[]string
-	// Password is the caller's, for Config.APIKeysNeedFreshLogin; else it is not looked
-	// at.
+	// Password is the caller's, for Config.APIKeysNeedFreshLogin. Without that it is
+	// ignored.
 	Password Secret
 }
 
-// An APIKey is what a Manager tells of a key. The key itself is told once, by
+// An APIKey is what a Manager shows of a key. The key itself is shown once, by
 // [Manager.CreateAPIKey].
 type APIKey struct {
 	ID          string // "key_…"
@@ -105,9 +104,9 @@ func (k *keyRecord) public(kid string, u keyuse.Usage) APIKey {
 	}
 }
 
-// keysMade is how many keys a user has ever made. Every Commit that makes one writes
-// it, so of two racers the second counts the keys again and the cap holds. Revoking
-// does not touch it: that must need nothing but the key.
+// keysMade is how many keys a user has ever made. Every Commit that makes one writes it. So
+// the second of two racers counts the keys again, and the limit holds. Revoking does not
+// write it: that must need nothing but the key.
 type keysMade struct {
 	N     uint64
 	newer []byte
@@ -128,9 +127,9 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 	return digits
 }
 
-// CreateAPIKey makes a key for the caller and returns it: the only time that it can
-// be seen. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited; where
-// Config.APIKeysNeedFreshLogin is set, and the login is not fresh, also
+// CreateAPIKey makes a key for the caller and returns it. It cannot be seen again. The
+// error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited. With
+// Config.APIKeysNeedFreshLogin and a login that is not fresh it is also
 // ErrReauthenticationRequired without n.Password, and ErrInvalidCredentials with a wrong
 // one.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
@@ -171,8 +170,8 @@ func (m *Manager) newKeyBudget(uid string) budget {
 	return budget{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}
 }
 
-// rowsForNewKey adds the password record to what is read before a key is made,
-// where it may be asked for.
+// rowsForNewKey adds the password record to the rows that are read before a key is made, if
+// the password may be needed.
 func (m *Manager) rowsForNewKey(pass *record.Row[passwordRecord], more ...record.Reader) []record.Reader {
 	if m.cfg.APIKeysNeedFreshLogin {
 		more = append(more, pass)
@@ -180,8 +179,9 @@ func (m *Manager) rowsForNewKey(pass *record.Row[passwordRecord], more ...record
 	return more
 }
 
-// allowNewKey lets the caller make one key more, in whichever way: the login is fresh, or
-// the password right, where that is asked for, and the budget has room.
+// allowNewKey returns nil if the caller may make one more key, whether new or by rotation.
+// With APIKeysNeedFreshLogin that takes a fresh login or the password. The budget must have
+// room.
 func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], pw Secret) error {
 	if m.cfg.APIKeysNeedFreshLogin {
 		if err := m.reauthenticate(ctx, id, c, pass, pw); err != nil {
@@ -246,8 +246,8 @@ func (m *Manager) addAPIKey(
 	return key, Secret(text), nil
 }
 
-// evictExpired returns nothing if the user may have one more key, the removal of expired
-// ones if that lets them, and else ErrAPIKeyLimit.
+// evictExpired returns no operations if the user may have one more key. If removing expired
+// keys allows one, it returns the operations that remove them, and else ErrAPIKeyLimit.
 func (m *Manager) evictExpired(ctx context.Context, uid string) (ops []store.Op, err error) {
 	rows, err := m.keyRows(ctx, uid)
 	if err != nil {
@@ -277,9 +277,9 @@ func (m *Manager) keyRows(ctx context.Context, uid string) ([]record.Row[keyReco
 	return record.All[keyRecord](ctx, m.records, apiKeyKey(uid, ""))
 }
 
-// APIKeys returns the caller's keys, the newest first, expired ones included until
-// they are revoked or make room for new ones. A use shows at once if it was this
-// Manager's, and within Config.UsageInterval if it was another's.
+// APIKeys returns the caller's keys, the newest first. Expired ones are included until they
+// are revoked or removed for a new key. A use by this Manager shows at once, one by another
+// within Config.UsageInterval.
 func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	uid, _, err := m.sessionOf(ctx, id)
 	if err != nil {
@@ -300,8 +300,7 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	return m.addUsage(ctx, uid, rows)
 }
 
-// addUsage makes of key records what their owner may see, with what is known of their
-// use.
+// addUsage returns what the owner of the key records may see, with their uses.
 func (m *Manager) addUsage(ctx context.Context, uid string, rows []record.Row[keyRecord]) ([]APIKey, error) {
 	// What is still in memory is looked at first: a use that is just being written
 	// may for that moment count twice, but it never fails to show.

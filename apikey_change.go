@@ -11,8 +11,8 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// RevokeAPIKey removes a key of the caller. From its return on the key opens
-// nothing, anywhere. A key that is unknown or another user's is ErrNotFound.
+// RevokeAPIKey removes a key of the caller. From its return on the key is rejected
+// everywhere. For a key that is unknown or another user's the error is ErrNotFound.
 func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
 	kid, ok := parseKeyID(keyID)
 	k := keyRow(uidOf(id), kid)
@@ -67,10 +67,10 @@ func (m *Manager) readAnyKey(ctx context.Context, k *record.Row[keyRecord]) erro
 }
 
 // RotateAPIKey makes a key with the name, description, lifetime and scopes of one of the
-// caller's, which stays good for overlap, up to 30 days, so that programs can be
-// given the new one. Both happen in one Commit. The password is looked at as in
-// [Manager.CreateAPIKey]. The error is ErrNotFound for a key that is not the caller's
-// or has expired, or as for that.
+// caller's. The old key stays valid for overlap, up to 30 days, so that programs can be
+// given the new one. Both happen in one Commit. The password is for
+// Config.APIKeysNeedFreshLogin. The error is ErrNotFound for a key that is not the caller's
+// or has expired, or one of [Manager.CreateAPIKey].
 func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, pw Secret) (APIKey, Secret, error) {
 	if overlap < 0 || overlap > 30*24*time.Hour {
 		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")

@@ -17,14 +17,13 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// IsAPIKey reports whether a credential is meant to be an API key: it begins with
-// Config.APIKeyPrefix. It says nothing of its worth.
+// IsAPIKey reports whether a credential begins with Config.APIKeyPrefix, and so is meant
+// to be an API key. It does not check the key.
 func (m *Manager) IsAPIKey(credential Secret) bool {
 	return strings.HasPrefix(string(credential), m.cfg.APIKeyPrefix)
 }
 
-// A keyCheck is an API key as it was presented, and the records that say what it is
-// worth.
+// A keyCheck is an API key as it was presented, and the records of it and its owner.
 type keyCheck struct {
 	userID, id string
 	digest     [sha256.Size]byte
@@ -32,10 +31,10 @@ type keyCheck struct {
 	key        record.Row[keyProof]
 }
 
-// keyChecks are kept from one check to the next: an Identity holds on to none.
+// keyChecks are kept from one check to the next: no Identity is part of one.
 var keyChecks = sync.Pool{New: func() any { return new(keyCheck) }}
 
-// digestKey returns the digest of a key, if it begins and is as long as one.
+// digestKey returns the digest of a key, if it has the prefix and the length of one.
 func digestKey(prefix, key string) (digest [sha256.Size]byte, ok bool) {
 	var room [maxKeyPrefix + keyDigits]byte
 	if !strings.HasPrefix(key, prefix) || len(key) != len(prefix)+keyDigits {
@@ -59,7 +58,7 @@ func parseKey(prefix, key string) (uid string, ok bool) {
 	return rest[keySecretLen : keySecretLen+ident.TimedLen], true
 }
 
-// name sets what the user and the digest are called, all of it in the room.
+// name sets the identifiers and keys of the user and the API key, as parts of the arena.
 func (k *keyCheck) name(uid string, in *record.Arena) {
 	var kid [keyIDLen]byte
 	hex.Encode(kid[:], k.digest[:keyIDLen/2])
@@ -67,26 +66,27 @@ func (k *keyCheck) name(uid string, in *record.Arena) {
 	k.acct.Key, k.key.Key = accountKeyIn(in, uid), apiKeyKeyIn(in, uid, in.Text(kid[:]))
 }
 
-// proven reports whether the key's record is there, and of this key with these scopes.
+// proven reports whether the key has a record, which is of this key with these scopes.
 func (k *keyCheck) proven() bool {
 	return k.key.Exists() && subtle.ConstantTimeCompare(k.key.Rec.Digest, limitedDigest(k.digest[:], k.key.Rec.Scopes)) == 1
 }
 
-// VerifyAPIKey returns who the key speaks for, or ErrInvalidToken, or
-// ErrTwoFactorSetupRequired if Config.TwoFactorPolicy asks its owner for a second factor
-// first, or ErrUnavailable if the store could not say. It reads the key and the account as
-// [Manager.VerifyAccessToken] reads the session and the account.
-// Unknown, expired and revoked keys are one and the same, and a mistyped one is
-// refused without asking the store. Scopes refuse nothing here: ask [Identity.HasScope].
-// The use is counted in memory and written within Config.UsageInterval.
+// VerifyAPIKey returns the identity that the key stands for, as the key and its owner are
+// now (see [Manager.VerifyAccessToken]). The error is:
+//   - ErrInvalidToken for a malformed, unknown, expired or revoked key, or a disabled owner.
+//   - ErrTwoFactorSetupRequired by Config.TwoFactorPolicy.
+//   - ErrUnavailable if the store did not answer.
 //
-// What is written is compared with how the key was used before, and events say what is
-// new: EventAPIKeyNewNetwork, a use from an IPv4 /24 or IPv6 /48 that none of the last
-// eight is (the network of the first use is none); EventAPIKeyWoke, a use after 30
-// days without one; EventAPIKeyBurst, at most once an hour, more than 100 uses within an
-// hour of the clock and more than ten times the average of the hours that the key was
-// used in, once those are eight. Of any number of Managers that share a store one
-// tells of it, within UsageInterval. None of it refuses anything.
+// A mistyped key costs no call of the store. Scopes are not checked: call
+// [Identity.HasScope]. A use is counted in memory and written within Config.UsageInterval.
+//
+// What is written is compared with earlier uses. Three events report what is unusual,
+// once for all Managers on the store. None of it refuses anything.
+//   - EventAPIKeyNewNetwork: a network (IPv4 /24, IPv6 /48) that is not among the key's
+//     last eight, except its first.
+//   - EventAPIKeyWoke: the first use after 30 days.
+//   - EventAPIKeyBurst: over 100 uses in a clock hour and over ten times the average of the
+//     hours with uses, of which there must be eight.
 func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ error) {
 	if err := m.ready(); err != nil {
 		return Identity{}, err
@@ -121,8 +121,7 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ 
 	return id, nil
 }
 
-// proveKey returns what the records of the key come to, where nothing that holds is
-// remembered of it.
+// proveKey returns what the records of the key say, if no cached check of it is valid.
 func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]byte, at lookup) (*snapshot, error) {
 	k := keyChecks.Get().(*keyCheck)
 	defer func() {
@@ -151,14 +150,14 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 	return s, nil
 }
 
-// refuseMalformedKey returns ErrInvalidToken for what is no key of any Manager's.
+// refuseMalformedKey returns ErrInvalidToken for a text that no Manager made.
 func (m *Manager) refuseMalformedKey(ctx context.Context) error {
 	m.emit(ctx, Event{Type: EventAPIKeyRefused, Reason: malformed})
 	return ErrInvalidToken
 }
 
-// refuseKey returns ErrInvalidToken for a well-formed key, and says to the audit why.
-// The user that a key names is told only if the key is theirs.
+// refuseKey returns ErrInvalidToken for a well-formed key and emits the reason. The event
+// names the user only if the key is theirs.
 func (m *Manager) refuseKey(ctx context.Context, k *keyCheck) error {
 	e := Event{Type: EventAPIKeyRefused, APIKeyID: k.id, Reason: "unknown"}
 	if k.acct.Exists() && k.proven() {
@@ -207,8 +206,8 @@ func (m *Manager) emitFinding(uid, kid string, f keyuse.Finding) {
 	})
 }
 
-// keyProof is what a check reads of a keyRecord: of its texts only the scopes, so that
-// the others are not copied. It is never written.
+// A keyProof is what a check reads of a keyRecord. Of its texts that is only the scopes, so
+// that the others are not copied. It is never written.
 type keyProof struct {
 	Digest  []byte
 	Expires time.Time

@@ -71,11 +71,10 @@ func limitedDigest(digest []byte, scopes string) []byte {
 	return sum[:]
 }
 
-// HasScope reports whether the identity may be used for what the host calls scope. It
-// is true of every session, and of every API key that was made without scopes: these
-// have all rights of their user. Of a key with scopes it is true of those, compared byte
-// by byte: none is part of another. Of the zero Identity, and of one that was put
-// together by hand, it is false unless it has a session.
+// HasScope reports whether the identity may be used for scope, a word of your program. It is
+// true for every session and every API key without scopes. For a key with scopes it is true
+// for exactly those, byte by byte. For an Identity that no Manager returned it is false
+// unless it has a SessionID.
 func (id Identity) HasScope(scope string) bool {
 	if id.unlimited() {
 		return true

@@ -21,18 +21,18 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A Manager is the whole of authentication over one store. All methods may be
-// called by any number of goroutines, and any number of Managers, in any number of
-// processes, may share a store if they have the same Secrets, Issuer, Audience and
-// APIKeyPrefix, and each other's public keys in SigningKey or VerifyKeys.
+// A Manager does all of authentication over one store. Any number of goroutines may call
+// it. Any number of Managers, in any number of processes, may share a store if they have
+// the same Secrets, Issuer, Audience and APIKeyPrefix and know each other's public keys.
 //
-// Methods that take an [Identity] act for that user: they read the session again and
-// return ErrInvalidToken if it has ended, ErrForbidden for an API key (ReportDenied
-// alone takes any), and, but for EnableTwoFactor, ConfirmTwoFactor and Logout,
-// ErrTwoFactorSetupRequired where Config.TwoFactorPolicy asks for a second factor first.
-// Methods that
-// take a user's id are the host's own: they ask nobody, and the host decides who
-// reaches them.
+// Methods that take an [Identity] act for that user. All except ReportDenied read the
+// session again, and return:
+//   - ErrInvalidToken if it has ended.
+//   - ErrForbidden for an API key.
+//   - ErrTwoFactorSetupRequired if Config.TwoFactorPolicy wants a second factor first (not
+//     EnableTwoFactor, ConfirmTwoFactor and Logout).
+//
+// Methods that take a user's id are for your program. They check no permission.
 type Manager struct {
 	cfg          Config
 	records      record.Records
@@ -126,10 +126,10 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	return m, nil
 }
 
-// Close makes every later call return ErrClosed, writes what is kept in memory (the
-// use of API keys), and waits up to 20 seconds for events and notices that are under
-// way; it returns an error if a handler does not return. It does not close the
-// store. Closing again does nothing.
+// Close makes every later call return ErrClosed and writes the uses of API keys that are
+// still in memory. It waits up to 20 seconds for events and notices that are under way,
+// and returns an error if a handler does not return. It does not close the store. Closing
+// again does nothing.
 func (m *Manager) Close() error {
 	var err error
 	m.closing.Do(func() {

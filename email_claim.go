@@ -10,19 +10,17 @@ import (
 	"github.com/datixlab/auth/internal/record"
 )
 
-// An emailClaim says which user an address belongs to, if that user's account
-// agrees: the account is the arbiter, and a claim that its account does not name is
-// void. So every operation that spans the two partitions can be cut off between any
-// two of its steps, and the next who wants the address sees from the account what
-// became of it:
+// An emailClaim says which user has an address, if that user's account agrees. A claim that
+// its account does not name is void. So an operation on both partitions may stop after any
+// step: the next one that wants the address sees from the account what happened.
 //
 //	register      claim e → U;  create U with Email e
 //	change email  U.PendingEmail = e;  claim e → U;  U.Email = e;  drop the old claim
 //	delete        U.Deleted;  drop the claim
 //
-// An operation under way holds its address for claimHold. Whoever takes an address
-// over after that first makes the account renounce it, in a conditional Commit: an
-// operation that was only slow then fails at its next step, whatever the clocks say.
+// An operation under way holds its address for claimHold. After that, whatever takes the
+// address over first makes the account give it up, in a conditional Commit. An operation
+// that was merely slow then fails at its next step, whatever the clocks say.
 type emailClaim struct {
 	User  string
 	Since time.Time

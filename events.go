@@ -62,7 +62,7 @@ const (
 	// than one. Reason: "api_key" (it manages no credentials),
 	// "reauthentication_required", "two_factor_setup_required", "api_key_limit",
 	// "not_found" (an API key that is not the caller's), or what
-	// [Manager.ReportDenied] was given.
+	// Manager.ReportDenied was given.
 	EventAccessDenied EventType = "access_denied"
 
 	// An address that an account has was asked for. Action: "register",
@@ -72,7 +72,7 @@ const (
 	EventOverloaded  EventType = "overloaded"   // a password or code was not looked at: no slot was free
 	EventStoreFailed EventType = "store_failed" // Reason: "get", "list", "commit", "hit", "walk" or "damaged"
 
-	// The use of an API key is not what it was before. [Manager.VerifyAPIKey] has
+	// The use of an API key is not what it was before. Manager.VerifyAPIKey has
 	// what each means. Time is that of the use; of a burst, its hour. Of the Client
 	// they have the address alone, and no OrganizationID.
 	EventAPIKeyNewNetwork EventType = "api_key_new_network"
@@ -80,7 +80,7 @@ const (
 	EventAPIKeyBurst      EventType = "api_key_burst"
 
 	// Count events of the type, or type and Reason, that Reason says were left out:
-	// see [EventHandler].
+	// see EventHandler.
 	EventOmitted EventType = "events_omitted"
 )
 
@@ -97,7 +97,7 @@ type Event struct {
 	Type EventType
 	Time time.Time // UTC
 	// Actor is who acted: the "ses_…" or "key_…" of a user's credential; for
-	// the host's own calls what [WithActor] named, else "host"; "manager" for
+	// the host's own calls what WithActor named, else "host"; "manager" for
 	// what the Manager noticed by itself; "" for a stranger, who has proven
 	// nothing, and for EventRateLimited and EventOverloaded.
 	Actor          string
@@ -105,7 +105,7 @@ type Event struct {
 	OrganizationID string
 	SessionID      string
 	APIKeyID       string
-	Client         Client   // of the request, as [WithClient] gave it
+	Client         Client   // of the request, as WithClient gave it
 	Role           string   // the new one, for EventRegistered and EventRoleChanged
 	AMR            []string // for EventLoginSucceeded
 	Action         string   // a stable word that says at which call, where the type does not: "login", "confirm", "disable", "change_email"

@@ -24,9 +24,9 @@ const (
 	tempSecret   = 32 // bytes
 )
 
-// tempRecord holds the logins of a user that wait for their second factor. They
-// share a record so that their number is bounded and each is spent in the same
-// Commit as the code that completes it.
+// tempRecord has the logins of a user that wait for their second factor. They share a
+// record, so that their number is bounded and each is spent in the Commit that spends its
+// code.
 type tempRecord struct {
 	Logins []pendingLogin
 	newer  []byte
@@ -55,14 +55,14 @@ func (t *tempRecord) Fields(c *record.Codec) {
 
 func tempRow(uid string) record.Row[tempRecord] { return record.New[tempRecord](tempKey(uid)) }
 
-// prune drops what can complete no login any more.
+// prune removes the logins that can no longer be completed.
 func (t *tempRecord) prune(acct *account, now time.Time) {
 	t.Logins = slices.DeleteFunc(t.Logins, func(w pendingLogin) bool {
 		return !now.Before(w.Expires) || w.Epoch != acct.Epoch || w.Enrolment != acct.Enrolment
 	})
 }
 
-// find returns the index of the login that the token's secret part stands for, or -1.
+// find returns the index of the login with this digest, or -1.
 func (t *tempRecord) find(digest []byte) int {
 	return slices.IndexFunc(t.Logins, func(w pendingLogin) bool {
 		return subtle.ConstantTimeCompare(w.Digest, digest) == 1
@@ -70,10 +70,10 @@ func (t *tempRecord) find(digest []byte) int {
 }
 
 // VerifyTwoFactor is the second step of a login: the temp token that [Manager.Login]
-// returned, with a code of the user's authenticator or a backup code. Code and temp
-// token are spent in the Commit that makes the session, so each works once,
-// whatever the number of racers. ErrInvalidToken says that the login must begin
-// anew; ErrInvalidCode, that the temp token may be tried again, 5 times in all.
+// returned, with a code of the user's authenticator or a backup code. Code and temp token
+// are spent in the Commit that makes the session. So each works once, for any number of
+// racers. After ErrInvalidToken the login must begin again. After ErrInvalidCode the temp
+// token may be tried again, 5 times in all.
 func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (LoginResult, error) {
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
@@ -141,7 +141,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	return result, nil
 }
 
-// refuseTemp returns ErrInvalidToken for a temp token, and says to the audit why.
+// refuseTemp returns ErrInvalidToken for a temp token and emits the reason in e.
 func (m *Manager) refuseTemp(ctx context.Context, e Event) error {
 	e.Type = EventTempTokenRefused
 	m.emit(ctx, e)
@@ -180,7 +180,7 @@ func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
 	return nil
 }
 
-// writeTemps is the operation that puts what is left of the user's waiting logins.
+// writeTemps is the operation that writes the pending logins that are left.
 func (s *secondStep) writeTemps() store.Op {
 	if len(s.temps.Rec.Logins) == 0 {
 		return s.temps.Remove()
@@ -189,8 +189,8 @@ func (s *secondStep) writeTemps() store.Op {
 	return s.temps.Put().Until(last.Expires)
 }
 
-// countTry takes one of the temp token's tries, before the code is looked at and
-// whatever comes of it. It leaves in s what the store has then.
+// countTry takes one of the temp token's tries, before the code is compared. On success s
+// is what the store has then.
 func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
 	return m.records.RetryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
 		if s.login().Tries >= maxTempTries || s.over(m.now()) {
@@ -201,8 +201,8 @@ func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
 	})
 }
 
-// completeLogin spends code and temp token and makes the session, in one Commit. Where
-// it returns ErrInvalidCode, refused says what is wrong with the code.
+// completeLogin spends code and temp token and makes the session, in one Commit. With
+// ErrInvalidCode, refused is what is wrong with the code.
 func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret) (result LoginResult, refused string, err error) {
 	amr, proof := byTOTP, codeCheck{}
 	if isBackupCode(code) {
@@ -226,8 +226,8 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 	return result, proof.reason, err
 }
 
-// newTempToken makes a temp token: 256 random bits that open nothing but the second
-// step of this login. It names its user, whose partition it lies in, under seal.
+// newTempToken makes a temp token: 256 random bits that are good only for the second step of
+// this login. With them it names its user, whose partition has its record, under seal.
 func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row[account]) (Secret, error) {
 	secret := make([]byte, tempSecret)
 	_, _ = rand.Read(secret)
@@ -252,8 +252,8 @@ func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row
 	return Secret(tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)), nil
 }
 
-// parseTempToken returns the user and the digest of a temp token that a Manager with one
-// of these secrets made.
+// parseTempToken returns the user and the digest of a temp token, if a Manager with one of
+// these secrets made it.
 func (m *Manager) parseTempToken(token Secret) (uid string, digest []byte, ok bool) {
 	if len(token) > 512 {
 		return "", nil, false

@@ -29,11 +29,10 @@ func passwordRow(uid string) record.Row[passwordRecord] {
 	return record.New[passwordRecord](passwordKey(uid))
 }
 
-// ChangePassword sets a new password and ends the user's other sessions at once, on
-// every instance; the caller's goes on. The new password is judged before the
-// current one is looked at, so that the order of errors tells nothing. It returns
-// an [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not
-// the password.
+// ChangePassword sets a new password and ends the user's other sessions at once, in every
+// process. The caller's session goes on. The new password is judged before the current one
+// is compared, so the order of errors tells nothing. The error is an [*InputError] with
+// ErrWeakPassword, or ErrInvalidCredentials if current is not the password.
 func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
 	pass := passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, &pass)

@@ -22,13 +22,11 @@ type ProfileChange struct {
 	Code Secret
 }
 
-// UpdateProfile changes the caller's profile and returns it. A change of the
-// address needs a fresh login or the current password and, where the second factor is
-// on, a code of it too; else the error is ErrReauthenticationRequired, and nothing was
-// looked at. ErrInvalidCredentials does not say which of the two was wrong; both are
-// charged for it, and the code as by DisableTwoFactor. From its success on the user logs
-// in with the new address, and the old one is free. Whatever is refused leaves the
-// profile as it was; a code that was right is spent, whatever comes after it.
+// UpdateProfile changes the caller's profile and returns it. A new address needs a fresh
+// login, or the current password (and a code, if the second factor is on). Otherwise the
+// error is ErrReauthenticationRequired, and nothing was compared. ErrInvalidCredentials does
+// not say which was wrong; both are charged. On success the old address is free. On an error
+// the profile is unchanged; a correct code is spent in any case.
 func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change ProfileChange) (User, error) {
 	var more []record.Reader
 	f := newFactors(id, change.CurrentPassword, change.Code)

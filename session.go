@@ -117,12 +117,11 @@ var (
 	byBackupCode = []string{"pwd", "mfa"}
 )
 
-// startSession is the one door: the only way to a session, and so to a token. It looks at
-// the state of the account and at its factors; where one is missing it hands out a
-// temp token and nothing else. The session is made in one Commit with extra, on the
-// condition that the account is as it was read: a login never survives a change of
-// password, factors or state that happened beside it. It returns store.ErrConflict
-// if the account or a condition of extra has changed.
+// startSession is the only way to a session, and so to a token. It checks the account's
+// state and factors. If a factor is missing it returns a temp token and nothing else. The
+// session is made in one Commit with extra, which requires the account as it was read. So no
+// login survives a concurrent change of password, factors or state. It returns
+// store.ErrConflict if the account or a condition of extra has changed.
 func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row[account], amr []string, extra ...store.Op) (LoginResult, error) {
 	if !acct.Exists() || !acct.Rec.open() {
 		return LoginResult{}, ErrInvalidCredentials
@@ -180,10 +179,9 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	}, nil
 }
 
-// surplusSessions removes the sessions that are dead and, to keep within the cap,
-// those that have gone unrefreshed for longest. Two logins at once may leave one more
-// than the cap: it bounds what an account can fill the store with, no decision rests
-// on it.
+// surplusSessions returns the operations that remove dead sessions and, beyond the limit,
+// those that were not refreshed for longest. Two logins at once may exceed the limit by one:
+// it bounds what an account can fill the store with, and no decision rests on it.
 func (m *Manager) surplusSessions(ctx context.Context, uid string, acct *record.Row[account]) ([]store.Op, error) {
 	const mostAtOnce = 50
 	rows, err := m.sessionRows(ctx, uid)
@@ -259,9 +257,8 @@ func (m *Manager) RevokeSessions(ctx context.Context, userID string) error {
 	return m.changeAccount(ctx, userID, Event{Type: EventSessionRevoked, Reason: "all"}, endSessions)
 }
 
-// endSession removes a session's record, on no condition: it must also work where a
-// store out of memory takes nothing but deletions. It returns ErrInvalidToken if
-// there is none.
+// endSession removes a session's record on no condition: that must also work in a store that
+// is out of memory and takes only deletions. It returns ErrInvalidToken if there is none.
 func (m *Manager) endSession(ctx context.Context, uid, sid string) error {
 	s := sessionRow(uid, sid)
 	if err := m.records.Read(ctx, &s); err != nil && !errors.Is(err, record.ErrDamaged) {

@@ -9,8 +9,8 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A principal is the session that a call comes from, read anew: the identity was true
-// when it was proven, and what the call changes is conditional on what is true now.
+// A principal is the session that a call comes from, read again: the identity was true when
+// it was proven. What the call changes requires what is true now.
 type principal struct {
 	uid, sid string
 	enrols   bool // loaded by loadEnrolling
@@ -18,8 +18,8 @@ type principal struct {
 	session  record.Row[sessionRecord]
 }
 
-// sessionOf returns the bare ids of a session's identity. An API key's is refused:
-// a key never manages credentials.
+// sessionOf returns the digits of the user and session of a session's identity. For an API
+// key it returns ErrForbidden: a key never manages credentials.
 func (m *Manager) sessionOf(ctx context.Context, id Identity) (uid, sid string, err error) {
 	if err := m.ready(); err != nil {
 		return "", "", err
@@ -36,9 +36,9 @@ func (m *Manager) sessionOf(ctx context.Context, id Identity) (uid, sid string, 
 	return uid, sid, nil
 }
 
-// loadPrincipal reads the caller's account and session, and more of the same
-// partition, at one instant. It returns ErrInvalidToken if the session has ended, and
-// ErrTwoFactorSetupRequired if all that the policy leaves it is to set up a second factor.
+// loadPrincipal reads the caller's account and session, and more of the same partition, at
+// one instant. It returns ErrInvalidToken if the session has ended. It returns
+// ErrTwoFactorSetupRequired if the policy lets the session only set up a second factor.
 func (m *Manager) loadPrincipal(ctx context.Context, id Identity, more ...record.Reader) (*principal, error) {
 	c, err := m.loadEnrolling(ctx, id, more...)
 	if err != nil {
@@ -89,9 +89,9 @@ func (m *Manager) retryAs(ctx context.Context, id Identity, c *principal, step f
 	}, step)
 }
 
-// endOtherSessions are the operations that write the caller's account and end every other
-// session of the user, and every login that waits for its second factor. They hold
-// on the condition that account and session are as they were read.
+// endOtherSessions returns the operations that write the caller's account and end every
+// other session and pending login of the user. They require account and session as they
+// were read.
 func (c *principal) endOtherSessions() []store.Op {
 	c.acct.Rec.Epoch++
 	c.session.Rec.Epoch = c.acct.Rec.Epoch
@@ -102,9 +102,9 @@ func (c *principal) endOtherSessions() []store.Op {
 	}
 }
 
-// reauthenticate lets a sensitive call pass if it brings the account's password or,
-// where it brings none, comes from a session whose login is fresh. The caller and the
-// password record are as they were read at one instant.
+// reauthenticate returns nil if the call brings the account's password or, without one,
+// comes from a session whose login is fresh. The principal and the password record are as
+// they were read at one instant.
 func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], pw Secret) error {
 	if pw == "" {
 		if m.fresh(c) {
@@ -127,15 +127,14 @@ func (m *Manager) fresh(c *principal) bool {
 	return m.cfg.FreshLogin > 0 && m.now().Sub(c.session.Rec.Created) <= m.cfg.FreshLogin
 }
 
-// refuseStale refuses a call that a fresh login, or more than the call brings, would
-// allow.
+// refuseStale refuses a call that a fresh login, or more than the call brings, would allow.
 func (m *Manager) refuseStale(ctx context.Context, id Identity) error {
 	m.ReportDenied(ctx, id, "reauthentication_required")
 	return ErrReauthenticationRequired
 }
 
-// factors are the password and the code that a call brings, with the records that they
-// are held against.
+// factors are the password and the code of a call, and the records that they are compared
+// with.
 type factors struct {
 	password, code Secret
 	pass           record.Row[passwordRecord]
@@ -149,13 +148,11 @@ func newFactors(id Identity, pw, code Secret) *factors {
 	}
 }
 
-// proveFactors lets a call pass that brings the account's password and an unspent code
-// of its second factor, TOTP or backup, and spends the code in the Commit of act's
-// operations, which hold on the condition that account, session and factor are as they
-// were read. Which of the two was wrong it does not tell: the error is
-// ErrInvalidCredentials, and both are charged for it. It returns ErrTwoFactorNotEnabled
-// if the factor is gone by then. Caller and factors are as they were read at one
-// instant; what is left in them is what was written.
+// proveFactors checks the password and an unspent code of the account. If both are right it
+// commits act's operations, which also spend the code; they require account, session and
+// factor as read. If one is wrong the error is ErrInvalidCredentials, whichever it was, and
+// both are charged. It is ErrTwoFactorNotEnabled if the factor is gone by then. Principal
+// and factors are as they were read at one instant; on success they are what was written.
 func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() []store.Op) error {
 	budgets, err := m.callerBudgets(ctx, c)
 	if err != nil {
@@ -197,8 +194,8 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 	}, &f.totp, &f.pass)
 }
 
-// callerBudgets are those of the password of the caller's account: the same that a
-// login is charged to, so that a stolen session is no way around them.
+// callerBudgets are the budgets of the password of the caller's account. A login is charged
+// to the same ones, so a stolen session is no way around them.
 func (m *Manager) callerBudgets(ctx context.Context, c *principal) ([]budget, error) {
 	canonical, _ := emailaddr.Canonical(c.acct.Rec.Email)
 	digest := emailDigest(canonical)
@@ -206,8 +203,8 @@ func (m *Manager) callerBudgets(ctx context.Context, c *principal) ([]budget, er
 	return m.passwordBudgets(digest, clientPrefix(ctx), known.Rec.Prefixes), err
 }
 
-// provePassword returns ErrInvalidCredentials if pw is not the password that pass is
-// the record of. The caller of it has charged the budgets.
+// provePassword returns ErrInvalidCredentials if pw is not the password of the record. The
+// budgets must be charged before.
 func (m *Manager) provePassword(ctx context.Context, id Identity, pass *record.Row[passwordRecord], pw Secret) error {
 	_, err := m.verifyPassword(ctx, pass.Rec.Hash, pw, true)
 	if errors.Is(err, ErrInvalidCredentials) {

@@ -32,12 +32,10 @@ type budget struct {
 // UnlockUser or ResetTwoFactor.
 var codeTotal = store.Limit{Burst: 100, Every: 365 * 24 * time.Hour}
 
-// throttled is the one way to try a password or a code: it counts the attempt on every
-// budget, then lets verify look at it, so that no number of parallel attempts gets
-// more of them looked at than the budgets hold. Where verify returns done, the
-// authenticator succeeded in full and the attempt is given back. An attempt that
-// ended before anything was compared is given back too, and one that was right but for
-// which no token could be signed; whatever else verify returns, it stays counted.
+// throttled is the only way to check a password or a code. It charges every budget first and
+// then calls verify, so parallel attempts cannot exceed a budget. The attempt is refunded if
+// verify returns done, if it ended before anything was compared, or if it was right but no
+// token could be signed. Otherwise it stays charged.
 func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, verify func() (done bool, err error)) error {
 	if err := m.charge(ctx, uid, budgets); err != nil {
 		return err
@@ -96,11 +94,10 @@ func (m *Manager) addressBudget(prefix string) budget {
 	return budget{name: "address", key: "a." + prefix + "/login", limit: m.cfg.Limits.LoginByAddress, keepOnSuccess: true}
 }
 
-// passwordBudgets are those of one account's password: tight for the address that
-// tries, loose from everywhere. An address that has logged in to the account before
-// is not charged to the loose one, so that strangers who use it up do not shut out
-// the owner. They are keyed by the email address, whether an account has it or not,
-// so that they tell nobody which.
+// passwordBudgets are those of one account: a tight one for this address prefix, a loose one
+// for all. A prefix that has logged in before is not charged to the loose one. So strangers
+// who use it up cannot lock the owner out. They are keyed by the email address that was
+// typed. So they do not show whether it has an account.
 func (m *Manager) passwordBudgets(digest, prefix string, known []string) []budget {
 	budgets := []budget{m.addressBudget(prefix), m.accountAddressBudget(digest, prefix)}
 	if !slices.Contains(known, prefix) {

@@ -45,13 +45,14 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 	return AccessToken{Token: Secret(token), ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC()}, nil
 }
 
-// VerifyAccessToken returns who the token speaks for, or ErrInvalidToken, or
-// ErrTwoFactorSetupRequired if Config.TwoFactorPolicy leaves the session nothing but to set
-// up a second factor, or ErrUnavailable if the store could not say. It reads the
-// session and the account at the time of the call, or knows from the store that they
-// are what it last read: what has been revoked, disabled or changed anywhere is seen at
-// once, or as late as the store lets its host choose ([store.Stamper]). The identity's role and profile are the account's,
-// not the token's.
+// VerifyAccessToken returns the identity that the token stands for, as session and account
+// are now. A change or revocation made anywhere is seen at once. (A store may allow its
+// operator a bounded delay: see [store.Stamper].) Role and profile are the account's, not
+// the token's. The error is:
+//   - ErrInvalidToken.
+//   - ErrTwoFactorSetupRequired if Config.TwoFactorPolicy lets the session only set up a
+//     second factor.
+//   - ErrUnavailable if the store did not answer.
 func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (id Identity, err error) {
 	if err = m.identify(ctx, token, &id); err == nil && id.EnrollmentOnly {
 		m.ReportDenied(ctx, id, "two_factor_setup_required")
@@ -60,10 +61,9 @@ func (m *Manager) VerifyAccessToken(ctx context.Context, token Secret) (id Ident
 	return id, err
 }
 
-// VerifyForEnrollment is [Manager.VerifyAccessToken] for the few routes on which a user
-// sets up a second factor: where that is all that the session may do, it returns who
-// the token speaks for all the same, with Identity.EnrollmentOnly set. Nothing that
-// the policy protects may be granted on its word.
+// VerifyForEnrollment is [Manager.VerifyAccessToken] for the routes on which a user sets up a
+// second factor. It also accepts a session that may do nothing else, and then sets
+// Identity.EnrollmentOnly. Grant nothing on it that the policy protects.
 func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (id Identity, err error) {
 	err = m.identify(ctx, token, &id)
 	return id, err
@@ -221,11 +221,10 @@ func (m *Manager) readSession(ctx context.Context, t *tokenCheck) (*snapshot, er
 // rememberTimeout bounds what a call waits for that has done its work.
 const rememberTimeout = 50 * time.Millisecond
 
-// rememberNew reads a session that has just been written and remembers it, for the first
-// check of its new token: the same process mostly has it next. Before is the stamp of its
-// partition from before the Commit, and where it is still the same, or unknown, the store
-// has yet to hear of that. A store that fails costs the call rememberTimeout, and nothing
-// else.
+// rememberNew reads a session that was just written and caches it, since this process
+// usually checks the new token next. Before is the partition's stamp from before the Commit.
+// If it is unchanged or unknown, the store has not heard of the Commit yet, and nothing is
+// cached. Errors are ignored; the read takes rememberTimeout at most.
 func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before remember.Stamp) {
 	after := m.cache.stamps.Of(store.Partition(sessionKey(uid, sid)))
 	if !before.Known() || !after.Known() || after == before || m.cache.sessions.Off() {
@@ -252,11 +251,11 @@ func (m *Manager) refuseToken(ctx context.Context, u *User, session, reason stri
 	return ErrInvalidToken
 }
 
-// Refresh exchanges a live token for a new one of the same session, which ends when
-// it would have ended. The old token stays good for Config.RefreshGrace; refreshing
-// it again within that time returns the same new token (under another signature with
-// ES256), so of any number of racers all continue one session. Refreshing a token after its grace is a sign that it
-// was copied: the session ends, and the error is ErrInvalidToken.
+// Refresh returns a new token of the same session, whose end does not move. The old token is
+// accepted for Config.RefreshGrace. Refreshing it again within that time returns the same
+// new token (with ES256 under another signature), so racing clients continue one session.
+// Refreshing it later means that it was copied: the session ends, and the error is
+// ErrInvalidToken.
 func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
 	if err := m.ready(); err != nil {
 		return AccessToken{}, err

@@ -39,7 +39,7 @@ type VerifierConfig struct {
 	// on P-256 or a *rsa.PublicKey of 2048 to 8192 bits. A key proves tokens of its
 	// own algorithm only.
 	Keys []crypto.PublicKey
-	// Now is the clock. Nil: [time.Now].
+	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
 }
 
@@ -49,7 +49,7 @@ type Claims struct {
 	OrganizationID string // "org_…"
 	Role           string
 	SessionID      string    // "ses_…"
-	AMR            []string  // as in [Identity]
+	AMR            []string  // as in Identity
 	AuthTime       time.Time // of the login, UTC
 	ExpiresAt      time.Time // UTC
 }

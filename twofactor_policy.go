@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// A TwoFactorPolicy says who must have a second factor. Whoever it binds and has none
-// can log in and refresh, read the profile, set up a second factor and log out, and
-// nothing else: everything else is ErrTwoFactorSetupRequired, with every session and every
-// API key of theirs. The session that confirms a second factor is a full one from then
-// on. It says nothing of how a session began: for that there is [Identity.MultiFactor].
+// A TwoFactorPolicy says who must have a second factor. A bound user without one can log in,
+// refresh, read the profile, set up a second factor and log out. Every other call with a
+// session or key of theirs is ErrTwoFactorSetupRequired. The session that confirms a second
+// factor is free from then on. How a session began is another question:
+// [Identity.MultiFactor].
 //
-// The policy is asked with the user as the store has them at each check, so it costs
-// no read, and a role given or a factor reset holds from the next call on, everywhere.
-// The zero value binds nobody. Managers on one store should have the same one, since
-// each goes by its own.
+// The policy is asked with the user as the store has them at each check. So it costs no
+// read, and a role that is given or a factor that is reset counts from the next call on,
+// everywhere. The zero value binds nobody. Managers on one store should have the same
+// policy, since each uses its own.
 type TwoFactorPolicy struct {
 	// Of reports whether a user is bound. Ready-made are Everyone, Admins and
 	// MembersOf. It is called during checks, of users who have no second factor, by

@@ -8,15 +8,15 @@ import (
 	"github.com/datixlab/auth/internal/record"
 )
 
-// A User is what a Manager tells of an account. It holds no secret.
+// A User is what a Manager shows of an account. It has no secret.
 type User struct {
 	ID               string // "user_…"
 	Email            string // as the user wrote it
 	FullName         string
-	Role             string // "admin" for who registers; else what the host set
+	Role             string // "admin" after Register; else what your program set
 	OrganizationID   string // "org_…"
 	TwoFactorEnabled bool
-	AssignedAgents   []string // set by the host with Manager.SetAssignedAgents
+	AssignedAgents   []string // set by your program with Manager.SetAssignedAgents
 	Disabled         bool
 	CreatedAt        time.Time // UTC
 }
@@ -33,9 +33,8 @@ type account struct {
 	Agents       []string
 	Created      time.Time
 	Disabled     bool
-	Deleted      bool // a tombstone: nobody can create this account any more
-	// Epoch counts what ends sessions: a session whose epoch is not the
-	// account's opens nothing.
+	Deleted      bool // a tombstone: this account can never be created again
+	// Epoch goes up when all sessions end. A session of another epoch is rejected.
 	Epoch     uint64
 	Enrolment string // the active second factor's id, "" while it is off
 	newer     []byte
@@ -60,7 +59,7 @@ func (a *account) Fields(c *record.Codec) {
 
 func accountRow(uid string) record.Row[account] { return record.New[account](accountKey(uid)) }
 
-// clearPendingEmail ends an email change, made or given up.
+// clearPendingEmail ends an email change, whether it was made or given up.
 func (a *account) clearPendingEmail() {
 	a.PendingEmail, a.PendingSince, a.PendingID = "", time.Time{}, ""
 }
@@ -103,8 +102,8 @@ func (m *Manager) User(ctx context.Context, userID string) (User, error) {
 	return acct.Rec.user(userID), nil
 }
 
-// UserByEmail returns the account that has this address, or ErrNotFound. It is for
-// the host: shown to a stranger, the answer says who has an account.
+// UserByEmail returns the account that has this address, or ErrNotFound. It is for your
+// program: a stranger who sees the answer learns who has an account.
 func (m *Manager) UserByEmail(ctx context.Context, email string) (User, error) {
 	if err := m.ready(); err != nil {
 		return User{}, err

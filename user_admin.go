@@ -94,10 +94,9 @@ func (m *Manager) EnableUser(ctx context.Context, userID string) error {
 	})
 }
 
-// DeleteUser removes the account and everything of it. It takes effect at once and
-// as a whole: a tombstone in place of the account ends every credential and frees
-// the email address; what is removed after it is only tidied up. A call that was cut
-// off can be made again until it returns nil.
+// DeleteUser deletes the account and all its records. One Commit puts a tombstone in its
+// place, which ends every credential and frees the email address. The other records are
+// removed after it. If it fails, call it again until it returns nil.
 func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	uid, email, err := m.writeTombstone(ctx, userID)
 	if err != nil {
@@ -193,9 +192,9 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 	return nil
 }
 
-// ResetTwoFactor turns the user's second factor off and ends every session: the way
-// out for who has lost both the authenticator and the backup codes. The host makes
-// sure that it is the user who asks.
+// ResetTwoFactor turns the user's second factor off and ends every session. It is for a user
+// who has lost both the authenticator and the backup codes. Your program makes sure that it
+// is the user who asks.
 func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	var uid string
 	var acct *record.Row[account]
@@ -215,13 +214,11 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	return m.UnlockUser(ctx, userID)
 }
 
-// SetPassword gives the user a new password and ends every session: the way out for
-// who has forgotten theirs. The host makes sure that it is the user who asks, for
-// instance by a link that it sends to their address; the second factor, if there is
-// one, is asked for at the next login as ever. API keys go on: where the account was
-// broken into, or a stranger had registered the address, call ResetTwoFactor and revoke
-// them with RevokeUserAPIKey afterwards. It returns an [*InputError] with
-// ErrWeakPassword, or ErrNotFound.
+// SetPassword gives the user a new password and ends every session. It is for a forgotten
+// password: your program makes sure that the user asks, for instance by a link sent to their
+// address. The second factor is still asked for. API keys stay valid. If the account was
+// broken into, or a stranger registered the address, also call ResetTwoFactor and
+// RevokeUserAPIKey. The error is an [*InputError] with ErrWeakPassword, or ErrNotFound.
 func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Secret) error {
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
