@@ -7,7 +7,7 @@ import (
 	"github.com/datixlab/auth/internal/ident"
 )
 
-// MaxLen is how many bytes an address has at most (RFC 5321, 4.5.3.1.3).
+// MaxLen is how many bytes an address has at most.
 const MaxLen = 254
 
 // Canonical returns the one spelling under which an address is looked up, claimed and
