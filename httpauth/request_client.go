@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/netprefix"
 )
 
 // client returns where r comes from. Its address is the peer of the connection
@@ -18,7 +19,7 @@ func (h *Handler) client(r *http.Request) auth.Client {
 	if err != nil {
 		return c
 	}
-	c.Addr = unmapped(peer.Addr())
+	c.Addr = netprefix.Unmapped(peer.Addr())
 	if !h.trusted(c.Addr) {
 		return c
 	}
@@ -56,22 +57,19 @@ func (h *Handler) trusted(a netip.Addr) bool {
 	return false
 }
 
-// unmapped removes what makes two spellings of one address differ.
-func unmapped(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
-
 // parseHop reads an address as proxies write it: bare, in brackets, with a port.
 func parseHop(s string) (netip.Addr, bool) {
 	s = strings.Trim(s, " \t")
 	if a, err := netip.ParseAddr(s); err == nil {
-		return unmapped(a), true
+		return netprefix.Unmapped(a), true
 	}
 	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return unmapped(ap.Addr()), true
+		return netprefix.Unmapped(ap.Addr()), true
 	}
 	inner, open := strings.CutPrefix(s, "[")
 	inner, closed := strings.CutSuffix(inner, "]")
 	if a, err := netip.ParseAddr(inner); err == nil && open && closed && a.Is6() {
-		return unmapped(a), true
+		return netprefix.Unmapped(a), true
 	}
 	return netip.Addr{}, false
 }
