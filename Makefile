@@ -18,7 +18,7 @@ BENCH_MODULES = (cd bench && go mod download) || { echo 'bench: not checked, its
 
 .PHONY: help
 help: ## Say what there is.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # With CI set, nothing may be left out: a missing program fails the tests that need
 # it, and a test that skips fails the run. -v is what makes go test tell of skips.
@@ -56,6 +56,10 @@ fuzz: ## Fuzz every target for FUZZTIME, 10s if not said otherwise.
 .PHONY: bench
 bench: ## Measure the hot paths beside what they are compared with, into PERFORMANCE.md: some minutes.
 	cd bench && go run . -write ../PERFORMANCE.md
+
+.PHONY: interop
+interop: ## Generate clients of the document with tools from npm and Go, use them, and lint the document.
+	cd interop && go run .
 
 .PHONY: scale
 scale: ## What a store of USERS users costs (1000000) at each power of ten: STORE=bolt or redis, of LISTPACK 64; with a plot.

@@ -1,0 +1,338 @@
+package document
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/store"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// unprovoked are the documented answers that are not waited for here, of one operation or
+// of all, with the reason.
+var unprovoked = map[string]string{
+	"408 request_timeout":           "the body has ten seconds, and package httpauth's own tests wait for them",
+	"getJWKS 500 internal_error":    "it asks nothing that can fail",
+	"getOpenAPI 500 internal_error": "it asks nothing that can fail",
+}
+
+// A survey is which answers of the document have been seen.
+type survey struct {
+	*service
+	seen map[string]map[string]bool // by operationId: "200", "401 invalid_token"
+}
+
+// try sends r, holds the answer against the document and notes it.
+func (s *survey) try(address string, r *exchange) {
+	s.t.Helper()
+	s.send(address, r)
+	s.note(r)
+}
+
+func (s *survey) note(r *exchange) {
+	if s.seen[r.id] == nil {
+		s.seen[r.id] = map[string]bool{}
+	}
+	s.seen[r.id][strings.TrimSpace(fmt.Sprintf("%d %s", r.status, r.code()))] = true
+}
+
+// Every answer that the document has is provoked, of every operation, and each is as
+// the document says. What is documented and cannot be provoked is in unprovoked.
+func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
+	t.Parallel()
+	s := &survey{newService(t), map[string]map[string]bool{}}
+	for _, id := range s.document.operations() {
+		r := s.prepare(id)
+		s.try(s.url, r)
+		if r.status >= 300 {
+			t.Errorf("%s: what granted has is refused: %v", id, r)
+		}
+		if tag := r.header.Get("ETag"); tag != "" {
+			r = s.prepare(id)
+			r.head.Set("If-None-Match", tag)
+			s.try(s.url, r)
+		}
+	}
+	s.withAMalformedQuery()
+	s.withOtherCredentials()
+	s.withOtherBodies()
+	s.withOtherState()
+	s.tooOften()
+	s.outOfOrder()
+	s.overloaded()
+
+	for _, id := range s.document.operations() {
+		for status := range s.document.calls[id].Operation.Responses.Map() {
+			want := []string{status}
+			if listed := s.document.refusals(id); len(status) == 3 && status >= "400" {
+				want = nil
+				for n, codes := range listed {
+					if fmt.Sprint(n) == status {
+						for _, code := range codes {
+							want = append(want, status+" "+code)
+						}
+					}
+				}
+				if want == nil {
+					t.Errorf("%s: %s has no example that says which code it has", id, status)
+				}
+			}
+			for _, answer := range want {
+				if unprovoked[answer] == "" && unprovoked[id+" "+answer] == "" && !s.seen[id][answer] {
+					t.Errorf("%s: %s is documented and was not seen; seen were %v", id, answer, slices.Sorted(maps.Keys(s.seen[id])))
+				}
+			}
+		}
+	}
+}
+
+// withAMalformedQuery calls with a query in which an escape is not one.
+func (s *survey) withAMalformedQuery() {
+	for _, id := range s.document.operations() {
+		r := s.prepare(id)
+		r.path += "?after=%zz"
+		s.try(s.url, r)
+	}
+}
+
+// withOtherCredentials calls with none, with wrong ones, with two and with those of
+// somebody who may not.
+func (s *survey) withOtherCredentials() {
+	bound := s.with(auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: auth.Everyone}})
+	for _, id := range s.document.operations() {
+		if !s.document.needsCredential(id) {
+			continue
+		}
+		r := s.prepare(id)
+		_, key := s.newAPIKey(r.who)
+		r.head.Del("Authorization")
+		s.try(s.url, r)
+		r.bearer("nonsense")
+		s.try(s.url, r)
+		r.bearer(r.who.token)
+		r.head.Set("X-API-Key", key)
+		s.try(s.url, r)
+		r.head.Del("X-API-Key")
+		r.bearer(key)
+		s.try(s.url, r)
+		unenrolled := s.newAccount()
+		_, key = s.newAPIKey(unenrolled)
+		r.bearer(key)
+		s.try(bound, r)
+		r.bearer(unenrolled.token)
+		s.try(bound, r)
+	}
+}
+
+// withOtherBodies sends bodies that are too long, of another type, broken off or not
+// JSON.
+func (s *survey) withOtherBodies() {
+	for _, id := range s.document.operations() {
+		if !s.document.takesBody(id) {
+			continue
+		}
+		r := s.prepare(id)
+		right := r.body
+		r.head.Set("Content-Type", "text/plain")
+		s.try(s.url, r)
+		r.head.Set("Content-Type", "application/json")
+		r.body = []byte("{")
+		s.try(s.url, r)
+		r.body = []byte(`{"email": 1, "password": 1, "code": 1, "name": 1, "full_name": 1, "current_password": 1, "temp_token": 1}`)
+		s.try(s.url, r)
+		r.body = []byte(`{"padding": "` + strings.Repeat("x", 64<<10) + `"}`)
+		s.try(s.url, r)
+		r.body = right
+		s.breakOff(r)
+	}
+}
+
+// breakOff announces the body of r and sends half of it.
+func (s *survey) breakOff(r *exchange) {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	fmt.Fprintf(conn, "%s %s%s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", r.method, mount, r.path, conn.RemoteAddr(), len(r.body))
+	_ = r.head.Write(conn)
+	fmt.Fprintf(conn, "\r\n%s", r.body[:len(r.body)/2])
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		s.t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		s.t.Fatalf("%s: %v", r.id, err)
+	}
+	s.receive(r, response)
+	s.note(r)
+}
+
+// withOtherState calls what the state of the account does not allow.
+func (s *survey) withOtherState() {
+	// No login is fresh here, and a second key is one too many.
+	stale := s.with(auth.Config{FreshLogin: -1, APIKeysNeedFreshLogin: true, MaxAPIKeys: 1})
+	wrong := members{"password": "Wrong" + password}
+	for _, c := range []struct {
+		id, code string
+		address  string
+		change   func(*exchange)
+	}{
+		{"register", "weak_password", s.url, func(r *exchange) { r.edit(members{"password": "password123"}) }},
+		{"register", "email_taken", s.url, func(r *exchange) { r.edit(members{"email": s.newAccount().email}) }},
+		{"login", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
+		{"login", "", s.url, func(r *exchange) { r.edit(members{"email": s.twoFactor().email}) }},
+		{"verifyTwoFactor", "invalid_token", s.url, func(r *exchange) { r.edit(members{"temp_token": "temp_" + strings.Repeat("1", 40)}) }},
+		{"verifyTwoFactor", "invalid_code", s.url, func(r *exchange) { r.edit(members{"code": s.otherCode(r.who)}) }},
+		{"enableTwoFactor", "invalid_credentials", stale, func(r *exchange) { r.edit(wrong) }},
+		{"enableTwoFactor", "reauthentication_required", stale, func(r *exchange) { r.body = nil }},
+		{"enableTwoFactor", "", s.url, func(r *exchange) { r.body = nil }},
+		{"enableTwoFactor", "two_factor_already_enabled", s.url, func(r *exchange) { s.as(r, s.twoFactor()) }},
+		{"confirmTwoFactor", "two_factor_not_enabled", s.url, func(r *exchange) { s.as(r, s.newAccount()) }},
+		{"confirmTwoFactor", "invalid_code", s.url, func(r *exchange) { r.edit(members{"code": s.otherCode(r.who)}) }},
+		{"confirmTwoFactor", "two_factor_already_enabled", s.url, func(r *exchange) { s.as(r, s.twoFactor()) }},
+		{"disableTwoFactor", "two_factor_not_enabled", s.url, func(r *exchange) { s.as(r, s.newAccount()) }},
+		{"disableTwoFactor", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
+		{"createAPIKey", "", s.url, func(r *exchange) { r.set(members{"name": "Everything"}) }},
+		{"createAPIKey", "invalid_credentials", stale, func(r *exchange) { r.edit(wrong) }},
+		{"createAPIKey", "reauthentication_required", stale, func(r *exchange) { r.set(members{"name": "Everything"}) }},
+		{"createAPIKey", "api_key_limit", stale, func(r *exchange) { s.newAPIKey(r.who) }},
+		{"listAPIKeys", "", s.url, func(r *exchange) { s.usedKey(r.who) }},
+		{"revokeAPIKey", "not_found", s.url, func(r *exchange) { r.path = "/api-keys/key_unknown"; r.params["key_id"] = "key_unknown" }},
+		{"getProfile", "", s.url, func(r *exchange) { r.bearer(s.usedKey(r.who)) }},
+		{"getProfile", "", s.url, func(r *exchange) { r.head.Set("X-API-Key", s.usedKey(r.who)); r.head.Del("Authorization") }},
+		{"updateProfile", "email_taken", s.url, func(r *exchange) { r.edit(members{"email": s.newAccount().email}) }},
+		{"updateProfile", "invalid_credentials", stale, func(r *exchange) { r.edit(members{"current_password": "Wrong" + password}) }},
+		{"updateProfile", "reauthentication_required", stale, func(r *exchange) { r.set(members{"email": s.newEmail()}) }},
+		{"changePassword", "weak_password", s.url, func(r *exchange) { r.edit(members{"new_password": "password123"}) }},
+		{"changePassword", "invalid_credentials", s.url, func(r *exchange) { r.edit(members{"current_password": "Wrong" + password}) }},
+	} {
+		r := s.prepare(c.id)
+		c.change(r)
+		s.try(c.address, r)
+		if r.code() != c.code {
+			s.t.Errorf("%s: not refused as %q: %v", c.id, c.code, r)
+		}
+	}
+}
+
+// otherCode is a code of six digits that is not right, now or in the steps beside.
+func (s *survey) otherCode(a *account) string {
+	taken := s.code(a)
+	for digit := '0'; ; digit++ {
+		if code := strings.Repeat(string(digit), 6); code[:3] != taken[:3] {
+			return code
+		}
+	}
+}
+
+func (s *survey) usedKey(a *account) (key string) {
+	_, key = s.newAPIKey(a)
+	if _, err := s.manager.VerifyAPIKey(context.Background(), auth.Secret(key)); err != nil {
+		s.t.Fatal(err)
+	}
+	return key
+}
+
+// tooOften repeats calls that count, where one attempt is allowed.
+func (s *survey) tooOften() {
+	one := store.Limit{Burst: 1, Every: time.Hour}
+	tight := s.with(auth.Config{
+		FreshLogin: -1, APIKeysNeedFreshLogin: true,
+		Limits: auth.Limits{
+			LoginByAddress: one, LoginByAccountAddress: one, LoginByAccount: one,
+			RegisterByAddress: one, CodeByAccount: one, APIKeyByAccount: one,
+		},
+	})
+	for _, id := range s.document.operations() {
+		if !has(s.document.refusals(id), "rate_limited") {
+			continue
+		}
+		r := s.prepare(id)
+		if id == "confirmTwoFactor" || id == "verifyTwoFactor" {
+			r.edit(members{"code": s.otherCode(r.who)})
+		}
+		for range 5 {
+			if s.try(tight, r); r.code() == "rate_limited" {
+				break
+			}
+			if id != "register" && id != "createAPIKey" {
+				r.edit(spoilt(s.document, id))
+			}
+		}
+	}
+}
+
+// spoilt are wrong passwords for every member that takes one.
+func spoilt(d *description, id string) members {
+	wrong := members{}
+	schema := d.calls[id].Operation.RequestBody.Value.Content.Get("application/json").Schema.Value
+	for _, name := range []string{"password", "current_password"} {
+		if schema.Properties[name] != nil {
+			wrong[name] = "Wrong" + password
+		}
+	}
+	return wrong
+}
+
+// outOfOrder calls while the store fails, and while it panics.
+func (s *survey) outOfOrder() {
+	for _, id := range s.document.operations() {
+		for _, fault := range []func() error{func() error { return errStore }, func() error { panic("store: page 7 is damaged") }} {
+			r := s.prepare(id)
+			s.store.breakWith(fault)
+			s.try(s.url, r)
+			s.store.breakWith(nil)
+		}
+	}
+}
+
+// overloaded calls while the only place to hash passwords is taken.
+func (s *survey) overloaded() {
+	prepared := map[string]*exchange{}
+	for _, id := range s.document.operations() {
+		if has(s.document.refusals(id), "overloaded") {
+			prepared[id] = s.prepare(id)
+		}
+	}
+	cfg := auth.Config{
+		FreshLogin: -1, APIKeysNeedFreshLogin: true,
+		PasswordHash: auth.HashParams{Memory: 64 << 10, Time: 2, Threads: 1}, HashSlots: 1, HashQueue: -1,
+	}
+	busy := s.configured(cfg).Manager
+	address := s.serve(busy, mount)
+	var over atomic.Bool
+	var strangers sync.WaitGroup
+	for i := range 2 {
+		strangers.Go(func() {
+			for n := 0; !over.Load(); n++ {
+				_, _ = busy.Login(context.Background(), fmt.Sprintf("stranger%d.%d@example.com", i, n), password)
+			}
+		})
+	}
+	defer strangers.Wait()
+	defer over.Store(true)
+	for id, r := range prepared {
+		for range 50 { // once is enough but where a call finds the place free, between two strangers
+			if s.try(address, r); r.code() == "overloaded" {
+				break
+			}
+			r = s.prepare(id)
+		}
+	}
+}
