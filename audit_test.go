@@ -377,6 +377,7 @@ var audited = map[string]struct {
 	"IsAPIKey":                {func(s *stage) { s.IsAPIKey("x") }, ""},
 	"Now":                     {func(s *stage) { s.Manager.Now() }, ""},
 	"JWKS":                    {func(s *stage) { s.JWKS() }, ""},
+	"InputLimits":             {func(s *stage) { s.InputLimits() }, ""},
 	"String":                  {func(s *stage) { _ = s.String() }, ""},
 	"Format":                  {func(s *stage) { _ = fmt.Sprint(s.Manager) }, ""},
 	"LogValue":                {func(s *stage) { s.LogValue() }, ""},
