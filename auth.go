@@ -25,14 +25,16 @@ import (
 // it. Any number of Managers, in any number of processes, may share a store if they have
 // the same Secrets, Issuer, Audience and APIKeyPrefix and know each other's public keys.
 //
-// Methods that take an [Identity] act for that user. All except ReportDenied read the
-// session again, and return:
+// Methods that take an [Identity] act for that user. All except [Manager.ReportDenied] read
+// the session again, and return:
 //   - ErrInvalidToken if it has ended.
 //   - ErrForbidden for an API key.
 //   - ErrTwoFactorSetupRequired if Config.TwoFactorPolicy wants a second factor first (not
 //     EnableTwoFactor, ConfirmTwoFactor and Logout).
 //
 // Methods that take a user's id are for your program. They check no permission.
+//
+// Methods that return an error may also return ErrUnavailable, and ErrClosed after Close.
 type Manager struct {
 	cfg          Config
 	records      record.Records
@@ -54,8 +56,8 @@ type Manager struct {
 	closing      sync.Once
 }
 
-// What the keys that are derived from a root secret are for. Changing one is
-// changing the key.
+// The purposes of the keys that are derived from a root secret. A changed label derives
+// another key.
 const (
 	labelToken  = "access token hs256"
 	labelTOTP   = "totp secret"
@@ -63,9 +65,9 @@ const (
 	labelPepper = "backup code pepper"
 )
 
-// New returns a Manager over s, or an error that names every field of cfg that is
-// missing or unsafe. It does not touch the store, and costs one password hash. Close
-// the Manager before the store.
+// New returns a Manager over s, or an error that names every field of cfg that is missing
+// or unsafe. It does not call the store, and takes as long as one password hash. Close the
+// Manager before the store.
 func New(s store.Store, cfg Config) (*Manager, error) {
 	if s == nil {
 		return nil, errors.New("auth: New needs a store")
@@ -84,7 +86,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		return nil, fmt.Errorf("auth: Config.Secrets: %w", err)
 	}
 	signingKey := cfg.SigningKey
-	cfg.Secrets, cfg.SigningKey = nil, SigningKey{} // what is needed of them is kept where nothing prints it
+	cfg.Secrets, cfg.SigningKey = nil, SigningKey{} // the keys are kept where nothing prints them
 	decoy, err := password.Hash(password.Params(cfg.PasswordHash), ident.Random())
 	if err != nil {
 		return nil, fmt.Errorf("auth: Config.PasswordHash: %w", err)
@@ -126,10 +128,10 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	return m, nil
 }
 
-// Close makes every later call return ErrClosed and writes the uses of API keys that are
-// still in memory. It waits up to 20 seconds for events and notices that are under way,
-// and returns an error if a handler does not return. It does not close the store. Closing
-// again does nothing.
+// Close makes every later call return ErrClosed, and writes the uses of API keys that are
+// still in memory. It waits up to 20 seconds for events and notices that are queued or under
+// way, and returns an error if a handler does not return. It does not close the store. A
+// second Close does nothing.
 func (m *Manager) Close() error {
 	var err error
 	m.closing.Do(func() {
@@ -139,15 +141,16 @@ func (m *Manager) Close() error {
 	return err
 }
 
-// String returns "auth.Manager": nothing of a Manager is for printing.
+// String returns "auth.Manager". Nothing else of a Manager is printed.
 func (m *Manager) String() string { return "auth.Manager" }
 
 // Format implements [fmt.Formatter] for every verb, so that none reaches a key.
 func (m *Manager) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(m.String())) }
 
-// LogValue implements [slog.LogValuer].
+// LogValue implements [slog.LogValuer] with the text of String.
 func (m *Manager) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
+// ready returns ErrClosed after Close.
 func (m *Manager) ready() error {
 	if m.closed.Load() {
 		return ErrClosed
@@ -155,7 +158,7 @@ func (m *Manager) ready() error {
 	return nil
 }
 
-// Now returns what the Manager takes for the time, in UTC.
+// Now returns the time of Config.Now, in UTC.
 func (m *Manager) Now() time.Time { return m.cfg.Now().UTC() }
 
 func (m *Manager) now() time.Time { return m.Now() }

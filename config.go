@@ -20,15 +20,15 @@ import (
 //   - Limits: Limits to HashWait.
 //   - Operations: Events to InsecureCheapHashing.
 type Config struct {
-	// What to begin with: Secrets are the root secrets. Every key that the Manager uses
-	// is derived from them: for signatures of tokens, sealed TOTP secrets, the pepper of
-	// backup codes. Each has 32 bytes or more from a cryptographic random source. The
-	// first signs and seals, the others only verify and open.
+	// What to begin with: Secrets are the root secrets. The Manager derives its keys from
+	// them: for access tokens, temp tokens, sealed TOTP secrets and the pepper of backup
+	// codes. Each has 32 bytes or more from a cryptographic random source. The first
+	// signs and seals, the others only verify and open.
 	//
-	// To rotate, put the new one first. Keep the old one until nothing needs it: access
-	// tokens for one AccessTokenTTL, a TOTP secret until its user has used one code,
-	// backup codes until the user has made new ones. Every process on a store must have
-	// the same Secrets.
+	// To rotate, put the new one first. Keep the old one until nothing needs it. Access
+	// tokens need it for one AccessTokenTTL, temp tokens for one TempTokenTTL. A TOTP
+	// secret needs it until its user has used one code, and backup codes until the user
+	// has made new ones. Every process on a store must have the same Secrets.
 	Secrets []Secret
 	// Issuer is the iss claim of tokens, and the name that authenticator programs show:
 	// 1 to 100 printable characters without ':'. Default "auth".
@@ -43,8 +43,8 @@ type Config struct {
 	// MultiFactorSessionTTL is SessionTTL for a session that began with a second factor.
 	// Default 24 hours.
 	MultiFactorSessionTTL time.Duration
-	// RefreshGrace is how long a token is still accepted after it was refreshed, so that
-	// two tabs do not end each other's session: up to 1 minute. Default 10 seconds;
+	// RefreshGrace is how long a token is still accepted after it was refreshed, up to 1
+	// minute. With it, two tabs do not end each other's session. Default 10 seconds;
 	// negative: not at all.
 	RefreshGrace time.Duration
 	// FreshLogin is how long after a login sensitive calls need no password, up to 1
@@ -61,11 +61,12 @@ type Config struct {
 	// password in code points, 8 to 64. Default 8. NIST SP 800-63B-4 asks for 15 if the
 	// password is the only factor.
 	PasswordMinLength int
-	// PasswordBlocklist are words that are refused as passwords. So are, always, the
-	// common passwords of a built-in list, the email address and the Issuer.
+	// PasswordBlocklist are words that are refused as passwords, in any case and as the
+	// whole password. The common passwords of a built-in list, the email address, the part
+	// before its '@' and the Issuer are always refused.
 	PasswordBlocklist []string
-	// PasswordChecker is asked about every new password, for lists of breached ones.
-	// Default: none.
+	// PasswordChecker is asked about every new password, such as a list of breached ones.
+	// Nil: none.
 	PasswordChecker PasswordChecker
 	// PasswordHash is the cost of Argon2id. Default 19 MiB, 2 passes, 1 lane. A cost
 	// below every row of OWASP's table is refused.
@@ -91,8 +92,8 @@ type Config struct {
 	APIKeysNeedFreshLogin bool
 	// SigningKey signs access tokens, so that other services can check them with its
 	// public key alone: see Manager.JWKS and NewVerifier. Default: none, and tokens are
-	// HS256 under a key that is derived from Secrets. Such tokens stay valid with a
-	// SigningKey, so setting one ends no session.
+	// signed with HS256 and a key that is derived from Secrets. Such tokens stay valid
+	// with a SigningKey, so setting one ends no session.
 	SigningKey SigningKey
 	// VerifyKeys are further public keys whose tokens are accepted: ed25519.PublicKey,
 	// *ecdsa.PublicKey or *rsa.PublicKey, at most 32 with that of SigningKey. Add a new
@@ -116,10 +117,11 @@ type Config struct {
 	// HashWait is how long one of them waits, 1 ms to 1 minute. Default 2 seconds.
 	HashWait time.Duration
 
-	// Operations: Events receives what happens, for audit and alarms. Nil: nobody does.
+	// Operations: Events receives what happens, for audit and alarms. Nil: there are no
+	// events.
 	Events EventHandler
-	// Notifier sends the notices that users must get, by mail for instance. Nil: nobody
-	// does.
+	// Notifier sends the notices that users must get, by mail for instance. Nil: none is
+	// sent.
 	Notifier Notifier
 	// Logger receives what an operator should see, such as failing hooks. Nil:
 	// slog.Default.
@@ -127,8 +129,8 @@ type Config struct {
 	// StoreTimeout bounds every call of the store, 1 ms to 1 minute. Default 2 seconds.
 	StoreTimeout time.Duration
 	// UsageInterval is how often the uses of API keys are written to the store, 1 ms to
-	// 1 minute. Other processes see them that late, and a crash loses as many. Default 2
-	// seconds.
+	// 1 minute. Other processes see them that late, and a crash loses the uses of that
+	// time. Default 2 seconds.
 	UsageInterval time.Duration
 	// MaxRemembered is the size of the cache of checked credentials, and of the cache of
 	// sessions: up to 4,194,304 entries each, rounded up to a power of two. An entry
@@ -138,9 +140,10 @@ type Config struct {
 	// soon as the store has them. If more than a quarter are in use at once, entries
 	// push each other out. Default 8192; negative: no cache.
 	MaxRemembered int
-	// Now is the clock. Nil: time.Now.
+	// Now is the clock. Nil: time.Now. Any number of goroutines call it.
 	Now func() time.Time
-	// InsecureCheapHashing allows any PasswordHash. For tests.
+	// InsecureCheapHashing allows a PasswordHash that is too cheap to be safe. It is for
+	// tests.
 	InsecureCheapHashing bool
 }
 
@@ -151,13 +154,15 @@ type HashParams struct {
 	Threads uint8  // lanes, 1 to 16
 }
 
-// Limits are the budgets of attempts; a zero field means its default. An attempt is
-// counted before the password or code is compared. A correct one is refunded, except on
-// LoginByAddress. RegisterByAddress and APIKeyByAccount count every attempt.
+// Limits are the budgets of attempts. A zero field means its default. An attempt is counted
+// before the password or code is compared. A correct password, with the second factor if the
+// login needs one, gives its attempt back to LoginByAccount and refills
+// LoginByAccountAddress. A correct code refills CodeByAccount. The other three count every
+// attempt.
 type Limits struct {
-	// LoginByAddress: logins and second steps from one network, an IPv4 address or an
-	// IPv6 /64, whatever the account, right or wrong. Default 200, and one more every 2
-	// seconds.
+	// LoginByAddress: logins, second steps and repeated proofs of the password from one
+	// network, for any account, right or wrong. A network is an IPv4 address or an IPv6
+	// /64. Default 200, and one more every 2 seconds.
 	LoginByAddress store.Limit
 	// LoginByAccountAddress: wrong passwords for one account from one such network.
 	// Default 5, and one more every 3 minutes.
@@ -167,7 +172,8 @@ type Limits struct {
 	// LoginByAccountAddress alone. Default 20, and one more every 3 minutes.
 	LoginByAccount store.Limit
 	// RegisterByAddress: registrations and changes of the email address from one such
-	// network, those refused because the address was taken included. Default 200, and one more every 10 seconds.
+	// network, also those that fail because the email address is taken. Default 200, and
+	// one more every 10 seconds.
 	RegisterByAddress store.Limit
 	// CodeByAccount: wrong second-factor codes for one account. Default 8, and one more
 	// every 450 seconds: at most 10 in any 15 minutes.

@@ -16,6 +16,8 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
+// withDefaults returns a copy in which every zero field has its default and every negative
+// one that means "none" is 0.
 func (c Config) withDefaults() Config {
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
@@ -79,13 +81,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// defaultNames returns what an issuer and an audience that are not said are.
+// defaultNames returns issuer and audience, each with its default if it is empty.
 func defaultNames(issuer, audience string) (string, string) {
 	issuer = cmp.Or(issuer, "auth")
 	return issuer, cmp.Or(audience, issuer)
 }
 
-// publicKeys returns those of SigningKey, if there is one, and VerifyKeys, in this order.
+// publicKeys returns the public key of SigningKey, if there is one, and then VerifyKeys.
 func (c Config) publicKeys() ([]*jose.PublicKey, error) {
 	if c.SigningKey.Signer == nil {
 		return jose.ParseKeys(c.VerifyKeys, func(i int) string { return fmt.Sprintf("Config.VerifyKeys[%d]", i) })
@@ -99,7 +101,7 @@ func (c Config) publicKeys() ([]*jose.PublicKey, error) {
 	})
 }
 
-// validate refuses what withDefaults left unsafe; every error names the field.
+// validate returns an error that names every field that is unsafe after withDefaults.
 func (c Config) validate() error {
 	var errs []error
 	bad := func(field, why string) { errs = append(errs, fmt.Errorf("auth: Config.%s: %s", field, why)) }
@@ -166,6 +168,7 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
+// A namedLimit is a field of Limits.
 type namedLimit struct {
 	name  string
 	limit store.Limit
@@ -182,9 +185,9 @@ func (l Limits) named() []namedLimit {
 	}
 }
 
-// weakSecret says what is wrong with a root secret, or nothing. Length is the one
-// thing that can be checked for certain (RFC 7518, 3.2); few distinct bytes catch
-// the placeholder that was never replaced.
+// weakSecret returns what is wrong with a root secret, or "". Only its length can be
+// checked for certain (RFC 7518, 3.2). Fewer than 8 different bytes are a placeholder that
+// was never replaced.
 func weakSecret(s Secret) string {
 	if len(s) < 32 {
 		return fmt.Sprintf("it has %d bytes, and 32 or more are needed", len(s))

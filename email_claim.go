@@ -24,7 +24,7 @@ import (
 type emailClaim struct {
 	User  string
 	Since time.Time
-	Nonce string // makes every claim's bytes its own, so that dropping one drops no other
+	Nonce string // makes the bytes of every claim different, so that removing one removes no other
 	newer []byte
 }
 
@@ -37,19 +37,18 @@ func (e *emailClaim) Fields(c *record.Codec) {
 
 func claimRow(digest string) record.Row[emailClaim] { return record.New[emailClaim](claimKey(digest)) }
 
-// claimHold is how long an address is held for a registration or change that is
-// under way. It is well over the time that one takes, and under the minute after
-// which a registration that a crash cut short has freed its address.
+// claimHold is how long an address is held for a registration or change that is under way.
+// One takes far less. If a crash ends one, the address is free again within a minute.
 const claimHold = 30 * time.Second
 
-// tombstoneTTL is how long the record lasts that stops a registration from continuing
-// after its address went to another.
+// tombstoneTTL is how long a tombstone lasts. It stops a registration from continuing after
+// its address went to another account.
 const tombstoneTTL = 24 * time.Hour
 
-// claimEmail makes the address canonical belong to uid, or returns ErrEmailTaken.
-// The claim means nothing until the account of uid names the address.
+// claimEmail writes the claim of uid on the address canonical, or returns ErrEmailTaken. The
+// claim is void until the account of uid names the address.
 func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (record.Row[emailClaim], error) {
-	claim := claimRow(emailDigest(canonical)) // taken for free until it shows
+	claim := claimRow(emailDigest(canonical)) // not read yet: the Commit fails if there is one
 	err := m.records.RetryFrom(ctx, func() error { return m.records.Read(ctx, &claim) }, func() error {
 		if claim.Exists() && claim.Rec.User != uid {
 			if err := m.voidClaim(ctx, canonical, claim.Rec); err != nil {
@@ -62,8 +61,8 @@ func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (record
 	return claim, err
 }
 
-// voidClaim returns nil once the account that claim names will never say that the
-// address is its own, and ErrEmailTaken if it does or may soon.
+// voidClaim returns nil if the account that claim names does not have the address and can no
+// longer get it by this claim. It returns ErrEmailTaken if the account has it or may get it.
 func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailClaim) error {
 	acct := accountRow(claim.User)
 	if err := m.records.Read(ctx, &acct); err != nil {
@@ -89,9 +88,8 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 	return m.records.Commit(ctx, acct.Put())
 }
 
-// releaseEmail drops a claim that its account no longer names. It is only
-// tidiness: the claim is void already, and a failure leaves it to the next who
-// wants the address.
+// releaseEmail removes a claim that its account no longer names. The claim is void already.
+// If releaseEmail fails, the next operation that wants the address replaces the claim.
 func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 	claim := claimRow(emailDigest(canonical))
 	if err := m.records.Read(ctx, &claim); err != nil || claim.Rec.User != uid {
@@ -108,22 +106,22 @@ func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 	_ = m.records.Commit(ctx, claim.Remove())
 }
 
-// emailOwner returns the user whom the address with this digest is claimed for, or
-// "", and the address prefixes that its owner is known to come from. The caller reads
-// that user's account and believes it, not the claim.
+// emailOwner returns the user that has claimed the address with this digest, or "". It also
+// returns the networks that have logged in with the address. The claim proves nothing: the
+// account decides whether the address is its own.
 func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known record.Row[knownNetworks], err error) {
 	claim, known := claimRow(digest), knownRow(digest)
 	err = m.records.Read(ctx, &claim, &known)
 	return claim.Rec.User, known, err
 }
 
-// changeEmail is the change of the caller's address in its steps: announce, claim,
-// adopt. emailClaim says why they are safe to be cut off.
+// changeEmail changes the caller's address in three steps. It writes PendingEmail, claims the
+// address, and writes Email. emailClaim says why a crash after any step is safe.
 func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, change ProfileChange, canonical string) error {
 	pending := ident.Random()
 	err := m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
 		if emailaddr.Same(a.PendingEmail, canonical) && m.now().Sub(a.PendingSince) < claimHold {
-			pending = a.PendingID // the same change, made twice at once: either may finish it
+			pending = a.PendingID // the same change twice at the same time: either call may finish it
 		}
 		a.PendingEmail, a.PendingSince, a.PendingID = *change.Email, m.now(), pending
 		return nil
@@ -142,15 +140,15 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 		case a.PendingID == pending:
 			a.clearPendingEmail()
 			return nil
-		case emailaddr.Same(a.Email, canonical): // the other of the two has finished it
+		case emailaddr.Same(a.Email, canonical): // the other call has finished it
 			return nil
 		}
-		return ErrEmailTaken // another took it over, or the user asked for yet another
+		return ErrEmailTaken // another account has it, or the user asked for a third address
 	})
 }
 
-// abandonEmail takes back the announcement of an address that is taken. Left
-// standing, it would only lapse later.
+// abandonEmail removes the PendingEmail of a change whose address is taken. If it fails, the
+// pending change has no effect after claimHold.
 func (m *Manager) abandonEmail(ctx context.Context, uid, pending string) {
 	_ = m.records.Retry(ctx, func() error {
 		acct := accountRow(uid)

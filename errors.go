@@ -6,67 +6,69 @@ import (
 	"time"
 )
 
-// What a Manager's methods return, to be told apart with [errors.Is]. The HTTP
-// status is what package httpauth answers. No text holds a secret or an email
-// address; what ErrUnavailable wraps, the store's or the signer's own error, is for the
-// operator's log and not for clients.
+// The errors of a Manager's methods; compare with [errors.Is]. The HTTP status is the one
+// that package httpauth answers with. No text has a secret or an email address.
+// ErrUnavailable wraps the error of the store or the signer, which is for the operator's log
+// and not for clients.
 var (
-	// ErrInvalidInput reports input that is malformed; the error is an
-	// *InputError that names the fields. HTTP 400.
+	// ErrInvalidInput reports input that is malformed. The error is an *InputError
+	// that names the fields. HTTP 400.
 	ErrInvalidInput = errors.New("auth: invalid input")
 
-	// ErrWeakPassword reports a new password that is refused; the error is an
-	// *InputError whose field says why: too_short, too_long, blocked, required,
-	// or invalid, which is not valid text. HTTP 400.
+	// ErrWeakPassword reports a new password that is refused, by
+	// Config.PasswordMinLength, PasswordBlocklist or PasswordChecker. The error is an
+	// *InputError whose first field has the code: too_short, too_long, blocked,
+	// required, or invalid, which is not valid text. HTTP 400.
 	ErrWeakPassword = errors.New("auth: password refused")
 
-	// ErrInvalidCredentials reports that email and password, or the password or
-	// code that a call asks for again, do not prove the account. It is the same
-	// for an unknown, a disabled and a deleted account. HTTP 401.
+	// ErrInvalidCredentials reports that email and password do not prove the account, or
+	// that the password or code that a call asks for again does not. It is the same for
+	// an unknown, a disabled and a deleted account. HTTP 401.
 	ErrInvalidCredentials = errors.New("auth: invalid credentials")
 
-	// ErrInvalidToken reports a credential that opens nothing: an access token,
-	// API key or temp token that is malformed, unknown, expired, used, superseded
-	// or revoked, or whose user is disabled or gone. HTTP 401.
+	// ErrInvalidToken reports an access token, API key or temp token that is rejected. It
+	// is malformed, unknown, expired, used, superseded or revoked, or its user is
+	// disabled or deleted. HTTP 401.
 	ErrInvalidToken = errors.New("auth: invalid token")
 
 	// ErrInvalidCode reports a second-factor code that is malformed, wrong or
 	// used. HTTP 401.
 	ErrInvalidCode = errors.New("auth: invalid code")
 
-	// ErrReauthenticationRequired reports a sensitive call from a session whose
-	// login is not fresh, without the password or without the code that the call
-	// wants beside it. HTTP 403; 401 with a challenge from PATCH /me and the rules of
-	// package httpauth.
+	// ErrReauthenticationRequired reports a sensitive call from a session whose login is
+	// not fresh (Config.FreshLogin). The call is without the password, or without the
+	// code that it needs too. HTTP 403; from PATCH /me and the rules of package httpauth
+	// it is 401 with a challenge.
 	ErrReauthenticationRequired = errors.New("auth: reauthentication required")
 
 	// ErrForbidden reports a call that this kind of identity may not make, such
 	// as an API key that tries to manage credentials. HTTP 403.
 	ErrForbidden = errors.New("auth: forbidden")
 
-	// ErrTwoFactorSetupRequired reports a good credential of a user who has no second
-	// factor and must have one, by Config.TwoFactorPolicy or by what is asked for:
-	// it opens nothing here until the user has set one up. HTTP 403.
+	// ErrTwoFactorSetupRequired reports a valid credential of a user without a second
+	// factor, where Config.TwoFactorPolicy or a rule of package httpauth requires one.
+	// The user must set one up first. HTTP 403.
 	ErrTwoFactorSetupRequired = errors.New("auth: a second factor must be set up")
 
-	// ErrAPIKeyLimit reports that the user has as many API keys as allowed. HTTP 403.
+	// ErrAPIKeyLimit reports that the user has Config.MaxAPIKeys API keys. HTTP 403.
 	ErrAPIKeyLimit = errors.New("auth: too many API keys")
 
 	// ErrNotFound reports an id that does not exist or is another user's. HTTP 404.
 	ErrNotFound = errors.New("auth: not found")
 
-	// ErrEmailTaken reports an email address that an account holds. HTTP 409.
+	// ErrEmailTaken reports an email address that another account has, or that another
+	// registration or change has claimed. HTTP 409.
 	ErrEmailTaken = errors.New("auth: email already registered")
 
 	// ErrTwoFactorEnabled reports that two-factor authentication is on already. HTTP 409.
 	ErrTwoFactorEnabled = errors.New("auth: two-factor authentication is already enabled")
 
-	// ErrTwoFactorNotEnabled reports that it is not on, or that there is nothing
-	// to confirm. HTTP 400.
+	// ErrTwoFactorNotEnabled reports that two-factor authentication is not on, or that
+	// there is no setup to confirm. HTTP 400.
 	ErrTwoFactorNotEnabled = errors.New("auth: two-factor authentication is not enabled")
 
-	// ErrRateLimited reports a guess that was not looked at because too many
-	// came before it; the error is a *RetryError. HTTP 429.
+	// ErrRateLimited reports an attempt that exceeds Config.Limits, or a code after 100
+	// wrong ones in a row. Nothing was compared. The error is a *RetryError. HTTP 429.
 	ErrRateLimited = errors.New("auth: too many attempts")
 
 	// ErrOverloaded reports that password hashing has no free slot: its queue was
@@ -74,28 +76,28 @@ var (
 	// a *RetryError. HTTP 503.
 	ErrOverloaded = errors.New("auth: overloaded")
 
-	// ErrUnavailable reports that the store did not answer, that a record is
-	// damaged, or that Config.SigningKey did not sign: nothing could be decided.
-	// Whatever was asked is not granted. HTTP 503.
+	// ErrUnavailable reports that the store did not answer within Config.StoreTimeout or
+	// failed, that a record is damaged, or that Config.SigningKey did not sign. Nothing
+	// is granted. A change may have been made or not. HTTP 503.
 	ErrUnavailable = errors.New("auth: unavailable")
 
 	// ErrClosed reports a call on a Manager after its Close. HTTP 503.
 	ErrClosed = errors.New("auth: manager closed")
 )
 
-// A RetryError says when trying again makes sense. It matches ErrRateLimited or
+// A RetryError says when to try again. With [errors.Is] it matches ErrRateLimited or
 // ErrOverloaded.
 type RetryError struct {
-	Err   error
+	Err   error         // ErrRateLimited or ErrOverloaded
 	After time.Duration // more than zero
 }
 
-// Error is the text of the sentinel.
+// Error returns the text of Err.
 func (e *RetryError) Error() string { return e.Err.Error() }
 
-// Unwrap returns the sentinel.
+// Unwrap returns Err.
 func (e *RetryError) Unwrap() error { return e.Err }
 
-// unavailable wraps what a store returned. The cause is kept for errors.Is and for
-// the operator's log; package httpauth never shows it.
+// unavailable returns ErrUnavailable with its cause. The cause is for errors.Is and the
+// operator's log. Package httpauth never sends it to a client.
 func unavailable(cause error) error { return fmt.Errorf("%w: %w", ErrUnavailable, cause) }

@@ -9,35 +9,32 @@ import (
 	"github.com/datixlab/auth/internal/printable"
 )
 
-// An Identity is who makes a request and how that was proven. It comes from
-// [Manager.VerifyAccessToken] and [Manager.VerifyAPIKey], which read the user's
-// state at that moment. Treat its slices as read-only: identities of the same
-// credential may share them.
+// An Identity says who makes a request and how that was proven. [Manager.VerifyAccessToken]
+// and [Manager.VerifyAPIKey] return it, with the user as the store has them at that moment.
+// Do not write to its slices: identities of the same credential may share them.
 type Identity struct {
 	User User
 
 	SessionID string // "ses_…", or "" for an API key
 	APIKeyID  string // "key_…", or "" for a session
 
-	// AuthTime is when the user last proved their credentials to begin this
-	// session; refreshing does not move it. Zero for an API key.
+	// AuthTime is when the login that began the session was, in UTC. A refresh does not
+	// change it. Zero for an API key.
 	AuthTime time.Time
 
-	// AMR are the authentication methods of the session (RFC 8176): "pwd",
-	// "otp" for a TOTP code, "mfa" where a second factor was checked. Nil for
-	// an API key.
+	// AMR are the authentication methods of the session (RFC 8176): "pwd", "otp" for a
+	// TOTP code, "mfa" if a second factor was checked. Nil for an API key.
 	AMR []string
 
-	// ExpiresAt is when the credential ends by itself; zero is never.
+	// ExpiresAt is when the access token or API key expires, in UTC. Zero: never.
 	ExpiresAt time.Time
 
-	// EnrollmentOnly is true of a session that may do nothing but set up a second
-	// factor, because Config.TwoFactorPolicy asks for one. Only
-	// Manager.VerifyForEnrollment returns such an identity.
+	// EnrollmentOnly is true if Config.TwoFactorPolicy lets the session only set up a
+	// second factor. Only Manager.VerifyForEnrollment returns such an identity.
 	EnrollmentOnly bool
 
 	unscoped bool   // an API key that was made without scopes
-	scopes   string // of an API key, see scope.go
+	scopes   string // of an API key, see apikey_scope.go
 	tokenID  string
 }
 
@@ -60,7 +57,7 @@ func uidOf(id Identity) string {
 	return uid
 }
 
-// event is what the identity did.
+// event returns an event of type t whose actor is the identity.
 func (id Identity) event(t EventType) Event {
 	actor := id.SessionID
 	if id.IsAPIKey() {
@@ -72,14 +69,15 @@ func (id Identity) event(t EventType) Event {
 	}
 }
 
-// ended is that the identity's session is over.
+// ended returns the event for a session that has ended. It has no actor, since the
+// credential is no longer proven.
 func (id Identity) ended() Event {
 	e := id.event(EventTokenRefused)
 	e.Actor, e.Reason = "", "ended"
 	return e
 }
 
-// keyEvent is what the identity did to an API key.
+// keyEvent returns an event of what the identity did to the API key keyID.
 func (id Identity) keyEvent(t EventType, keyID string) Event {
 	e := id.event(t)
 	e.APIKeyID = keyID
@@ -94,15 +92,15 @@ const (
 	actorKey
 )
 
-// A ctxValue is what context.WithValue returns, in one piece of memory instead of two. A
-// T tells who calls, or from where; it is read through a pointer, and not changed.
+// A ctxValue is a context with a value, like that of context.WithValue but in one allocation
+// instead of two. The value is read through a pointer and never changed.
 type ctxValue[T any] struct {
 	context.Context
 	key   contextKey
 	value T
 }
 
-// Value implements context.Context.
+// Value implements context.Context. For its own key it returns a *T.
 func (c *ctxValue[T]) Value(key any) any {
 	if key == c.key {
 		return &c.value
@@ -110,9 +108,10 @@ func (c *ctxValue[T]) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// String tells nothing of what is carried.
+// String names the type of the value and does not print the value.
 func (c *ctxValue[T]) String() string { return fmt.Sprintf("%v.With(%T)", c.Context, c.value) }
 
+// fromContext returns the value that ctx has under key.
 func fromContext[T any](ctx context.Context, key contextKey) (value T, ok bool) {
 	if v, ok := ctx.Value(key).(*T); ok {
 		return *v, true
@@ -130,16 +129,17 @@ func IdentityFrom(ctx context.Context) (id Identity, ok bool) {
 	return fromContext[Identity](ctx, identityKey)
 }
 
-// A Client is where a request comes from. Throttles count by its address (an IPv4
-// address, or the /64 of an IPv6 address), sessions and events record it.
+// A Client says where a request comes from. Attempts are counted by its network: an IPv4
+// address, or the /64 of an IPv6 address. Sessions and events record it.
 type Client struct {
-	Addr      netip.Addr // the zero Addr is "unknown": all such calls share one budget
-	UserAgent string
-	RequestID string // of the host's, for events; "" is none
+	Addr      netip.Addr // the zero Addr is unknown: all such calls share one budget
+	UserAgent string     // cut to 200 characters where it is recorded
+	RequestID string     // an id that your program gives it, for events; cut to 100 characters
 }
 
-// WithClient returns a context that carries c. Package httpauth does this for the
-// requests it serves; a program that calls a Manager for remote users does it itself.
+// WithClient returns a context that carries c. Package httpauth calls it for the requests
+// that it serves. If your program calls a Manager for remote users, it must call WithClient
+// itself. Otherwise all of them share the budgets of one unknown address.
 func WithClient(ctx context.Context, c Client) context.Context {
 	return &ctxValue[Client]{ctx, clientKey, c}
 }
@@ -150,7 +150,7 @@ func ClientFrom(ctx context.Context) Client {
 	return c
 }
 
-// clientOf is ClientFrom with what is safe to keep and to print.
+// clientOf is ClientFrom with texts that are safe to store and to print.
 func clientOf(ctx context.Context) Client {
 	c := ClientFrom(ctx)
 	c.UserAgent = printable.Clip(c.UserAgent, 200)
@@ -158,15 +158,15 @@ func clientOf(ctx context.Context) Client {
 	return c
 }
 
-// WithActor returns a context that names who makes the host's own calls, such as
-// "admin:jane": the Actor of their events. It is text of the host's, up to 100
-// characters, without secrets and email addresses. It decides nothing, and names
-// nobody else: what a user's credential does has that as its actor.
+// WithActor returns a context that names the actor of your program's own calls, such as
+// "admin:jane". Their events have it as Event.Actor. It is cut to 100 characters, and must not
+// contain a secret or an email address. It grants nothing. The actor of what a user's
+// credential does stays that credential.
 func WithActor(ctx context.Context, actor string) context.Context {
 	return &ctxValue[string]{ctx, actorKey, printable.Clip(actor, 100)}
 }
 
-// actorOf is who makes a call of the host's.
+// actorOf returns the actor of a call by your program.
 func actorOf(ctx context.Context) string {
 	if actor, _ := fromContext[string](ctx, actorKey); actor != "" {
 		return actor

@@ -12,22 +12,21 @@ import (
 	"github.com/datixlab/auth/internal/printable"
 )
 
-// An InputError says what is wrong with which fields. It matches, with
-// [errors.Is], ErrInvalidInput or ErrWeakPassword.
+// An InputError says which fields are wrong, and why. With [errors.Is] it matches
+// ErrInvalidInput or ErrWeakPassword.
 type InputError struct {
-	Err    error
+	Err    error // ErrInvalidInput or ErrWeakPassword
 	Fields []FieldError
 }
 
-// A FieldError is one thing wrong with one field. Detail is an English sentence
-// that never repeats the value.
+// A FieldError says what is wrong with one field.
 type FieldError struct {
 	Field  string // as in the HTTP contract: "email", "new_password"
 	Code   string // stable and machine-readable: "required", "too_short"
-	Detail string
+	Detail string // an English sentence, which does not repeat the value
 }
 
-// Error names the first field at fault and why; it repeats no value.
+// Error returns the text of Err with the first field and its code. It repeats no value.
 func (e *InputError) Error() string {
 	if len(e.Fields) == 0 {
 		return e.Err.Error()
@@ -35,7 +34,7 @@ func (e *InputError) Error() string {
 	return fmt.Sprintf("%v: %s: %s", e.Err, e.Fields[0].Field, e.Fields[0].Code)
 }
 
-// Unwrap returns the sentinel.
+// Unwrap returns Err.
 func (e *InputError) Unwrap() error { return e.Err }
 
 // inputError returns an [InputError] about fields, or nil if there are none.
@@ -51,8 +50,8 @@ func invalidField(field, code, detail string) error {
 	return inputError(ErrInvalidInput, FieldError{field, code, detail})
 }
 
-// checkText returns nil if printable.Line is true of s, else the error about field. An
-// empty text is an error only if it is required.
+// checkText returns nil if printable.Line is true of s with at most most code points, else
+// the error about field. An empty text is an error only if it is required.
 func checkText(field, s string, most int, required bool) *FieldError {
 	switch {
 	case s == "" && !required:
@@ -80,7 +79,7 @@ func validKeyPrefix(p string) bool {
 	return true
 }
 
-// checkRole says what is wrong with a role, or nil.
+// checkRole returns what is wrong with a role, or nil.
 func checkRole(role string) *FieldError {
 	if validRole(role) {
 		return nil
@@ -88,7 +87,8 @@ func checkRole(role string) *FieldError {
 	return &FieldError{"role", "invalid_characters", "A role is 1 to 64 letters, digits, '_', '-', '.' or ':'."}
 }
 
-// validRole reports whether r may be a role: it goes into tokens and rules as it is.
+// validRole reports whether r may be a role. A role is written into tokens and compared by
+// rules byte by byte.
 func validRole(r string) bool {
 	if r == "" || len(r) > 64 {
 		return false
@@ -101,8 +101,8 @@ func validRole(r string) bool {
 	return true
 }
 
-// InputLimits are the limits of what users send, for forms and for descriptions of an
-// API. Lengths are in code points, if nothing else is said.
+// InputLimits are the limits of what users send, for forms and for descriptions of an API.
+// Lengths are in code points unless the field's comment says otherwise.
 type InputLimits struct {
 	PasswordMin     int // of a new password, Config.PasswordMinLength
 	PasswordMax     int // of a new password

@@ -8,9 +8,9 @@ import (
 	"github.com/datixlab/auth/internal/record"
 )
 
-// The layout: what is stored where. What must change together with an account is in the
-// partition of its user. An email address has a partition of its own, because a login
-// knows nothing else. The type of each record has a function for its row with it, such
+// The layout: what is stored where. Records that must change together with an account are in
+// the partition of its user. An email address has a partition of its own, because a login
+// begins with nothing else. The file of each record's type has a function for its row, such
 // as accountRow.
 //
 //	u.<user>/acct          account: profile, state, epoch
@@ -25,7 +25,8 @@ import (
 //	e.<digest>/known       knownNetworks
 //	o.<org>/org            orgRecord
 //
-// Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle.go.
+// Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle.go, and
+// login_network.go for that of notices.
 
 func userKey(uid, name string) string    { return "u." + uid + "/" + name }
 func accountKey(uid string) string       { return userKey(uid, "acct") }
@@ -45,16 +46,16 @@ func accountKeyIn(in *record.Arena, uid string) string      { return in.Join("u.
 func sessionKeyIn(in *record.Arena, uid, sid string) string { return in.Join("u.", uid, "/s.", sid) }
 func apiKeyKeyIn(in *record.Arena, uid, kid string) string  { return in.Join("u.", uid, "/k.", kid) }
 
-// emailDigest is the name of an email address in keys: all have one length, and no key
-// contains an address.
+// emailDigest returns the name of an email address in keys. All names have the same length,
+// and no key contains an address.
 func emailDigest(canonical string) string {
 	d := sha256.Sum256([]byte(canonical))
 	return base64.RawURLEncoding.EncodeToString(d[:])
 }
 
-// The prefixes of identifiers, which name the kind. An identifier is its prefix and
-// digits of package ident: 29 for users, organizations and API keys, 22 for sessions.
-// Records are stored under the digits.
+// The prefixes of identifiers, one for each kind. An identifier is its prefix and digits of
+// package ident: 29 for users, organizations and API keys, 22 for sessions. Records are stored
+// under the digits.
 const (
 	userPrefix    = "user_"
 	orgPrefix     = "org_"
@@ -79,8 +80,8 @@ func parseSession(sessionID string) (sid string, ok bool) {
 	return ident.Bare(sessionID, sessionPrefix, ident.RandomLen)
 }
 
-// userIDOf returns the identifier of the user with these digits. It returns "" for "",
-// which is nobody.
+// userIDOf returns the identifier of the user with these digits. For "", which is no user, it
+// returns "".
 func userIDOf(uid string) string {
 	if uid == "" {
 		return ""

@@ -10,13 +10,13 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// maxKnownNetworks is how many address prefixes are remembered for an account.
+// maxKnownNetworks is how many address prefixes are kept for an email address.
 const maxKnownNetworks = 8
 
-// knownNetworks are the address prefixes that an account's logins came from last.
-// Such an address has a budget of its own: whatever strangers use up, its owner gets
-// in. It lies with the claim of the email address, where every login reads first, and
-// nothing tells whether there is one.
+// knownNetworks are the address prefixes that the last logins with an email address came
+// from. A login from one of them is not charged to the budget that strangers can use up. The
+// record is stored with the claim of the email address, which every login reads first. No
+// answer shows whether there is one.
 type knownNetworks struct {
 	Prefixes []string // the latest last
 	newer    []byte
@@ -31,10 +31,10 @@ func knownRow(digest string) record.Row[knownNetworks] {
 	return record.New[knownNetworks](knownKey(digest))
 }
 
-// addKnownNetwork adds the prefix that a login in full came from to what was read. That it
-// may fail costs nobody anything but, under attack, the budget of their own.
-// It reports whether others were known and this one was not, an unknown address aside:
-// of any number of logins at once, one is told so.
+// addKnownNetwork adds to known the prefix that a complete login came from. It reports
+// whether other networks were known and this one was not; an unknown address does not count.
+// Of logins at the same time, it reports this for one. If it fails, the login has succeeded,
+// and the prefix stays charged to the budget that strangers share.
 func (m *Manager) addKnownNetwork(ctx context.Context, known record.Row[knownNetworks], prefix string) (unusual bool) {
 	err := m.records.RetryFrom(ctx, func() error { return m.records.Read(ctx, &known) }, func() error {
 		unusual = false
@@ -51,11 +51,11 @@ func (m *Manager) addKnownNetwork(ctx context.Context, known record.Row[knownNet
 	return err == nil && unusual
 }
 
-// newNetworkNotices bounds the notices of new networks that one user gets.
+// newNetworkNotices limits the notices of new networks that one user gets.
 var newNetworkNotices = store.Limit{Burst: 5, Every: 4 * time.Hour}
 
-// noteNetwork remembers where a login in full came from. If that is new its user is told, but
-// not of each where somebody roams.
+// noteNetwork adds the network of a complete login to the known ones. If it is new, it emits
+// an event and, within newNetworkNotices, notifies the user.
 func (m *Manager) noteNetwork(ctx context.Context, known record.Row[knownNetworks], prefix string, r LoginResult) {
 	if !m.addKnownNetwork(ctx, known, prefix) {
 		return

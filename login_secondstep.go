@@ -20,8 +20,8 @@ import (
 
 const (
 	maxTemps     = 10 // logins of one user that may wait for their second factor
-	maxTempTries = 5  // wrong codes that end one
-	tempSecret   = 32 // bytes
+	maxTempTries = 5  // codes that are compared for one of them
+	tempSecret   = 32 // bytes of a temp token's secret part
 )
 
 // tempRecord has the logins of a user that wait for their second factor. They share a
@@ -32,12 +32,13 @@ type tempRecord struct {
 	newer  []byte
 }
 
+// A pendingLogin is a login that waits for its second factor.
 type pendingLogin struct {
 	Digest    []byte // SHA-256 of the token's secret part
 	Expires   time.Time
-	Epoch     uint64
+	Epoch     uint64 // of the account, at the password step
 	Enrolment string // a code of another enrolment does not complete it
-	Tries     uint64
+	Tries     uint64 // codes that were compared
 	Prefix    string // the address prefix whose password budget the login is charged to
 }
 
@@ -69,11 +70,14 @@ func (t *tempRecord) find(digest []byte) int {
 	})
 }
 
-// VerifyTwoFactor is the second step of a login: the temp token that [Manager.Login]
-// returned, with a code of the user's authenticator or a backup code. Code and temp token
-// are spent in the Commit that makes the session. So each works once, for any number of
-// racers. After ErrInvalidToken the login must begin again. After ErrInvalidCode the temp
-// token may be tried again, 5 times in all.
+// VerifyTwoFactor is the second step of a login. It takes the temp token that [Manager.Login]
+// returned, and a code of the user's authenticator or a backup code. Code and temp token are
+// spent in the Commit that makes the session. So each works once, for any number of racing
+// calls.
+//
+// After ErrInvalidToken the login must begin again. After ErrInvalidCode the temp token may be
+// tried again, 5 times in all; a malformed code is not counted. The error may also be
+// ErrRateLimited or, for a backup code, ErrOverloaded.
 func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (LoginResult, error) {
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
@@ -113,7 +117,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		}
 		return err == nil, err
 	})
-	if errors.Is(err, ErrInvalidToken) { // spent beside this call
+	if errors.Is(err, ErrInvalidToken) { // spent or ended by another call
 		return LoginResult{}, m.refuseTemp(ctx, Event{UserID: failed.UserID, OrganizationID: failed.OrganizationID, Reason: "ended"})
 	}
 	if err != nil {
@@ -125,7 +129,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 			SessionID: result.session, Action: "login",
 		}, &step.acct.Rec, step.totp.Rec.Active.Backup.left())
 	}
-	if canonical, ok := emailaddr.Canonical(step.acct.Rec.Email); ok { // what the password step was charged
+	if canonical, ok := emailaddr.Canonical(step.acct.Rec.Email); ok { // refund what the password step was charged
 		digest := emailDigest(canonical)
 		parallel.Do(
 			func() {
@@ -148,11 +152,12 @@ func (m *Manager) refuseTemp(ctx context.Context, e Event) error {
 	return ErrInvalidToken
 }
 
-// secondStep is a login that waits for its second factor, as it was last read.
+// A secondStep is a login that waits for its second factor, with the records as they were
+// last read or written.
 type secondStep struct {
 	uid    string
 	digest []byte
-	prefix string // where the first step came from
+	prefix string // address prefix of the password step
 	index  int    // of the login in temps
 	acct   record.Row[account]
 	totp   record.Row[totpRecord]
@@ -161,9 +166,11 @@ type secondStep struct {
 
 func (s *secondStep) login() *pendingLogin { return &s.temps.Rec.Logins[s.index] }
 
-// over reports whether the login has ended since it was read.
+// over reports whether the login has expired since it was read.
 func (s *secondStep) over(now time.Time) bool { return !now.Before(s.login().Expires) }
 
+// readSecondStep reads the records of s at one instant. It returns ErrInvalidToken if the login
+// has ended.
 func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
 	s.acct = accountRow(s.uid)
 	s.totp = totpRow(s.uid)
@@ -180,7 +187,7 @@ func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
 	return nil
 }
 
-// writeTemps is the operation that writes the pending logins that are left.
+// writeTemps returns the operation that writes the pending logins that are left.
 func (s *secondStep) writeTemps() store.Op {
 	if len(s.temps.Rec.Logins) == 0 {
 		return s.temps.Remove()
@@ -189,8 +196,8 @@ func (s *secondStep) writeTemps() store.Op {
 	return s.temps.Put().Until(last.Expires)
 }
 
-// countTry takes one of the temp token's tries, before the code is compared. On success s
-// is what the store has then.
+// countTry counts one of the temp token's tries, before the code is compared. On success s has
+// the records as they were written. It returns ErrInvalidToken if no try is left.
 func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
 	return m.records.RetryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
 		if s.login().Tries >= maxTempTries || s.over(m.now()) {
@@ -201,8 +208,8 @@ func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
 	})
 }
 
-// completeLogin spends code and temp token and makes the session, in one Commit. With
-// ErrInvalidCode, refused is what is wrong with the code.
+// completeLogin spends code and temp token and makes the session, in one Commit. If the error
+// is ErrInvalidCode, refused says what is wrong with the code.
 func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret) (result LoginResult, refused string, err error) {
 	amr, proof := byTOTP, codeCheck{}
 	if isBackupCode(code) {
@@ -226,8 +233,9 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 	return result, proof.reason, err
 }
 
-// newTempToken makes a temp token: 256 random bits that are good only for the second step of
-// this login. With them it names its user, whose partition has its record, under seal.
+// newTempToken makes a temp token: 256 random bits and the digits of the user, sealed
+// together. The user's partition has the record of it. It returns store.ErrConflict if the
+// account has changed.
 func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row[account]) (Secret, error) {
 	secret := make([]byte, tempSecret)
 	_, _ = rand.Read(secret)
@@ -252,8 +260,8 @@ func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row
 	return Secret(tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)), nil
 }
 
-// parseTempToken returns the user and the digest of a temp token, if a Manager with one of
-// these secrets made it.
+// parseTempToken returns the user and the digest of a temp token. It returns false unless a
+// Manager with one of these Config.Secrets made the token.
 func (m *Manager) parseTempToken(token Secret) (uid string, digest []byte, ok bool) {
 	if len(token) > 512 {
 		return "", nil, false
@@ -263,7 +271,7 @@ func (m *Manager) parseTempToken(token Secret) (uid string, digest []byte, ok bo
 		return "", nil, false
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder passes over
+	if err != nil || strings.ContainsAny(text, "\r\n") { // the decoder ignores line breaks
 		return "", nil, false
 	}
 	plain, _, err := m.keys.Open(labelTemp, sealed, nil)

@@ -8,13 +8,14 @@ import (
 	"github.com/datixlab/auth/internal/record"
 )
 
-// An Organization is what its members have in common.
+// An Organization is a group of users. Every user is in exactly one.
 type Organization struct {
 	ID        string // "org_…"
 	Name      string
 	CreatedAt time.Time // UTC
 }
 
+// An orgRecord is the record of an organization.
 type orgRecord struct {
 	Name    string
 	Created time.Time
@@ -48,6 +49,7 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 	return Organization{ID: organizationID, Name: org.Rec.Name, CreatedAt: org.Rec.Created}, nil
 }
 
+// createOrganization makes an organization and returns its id, "org_…".
 func (m *Manager) createOrganization(ctx context.Context, name string, now time.Time) (id string, err error) {
 	oid := ident.Timed(now)
 	org := orgRow(oid)

@@ -13,8 +13,9 @@ import (
 	"github.com/datixlab/auth/internal/slots"
 )
 
+// A passwordRecord is the password of an account.
 type passwordRecord struct {
-	Hash    string
+	Hash    string // Argon2id in PHC form
 	Changed time.Time
 	newer   []byte
 }
@@ -30,9 +31,10 @@ func passwordRow(uid string) record.Row[passwordRecord] {
 }
 
 // ChangePassword sets a new password and ends the user's other sessions at once, in every
-// process. The caller's session goes on. The new password is judged before the current one
-// is compared, so the order of errors tells nothing. The error is an [*InputError] with
-// ErrWeakPassword, or ErrInvalidCredentials if current is not the password.
+// process. The caller's session goes on. The new password is checked before the current one
+// is compared, so ErrWeakPassword shows nothing about the current one. The error is an
+// [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not the password.
+// It may also be ErrRateLimited or ErrOverloaded.
 func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
 	pass := passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, &pass)
@@ -59,7 +61,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 			return false, err
 		}
 		err = m.retryAs(ctx, id, c, func() error {
-			if pass.Rec.Hash != proven { // changed meanwhile: current is no longer it
+			if pass.Rec.Hash != proven { // changed meanwhile: current is no longer the password
 				return ErrInvalidCredentials
 			}
 			pass.Rec.Hash, pass.Rec.Changed = hash, m.now()
@@ -75,8 +77,8 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 	return nil
 }
 
-// checkPassword says why a new password is refused, or nil. The account's address,
-// its local part and the issuer are refused as passwords too.
+// checkPassword returns why a new password is refused, or nil. The email address, the part
+// before its '@' and the issuer are refused as passwords too.
 func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldError {
 	local, _, _ := strings.Cut(email, "@")
 	words := append([]string{email, local, m.cfg.Issuer}, m.cfg.PasswordBlocklist...)
@@ -95,14 +97,14 @@ func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldErr
 	return nil
 }
 
-// maxChecks is how many questions to the host's checker may be open at once. One
-// more is not asked.
+// maxChecks is how many calls of Config.PasswordChecker may run at once. Beyond that, a
+// password is accepted without a call.
 const maxChecks = 64
 
-// checkBreached asks the host's checker about a new password and returns an
-// [*InputError] if it is known to be unsafe. A checker that fails, panics or does not
-// answer in time stops nobody from having a password. It is asked after the budgets
-// have been charged, so that strangers cannot drive it.
+// checkBreached asks Config.PasswordChecker about a new password. It returns an [*InputError]
+// if the password is breached. If the checker fails, panics or does not answer in time, the
+// password is accepted and the failure is logged. A call for a client charges its budgets
+// first, which limits how often a client can cause a call of the checker.
 func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) error {
 	if m.cfg.PasswordChecker == nil {
 		return nil
@@ -121,7 +123,8 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 	return nil
 }
 
-// withHashSlot runs f, which costs an Argon2, in one of the hashing slots.
+// withHashSlot runs f, which computes an Argon2id hash, in a hashing slot. If it does not run
+// f, the error is ErrOverloaded or, if ctx ended first, errNotRun.
 func (m *Manager) withHashSlot(ctx context.Context, f func()) error {
 	err := m.hashSlots.Do(ctx, f)
 	switch {
@@ -135,9 +138,10 @@ func (m *Manager) withHashSlot(ctx context.Context, f func()) error {
 	}
 }
 
-// errNotRun reports work that was given up while it waited for a slot.
+// errNotRun reports work whose context ended while it waited for a slot.
 var errNotRun = errors.New("auth: given up in the queue")
 
+// hashPassword returns the hash of a new password, in PHC form.
 func (m *Manager) hashPassword(ctx context.Context, pw Secret) (hash string, err error) {
 	slotErr := m.withHashSlot(ctx, func() {
 		hash, err = password.Hash(password.Params(m.cfg.PasswordHash), string(pw))
@@ -148,9 +152,10 @@ func (m *Manager) hashPassword(ctx context.Context, pw Secret) (hash string, err
 	return hash, err
 }
 
-// verifyPassword returns ErrInvalidCredentials unless pw is the password of hash
-// and the account is usable. Where there is no hash, or none that can be compared
-// with, it does the same work on a decoy.
+// verifyPassword returns ErrInvalidCredentials unless pw is the password of hash and the
+// account is usable. If there is no hash, or a malformed one, it does the same work with a
+// decoy. Stale reports that the hash has other costs than Config.PasswordHash, or a shorter
+// salt or tag than a new one.
 func (m *Manager) verifyPassword(ctx context.Context, hash string, pw Secret, usable bool) (stale bool, err error) {
 	params := password.Params(m.cfg.PasswordHash)
 	ok := false

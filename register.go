@@ -12,7 +12,7 @@ import (
 
 const (
 	maxName   = 100     // code points in a person's, an organization's or a key's name
-	roleAdmin = "admin" // of who registers
+	roleAdmin = "admin" // of a user who registers
 )
 
 // A Registration is what a person enters to get an account.
@@ -20,24 +20,24 @@ type Registration struct {
 	Email    string
 	Password Secret
 	FullName string
-	// OrganizationName is the organization that is made for the account. Empty:
-	// one named after the user.
+	// OrganizationName is the name of the organization that is made for the account.
+	// Empty: FullName.
 	OrganizationName string
 }
 
-// A NewUser is an account that the host makes, in an organization that exists.
+// A NewUser is an account that your program makes, in an organization that exists.
 type NewUser struct {
 	Email          string
 	Password       Secret
 	FullName       string
-	OrganizationID string
-	Role           string
+	OrganizationID string // "org_…"
+	Role           string // as for Manager.SetRole
 }
 
-// Register makes an account and an organization with it as its first admin. The
-// error is an [*InputError] that names every field at fault, ErrEmailTaken, or
-// ErrRateLimited. A success and ErrEmailTaken tell the caller whether an address
-// has an account; Config.Limits.RegisterByAddress bounds how often.
+// Register makes an account, and an organization with the account as its first admin. The
+// error is an [*InputError] that names every field at fault, ErrEmailTaken, ErrRateLimited or
+// ErrOverloaded. ErrEmailTaken shows the client that the address has an account, so
+// Config.Limits.RegisterByAddress limits how often a client can ask.
 func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	u := NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: roleAdmin}
 	canonical, err := m.checkNewUser(u, checkText("organization_name", r.OrganizationName, maxName, false))
@@ -56,8 +56,9 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	})
 }
 
-// CreateUser makes an account in an organization that exists. It is for the host: it
-// asks nobody, counts on no budget, and trusts its caller with organization and role.
+// CreateUser makes an account in an organization that exists. It is for your program: it
+// checks no permission and no limit of attempts. The error is ErrNotFound if there is no such
+// organization, an [*InputError], ErrEmailTaken or ErrOverloaded.
 func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	if _, err := m.Organization(ctx, u.OrganizationID); err != nil {
 		return User{}, err
@@ -72,8 +73,9 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	})
 }
 
-// checkNewUser returns the canonical form of the address, or names every field at
-// fault; other is one that only the caller has.
+// checkNewUser returns the canonical form of the email address, or an error that names every
+// field at fault. Other is the error of a field that only the caller of checkNewUser has, or
+// nil.
 func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, err error) {
 	if err := m.ready(); err != nil {
 		return "", err
@@ -98,8 +100,8 @@ func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, 
 	return canonical, inputError(ErrInvalidInput, fields...)
 }
 
-// create is claim, then create: see emailClaim for what a crash in between means. The
-// event is who did it.
+// create claims the email address and then makes the account. See emailClaim for a crash in
+// between. The event has the actor, and is emitted as it is or as taken.
 func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event Event, organization func(now time.Time) (id string, err error)) (User, error) {
 	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
 		return User{}, err
@@ -115,7 +117,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 	}
 	acct := accountRow(uid)
 	acct.Rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now}
-	hash, err := m.hashPassword(ctx, u.Password) // only who has the address pays for it
+	hash, err := m.hashPassword(ctx, u.Password) // after the claim: an address that is taken costs no hash
 	if err == nil {
 		acct.Rec.Org, err = organization(now)
 	}
@@ -126,7 +128,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 	pass := passwordRow(uid)
 	pass.Rec = passwordRecord{Hash: hash, Changed: now}
 	err = m.records.Commit(ctx, acct.Put(), pass.Put())
-	if errors.Is(err, store.ErrConflict) { // we were so slow that the address went to another
+	if errors.Is(err, store.ErrConflict) { // after claimHold the address went to another account
 		_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove())
 		m.emit(ctx, event.taken())
 		return User{}, ErrEmailTaken
@@ -140,7 +142,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 	return user, nil
 }
 
-// taken is that what the event is of did not happen, because the address is another's.
+// taken returns the event for an account that was not made because the address is taken.
 func (e Event) taken() Event {
 	e.Type, e.Role, e.Action = EventEmailTaken, "", "register"
 	if e.Actor != "" {

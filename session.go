@@ -16,20 +16,20 @@ import (
 
 // A Session is a login that has not ended, as its owner may see it.
 type Session struct {
-	ID          string // "ses_…"
-	AMR         []string
-	Client      Client    // where the login came from
-	CreatedAt   time.Time // the login
-	RefreshedAt time.Time // the last refresh, or the login
-	ExpiresAt   time.Time // however often it is refreshed
+	ID          string    // "ses_…"
+	AMR         []string  // as in Identity
+	Client      Client    // where the login came from; without RequestID
+	CreatedAt   time.Time // when the login was, UTC
+	RefreshedAt time.Time // when the last refresh was, or the login, UTC
+	ExpiresAt   time.Time // when it ends however often it is refreshed, UTC
 }
 
-// maxSuperseded bounds how many superseded tokens of a session are within their grace
-// at once.
+// maxSuperseded is how many superseded tokens of a session may be within their grace at
+// once.
 const maxSuperseded = 16
 
-// sessionRecord is the allow-list: a token whose session has no record, or a record
-// of another epoch, opens nothing.
+// A sessionRecord allows the tokens of its session. A token whose session has no record, or
+// one of another epoch, is rejected.
 type sessionRecord struct {
 	Epoch     uint64
 	Created   time.Time
@@ -42,12 +42,13 @@ type sessionRecord struct {
 	newer  []byte
 }
 
-// tokenIDs are the jtis of the tokens that open a session.
+// tokenIDs are the jtis of the tokens that a session accepts.
 type tokenIDs struct {
 	Token      string       // the current one's
 	Superseded []superseded // those before it that are still within their grace
 }
 
+// A superseded token has been refreshed, and is accepted until its grace ends.
 type superseded struct {
 	Token string
 	Until time.Time
@@ -78,9 +79,9 @@ func (s *sessionRecord) alive(acct *record.Row[account], now time.Time) bool {
 	return acct.Exists() && acct.Rec.open() && s.Token != "" && s.Epoch == acct.Rec.Epoch && now.Before(s.Expires)
 }
 
-// accepts reports whether the token with this id opens the session, and until when it
-// does unless another takes its place; zero is as long as it and the session live. The jti
-// is the id, in memory that lasts.
+// accepts reports whether the session accepts the token with this id. Until is the end of
+// its grace if it is superseded, else zero. The jti is the id in memory of t, which outlives
+// id.
 func (t *tokenIDs) accepts(id []byte, now time.Time) (jti string, until time.Time, ok bool) {
 	if string(id) == t.Token {
 		return t.Token, time.Time{}, true
@@ -93,7 +94,7 @@ func (t *tokenIDs) accepts(id []byte, now time.Time) (jti string, until time.Tim
 	return "", time.Time{}, false
 }
 
-// supersede supersedes the current token, with grace.
+// supersede moves the current token to the superseded ones, with grace.
 func (s *sessionRecord) supersede(now time.Time, grace time.Duration) {
 	s.Superseded = slices.DeleteFunc(s.Superseded, func(r superseded) bool { return !now.Before(r.Until) })
 	s.Superseded = append(s.Superseded, superseded{s.Token, now.Add(grace)})
@@ -102,6 +103,7 @@ func (s *sessionRecord) supersede(now time.Time, grace time.Duration) {
 	}
 }
 
+// public returns what the owner of the session may see.
 func (s *sessionRecord) public(sid string) Session {
 	addr, _ := netip.ParseAddr(s.Address)
 	return Session{
@@ -110,17 +112,17 @@ func (s *sessionRecord) public(sid string) Session {
 	}
 }
 
-// What was proven at a login, and how it is written in amr (RFC 8176).
+// The amr (RFC 8176) of a login, by what was proven.
 var (
 	byPassword   = []string{"pwd"}
 	byTOTP       = []string{"pwd", "otp", "mfa"}
 	byBackupCode = []string{"pwd", "mfa"}
 )
 
-// startSession is the only way to a session, and so to a token. It checks the account's
-// state and factors. If a factor is missing it returns a temp token and nothing else. The
-// session is made in one Commit with extra, which requires the account as it was read. So no
-// login survives a concurrent change of password, factors or state. It returns
+// startSession is the only function that begins a session, and so makes its first token. It
+// checks the account's state and factors. If a factor is missing it returns a temp token and
+// nothing else. The session is made in one Commit with extra, which requires the account as it
+// was read. So no login survives a concurrent change of password, factors or state. It returns
 // store.ErrConflict if the account or a condition of extra has changed.
 func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row[account], amr []string, extra ...store.Op) (LoginResult, error) {
 	if !acct.Exists() || !acct.Rec.open() {
@@ -179,9 +181,10 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	}, nil
 }
 
-// surplusSessions returns the operations that remove dead sessions and, beyond the limit,
-// those that were not refreshed for longest. Two logins at once may exceed the limit by one:
-// it bounds what an account can fill the store with, and no decision rests on it.
+// surplusSessions returns the operations that remove ended sessions and, beyond the limit,
+// those that were not refreshed for longest. Logins at the same time may exceed the limit
+// until the next login. The limit is for what an account can fill the store with, and no
+// decision rests on it.
 func (m *Manager) surplusSessions(ctx context.Context, uid string, acct *record.Row[account]) ([]store.Op, error) {
 	const mostAtOnce = 50
 	rows, err := m.sessionRows(ctx, uid)
@@ -210,7 +213,8 @@ func (m *Manager) sessionRows(ctx context.Context, uid string) ([]record.Row[ses
 	return record.All[sessionRecord](ctx, m.records, sessionKey(uid, ""))
 }
 
-// Sessions returns the user's live sessions, the newest first.
+// Sessions returns the user's live sessions, the newest login first. The error is ErrNotFound
+// if there is no such user.
 func (m *Manager) Sessions(ctx context.Context, userID string) ([]Session, error) {
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
@@ -230,8 +234,8 @@ func (m *Manager) Sessions(ctx context.Context, userID string) ([]Session, error
 	return live, nil
 }
 
-// RevokeSession ends one session of the user at once, on every instance. It
-// returns ErrNotFound if the user has no such session.
+// RevokeSession ends one session of the user at once, in every process. The error is
+// ErrNotFound if the user has no such session.
 func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) error {
 	if err := m.ready(); err != nil {
 		return err
@@ -251,14 +255,15 @@ func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) e
 	return nil
 }
 
-// RevokeSessions ends every session of the user, and every login that waits for its
-// second factor, at once and on every instance.
+// RevokeSessions ends every session of the user, and every login that waits for its second
+// factor, at once and in every process. The error is ErrNotFound if there is no such user.
 func (m *Manager) RevokeSessions(ctx context.Context, userID string) error {
 	return m.changeAccount(ctx, userID, Event{Type: EventSessionRevoked, Reason: "all"}, endSessions)
 }
 
-// endSession removes a session's record on no condition: that must also work in a store that
-// is out of memory and takes only deletions. It returns ErrInvalidToken if there is none.
+// endSession removes a session's record without a condition, also a damaged one. So it works
+// in a store that is out of memory and takes only deletions. It returns ErrInvalidToken if
+// there is no record.
 func (m *Manager) endSession(ctx context.Context, uid, sid string) error {
 	s := sessionRow(uid, sid)
 	if err := m.records.Read(ctx, &s); err != nil && !errors.Is(err, record.ErrDamaged) {

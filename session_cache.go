@@ -27,8 +27,8 @@ import (
 //     read ([store.Stamper]).
 //   - The time: it is between from and until.
 //
-// TwoFactorPolicy is asked every time. If the stamp has changed or is unknown, only the
-// signature is still proven: the records are read again.
+// TwoFactorPolicy is called every time. If the stamp has changed or is unknown, only the proof
+// of the signature is used, and the records are read again.
 type cachedCheck struct {
 	hash     uint64
 	token    string            // all of an access token; "" for an API key
@@ -37,7 +37,7 @@ type cachedCheck struct {
 	times    jose.Validity     // of the token
 	snapshot *snapshot
 	from     int64 // Unix nanoseconds; before it the token is not valid yet
-	until    int64 // from then on the credential or its session has ended
+	until    int64 // Unix nanoseconds; from then on the credential or its session has ended
 	uses     atomic.Pointer[keyuse.Pending]
 }
 
@@ -56,10 +56,10 @@ type snapshot struct {
 // maxRememberedSize is the size of the largest snapshot that is cached, in bytes.
 const maxRememberedSize = 8 << 10
 
-// A checkCache has the results of checks: of Config.MaxRemembered credentials that were
-// checked twice, and as many sessions. The place of a result follows from a hash that
-// nobody can predict, so nobody can choose which one it replaces. Only credentials that
-// were proven take a place.
+// A checkCache has the results of checks: for Config.MaxRemembered credentials that were
+// checked twice, and for as many sessions. The place of a result follows from a hash with a
+// random seed, so no client can choose which result it replaces. Only credentials that were
+// proven take a place.
 type checkCache struct {
 	stamps      remember.Stamps
 	seed        maphash.Seed
@@ -67,6 +67,7 @@ type checkCache struct {
 	sessions    remember.Table[snapshot]
 }
 
+// newCheckCache returns a cache of up to most credentials and as many sessions; 0 is none.
 func newCheckCache(s store.Store, most int) checkCache {
 	return checkCache{
 		stamps: remember.StampsOf(s), seed: maphash.MakeSeed(),
@@ -80,9 +81,9 @@ type lookup struct {
 	entry *cachedCheck
 }
 
-// token looks up an access token. It is found by the end of its signature, which differs
-// if anything in the token does. The rest is compared only with a token that ends alike.
-// The time of that comparison tells nothing to a client that does not have the signature.
+// token looks up an access token. The hash is of the end of its signature, which differs if
+// anything in the token does. The whole text is compared only with a token of the same hash.
+// The time of that comparison shows nothing to a client that does not have the signature.
 func (m *checkCache) token(text string) lookup {
 	if m.credentials.Off() || text == "" || len(text) > jose.MaxLen {
 		return lookup{}
@@ -127,14 +128,14 @@ func (m *checkCache) changed(s *snapshot) bool { return m.stamps.Changed(s.part,
 // outdated reports whether the records of s have changed for certain.
 func (m *checkCache) outdated(s *snapshot) bool { return m.stamps.Outdated(s.part, s.stamp) }
 
-// valid reports whether a check at now has the same result as r.
+// valid reports whether a check at now would have the result r.
 func (m *checkCache) valid(r *cachedCheck, now time.Time) bool {
 	at := now.UnixNano()
 	return r.from <= at && at < r.until && !m.changed(r.snapshot)
 }
 
-// putSession caches the snapshot of a session, the first time that it is read: a client
-// with a token of the session will have others.
+// putSession caches the snapshot of a session from its first read on, since a client
+// refreshes its token and the session stays.
 func (m *checkCache) putSession(s *snapshot) {
 	if m.sessions.Off() || !s.stamp.Known() || s.size > maxRememberedSize {
 		return
@@ -144,9 +145,9 @@ func (m *checkCache) putSession(s *snapshot) {
 	m.sessions.Put(hash, s, old, m.outdated)
 }
 
-// shouldStore reports whether the result is to be cached, and notes that the credential
-// was seen. It is cached from the second check on, and again after its stamp has changed,
-// unless it is too large. Without a stamp only a verified signature is worth it.
+// shouldStore reports whether the result is to be cached, and records that the credential was
+// seen. A result is cached from the second check on, and again after its stamp has changed,
+// unless it is too large. Without a stamp, only the result of a verified signature is cached.
 func (m *checkCache) shouldStore(l lookup, s *snapshot, signed bool) bool {
 	switch {
 	case m.credentials.Off() || s.size > maxRememberedSize || !s.stamp.Known() && !signed:
@@ -157,8 +158,8 @@ func (m *checkCache) shouldStore(l lookup, s *snapshot, signed bool) bool {
 	return m.credentials.Again(l.hash)
 }
 
-// put caches r, the result for what was looked up. The token is copied, since it may be
-// part of a larger text.
+// put caches r, the result for the credential of l. The token is copied, since it may be part
+// of a larger text.
 func (m *checkCache) put(l lookup, r *cachedCheck) {
 	r.hash, r.token = l.hash, strings.Clone(r.token)
 	if l.entry != nil {
@@ -179,7 +180,7 @@ func (s *snapshot) identifyToken(id *Identity, tokenID string, expires int64) {
 	id.ExpiresAt, id.tokenID = time.Unix(expires, 0).UTC(), tokenID
 }
 
-// A snapshotArena is the memory of a read and the snapshot that comes of it, in one
+// A snapshotArena is the memory of a read and the snapshot of what was read, in one
 // allocation.
 type snapshotArena struct {
 	record.Arena
@@ -204,7 +205,8 @@ func (a *snapshotArena) finish(part string, stamp remember.Stamp) *snapshot {
 	return s
 }
 
-// nanos is t in Unix nanoseconds, as far as they go; the zero time is the end of time.
+// nanos returns t in Unix nanoseconds, or the nearest that an int64 can hold. The zero time
+// means "never" and is the largest.
 func nanos(t time.Time) int64 {
 	const most = math.MaxInt64 / int64(time.Second)
 	switch s := t.Unix(); {

@@ -9,8 +9,8 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A principal is the session that a call comes from, read again: the identity was true when
-// it was proven. What the call changes requires what is true now.
+// A principal is the session that a call comes from, read again. The identity was true when
+// it was proven; a change requires what is true now.
 type principal struct {
 	uid, sid string
 	enrols   bool // loaded by loadEnrolling
@@ -19,7 +19,7 @@ type principal struct {
 }
 
 // sessionOf returns the digits of the user and session of a session's identity. For an API
-// key it returns ErrForbidden: a key never manages credentials.
+// key it returns ErrForbidden: an API key never manages credentials.
 func (m *Manager) sessionOf(ctx context.Context, id Identity) (uid, sid string, err error) {
 	if err := m.ready(); err != nil {
 		return "", "", err
@@ -52,7 +52,8 @@ func (m *Manager) loadPrincipal(ctx context.Context, id Identity, more ...record
 	return c, nil
 }
 
-// loadEnrolling is loadPrincipal for what sets up a second factor.
+// loadEnrolling is loadPrincipal for the calls that set up a second factor. It does not
+// apply the policy.
 func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...record.Reader) (*principal, error) {
 	uid, sid, err := m.sessionOf(ctx, id)
 	if err != nil {
@@ -72,9 +73,9 @@ func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...record
 	return c, nil
 }
 
-// retryAs is RetryFrom for a step of the caller's: before every attempt except the first
-// it loads c again, as c was loaded, and rows with it. So a step that is retried ends with
-// the session.
+// retryAs is RetryFrom for a step of the caller. Before every attempt except the first it
+// loads c again, in the way that c was loaded, and rows with it. So a step is not retried
+// after the session has ended.
 func (m *Manager) retryAs(ctx context.Context, id Identity, c *principal, step func() error, rows ...record.Reader) error {
 	load := m.loadPrincipal
 	if c.enrols {
@@ -102,9 +103,10 @@ func (c *principal) endOtherSessions() []store.Op {
 	}
 }
 
-// reauthenticate returns nil if the call brings the account's password or, without one,
-// comes from a session whose login is fresh. The principal and the password record are as
-// they were read at one instant.
+// reauthenticate returns nil if pw is the account's password or, without pw, if the login of
+// the session is fresh. Otherwise it returns ErrInvalidCredentials or
+// ErrReauthenticationRequired. The principal and the password record are as they were read at
+// one instant.
 func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], pw Secret) error {
 	if pw == "" {
 		if m.fresh(c) {
@@ -122,12 +124,13 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal,
 	})
 }
 
-// fresh reports whether the login of the caller's session is.
+// fresh reports whether the login of the caller's session is within Config.FreshLogin.
 func (m *Manager) fresh(c *principal) bool {
 	return m.cfg.FreshLogin > 0 && m.now().Sub(c.session.Rec.Created) <= m.cfg.FreshLogin
 }
 
-// refuseStale refuses a call that a fresh login, or more than the call brings, would allow.
+// refuseStale refuses a call that needs a fresh login, or the password and code that it does
+// not have.
 func (m *Manager) refuseStale(ctx context.Context, id Identity) error {
 	m.ReportDenied(ctx, id, "reauthentication_required")
 	return ErrReauthenticationRequired
@@ -141,6 +144,7 @@ type factors struct {
 	totp           record.Row[totpRecord]
 }
 
+// newFactors returns the factors of a call, with rows that are not read yet.
 func newFactors(id Identity, pw, code Secret) *factors {
 	return &factors{
 		password: pw, code: code,
@@ -149,9 +153,9 @@ func newFactors(id Identity, pw, code Secret) *factors {
 }
 
 // proveFactors checks the password and an unspent code of the account. If both are right it
-// commits act's operations, which also spend the code; they require account, session and
+// commits the operations of act, which also spend the code. They require account, session and
 // factor as read. If one is wrong the error is ErrInvalidCredentials, whichever it was, and
-// both are charged. It is ErrTwoFactorNotEnabled if the factor is gone by then. Principal
+// both are charged. It is ErrTwoFactorNotEnabled if the factor is turned off by then. Principal
 // and factors are as they were read at one instant; on success they are what was written.
 func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() []store.Op) error {
 	budgets, err := m.callerBudgets(ctx, c)
@@ -165,7 +169,7 @@ func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f
 	})
 }
 
-// spendFactors is proveFactors behind its budgets.
+// spendFactors is proveFactors after its budgets were charged.
 func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() []store.Op) error {
 	wrongPassword := m.provePassword(ctx, id, &f.pass, f.password)
 	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
@@ -178,7 +182,7 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		}
 		ok, err := m.spendCode(ctx, c.uid, &c.acct.Rec, &f.totp.Rec, f.code, &proof)
 		if err != nil && wrongPassword != nil {
-			return wrongPassword // it has been looked at, so it is charged whatever became of the code
+			return wrongPassword // it was compared, so it stays charged whatever the code's error is
 		}
 		if err != nil {
 			return err
@@ -195,7 +199,7 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 }
 
 // callerBudgets are the budgets of the password of the caller's account. A login is charged
-// to the same ones, so a stolen session is no way around them.
+// to the same ones, so a stolen session does not get around them.
 func (m *Manager) callerBudgets(ctx context.Context, c *principal) ([]budget, error) {
 	canonical, _ := emailaddr.Canonical(c.acct.Rec.Email)
 	digest := emailDigest(canonical)
@@ -203,8 +207,8 @@ func (m *Manager) callerBudgets(ctx context.Context, c *principal) ([]budget, er
 	return m.passwordBudgets(digest, clientPrefix(ctx), known.Rec.Prefixes), err
 }
 
-// provePassword returns ErrInvalidCredentials if pw is not the password of the record. The
-// budgets must be charged before.
+// provePassword returns ErrInvalidCredentials if pw is not the password of the record. It must
+// run inside throttled.
 func (m *Manager) provePassword(ctx context.Context, id Identity, pass *record.Row[passwordRecord], pw Secret) error {
 	_, err := m.verifyPassword(ctx, pass.Rec.Hash, pw, true)
 	if errors.Is(err, ErrInvalidCredentials) {
