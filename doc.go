@@ -1,24 +1,81 @@
-// Package auth registers users, logs them in and says who makes a request: accounts
-// with organizations, sessions with JWT access tokens, two-factor authentication and
-// API keys, over a store of the host's choice.
+// Package auth registers users, logs them in and reports who makes a request. It keeps
+// accounts, organizations, sessions, second factors and API keys in a store of your choice.
 //
-// A [Manager] does all of it; package httpauth serves it over HTTP and guards the
-// host's own routes; package store holds the contract of the adapters beside it.
+//	manager, err := auth.New(memstore.New(), auth.Config{Secrets: []auth.Secret{secret}})
+//	if err != nil {
+//		return err
+//	}
+//	defer manager.Close()
+//	_, err = manager.Register(ctx, auth.Registration{Email: email, Password: password, FullName: "Alice"})
+//	if err != nil {
+//		return err
+//	}
+//	login, err := manager.Login(ctx, email, password)
+//	if err != nil {
+//		return err
+//	}
+//	id, err := manager.VerifyAccessToken(ctx, login.AccessToken.Token) // id.User is Alice
+//
+// "Your program" is the one that imports this package and makes a [Manager]. Package httpauth
+// serves a Manager over HTTP and guards your program's own routes.
+//
+// The store is memstore for tests, boltstore for one process with a file, or redisstore for
+// many processes. Package store is the contract for another one.
 //
 // # What holds
 //
-//   - A credential that is revoked, superseded, used up or whose user is disabled
-//     opens nothing from the moment that the call which ended it returns, in every
-//     process on the store (on Redis with MaxLag, in other processes, once that is over).
-//   - Once-only things (temp tokens, TOTP and backup codes, refreshes) happen once,
-//     whatever the number of racers and of processes.
-//   - A guess is counted before it is looked at.
-//   - A store that cannot answer is [ErrUnavailable]: nothing is granted, and nobody
-//     is told that their credentials are wrong.
-//   - What lies in the store opens nothing: passwords are Argon2id, TOTP secrets are
-//     sealed, backup codes are peppered and hashed, keys and temp tokens are digests.
+//   - A credential is rejected from the moment that the call which ended it returns: it was
+//     revoked, superseded or used up, or its user was disabled. This holds in every process
+//     on the store. (With redisstore's Options.MaxLag, other processes may be late by that.)
+//   - Temp tokens, TOTP codes, backup codes and refreshes take effect once, for any number of
+//     racing calls and processes.
+//   - An attempt is counted before the password or code is compared.
+//   - If the store cannot answer, the error is [ErrUnavailable]. Nothing is granted, and no
+//     credential is reported as wrong.
+//   - Nothing in the store is accepted as a credential. Passwords are hashed with Argon2id,
+//     TOTP secrets are sealed, backup codes are peppered and hashed. Of API keys and temp
+//     tokens there are only digests.
 //
-// The caller's part: serve over HTTPS, keep Config.Secrets secret and out of the
-// store's backups, and put the address of remote clients into the context with
-// [WithClient] (package httpauth does), since throttles count by it.
+// # What your program must do
+//
+//   - Serve over HTTPS.
+//   - Keep Config.Secrets secret, and out of the backups of the store.
+//   - Put the address of remote clients into the context with [WithClient], since attempts
+//     are counted by it. Package httpauth does that.
+//
+// # What a user does
+//
+//   - The account: [Manager.Register], [Manager.UpdateProfile], [Manager.ChangePassword].
+//   - Sessions: [Manager.Login], [Manager.VerifyTwoFactor], [Manager.Refresh],
+//     [Manager.Logout].
+//   - The second factor: [Manager.EnableTwoFactor], [Manager.ConfirmTwoFactor],
+//     [Manager.DisableTwoFactor], [Manager.ReplaceBackupCodes].
+//   - API keys: [Manager.CreateAPIKey], [Manager.APIKeys], [Manager.RotateAPIKey],
+//     [Manager.RevokeAPIKey].
+//
+// # What a request needs
+//
+//   - Who makes it: [Manager.Authenticate], which is [Manager.VerifyAPIKey] or
+//     [Manager.VerifyAccessToken] as [Manager.IsAPIKey] says; [Manager.VerifyForEnrollment].
+//   - What it may do: [Identity.HasScope], [Identity.MultiFactor], [Manager.ReportDenied].
+//   - What its fields may hold: [Manager.InputLimits].
+//   - Its context: [WithClient], [WithIdentity], [IdentityFrom].
+//
+// # What your program does to accounts
+//
+//   - Make and find them: [Manager.CreateUser], [Manager.User], [Manager.UserByEmail],
+//     [Manager.Organization].
+//   - Change them: [Manager.SetRole], [Manager.SetAssignedAgents], [Manager.SetPassword],
+//     [Manager.ResetTwoFactor], [Manager.UnlockUser].
+//   - See what they have: [Manager.Sessions], [Manager.UserAPIKeys],
+//     [Manager.TwoFactorStatus].
+//   - End what they have: [Manager.RevokeSession], [Manager.RevokeSessions],
+//     [Manager.RevokeUserAPIKey].
+//   - End them: [Manager.DisableUser], [Manager.EnableUser], [Manager.DeleteUser].
+//   - After a restore from a backup: [Manager.RevokeAll].
+//
+// # For other services
+//
+//   - The public keys: [Manager.JWKS], which [ParseJWKS] reads.
+//   - Tokens without the store: [NewVerifier], [Verifier.Verify].
 package auth

@@ -51,27 +51,6 @@ func logInAlice(m *auth.Manager) auth.Identity {
 	return id
 }
 
-// Register, log in, and ask who a token speaks for.
-func Example() {
-	m := newManager()
-	defer m.Close()
-	registerAlice(m)
-
-	login, err := m.Login(ctx, "Alice@Example.com", "SecurePass123!")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	id, err := m.VerifyAccessToken(ctx, login.AccessToken.Token)
-	fmt.Println(id.User.FullName, id.User.Role, login.AccessToken.ExpiresIn, err)
-
-	_, err = m.Login(ctx, "alice@example.com", "guess")
-	fmt.Println(errors.Is(err, auth.ErrInvalidCredentials))
-	// Output:
-	// Alice admin 1h0m0s <nil>
-	// true
-}
-
 // Wrong input is named field by field.
 func ExampleManager_Register() {
 	m := newManager()
@@ -128,14 +107,14 @@ func ExampleManager_CreateAPIKey() {
 		fmt.Println(err)
 		return
 	}
-	owner, err := m.VerifyAPIKey(ctx, auth.Secret(string(text))) // the only time that text can be seen
+	owner, err := m.VerifyAPIKey(ctx, text) // the only time that text can be seen
 	fmt.Println(owner.User.FullName, owner.IsAPIKey(), err)
 
 	_, _, err = m.CreateAPIKey(ctx, owner, auth.NewAPIKey{Name: "another"})
 	fmt.Println("a key makes no keys:", errors.Is(err, auth.ErrForbidden))
 
 	_ = m.RevokeAPIKey(ctx, id, key.ID)
-	_, err = m.VerifyAPIKey(ctx, auth.Secret(string(text)))
+	_, err = m.VerifyAPIKey(ctx, text)
 	fmt.Println("revoked:", errors.Is(err, auth.ErrInvalidToken))
 	// Output:
 	// Alice true <nil>
@@ -179,7 +158,7 @@ func ExampleConfig_rotation() {
 	// Output: <nil>
 }
 
-// What happens is told as typed events.
+// What happens is reported as typed events.
 func ExampleLogEvents() {
 	plain := &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey || a.Key == "time" || a.Key == "user_id" || a.Key == "organization_id" || a.Key == "session_id" {
@@ -200,7 +179,8 @@ func ExampleLogEvents() {
 	// level=WARN msg=auth event.type=login_failed event.address=192.0.2.7 event.user_agent=curl/8
 }
 
-// A host's own rights are a role that it sets; every live token has it at once.
+// The rights of your own program are roles that it sets. Every live token has a new role at
+// once.
 func ExampleManager_SetRole() {
 	m := newManager()
 	defer m.Close()
