@@ -71,7 +71,7 @@ func (m *Manager) readAnyKey(ctx context.Context, k *record.Row[keyRecord]) erro
 // given the new one. Both happen in one Commit. The password is for
 // Config.APIKeysNeedFreshLogin. The error is ErrNotFound for a key that is not the caller's
 // or has expired, or one of [Manager.CreateAPIKey].
-func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, pw Secret) (APIKey, Secret, error) {
+func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, password Secret) (APIKey, Secret, error) {
 	if overlap < 0 || overlap > 30*24*time.Hour {
 		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")
 	}
@@ -89,7 +89,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !old.Exists() || old.Rec.expired(now) {
 		return APIKey{}, "", m.refuseKeyID(ctx, id, keyID)
 	}
-	if err := m.allowNewKey(ctx, id, c, &pass, pw); err != nil {
+	if err := m.allowNewKey(ctx, id, c, &pass, password); err != nil {
 		return APIKey{}, "", err
 	}
 	rec := old.Rec

@@ -87,7 +87,7 @@ func (k *keyCheck) proven() bool {
 //   - EventAPIKeyWoke: the first use after 30 days.
 //   - EventAPIKeyBurst: over 100 uses in a clock hour and over ten times the average of the
 //     hours with uses, of which there must be eight.
-func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, _ error) {
+func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, err error) {
 	if err := m.ready(); err != nil {
 		return Identity{}, err
 	}

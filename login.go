@@ -8,15 +8,15 @@ import (
 	"github.com/datixlab/auth/internal/record"
 )
 
-// A LoginResult is the outcome of a step of a login: an access token or, where the
+// A LoginResult is the outcome of a step of a login. It has an access token or, if the
 // account has a second factor, a temp token for [Manager.VerifyTwoFactor].
 type LoginResult struct {
-	AccessToken AccessToken // zero where TempToken is set
-	TempToken   Secret
-	User        User // who logged in; zero where TempToken is set: nothing is proven yet
+	AccessToken AccessToken // zero if TempToken is set
+	TempToken   Secret      // "" if AccessToken is set
+	User        User        // the user that logged in; zero if TempToken is set
 
-	// EnrollmentOnly is true where Config.TwoFactorPolicy leaves the session nothing
-	// but to set up a second factor.
+	// EnrollmentOnly is true if Config.TwoFactorPolicy lets the session only set up a
+	// second factor.
 	EnrollmentOnly bool
 
 	session string // "ses_…"
@@ -25,17 +25,18 @@ type LoginResult struct {
 // TwoFactorRequired reports whether the login waits for its second factor.
 func (r LoginResult) TwoFactorRequired() bool { return r.TempToken != "" }
 
-// Login proves an account by its password. An unknown address, a wrong password and
-// a disabled account are one and the same: ErrInvalidCredentials, after the same
-// work. ErrRateLimited says the same of every address too, and while it does no
-// password is looked at, not even the right one.
-func (m *Manager) Login(ctx context.Context, email string, pw Secret) (LoginResult, error) {
+// Login proves an account by its password. It begins a session, or returns a temp token if
+// the account has a second factor. The error is ErrInvalidCredentials for an unknown address,
+// a wrong password and a disabled account, after the same work. It is ErrRateLimited if
+// Config.Limits is exceeded, whether or not the address has an account. Then no password is
+// compared, not even the right one. It is ErrOverloaded if no hashing slot came free.
+func (m *Manager) Login(ctx context.Context, email string, password Secret) (LoginResult, error) {
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
 	}
 	canonical, ok := emailaddr.Canonical(email)
 	if !ok {
-		canonical = "not an address: " + email // counted like one that nobody has
+		canonical = "not an address: " + email // counted like an address without an account
 	}
 	digest, prefix := emailDigest(canonical), clientPrefix(ctx)
 	uid, known, err := m.emailOwner(ctx, digest)
@@ -44,7 +45,7 @@ func (m *Manager) Login(ctx context.Context, email string, pw Secret) (LoginResu
 	}
 	var result LoginResult
 	err = m.throttled(ctx, uid, m.passwordBudgets(digest, prefix, known.Rec.Prefixes), func() (done bool, err error) {
-		result, err = m.login(ctx, uid, canonical, pw)
+		result, err = m.login(ctx, uid, canonical, password)
 		if errors.Is(err, ErrInvalidCredentials) {
 			m.emit(ctx, Event{Type: EventLoginFailed, UserID: userIDOf(uid)})
 		}
@@ -56,12 +57,12 @@ func (m *Manager) Login(ctx context.Context, email string, pw Secret) (LoginResu
 	return result, err
 }
 
-// dummyUID is the bare id of no user: ids begin with the time.
+// dummyUID has the form of a user's digits and is never a user's: those begin with the time.
 const dummyUID = "00000000000000000000000000000"
 
-// login is Login behind its budgets. It looks at the password once for every hash
-// that it finds, so again only if the password was changed at this very moment.
-func (m *Manager) login(ctx context.Context, uid, canonical string, pw Secret) (result LoginResult, err error) {
+// login is Login after its budgets were charged. It compares the password once with every
+// hash that it reads, so again only if the password is changed at the same time.
+func (m *Manager) login(ctx context.Context, uid, canonical string, password Secret) (result LoginResult, err error) {
 	lookup := uid
 	if uid == "" {
 		lookup = dummyUID // so that an unknown address costs the same reads
@@ -74,7 +75,7 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, pw Secret) (
 		}
 		usable := acct.Exists() && acct.Rec.open() && emailaddr.Same(acct.Rec.Email, canonical)
 		if !usable || proven == "" || proven != pass.Rec.Hash {
-			if stale, err = m.verifyPassword(ctx, pass.Rec.Hash, pw, usable); err != nil {
+			if stale, err = m.verifyPassword(ctx, pass.Rec.Hash, password, usable); err != nil {
 				return err
 			}
 			proven = pass.Rec.Hash
@@ -83,15 +84,15 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, pw Secret) (
 		return err
 	})
 	if err == nil && stale {
-		m.rehash(ctx, pass, pw)
+		m.rehash(ctx, pass, password)
 	}
 	return result, err
 }
 
-// rehash replaces a hash that is cheaper than the configuration asks for, unless
-// the password was changed meanwhile. It is an improvement, never a condition.
-func (m *Manager) rehash(ctx context.Context, pass record.Row[passwordRecord], pw Secret) {
-	hash, err := m.hashPassword(ctx, pw)
+// rehash replaces a hash that verifyPassword has found stale, unless the password was changed
+// meanwhile. If it fails, the login has succeeded all the same.
+func (m *Manager) rehash(ctx context.Context, pass record.Row[passwordRecord], password Secret) {
+	hash, err := m.hashPassword(ctx, password)
 	if err != nil {
 		return
 	}

@@ -94,7 +94,7 @@ func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest
 // call replaces the first, and after 10 minutes it lapses. It needs a fresh login or
 // the password, else the error is ErrReauthenticationRequired. ErrTwoFactorEnabled
 // says that a second factor is on already, and leaves it as it is.
-func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (TwoFactorEnrollment, error) {
+func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Secret) (TwoFactorEnrollment, error) {
 	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadEnrolling(ctx, id, &totp, &pass)
 	if err != nil {
@@ -103,7 +103,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, pw Secret) (
 	if c.acct.Rec.Enrolment != "" {
 		return TwoFactorEnrollment{}, ErrTwoFactorEnabled
 	}
-	if err := m.reauthenticate(ctx, id, c, &pass, pw); err != nil {
+	if err := m.reauthenticate(ctx, id, c, &pass, password); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
 	secret := make([]byte, otp.SecretLen)
@@ -205,8 +205,8 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 // UnlockUser or ResetTwoFactor. Whom Config.TwoFactorPolicy binds may turn it off too,
 // to set up another: until that is confirmed the caller's session can do nothing else,
 // and the user's API keys open nothing.
-func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, pw, code Secret) error {
-	f := newFactors(id, pw, code)
+func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, code Secret) error {
+	f := newFactors(id, password, code)
 	c, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)
 	if err != nil {
 		return err

@@ -194,13 +194,13 @@ var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 
 // ReplaceBackupCodes makes ten new backup codes for the caller and returns them,
 // once; the old ones are void. It needs a fresh login or the password.
-func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, pw Secret) ([]Secret, error) {
+func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPassword Secret) ([]Secret, error) {
 	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, &totp, &pass)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.reauthenticate(ctx, id, c, &pass, pw); err != nil {
+	if err := m.reauthenticate(ctx, id, c, &pass, currentPassword); err != nil {
 		return nil, err
 	}
 	limit := budget{name: "new_codes", key: userKey(uidOf(id), "newcodes"), limit: newCodesLimit}
