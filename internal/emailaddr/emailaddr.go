@@ -1,4 +1,4 @@
-// Package emailaddr recognises email addresses and gives each one spelling.
+// Package emailaddr checks email addresses and brings each into one spelling.
 package emailaddr
 
 import (
@@ -11,11 +11,12 @@ import (
 const MaxLen = 254
 
 // Canonical returns the one spelling under which an address is looked up, claimed and
-// counted, or "" and false if s is no address. An address is at most MaxLen bytes of ASCII:
-// a dot-atom of RFC 5322 of at most 64 bytes, '@', and a host name of two labels or
-// more. Display names, comments, quoted local parts and address literals are refused.
-// The spelling is s in lower case. Other letters than those of ASCII are not folded but
-// refused, since different ones can fold to the same.
+// counted, or "" and false if s is no address. The spelling is s in lower case.
+//
+// An address is at most MaxLen bytes of ASCII: a dot-atom of RFC 5322 of at most 64 bytes,
+// '@', and a host name of two labels or more. Display names, comments, quoted local parts
+// and address literals are refused. So are letters outside ASCII, since different
+// letters can have the same lower case.
 func Canonical(s string) (spelling string, ok bool) {
 	if len(s) > MaxLen {
 		return "", false
@@ -54,8 +55,8 @@ func dotAtom(s string) bool {
 	return true
 }
 
-// hostName reports whether s is two labels or more of RFC 1123, 2.1. The last is not
-// all digits, so s is no IPv4 address.
+// hostName reports whether s is two labels or more of RFC 1123, 2.1. The last label must not
+// be all digits, so s is no IPv4 address.
 func hostName(s string) bool {
 	labels := strings.Split(s, ".")
 	for _, label := range labels {

@@ -1,6 +1,6 @@
-// Package hostcall calls code of the program that embeds this library, which may hang,
-// panic or be slow. A caller waits for it for a bounded time, and a bounded number of
-// calls runs at once.
+// Package hostcall calls code of the program that embeds this library. That code may be slow,
+// hang or panic. So a caller waits for a bounded time, and a bounded number of calls runs at
+// once.
 package hostcall
 
 import (
@@ -9,29 +9,29 @@ import (
 	"time"
 )
 
-// Errors of calls that brought no result.
+// Errors of calls that returned no result.
 var (
 	ErrBusy     = errors.New("hostcall: too many calls are running")
 	ErrPanicked = errors.New("hostcall: the call panicked")
 )
 
-// Calls bound how long calls take and how many run at once. Any number of goroutines may
-// use them.
+// Calls bounds how long callers wait and how many calls run at once. Any number of goroutines
+// may use one Calls.
 type Calls struct {
 	running chan struct{}
 	timeout time.Duration
 }
 
-// New returns Calls of which at most parallel (1 or more) run at once. A caller waits
-// for at most timeout.
+// New returns Calls of which at most parallel, 1 or more, run at once. A caller waits for at
+// most timeout.
 func New(parallel int, timeout time.Duration) *Calls {
 	return &Calls{make(chan struct{}, parallel), timeout}
 }
 
-// Wait waits for a place among the calls, then returns what f returns. It returns the
-// error of ctx or [context.DeadlineExceeded] as soon as ctx or the time is over, and
-// [ErrPanicked] if f panics. F should return when its ctx ends. One that does not keeps
-// its place until it does.
+// Wait waits for a place among the calls, then returns what f returns. If ctx or the time
+// ends first, it returns the error of ctx or [context.DeadlineExceeded]. If f panics, it
+// returns [ErrPanicked]. F should return when its ctx ends: it keeps its place until it
+// returns.
 func Wait[T any](ctx context.Context, c *Calls, f func(ctx context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -63,7 +63,7 @@ func call[T any](ctx context.Context, c *Calls, f func(ctx context.Context) (T, 
 		value T
 		err   error
 	}
-	results := make(chan result, 1) // a late result has room, and nobody reads it
+	results := make(chan result, 1) // buffered: a late result blocks nothing and is not read
 	go func() {
 		r := result{err: ErrPanicked}
 		defer func() {

@@ -1,6 +1,6 @@
-// Package ident makes and recognises identifiers. An identifier is a prefix that names
-// its kind, and digits of base62. All of them hold 128 bits or more from a
-// cryptographic random source, so nobody guesses one and none occurs twice.
+// Package ident makes and recognises identifiers. An identifier is a prefix that names its
+// kind, and digits of base62. Those of [Timed] and [Random] hold 128 bits from a cryptographic
+// random source. So nobody guesses one, and none occurs twice.
 package ident
 
 import (
@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// How many digits there are after the prefix.
+// The numbers of digits after the prefix.
 const (
 	TimedLen  = 29 // of a [Timed] identifier: 5 + 16 bytes
 	RandomLen = 22 // of a [Random] identifier: 16 bytes
 )
 
-// Alphabet has the 62 digits by value. They are in ASCII order, so texts of one length
-// sort as the numbers that they stand for.
+// Alphabet has the 62 digits by value. They are in ASCII order. So texts of one length have
+// the order of the numbers that they stand for.
 const Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// Timed returns the digits of an identifier made at t. It begins with 40 bits of the
-// Unix time in seconds, so that records made one after the other are neighbours in an
-// ordered store. The other 128 bits are random.
+// Timed returns the digits of an identifier made at t. It begins with 40 bits of the Unix time
+// in seconds, and the other 128 bits are random. So records that were made one after the
+// other are neighbours in an ordered store.
 func Timed(t time.Time) string {
 	var b [21]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(t.Unix())<<24)
@@ -31,7 +31,7 @@ func Timed(t time.Time) string {
 	return encode(b[:], TimedLen)
 }
 
-// Random returns the digits of an identifier of 128 random bits and nothing else.
+// Random returns the digits of an identifier of 128 random bits.
 func Random() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:])
@@ -81,8 +81,8 @@ func IsDigits[text string | []byte](s text, n int) bool {
 	return others == 0
 }
 
-// noDigit is 1 for every byte that is no digit. The look-up has no branch: each
-// credential is checked by it, digit by digit.
+// noDigit is 1 for every byte that is no digit. The look-up has no branch, since it is made
+// for each digit of each credential.
 var noDigit = func() (others [256]byte) {
 	for i := range others {
 		if strings.IndexByte(Alphabet, byte(i)) < 0 {
@@ -92,7 +92,7 @@ var noDigit = func() (others [256]byte) {
 	return others
 }()
 
-// encode returns b as a number of n digits, with zeros in front.
+// encode returns the number in b as n digits, with zeros in front.
 func encode(b []byte, n int) string {
 	v, base, digit := new(big.Int).SetBytes(b), big.NewInt(62), new(big.Int)
 	out := make([]byte, n)

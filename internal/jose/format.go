@@ -8,8 +8,8 @@ import (
 	"github.com/datixlab/auth/internal/ident"
 )
 
-// A Format is how the payloads of one issuer and audience are written. It does not
-// change.
+// A Format is how the payloads of one issuer and audience are written. It does not change,
+// and any number of goroutines may use it.
 type Format struct {
 	issuer, audience string // as they are read
 	subject, session string // prefixes of the ids
@@ -23,7 +23,7 @@ type Format struct {
 // prefixes are not empty and need no escape in JSON.
 func NewFormat(issuer, audience, subject, session string) *Format {
 	text := marshal(Claims{Issuer: issuer, Audience: audience, Subject: subject})
-	var read Claims // text that is not UTF-8 is read as other text than was written
+	var read Claims // text that is not UTF-8 is not read as it was written
 	if err := json.Unmarshal(text, &read); err != nil {
 		panic(err) // what was marshalled is JSON
 	}
@@ -41,8 +41,8 @@ func validIDs[text string | []byte](f *Format, subject, session, id text) bool {
 	return ident.Is(subject, f.subject, ident.TimedLen) && ident.Is(session, f.session, ident.RandomLen) && ident.IsDigits(id, ident.RandomLen)
 }
 
-// Parsed is what a check needs of the claims. The zero value is empty. It is made to be
-// used again: its ids are in memory of its own, which the next token overwrites.
+// Parsed has the claims that a check needs. The zero value is empty. It can be used again:
+// its ids are in memory of its own, which the next token overwrites.
 type Parsed struct {
 	Issuer, Audience     string
 	Subject, Session, ID []byte
@@ -61,10 +61,9 @@ func (p *Parsed) SetIDs(subject, session, id string) {
 	p.buf = b
 }
 
-// scan reads the claims from a payload that is written as [Signer.Token] writes it,
-// without the start of f. It returns false for any other payload, which may have the
-// same meaning. It only saves time: the signature is verified before, so a Manager wrote
-// the payload.
+// scan reads the claims from a payload that is written as [Signer.Token] writes it, without
+// the start of f. It returns false for any other payload, which may have the same meaning.
+// It only saves time. The signature is verified before, so a Signer wrote the payload.
 func (p *Parsed) scan(payload []byte, f *Format) bool {
 	r := payloadReader{rest: payload, ok: true}
 	r.expect(f.rest)
@@ -96,8 +95,8 @@ func (p *Parsed) scan(payload []byte, f *Format) bool {
 	return r.ok && (string(r.rest) == `"}` || string(r.rest) == `","enrollment_only":true}`)
 }
 
-// A payloadReader reads a payload from front to back. Its ok becomes false when
-// something else comes than what must come.
+// A payloadReader reads a payload from front to back. Its ok becomes false when the payload
+// is not as the calls expect it.
 type payloadReader struct {
 	rest []byte
 	ok   bool

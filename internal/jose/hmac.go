@@ -11,11 +11,11 @@ import (
 	"sync"
 )
 
-// HMACLen is how many bytes the signature of HS256 has in a token.
+// HMACLen is how many bytes a signature of HS256 has in a token, in base64url.
 const HMACLen = 43
 
-// NewHMAC returns the two halves of an HS256 key, which it copies. Key is 32 bytes or more
-// (RFC 7518, 3.2), and kid is what headers call it.
+// NewHMAC returns the Signer and the Key of an HS256 key, which it copies. The key must have
+// 32 bytes or more (RFC 7518, 3.2). Headers name it by kid.
 func NewHMAC(kid string, key []byte) (Signer, Key) {
 	header, key := header("HS256", kid), slices.Clone(key)
 	macs := &sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}

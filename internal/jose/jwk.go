@@ -48,7 +48,7 @@ func (j jwk) alg() jwt.SigningMethod {
 	return nil
 }
 
-// jwkOf writes key, or returns why it is refused.
+// jwkOf returns key as a jwk, or an error that says why the key is refused.
 func jwkOf(key crypto.PublicKey) (jwk, error) {
 	text := base64.RawURLEncoding.EncodeToString
 	switch k := key.(type) {
@@ -80,8 +80,8 @@ func jwkOf(key crypto.PublicKey) (jwk, error) {
 	return jwk{}, fmt.Errorf("a %T is not taken: it must be an ed25519.PublicKey, *ecdsa.PublicKey or *rsa.PublicKey", key)
 }
 
-// key reads j, which must be as jwkOf writes it. So of the several texts of one key one
-// is accepted.
+// key returns the key that j stands for. J must be as jwkOf writes it. So of the several
+// texts of one key only one is accepted.
 func (j jwk) key() (key crypto.PublicKey, err error) {
 	bytesOf := func(text string) []byte {
 		b, decodeErr := base64.RawURLEncoding.DecodeString(text)
@@ -114,8 +114,9 @@ func (j jwk) key() (key crypto.PublicKey, err error) {
 	return key, nil
 }
 
-// validEd25519 reports whether k is a point in its one spelling (RFC 8032, 5.1.2), of
-// which SetBytes accepts others too. The few points that anybody can sign for are refused.
+// validEd25519 reports whether k is a point in the spelling of RFC 8032, 5.1.2; SetBytes
+// accepts others too. It refuses the eight points of small order, for which anybody can make
+// signatures.
 func validEd25519(k ed25519.PublicKey) bool {
 	point, err := new(edwards25519.Point).SetBytes(k)
 	return err == nil && bytes.Equal(point.Bytes(), k) &&

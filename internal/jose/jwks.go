@@ -13,7 +13,7 @@ import (
 // maxJWKS is how many bytes a document may have.
 const maxJWKS = 64 << 10
 
-// WriteJWKS returns the set of keys, as JSON. A key's kid is its thumbprint (RFC 7638).
+// WriteJWKS returns keys as a JSON Web Key Set. A key's kid is its thumbprint (RFC 7638).
 func WriteJWKS(keys []*PublicKey) string {
 	type entry struct {
 		jwk

@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// A Key verifies tokens of one algorithm. A token's header is not interpreted. It is
-// the one text that goes with this key, or the token is not of this key. So a token
-// cannot choose another algorithm, type, key source or critical extension (RFC 8725,
+// A Key verifies tokens of one algorithm. A token's header is compared and not interpreted:
+// unless it is the one text that goes with this key, the token is not of this key. So a
+// token cannot choose another algorithm, type, key source or critical extension (RFC 8725,
 // 3.1, 3.11; RFC 7515, 4.1.11).
 type Key struct {
 	header string // base64url of {"alg":…,"kid":…,"typ":"at+jwt"}
@@ -17,7 +17,7 @@ type Key struct {
 }
 
 // A verifier reports whether sig is the signature of text as it is written in a token.
-// Of the several base64 spellings of one signature it accepts one.
+// Of the several base64 spellings of one signature it accepts only one.
 type verifier interface{ verify(text, sig string) bool }
 
 // header returns the one header of tokens of a key.
@@ -32,10 +32,10 @@ func header(alg, kid string) string {
 // Keys are the keys that a token may be signed with. Any number of goroutines may use them.
 type Keys []Key
 
-// Verify fills p with the claims of a token that one of the keys signed, and returns
-// true. Otherwise it empties p and returns false. It does not judge issuer, audience or
-// time. It reads what f writes fastest, and everything else of the same meaning too. The
-// ids in p change with the next call for p.
+// Verify fills p with the claims of a token that one of the keys signed, and returns true.
+// Otherwise it empties p and returns false. The caller must check p.WellFormed, the issuer,
+// the audience and the time. The spelling of a payload may differ from that of f, which is
+// read fastest. The ids in p change with the next call for p.
 func (ks Keys) Verify(token string, f *Format, p *Parsed) bool {
 	p.Reset()
 	body, ok := ks.open(token)
@@ -58,8 +58,8 @@ func (ks Keys) Verify(token string, f *Format, p *Parsed) bool {
 	return true
 }
 
-// Payload returns the whole payload of a token that one of the keys signed and whose ids
-// are those of f, and true. It does not judge issuer, audience or time.
+// Payload returns the whole payload of a token, and true, if one of the keys signed it and
+// its ids are written as in f. The caller must check the issuer, the audience and the time.
 func (ks Keys) Payload(token string, f *Format) (Payload, bool) {
 	body, ok := ks.open(token)
 	if !ok {

@@ -1,8 +1,8 @@
 // Package jose signs, verifies and publishes: access tokens, which are JSON Web Tokens
 // (RFC 7519, typed as in RFC 9068), and the public keys that verify them, as a JSON Web
-// Key Set (RFC 7517). Of one token there is one text: the several spellings of a
-// header or a signature are refused but for one. The texts of errors begin with "auth: ",
-// since the caller of package auth reads them.
+// Key Set (RFC 7517). A token has one text: of the several spellings of a header or a
+// signature only one is accepted. The texts of errors begin with "auth: ", since the caller
+// of package auth reads them.
 package jose
 
 import (
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// MaxLen is how many bytes a token may have. A longer one is refused unread.
+// MaxLen is how many bytes a token may have. A longer one is refused before it is read.
 const MaxLen = 8 << 10
 
 // leeway is how far the clock of a process that signs may be ahead.
@@ -34,15 +34,15 @@ type Validity struct {
 	Expires int64 `json:"exp"`
 }
 
-// Current reports whether a token is valid now. Issued and From are 30 seconds ahead at
-// most. Expires is later than now.
+// Current reports whether a token is valid at now. Issued and From must be positive and at
+// most 30 seconds after now. Expires must be later than now.
 func (v Validity) Current(now time.Time) bool {
 	at, ahead := now.Unix(), now.Add(leeway).Unix()
 	return at < v.Expires && 0 < v.Issued && v.Issued <= ahead && 0 < v.From && v.From <= ahead
 }
 
-// Span returns from when and until when [Validity.Current] is true, if Issued and From
-// are positive.
+// Span returns the first instant at which [Validity.Current] is true, and the first after it
+// at which it is not. Issued and From must be positive.
 func (v Validity) Span() (from, until time.Time) {
 	return time.Unix(max(v.Issued, v.From), 0).Add(-leeway), time.Unix(v.Expires, 0)
 }

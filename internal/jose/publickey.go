@@ -24,9 +24,9 @@ type PublicKey struct {
 	method jwt.SigningMethod
 }
 
-// ParseKeys copies keys. Each is an ed25519.PublicKey, a *ecdsa.PublicKey on P-256 or a
-// *rsa.PublicKey of 2048 to 8192 bits. The error calls every key by its name that is
-// missing, malformed, weak or there twice. More than 32 keys are an error too.
+// ParseKeys returns copies of keys. Each is an ed25519.PublicKey, a *ecdsa.PublicKey on P-256
+// or a *rsa.PublicKey of 2048 to 8192 bits. The error names every key that is missing,
+// malformed, weak or given twice. More than 32 keys are an error too.
 func ParseKeys(keys []crypto.PublicKey, name func(i int) string) (all []*PublicKey, err error) {
 	if len(keys) > maxKeys {
 		return nil, fmt.Errorf("auth: %s: only %d keys are taken", name(maxKeys), maxKeys)
@@ -70,8 +70,8 @@ func KeysOf(public []*PublicKey) (keys Keys) {
 
 func (k *PublicKey) header() string { return header(k.method.Alg(), k.jwk.thumbprint()) }
 
-// verify accepts one text of a signature only. Ed25519 and RSA have one. Of an ECDSA
-// signature anybody can make a second one, with n−s for s. The one with the lower s is
+// verify accepts only one text of a signature. Ed25519 and RSA have only one. Of an ECDSA
+// signature anybody can make a second one, with n−s for s: the one with the lower s is
 // accepted.
 func (k *PublicKey) verify(text, sig string) bool {
 	raw, err := base64.RawURLEncoding.DecodeString(sig)
@@ -84,8 +84,8 @@ func (k *PublicKey) verify(text, sig string) bool {
 // halfOrder is half the order of P-256. It has 32 bytes.
 var halfOrder = new(big.Int).Rsh(elliptic.P256().Params().N, 1)
 
-// fixedECDSA returns the 64 bytes of RFC 7518, 3.4, of the ASN.1 that signers return. The
-// s is the lower of the two.
+// fixedECDSA returns a signature in the 64 bytes of RFC 7518, 3.4. A signer returns it in
+// ASN.1. Of the two possible values of s the result has the lower one.
 func fixedECDSA(der []byte) ([]byte, error) {
 	var sig struct{ R, S *big.Int }
 	order := elliptic.P256().Params().N

@@ -11,7 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// ErrNotSigned reports a token for which only the signature was missing.
+// ErrNotSigned reports that the signing of a token failed. Everything before it succeeded.
 var ErrNotSigned = errors.New("auth: a token was not signed")
 
 // A Signer signs tokens with one key. Any number of goroutines may call it.
@@ -20,8 +20,8 @@ type Signer struct {
 	sign   func(ctx context.Context, text string) ([]byte, error)
 }
 
-// Token returns the signed token that says p, or ErrNotSigned with the cause. The same p
-// makes the same token, except with ES256, which draws a random number.
+// Token returns the signed token with the payload p, or [ErrNotSigned] with the cause. The
+// same p makes the same token, except with ES256, which draws a random number.
 func (s Signer) Token(ctx context.Context, p *Payload) (string, error) {
 	text := s.header + "." + base64.RawURLEncoding.EncodeToString(marshal(p))
 	sig, err := s.sign(ctx, text)
@@ -31,9 +31,8 @@ func (s Signer) Token(ctx context.Context, p *Payload) (string, error) {
 	return text + "." + base64.RawURLEncoding.EncodeToString(sig), nil
 }
 
-// NewSigner returns a Signer of tokens that public verifies. Its signatures are made by
-// sign, which is called as [crypto.Signer] has it. A signature of another key is an
-// error, and no token.
+// NewSigner returns a Signer of tokens that public verifies. It calls sign as
+// [crypto.Signer.Sign] is called. A signature that public does not verify is an error.
 func NewSigner(public *PublicKey, sign func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)) Signer {
 	return Signer{public.header(), func(ctx context.Context, text string) ([]byte, error) {
 		message, opts := []byte(text), crypto.Hash(0) // Ed25519 hashes by itself

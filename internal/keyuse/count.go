@@ -13,7 +13,7 @@ import (
 const (
 	hexDigits  = "0123456789abcdef"
 	shardCount = len(hexDigits)
-	maxKeys    = 16 << 10 // that wait to be written, in each shard
+	maxKeys    = 16 << 10 // with uses that are not written yet, in each shard
 	maxBuckets = 32       // of one key
 )
 
@@ -22,8 +22,8 @@ type shard struct {
 	keys map[string]*Pending
 }
 
-// shard returns the shard of a key: by the first digit of a hash, which is as good as
-// random.
+// shard returns the shard of a key, by its first digit. A kid is part of a hash, so all
+// shards get equally many keys.
 func (t *Tracker) shard(kid string) *shard {
 	return &t.shards[strings.IndexByte(hexDigits, kid[0])]
 }
@@ -90,8 +90,8 @@ func (p *Pending) with(f func(u *uses)) {
 	f(&p.uses)
 }
 
-// uses are those of a key that are not written yet. They keep the address itself: its
-// text is made once a write and not once a use.
+// uses are the uses of a key that are not written yet. They keep the address itself, since
+// its text is made once for each write and not for each use.
 type uses struct {
 	uid string
 	Usage
@@ -110,17 +110,18 @@ func (u *uses) usage() Usage {
 
 // A bucket has the uses of a key from one network within one hour.
 type bucket struct {
-	network     netip.Prefix // zero is unknown
-	addr        netip.Addr   // of the first
+	network     netip.Prefix // zero: unknown
+	addr        netip.Addr   // of the first use
 	hour        uint64
 	first, last time.Time
 	n           uint64
 }
 
-// hourOf returns the hours from 1970 to t.
+// hourOf returns how many whole hours passed from 1970 to t.
 func hourOf(t time.Time) uint64 { return uint64(max(0, t.Unix())) / 3600 }
 
-// addUse counts a use. If there are too many buckets it is counted in the last one.
+// addUse counts a use. If it needs a bucket of its own and there are maxBuckets already, the
+// last one counts it.
 func addUse(buckets []bucket, now time.Time, from netip.Addr) []bucket {
 	hour := hourOf(now)
 	i := slices.IndexFunc(buckets, func(b bucket) bool { return b.addr == from && b.hour == hour })
@@ -142,11 +143,11 @@ func addUse(buckets []bucket, now time.Time, from netip.Addr) []bucket {
 	return buckets
 }
 
-// subtract removes what was written. Only uses were added since.
+// subtract removes the uses that were written. Since the snapshot, uses were only added.
 func subtract(buckets, written []bucket) []bucket {
 	for i, w := range written {
 		buckets[i].n -= w.n
-		buckets[i].first = w.last // those that are left came later
+		buckets[i].first = w.last // the uses that are left are later
 	}
 	return slices.DeleteFunc(buckets, func(b bucket) bool { return b.n == 0 })
 }

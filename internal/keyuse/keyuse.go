@@ -1,7 +1,7 @@
-// Package keyuse counts the uses of keys in memory, writes them to their records in the
-// background, and reports each use that is unusual once.
+// Package keyuse counts the uses of keys in memory and writes them to records in the
+// background. It reports each unusual use once.
 //
-// It knows a key by the digits of its user and by its own, and nothing of what it is for.
+// A key has two identifiers here, which are opaque: that of its user (uid) and its own (kid).
 package keyuse
 
 import (
@@ -15,20 +15,20 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A Config is what a [Tracker] is made of. All of it is required.
+// A Config is what a [Tracker] is made of. All fields are required.
 type Config struct {
 	Records  record.Records
-	Log      *slog.Logger  // receives a warning when uses were not written in time
+	Log      *slog.Logger  // receives a warning when uses were not written
 	Interval time.Duration // from one write of all uses to the next, more than 0
 	// Rows returns the rows of a key and of its usage, which share a partition.
 	Rows func(uid, kid string) (KeyRow, *record.Row[Usage])
-	// Found receives what is unusual in the uses of a key, after they were written. Up to
-	// 64 goroutines call it at once.
+	// Found is called with each Finding about a key, after the uses were written. Up to 64
+	// goroutines call it at once.
 	Found func(uid, kid string, f Finding)
 }
 
-// A KeyRow is the row of a key. Uses are written only if the key still exists, and as it
-// was read: so a write can never bring a key back.
+// A KeyRow is the row of a key. Uses are written only if the key exists and is as it was
+// read. So a write never brings a removed key back.
 type KeyRow interface {
 	record.Reader
 	Exists() bool
@@ -36,9 +36,9 @@ type KeyRow interface {
 	Created() time.Time // of the key
 }
 
-// A Tracker keeps the uses of keys in memory and writes all of a key's at once. A crash
-// loses those of one Interval. Any number of Trackers, in any number of processes, may
-// share a store. All methods may be called by any number of goroutines.
+// A Tracker keeps the uses of keys in memory and writes all uses of a key at once. A crash
+// loses the uses of one Interval. Any number of Trackers, in any number of processes, may
+// share a store. Any number of goroutines may call Touch and Pending.
 type Tracker struct {
 	Config
 	unconfirmed map[string]write // by key, of writes that failed and may have succeeded
@@ -76,25 +76,27 @@ func (t *Tracker) loop() {
 	}
 }
 
-// Close writes what is left and ends the Tracker. It must be called once; uses that are
-// counted after it are lost. It returns an error if some uses were not written.
+// Close writes the uses that are left and ends the Tracker. It must be called once. Uses that
+// are counted after it are lost. It returns an error if some uses were not written.
 func (t *Tracker) Close() error {
 	close(t.stop)
 	<-t.done
 	if err := t.flush(); err != nil {
 		return err
 	}
-	// If the last write of a key turns out to have succeeded, the first flush wrote no
-	// more of that key than this.
+	// If an unconfirmed write of a key turns out to have succeeded, the first flush wrote
+	// none of the later uses of that key.
 	return t.flush()
 }
 
-// Touch counts a use of a key at now: in last, if the use before was counted there and is
-// not written yet. Else it sets last, which the caller keeps for the next use; nil is
-// never set. Kid begins with a lowercase hex digit. The zero Addr is unknown.
+// Touch counts a use of a key at now, from an address. The zero Addr is unknown. Kid begins
+// with a lowercase hex digit.
 //
-// If more keys are in use than the Tracker can hold, uses of the rest are not counted: a
-// use never fails.
+// Last makes the next use cheaper, and may be nil. The caller keeps it for the key. Touch
+// stores in it where the key's uses are counted until they are written.
+//
+// If more keys are in use than the Tracker can hold, it does not count the uses of the others.
+// A use never fails.
 func (t *Tracker) Touch(last *atomic.Pointer[Pending], uid, kid string, now time.Time, from netip.Addr) {
 	if last != nil {
 		if p := last.Load(); p != nil && p.add(now, from) {
@@ -112,7 +114,7 @@ func (t *Tracker) Touch(last *atomic.Pointer[Pending], uid, kid string, now time
 		p = &Pending{uses: uses{uid: strings.Clone(uid)}}
 		s.keys[strings.Clone(kid)] = p // kid may be part of a longer text
 	}
-	p.add(now, from) // which succeeds for as long as p is in the map
+	p.add(now, from) // this succeeds for as long as p is in the map
 	if last != nil {
 		last.Store(p)
 	}

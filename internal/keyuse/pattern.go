@@ -15,11 +15,11 @@ const (
 	burstHours    = 8   // with uses, before there is a baseline
 	burstFactor   = 10  // times the baseline
 	burstLeast    = 100 // uses in an hour that are never a burst
-	baselineShare = 8   // an hour moves the baseline by one part in so many
+	baselineShare = 8   // an hour moves the baseline by 1/8 of the difference
 	baselineUnit  = 256 // of the baseline's fixed point
 )
 
-// A Kind says what is unusual.
+// A Kind is the way in which a use is unusual.
 type Kind string
 
 // The kinds of findings.
@@ -27,7 +27,7 @@ const (
 	NewNetwork Kind = "new network" // an IPv4 /24 or IPv6 /48 that is not among the last eight, except the first one
 	Woke       Kind = "woke"        // the first use after 30 days
 	// Burst is more than 100 uses in an hour of the clock, and more than ten times the
-	// average of the hours with uses, of which there must be eight.
+	// average of the hours with uses. There must be eight such hours before.
 	Burst Kind = "burst"
 )
 
@@ -36,16 +36,16 @@ type Finding struct {
 	Kind  Kind
 	Time  time.Time  // of the first such use; for Burst the beginning of the hour
 	Addr  netip.Addr // of the use; zero for Burst and if it is unknown
-	Count int        // Woke: days without a use; Burst: the most uses that are none
+	Count int        // Woke: days without a use; Burst: the limit that was exceeded, in uses an hour
 }
 
-// A pattern is how a key is used, as far as the next use is compared with it.
+// A pattern is what is kept of the uses of a key, to compare the next use with.
 type pattern struct {
 	Networks []seenNetwork // the last that it was used from
 	Hour     uint64        // since 1970, of the last use
 	InHour   uint64        // uses in that hour
 	Hours    uint64        // hours with uses before it
-	Baseline uint64        // average of their uses, where later hours count more, in 1/baselineUnit
+	Baseline uint64        // average uses of those hours, in 1/baselineUnit; later hours count more
 }
 
 type seenNetwork struct {
@@ -68,8 +68,8 @@ func (p *pattern) fields(c *record.Codec) {
 // was last used, or made, at last.
 func (p *pattern) observe(last time.Time, buckets []bucket) (found []Finding) {
 	for _, b := range buckets {
-		if slept := b.first.Sub(last); slept >= dormantAfter {
-			found = append(found, Finding{Kind: Woke, Time: b.first, Addr: b.addr, Count: int(slept / (24 * time.Hour))})
+		if unused := b.first.Sub(last); unused >= dormantAfter {
+			found = append(found, Finding{Kind: Woke, Time: b.first, Addr: b.addr, Count: int(unused / (24 * time.Hour))})
 		}
 		if b.last.After(last) {
 			last = b.last
@@ -84,8 +84,8 @@ func (p *pattern) observe(last time.Time, buckets []bucket) (found []Finding) {
 	return found
 }
 
-// seeNetwork remembers the bucket's network. It reports whether it is new while others
-// are known.
+// seeNetwork adds the bucket's network to the pattern. It reports whether the network is new
+// while others are known.
 func (p *pattern) seeNetwork(b bucket) (unusual bool) {
 	prefix := b.network.String()
 	i := slices.IndexFunc(p.Networks, func(n seenNetwork) bool { return n.Prefix == prefix })
@@ -104,13 +104,13 @@ func (p *pattern) seeNetwork(b bucket) (unusual bool) {
 	return unusual
 }
 
-// usual is the most uses in an hour that are no burst.
+// usual returns how many uses in an hour are not a burst.
 func (p *pattern) usual() uint64 {
 	return max(burstLeast, p.Baseline*burstFactor/baselineUnit)
 }
 
-// count adds the bucket's uses to its hour, and reports whether they make it a burst.
-// Uses that are written late count in the hour that began in the meantime.
+// count adds the bucket's uses to its hour, and reports whether the hour becomes a burst by
+// them. If a later hour has begun, the uses count in that one.
 func (p *pattern) count(b bucket) (burst bool) {
 	if b.hour > p.Hour {
 		if p.Hours++; p.InHour == 0 { // it is the key's first
@@ -125,8 +125,8 @@ func (p *pattern) count(b bucket) (burst bool) {
 	return p.Hours >= burstHours && before <= p.usual() && p.InHour > p.usual()
 }
 
-// closeHour adds the hour that is over to the baseline. It counts as no more than a
-// burst's first uses, so that an attack does not soon become the usual.
+// closeHour adds the hour that is over to the baseline. Once there is a baseline, it counts
+// no more uses of an hour than usual returns. So an attack does not soon become the average.
 func (p *pattern) closeHour() {
 	uses := min(p.InHour, 1<<32) * baselineUnit
 	if p.Hours == 1 {
@@ -139,8 +139,8 @@ func (p *pattern) closeHour() {
 	p.Baseline = p.Baseline - p.Baseline/baselineShare + uses/baselineShare
 }
 
-// merge returns found, of a write that is unconfirmed, and what of more, of the next
-// write, is not in it.
+// merge adds to found, of an unconfirmed write, each Finding of more, of the next write,
+// whose kind and network are not in it.
 func merge(found, more []Finding) []Finding {
 	for _, f := range more {
 		if !slices.ContainsFunc(found, func(g Finding) bool {

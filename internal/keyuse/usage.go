@@ -8,12 +8,12 @@ import (
 	"github.com/datixlab/auth/internal/record"
 )
 
-// A Usage is the record of when and how often a key was used. It is stored with the key
-// and not in it, so that writing it can neither bring a key back nor undo a change of it.
+// A Usage is the record of when and how often a key was used. It is not part of the key's
+// record. So writing it can neither bring a key back nor undo a change of the key.
 type Usage struct {
 	Last    time.Time // zero: the key was never used
 	Count   uint64
-	Address string // netprefix.Text of the last use, "" if there is none
+	Address string // netprefix.Text of the last use, "" if it is unknown
 	pattern pattern
 	newer   []byte
 }
@@ -27,7 +27,7 @@ func (u *Usage) Fields(c *record.Codec) {
 	c.Rest(&u.newer)
 }
 
-// Merge adds uses that are not in u yet. Last never goes back.
+// Merge adds the uses in more, which are not in u yet. Last never becomes earlier.
 func (u *Usage) Merge(more Usage) {
 	u.Count += more.Count
 	if more.Last.After(u.Last) {
@@ -35,8 +35,8 @@ func (u *Usage) Merge(more Usage) {
 	}
 }
 
-// observe adds the buckets to the pattern and returns what is unusual in them. A record
-// that was written before there were patterns begins one with its last use.
+// observe adds the buckets to the pattern and returns what is unusual in them. A pattern
+// without networks begins with that of the last use, which a record of an older version has.
 func (u *Usage) observe(created time.Time, buckets []bucket) []Finding {
 	if addr, err := netip.ParseAddr(u.Address); err == nil && len(u.pattern.Networks) == 0 {
 		u.pattern.Networks = []seenNetwork{{netprefix.Wide(addr).String(), u.Last}}

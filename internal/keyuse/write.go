@@ -21,8 +21,8 @@ type write struct {
 	uses  uses
 }
 
-// flush writes every use that was counted before it. Uses that could not be written stay
-// in memory, except those whose record is damaged.
+// flush writes every use that was counted before the call. Uses that could not be written
+// stay in memory, except those of a damaged record.
 func (t *Tracker) flush() error {
 	var errs []error
 	for i := range t.shards {
@@ -38,9 +38,9 @@ func (t *Tracker) flush() error {
 	return errors.Join(errs...)
 }
 
-// writeSome writes the uses of some keys at the same time: on bbolt they share a sync,
-// on Redis the wait for an answer. It adds to damaged why some can never be written, and
-// returns why others must be tried again.
+// writeSome writes the uses of some keys at the same time, since on bbolt they share a sync,
+// and on Redis the wait for an answer. It adds to damaged the errors of uses that can never
+// be written. It returns the error of uses that must be written again.
 func (t *Tracker) writeSome(s *shard, kids []string, uses map[string]uses, damaged *[]error) (again error) {
 	calls, errs := make([]func(), len(kids)), make([]error, len(kids))
 	sent := make([]write, len(kids))
@@ -67,12 +67,11 @@ func (t *Tracker) writeSome(s *shard, kids []string, uses map[string]uses, damag
 }
 
 // write adds the uses to the key's Usage, if the key still exists, and reports what is
-// unusual in them. Its Commit requires that the Usage is as it was read, so of any number
-// of processes one reports it.
+// unusual in them. Its Commit requires that the Usage is as it was read. So only one of any
+// number of processes reports a use.
 //
-// It returns what it sent. If it turns out that the last write, which was unconfirmed,
-// has succeeded, it returns that one. What it sent may be written also if it returns an
-// error.
+// It returns what it sent, or last, if that unconfirmed write turns out to have succeeded.
+// If it returns an error, what it sent may have been written.
 func (t *Tracker) write(kid string, u uses, last write) (sent write, err error) {
 	ctx := context.Background()
 	err = t.Records.Retry(ctx, func() error {

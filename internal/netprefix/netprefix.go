@@ -1,6 +1,6 @@
-// Package netprefix says which network an address is of. The spellings of one address
-// are of one network: an IPv4 address that is mapped into IPv6 is that IPv4 address, and a
-// zone is ignored.
+// Package netprefix returns the network of an address. All spellings of one address have one
+// network: an IPv4 address that is mapped into IPv6 is that IPv4 address, and a zone is
+// ignored.
 package netprefix
 
 import "net/netip"
@@ -8,9 +8,9 @@ import "net/netip"
 // Unknown is the [Text] of the zero Addr. It is the text of no network.
 const Unknown = "unknown"
 
-// Text names the network that is to be limited as one client: an IPv4 address, or the
+// Text returns the name of the network that is limited as one client: an IPv4 address, or the
 // /64 of an IPv6 address, since one customer has all of its 2^64 addresses. Two networks
-// never have one text. Text is [Unknown] for the zero Addr.
+// never have the same name. For the zero Addr it is [Unknown].
 func Text(a netip.Addr) string {
 	a = Unmapped(a)
 	if !a.IsValid() {
@@ -23,9 +23,9 @@ func Text(a netip.Addr) string {
 	return p.Addr().String()
 }
 
-// Wide returns the network of the site or operator that a is of: the /24 of an IPv4
-// address, the /48 of an IPv6 address. Machines of one site change their addresses within
-// it. Of the zero Addr it is the zero Prefix.
+// Wide returns the network of the site or operator of a: the /24 of an IPv4 address, the /48
+// of an IPv6 address. Machines of one site change their addresses within it. For the zero
+// Addr it is the zero Prefix.
 func Wide(a netip.Addr) netip.Prefix {
 	a = Unmapped(a)
 	bits := 48
@@ -36,5 +36,5 @@ func Wide(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// Unmapped returns the one spelling of a: IPv4 as IPv4, and without a zone.
+// Unmapped returns a in one spelling: a mapped IPv4 address as IPv4, and without a zone.
 func Unmapped(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }

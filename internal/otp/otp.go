@@ -1,6 +1,6 @@
-// Package otp computes time-based one-time passwords (TOTP, RFC 6238). They are of the one
-// kind that every authenticator program supports. A secret has 160 bits (RFC 4226, R6), a
-// code 6 digits of HMAC-SHA-1, and a step 30 seconds.
+// Package otp computes time-based one-time passwords (TOTP, RFC 6238), with the parameters
+// that every authenticator program supports. A secret has 160 bits (RFC 4226, R6), a code 6
+// digits of HMAC-SHA-1, and a step 30 seconds.
 package otp
 
 import (
@@ -22,10 +22,10 @@ const (
 	drift  = 1  // steps that the clock of an authenticator may be early or late
 )
 
-// Match returns the step of code and true, if code is that of the step of now, the one
-// before or the one after. The step must be later than after. So no code matches twice if
-// the caller keeps the step and gives it as after. Match compares in constant time, with
-// all three. A secret that has not SecretLen bytes matches nothing.
+// Match returns the step of code and true, if code is that of the step of now, of the one
+// before or of the one after. The step must be later than after. So no code matches twice if
+// the caller keeps the step and passes it as after. Match compares code with all three in
+// constant time. If secret does not have SecretLen bytes, no code matches.
 func Match(secret []byte, code string, after uint64, now time.Time) (step uint64, ok bool) {
 	if len(secret) != SecretLen || len(code) != Digits {
 		return 0, false
@@ -40,7 +40,7 @@ func Match(secret []byte, code string, after uint64, now time.Time) (step uint64
 	return step, ok
 }
 
-// IsDigits reports whether s has only ASCII digits.
+// IsDigits reports whether all bytes of s are ASCII digits. It is true for "".
 func IsDigits(s string) bool {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
@@ -50,13 +50,13 @@ func IsDigits(s string) bool {
 	return true
 }
 
-// Base32 returns the secret as people type it: in base32, without padding.
+// Base32 returns the secret as users type it: in base32, without padding.
 func Base32(secret []byte) string {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
 }
 
-// URI returns what the QR code says, in the form that authenticator programs agree on. The
-// issuer must not contain ':', which would end it.
+// URI returns the text of the QR code that authenticator programs read: an otpauth URI with
+// the secret. The issuer must not contain ':', which would end it.
 func URI(issuer, account string, secret []byte) string {
 	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 	return "otpauth://totp/" + escape(issuer) + ":" + escape(account) +

@@ -3,10 +3,10 @@ package parallel
 
 import "sync"
 
-// Do makes calls at the same time and returns when all of them have. They must not
+// Do makes calls at the same time and returns when all of them have returned. They must not
 // depend on each other. The first runs in the caller's goroutine. On a store behind a
-// network they cost one round trip instead of one each. A panic in one of them goes on
-// to the caller, as if it had made the calls itself.
+// network they take the time of one round trip. If one of them panics, Do panics with the
+// same value once all have ended.
 func Do(calls ...func()) {
 	if len(calls) == 0 {
 		return

@@ -1,5 +1,5 @@
-// Package queue calls a handler that may be slow, hang or panic, without making those
-// wait that have something for it.
+// Package queue calls a handler that may be slow, hang or panic. The code that has a call for
+// the handler does not wait for it.
 package queue
 
 import (
@@ -14,20 +14,21 @@ const (
 	capacity     = 4096             // calls that may wait
 	callTimeout  = 10 * time.Second // for each call
 	closeTimeout = 20 * time.Second // for all calls together once Close is called
-	lastTimeout  = time.Second      // of closeTimeout, what is kept for the summary
+	lastTimeout  = time.Second      // the part of closeTimeout that is kept for the summary
 
 	summaryInterval = time.Minute
 )
 
-// A Queue makes calls one at a time and in order, on a goroutine of its own. A call gets
-// 10 seconds. A panic in one is logged and ends nothing. Up to 4,096 calls wait, more are
-// dropped, counted and logged. Any number of goroutines may use it. It must be closed.
+// A Queue makes calls one at a time and in order, on a goroutine of its own. The context of a
+// call ends after 10 seconds. A panic in a call is logged, and the next call is made. Up to
+// 4,096 calls wait. More are dropped, counted and logged. Any number of goroutines may use a
+// Queue. It must be closed.
 type Queue struct {
 	name    string // for the log
 	log     *slog.Logger
 	jobs    chan job
 	stop    chan struct{}
-	end     time.Time // of everything; set before stop is closed
+	end     time.Time // of the last call; set before stop is closed
 	done    chan struct{}
 	dropped atomic.Int64
 	summary func(ctx context.Context)
@@ -38,8 +39,8 @@ type job struct {
 	run func(ctx context.Context)
 }
 
-// New returns a Queue of calls that are named, in the plural, for the log. Summary is
-// called among them once a minute and last at [Close]; nil is none.
+// New returns a Queue. The name of its calls, in the plural, is for the log. Summary is one
+// more call, made once a minute and last at [Close]. It may be nil.
 func New(name string, log *slog.Logger, summary func(ctx context.Context)) *Queue {
 	q := &Queue{
 		name: name, log: log, summary: summary,
@@ -80,7 +81,7 @@ func (q *Queue) loop() {
 	}
 }
 
-// summarize is a call like any other until Close, and the last one then.
+// summarize calls summary with callTimeout, or after Close with the time that is left.
 func (q *Queue) summarize() {
 	if q.summary == nil {
 		return
@@ -94,14 +95,14 @@ func (q *Queue) summarize() {
 	q.callUntil(end, job{context.Background(), q.summary})
 }
 
-// Call makes a call in the caller's goroutine as the Queue makes its own: it ends with
-// ctx or after 10 seconds, and a panic is logged. It is for the summary, each of whose
-// calls may panic by itself.
+// Call makes a call in the caller's goroutine as the Queue makes its own. Its context ends
+// with ctx or after 10 seconds, and a panic is logged. It is for a summary that makes several
+// calls: a panic ends only one of them.
 func (q *Queue) Call(ctx context.Context, run func(ctx context.Context)) {
 	q.callUntil(time.Now().Add(callTimeout), job{ctx, run})
 }
 
-// callUntil makes a call, which gets callTimeout but not longer than until end.
+// callUntil makes a call whose context ends at end, or after callTimeout if that is sooner.
 func (q *Queue) callUntil(end time.Time, j job) {
 	ctx, cancel := context.WithDeadline(j.ctx, end)
 	defer cancel()
@@ -115,10 +116,9 @@ func (q *Queue) callUntil(end time.Time, j job) {
 	j.run(ctx)
 }
 
-// Offer adds a call, or counts it as dropped and returns false. It does not wait. The
-// call has the values of ctx, but not its end. A call of low priority finds no space in
-// the second half of the queue. So calls that strangers can cause by the thousand push
-// out no other.
+// Offer adds a call, or counts it as dropped and returns false. It does not wait. The context
+// of the call has the values of ctx, but not its end. The second half of the queue takes no
+// call of low priority. So calls that anybody can cause by the thousand displace no others.
 func (q *Queue) Offer(ctx context.Context, lowPriority bool, run func(ctx context.Context)) bool {
 	if lowPriority && len(q.jobs) > capacity/2 {
 		q.dropped.Add(1)
@@ -136,10 +136,11 @@ func (q *Queue) Offer(ctx context.Context, lowPriority bool, run func(ctx contex
 	}
 }
 
-// Close ends queues at the same time, within 20 seconds; nil ones it skips. Calls that
-// were offered before it are made as far as the time allows. Later ones are never made.
-// It leaves behind a handler that does not return when its context has ended, and returns
-// an error with its name. A Queue is closed once.
+// Close ends queues at the same time, within 21 seconds. It skips nil ones. Calls that were
+// offered before it are made as far as the time allows; the rest are dropped and logged.
+// Later ones are never made. If a handler does not return when its context has ended, Close
+// does not wait for it, and returns an error with the Queue's name. A Queue may be closed only
+// once.
 func Close(queues ...*Queue) error {
 	var errs []error
 	end := time.Now().Add(closeTimeout)

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	maxSources = 4096 // that have a budget of their own
-	maxKinds   = 256  // that are counted by themselves
+	maxSources = 4096 // with a budget of their own
+	maxKinds   = 256  // with a count of their own
 )
 
-// A Kind is what was omitted: a type, and a reason where it has one.
+// A Kind is a type of calls, with a reason if it has one.
 type Kind struct{ Type, Reason string }
 
 // String returns "type" or "type:reason".
@@ -24,17 +24,18 @@ func (k Kind) String() string {
 	return k.Type + ":" + k.Reason
 }
 
-// A Source is where something of one kind comes from: an account, a network, both or
-// neither.
+// A Source is where calls of one kind come from: an account, a network, both or neither.
 type Source struct {
 	Kind          Kind
 	User, Network string
 }
 
-// A Sampler lets a part of what costs nothing to cause through, so that a flood fills no
-// queue and hides nothing that others cause. It counts what is omitted. Its memory is
-// bounded: 4,096 sources have budgets of their own. The others share one for each type.
-// Any number of goroutines may use it.
+// A Sampler limits how many calls each source may cause, and counts the ones that it omits.
+// So a flood fills no queue and hides no call that others cause.
+//
+// Its memory is bounded: 4,096 sources have budgets of their own. The others share one for
+// each type. If there are more than 256 of these, all other sources share one budget. Any
+// number of goroutines may use a Sampler.
 type Sampler struct {
 	limit   store.Limit
 	mu      sync.Mutex
@@ -48,8 +49,7 @@ func NewSampler(limit store.Limit) *Sampler {
 	return &Sampler{limit: limit, sources: map[Source]int64{}, omitted: map[Kind]int{}}
 }
 
-// Allow reports whether something of s is let through now. If not, it is counted as
-// omitted.
+// Allow reports whether a call of s may be made now. If not, it is counted as omitted.
 func (p *Sampler) Allow(s Source, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,8 +67,8 @@ func (p *Sampler) Allow(s Source, now time.Time) bool {
 	return d.OK
 }
 
-// hasSpace reports whether one more source can have a budget. It forgets those whose
-// budget is full again, once a second at most.
+// hasSpace reports whether one more source can have a budget. If there are maxSources, it
+// removes those whose budget is full again, at most once a second.
 func (p *Sampler) hasSpace(now time.Time) bool {
 	if len(p.sources) < maxSources {
 		return true
@@ -81,14 +81,15 @@ func (p *Sampler) hasSpace(now time.Time) bool {
 	return len(p.sources) < maxSources
 }
 
-// CountOmitted counts one of a kind that was omitted for another reason.
+// CountOmitted counts a call of a kind that was omitted for another reason, such as a full
+// queue.
 func (p *Sampler) CountOmitted(k Kind) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count(k)
 }
 
-// count counts by kind, and by type alone where the kinds are too many.
+// count counts by kind. If there are maxKinds already, it counts a new kind by its type.
 func (p *Sampler) count(k Kind) {
 	if _, known := p.omitted[k]; !known && len(p.omitted) >= maxKinds {
 		k = Kind{Type: k.Type}
@@ -96,7 +97,7 @@ func (p *Sampler) count(k Kind) {
 	p.omitted[k]++
 }
 
-// Take returns how many of each kind were omitted since the last Take.
+// Take returns how many calls of each kind were omitted since the last Take.
 func (p *Sampler) Take() map[Kind]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -32,7 +32,7 @@ func (a *Arena) Join(parts ...string) string {
 	return a.texts.String()[at:]
 }
 
-// Grow makes room for n more bytes of text, so that they cost one allocation at the most.
+// Grow allocates memory for n more bytes of text, so that they cost one allocation at most.
 func (a *Arena) Grow(n int) { a.texts.Grow(n) }
 
 // Size returns how many bytes of text the Arena has.

@@ -23,14 +23,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Fields is a record: a pointer to a struct that names its fields to a [Codec] in a fixed
 // order. The Codec reads or writes each of them.
 //
-// Fields are only ever added at the end, before [Codec.Rest], which comes last. Then two
-// versions of a program can share a store: a record that ends early has the zero value in
-// the fields that it lacks, and fields that a version does not know are kept.
+// New fields are added at the end only, before [Codec.Rest], which comes last. So two
+// versions of a program can share a store. A record that ends early has zero values in the
+// fields that it lacks. Fields that a version does not know are kept.
 type Fields interface{ Fields(c *Codec) }
 
 // A Codec reads or writes the fields of one record. It belongs to one call of a Fields
-// method, which must not keep it. What is read is part of the record's bytes or of an
-// [Arena]: bytes and texts must not be changed.
+// method, which must not keep it. The bytes and texts that it reads are parts of the
+// record's bytes or of an [Arena]. They must not be changed.
 type Codec struct {
 	buf     []byte // writing: what is written so far; reading: what is left
 	text    string // reading: what was left at the first string, of which all strings are parts
@@ -71,8 +71,8 @@ func decode(key string, b []byte, r Fields, in *Arena) error {
 // codecs are kept for reading.
 var codecs = sync.Pool{New: func() any { return new(Codec) }}
 
-// Checksum is the CRC-32C of a key and of what follows the header of its record. Records
-// that are in use have it in bytes 1 to 4, in big-endian order.
+// Checksum returns the CRC-32C of a key and of body, the bytes behind the header of its
+// record. A record has its checksum in bytes 1 to 4, in big-endian order.
 func Checksum(key, body []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, body)
 }
@@ -140,12 +140,12 @@ func (c *Codec) Bytes(b *[]byte) {
 		return
 	}
 	if t := c.take(); len(t) > 0 {
-		*b = t[:len(t):len(t)] // part of the record as it was read, which nobody changes
+		*b = t[:len(t):len(t)] // part of the record as it was read, which never changes
 	}
 }
 
-// Skip reads past a text or bytes. It is for a type that reads less than all of a record,
-// and so is never written.
+// Skip reads past a text or bytes. It is for a type that reads only a part of a record, and
+// so is never written.
 func (c *Codec) Skip() { c.take() }
 
 // Strings reads or writes a list of texts. An empty one is read as nil.
@@ -171,8 +171,8 @@ func List[T any](c *Codec, list *[]T, each func(*T)) {
 	}
 }
 
-// length reads or writes the length of a list. No list has more elements than bytes are
-// left, so a damaged length cannot ask for memory.
+// length reads or writes the length of a list. A list with more elements than bytes are left
+// is damaged. So a damaged length cannot make the Codec allocate much memory.
 func (c *Codec) length(have int) int {
 	n := uint64(have)
 	c.Uint(&n)

@@ -8,7 +8,7 @@ import (
 
 // A deadline is its Context with an end, like that of context.WithTimeout. It makes a
 // timer only when Done is called. A store that answers from memory or from a mapped file
-// calls Err alone, and a timer would be a third of the cost of its answer.
+// calls Err alone. For such a store a timer would be a third of the cost of an answer.
 type deadline struct {
 	context.Context
 	end time.Time
@@ -19,15 +19,15 @@ type deadline struct {
 	over   error // why it has ended, once that is final
 }
 
-// ended is the Context of every deadline that was released, so that none keeps that of
-// its call.
+// ended is the Context of every deadline that was released, so that none keeps the context
+// of its call.
 var ended = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }()
 
-// begin makes a zero deadline that of a call.
+// begin makes a zero deadline the context of a call: it ends with ctx or after timeout.
 func (d *deadline) begin(ctx context.Context, timeout time.Duration) {
 	d.Context, d.end = ctx, time.Now().Add(timeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(d.end) {
@@ -64,8 +64,8 @@ func (d *deadline) Err() error {
 	return d.over
 }
 
-// Value implements context.Context. Package context finds a context of its own through
-// it, and then needs no goroutine for a context that is derived from this one.
+// Value implements context.Context. Through it package context finds a context of its own.
+// Then it needs no goroutine for a context that is derived from this one.
 func (d *deadline) Value(key any) any {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -75,8 +75,8 @@ func (d *deadline) Value(key any) any {
 	return d.Context.Value(key)
 }
 
-// release ends the deadline, unless it has ended. It frees the timer, ends what still
-// waits for Done, and drops the context.
+// release ends the deadline, unless it has ended. It stops the timer, closes the channel of
+// Done and drops the context.
 func (d *deadline) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -19,18 +19,19 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// Records is a store with a deadline for every call and one kind of failure. Any error
-// of a method matches Unavailable, except store.ErrConflict, which stays as it is.
+// Records is a store with a deadline for every call and one kind of failure. Any error of a
+// method matches Unavailable, except store.ErrConflict and the errors that a step of
+// [Records.Retry] returns, which stay as they are.
 //
-// A Records without Store, Timeout or Unavailable is not usable: Store nil panics, with
-// Timeout 0 every call fails. A copy may have other fields, such as a shorter Timeout.
+// Store, Timeout and Unavailable are required: a nil Store panics, and with a Timeout of 0
+// every call fails. A copy may have other fields, such as a shorter Timeout.
 type Records struct {
 	Store       store.Store
 	Timeout     time.Duration // of every call, more than 0
 	Unavailable error         // wrapped around every failure, with the store's own error
-	// Fault is called for every failure except those of a caller whose own context has
-	// ended. The call is "get", "list", "commit", "hit", "walk", or "damaged" for a
-	// record. Nil: failures are returned only.
+	// Fault is called for every failure, except for a call of the store whose caller's
+	// own context has ended. The call is "get", "list", "commit", "hit" or "walk", or
+	// "damaged" for a record that Read found damaged. Nil: failures are returned only.
 	Fault func(ctx context.Context, call string)
 }
 
@@ -45,18 +46,18 @@ func (r Records) failed(ctx context.Context, call string, cause error) error {
 	return r.wrap(cause)
 }
 
-// keyLists are what Read passes to a store, which must not keep it.
+// keyLists are the lists of keys that Read passes to a store, which must not keep them.
 var keyLists = sync.Pool{New: func() any { return new([]string) }}
 
-// Read fills rows, which are all of one partition, as they were at one instant. The
-// error also matches [ErrDamaged] if one of them is damaged; its Raw is set then, and
-// the rows after it are not read.
+// Read fills rows, which are all of one partition, as they were at one instant. If one of
+// them is damaged, the error also matches [ErrDamaged]. The Raw of that row is set then, and
+// the rows after it are not filled.
 func (r Records) Read(ctx context.Context, rows ...Reader) error {
 	return r.ReadIn(ctx, new(Arena), rows...)
 }
 
-// ReadIn is [Records.Read] into an Arena that has served no other read. It may have
-// texts, such as the keys of the rows.
+// ReadIn is [Records.Read] into an Arena that has served no other read. The Arena may have
+// texts already, such as the keys of the rows.
 func (r Records) ReadIn(ctx context.Context, in *Arena, rows ...Reader) error {
 	bounded := &in.deadline
 	bounded.begin(ctx, r.Timeout)
@@ -84,7 +85,7 @@ func (r Records) ReadIn(ctx context.Context, in *Arena, rows ...Reader) error {
 }
 
 // Commit carries out ops, which are all of one partition, or none of them. It returns
-// store.ErrConflict if a condition of theirs does not hold. After any other error they
+// store.ErrConflict if a condition of one of them does not hold. After any other error they
 // may have been carried out.
 func (r Records) Commit(ctx context.Context, ops ...store.Op) error {
 	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
@@ -96,8 +97,8 @@ func (r Records) Commit(ctx context.Context, ops ...store.Op) error {
 	return r.failed(ctx, "commit", err)
 }
 
-// Write is Commit of op, which writes or removes row, with more. On success the row is as
-// if it had been read again.
+// Write is [Records.Commit] of op, which writes or removes row, and of more. On success the
+// Raw of the row is what the store has, so the row can be written again.
 func (r Records) Write(ctx context.Context, row Reader, op store.Op, more ...store.Op) error {
 	if err := r.Commit(ctx, append(more, op)...); err != nil {
 		return err
@@ -106,7 +107,7 @@ func (r Records) Write(ctx context.Context, row Reader, op store.Op, more ...sto
 	return nil
 }
 
-// List returns the records under prefix in the order of their keys, up to most.
+// List returns the records under prefix in the order of their keys, up to most of them.
 func (r Records) List(ctx context.Context, prefix string, most int) ([]store.Item, error) {
 	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
@@ -125,8 +126,8 @@ func (r Records) List(ctx context.Context, prefix string, most int) ([]store.Ite
 	return all, nil
 }
 
-// All returns the rows under prefix in the order of their keys, up to store.MaxList.
-// Damaged ones are left out.
+// All returns the rows under prefix in the order of their keys, up to store.MaxList of them.
+// Damaged ones are left out, and not passed to Fault.
 func All[T any](ctx context.Context, r Records, prefix string) ([]Row[T], error) {
 	items, err := r.List(ctx, prefix, store.MaxList)
 	if err != nil {
@@ -142,8 +143,8 @@ func All[T any](ctx context.Context, r Records, prefix string) ([]Row[T], error)
 	return rows, nil
 }
 
-// Walk returns the page of all records of w that begins at after, "" for the first one.
-// W is the Store, or part of it.
+// Walk returns the page of all records of w that begins at after: "", or the Next of the
+// page before. W is the Store, or part of it.
 func (r Records) Walk(ctx context.Context, w store.Walker, after string) (store.Page, error) {
 	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
@@ -165,13 +166,13 @@ func (r Records) Hit(ctx context.Context, key string, l store.Limit, n int, now 
 	return d, nil
 }
 
-// maxAttempts bounds Retry. Every conflict means that somebody else's write succeeded,
-// so only a partition that its own owner attacks gets there.
+// maxAttempts bounds Retry. Each conflict means that another write succeeded. So only a user
+// who attacks their own partition can cause that many.
 const maxAttempts = 200
 
-// Retry calls step, which reads, decides and commits, until its Commit meets no
-// conflict. It returns the step's error, or Unavailable if ctx ended or after 200
-// conflicts.
+// Retry calls step, which reads, decides and commits, until it does not return
+// store.ErrConflict. It returns the step's error. It returns Unavailable if ctx has ended at
+// a conflict, or after 200 conflicts.
 func (r Records) Retry(ctx context.Context, step func() error) error {
 	for range maxAttempts {
 		err := step()
@@ -185,9 +186,9 @@ func (r Records) Retry(ctx context.Context, step func() error) error {
 	return r.wrap(store.ErrConflict)
 }
 
-// RetryFrom is [Records.Retry] for a step whose reading has been done: read is called
-// before every attempt except the first. What the first attempt uses may be old, so each
-// step must commit on the condition that it is what the store has.
+// RetryFrom is [Records.Retry] for a step whose records have been read. Read is called before
+// every attempt except the first. The records of the first attempt may be old, so step must
+// commit on the condition that they are [Row.Unchanged].
 func (r Records) RetryFrom(ctx context.Context, read, step func() error) error {
 	again := false
 	return r.Retry(ctx, func() error {

@@ -9,30 +9,30 @@ import (
 // A Row is a record as it was read: its fields, and the bytes that a conditional write
 // compares with. A record that does not exist has nil bytes and zero fields.
 //
-// *T is a [Fields]; the methods panic if it is not.
+// *T must be a [Fields]: reading and writing the Row panic if it is not.
 type Row[T any] struct {
 	Key string
 	Raw []byte
 	Rec T
 }
 
-// New returns the Row of key, which is not read yet. A conditional write of it requires
-// that there is no record.
+// New returns the Row of key, which is not read yet. A conditional write of it requires that
+// the store has no record of key.
 func New[T any](key string) Row[T] { return Row[T]{Key: key} }
 
-// Exists reports whether there was a record when it was read.
+// Exists reports whether the store had a record when the Row was read.
 func (r *Row[T]) Exists() bool { return r.Raw != nil }
 
-// Unchanged is the condition that the record is still what was read.
+// Unchanged returns the condition that the record is still as it was read.
 func (r *Row[T]) Unchanged() store.Op { return store.Check(r.Key).Was(r.Raw) }
 
-// Put writes the record as it is now, on the condition of [Row.Unchanged].
+// Put returns the operation that writes Rec, on the condition of [Row.Unchanged].
 func (r *Row[T]) Put() store.Op { return r.Overwrite().Was(r.Raw) }
 
-// Remove deletes the record, on the condition of [Row.Unchanged].
+// Remove returns the operation that deletes the record, on the condition of [Row.Unchanged].
 func (r *Row[T]) Remove() store.Op { return store.Delete(r.Key).Was(r.Raw) }
 
-// Overwrite writes the record as it is now, on no condition.
+// Overwrite returns the operation that writes Rec, on no condition.
 func (r *Row[T]) Overwrite() store.Op {
 	return store.Put(r.Key, encode(r.Key, any(&r.Rec).(Fields)))
 }

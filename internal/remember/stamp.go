@@ -1,24 +1,24 @@
-// Package remember keeps values for as long as what they were made from has not changed.
-// A [Table] holds them, and the [Stamp] of a partition tells whether it has changed.
+// Package remember caches values that are made from the records of a partition. A [Table]
+// holds the values. The [Stamp] of a partition shows whether its records have changed.
 package remember
 
 import "github.com/datixlab/auth/store"
 
-// A Stamp is the number that a store has for the present state of a partition. Two known
-// Stamps of one partition are equal only if it did not change in between. The zero Stamp
-// is unknown.
+// A Stamp is the number that a store returns for the present state of a partition. Two known
+// Stamps of one partition are equal only if it did not change in between. The zero Stamp is
+// unknown.
 type Stamp struct {
 	number uint64
 	known  bool
 }
 
-// Known reports whether the store could tell.
+// Known reports whether the store returned a number.
 func (s Stamp) Known() bool { return s.known }
 
-// Stamps are those of a store. Those of the zero Stamps are all unknown.
+// Stamps reads the Stamps of a store. Those of the zero value are all unknown.
 type Stamps struct{ stamper store.Stamper }
 
-// StampsOf returns the Stamps of s. They are all unknown if it is no store.Stamper.
+// StampsOf returns the Stamps of s. They are all unknown if s is no store.Stamper.
 func StampsOf(s store.Store) Stamps {
 	stamper, _ := s.(store.Stamper)
 	return Stamps{stamper}
@@ -33,13 +33,13 @@ func (s Stamps) Of(partition string) (stamp Stamp) {
 }
 
 // Changed reports whether the partition may have changed since its stamp was read. It is
-// true if that or the present stamp is unknown.
+// true if that stamp or the present one is unknown.
 func (s Stamps) Changed(partition string, since Stamp) bool {
 	return !since.known || s.Of(partition) != since
 }
 
-// Outdated reports whether the partition certainly has another stamp now. It is false if
-// the present one is unknown, so that values outlast a time without stamps.
+// Outdated reports whether the partition certainly has another stamp now. It is false if the
+// present stamp is unknown, so values outlast a time in which the store has no stamps.
 func (s Stamps) Outdated(partition string, since Stamp) bool {
 	now := s.Of(partition)
 	return now.known && now != since

@@ -5,13 +5,13 @@ import (
 	"sync/atomic"
 )
 
-// Ways is how many values a [Table] can hold that share a set. It is the least that a
-// Table holds, unless it is off.
+// Ways is how many values of one set a [Table] can hold. A Table that is not off has one set
+// or more.
 const Ways = 4
 
-// A Table holds values by their hash, up to a fixed number. A value stays in the process
-// until another takes its place. All methods may be called by any number of goroutines,
-// and none of them waits. The zero Table is off.
+// A Table holds values by their hash, up to a fixed number. A value stays in memory until
+// another takes its place. Any number of goroutines may call its methods, and none of them
+// waits. The zero Table is off.
 type Table[T any] struct {
 	sets []set[T] // 0 or a power of two
 }
@@ -22,8 +22,8 @@ type set[T any] struct {
 	ways [Ways]atomic.Pointer[T]
 }
 
-// New returns a Table of at least most values: [Ways] times a power of two. It is off if
-// most is 0 or less.
+// New returns a Table for at least most values: for [Ways] times a power of two. It is off
+// if most is 0 or less.
 func New[T any](most int) Table[T] {
 	if most <= 0 {
 		return Table[T]{}
@@ -40,9 +40,9 @@ func (t *Table[T]) Off() bool { return len(t.sets) == 0 }
 
 func (t *Table[T]) set(hash uint64) *set[T] { return &t.sets[hash&uint64(len(t.sets)-1)] }
 
-// Find returns the first value that is true of, among those that share a part of hash,
-// or nil. There may be two of them after calls of Put at the same time. A Put in the
-// place of one that was found replaces the first, so the other is not found again.
+// Find returns the first value of hash's set for which is returns true, or nil. After calls
+// of Put at the same time there may be two such values. A Put in place of the value that was
+// found replaces the first, so the second stays hidden.
 func (t *Table[T]) Find(hash uint64, is func(*T) bool) *T {
 	s := t.set(hash)
 	for i := range s.ways {
@@ -53,8 +53,8 @@ func (t *Table[T]) Find(hash uint64, is func(*T) bool) *T {
 	return nil
 }
 
-// Put stores v under hash: in the place of old, which may be nil, or in a free one, or in
-// that of a value that is outdated, or else in a random one.
+// Put stores v under hash: in a free place or in that of old, which may be nil. Otherwise it
+// replaces a value for which outdated returns true, or else a random one.
 func (t *Table[T]) Put(hash uint64, v, old *T, outdated func(*T) bool) {
 	s := t.set(hash)
 	at := int(rand.Uint32() % Ways) //nolint:gosec // which entry goes is no secret
@@ -71,6 +71,5 @@ func (t *Table[T]) Put(hash uint64, v, old *T, outdated func(*T) bool) {
 	s.ways[at].Store(v)
 }
 
-// Again notes hash and reports whether it was also the last one that was noted of those
-// that share a part of it.
+// Again notes hash and reports whether it was also the hash that was noted last in its set.
 func (t *Table[T]) Again(hash uint64) bool { return t.set(hash).once.Swap(hash) == hash }
