@@ -166,7 +166,7 @@ func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T
 	f.call("POST", "/api-keys", members{"name": "x", "password": 7}, bearer(token)).want(400, httpauth.CodeInvalidInput).wantFields("password:wrong_type")
 	f.call("POST", "/api-keys", members{"name": "x", "password": password}, bearer(token)).want(201).
 		wantMembers("id", "name", "key", "created_at", "expires_at")
-	for range 5 { // the right one began the budget anew
+	for range 5 { // the right one refilled the budget
 		f.call("POST", "/api-keys", members{"name": "x", "password": "wrong password"}, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
 	}
 	f.call("POST", "/api-keys", members{"name": "x", "password": password}, bearer(token)).want(429, httpauth.CodeRateLimited)

@@ -19,10 +19,10 @@
 //	POST   /confirm-2fa      DELETE /api-keys/{key_id}
 //	POST   /disable-2fa      GET    /.well-known/jwks.json
 //
-// The document at /openapi.json describes each with every answer that it can give.
-// Each route belongs to a group, its [Tag]. Config.Without leaves groups out.
+// The document at /openapi.json describes each route and all its answers. Each route belongs
+// to a group, its [Tag]. Config.Without leaves groups out.
 //
-// # What holds for all of them
+// # What holds for all routes
 //
 //   - A credential comes in the Authorization header (Bearer, an access token or an
 //     API key) or in X-API-Key. Query, form and cookies are never read. So no page of
@@ -33,19 +33,19 @@
 //     members in another case, is refused; unknown members are ignored.
 //   - A query is read the same way. A declared parameter that is given twice is
 //     refused, and so is a query that is not well-formed; unknown parameters are ignored.
-//   - Where auth.Config.TwoFactorPolicy asks the user for a second factor first, an
-//     access token is good for GET /me, enable-2fa, confirm-2fa, refresh and logout.
-//     All else, and every call with an API key, is 403 two_factor_setup_required.
+//   - If auth.Config.TwoFactorPolicy requires a second factor of the user first, an access
+//     token is accepted by GET /me, enable-2fa, confirm-2fa, refresh and logout only. All
+//     other calls, and every call with an API key, are 403 two_factor_setup_required.
 //   - A path is matched as it is written. HEAD is answered as GET is, without a body.
 //     OPTIONS is answered with 204 and Allow, to everybody. Another method is 405 with
-//     Allow. There is no CORS here: a program that wants it answers the preflight in
-//     front of the Handler, for origins that it names.
+//     Allow. The Handler has no CORS. A program that needs it answers the preflight in
+//     front of the Handler, for the origins that it chooses.
 //   - Every refusal is a problem of RFC 9457 whose code, a [Code], is stable. The texts of
 //     errors are not sent.
-//   - Every answer forbids caching, sniffing, framing and referrers. Two are the same for
-//     everybody, the set of public keys and the document: these may be cached for 5
-//     minutes and have an ETag. No answer contains what the request said, such as its
-//     Host, but the document names the path that it was asked for.
+//   - Every answer forbids caching, sniffing, framing and referrers. Two answers are the
+//     same for all clients: the set of public keys and the document. These may be cached
+//     for 5 minutes and have an ETag. No answer contains text of the request's headers,
+//     such as its Host. The document names the path under which it was requested.
 //   - A panic is a 500, logged with its stack; the process goes on.
 //
 // # Other routers
@@ -68,6 +68,6 @@
 // Serve over TLS. Set the timeouts of [http.Server] (ReadHeaderTimeout above all).
 // Behind a reverse proxy, name it in Config.TrustedProxies. Throttles count by client
 // address, and without it all clients share the proxy's budget. The proxy must append
-// to X-Forwarded-For, which is what proxies do; Forwarded and X-Real-IP are not read. A
-// proxy on a Unix socket has no address to be named by: let it connect over the loopback.
+// to X-Forwarded-For, as proxies usually do. Forwarded and X-Real-IP are not read. A proxy on
+// a Unix socket has no address that could be named: let it connect over the loopback.
 package httpauth

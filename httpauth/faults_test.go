@@ -429,11 +429,11 @@ func TestSecretsAreShownOnceAndNeverLogged(t *testing.T) {
 	_ = f.manager.Close()
 	for _, s := range secrets {
 		if strings.Contains(log.String(), s) {
-			t.Errorf("%.4s… was logged or told", s)
+			t.Errorf("%.4s… was logged or sent", s)
 		}
 	}
 	if !strings.Contains(log.String(), string(auth.EventTwoFactorDisabled)) {
-		t.Error("no event was told: the test looks at nothing")
+		t.Error("no event was emitted: the test looks at nothing")
 	}
 }
 

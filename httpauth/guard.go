@@ -19,16 +19,16 @@ type Access struct {
 
 // Check proves the one credential of r, an access token or an API key, against the
 // current state of its user and session, then applies the rules in order. It changes
-// nothing and answers nothing. A refusal is an event; for a rule it is
-// [auth.EventAccessDenied] with the [Code] as reason. Any error means no. Pass it to
-// [Handler.WriteProblem], or tell errors apart with [errors.Is]:
+// nothing and writes no answer. A refusal emits an event; for a rule it is
+// [auth.EventAccessDenied] with the [Code] as reason. After any error the request must be
+// refused. Pass the error to [Handler.WriteProblem], or compare it by [errors.Is]:
 //
 //   - [ErrNoCredential] and [ErrManyCredentials].
 //   - [auth.ErrInvalidToken].
 //   - [auth.ErrTwoFactorSetupRequired] by auth.Config.TwoFactorPolicy, whatever the rules.
 //   - [auth.ErrForbidden], [ErrInsufficientScope] and
 //     [auth.ErrReauthenticationRequired] by a rule.
-//   - [auth.ErrUnavailable] if it could not be decided.
+//   - [auth.ErrUnavailable] if the store did not answer.
 func (h *Handler) Check(r *http.Request, rules ...Rule) (id auth.Identity, err error) {
 	if err := h.check(h.withClient(r), r, rules, &id); err != nil {
 		return auth.Identity{}, err
@@ -63,11 +63,11 @@ func (h *Handler) check(ctx context.Context, r *http.Request, rules []Rule, id *
 type verifier = func(ctx context.Context, credential auth.Secret) (auth.Identity, error)
 
 // prove fills id with the identity of the credential in the headers, if every rule passes.
-// Otherwise it returns why not, and id is zero. An access token is proven by verify.
+// Otherwise it returns the reason, and id is zero. An access token is proven by verify.
 func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, id *auth.Identity, rules ...Rule) error {
 	cred, err := parseCredential(r.Header)
 	if err != nil {
-		if !errors.Is(err, ErrNoCredential) { // a client that has none has tried nothing
+		if !errors.Is(err, ErrNoCredential) { // a client without a credential has tried nothing
 			h.manager.ReportDenied(ctx, auth.Identity{}, string(codeOf(err)))
 		}
 		return err

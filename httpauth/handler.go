@@ -29,13 +29,13 @@ type Config struct {
 	// something in front of this process rewrites paths.
 	URL string
 
-	// Without are the groups of routes that are not served. Their paths are 404, and
-	// the OpenAPI document does not have them.
+	// Without are the groups of routes that are not served. Their paths are answered with
+	// 404, and the OpenAPI document does not contain them.
 	Without []Tag
 
-	// TrustedProxies are the addresses whose X-Forwarded-For header is
-	// believed. Empty means none: the client is then the peer of the
-	// connection. An IPv4 network is written as one, not as ::ffff:0:0/96.
+	// TrustedProxies are the addresses whose X-Forwarded-For header is believed. Empty:
+	// none, and the client is the peer of the connection. Write an IPv4 network as such,
+	// and not as part of ::ffff:0:0/96.
 	TrustedProxies []netip.Prefix
 
 	// RequestIDHeader names the header that has the id of a request, for the
@@ -44,13 +44,13 @@ type Config struct {
 	// the request's context, where middleware of yours may put it.
 	RequestIDHeader string
 
-	// Logger receives failures of which the client learns nothing: a store
-	// that does not answer, an unexpected error, a panic. Nil is slog.Default().
+	// Logger receives failures whose details are not sent to the client: a store that does
+	// not answer, an unexpected error, a panic. Nil: slog.Default().
 	Logger *slog.Logger
 }
 
-// A Handler serves the authentication routes and guards other routes. All its
-// methods may be called by any number of goroutines.
+// A Handler serves the authentication routes and guards other routes. Any number of goroutines
+// may call its methods.
 type Handler struct {
 	manager  *auth.Manager
 	url      string // Config.URL without its last slash
@@ -59,7 +59,7 @@ type Handler struct {
 	log      *slog.Logger
 	routes   routing
 	document document
-	warned   atomic.Bool // that the prefix may not be stripped
+	warned   atomic.Bool // whether warnOfPrefix has logged
 }
 
 // New returns a Handler over m. The error says which field of cfg is wrong. The
@@ -104,10 +104,9 @@ func newHandler(m *auth.Manager, cfg Config, more ...route) (*Handler, error) {
 	return h, nil
 }
 
-// ServeHTTP serves the routes of the package documentation. It matches the path
-// as it finds it. A program that mounts the Handler under a prefix strips that with
-// [http.StripPrefix], without its last slash. Where that may have been forgotten, the first
-// 404 is logged.
+// ServeHTTP serves the routes of the package documentation. It matches the path as it is in r.
+// If you mount the Handler under a prefix, remove the prefix with [http.StripPrefix], without
+// its last slash. The first 404 that a prefix may have caused is logged.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	boundBodyTime(w, r)
 	r = r.WithContext(h.withClient(r))
@@ -129,17 +128,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	write(w, r, res.status, res.contentType, res.cacheControl, res.body)
 }
 
-// A response is what a request is answered with if it is not refused.
+// A response is the answer to a request that is not refused.
 type response struct {
 	status       int
-	contentType  string // "" is no body
+	contentType  string // "": no body
 	cacheControl string
 	body         []byte
 	allow, etag  string // headers, unless ""
 }
 
-// serve runs the call that r is. Nothing is written to w: whatever goes wrong on
-// the way, a panic included, can still be answered.
+// serve runs the call that r makes and returns its answer. It does not write the answer to w.
+// So a failure at any step, a panic included, can still be answered.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, err error) {
 	n, values := h.routes.find(r)
 	if n == nil {
@@ -186,8 +185,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 	return res, nil
 }
 
-// warnOfPrefix logs, once, that a path without a route ends in the path of one. Of the
-// request nothing is logged but which route that is.
+// warnOfPrefix logs, once, that a path without a route ends in the path of one. It logs the
+// path of that route and nothing else of the request.
 func (h *Handler) warnOfPrefix(r *http.Request) {
 	if h.warned.Load() || r.URL.RawPath != "" {
 		return
@@ -201,7 +200,7 @@ func (h *Handler) warnOfPrefix(r *http.Request) {
 		slog.String("route", path))
 }
 
-// authenticate fills in whose call c is, or refuses it.
+// authenticate sets the identity or the token of c, or returns why the call is refused.
 func (h *Handler) authenticate(c *call, r *http.Request, rt *route) error {
 	verify := h.manager.VerifyAccessToken
 	if rt.enrolment {
@@ -227,8 +226,8 @@ func (h *Handler) authenticate(c *call, r *http.Request, rt *route) error {
 type call struct {
 	context.Context
 	manager  *auth.Manager
-	identity auth.Identity // zero where anyone may call
-	token    string        // where access is unprovenToken
+	identity auth.Identity // zero for a route without a credential
+	token    string        // for a route with unprovenToken
 	route    *route
 	values   []string   // of the path's variables
 	query    url.Values // of all parameters, declared or not
@@ -236,7 +235,7 @@ type call struct {
 	uri      string     // of the request, as the client sent it
 }
 
-// variable returns the identifier that stands in the path for a variable of the route.
+// variable returns the identifier that the path has for a variable of the route.
 func (c *call) variable(name string) string { return c.values[slices.Index(c.route.variables, name)] }
 
 // A panicError is a panic that catchPanic turned into an error.
@@ -248,8 +247,8 @@ type panicError struct {
 // Error implements error.
 func (p *panicError) Error() string { return fmt.Sprintf("httpauth: panic: %v", p.value) }
 
-// catchPanic runs f and returns its error, or what it panicError with as one. The
-// panic by which a handler asks the server to drop the connection passes.
+// catchPanic runs f and returns its error, or a panicError if it panics. It passes on
+// http.ErrAbortHandler, by which a handler makes the server drop the connection.
 func catchPanic(f func() error) (err error) {
 	defer func() {
 		switch v := recover(); v {
@@ -270,7 +269,7 @@ func encode(answer any) ([]byte, error) {
 	return json.Marshal(answer)
 }
 
-// longBody is from how many bytes on net/http no longer counts a body by itself.
+// longBody is the longest body, in bytes, for which net/http sets Content-Length by itself.
 const longBody = 2048
 
 // write sends an answer with the headers that every answer has. None of them
@@ -291,7 +290,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, contentType, cach
 	}
 	w.WriteHeader(status)
 	if !isHead {
-		_, _ = w.Write(body) // fails if the client has gone, which then needs no answer
+		_, _ = w.Write(body) // an error means that the client has gone
 	}
 }
 

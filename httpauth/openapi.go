@@ -17,11 +17,11 @@ import (
 
 const documentPath = "/openapi.json"
 
-// A document is an OpenAPI 3.1 document, but for the URL of its server, which stands between
-// the two halves.
+// A document is an OpenAPI 3.1 document in two halves. The URL of its server is written between
+// them.
 type document struct{ before, after []byte }
 
-// serverMark is what a document is cut at. No text of a document has a NUL.
+// serverMark is the text at which a document is cut in two. No other text in it has a NUL.
 const serverMark = "\x00"
 
 // at returns the document of a server at url.
@@ -50,9 +50,9 @@ func publicURL(text string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// mountOf returns the path at which the Handler is mounted, by the target of a request
-// for the document: what stands before documentPath, never a host. It is "/" where the
-// target does not say.
+// mountOf returns the path at which the Handler is mounted. It is the part of the target of a
+// request for the document that is before documentPath, and never a host. It is "/" if the
+// target does not end in documentPath.
 func mountOf(uri string) string {
 	u, err := url.ParseRequestURI(uri)
 	if err != nil {
@@ -173,8 +173,8 @@ func (d *documenter) queryParameters(rt *route) (list []object) {
 	return list
 }
 
-// security says which credentials make a call. An API key comes in either header; one in
-// Authorization is written as an access token is.
+// security returns the credentials that a call accepts. An API key may be in either header. In
+// Authorization it is written as an access token is.
 func security(a access) []object {
 	none := []string{}
 	switch a {
@@ -186,7 +186,7 @@ func security(a access) []object {
 	return []object{{{"bearerToken", none}}}
 }
 
-// answers are the responses of rt, by status.
+// answers returns the responses of rt, by status.
 func (d *documenter) answers(rt *route) (all object) {
 	success := object{{"description", rt.success}}
 	if rt.public {
@@ -283,8 +283,8 @@ var commonRefusals = []struct {
 	{"TryLater", []Code{CodeOverloaded, CodeUnavailable}},
 }
 
-// refusalName is the name of a response with one of codes. It depends on nothing else, so
-// that it stays when other routes come and go.
+// refusalName returns the name of a response with one of codes. It depends on nothing else, so
+// it stays the same when other routes are added or removed.
 func refusalName(codes []Code) string {
 	var parts []string
 	rest := slices.Clone(codes)

@@ -76,8 +76,8 @@ func (o object) values() (list []any) {
 	return list
 }
 
-// keywords are the limits of what users send, in JSON Schema, by the name that a body's
-// field gives them: its input tag those of a text, its list tag those of a list.
+// keywords returns the limits of what users send, in JSON Schema, by name. The input tag of a
+// body's field names the limits of a text, and the list tag those of a list.
 func keywords(l auth.InputLimits) map[string]object {
 	const line = `[^\s\x00-\x1f\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\xa0])?` // no control characters, no space at an end
 	return map[string]object{
@@ -97,16 +97,16 @@ func keywords(l auth.InputLimits) map[string]object {
 
 const schemaRef = "#/components/schemas/"
 
-// request returns the schema of a body: its pointers are optional and, but for lists,
-// may be null. Struct tags add what Go's types do not say: input and list (names in keywords),
-// format, pattern, enum, minimum, maximum, either, doc, example. So what is documented is
-// what is decoded.
+// request returns the schema of a body. Its pointers are optional and, except lists, may be
+// null. Struct tags add what Go's types lack: input and list (names in keywords), format,
+// pattern, enum, minimum, maximum, either, doc, example. So the document describes the type
+// that is decoded.
 func (d *documenter) request(t reflect.Type) object {
 	return d.structure(t, func(f reflect.StructField) bool { return f.Type.Kind() != reflect.Pointer })
 }
 
-// answer returns the schema of an answer: all is there, unless the tag says
-// omitempty; its pointers may be null.
+// answer returns the schema of an answer. All members are present, except those whose tag has
+// omitempty. Its pointers may be null.
 func (d *documenter) answer(t reflect.Type) object {
 	return d.structure(t, func(f reflect.StructField) bool { return !strings.Contains(f.Tag.Get("json"), ",omitempty") })
 }
@@ -115,7 +115,7 @@ func (d *documenter) structure(t reflect.Type, required func(reflect.StructField
 	first, size := utf8.DecodeRuneInString(t.Name())
 	name := string(unicode.ToUpper(first)) + t.Name()[size:]
 	if d.schemas.get(name) == nil {
-		d.schemas.set(name, object{}) // its place, before what it has in it
+		d.schemas.set(name, object{}) // first, so that its place is before those of its members
 		var properties, either object
 		var must []string
 		for f := range t.Fields() {
@@ -207,8 +207,8 @@ func (d *documenter) scalar(t reflect.Type, tag reflect.StructTag) object {
 	return schema
 }
 
-// example returns a value of t made of its example tags. What has none is left out, if it
-// may be.
+// example returns a value of t made of its example tags. A member without one is left out, if
+// it is optional.
 func example(t reflect.Type) object {
 	value := object{}
 	for f := range t.Fields() {

@@ -12,12 +12,11 @@ import (
 	"github.com/datixlab/auth"
 )
 
-// A Code says what went wrong, in a form that does not change: it is the code
-// member of a problem, and its type member is the address of the constant's
-// documentation.
+// A Code names the cause of a refusal. It is stable. A problem has it as its code member. The
+// type member of the problem is the address of the constant's documentation.
 type Code string
 
-// The codes, with the status they come with.
+// The codes, with the HTTP status of each.
 const (
 	CodeInvalidJSON              Code = "invalid_json"               // 400: not one strict JSON object
 	CodeInvalidInput             Code = "invalid_input"              // 400: members at fault are named in errors
@@ -43,14 +42,14 @@ const (
 	CodeRateLimited              Code = "rate_limited"               // 429: Retry-After says when
 	CodeInternalError            Code = "internal_error"             // 500
 	CodeOverloaded               Code = "overloaded"                 // 503: Retry-After says when
-	CodeUnavailable              Code = "unavailable"                // 503: nothing could be decided
+	CodeUnavailable              Code = "unavailable"                // 503: the store did not answer, so nothing was decided
 )
 
-// typeBase makes the type of a problem from the name of its constant: an address
-// that stays, and where what it stands for can be read (RFC 9457 section 3.1.1).
+// typeBase and the name of a constant make the type of a problem: a stable address at which
+// the problem is documented (RFC 9457 section 3.1.1).
 const typeBase = "https://pkg.go.dev/github.com/datixlab/auth/httpauth#"
 
-// A problemType is what all problems of one code have in common.
+// A problemType has what all problems of one code have in common.
 type problemType struct {
 	status int
 	name   string // of the constant
@@ -96,11 +95,10 @@ type refusal struct {
 // Error implements error.
 func (e *refusal) Error() string { return "httpauth: " + string(e.code) }
 
-// A stepUp is a refusal until the user proves more, or again: RFC 9470. It is
-// answered with 401 and a challenge, where a bare ErrReauthenticationRequired is
-// answered with 403.
+// A stepUp is a refusal until the user has logged in again or with a second factor (RFC 9470).
+// Its answer is 401 with a challenge. That of a bare ErrReauthenticationRequired is 403.
 type stepUp struct {
-	maxAge time.Duration // how old the login may be; zero is not said
+	maxAge time.Duration // how old the login may be; zero: not part of the challenge
 }
 
 // Error implements error.
@@ -134,8 +132,7 @@ type problemField struct {
 	Detail string `json:"detail" example:"This member is required."`
 }
 
-// newProblem returns the body that code is answered with, where there is nothing
-// more to say.
+// newProblem returns the body of an answer with code, without details of the request.
 func newProblem(code Code) problem {
 	k := problemTypes[code]
 	p := problem{Type: typeBase + k.name, Title: k.title, Status: k.status, Detail: k.detail, Code: string(code)}
@@ -145,8 +142,8 @@ func newProblem(code Code) problem {
 	return p
 }
 
-// codeOf tells which code err is answered with. What is not known to be anything
-// else is internal_error: nothing is granted and nothing is said.
+// codeOf returns the code of the answer to err. It is internal_error for an unknown error, so
+// that nothing is allowed and nothing is revealed.
 func codeOf(err error) Code {
 	var own *refusal
 	if errors.As(err, &own) {
@@ -160,8 +157,8 @@ func codeOf(err error) Code {
 	return CodeInternalError
 }
 
-// codeByError is in order: an error that also says that nothing could be decided
-// says nothing else.
+// codeByError is in order of precedence. An error that matches ErrUnavailable has its code,
+// whatever else it matches.
 var codeByError = []struct {
 	err  error
 	code Code
@@ -190,10 +187,10 @@ var codeByError = []struct {
 	{auth.ErrInvalidInput, CodeInvalidInput},
 }
 
-// WriteProblem answers r with err as application/problem+json and the headers
-// that go with it: WWW-Authenticate, Retry-After, Allow. It knows every
-// error of package auth and of [Handler.Check]; any other is a 500 without details.
-// The text of err is never sent. What an operator should know is logged.
+// WriteProblem answers r with err as application/problem+json, with the headers WWW-Authenticate,
+// Retry-After and Allow as needed. It knows every error of package auth and of
+// [Handler.Check]. Any other error is a 500 without details. The text of err is never sent.
+// Failures that concern the operator are logged.
 func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	code := codeOf(err)
 	p := newProblem(code)
@@ -230,9 +227,8 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 	write(w, r, p.Status, "application/problem+json; charset=utf-8", noStore, body)
 }
 
-// challenge is the WWW-Authenticate of a 401, or of a key without a scope. It speaks of
-// the token in the request's header, so it blames that only where that is what was
-// refused (RFC 6750 section 3.1).
+// challenge returns the WWW-Authenticate of a 401, or of a key without a scope. Its error is
+// invalid_token only if the token in the request's header was refused (RFC 6750 section 3.1).
 func challenge(err error, more *stepUp) string {
 	const bearer = `Bearer realm="auth"`
 	var missing *missingScope
@@ -249,13 +245,13 @@ func challenge(err error, more *stepUp) string {
 	return bearer
 }
 
-// retryAfter is the Retry-After of err, in whole seconds and rounded up: a client that waits
-// that long is not too early (RFC 9110 section 10.2.3).
+// retryAfter returns the Retry-After of err, in whole seconds and rounded up. So a client that
+// waits that long is not too early (RFC 9110 section 10.2.3).
 func retryAfter(status int, err error) (seconds string, ok bool) {
 	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
 		return "", false
 	}
-	wait := 5 * time.Second // where nobody knows
+	wait := 5 * time.Second // if err does not say
 	var retry *auth.RetryError
 	if errors.As(err, &retry) {
 		wait = max(retry.After, time.Second)
@@ -263,8 +259,8 @@ func retryAfter(status int, err error) (seconds string, ok bool) {
 	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10), true
 }
 
-// logFailure logs what the client is not told. The path of the
-// request stays out: it may have secrets of your program in it.
+// logFailure logs the details that are not sent to the client. It does not log the path of the
+// request, which may contain secrets of your program.
 func (h *Handler) logFailure(r *http.Request, code Code, err error) {
 	gone := code == CodeUnavailable && r.Context().Err() != nil
 	if problemTypes[code].status < http.StatusInternalServerError || code == CodeOverloaded || gone {

@@ -15,19 +15,17 @@ const (
 	bodyTime = 10 * time.Second
 )
 
-// boundBodyTime gives the client bodyTime to send the body, whether or not
-// anything here will read it: the server itself reads what a handler left. A
-// ResponseWriter that cannot do this (one of a test, of a wrapper) is left to the
-// server's own timeouts.
+// boundBodyTime gives the client bodyTime to send the body. That holds even if no handler reads
+// the body, since the server reads what is left. For a ResponseWriter that does not support it
+// (of a test, of a wrapper) only the timeouts of the server hold.
 func boundBodyTime(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
 	}
 }
 
-// readBody returns the body of r, which must say that it is JSON and be at most
-// maxBody long. With optional, a request without a body yields nil whatever its
-// headers say.
+// readBody returns the body of r. Its media type must be JSON and its length at most maxBody.
+// With optional, readBody returns nil for a request without a body, whatever its headers.
 func readBody(w http.ResponseWriter, r *http.Request, optional bool) ([]byte, error) {
 	if optional && r.ContentLength == 0 {
 		return nil, nil
@@ -37,7 +35,7 @@ func readBody(w http.ResponseWriter, r *http.Request, optional bool) ([]byte, er
 		return nil, mediaErr
 	}
 	if r.ContentLength > maxBody {
-		w.Header().Set("Connection", "close") // or the server reads on, to keep it
+		w.Header().Set("Connection", "close") // or the server would read the rest to keep the connection
 		return nil, &refusal{code: CodeBodyTooLarge}
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -61,8 +59,8 @@ func readBody(w http.ResponseWriter, r *http.Request, optional bool) ([]byte, er
 	return data, mediaErr
 }
 
-// checkMediaType refuses whatever a page of another origin can send without being
-// asked for leave, such as a form (RFC 9110 section 15.5.16).
+// checkMediaType refuses every media type that a page of another origin can send without a CORS
+// preflight, such as that of a form (RFC 9110 section 15.5.16).
 func checkMediaType(head http.Header) error {
 	refused := &refusal{code: CodeUnsupportedMediaType}
 	for _, coding := range head["Content-Encoding"] {

@@ -9,10 +9,10 @@ import (
 	"github.com/datixlab/auth/internal/netprefix"
 )
 
-// client returns where r comes from. Its address is the peer of the connection
-// or, if that is a trusted proxy, the last hop of X-Forwarded-For that is not
-// one. What stands further left was written by the client itself. The address is the
-// zero Addr if the peer has none, as on a Unix socket.
+// client returns the client of r. Its address is the peer of the connection. If that is a
+// trusted proxy, it is the last hop of X-Forwarded-For that is no trusted proxy: the hops to
+// the left of it may have been written by the client. The address is the zero Addr if the
+// peer has none, as on a Unix socket.
 func (h *Handler) client(r *http.Request) auth.Client {
 	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r)}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)

@@ -9,20 +9,19 @@ import (
 	"github.com/datixlab/auth"
 )
 
-// Errors of a request's credential. One that is there and refused is
-// [auth.ErrInvalidToken].
+// Errors of a request's credential. The error of a credential that is rejected is
+// auth.ErrInvalidToken.
 var (
 	// ErrNoCredential reports a request without a credential, or with one of a
 	// scheme other than Bearer. HTTP 401.
 	ErrNoCredential = errors.New("httpauth: no credential")
 
-	// ErrManyCredentials reports a request with more than one credential
-	// (RFC 6750 section 2): which of them counts must not be a guess that
-	// another hop could make differently. HTTP 400.
+	// ErrManyCredentials reports a request with more than one credential (RFC 6750 section
+	// 2). Another program on the way could choose another one of them. HTTP 400.
 	ErrManyCredentials = errors.New("httpauth: more than one credential")
 
-	// ErrInsufficientScope reports an API key that is good but does not have the scope
-	// that [Scope] asks for. It is an [auth.ErrForbidden] too. HTTP 403.
+	// ErrInsufficientScope reports a valid API key without the scope that the rule Scope
+	// requires. It is an auth.ErrForbidden too. HTTP 403.
 	ErrInsufficientScope = fmt.Errorf("httpauth: insufficient scope: %w", auth.ErrForbidden)
 )
 
@@ -31,15 +30,15 @@ const (
 	headerAPIKey        = "X-Api-Key" // in the canonical form of net/http
 )
 
-// A credential is what a request came with, any text. The Manager compares all of it, so
-// nothing is gained by a look at its characters before that.
+// A credential is the text of a request's credential. Its characters are not checked here,
+// since the Manager compares all of it.
 type credential struct {
 	header string // the header it came in
 	text   string
 }
 
-// parseCredential returns the one credential in the headers. Query, form and
-// cookies are not looked at: they end in logs, or come along unasked.
+// parseCredential returns the one credential in the headers. It does not read the query, which
+// is written to logs, nor forms and cookies, which a page of another origin can send.
 func parseCredential(head http.Header) (c credential, err error) {
 	bearers, keys := head[headerAuthorization], head[headerAPIKey]
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/datixlab/auth/internal/strictjson"
 )
 
-// strictJSON returns nil if data is one object of which every reader reads the same
+// strictJSON returns nil if data is one object that all JSON parsers read in the same way
 // ([strictjson.Check]).
 func strictJSON(data []byte) error {
 	if err := strictjson.Check(data); err != nil {
@@ -23,15 +23,15 @@ func strictJSON(data []byte) error {
 func malformed(detail string) error { return &refusal{code: CodeInvalidJSON, detail: detail} }
 
 // decode reads data, one strict JSON object, into the struct that v points to.
-// Its fields are strings and ints, required, or pointers to such or to lists of strings,
-// optional; for these null means absent, but for a list, of which it is one of none. What
-// is wrong with members is an [*auth.InputError] that names all of them; what is wrong
-// with the text is a refusal.
+// Its fields are required if they are strings and ints. They are optional if they are pointers
+// to strings, ints or lists of strings. For an optional member null means absent; for a list
+// it means the empty list. If members are wrong, the error is an [*auth.InputError] that names
+// all of them. If the text is wrong, it is a refusal.
 //
-// encoding/json alone would take "EMAIL" for "email", the last of two passwords,
-// and U+FFFD for what is not Unicode: a proxy, a log and this program could each
-// see another request. Members that v does not have are ignored, unless they
-// differ from one of v's in case only.
+// encoding/json alone would accept "EMAIL" as "email", use the last of two passwords and
+// replace invalid Unicode by U+FFFD. Then a proxy, a log and this program could each read
+// another request. Members that v does not have are ignored, unless they differ from one of
+// v's in case only.
 func decode(data []byte, v any) error {
 	if err := strictJSON(data); err != nil {
 		return err
@@ -106,8 +106,8 @@ func setList(field reflect.Value, raw json.RawMessage) *auth.FieldError {
 	return nil
 }
 
-// setInteger sets field to the integer that raw is, within the range of the tag. What is the
-// word for what is at fault, a member or a parameter.
+// setInteger sets field to the integer in raw, which must be within the range of the tag. What
+// is "member" or "parameter", for the text of the error.
 func setInteger(field reflect.Value, tag reflect.StructTag, what, raw string) *auth.FieldError {
 	if digits := strings.TrimPrefix(raw, "-"); digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return &auth.FieldError{Code: "wrong_type", Detail: "This " + what + " must be an integer, written without fraction or exponent."}

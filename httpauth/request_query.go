@@ -9,13 +9,13 @@ import (
 	"github.com/datixlab/auth"
 )
 
-// A page is what a request says of the part of a list that it wants.
+// A page has the parameters by which a request chooses a part of a list.
 type page struct {
 	After string `query:"after" doc:"Where the page begins: the next of the page before it. Without it the list begins."`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many items the page has at most."`
 }
 
-// withQuery makes an endpoint of a function that takes parameters of the query: the
+// withQuery returns the endpoint of a function that takes parameters of the query. They are the
 // fields of Query, which are strings and ints. None is required.
 func withQuery[Query any](f func(*call, Query) (any, error)) endpoint {
 	return endpoint{query: reflect.TypeFor[Query](), run: func(c *call) (any, error) {
@@ -27,8 +27,8 @@ func withQuery[Query any](f func(*call, Query) (any, error)) endpoint {
 	}}
 }
 
-// parseQuery returns the parameters of a query. One that is not well-formed is refused
-// on every route, so that nothing in front of the Handler reads another one.
+// parseQuery returns the parameters of a query. A query that is not well-formed is refused on
+// every route, since a program in front of the Handler could read it in another way.
 func parseQuery(raw string) (url.Values, error) {
 	if raw == "" {
 		return nil, nil
@@ -40,10 +40,10 @@ func parseQuery(raw string) (url.Values, error) {
 	return values, nil
 }
 
-// decodeQuery reads values into the struct that v points to. A parameter that is not
-// given leaves the default of its field's tag. What is wrong is an [*auth.InputError] that
-// names all parameters at fault: one that is given twice, no text, no integer, or out of
-// range. Parameters that v does not have are ignored, as unknown members of a body are.
+// decodeQuery reads values into the struct that v points to. A field whose parameter is not
+// given gets the default of its tag. The error is an [*auth.InputError] that names all
+// parameters that are given twice, no text, no integer or out of range. Parameters that v does
+// not have are ignored, as unknown members of a body are.
 func decodeQuery(values url.Values, v any) error {
 	var wrong []auth.FieldError
 	target := reflect.ValueOf(v).Elem()

@@ -17,19 +17,19 @@ const (
 	sessionOnly   access = iota // an access token
 	anyCredential               // an access token or an API key
 	anyone
-	// unprovenToken is an access token that the endpoint itself gives to the
-	// Manager: refreshing with a superseded one must get there, because it ends
-	// the session that the token was stolen from.
+	// unprovenToken is an access token that the endpoint itself passes to the Manager. A
+	// refresh with a superseded token must reach the Manager, because it ends the session
+	// that the token was stolen from.
 	unprovenToken
 )
 
 // A Tag names a group of routes, in the OpenAPI document and in [Config].Without.
 type Tag string
 
-// The tags. Each may be left out: what is not served cannot be misused, and the Manager's
-// methods do the same. Users with a second factor need TagLogin to log in, but not
-// TagTwoFactor. Users that auth.Config.TwoFactorPolicy binds need TagTwoFactor, or a page
-// of yours, to set one up.
+// The tags. Each may be left out: a route that is not served cannot be misused, and the
+// Manager's methods do the same. Users with a second factor need TagLogin to log in, but not
+// TagTwoFactor. Users whom auth.Config.TwoFactorPolicy binds need TagTwoFactor, or a page of
+// yours, to set one up.
 const (
 	TagRegistration Tag = "Registration" // register
 	TagLogin        Tag = "Login"        // login, verify-2fa, refresh, logout
@@ -40,7 +40,7 @@ const (
 	TagDocument     Tag = "Document"     // openapi.json
 )
 
-// A tagInfo is what the document says of a tag.
+// A tagInfo has what the document contains about a tag.
 type tagInfo struct {
 	tag         Tag
 	description string
@@ -57,8 +57,8 @@ var tags = []tagInfo{
 	{TagDocument, "This description of the API."},
 }
 
-// A route is a row of the one table that requests are routed by, that the OpenAPI
-// document is made of and that the tests walk.
+// A route is a row of the one table of routes. Requests are routed by it, the OpenAPI document
+// is made from it, and the tests go through it.
 type route struct {
 	method, path string // a segment {name} of the path is a variable, which stands for an identifier
 	tag          Tag
@@ -111,8 +111,8 @@ type endpoint struct {
 	run   func(*call) (any, error)
 }
 
-// withBody makes an endpoint of a function that takes a body. Where the route's body
-// is optional and was not sent, the function gets the zero Body.
+// withBody returns the endpoint of a function that takes a body. If the route's body is
+// optional and was not sent, the function gets the zero Body.
 func withBody[Body any](f func(*call, Body) (any, error)) endpoint {
 	return endpoint{body: reflect.TypeFor[Body](), run: func(c *call) (any, error) {
 		var in Body
@@ -138,8 +138,8 @@ func served(all []route, m *auth.Manager, without []Tag) ([]route, error) {
 	}), nil
 }
 
-// table returns every route. Its order is that of the document: a user's way from
-// the registration on.
+// table returns every route, in the order of the document: as a user needs them, from the
+// registration on.
 func (h *Handler) table() []route {
 	return []route{
 		{
@@ -237,7 +237,7 @@ func (h *Handler) table() []route {
 	}
 }
 
-// problems returns the codes that rt can answer with, shared ones included.
+// problems returns the codes of all refusals of rt, shared ones included.
 func (rt *route) problems() []Code {
 	var codes []Code
 	if rt.call.body != nil {

@@ -10,10 +10,10 @@ import (
 // maxIDLen is how many characters an identifier in a path has at most.
 const maxIDLen = 64
 
-// A routing finds the route of a request by its exact path. A path that is not spelled in
-// its plain form has no route: one with a doubled or trailing slash, an escape that
-// is not needed, or an escaped slash. So the Handler and what stands in front of it
-// cannot disagree about what is called.
+// A routing finds the route of a request by its exact path. A path that is not in its plain
+// form has no route: one with a doubled or trailing slash, an escape that is not needed, or
+// an escaped slash. So the Handler and a program in front of it cannot disagree about which
+// route is called.
 type routing struct {
 	root  *node
 	depth int // segments of the longest path
@@ -80,8 +80,8 @@ func allow(methods map[string]*route) string {
 	return strings.Join(all, ", ")
 }
 
-// find returns the node of the request's path, nil if there is none, and the
-// identifiers that stand in the path for the route's variables.
+// find returns the node of the request's path, nil if there is none, and the identifiers that
+// the path has for the route's variables.
 func (rs routing) find(r *http.Request) (n *node, values []string) {
 	if r.URL.RawPath != "" { // an escaping that is not the plain one
 		return nil, nil
@@ -89,8 +89,8 @@ func (rs routing) find(r *http.Request) (n *node, values []string) {
 	return rs.root.match(r.URL.Path, nil)
 }
 
-// match returns the node of path, which is empty or begins with a slash. A segment that
-// the table spells out goes before a variable.
+// match returns the node of path, which is empty or begins with a slash. A segment that the
+// table spells out has precedence over a variable.
 func (n *node) match(path string, values []string) (*node, []string) {
 	if path == "" && n.methods != nil {
 		return n, values
@@ -125,7 +125,7 @@ func (n *node) route(method string) *route {
 // endOf returns the route's path that a path without a route ends in, "" if there is
 // none. It looks at as many segments as a route has, however long the path is.
 func (rs routing) endOf(path string) string {
-	path = "/" + path // which may have lost its first slash
+	path = "/" + path // StripPrefix may have removed its first slash
 	end := len(path)
 	for range rs.depth {
 		if end = strings.LastIndexByte(path[:end], '/'); end < 0 {
@@ -138,8 +138,8 @@ func (rs routing) endOf(path string) string {
 	return ""
 }
 
-// validID reports whether s has the form of an identifier. Nothing else in a path
-// ever gets to the Manager.
+// validID reports whether s has the form of an identifier. No other text of a path is passed
+// to the Manager.
 func validID(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -9,8 +9,8 @@ import (
 	"github.com/datixlab/auth/internal/scope"
 )
 
-// A Rule is one more condition on a request whose credential is proven. It returns nil, or
-// why the request is refused. There are seven: [SessionOnly], [APIKeyOnly], [Role],
+// A Rule is one more condition on a request whose credential is proven. It returns nil, or the
+// error with which the request is refused. There are seven: [SessionOnly], [APIKeyOnly], [Role],
 // [Scope], [FreshLogin], [MultiFactor] and [TwoFactorUser].
 //
 // A rule of your own returns [auth.ErrForbidden], bare or wrapped, [StepUp], or another
