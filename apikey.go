@@ -17,22 +17,22 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// An API key is its prefix, 30 random base62 digits (178 bits), the 29 digits of its
-// user's id and 6 of a CRC-32 over all of that:
+// An API key is its prefix, 30 random base62 digits (178 bits), the 29 digits of its user's id
+// and 6 digits of a CRC-32 over all of that:
 //
 //	sk_live_ xyz…(30) …(29) …(6)
 //
-// The user's digits say which partition the key lies in, so that one read finds it
-// together with its owner, and making or revoking it is one Commit beside the
-// account. The checksum refuses a typo before the store is asked. The store has the
-// key's SHA-256 only: no guesser gets through 178 bits.
+// The digits of the user name the partition of the key. So one read returns the key and its
+// owner, and one Commit makes or revokes the key on a condition of the account. The checksum
+// rejects a mistyped key before the store is asked. The store has only the key's SHA-256. That
+// needs no slow hash, since nobody can guess 178 bits.
 const (
 	keySecretLen = 30
 	keyCheckLen  = 6
 	keyDigits    = keySecretLen + ident.TimedLen + keyCheckLen
 	maxKeyPrefix = 32
 	keyIDLen     = 32 // hex digits: the first half of the key's SHA-256
-	keyShown     = 3  // digits of the secret that a list shows
+	keyShown     = 3  // digits of the secret that are part of APIKey.Prefix
 	maxAPIKeyTTL = 3650 * 24 * time.Hour
 	maxKeyText   = 500 // code points in a key's description
 )
@@ -40,42 +40,42 @@ const (
 // A NewAPIKey is what the owner chooses for a new key.
 type NewAPIKey struct {
 	Name        string // 1 to 100 characters on one line
-	Description string // up to 500
-	// ExpiresIn is up to 3650 days. Zero: Config.APIKeyTTL.
+	Description string // up to 500 characters on one line
+	// ExpiresIn is the lifetime, up to 3650 days. Zero: Config.APIKeyTTL.
 	ExpiresIn time.Duration
 	// Scopes limit the key: 1 to 32 different scope-tokens (RFC 6749, 3.3), each 1 to 64
 	// bytes of printable ASCII without space, '"' and '\'. Nil: all rights of the owner.
 	// An empty list is refused. It is a pointer so that a list that was computed as empty
 	// cannot mean "all".
 	Scopes *[]string
-	// Password is the caller's, for Config.APIKeysNeedFreshLogin. Without that it is
-	// ignored.
+	// Password is the caller's password, for Config.APIKeysNeedFreshLogin. Without that
+	// it is ignored.
 	Password Secret
 }
 
-// An APIKey is what a Manager shows of a key. The key itself is shown once, by
-// [Manager.CreateAPIKey].
+// An APIKey describes an API key. The key itself is returned only once, by
+// [Manager.CreateAPIKey] or [Manager.RotateAPIKey].
 type APIKey struct {
 	ID          string // "key_…"
 	Name        string
 	Description string
-	Prefix      string // "sk_live_xyz..."
-	CreatedAt   time.Time
-	ExpiresAt   time.Time // zero is never
-	LastUsedAt  time.Time // zero is never
-	LastAddress string    // address prefix of the last use, "" if unknown
-	Uses        uint64    // how often it has opened something
-	Scopes      []string  // sorted, a copy; nil is a key without scopes
+	Prefix      string    // "sk_live_xyz..."
+	CreatedAt   time.Time // UTC, as all times of a key
+	ExpiresAt   time.Time // zero: it does not expire
+	LastUsedAt  time.Time // zero: it was never used
+	LastAddress string    // IPv4 address or IPv6 /64 of the last use, "" if there is none
+	Uses        uint64    // how often it was accepted
+	Scopes      []string  // sorted, a copy; nil: a key without scopes
 }
 
 type keyRecord struct {
-	Digest      []byte // SHA-256 of the key, limitedDigest
+	Digest      []byte // limitedDigest of the key's SHA-256
 	Name        string
 	Description string
 	Prefix      string
 	Created     time.Time
 	Expires     time.Time
-	Scopes      string // "" is a key without scopes, see scope.go
+	Scopes      string // "": a key without scopes, see apikey_scope.go
 	newer       []byte
 }
 
@@ -104,9 +104,9 @@ func (k *keyRecord) public(kid string, u keyuse.Usage) APIKey {
 	}
 }
 
-// keysMade is how many keys a user has ever made. Every Commit that makes one writes it. So
-// the second of two racers counts the keys again, and the limit holds. Revoking does not
-// write it: that must need nothing but the key.
+// keysMade is how many keys a user has ever made. Every Commit that makes a key writes it. So
+// the second of two racers counts the keys again, and the limit holds. A revocation does not
+// write it, since it must need nothing but the key.
 type keysMade struct {
 	N     uint64
 	newer []byte
@@ -127,18 +127,19 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 	return digits
 }
 
-// CreateAPIKey makes a key for the caller and returns it. It cannot be seen again. The
-// error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited. With
-// Config.APIKeysNeedFreshLogin and a login that is not fresh it is also
-// ErrReauthenticationRequired without n.Password, and ErrInvalidCredentials with a wrong
-// one.
+// CreateAPIKey makes a key for the caller and returns its description and the key, which
+// cannot be read again. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited.
+//
+// With Config.APIKeysNeedFreshLogin there are two more. ErrInvalidCredentials means that
+// n.Password is wrong. ErrReauthenticationRequired means that it is empty and the login is not
+// fresh.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
 	made, pass := keysMadeRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(&pass, &made)...)
 	if err != nil {
 		return APIKey{}, "", err
 	}
-	if n.Scopes != nil { // as they are now, whatever the caller does to them meanwhile
+	if n.Scopes != nil { // a copy, since the caller may change the list meanwhile
 		own := slices.Clone(*n.Scopes)
 		n.Scopes = &own
 	}
@@ -165,7 +166,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	return key, text, err
 }
 
-// newKeyBudget is how many keys the user may make, in whichever way.
+// newKeyBudget is the budget of keys that the user makes or rotates.
 func (m *Manager) newKeyBudget(uid string) budget {
 	return budget{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}
 }
@@ -180,11 +181,11 @@ func (m *Manager) rowsForNewKey(pass *record.Row[passwordRecord], more ...record
 }
 
 // allowNewKey returns nil if the caller may make one more key, whether new or by rotation.
-// With APIKeysNeedFreshLogin that takes a fresh login or the password. The budget must have
-// room.
-func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], pw Secret) error {
+// With APIKeysNeedFreshLogin the caller needs a fresh login or the password. It charges the
+// budget of new keys.
+func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], password Secret) error {
 	if m.cfg.APIKeysNeedFreshLogin {
-		if err := m.reauthenticate(ctx, id, c, pass, pw); err != nil {
+		if err := m.reauthenticate(ctx, id, c, pass, password); err != nil {
 			return err
 		}
 	}
@@ -208,7 +209,8 @@ func checkNewAPIKey(n NewAPIKey) error {
 	return inputError(ErrInvalidInput, fields...)
 }
 
-// addAPIKey stores a new key with the fields of rec, on the conditions of extra.
+// addAPIKey stores a new key with the fields of rec, and returns it. Extra may be nil. It
+// returns further operations of the Commit, or why no key is made.
 func (m *Manager) addAPIKey(
 	ctx context.Context, id Identity, c *principal, made record.Row[keysMade], rec keyRecord, extra func() ([]store.Op, error),
 ) (APIKey, Secret, error) {
@@ -222,11 +224,11 @@ func (m *Manager) addAPIKey(
 	k := keyRow(uid, hex.EncodeToString(digest[:keyIDLen/2]))
 	k.Rec = rec
 	err := m.retryAs(ctx, id, c, func() error {
-		room, err := m.evictExpired(ctx, uid)
+		evicted, err := m.evictExpired(ctx, uid)
 		if err != nil {
 			return err
 		}
-		ops := append(room, c.acct.Unchanged(), c.session.Unchanged(), k.Put())
+		ops := append(evicted, c.acct.Unchanged(), c.session.Unchanged(), k.Put())
 		if extra != nil {
 			more, err := extra()
 			if err != nil {
@@ -246,8 +248,8 @@ func (m *Manager) addAPIKey(
 	return key, Secret(text), nil
 }
 
-// evictExpired returns no operations if the user may have one more key. If removing expired
-// keys allows one, it returns the operations that remove them, and else ErrAPIKeyLimit.
+// evictExpired returns the operations that remove as many expired keys of the user as one more
+// key needs, or none. It returns ErrAPIKeyLimit if there are too few.
 func (m *Manager) evictExpired(ctx context.Context, uid string) (ops []store.Op, err error) {
 	rows, err := m.keyRows(ctx, uid)
 	if err != nil {
@@ -271,15 +273,15 @@ func (m *Manager) evictExpired(ctx context.Context, uid string) (ops []store.Op,
 
 func kidOf(uid, key string) string { return strings.TrimPrefix(key, apiKeyKey(uid, "")) }
 
-// keyRows reads the key records of the user. A damaged one is left out: its key is
-// rejected as well.
+// keyRows reads the key records of the user. A damaged one is left out: its key is rejected
+// too.
 func (m *Manager) keyRows(ctx context.Context, uid string) ([]record.Row[keyRecord], error) {
 	return record.All[keyRecord](ctx, m.records, apiKeyKey(uid, ""))
 }
 
 // APIKeys returns the caller's keys, the newest first. Expired ones are included until they
-// are revoked or removed for a new key. A use by this Manager shows at once, one by another
-// within Config.UsageInterval.
+// are revoked or removed for a new key. Uses that this Manager accepted are included at once,
+// uses that another accepted within Config.UsageInterval.
 func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	uid, _, err := m.sessionOf(ctx, id)
 	if err != nil {
@@ -300,10 +302,10 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	return m.addUsage(ctx, uid, rows)
 }
 
-// addUsage returns what the owner of the key records may see, with their uses.
+// addUsage returns the descriptions of the keys in rows, with their uses.
 func (m *Manager) addUsage(ctx context.Context, uid string, rows []record.Row[keyRecord]) ([]APIKey, error) {
-	// What is still in memory is looked at first: a use that is just being written
-	// may for that moment count twice, but it never fails to show.
+	// Uses in memory are read first. So a use that is being written at this moment may be
+	// counted twice, but is never missing.
 	uses := make(map[string]keyuse.Usage, len(rows))
 	for _, k := range rows {
 		kid := kidOf(uid, k.Key)

@@ -21,7 +21,7 @@ func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) e
 		more = append(more, &k)
 	}
 	c, err := m.loadPrincipal(ctx, id, more...)
-	if errors.Is(err, record.ErrDamaged) { // perhaps the key: it is revoked like any other
+	if errors.Is(err, record.ErrDamaged) { // the damaged record may be the key, which can be revoked too
 		c, err = m.loadPrincipal(ctx, id)
 	}
 	if err != nil {
@@ -48,7 +48,7 @@ func (m *Manager) refuseKeyID(ctx context.Context, id Identity, keyID string) er
 	return ErrNotFound
 }
 
-// removeKey removes a key as it was read, damaged or not.
+// removeKey removes the key that was read into k, damaged or not.
 func (m *Manager) removeKey(ctx context.Context, uid string, k record.Row[keyRecord]) error {
 	return m.records.RetryFrom(ctx, func() error { return m.readAnyKey(ctx, &k) }, func() error {
 		if !k.Exists() {
@@ -66,11 +66,11 @@ func (m *Manager) readAnyKey(ctx context.Context, k *record.Row[keyRecord]) erro
 	return err
 }
 
-// RotateAPIKey makes a key with the name, description, lifetime and scopes of one of the
-// caller's. The old key stays valid for overlap, up to 30 days, so that programs can be
-// given the new one. Both happen in one Commit. The password is for
-// Config.APIKeysNeedFreshLogin. The error is ErrNotFound for a key that is not the caller's
-// or has expired, or one of [Manager.CreateAPIKey].
+// RotateAPIKey replaces one of the caller's keys: it makes a key with the same name,
+// description, lifetime and scopes. The old key stays valid for overlap, 0 to 30 days, but not
+// beyond its own end. Meanwhile programs can change to the new one. Both changes are one
+// Commit. The password is for Config.APIKeysNeedFreshLogin. The error is ErrNotFound for a key
+// that is not the caller's or has expired, or one of [Manager.CreateAPIKey].
 func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, password Secret) (APIKey, Secret, error) {
 	if overlap < 0 || overlap > 30*24*time.Hour {
 		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")
@@ -115,7 +115,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	case errors.Is(err, ErrAPIKeyLimit): // none was made
 		m.refund(ctx, []budget{m.newKeyBudget(c.uid)}, false)
 		m.ReportDenied(ctx, id, "api_key_limit")
-	case errors.Is(err, ErrNotFound): // gone meanwhile
+	case errors.Is(err, ErrNotFound): // the old key was revoked or expired meanwhile
 		err = m.refuseKeyID(ctx, id, keyID)
 	}
 	return key, text, err

@@ -17,13 +17,13 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// IsAPIKey reports whether a credential begins with Config.APIKeyPrefix, and so is meant
-// to be an API key. It does not check the key.
+// IsAPIKey reports whether a credential is an API key by its form: it begins with
+// Config.APIKeyPrefix. It does not check the key.
 func (m *Manager) IsAPIKey(credential Secret) bool {
 	return strings.HasPrefix(string(credential), m.cfg.APIKeyPrefix)
 }
 
-// A keyCheck is an API key as it was presented, and the records of it and its owner.
+// A keyCheck is an API key that is checked, with the records of the key and its owner.
 type keyCheck struct {
 	userID, id string
 	digest     [sha256.Size]byte
@@ -31,16 +31,17 @@ type keyCheck struct {
 	key        record.Row[keyProof]
 }
 
-// keyChecks are kept from one check to the next: no Identity is part of one.
+// keyChecks are used again by later checks. No Identity keeps a part of one.
 var keyChecks = sync.Pool{New: func() any { return new(keyCheck) }}
 
-// digestKey returns the digest of a key, if it has the prefix and the length of one.
+// digestKey returns the SHA-256 of a key, and false if it has not the prefix and the length of
+// one.
 func digestKey(prefix, key string) (digest [sha256.Size]byte, ok bool) {
-	var room [maxKeyPrefix + keyDigits]byte
+	var buf [maxKeyPrefix + keyDigits]byte
 	if !strings.HasPrefix(key, prefix) || len(key) != len(prefix)+keyDigits {
 		return digest, false
 	}
-	text := room[:copy(room[:], key)]
+	text := buf[:copy(buf[:], key)]
 	defer clear(text)
 	return sha256.Sum256(text), true
 }
@@ -58,7 +59,8 @@ func parseKey(prefix, key string) (uid string, ok bool) {
 	return rest[keySecretLen : keySecretLen+ident.TimedLen], true
 }
 
-// name sets the identifiers and keys of the user and the API key, as parts of the arena.
+// name sets the ids of the user and the API key and the keys of their records. They are parts
+// of the arena.
 func (k *keyCheck) name(uid string, in *record.Arena) {
 	var kid [keyIDLen]byte
 	hex.Encode(kid[:], k.digest[:keyIDLen/2])
@@ -66,7 +68,7 @@ func (k *keyCheck) name(uid string, in *record.Arena) {
 	k.acct.Key, k.key.Key = accountKeyIn(in, uid), apiKeyKeyIn(in, uid, in.Text(kid[:]))
 }
 
-// proven reports whether the key has a record, which is of this key with these scopes.
+// proven reports whether the store has a record of this very key, with its scopes unchanged.
 func (k *keyCheck) proven() bool {
 	return k.key.Exists() && subtle.ConstantTimeCompare(k.key.Rec.Digest, limitedDigest(k.digest[:], k.key.Rec.Scopes)) == 1
 }
@@ -74,19 +76,20 @@ func (k *keyCheck) proven() bool {
 // VerifyAPIKey returns the identity that the key stands for, as the key and its owner are
 // now (see [Manager.VerifyAccessToken]). The error is:
 //   - ErrInvalidToken for a malformed, unknown, expired or revoked key, or a disabled owner.
-//   - ErrTwoFactorSetupRequired by Config.TwoFactorPolicy.
+//   - ErrTwoFactorSetupRequired if Config.TwoFactorPolicy binds the owner, who has no second
+//     factor.
 //   - ErrUnavailable if the store did not answer.
 //
 // A mistyped key costs no call of the store. Scopes are not checked: call
 // [Identity.HasScope]. A use is counted in memory and written within Config.UsageInterval.
 //
-// What is written is compared with earlier uses. Three events report what is unusual,
-// once for all Managers on the store. None of it refuses anything.
+// When uses are written, they are compared with earlier ones. Three events report unusual
+// uses, once for all Managers on the store. No use is refused for them.
 //   - EventAPIKeyNewNetwork: a network (IPv4 /24, IPv6 /48) that is not among the key's
 //     last eight, except its first.
 //   - EventAPIKeyWoke: the first use after 30 days.
 //   - EventAPIKeyBurst: over 100 uses in a clock hour and over ten times the average of the
-//     hours with uses, of which there must be eight.
+//     hours with uses. There must be eight such hours before.
 func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, err error) {
 	if err := m.ready(); err != nil {
 		return Identity{}, err
@@ -121,7 +124,8 @@ func (m *Manager) VerifyAPIKey(ctx context.Context, key Secret) (id Identity, er
 	return id, nil
 }
 
-// proveKey returns what the records of the key say, if no cached check of it is valid.
+// proveKey reads the records of the key and its owner, checks the key against them and
+// returns their snapshot. It caches the check if the key was seen before.
 func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]byte, at lookup) (*snapshot, error) {
 	k := keyChecks.Get().(*keyCheck)
 	defer func() {
@@ -150,14 +154,14 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 	return s, nil
 }
 
-// refuseMalformedKey returns ErrInvalidToken for a text that no Manager made.
+// refuseMalformedKey returns ErrInvalidToken for a text that is not a key of any Manager.
 func (m *Manager) refuseMalformedKey(ctx context.Context) error {
 	m.emit(ctx, Event{Type: EventAPIKeyRefused, Reason: malformed})
 	return ErrInvalidToken
 }
 
-// refuseKey returns ErrInvalidToken for a well-formed key and emits the reason. The event
-// names the user only if the key is theirs.
+// refuseKey returns ErrInvalidToken for a well-formed key and emits the reason. The event names
+// the user only if the key was proven to be theirs.
 func (m *Manager) refuseKey(ctx context.Context, k *keyCheck) error {
 	e := Event{Type: EventAPIKeyRefused, APIKeyID: k.id, Reason: "unknown"}
 	if k.acct.Exists() && k.proven() {
@@ -170,7 +174,7 @@ func (m *Manager) refuseKey(ctx context.Context, k *keyCheck) error {
 	return ErrInvalidToken
 }
 
-// trackKeys begins to write the uses of API keys.
+// trackKeys returns the Tracker that counts and writes the uses of API keys.
 func (m *Manager) trackKeys() *keyuse.Tracker {
 	return keyuse.New(keyuse.Config{
 		Records: m.records, Log: m.cfg.Logger, Interval: m.cfg.UsageInterval, Found: m.emitFinding,
@@ -197,7 +201,7 @@ var findingEvents = map[keyuse.Kind]EventType{
 	keyuse.Burst:      EventAPIKeyBurst,
 }
 
-// emitFinding emits what is unusual in the uses of a key.
+// emitFinding emits the event of a Finding about a key.
 func (m *Manager) emitFinding(uid, kid string, f keyuse.Finding) {
 	keyID := keyIDPrefix + kid
 	m.emit(context.Background(), Event{
@@ -206,8 +210,8 @@ func (m *Manager) emitFinding(uid, kid string, f keyuse.Finding) {
 	})
 }
 
-// A keyProof is what a check reads of a keyRecord. Of its texts that is only the scopes, so
-// that the others are not copied. It is never written.
+// A keyProof has the fields of a keyRecord that a check needs. It skips the other texts, so
+// that they are not copied. It is never written.
 type keyProof struct {
 	Digest  []byte
 	Expires time.Time

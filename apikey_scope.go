@@ -12,13 +12,12 @@ import (
 // maxScopes is how many scopes an API key has at most.
 const maxScopes = 32
 
-// A key's scopes are kept as one text, what RFC 6749 section 3.3 calls scope: sorted,
-// a space between two. The text of a limited key is never empty, since a list of none
-// is refused, so "" is a key without scopes and nothing else. Being a text, it is shared
-// by identities and changed by nobody.
+// A key's scopes are stored as one text, the scope of RFC 6749 section 3.3: sorted, with a
+// space between two. An empty list is refused, so "" always means a key without scopes.
+// Identities share the text, which cannot be changed.
 
-// checkScopes says what is wrong with the scopes of a key to be made, or nil. No list
-// is a key without scopes; an empty one is a mistake, and no way to all rights.
+// checkScopes returns what is wrong with the scopes of a new key, or nil. A nil list is a key
+// without scopes. An empty list is an error, so that it never means all rights.
 func checkScopes(list *[]string) *FieldError {
 	if list == nil {
 		return nil
@@ -44,7 +43,7 @@ func checkScopes(list *[]string) *FieldError {
 	return nil
 }
 
-// scopeText is what is kept of a list that checkScopes lets pass.
+// scopeText returns the text of a list that checkScopes accepted.
 func scopeText(list *[]string) string {
 	if list == nil {
 		return ""
@@ -52,7 +51,7 @@ func scopeText(list *[]string) string {
 	return strings.Join(slices.Sorted(slices.Values(*list)), " ")
 }
 
-// scopeList is the list of a text, nil for a key without scopes.
+// scopeList returns the list of a text, nil for a key without scopes.
 func scopeList(text string) []string {
 	if text == "" {
 		return nil
@@ -60,9 +59,9 @@ func scopeList(text string) []string {
 	return strings.Fields(text)
 }
 
-// limitedDigest is what a record keeps of the key that has this digest. That of a key with
-// scopes is over them too: under others, or none, or for a reader that does not know
-// of scopes, the key proves nothing.
+// limitedDigest returns the digest that the record of a key has. For a key with scopes it
+// covers the scopes too. So such a key is rejected if its scopes were changed or removed, and
+// by a program that does not know of scopes.
 func limitedDigest(digest []byte, scopes string) []byte {
 	if scopes == "" {
 		return digest
@@ -87,8 +86,8 @@ func (id Identity) HasScope(scope string) bool {
 	return false
 }
 
-// Scopes returns a copy of the scopes, sorted: nil for who has every scope, which are
-// sessions and API keys that were made without any.
+// Scopes returns a copy of the scopes, sorted. It returns nil for an identity that has every
+// scope: a session, or an API key that was made without scopes.
 func (id Identity) Scopes() []string {
 	if id.unlimited() {
 		return nil
@@ -96,7 +95,8 @@ func (id Identity) Scopes() []string {
 	return strings.Fields(id.scopes)
 }
 
-// unlimited is true of a session, and of a key that was proven to have no scopes.
+// unlimited reports whether the identity is a session, or a key that was proven to have no
+// scopes.
 func (id Identity) unlimited() bool {
 	if id.IsAPIKey() {
 		return id.unscoped

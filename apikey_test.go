@@ -64,7 +64,7 @@ func TestAnAPIKeyHasItsFormAndIsToldOnce(t *testing.T) {
 				t.Errorf("%s does not end in its checksum %s", key, check)
 			}
 			if made.Prefix != key[:len(prefix)+3]+"..." || made.Description != "for the robot" || !strings.HasPrefix(made.ID, "key_") {
-				t.Errorf("the key %s is told as %+v", key, made)
+				t.Errorf("the key %s is reported as %+v", key, made)
 			}
 			if secret := key[len(prefix)+3 : len(prefix)+30]; strings.Contains(fmt.Sprintf("%+v", made), secret) {
 				t.Errorf("%+v says the key", made)
@@ -757,18 +757,18 @@ func TestANewKeyIsToldToItsOwnerAndARotationToTheAudit(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var told []string
+	var reported []string
 	for _, e := range h.Events.All() {
 		if e.APIKeyID != "" {
-			told = append(told, string(e.Type)+" "+e.APIKeyID)
+			reported = append(reported, string(e.Type)+" "+e.APIKeyID)
 			if e.UserID != u.ID || e.OrganizationID != u.OrganizationID || e.SessionID != id.SessionID {
 				t.Errorf("the event is %+v", e)
 			}
 		}
 	}
 	want := []string{"api_key_created " + made.ID, "api_key_created " + next.ID, "api_key_rotated " + made.ID, "api_key_revoked " + made.ID}
-	if !slices.Equal(told, want) {
-		t.Errorf("%q, want %q", told, want)
+	if !slices.Equal(reported, want) {
+		t.Errorf("%q, want %q", reported, want)
 	}
 	for _, n := range *sent {
 		if n.Type != auth.EventAPIKeyCreated || n.To != u.Email || n.UserID != u.ID || n.Name != u.FullName {

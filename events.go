@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// EventType names what happened. The texts are stable.
+// An EventType names what happened. The texts are stable.
 type EventType string
 
-// The events.
+// The types of events. Event has the Action, Reason and Count of each.
 const (
 	EventRegistered            EventType = "registered"
 	EventLoginSucceeded        EventType = "login_succeeded"
 	EventLoginFailed           EventType = "login_failed"
 	EventSecondFactorRequired  EventType = "second_factor_required"
-	EventTwoFactorDue          EventType = "two_factor_due" // a login without the second factor that Config.TwoFactorPolicy asks for
+	EventTwoFactorDue          EventType = "two_factor_due" // a login without the second factor that Config.TwoFactorPolicy requires
 	EventSecondFactorFailed    EventType = "second_factor_failed"
 	EventBackupCodeUsed        EventType = "backup_code_used"
 	EventRateLimited           EventType = "rate_limited"
 	EventTokenRefreshed        EventType = "token_refreshed"
-	EventTokenReused           EventType = "token_reused" // a superseded token was refreshed: the session is ended
+	EventTokenReused           EventType = "token_reused" // a superseded token was refreshed; its session has ended
 	EventLoggedOut             EventType = "logged_out"
 	EventSessionRevoked        EventType = "session_revoked"
 	EventPasswordChanged       EventType = "password_changed"
@@ -31,7 +31,7 @@ const (
 	EventTwoFactorStarted      EventType = "two_factor_started"
 	EventTwoFactorEnabled      EventType = "two_factor_enabled"
 	EventTwoFactorDisabled     EventType = "two_factor_disabled"
-	EventTwoFactorReset        EventType = "two_factor_reset" // by the host
+	EventTwoFactorReset        EventType = "two_factor_reset" // by ResetTwoFactor
 	EventBackupCodesReplaced   EventType = "backup_codes_replaced"
 	EventAPIKeyCreated         EventType = "api_key_created"
 	EventAPIKeyRotated         EventType = "api_key_rotated" // the old key; the new one has EventAPIKeyCreated
@@ -42,85 +42,112 @@ const (
 	EventUserEnabled           EventType = "user_enabled"
 	EventUserUnlocked          EventType = "user_unlocked"
 	EventUserDeleted           EventType = "user_deleted"
-	EventAllRevoked            EventType = "all_revoked" // RevokeAll, for all users; Reason: "unfinished" if it was
+	EventAllRevoked            EventType = "all_revoked" // by RevokeAll, for all users
 
-	// A login in full from an address prefix that none of the account's last
-	// eight came from. The first login of an account is none.
+	// A completed login from a network that is not among the last eight of the account's
+	// logins. The first login of an account is not reported.
 	EventLoginNewNetwork EventType = "login_new_network"
 
-	// Credentials that opened nothing. The client is told less than the Reason:
-	// "malformed" (or not of this Manager's making), "expired", "ended" (the
-	// session, or the login that waits for its second step, is over),
-	// "superseded" (by a refresh), "disabled" (the user is), "unknown" (an API
-	// key that never was or was revoked: its APIKeyID says which), "tries" (too
-	// many wrong codes).
+	// A credential was refused. The Reason says why; the client learns less.
 	EventTokenRefused     EventType = "token_refused"
 	EventAPIKeyRefused    EventType = "api_key_refused"
 	EventTempTokenRefused EventType = "temp_token_refused"
 
-	// Somebody may not do what they tried, with a credential that is proven, or with more
-	// than one. Reason: "api_key" (it manages no credentials),
-	// "reauthentication_required", "two_factor_setup_required", "api_key_limit",
-	// "not_found" (an API key that is not the caller's), or what
-	// Manager.ReportDenied was given.
+	// A call was refused although its credential was proven, or because it had more than
+	// one credential.
 	EventAccessDenied EventType = "access_denied"
 
-	// An address that an account has was asked for. Action: "register",
-	// "create_user" or "change_email".
+	// A call wanted an email address that another account has.
 	EventEmailTaken EventType = "email_taken"
 
-	EventOverloaded  EventType = "overloaded"   // a password or code was not looked at: no slot was free
-	EventStoreFailed EventType = "store_failed" // Reason: "get", "list", "commit", "hit", "walk" or "damaged"
+	EventOverloaded  EventType = "overloaded"   // a password or code was not compared: no hashing slot was free
+	EventStoreFailed EventType = "store_failed" // a call of the store failed, or a record was damaged
 
-	// The use of an API key is not what it was before. Manager.VerifyAPIKey has
-	// what each means. Time is that of the use; of a burst, its hour. Of the Client
-	// they have the address alone, and no OrganizationID.
+	// A use of an API key was unusual: see Manager.VerifyAPIKey. Time is that of the use, or
+	// the beginning of the hour of a burst. The Client has an address only, or none for a
+	// burst. There is no OrganizationID.
 	EventAPIKeyNewNetwork EventType = "api_key_new_network"
 	EventAPIKeyWoke       EventType = "api_key_woke"
 	EventAPIKeyBurst      EventType = "api_key_burst"
 
-	// Count events of the type, or type and Reason, that Reason says were left out:
-	// see EventHandler.
+	// Events were left out: see EventHandler.
 	EventOmitted EventType = "events_omitted"
 )
 
-// Who acts where no user's credential does.
+// The Actor of events without a user's credential.
 const (
 	actorHost    = "host"
 	actorManager = "manager"
 )
 
-// An Event is one thing that happened, whether it was allowed or not. It holds no
-// secret and no email address, and no text of a stranger's but Client.UserAgent,
-// which has no control characters.
+// An Event is one thing that happened, whether it was allowed or refused. It has no secret and
+// no email address. A client chooses the text of Client.UserAgent only, and of Client.RequestID
+// if your program takes it from the request. Both have only printable characters.
+//
+// These are the Action, Reason and Count of each type that has them. Action names the call.
+//
+//	Type                      Field   Values
+//	EventAccessDenied         Reason  api_key: a key cannot manage credentials
+//	                                  reauthentication_required
+//	                                  two_factor_setup_required
+//	                                  api_key_limit
+//	                                  not_found: an API key that is not the caller's
+//	                                  or the reason that ReportDenied was given
+//	EventAllRevoked           Reason  unfinished: RevokeAll returned an error
+//	                          Count   accounts whose sessions were ended
+//	EventAPIKeyBurst          Count   the limit that was exceeded, in uses an hour
+//	EventAPIKeyRefused        Reason  malformed, expired
+//	                                  unknown: it never existed or was revoked
+//	                                  disabled: its user is disabled
+//	EventAPIKeyRevoked        Reason  host: by RevokeUserAPIKey
+//	EventAPIKeyWoke           Count   days without a use
+//	EventBackupCodeUsed       Action  login, disable, change_email
+//	                          Count   codes that are left
+//	EventEmailTaken           Action  register, create_user, change_email
+//	EventOmitted              Reason  type, or type:reason, of the events left out
+//	                          Count   how many
+//	EventPasswordChanged      Reason  host: by SetPassword
+//	EventRateLimited          Reason  the budget: address, account_address, account, code,
+//	                                  code_total, register, new_key, new_codes
+//	EventSecondFactorFailed   Action  login, confirm, disable, change_email
+//	                          Reason  malformed, wrong
+//	                                  replayed: right, but spent before
+//	EventSessionRevoked       Reason  all: by RevokeSessions
+//	EventStoreFailed          Reason  get, list, commit, hit, walk
+//	                                  damaged: a record
+//	EventTempTokenRefused     Reason  malformed
+//	                                  ended: its login is over
+//	                                  tries: too many wrong codes
+//	EventTokenRefused         Reason  malformed: not made by this Manager
+//	                                  expired: or of another issuer or audience
+//	                                  ended: its session is over
+//	                                  superseded: by a refresh
+//	                                  disabled: its user is disabled
+//	EventTwoFactorDue         Reason  grace: before TwoFactorPolicy.From
+//	                                  report_only: by TwoFactorPolicy.ReportOnly
+//	                                  enrollment_only: the policy is in force
 type Event struct {
 	Type EventType
 	Time time.Time // UTC
-	// Actor is who acted: the "ses_…" or "key_…" of a user's credential; for
-	// the host's own calls what WithActor named, else "host"; "manager" for
-	// what the Manager noticed by itself; "" for a stranger, who has proven
-	// nothing, and for EventRateLimited and EventOverloaded.
+	// Actor is the "ses_…" or "key_…" of a user's credential. For a call by your program
+	// it is the name that WithActor was given, or else "host". It is "manager" for what
+	// the Manager noticed by itself. It is "" for a client that has proven nothing, and
+	// for EventRateLimited and EventOverloaded.
 	Actor          string
-	UserID         string // whose account; "" where it is unknown
+	UserID         string // of the account; "" if it is unknown
 	OrganizationID string
 	SessionID      string
 	APIKeyID       string
-	Client         Client   // of the request, as WithClient gave it
-	Role           string   // the new one, for EventRegistered and EventRoleChanged
-	AMR            []string // for EventLoginSucceeded
-	Action         string   // a stable word that says at which call, where the type does not: "login", "confirm", "disable", "change_email"
-	// Reason is a stable word that says why, where the type does not. Of a code:
-	// "wrong", "replayed" (right, but spent before) or "malformed". Of
-	// EventTwoFactorDue: "grace", "report_only" or "enrollment_only".
-	Reason string
-	// Count is, for EventBackupCodeUsed, how many are left; for EventAPIKeyWoke,
-	// the days that the key slept; for EventAPIKeyBurst, the uses in an hour that
-	// were exceeded; for EventAllRevoked, the users; for EventOmitted, how many events.
-	Count int
-	Until time.Time // for EventTwoFactorDue: TwoFactorPolicy.From
+	Client         Client    // of the request, from WithClient
+	Role           string    // the new role, for EventRegistered and EventRoleChanged
+	AMR            []string  // for EventLoginSucceeded
+	Action         string    // a stable word for the call, if the type does not name it
+	Reason         string    // a stable word for the cause, if the type does not name it
+	Count          int       // as in the table, 0 for other types
+	Until          time.Time // for EventTwoFactorDue: TwoFactorPolicy.From
 }
 
-// refusal reports whether something was not done.
+// refusal reports whether a call was refused or failed.
 func (e Event) refusal() bool {
 	switch e.Type {
 	case EventLoginFailed, EventSecondFactorFailed, EventRateLimited, EventTokenReused, EventReauthFailed,
@@ -131,7 +158,7 @@ func (e Event) refusal() bool {
 	return false
 }
 
-// counted reports whether Count says something, 0 included.
+// counted reports whether Count has a meaning, also when it is 0.
 func (e Event) counted() bool {
 	switch e.Type {
 	case EventBackupCodeUsed, EventAPIKeyWoke, EventAPIKeyBurst, EventAllRevoked, EventOmitted:
@@ -140,9 +167,9 @@ func (e Event) counted() bool {
 	return false
 }
 
-// LogValue implements [slog.LogValuer]: a group of type, time and those of actor,
-// user_id, organization_id, session_id, api_key_id, address, user_agent, request_id,
-// role, amr, action, reason, until and count that are set.
+// LogValue implements [slog.LogValuer]. It returns a group of type and time, and of those
+// fields that are set: actor, user_id, organization_id, session_id, api_key_id, address,
+// user_agent, request_id, role, amr, action, reason, until and count.
 func (e Event) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("type", string(e.Type)), slog.Time("time", e.Time)}
 	add := func(key, value string) {
@@ -173,23 +200,28 @@ func (e Event) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// An EventHandler receives events, one at a time and in order, behind a bounded
-// queue: a slow handler delays nobody, and when the queue is full events are
-// dropped and counted, refusals that a stranger can cause before all others. Of
-// refusals that cost nothing to cause (EventRateLimited, the three of credentials,
-// EventAccessDenied, EventOverloaded, EventStoreFailed, malformed codes) it receives
-// 20 at once and one more every 3 seconds for each type, reason, account and
-// address prefix. What was left out is counted, and told as EventOmitted within a
-// minute and at Close. The context has the values of the request's and 10 seconds. It
-// may not call the Manager's Close.
+// An EventHandler receives events one at a time and in order, from a bounded queue. So a slow
+// handler delays no call. A full queue drops and counts events, first those that clients can
+// cause in great number.
+//
+// Refusals that cost nothing to cause are sampled: EventRateLimited, the three of credentials,
+// EventAccessDenied, EventOverloaded, EventStoreFailed and malformed codes. Each type, reason,
+// account and address prefix gets 20 at once and one more every 3 seconds. For EventOverloaded
+// and EventStoreFailed account and address do not count.
+//
+// Events that were dropped or not sampled are counted and reported as EventOmitted, within a
+// minute and at Close.
 type EventHandler interface {
+	// HandleEvent receives one event. The context has the values of the request's context
+	// and ends after 10 seconds. A panic is logged. HandleEvent must not call the Manager's
+	// Close.
 	HandleEvent(ctx context.Context, e Event)
 }
 
 // LogEvents returns an EventHandler that writes each event to l as one record: the
 // message "auth" and the group "event" of [Event.LogValue]. The level is Error for
-// EventStoreFailed; Warn for other refusals, for what is unusual (a new network, an API
-// key that woke or bursts) and for EventOmitted; Info for the rest.
+// EventStoreFailed. It is Warn for other refusals, for EventOmitted and for what is unusual: a
+// login from a new network, or an unusual use of an API key. It is Info for the rest.
 func LogEvents(l *slog.Logger) EventHandler { return logEvents{l} }
 
 type logEvents struct{ l *slog.Logger }
@@ -210,39 +242,42 @@ func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 	h.l.LogAttrs(ctx, level, "auth", slog.Any("event", e))
 }
 
-// A Notice is a message that a user is owed about their account, NIST SP
-// 800-63B-4, 4.6: it is not a secret and asks for nothing.
+// A Notice is a message that a user must get about their account (NIST SP 800-63B-4, 4.6). It
+// has no secret and asks the user for nothing.
 type Notice struct {
 	// Type is EventPasswordChanged, EventEmailChanged, EventTwoFactorEnabled,
 	// EventTwoFactorDisabled, EventTwoFactorReset, EventBackupCodeUsed,
-	// EventBackupCodesReplaced, EventAPIKeyCreated, EventLoginNewNetwork, of which
-	// an account gets 5 at once and one more every 4 hours, or
-	// EventSecondFactorFailed, which means that somebody knows the password. A
-	// Notifier that wants none of a type returns nil.
+	// EventBackupCodesReplaced, EventAPIKeyCreated, EventLoginNewNetwork or
+	// EventSecondFactorFailed. The last one means that somebody knows the password. Of
+	// EventLoginNewNetwork an account gets 5 at once and one more every 4 hours. For a type
+	// that you do not send, return nil.
 	Type   EventType
-	To     string // the address to write to; for EventEmailChanged one Notice goes to each of the two
+	To     string // the email address; of EventEmailChanged the old and the new one get a Notice each
 	UserID string
 	Name   string // the user's full name
 	Time   time.Time
 	Client Client
-	Left   int // backup codes that are left, for EventBackupCodeUsed
+	Left   int // for EventBackupCodeUsed: backup codes that are left
 }
 
-// A Notifier sends notices. It is called like an [EventHandler]: in order, behind
-// a bounded queue, with 10 seconds for each. An error is logged and undoes nothing.
+// A Notifier sends notices. It is called like an [EventHandler]: one at a time and in order,
+// from a bounded queue. A full queue drops notices, and the number is logged.
 type Notifier interface {
+	// Notify sends one notice. The context has the values of the request's context and
+	// ends after 10 seconds. An error is logged, and the notice is not sent again.
 	Notify(ctx context.Context, n Notice) error
 }
 
-// A PasswordChecker says whether a new password is known to attackers, for instance
-// by looking it up in a list of breached ones. The call that sets the password waits
-// for it, 2 seconds at the most. An error is logged and the password is accepted,
-// because a list that does not answer must not stop people from changing theirs.
+// A PasswordChecker reports whether a new password is known to attackers, for instance by
+// looking it up in a list of breached ones. The call that sets the password waits for it, at
+// most 2 seconds. Up to 64 goroutines call it at once. If it fails, panics, is too late or is
+// busy, that is logged and the password is accepted: a list that does not answer must not keep
+// users from changing their passwords.
 type PasswordChecker interface {
 	// Breached reports whether the password is known to attackers. It stops when
 	// ctx is done.
 	Breached(ctx context.Context, password Secret) (bool, error)
 }
 
-// checkTimeout is how long a PasswordChecker has.
+// checkTimeout is how long a call waits for a PasswordChecker.
 const checkTimeout = 2 * time.Second

@@ -13,11 +13,11 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// sampleLimit is how many sampled events one source may cause.
+// sampleLimit is the budget of sampled events of one source.
 var sampleLimit = store.Limit{Burst: 20, Every: 3 * time.Second}
 
-// sampled reports whether the event costs nothing to cause: no hash, no attempt, no
-// success before it.
+// sampled reports whether the event costs nothing to cause: no hash, no attempt of a budget
+// and no success before it.
 func (e Event) sampled() bool {
 	switch e.Type {
 	case EventRateLimited, EventTokenRefused, EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied,
@@ -27,7 +27,7 @@ func (e Event) sampled() bool {
 	return e.Type == EventSecondFactorFailed && e.Reason == malformed
 }
 
-// lowPriority reports whether a stranger can cause many such events.
+// lowPriority reports whether a client can cause many such events.
 func (e Event) lowPriority() bool {
 	switch e.Type {
 	case EventLoginFailed, EventEmailTaken, EventTokenRefreshed, EventProfileChanged, EventTwoFactorStarted:
@@ -44,8 +44,8 @@ func (e Event) kind() queue.Kind {
 	return queue.Kind{Type: string(e.Type), Reason: e.Reason}
 }
 
-// source returns whose budget a sampled event is charged to. Some events happen to
-// everybody, so they have no source but their kind.
+// source returns the source whose budget a sampled event is charged to. Failures of the store
+// and of the hashing slots concern all users, so their source is their kind alone.
 func (e Event) source() queue.Source {
 	if e.Type == EventStoreFailed || e.Type == EventOverloaded {
 		return queue.Source{Kind: e.kind()}
@@ -53,8 +53,8 @@ func (e Event) source() queue.Source {
 	return queue.Source{Kind: e.kind(), User: e.UserID, Network: netprefix.Text(e.Client.Addr)}
 }
 
-// emit sends an event to Config.Events. An event that has a time already happened then;
-// any other happens now, in the request of ctx.
+// emit sends an event to Config.Events. An event without a time gets the present one and the
+// client of ctx.
 func (m *Manager) emit(ctx context.Context, e Event) {
 	if m.events == nil {
 		return
@@ -70,12 +70,12 @@ func (m *Manager) emit(ctx context.Context, e Event) {
 	}
 }
 
-// emitOmitted sends how many events of each kind were left out since the last time.
+// emitOmitted sends one EventOmitted for each kind that was left out since the last call.
 func (m *Manager) emitOmitted(ctx context.Context) {
 	omitted := m.sampler.Take()
 	byText := func(a, b queue.Kind) int { return strings.Compare(a.String(), b.String()) }
 	for _, kind := range slices.SortedFunc(maps.Keys(omitted), byText) {
-		m.events.Call(ctx, func(ctx context.Context) { // by itself: a panic costs one
+		m.events.Call(ctx, func(ctx context.Context) { // one call each: a panic ends only one of them
 			m.cfg.Events.HandleEvent(ctx, Event{
 				Type: EventOmitted, Time: m.now(), Actor: actorManager, Reason: kind.String(), Count: omitted[kind],
 			})
@@ -83,15 +83,15 @@ func (m *Manager) emitOmitted(ctx context.Context) {
 	}
 }
 
-// emitHost is emit for a call by the program.
+// emitHost is emit for a call by your program.
 func (m *Manager) emitHost(ctx context.Context, e Event) {
 	e.Actor = actorOf(ctx)
 	m.emit(ctx, e)
 }
 
-// ReportDenied emits EventAccessDenied: your program refused what the identity tried. The
-// reason is a stable word, and no text of the client. Package httpauth calls it for its
-// rules.
+// ReportDenied emits EventAccessDenied: your program refused a call of the identity. The
+// reason is a stable word of at most 100 bytes, and no text of the client. Package httpauth
+// calls it for its rules.
 func (m *Manager) ReportDenied(ctx context.Context, id Identity, reason string) {
 	e := id.event(EventAccessDenied)
 	e.Reason = printable.Clip(reason, 100)

@@ -206,7 +206,7 @@ func TestAFloodOfRefusalsDisplacesNoOtherEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if roles != others || refusals == 0 || refusals > 2100 || refusals+omitted != 5000+others {
-		t.Errorf("%d of %d changes of role were told, beside %d refusals, %d left out", roles, others, refusals, omitted)
+		t.Errorf("%d of %d changes of role were reported, beside %d refusals, %d left out", roles, others, refusals, omitted)
 	}
 }
 
@@ -214,7 +214,7 @@ type ctxKey struct{}
 
 // A trace id comes along; that the client has hung up does not.
 func TestAHandlersContextHasTheRequestsValuesAndNotItsEnd(t *testing.T) {
-	var told []string
+	var reported []string
 	var mu sync.Mutex
 	gone := make(chan struct{})
 	look := func(ctx context.Context, what string) {
@@ -225,7 +225,7 @@ func TestAHandlersContextHasTheRequestsValuesAndNotItsEnd(t *testing.T) {
 			t.Errorf("%s: %v, with a deadline: %v", what, ctx.Err(), bounded)
 		}
 		if v, _ := ctx.Value(ctxKey{}).(string); v != "" {
-			told = append(told, what+" "+v)
+			reported = append(reported, what+" "+v)
 		}
 	}
 	h := authtest.With(t, memstore.New(), auth.Config{
@@ -242,9 +242,9 @@ func TestAHandlersContextHasTheRequestsValuesAndNotItsEnd(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	slices.Sort(told)
-	if want := []string{"notice trace-1", "password_changed trace-1"}; !slices.Equal(told, want) {
-		t.Errorf("%q, want %q", told, want)
+	slices.Sort(reported)
+	if want := []string{"notice trace-1", "password_changed trace-1"}; !slices.Equal(reported, want) {
+		t.Errorf("%q, want %q", reported, want)
 	}
 }
 
@@ -254,7 +254,7 @@ func TestCloseDoesNotAccuseAHandlerThatKeepsToItsTime(t *testing.T) {
 		h := authtest.With(t, memstore.New(), auth.Config{
 			Events: handlerFunc(func(ctx context.Context, _ auth.Event) { <-ctx.Done() }),
 		})
-		for range 100 { // some are told, some counted for the summary
+		for range 100 { // some are reported, some counted for the summary
 			h.ReportDenied(t.Context(), auth.Identity{}, "test")
 		}
 		synctest.Wait()

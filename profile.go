@@ -9,24 +9,29 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A ProfileChange is what a user changes about themselves; nil leaves a field.
+// A ProfileChange is what a user changes about themselves. A nil field stays as it is; one of
+// FullName and Email is required.
 type ProfileChange struct {
-	FullName *string
+	FullName *string // 1 to 100 characters on one line
 	Email    *string
-	// CurrentPassword allows a change of the address where the login is not fresh.
-	// Where the user's second factor is on, Code has to come with it.
+	// CurrentPassword allows a change of the address if the login is not fresh. If the
+	// user's second factor is on, Code is required with it.
 	CurrentPassword Secret
-	// Code is a code of the second factor, TOTP or backup. It goes with
-	// CurrentPassword, also where the login is fresh, and is not looked at where there
-	// is no second factor.
+	// Code is a code of the second factor, TOTP or backup. With a Code, CurrentPassword
+	// is required even if the login is fresh. Without a second factor Code is ignored.
 	Code Secret
 }
 
 // UpdateProfile changes the caller's profile and returns it. A new address needs a fresh
-// login, or the current password (and a code, if the second factor is on). Otherwise the
-// error is ErrReauthenticationRequired, and nothing was compared. ErrInvalidCredentials does
-// not say which was wrong; both are charged. On success the old address is free. On an error
-// the profile is unchanged; a correct code is spent in any case.
+// login, or the current password (and a code, if the second factor is on). On success the old
+// address is free, and both addresses get a notice. On an error the profile is unchanged, but
+// a correct code is spent. The error is:
+//   - An [*InputError].
+//   - ErrReauthenticationRequired if the proof is missing. Nothing was compared then.
+//   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
+//     both are charged.
+//   - ErrEmailTaken if another account has the address.
+//   - ErrRateLimited.
 func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change ProfileChange) (User, error) {
 	var more []record.Reader
 	f := newFactors(id, change.CurrentPassword, change.Code)
@@ -42,10 +47,10 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return User{}, err
 	}
 	old := c.acct.Rec.Email
-	if change.Email == nil || emailaddr.Same(old, canonical) { // perhaps another spelling of the same
+	if change.Email == nil || emailaddr.Same(old, canonical) { // the same address, or another spelling of it
 		err := m.editProfile(ctx, id, c, change, func(a *account) error {
 			if change.Email != nil && !emailaddr.Same(a.Email, canonical) {
-				return ErrEmailTaken // given up meanwhile: another spelling would bring it back unclaimed
+				return ErrEmailTaken // changed meanwhile: writing the old address back would need its claim
 			}
 			return nil
 		})
@@ -70,8 +75,8 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		}
 		return User{}, err
 	}
-	known := knownRow(emailDigest(canonical))        // taken for none until it shows
-	m.addKnownNetwork(ctx, known, clientPrefix(ctx)) // who logged in with the old address
+	known := knownRow(emailDigest(canonical))        // not read: taken for none, and read again at a conflict
+	m.addKnownNetwork(ctx, known, clientPrefix(ctx)) // the caller logged in with the old address
 	if was, ok := emailaddr.Canonical(old); ok {
 		m.releaseEmail(ctx, was, c.uid)
 	}
@@ -81,9 +86,9 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	return c.acct.Rec.user(id.User.ID), nil
 }
 
-// allowNewEmail is reauthenticate for a change of the address, which can take an
-// account over: where a second factor is on and the login is not fresh, the password
-// alone does not do.
+// allowNewEmail is reauthenticate for a change of the address, by which an attacker could take
+// the account over. If a second factor is on and the login is not fresh, it needs the password
+// and a code.
 func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *principal, f *factors) error {
 	if c.acct.Rec.Enrolment == "" || f.code == "" && m.fresh(c) {
 		return m.reauthenticate(ctx, id, c, &f.pass, f.password)
@@ -95,7 +100,7 @@ func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *principal, 
 	err := m.proveFactors(ctx, id, c, f, action, func() []store.Op {
 		return []store.Op{c.acct.Unchanged(), c.session.Unchanged(), f.totp.Put()}
 	})
-	if errors.Is(err, ErrTwoFactorNotEnabled) { // turned off beside this call, and the code is of nothing
+	if errors.Is(err, ErrTwoFactorNotEnabled) { // turned off meanwhile, so no code is right
 		return ErrInvalidCredentials
 	}
 	if err == nil && isBackupCode(f.code) {
@@ -125,8 +130,8 @@ func checkProfile(change ProfileChange) (canonical string, err error) {
 	return canonical, inputError(ErrInvalidInput, fields...)
 }
 
-// editProfile writes the change into the caller's account, on what allow says of it.
-// It leaves in c what the store has then.
+// editProfile writes the change into the caller's account, if allow returns nil for it. On
+// success c is as it was written.
 func (m *Manager) editProfile(ctx context.Context, id Identity, c *principal, change ProfileChange, allow func(*account) error) error {
 	return m.retryAs(ctx, id, c, func() error {
 		a := &c.acct.Rec

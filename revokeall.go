@@ -12,45 +12,45 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A Revocation says what [Manager.RevokeAll] ends besides sessions. The zero value is
-// for a restored backup.
+// A Revocation says what [Manager.RevokeAll] ends besides sessions. The zero value is for a
+// restored backup.
 type Revocation struct {
-	// KeepAPIKeys lets API keys go on.
+	// KeepAPIKeys keeps API keys valid.
 	KeepAPIKeys bool
-	// VoidBackupCodes makes every user's backup codes void; their authenticators go
-	// on. Users can make new codes, and whoever has lost the authenticator needs
+	// VoidBackupCodes makes the backup codes of every user void. Their authenticators
+	// work as before. Users can make new codes. A user without the authenticator needs
 	// ResetTwoFactor.
 	VoidBackupCodes bool
 }
 
 // Revoked is what [Manager.RevokeAll] did.
 type Revoked struct {
-	Users   int // accounts whose sessions it ended, whether they had any or not
-	APIKeys int // that it removed
-	Damaged int // accounts that could not be read, or not in full, and need another run once mended
+	Users   int // accounts whose sessions it ended, also those that had none
+	APIKeys int // keys that it removed
+	Damaged int // accounts with damaged records, for which it must run again after their repair
 }
 
-// revokedAtOnce is how many accounts are under way: on bbolt they share fsyncs, on
-// Redis the wait for an answer.
+// revokedAtOnce is how many accounts are revoked at the same time. On bbolt they share syncs,
+// on Redis the wait for an answer.
 const revokedAtOnce = 16
 
-// RevokeAll ends, for every account, disabled ones included, all sessions, all logins
-// that wait for their second factor, and all API keys. It is for a backup that was
-// restored, in which whatever was revoked since is alive again: run it before the
-// service starts. Beside a service that runs it ends everything that there was when it
-// began, and more.
+// RevokeAll ends all sessions, all logins that wait for their second factor, and all API keys
+// of every account, also of disabled ones. It is for a backup that was restored: credentials
+// that were revoked after the backup are valid again. Run it before the service starts. While
+// a service runs, it ends at least all that existed when it began.
 //
-// What it ends stays ended at once and on every instance, account by account. If it
-// fails or is cut off, run it again: that is harmless. Of accounts that are damaged it
-// does what it can, goes on with the others and, at the end, returns ErrUnavailable
-// with their number. It needs a store that is a [store.Walker]; an account that a walk
-// shows twice is counted twice. The audit gets one EventAllRevoked.
+// It works account by account. What it has ended is rejected everywhere from then on. If it
+// fails or is interrupted, run it again: that does no harm. If records of an account are
+// damaged, it ends the rest of that account and goes on with the others. At the end it returns
+// ErrUnavailable with the number of damaged accounts. It emits one EventAllRevoked.
 //
-// It cannot bring back what the backup does not have. Passwords, addresses, roles and
-// second factors are those of the backup: users who were disabled or deleted since must
-// be again, a password that became known must be replaced, and a second factor that was
-// taken from somebody reset. Backup codes that were used since are good again, unless
-// VoidBackupCodes is set, and a TOTP code is for the 90 seconds that it is of.
+// The store must be a [store.Walker]; otherwise it returns an error and does nothing. An
+// account that a walk returns twice is counted twice.
+//
+// RevokeAll cannot restore what the backup lacks. Disable or delete again the users that were
+// disabled or deleted since. Replace passwords that became known. Reset second factors that
+// were stolen. Backup codes that were used since work again, unless VoidBackupCodes is set. A
+// TOTP code that was used since works again within its 90 seconds.
 func (m *Manager) RevokeAll(ctx context.Context, r Revocation) (Revoked, error) {
 	if err := m.ready(); err != nil {
 		return Revoked{}, err
@@ -88,7 +88,7 @@ func (m *Manager) revokeEach(ctx context.Context, s store.Walker, r Revocation) 
 	}
 }
 
-// accountsOf are the users whose accounts are on the page.
+// accountsOf returns the users whose accounts are on the page.
 func accountsOf(page store.Page) (uids []string) {
 	for _, rec := range page.Records {
 		uid, isUser := strings.CutPrefix(rec.Key, "u.")
@@ -99,8 +99,8 @@ func accountsOf(page store.Page) (uids []string) {
 	return uids
 }
 
-// revokeSome adds to done what it did for each of the users. It returns an error where
-// it makes no sense to go on.
+// revokeSome revokes the users at the same time and adds the numbers to done. It returns every
+// error except damage, which it counts.
 func (m *Manager) revokeSome(ctx context.Context, uids []string, r Revocation, done *Revoked) error {
 	each, errs := make([]Revoked, len(uids)), make([]error, len(uids))
 	calls := make([]func(), len(uids))
@@ -116,7 +116,8 @@ func (m *Manager) revokeSome(ctx context.Context, uids []string, r Revocation, d
 	return errors.Join(errs...)
 }
 
-// revokeUser ends the sessions first, so that none of them makes another key.
+// revokeUser revokes one user. It ends the sessions first, so that none of them makes another
+// key.
 func (m *Manager) revokeUser(ctx context.Context, uid string, r Revocation) (done Revoked, err error) {
 	steps := []func() error{func() error {
 		_, err := m.editAccount(ctx, userIDOf(uid), endSessions)

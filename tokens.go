@@ -13,17 +13,18 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// An AccessToken is what a client sends with its requests: a JWT (RFC 7519, typed
-// as in RFC 9068) that belongs to one session.
+// An AccessToken is what a client sends with its requests: a JWT (RFC 7519, typed as in RFC
+// 9068) that belongs to one session. It is valid for Config.AccessTokenTTL, or until its
+// session ends, if that is sooner.
 type AccessToken struct {
 	Token     Secret
-	ExpiresIn time.Duration // from now
+	ExpiresIn time.Duration // from the return of the call
 	ExpiresAt time.Time     // UTC
 }
 
-// mint signs the session's current token, or returns ErrUnavailable. The same state of
-// session and account gives the same claims, and so the same token where signing draws
-// no random number (ES256 does).
+// mint signs the session's current token, or returns ErrUnavailable. The same state of session
+// and account results in the same claims. So it results in the same token, except with ES256,
+// which draws a random number.
 func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sessionRecord) (AccessToken, error) {
 	issued := s.Issued.Truncate(time.Second)
 	expires := issued.Add(m.cfg.AccessTokenTTL)
@@ -49,7 +50,8 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 // are now. A change or revocation made anywhere is seen at once. (A store may allow its
 // operator a bounded delay: see [store.Stamper].) Role and profile are the account's, not
 // the token's. The error is:
-//   - ErrInvalidToken.
+//   - ErrInvalidToken for a malformed, expired or superseded token, an ended session or a
+//     disabled user.
 //   - ErrTwoFactorSetupRequired if Config.TwoFactorPolicy lets the session only set up a
 //     second factor.
 //   - ErrUnavailable if the store did not answer.
@@ -69,8 +71,9 @@ func (m *Manager) VerifyForEnrollment(ctx context.Context, token Secret) (id Ide
 	return id, err
 }
 
-// identify is VerifyForEnrollment. It fills id, which is zero, or leaves it: an Identity
-// is 300 bytes, and to copy it at each return was a third of a check.
+// identify is VerifyForEnrollment. It fills id, which is zero, or leaves it as it is. It does
+// not return the Identity, since that has 300 bytes: copying it at each return was a third of
+// the cost of a check.
 func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) error {
 	if err := m.ready(); err != nil {
 		return err
@@ -89,9 +92,9 @@ func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) erro
 	return nil
 }
 
-// proveToken is identify where nothing, or no more than the signature, is remembered of
-// the token. What is remembered of its session is not read again. It returns when that
-// what it says was so: now, or when the records had been read.
+// proveToken is identify for a token without a valid cached check; at may have an outdated
+// one, whose signature is not verified again. A session that is cached is not read again. The
+// time that it returns is the instant of the check: now, or when the records had been read.
 func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now time.Time, id *Identity) (time.Time, error) {
 	t := tokenChecks.Get().(*tokenCheck)
 	defer func() {
@@ -127,33 +130,33 @@ func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now t
 	return now, nil
 }
 
-// Authenticate returns who a credential speaks for, an access token or an API key: it
-// is [Manager.VerifyAPIKey] for what [Manager.IsAPIKey], else
-// [Manager.VerifyAccessToken].
-func (m *Manager) Authenticate(ctx context.Context, credential Secret) (Identity, error) {
+// Authenticate returns the identity that an access token or an API key stands for. It is
+// [Manager.VerifyAPIKey] for a credential for which [Manager.IsAPIKey] is true, and
+// [Manager.VerifyAccessToken] for any other.
+func (m *Manager) Authenticate(ctx context.Context, credential Secret) (id Identity, err error) {
 	if m.IsAPIKey(credential) {
 		return m.VerifyAPIKey(ctx, credential)
 	}
 	return m.VerifyAccessToken(ctx, credential)
 }
 
-// A tokenCheck is a proven, unexpired token and, once they are read, the live session and
-// the open account that it belongs to. Whether the session still accepts it is not said.
+// A tokenCheck is a proven, unexpired token with the session and the account that it belongs
+// to, once these are read. The session may have superseded the token.
 type tokenCheck struct {
 	claims          jose.Parsed
 	user, sessionID string
 	uid, sid        string // their digits
 	acct            record.Row[account]
 	session         record.Row[sessionRecord]
-	stamp           remember.Stamp // from before they were read
-	read            time.Time      // when they were
+	stamp           remember.Stamp // from before the records were read
+	read            time.Time      // when they had been read
 }
 
-// tokenChecks are kept from one check to the next: an Identity holds on to none.
+// tokenChecks are used again by later checks. No Identity keeps a part of one.
 var tokenChecks = sync.Pool{New: func() any { return new(tokenCheck) }}
 
-// openToken fills t with what token says, or returns ErrInvalidToken. The signature need
-// not be proven again where the token is known. Now is when its times are looked at.
+// openToken fills t with the claims of token, or returns ErrInvalidToken. If known is a cached
+// check of the token, the signature is not verified again. The token must be current at now.
 func (m *Manager) openToken(ctx context.Context, token Secret, t *tokenCheck, known *cachedCheck, now time.Time) error {
 	c := &t.claims
 	if known != nil {
@@ -165,15 +168,15 @@ func (m *Manager) openToken(ctx context.Context, token Secret, t *tokenCheck, kn
 	}
 	switch {
 	case !c.WellFormed:
-		return m.refuseToken(ctx, &User{}, "", "expired") // no ids of a Manager's, perhaps an address
+		return m.refuseToken(ctx, &User{}, "", "expired") // its ids are not a Manager's, perhaps an email address
 	case c.Issuer != m.cfg.Issuer || c.Audience != m.cfg.Audience || !c.Current(now):
 		return m.refuseToken(ctx, &User{ID: string(c.Subject)}, string(c.Session), "expired")
 	}
 	return nil
 }
 
-// readToken reads the records that t belongs to into in, or returns ErrInvalidToken or
-// ErrUnavailable.
+// readToken reads the session and the account of t into in. It returns ErrInvalidToken if the
+// session has ended, or ErrUnavailable.
 func (m *Manager) readToken(ctx context.Context, t *tokenCheck, in *record.Arena) error {
 	if err := m.readRecords(ctx, m.records, t, in); err != nil {
 		return err
@@ -185,20 +188,20 @@ func (m *Manager) readToken(ctx context.Context, t *tokenCheck, in *record.Arena
 	return nil
 }
 
-// readRecords is readToken for whoever has not proven a token: it refuses nothing.
+// readRecords is readToken without the refusal: the session may have ended.
 func (m *Manager) readRecords(ctx context.Context, from record.Records, t *tokenCheck, in *record.Arena) error {
 	t.user, t.sessionID = in.Text(t.claims.Subject), in.Text(t.claims.Session)
 	t.uid, t.sid = t.user[len(userPrefix):], t.sessionID[len(sessionPrefix):]
 	t.acct.Key, t.session.Key = accountKeyIn(in, t.uid), sessionKeyIn(in, t.uid, t.sid)
 	t.stamp = m.cache.stamps.Of(store.Partition(t.acct.Key))
 	err := from.ReadIn(ctx, in, &t.acct, &t.session)
-	t.read = m.now() // which may be some time later
+	t.read = m.now() // the store may have taken some time
 	return err
 }
 
 func (t *tokenCheck) alive() bool { return t.session.Rec.alive(&t.acct, t.read) }
 
-// snapshot returns what the records that were read into a come to.
+// snapshot returns the snapshot of the records that were read into a.
 func (t *tokenCheck) snapshot(a *snapshotArena) *snapshot {
 	s := &a.snapshot
 	s.identity.User, s.identity.SessionID = t.acct.Rec.user(t.user), t.sessionID
@@ -207,7 +210,7 @@ func (t *tokenCheck) snapshot(a *snapshotArena) *snapshot {
 	return a.finish(store.Partition(t.acct.Key), t.stamp)
 }
 
-// readSession returns what the records of a token's session come to, and remembers it.
+// readSession reads the session of a token, caches its snapshot and returns it.
 func (m *Manager) readSession(ctx context.Context, t *tokenCheck) (*snapshot, error) {
 	a := newSnapshotArena()
 	if err := m.readToken(ctx, t, &a.Arena); err != nil {
@@ -218,7 +221,7 @@ func (m *Manager) readSession(ctx context.Context, t *tokenCheck) (*snapshot, er
 	return s, nil
 }
 
-// rememberTimeout bounds what a call waits for that has done its work.
+// rememberTimeout bounds the time that a call takes for rememberNew, when its work is done.
 const rememberTimeout = 50 * time.Millisecond
 
 // rememberNew reads a session that was just written and caches it, since this process
@@ -239,8 +242,8 @@ func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before remem
 	}
 }
 
-// refuseToken returns ErrInvalidToken for a token whose signature is good, and says
-// to the audit why.
+// refuseToken returns ErrInvalidToken for a token whose signature is valid, and emits the
+// reason.
 func (m *Manager) refuseToken(ctx context.Context, u *User, session, reason string) error {
 	if u.Disabled {
 		reason = "disabled"
@@ -255,7 +258,7 @@ func (m *Manager) refuseToken(ctx context.Context, u *User, session, reason stri
 // accepted for Config.RefreshGrace. Refreshing it again within that time returns the same
 // new token (with ES256 under another signature), so racing clients continue one session.
 // Refreshing it later means that it was copied: the session ends, and the error is
-// ErrInvalidToken.
+// ErrInvalidToken. The other errors are those of [Manager.VerifyForEnrollment].
 func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
 	if err := m.ready(); err != nil {
 		return AccessToken{}, err
@@ -307,8 +310,8 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 	return fresh, nil
 }
 
-// Logout ends the identity's session and every token of it, at once and on every
-// instance.
+// Logout ends the identity's session. From its return on every token of the session is
+// rejected everywhere.
 func (m *Manager) Logout(ctx context.Context, id Identity) error {
 	uid, sid, err := m.sessionOf(ctx, id)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 const (
 	signTimeout = 2 * time.Second // for one signature
-	maxSignings = 64              // signatures that a signer is asked for at once
+	maxSignings = 64              // calls of a signer at once
 )
 
 // A SigningKey signs access tokens, so that a service with its public key can check them.
@@ -22,8 +22,8 @@ const (
 // 8192 bits (RS256). The key decides the algorithm. It prints, logs and marshals as
 // "[secret]".
 type SigningKey struct {
-	// Signer is an ed25519.PrivateKey, *ecdsa.PrivateKey or *rsa.PrivateKey, or asks
-	// for signatures where the key is kept. Up to 64 goroutines call it at once. If it
+	// Signer is an ed25519.PrivateKey, *ecdsa.PrivateKey or *rsa.PrivateKey, or a
+	// client of the service that has the key. Up to 64 goroutines call it at once. If it
 	// fails, panics, signs with another key or takes longer than 2 seconds, the login or
 	// refresh that waits for it returns ErrUnavailable. Tokens are checked without it.
 	Signer crypto.Signer
@@ -41,7 +41,8 @@ func (k SigningKey) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalText implements [encoding.TextMarshaler].
 func (k SigningKey) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// public returns the public key, or nil if the Signer has none: a nil pointer panics.
+// public returns the public key, or nil if the Signer panics, as one that is a nil pointer
+// does.
 func (k SigningKey) public() (public crypto.PublicKey) {
 	defer func() { _ = recover() }()
 	return k.Signer.Public()
@@ -58,9 +59,9 @@ func (k SigningKey) tokenSigner(public *jose.PublicKey) jose.Signer {
 }
 
 // JWKS returns the public keys that access tokens may be signed with, as a JSON Web Key
-// Set (RFC 7517): those of Config.SigningKey and Config.VerifyKeys. It never has anything
-// secret. Without either the set is empty, because HS256 has no public key. A key's kid
-// is its thumbprint (RFC 7638).
+// Set (RFC 7517): those of Config.SigningKey and Config.VerifyKeys. It contains no secret.
+// Without either the set is empty, because HS256 has no public key. A key's kid is its
+// thumbprint (RFC 7638).
 func (m *Manager) JWKS() []byte { return []byte(m.jwks) }
 
 // ParseJWKS returns the keys of a JSON Web Key Set (RFC 7517) that can verify access

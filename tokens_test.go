@@ -218,11 +218,11 @@ func TestAForgedTokenIsHeldAgainstNobody(t *testing.T) {
 		if e.Reason == "expired" && e.UserID == alice.ID && e.Actor == "" {
 			named++
 		} else if e.Reason != "malformed" || e.UserID+e.OrganizationID+e.SessionID+e.Actor != "" {
-			t.Errorf("a forged token is told as %+v", e)
+			t.Errorf("a forged token is reported as %+v", e)
 		}
 	}
 	if named != 4 {
-		t.Errorf("the genuine one is told %d times, want 4", named)
+		t.Errorf("the genuine one is reported %d times, want 4", named)
 	}
 }
 

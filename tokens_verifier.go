@@ -9,20 +9,22 @@ import (
 	"github.com/datixlab/auth/internal/jose"
 )
 
-// A Verifier checks access tokens where there is no store: in a service that has only
-// the public keys of a Manager (see [ParseJWKS]). It is right about who signed a token,
-// for whom, and until when.
+// A Verifier checks access tokens without a store. It is for a service that has only the
+// public keys of a Manager (see [ParseJWKS]). It checks who signed a token, for whom, and
+// until when it is valid.
 //
-// What happened since the token was signed it cannot see. After a logout, a revocation,
-// a change of password, role or organization, after a user was disabled or deleted, the
-// token says what it said until it expires: for up to Config.AccessTokenTTL, an hour by
-// default. Of Config.TwoFactorPolicy it knows what the token says: that its session
-// could do nothing but enrol when it was signed, which is ErrTwoFactorSetupRequired
-// until the token is refreshed. Where all this is too late, ask a [Manager]. API keys
-// it does not know.
+// It does not see what happened after the token was signed. A logout, a revocation, a change
+// of password, role or organization, and the disabling or deletion of a user have no effect
+// on it until the token expires. That takes up to Config.AccessTokenTTL, an hour by default.
+// A route for which this is too late must ask a [Manager]. A Verifier does not accept API
+// keys.
 //
-// A Verifier does not change, and any number of goroutines may call it. For other keys
-// make another.
+// A token may be of a session that could only set up a second factor when it was signed. For
+// such a token Verify returns ErrTwoFactorSetupRequired. After the setup the client refreshes
+// it.
+//
+// A Verifier does not change, and any number of goroutines may call it. To use other keys,
+// make another Verifier.
 type Verifier struct {
 	issuer, audience string
 	keys             jose.Keys
@@ -30,13 +32,13 @@ type Verifier struct {
 	now              func() time.Time
 }
 
-// VerifierConfig is what a Verifier can be told. Only Keys is required.
+// VerifierConfig is the configuration of a [Verifier]. Only Keys is required.
 type VerifierConfig struct {
-	// Issuer and Audience are those of the Manager's Config, with the same
-	// defaults. A token of another is refused.
+	// Issuer and Audience are those of the Manager's Config, with the same defaults.
+	// Tokens of another issuer or audience are refused.
 	Issuer, Audience string
 	// Keys are 1 to 32 public keys, each an ed25519.PublicKey, a *ecdsa.PublicKey
-	// on P-256 or a *rsa.PublicKey of 2048 to 8192 bits. A key proves tokens of its
+	// on P-256 or a *rsa.PublicKey of 2048 to 8192 bits. A key verifies tokens of its
 	// own algorithm only.
 	Keys []crypto.PublicKey
 	// Now is the clock. Nil: time.Now.
@@ -54,8 +56,8 @@ type Claims struct {
 	ExpiresAt      time.Time // UTC
 }
 
-// NewVerifier returns a Verifier, or an error that names every key that is missing, there
-// twice, malformed or weak.
+// NewVerifier returns a Verifier. The error names every key that is missing, given twice,
+// malformed or weak.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	v := &Verifier{now: cfg.Now}
 	v.issuer, v.audience = defaultNames(cfg.Issuer, cfg.Audience)

@@ -17,24 +17,24 @@ import (
 // pendingTTL is how long a user has to confirm a second factor.
 const pendingTTL = 10 * time.Minute
 
-// A TwoFactorEnrollment is what the user needs once, to set up an authenticator:
-// it is shown in the answer to [Manager.EnableTwoFactor] and never again.
+// A TwoFactorEnrollment is what the user needs to set up an authenticator. It is returned by
+// [Manager.EnableTwoFactor] and cannot be read again.
 type TwoFactorEnrollment struct {
 	Secret      Secret      // base32 without padding, to type in
-	URI         Secret      // otpauth://totp/…, what the QR code says
+	URI         Secret      // otpauth://totp/…, the text of the QR code
 	QRCode      SecretBytes // a PNG of the URI
-	BackupCodes []Secret    // 10 of Config.BackupCodeLength digits; each stands in for a code once
+	BackupCodes []Secret    // 10, of Config.BackupCodeLength digits; each replaces a TOTP code once
 }
 
 // A TwoFactorStatus is the state of a user's second factor.
 type TwoFactorStatus struct {
 	Enabled         bool
-	EnabledAt       time.Time // zero while not enabled
-	BackupCodesLeft int
+	EnabledAt       time.Time // UTC; zero while not enabled
+	BackupCodesLeft int       // that are not spent, 0 to 10
 }
 
-// totpRecord keeps the pending enrolment apart from the active one: until it is
-// confirmed, a pending secret opens nothing and gates nothing.
+// totpRecord has the pending enrolment and the active one. Until it is confirmed, codes of a
+// pending secret are rejected, and no login asks for them.
 type totpRecord struct {
 	Pending pendingFactor
 	Active  activeFactor
@@ -51,8 +51,8 @@ type activeFactor struct {
 	ID     string // account.Enrolment
 	Sealed []byte // the secret
 	Since  time.Time
-	// LastStep is the last time step whose code was accepted. Only later ones
-	// are: no code works twice (RFC 6238, 5.2).
+	// LastStep is the last time step whose code was accepted. Codes of later steps only
+	// are accepted, so no code works twice (RFC 6238, 5.2).
 	LastStep uint64
 	Backup   backupSet
 }
@@ -75,8 +75,8 @@ func (p *pendingFactor) usable(now time.Time) bool {
 	return p.ID != "" && now.Sub(p.Since) < pendingTTL
 }
 
-// sealFactor and openFactor bind a sealed secret to its user and enrolment, so that
-// it opens nowhere else. That of a pending factor has its backup codes behind it.
+// sealFactor and openFactor bind a sealed secret to its user and enrolment. So it cannot be
+// opened for another. The secret of a pending factor is followed by its backup codes.
 func (m *Manager) sealFactor(uid, enrolment string, plain []byte) []byte {
 	return m.keys.Seal(labelTOTP, plain, []byte(uid+"/"+enrolment))
 }
@@ -89,11 +89,12 @@ func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest
 	return plain[:otp.SecretLen], plain[otp.SecretLen:], current, nil
 }
 
-// EnableTwoFactor begins to set up a second factor for the caller and returns what
-// the user needs for it. Nothing changes until [Manager.ConfirmTwoFactor]; a second
-// call replaces the first, and after 10 minutes it lapses. It needs a fresh login or
-// the password, else the error is ErrReauthenticationRequired. ErrTwoFactorEnabled
-// says that a second factor is on already, and leaves it as it is.
+// EnableTwoFactor begins to set up a second factor for the caller and returns what the user
+// needs for it. The second factor is on after [Manager.ConfirmTwoFactor], which must be called
+// within 10 minutes. A second call of EnableTwoFactor replaces the first. The error is:
+//   - ErrTwoFactorEnabled if a second factor is on already, which then stays as it is.
+//   - ErrReauthenticationRequired if the login is not fresh and there is no password.
+//   - ErrInvalidCredentials if the password is wrong, and ErrRateLimited.
 func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Secret) (TwoFactorEnrollment, error) {
 	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadEnrolling(ctx, id, &totp, &pass)
@@ -111,7 +112,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Sec
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	uri := otp.URI(m.cfg.Issuer, c.acct.Rec.Email, secret)
 	var png []byte
-	slotErr := m.withHashSlot(ctx, func() { png, err = qr.PNG(uri) }) // it costs as much as a quarter of a hash
+	slotErr := m.withHashSlot(ctx, func() { png, err = qr.PNG(uri) }) // it costs a quarter of a hash
 	if err := errors.Join(slotErr, err); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
@@ -131,10 +132,13 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Sec
 	return TwoFactorEnrollment{Secret: Secret(otp.Base32(secret)), URI: Secret(uri), QRCode: png, BackupCodes: codes.secrets()}, nil
 }
 
-// ConfirmTwoFactor turns the second factor on: code proves that the authenticator
-// works. It ends the user's other sessions at once, on every instance; the caller's
-// goes on. The error is ErrInvalidCode, or ErrTwoFactorNotEnabled where nothing
-// waits to be confirmed, or ErrTwoFactorEnabled.
+// ConfirmTwoFactor turns the second factor on. Code is a TOTP code, which proves that the
+// authenticator works. From its return on the user's other sessions are rejected everywhere;
+// the caller's goes on. The error is:
+//   - ErrInvalidCode if the code is wrong or the enrolment was replaced.
+//   - ErrTwoFactorNotEnabled if no enrolment waits to be confirmed.
+//   - ErrTwoFactorEnabled if the second factor is on already.
+//   - ErrRateLimited.
 func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
 	totp := totpRow(uidOf(id))
 	c, err := m.loadEnrolling(ctx, id, &totp)
@@ -162,8 +166,8 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	return nil
 }
 
-// confirmPending makes the enrolment that was pending the active one, if code is of
-// its secret and it is pending still.
+// confirmPending makes the pending enrolment the active one, if code is of its secret and it
+// is still pending.
 func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal, totp record.Row[totpRecord], code Secret) error {
 	pending := totp.Rec.Pending
 	secret, rest, _, err := m.openFactor(c.uid, pending.ID, pending.Sealed)
@@ -197,14 +201,17 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 	}, &totp)
 }
 
-// DisableTwoFactor turns the second factor off, given the password and a code of
-// it, TOTP or backup. It ends the user's other sessions at once, on every instance.
-// ErrInvalidCredentials does not say which of the two was wrong; both are charged
-// for it. ErrTwoFactorNotEnabled says that there is nothing to turn off. After 100
-// wrong codes in a row no code is looked at, here or at a login, until the host calls
-// UnlockUser or ResetTwoFactor. Whom Config.TwoFactorPolicy binds may turn it off too,
-// to set up another: until that is confirmed the caller's session can do nothing else,
-// and the user's API keys open nothing.
+// DisableTwoFactor turns the second factor off. It needs the password and a code, TOTP or
+// backup. From its return on the user's other sessions are rejected everywhere. The error is:
+//   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
+//     both are charged.
+//   - ErrTwoFactorNotEnabled if there is no second factor to turn off.
+//   - ErrRateLimited. After 100 wrong codes in a row no code is compared, here or at a login,
+//     until your program calls UnlockUser or ResetTwoFactor.
+//
+// A user whom Config.TwoFactorPolicy binds may turn it off too, to set up another. Until that
+// is confirmed, the caller's session can do nothing else, and the user's API keys are
+// rejected.
 func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, code Secret) error {
 	f := newFactors(id, password, code)
 	c, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)
@@ -236,23 +243,23 @@ func wellFormedCode(code Secret) bool {
 	return len(code) == otp.Digits && otp.IsDigits(string(code)) || isBackupCode(code)
 }
 
-// codeCheck remembers, between the attempts of one call, what was costly to find out
-// about its code.
+// A codeCheck keeps the tag of a call's code from one attempt to the next, since a tag costs a
+// hash.
 type codeCheck struct {
 	salt []byte // of the set that tag was computed for
 	tag  []byte
 
-	reason string // what is wrong with a code that was refused, for the audit
+	reason string // what is wrong with a code that was refused, for events
 }
 
-// What is wrong with a code or a credential.
+// The reasons of events for a code or a credential that was refused.
 const (
 	malformed = "malformed"
 	wrong     = "wrong"
 	replayed  = "replayed"
 )
 
-// codeReason is what is wrong with a code that matches nothing.
+// codeReason returns what is wrong with a code that matches nothing.
 func codeReason(code Secret) string {
 	if wellFormedCode(code) {
 		return wrong
@@ -260,15 +267,16 @@ func codeReason(code Secret) string {
 	return malformed
 }
 
-// codeEvent is that a code of the identity's was refused.
+// codeEvent returns the event of a code of the identity's that was refused.
 func (id Identity) codeEvent(action, reason string) Event {
 	e := id.event(EventSecondFactorFailed)
 	e.Action, e.Reason = action, reason
 	return e
 }
 
-// spendCode reports whether code is one of the account's active factor, unspent,
-// and marks it as spent in t: the Commit that writes t is what spends it.
+// spendCode reports whether code is an unspent code of the account's active factor, and marks
+// it as spent in t. The Commit that writes t spends it. For a code that is refused, proof has
+// the reason.
 func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totpRecord, code Secret, proof *codeCheck) (ok bool, err error) {
 	f := &t.Active
 	if f.ID == "" || f.ID != a.Enrolment {

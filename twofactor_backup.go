@@ -21,32 +21,32 @@ import (
 const (
 	backupCodes     = 10
 	minBackupDigits = 8  // more than a TOTP code has
-	maxBackupDigits = 32 // and in between Config.BackupCodeLength
+	maxBackupDigits = 32 // the range of Config.BackupCodeLength
 	backupTagLen    = 16
 )
 
-// isBackupCode tells a backup code from a TOTP code. It goes by the form and not by
-// the configuration, so that a set goes on working when that changes.
+// isBackupCode reports whether code has the form of a backup code and not of a TOTP code. It
+// does not depend on Config.BackupCodeLength, so old codes work after that has changed.
 func isBackupCode(code Secret) bool {
 	return backupLength(len(code)) && otp.IsDigits(string(code))
 }
 
 func backupLength(n int) bool { return minBackupDigits <= n && n <= maxBackupDigits }
 
-// backupSet keeps backup codes as tags: Argon2id of the code under a pepper that is
-// not in the store. Digits alone, if they are few, would not withstand a guesser who has the
-// store; without the pepper there is nothing to guess against.
+// A backupSet has backup codes as tags. A tag is the Argon2id hash of the HMAC of a code under
+// a pepper. The pepper is derived from Config.Secrets and is not in the store. So an attacker
+// who has the store alone cannot test guesses, however short the codes are.
 type backupSet struct {
 	Pepper  string // the id of the root secret
-	Salt    []byte // one for the set, so that a wrong code costs one hash and not ten
+	Salt    []byte // the same for all codes, so a wrong code costs one hash and not ten
 	Memory  uint64 // KiB
 	Time    uint64
 	Threads uint64
-	Tags    []string // those of spent codes begin with spentTag
+	Tags    []string // the tags of spent codes begin with spentTag
 }
 
-// spentTag makes a tag longer than any that a code has. A spent code is remembered, so
-// that the audit can tell a replay.
+// spentTag begins the tag of a spent code, which makes it longer than that of any other. The
+// tag is kept so that events can report a replay.
 const spentTag = "-"
 
 func spent(tag string) bool { return len(tag) != backupTagLen }
@@ -69,8 +69,8 @@ func (b *backupSet) left() (n int) {
 	return n
 }
 
-// tag returns what a code is stored as. It returns ErrUnavailable, before any work, if
-// the set has costs or a salt that no Manager would have chosen.
+// tag returns the tag of a code. It returns ErrUnavailable, before any work, if the set has
+// costs or a salt that no Manager would have chosen.
 func (b *backupSet) tag(pepper []byte, code Secret) (string, error) {
 	p := password.Params{Memory: uint32(b.Memory), Time: uint32(b.Time), Threads: uint8(b.Threads)}
 	if uint64(p.Memory) != b.Memory || uint64(p.Time) != b.Time || uint64(p.Threads) != b.Threads {
@@ -85,14 +85,14 @@ func (b *backupSet) tag(pepper []byte, code Secret) (string, error) {
 	return string(tag), nil
 }
 
-// codeList is a set of backup codes in the clear, on its way to the user.
+// A codeList is a set of backup codes in the clear, for the user.
 type codeList []string
 
-// newBackupCodes returns codes of so many digits that differ from each other.
+// newBackupCodes returns ten different codes of length digits.
 func newBackupCodes(length int) codeList {
 	codes, all := make(codeList, 0, backupCodes), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(length)), nil)
 	for len(codes) < backupCodes {
-		n, _ := rand.Int(rand.Reader, all) // never fails, and favours no number
+		n, _ := rand.Int(rand.Reader, all) // never fails; each number has the same probability
 		if code := fmt.Sprintf("%0*d", length, n); !slices.Contains(codes, code) {
 			codes = append(codes, code)
 		}
@@ -122,8 +122,8 @@ func (l codeList) secrets() []Secret {
 	return out
 }
 
-// hashBackupCodes costs as many hashes as there are codes. Each takes a slot of its
-// own, so that logins come in between.
+// hashBackupCodes returns the set of codes, under the first root secret. Each code costs a
+// hash and waits for its own slot, so logins get slots in between.
 func (m *Manager) hashBackupCodes(ctx context.Context, codes codeList) (backupSet, error) {
 	p := m.cfg.PasswordHash
 	b := backupSet{
@@ -141,7 +141,7 @@ func (m *Manager) hashBackupCodes(ctx context.Context, codes codeList) (backupSe
 	return b, nil
 }
 
-// hashBackupCode returns the tag of a code of the set, in a hashing slot.
+// hashBackupCode returns the tag that a code has in the set. It is computed in a hashing slot.
 func (m *Manager) hashBackupCode(ctx context.Context, b *backupSet, code Secret) (tag string, err error) {
 	slotErr := m.withHashSlot(ctx, func() { tag, err = b.tag(m.peppers[b.Pepper](), code) })
 	if slotErr != nil {
@@ -150,8 +150,8 @@ func (m *Manager) hashBackupCode(ctx context.Context, b *backupSet, code Secret)
 	return tag, err
 }
 
-// spendBackupCode reports whether code is one of the set, unspent, and marks it as
-// spent in b.
+// spendBackupCode reports whether code is an unspent code of the set, and marks it as spent in
+// b.
 func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret, proof *codeCheck) (ok bool, err error) {
 	if m.peppers[b.Pepper] == nil {
 		m.cfg.Logger.ErrorContext(ctx, "auth: backup codes were made under a secret that is no longer in Config.Secrets")
@@ -181,8 +181,8 @@ func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret
 	return true, nil
 }
 
-// emitBackupCode tells the audit and the user that a backup code was used and how many
-// are left.
+// emitBackupCode sends the event and the notice that a backup code was used and how many are
+// left.
 func (m *Manager) emitBackupCode(ctx context.Context, e Event, a *account, left int) {
 	e.Type, e.Count = EventBackupCodeUsed, left
 	m.emit(ctx, e)
@@ -192,8 +192,12 @@ func (m *Manager) emitBackupCode(ctx context.Context, e Event, a *account, left 
 // newCodesLimit bounds how often a user can have backup codes hashed.
 var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 
-// ReplaceBackupCodes makes ten new backup codes for the caller and returns them,
-// once; the old ones are void. It needs a fresh login or the password.
+// ReplaceBackupCodes makes ten new backup codes for the caller and returns them. They cannot
+// be read again. From its return on the old codes are rejected. The error is:
+//   - ErrReauthenticationRequired if the login is not fresh and there is no password.
+//   - ErrInvalidCredentials if the password is wrong.
+//   - ErrTwoFactorNotEnabled if the second factor is not on.
+//   - ErrRateLimited after 10 calls at once; one more is allowed every 10 minutes.
 func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPassword Secret) ([]Secret, error) {
 	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, &totp, &pass)

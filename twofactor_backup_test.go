@@ -55,14 +55,14 @@ func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
 			}
 		}
 		_ = h.Close()
-		told := 0
+		reported := 0
 		for _, e := range h.Events.All() {
 			if e.Type == auth.EventBackupCodeUsed && e.UserID == u.ID {
-				told++
+				reported++
 			}
 		}
-		if told != 10 {
-			t.Errorf("%d of 10 uses were told", told)
+		if reported != 10 {
+			t.Errorf("%d of 10 uses were reported", reported)
 		}
 	})
 }
@@ -221,7 +221,7 @@ func TestBackupCodesOfEveryLengthWorkWhateverIsConfigured(t *testing.T) {
 			}
 		}
 		if used != 5*3 { // of each length one login, the change and the end were on this Manager
-			t.Errorf("%d uses were told, want 15", used)
+			t.Errorf("%d uses were reported, want 15", used)
 		}
 	})
 }

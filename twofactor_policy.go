@@ -11,51 +11,50 @@ import (
 // factor is free from then on. How a session began is another question:
 // [Identity.MultiFactor].
 //
-// The policy is asked with the user as the store has them at each check. So it costs no
-// read, and a role that is given or a factor that is reset counts from the next call on,
+// Each check applies the policy to the user as the store has them then. So it costs no read
+// of its own, and a changed role or a reset factor has its effect from the next call on,
 // everywhere. The zero value binds nobody. Managers on one store should have the same
 // policy, since each uses its own.
 type TwoFactorPolicy struct {
-	// Of reports whether a user is bound. Ready-made are Everyone, Admins and
-	// MembersOf. It is called during checks, of users who have no second factor, by
-	// many goroutines: it goes by nothing but the user, whose slices it leaves as they
-	// are, and waits for nothing. Nil binds nobody, and is refused beside a From or
-	// ReportOnly.
+	// Of reports whether a user is bound. Everyone, Admins and MembersOf are ready-made.
+	// Checks call it from many goroutines, for users without a second factor. It must
+	// depend on nothing but the user, must not change the user's slices and must not
+	// wait. Nil binds nobody, and is refused together with From or ReportOnly.
 	Of func(User) bool
 
-	// From is when it begins to hold, by Config.Now: before that a login of a bound
-	// user without a second factor is an EventTwoFactorDue and else like any other.
-	// Zero: it holds now.
+	// From is when the policy takes effect, by Config.Now. Before that, a login of a bound
+	// user without a second factor only emits EventTwoFactorDue. Zero: it has taken effect.
 	From time.Time
 
-	// ReportOnly leaves it at that event, before and after From.
+	// ReportOnly makes the policy only emit that event, before and after From.
 	ReportOnly bool
 }
 
-// Everyone is a TwoFactorPolicy.Of: all users.
+// Everyone is a TwoFactorPolicy.Of. It binds all users.
 func Everyone(User) bool { return true }
 
-// Admins is a TwoFactorPolicy.Of: the users whose role is "admin".
+// Admins is a TwoFactorPolicy.Of. It binds the users whose role is "admin".
 func Admins(u User) bool { return u.Role == "admin" }
 
-// MembersOf returns a TwoFactorPolicy.Of: the users of the organizations with these
+// MembersOf returns a TwoFactorPolicy.Of. It binds the users of the organizations with these
 // ids, "org_…".
 func MembersOf(organizationIDs ...string) func(User) bool {
 	ids := slices.Clone(organizationIDs)
 	return func(u User) bool { return slices.Contains(ids, u.OrganizationID) }
 }
 
-// unmet reports whether p binds u, who has no second factor, be it in force or not.
+// unmet reports whether p binds u and u has no second factor, also before From or with
+// ReportOnly.
 func (p *TwoFactorPolicy) unmet(u User) bool {
 	return p.Of != nil && !u.TwoFactorEnabled && p.Of(u)
 }
 
-// enrolmentOnly reports whether u can do nothing at that time but set up a second factor.
+// enrolmentOnly reports whether u may only set up a second factor at now.
 func (p *TwoFactorPolicy) enrolmentOnly(u User, now time.Time) bool {
 	return p.Of != nil && !p.ReportOnly && !now.Before(p.From) && p.unmet(u)
 }
 
-// due is what a login of u reports: nothing, or from when on p holds and how.
+// due returns the EventTwoFactorDue of a login of u at now, and false if there is none.
 func (p *TwoFactorPolicy) due(u User, now time.Time) (e Event, ok bool) {
 	e = Event{Type: EventTwoFactorDue, UserID: u.ID, OrganizationID: u.OrganizationID, Until: p.From.UTC(), Reason: "enrollment_only"}
 	switch {

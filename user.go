@@ -8,7 +8,7 @@ import (
 	"github.com/datixlab/auth/internal/record"
 )
 
-// A User is what a Manager shows of an account. It has no secret.
+// A User describes an account. It has no secret.
 type User struct {
 	ID               string // "user_…"
 	Email            string // as the user wrote it
@@ -21,12 +21,12 @@ type User struct {
 	CreatedAt        time.Time // UTC
 }
 
-// account is the state that every request of a user is checked against.
+// An account is the state that every request of a user is checked against.
 type account struct {
-	Email        string // as written; emailaddr.Canonical(Email) is what is claimed
-	PendingEmail string // an email change under way, see email_claim.go
+	Email        string // as the user wrote it; the claim is of emailaddr.Canonical(Email)
+	PendingEmail string // the new address of a change that is under way, see email_claim.go
 	PendingSince time.Time
-	PendingID    string // of this change, and not of another to the same address
+	PendingID    string // of this change, so that another to the same address differs
 	FullName     string
 	Role         string
 	Org          string // "org_…"
@@ -59,7 +59,7 @@ func (a *account) Fields(c *record.Codec) {
 
 func accountRow(uid string) record.Row[account] { return record.New[account](accountKey(uid)) }
 
-// clearPendingEmail ends an email change, whether it was made or given up.
+// clearPendingEmail ends an email change, whether it succeeded or failed.
 func (a *account) clearPendingEmail() {
 	a.PendingEmail, a.PendingSince, a.PendingID = "", time.Time{}, ""
 }
@@ -102,8 +102,8 @@ func (m *Manager) User(ctx context.Context, userID string) (User, error) {
 	return acct.Rec.user(userID), nil
 }
 
-// UserByEmail returns the account that has this address, or ErrNotFound. It is for your
-// program: a stranger who sees the answer learns who has an account.
+// UserByEmail returns the account that has this address, or ErrNotFound. Do not show the
+// result to strangers: it reveals who has an account.
 func (m *Manager) UserByEmail(ctx context.Context, email string) (User, error) {
 	if err := m.ready(); err != nil {
 		return User{}, err

@@ -10,11 +10,11 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// This file holds what the host does to accounts, as their operator. None of it is
-// reachable through httpauth. Its events have the actor of [WithActor].
+// This file has the calls by which your program manages accounts. No route of httpauth makes
+// them. The Actor of their events is that of [WithActor].
 
-// editAccount edits an account that exists, whatever else happens to it meanwhile, and
-// returns its organization.
+// editAccount edits an account that exists, again after each conflict, and returns its
+// organization.
 func (m *Manager) editAccount(ctx context.Context, userID string, edit func(*account) error) (org string, err error) {
 	err = m.records.Retry(ctx, func() error {
 		_, acct, err := m.findUser(ctx, userID)
@@ -30,7 +30,7 @@ func (m *Manager) editAccount(ctx context.Context, userID string, edit func(*acc
 	return org, err
 }
 
-// changeAccount is editAccount with an event of it.
+// changeAccount is editAccount, and emits e for the account.
 func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edit func(*account) error) error {
 	org, err := m.editAccount(ctx, userID, edit)
 	if err == nil {
@@ -40,14 +40,15 @@ func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edi
 	return err
 }
 
-// endSessions is an edit of an account that ends its sessions and waiting logins.
+// endSessions is an edit of an account that ends its sessions and pending logins.
 func endSessions(a *account) error {
 	a.Epoch++
 	return nil
 }
 
-// SetRole gives the user a role: 1 to 64 letters, digits, '_', '-', '.' or ':'. The
-// next request of every session and API key of the user has it.
+// SetRole gives the user a role: 1 to 64 letters, digits, '_', '-', '.' or ':'. The next
+// request with any session or API key of the user has it. The error is an [*InputError] or
+// ErrNotFound.
 func (m *Manager) SetRole(ctx context.Context, userID, role string) error {
 	if e := checkRole(role); e != nil {
 		return inputError(ErrInvalidInput, *e)
@@ -58,8 +59,9 @@ func (m *Manager) SetRole(ctx context.Context, userID, role string) error {
 	})
 }
 
-// SetAssignedAgents replaces the list that GET /me shows as assigned_agents: up to
-// 1,000 texts of up to 100 characters, 100,000 bytes together.
+// SetAssignedAgents replaces User.AssignedAgents, which GET /me returns as assigned_agents. The
+// list has up to 1,000 texts of 1 to 100 characters, 100,000 bytes together. The error is an
+// [*InputError] or ErrNotFound.
 func (m *Manager) SetAssignedAgents(ctx context.Context, userID string, agents []string) error {
 	if len(agents) > 1000 || len(strings.Join(agents, "")) > 100_000 {
 		return invalidField("assigned_agents", "too_long", "At most 1,000 can be assigned, of 100,000 bytes together.")
@@ -75,8 +77,9 @@ func (m *Manager) SetAssignedAgents(ctx context.Context, userID string, agents [
 	})
 }
 
-// DisableUser shuts the account: from its return on no password, token, temp token
-// or API key of it opens anything, anywhere. Logging in fails like a wrong password.
+// DisableUser disables the account, or returns ErrNotFound. From its return on every password,
+// token, temp token and API key of the account is rejected everywhere. A login fails as with a
+// wrong password.
 func (m *Manager) DisableUser(ctx context.Context, userID string) error {
 	return m.changeAccount(ctx, userID, Event{Type: EventUserDisabled}, func(a *account) error {
 		a.Disabled = true
@@ -85,8 +88,8 @@ func (m *Manager) DisableUser(ctx context.Context, userID string) error {
 	})
 }
 
-// EnableUser opens a disabled account again. API keys work as before; sessions do
-// not come back.
+// EnableUser enables a disabled account again, or returns ErrNotFound. API keys work as before.
+// Sessions stay ended.
 func (m *Manager) EnableUser(ctx context.Context, userID string) error {
 	return m.changeAccount(ctx, userID, Event{Type: EventUserEnabled}, func(a *account) error {
 		a.Disabled = false
@@ -96,7 +99,8 @@ func (m *Manager) EnableUser(ctx context.Context, userID string) error {
 
 // DeleteUser deletes the account and all its records. One Commit puts a tombstone in its
 // place, which ends every credential and frees the email address. The other records are
-// removed after it. If it fails, call it again until it returns nil.
+// removed after it. If it fails, call it again until it returns nil. ErrNotFound means that
+// there is no such account.
 func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	uid, email, err := m.writeTombstone(ctx, userID)
 	if err != nil {
@@ -113,8 +117,8 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	return nil
 }
 
-// writeTombstone puts a tombstone in place of the account and returns the address it had. Of
-// an account that is buried already the address is gone, and its claim void.
+// writeTombstone puts a tombstone in place of the account and returns the address that it had.
+// For an account that has a tombstone already it returns "": the claim of its address is void.
 func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email string, err error) {
 	if err := m.ready(); err != nil {
 		return "", "", err
@@ -123,7 +127,7 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 	if !ok {
 		return "", "", ErrNotFound
 	}
-	buried := false
+	deleted := false
 	err = m.records.Retry(ctx, func() error {
 		acct := accountRow(uid)
 		if err := m.records.Read(ctx, &acct); err != nil {
@@ -132,8 +136,8 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 		if !acct.Exists() {
 			return ErrNotFound
 		}
-		// One that is buried already is buried anew: the store may not have been sure of it.
-		if buried = acct.Rec.Deleted; !buried {
+		// A tombstone is written again, since an earlier Commit may have been unconfirmed.
+		if deleted = acct.Rec.Deleted; !deleted {
 			email = acct.Rec.Email
 		}
 		acct.Rec = account{Deleted: true, Epoch: acct.Rec.Epoch + 1}
@@ -141,13 +145,13 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 			store.Delete(passwordKey(uid)), store.Delete(totpKey(uid)),
 			store.Delete(tempKey(uid)), store.Delete(keysMadeKey(uid)))
 	})
-	if err == nil && !buried {
+	if err == nil && !deleted {
 		m.emitHost(ctx, Event{Type: EventUserDeleted, UserID: userID})
 	}
 	return uid, email, err
 }
 
-// removeAll removes every record under prefix and returns how many.
+// removeAll removes every record under prefix and returns how many there were.
 func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err error) {
 	for {
 		items, err := m.records.List(ctx, prefix, store.MaxOps)
@@ -165,9 +169,9 @@ func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err erro
 	}
 }
 
-// UnlockUser gives the user back every attempt that wrong codes have used up, and
-// wrong passwords from everywhere and from the addresses that the user is known to
-// come from. Budgets of other addresses refill by themselves.
+// UnlockUser refills the user's budgets of codes and passwords, or returns ErrNotFound. Of the
+// password budgets it refills that of all networks together, and those of the networks that
+// the user logged in from last. The budgets of other networks refill with time.
 func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
@@ -192,9 +196,9 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 	return nil
 }
 
-// ResetTwoFactor turns the user's second factor off and ends every session. It is for a user
-// who has lost both the authenticator and the backup codes. Your program makes sure that it
-// is the user who asks.
+// ResetTwoFactor turns the user's second factor off, ends every session and calls
+// [Manager.UnlockUser]. It is for a user who has lost both the authenticator and the backup
+// codes. Your program makes sure that it is the user who asks. The error is ErrNotFound.
 func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	var uid string
 	var acct *record.Row[account]
@@ -253,7 +257,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	return nil
 }
 
-// UserAPIKeys returns the user's API keys, as [Manager.APIKeys] does.
+// UserAPIKeys returns the user's API keys, as [Manager.APIKeys] does, or ErrNotFound.
 func (m *Manager) UserAPIKeys(ctx context.Context, userID string) ([]APIKey, error) {
 	uid, _, err := m.findUser(ctx, userID)
 	if err != nil {
@@ -266,8 +270,8 @@ func (m *Manager) UserAPIKeys(ctx context.Context, userID string) ([]APIKey, err
 	return m.addUsage(ctx, uid, rows)
 }
 
-// RevokeUserAPIKey removes an API key of the user, as [Manager.RevokeAPIKey] does: for
-// a key that was leaked.
+// RevokeUserAPIKey removes an API key of the user, as [Manager.RevokeAPIKey] does. It is for a
+// key that was leaked. The error is ErrNotFound.
 func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) error {
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {

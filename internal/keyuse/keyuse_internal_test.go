@@ -85,7 +85,7 @@ func makeWatched(t *testing.T, s store.Store, at time.Time) {
 	}
 }
 
-// A naive is what should be told, from every use in turn.
+// A naive is what should be reported, from every use in turn.
 type naive struct {
 	last     time.Time
 	networks map[netip.Prefix]time.Time
@@ -94,15 +94,15 @@ type naive struct {
 }
 
 func (n *naive) use(at time.Time, from netip.Addr) (found []string) {
-	tell := func(e Finding) { found = append(found, said(e)) }
-	if slept := at.Sub(n.last); slept >= 30*24*time.Hour {
-		tell(Finding{Kind: Woke, Time: at, Addr: from, Count: int(slept.Hours() / 24)})
+	report := func(e Finding) { found = append(found, said(e)) }
+	if unused := at.Sub(n.last); unused >= 30*24*time.Hour {
+		report(Finding{Kind: Woke, Time: at, Addr: from, Count: int(unused.Hours() / 24)})
 	}
 	n.last = at
 	place := netprefix.Wide(from)
 	if _, known := n.networks[place]; !known {
 		if len(n.networks) > 0 {
-			tell(Finding{Kind: NewNetwork, Time: at, Addr: from})
+			report(Finding{Kind: NewNetwork, Time: at, Addr: from})
 		}
 		if len(n.networks) == 8 {
 			oldest := place
@@ -134,12 +134,12 @@ func (n *naive) use(at time.Time, from netip.Addr) (found []string) {
 	}
 	usual = max(usual, int(base*10/256))
 	if len(n.order) > 8 && n.hours[hour] == uint64(usual)+1 {
-		tell(Finding{Kind: Burst, Time: at.Truncate(time.Hour), Count: usual})
+		report(Finding{Kind: Burst, Time: at.Truncate(time.Hour), Count: usual})
 	}
 	return found
 }
 
-// Whatever the uses and whenever they are written, what is told is what the rule says of
+// Whatever the uses and whenever they are written, what is reported is what the rule says of
 // each use in turn: nothing without cause, nothing missed, nothing twice.
 func TestWhatIsToldOfAKeyFollowsFromItsUses(t *testing.T) {
 	kinds := map[string]int{}
@@ -182,7 +182,7 @@ func TestWhatIsToldOfAKeyFollowsFromItsUses(t *testing.T) {
 		}
 		got := append(a.found, b.found...)
 		// Two processes write one after the other: of several first uses in between, the
-		// writer's is told.
+		// writer's is reported.
 		strip := func(list []string) (out []string) {
 			for _, e := range list {
 				word := strings.Fields(e)
@@ -203,12 +203,12 @@ func TestWhatIsToldOfAKeyFollowsFromItsUses(t *testing.T) {
 	}
 	for _, kind := range []string{"new_network", "woke", "burst"} {
 		if kinds[kind] < 5 {
-			t.Errorf("%s was told %d times: the test tries nothing", kind, kinds[kind])
+			t.Errorf("%s was reported %d times: the test tries nothing", kind, kinds[kind])
 		}
 	}
 }
 
-// A write whose reply was lost has been made: what it found is told with the next one,
+// A write whose reply was lost has been made: what it found is reported with the next one,
 // once.
 func TestWhatALostReplyHidTheNextWriteTells(t *testing.T) {
 	s := &lossy{Store: memstore.New()}
@@ -222,7 +222,7 @@ func TestWhatALostReplyHidTheNextWriteTells(t *testing.T) {
 	s.lose = true
 	w.use(at, netip.MustParseAddr("198.51.100.1"))
 	if err := w.flush(); err == nil || len(w.found) != 0 {
-		t.Fatalf("%v, told %q", err, w.found)
+		t.Fatalf("%v, reported %q", err, w.found)
 	}
 	s.lose = false
 	for range 2 {
@@ -231,7 +231,7 @@ func TestWhatALostReplyHidTheNextWriteTells(t *testing.T) {
 		}
 	}
 	if want := []string{"new_network 2030-01-01T00:00:00Z 198.51.100.0/24 0"}; !slices.Equal(w.found, want) {
-		t.Errorf("told %q, want %q", w.found, want)
+		t.Errorf("reported %q, want %q", w.found, want)
 	}
 }
 
