@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -58,8 +57,9 @@ type Handler struct {
 	proxies  []netip.Prefix
 	log      *slog.Logger
 	routes   routing
-	document document
-	warned   atomic.Bool // whether warnOfPrefix has logged
+	document *document
+	jwks     *published
+	mounted  atomic.Bool // whether a path had a route, or warnOfPrefix has logged
 }
 
 // New returns a Handler over m. The error says which field of cfg is wrong. The
@@ -85,6 +85,7 @@ func newHandler(m *auth.Manager, cfg Config, more ...route) (*Handler, error) {
 		idName:  cfg.RequestIDHeader,
 		proxies: slices.Clone(cfg.TrustedProxies),
 		log:     cfg.Logger,
+		jwks:    publish(m.JWKS()),
 	}
 	if h.log == nil {
 		h.log = slog.Default()
@@ -145,6 +146,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 		h.warnOfPrefix(r)
 		return res, &refusal{code: CodeNotFound}
 	}
+	if !h.mounted.Load() {
+		h.mounted.Store(true)
+	}
 	if r.Method == http.MethodOptions {
 		return response{status: http.StatusNoContent, cacheControl: noStore, allow: n.allow}, nil
 	}
@@ -152,11 +156,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 	if rt == nil {
 		return res, &refusal{code: CodeMethodNotAllowed, allow: n.allow}
 	}
-	c := &call{Context: r.Context(), manager: h.manager, route: rt, values: values, uri: r.RequestURI}
+	c := &call{Context: r.Context(), manager: h.manager, route: rt, values: values, query: r.URL.RawQuery, uri: r.RequestURI}
 	if err := h.authenticate(c, r, rt); err != nil {
 		return res, err
 	}
-	if c.query, err = parseQuery(r.URL.RawQuery); err != nil {
+	if err := checkQuery(c.query); err != nil {
 		return res, err
 	}
 	if rt.call.body != nil {
@@ -173,26 +177,27 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 		return res, err
 	}
 	res = response{status: rt.status, contentType: rt.contentType(), cacheControl: rt.cacheControl()}
-	if res.body, err = encode(answer); err != nil {
+	p, ok := answer.(*published)
+	if !ok {
+		res.body, err = json.Marshal(answer)
 		return res, err
 	}
-	if rt.public {
-		res.etag = etag(res.body)
-		if matchesETag(r.Header["If-None-Match"], res.etag) {
-			res.status, res.contentType, res.body = http.StatusNotModified, "", nil
-		}
+	res.body, res.etag = p.body, p.etag
+	if matchesETag(r.Header["If-None-Match"], res.etag) {
+		res.status, res.contentType, res.body = http.StatusNotModified, "", nil
 	}
 	return res, nil
 }
 
-// warnOfPrefix logs, once, that a path without a route ends in the path of one. It logs the
-// path of that route and nothing else of the request.
+// warnOfPrefix logs, once, that a path without a route ends in the path of one, if no path
+// had a route yet: the prefix is right where one had. It logs the path of that route and
+// nothing else of the request.
 func (h *Handler) warnOfPrefix(r *http.Request) {
-	if h.warned.Load() || r.URL.RawPath != "" {
+	if h.mounted.Load() || r.URL.RawPath != "" {
 		return
 	}
 	path := h.routes.endOf(r.URL.Path)
-	if path == "" || h.warned.Swap(true) {
+	if path == "" || h.mounted.Swap(true) {
 		return
 	}
 	h.log.LogAttrs(r.Context(), slog.LevelWarn,
@@ -229,10 +234,10 @@ type call struct {
 	identity auth.Identity // zero for a route without a credential
 	token    string        // for a route with unprovenToken
 	route    *route
-	values   []string   // of the path's variables
-	query    url.Values // of all parameters, declared or not
-	body     []byte     // nil if the endpoint reads none, or none was sent
-	uri      string     // of the request, as the client sent it
+	values   []string // of the path's variables
+	query    string   // as the client sent it
+	body     []byte   // nil if the endpoint reads none, or none was sent
+	uri      string   // of the request, as the client sent it
 }
 
 // variable returns the identifier that the path has for a variable of the route.
@@ -262,13 +267,6 @@ func catchPanic(f func() error) (err error) {
 	return f()
 }
 
-func encode(answer any) ([]byte, error) {
-	if ready, ok := answer.(json.RawMessage); ok {
-		return ready, nil
-	}
-	return json.Marshal(answer)
-}
-
 // longBody is the longest body, in bytes, for which net/http sets Content-Length by itself.
 const longBody = 2048
 
@@ -284,7 +282,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, contentType, cach
 	isHead := r.Method == http.MethodHead
 	if contentType != "" {
 		head.Set("Content-Type", contentType)
-		if isHead || len(body) > longBody {
+		if head.Get("Content-Encoding") == "" && (isHead || len(body) > longBody) {
 			head.Set("Content-Length", strconv.Itoa(len(body)))
 		}
 	}
@@ -294,10 +292,16 @@ func write(w http.ResponseWriter, r *http.Request, status int, contentType, cach
 	}
 }
 
-// etag is a strong validator of a body (RFC 9110 section 8.8.3).
-func etag(body []byte) string {
+// A published is the answer of a public route. It is made once and sent many times.
+type published struct {
+	body []byte // JSON
+	etag string // a strong validator of body (RFC 9110 section 8.8.3)
+}
+
+// publish returns body as the answer of a public route.
+func publish(body []byte) *published {
 	sum := sha256.Sum256(body)
-	return `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
+	return &published{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`}
 }
 
 // matchesETag reports whether one of the lines of If-None-Match has tag, which has no

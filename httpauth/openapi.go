@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	pathpkg "path"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/datixlab/auth"
 )
@@ -19,15 +21,32 @@ const documentPath = "/openapi.json"
 
 // A document is an OpenAPI 3.1 document in two halves. The URL of its server is written between
 // them.
-type document struct{ before, after []byte }
+type document struct {
+	before, after []byte
+	latest        atomic.Pointer[located] // as a rule all requests come by one mount
+}
+
+// A located is the document of a server at url.
+type located struct {
+	url string
+	*published
+}
 
 // serverMark is the text at which a document is cut in two. No other text in it has a NUL.
 const serverMark = "\x00"
 
 // at returns the document of a server at url.
-func (d document) at(url string) (json.RawMessage, error) {
+func (d *document) at(url string) (*published, error) {
+	if l := d.latest.Load(); l != nil && l.url == url {
+		return l.published, nil
+	}
 	text, err := json.Marshal(url)
-	return slices.Concat(d.before, text, d.after), err
+	if err != nil {
+		return nil, err
+	}
+	l := &located{url, publish(slices.Concat(d.before, text, d.after))}
+	d.latest.Store(l)
+	return l.published, nil
 }
 
 func (h *Handler) getDocument(c *call) (any, error) {
@@ -52,14 +71,14 @@ func publicURL(text string) (string, error) {
 
 // mountOf returns the path at which the Handler is mounted. It is the part of the target of a
 // request for the document that is before documentPath, and never a host. It is "/" if the
-// target does not end in documentPath.
+// target does not end in documentPath, or has empty or dot segments: "//x" would be the host x.
 func mountOf(uri string) string {
 	u, err := url.ParseRequestURI(uri)
 	if err != nil {
 		return "/"
 	}
 	path, ok := strings.CutSuffix(u.EscapedPath(), documentPath)
-	if !ok || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") { // "//x" would be the host x
+	if !ok || !strings.HasPrefix(path, "/") || pathpkg.Clean(path) != path {
 		return "/"
 	}
 	return path
@@ -67,7 +86,7 @@ func mountOf(uri string) string {
 
 // openAPI returns the document of routes. It is the same, byte for byte, for the same
 // routes and limits.
-func openAPI(routes []route, limits auth.InputLimits) (document, error) {
+func openAPI(routes []route, limits auth.InputLimits) (*document, error) {
 	d := documenter{keywords: keywords(limits)}
 	var paths, groups object
 	for i := range routes {
@@ -104,11 +123,11 @@ func openAPI(routes []route, limits auth.InputLimits) (document, error) {
 		}},
 	})
 	if err := errors.Join(err, d.err); err != nil {
-		return document{}, err
+		return nil, err
 	}
 	mark, err := json.Marshal(serverMark)
 	before, after, _ := bytes.Cut(text, mark)
-	return document{before, after}, err
+	return &document{before: before, after: after}, err
 }
 
 // A documenter makes a document. It collects what operations refer to.

@@ -234,6 +234,9 @@ func TestTheServerOfTheDocumentIsWhereItWasAskedFor(t *testing.T) {
 		{"/v1/auth", asked("/v1/auth/other.json"), "/"},         // rewritten in this process
 		{"/v1/auth", asked("//evil.example/openapi.json"), "/"}, // which a client would read as a host
 		{"/v1/auth", asked("https:openapi.json"), "/"},
+		{"/v1/auth", asked("/.//evil.example/v1/auth/openapi.json"), "/"}, // as is this, once it is cleaned
+		{"/v1/auth", asked("/x/..//evil.example/openapi.json"), "/"},
+		{"/v1/auth", asked("/v1//auth/openapi.json"), "/"},
 		{"/v1/auth", asked("%zz"), "/"},
 	} {
 		if got := server(httpauth.Config{}, tc.prefix, tc.edit); got != tc.want {

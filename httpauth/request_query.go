@@ -20,22 +20,47 @@ type page struct {
 func withQuery[Query any](f func(*call, Query) (any, error)) endpoint {
 	return endpoint{query: reflect.TypeFor[Query](), run: func(c *call) (any, error) {
 		var q Query
-		if err := decodeQuery(c.query, &q); err != nil {
+		values, err := parseQuery(c.query)
+		if err != nil {
+			return nil, err
+		}
+		if err := decodeQuery(values, &q); err != nil {
 			return nil, err
 		}
 		return f(c, q)
 	}}
 }
 
-// parseQuery returns the parameters of a query. A query that is not well-formed is refused on
-// every route, since a program in front of the Handler could read it in another way.
+// maxQuery is how many bytes a query has at most where parameters are read.
+const maxQuery = 4 << 10
+
+// checkQuery refuses a query whose escapes are not well-formed. It does so on every route, so
+// that nothing in front of the Handler reads another query. It keeps nothing of it.
+func checkQuery(raw string) error {
+	for {
+		i := strings.IndexByte(raw, '%')
+		if i < 0 {
+			return nil
+		}
+		if raw = raw[i+1:]; len(raw) < 2 || !isHex(raw[0]) || !isHex(raw[1]) {
+			return &refusal{code: CodeInvalidRequest, detail: "The query is not well-formed."}
+		}
+	}
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// parseQuery returns the parameters of a query that checkQuery has passed. Only routes that
+// have parameters call it.
 func parseQuery(raw string) (url.Values, error) {
-	if raw == "" {
-		return nil, nil
+	if len(raw) > maxQuery {
+		return nil, &refusal{code: CodeInvalidRequest, detail: "The query is too long."}
 	}
 	values, err := url.ParseQuery(strings.ReplaceAll(raw, ";", "%3B")) // a character like any other (RFC 3986, 3.4)
-	if err != nil {
-		return nil, &refusal{code: CodeInvalidRequest, detail: "The query is not well-formed."}
+	if err != nil {                                                    // more parameters than the program allows
+		return nil, &refusal{code: CodeInvalidRequest, detail: "The query has too many parameters."}
 	}
 	return values, nil
 }

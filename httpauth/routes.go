@@ -225,7 +225,7 @@ func (h *Handler) table() []route {
 		{
 			method: http.MethodGet, path: "/.well-known/jwks.json", tag: TagPublicKeys, id: "getJWKS", summary: "Read the public keys",
 			description: "Returns the keys that access tokens may be signed with (RFC 7517). The set is empty if tokens are HS256.",
-			access:      anyone, call: endpoint{run: getJWKS}, status: http.StatusOK, success: "The key set.", answers: []any{keySet{}},
+			access:      anyone, call: endpoint{run: h.getJWKS}, status: http.StatusOK, success: "The key set.", answers: []any{keySet{}},
 			media: "application/jwk-set+json", public: true,
 		},
 		{
