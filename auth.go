@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/datixlab/auth/internal/hostcall"
+	"github.com/datixlab/auth/internal/callback"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/keyuse"
@@ -45,7 +45,7 @@ type Manager struct {
 	jwks         string
 	peppers      map[string]func() []byte // by key id
 	hashSlots    *slots.Slots
-	checkerCalls *hostcall.Calls // of Config.PasswordChecker
+	checkerCalls *callback.Calls // of Config.PasswordChecker
 	decoy        string          // the hash that a password is compared with where there is no account
 	events       *queue.Queue    // nil without Config.Events
 	notices      *queue.Queue    // nil without Config.Notifier
@@ -95,7 +95,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		cfg: cfg, keys: keys, decoy: decoy,
 		records:      record.Records{Store: s, Timeout: cfg.StoreTimeout, Unavailable: ErrUnavailable},
 		peppers:      map[string]func() []byte{},
-		checkerCalls: hostcall.New(maxChecks, checkTimeout),
+		checkerCalls: callback.New(maxChecks, checkTimeout),
 		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, userPrefix, sessionPrefix),
 		sampler:      queue.NewSampler(sampleLimit),
 		cache:        newCheckCache(s, cfg.MaxRemembered),

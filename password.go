@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/datixlab/auth/internal/hostcall"
+	"github.com/datixlab/auth/internal/callback"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/slots"
@@ -109,7 +109,7 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 	if m.cfg.PasswordChecker == nil {
 		return nil
 	}
-	breached, err := hostcall.Try(ctx, m.checkerCalls, func(ctx context.Context) (bool, error) {
+	breached, err := callback.Try(ctx, m.checkerCalls, func(ctx context.Context) (bool, error) {
 		return m.cfg.PasswordChecker.Breached(ctx, pw)
 	})
 	if err != nil {

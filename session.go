@@ -174,7 +174,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 		e.SessionID, e.Actor = sessionIDOf(sid), sessionIDOf(sid)
 		m.emit(ctx, e)
 	}
-	m.rememberNew(ctx, uid, sid, before)
+	m.cacheSession(ctx, uid, sid, before)
 	return LoginResult{
 		AccessToken: token, User: user, EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now),
 		session: sessionIDOf(sid),
@@ -273,4 +273,21 @@ func (m *Manager) endSession(ctx context.Context, uid, sid string) error {
 		return ErrInvalidToken
 	}
 	return m.records.Commit(ctx, store.Delete(s.Key))
+}
+
+// Logout ends the identity's session. From its return on every token of the session is
+// rejected everywhere.
+func (m *Manager) Logout(ctx context.Context, id Identity) error {
+	uid, sid, err := m.sessionOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := m.endSession(ctx, uid, sid); err != nil {
+		if errors.Is(err, ErrInvalidToken) {
+			m.emit(ctx, id.ended())
+		}
+		return err
+	}
+	m.emit(ctx, id.event(EventLoggedOut))
+	return nil
 }

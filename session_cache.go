@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"hash/maphash"
@@ -13,7 +14,7 @@ import (
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/record"
-	"github.com/datixlab/auth/internal/remember"
+	"github.com/datixlab/auth/internal/stampcache"
 	"github.com/datixlab/auth/store"
 )
 
@@ -45,12 +46,12 @@ type cachedCheck struct {
 // It is used only while their partition has the stamp from before they were read, and a
 // new token is compared with the session in it.
 type snapshot struct {
-	identity Identity       // without what is the token's own
-	ids      tokenIDs       // of a session
-	expires  time.Time      // of the session or key
-	part     string         // partition of the records
-	stamp    remember.Stamp // of it, from before they were read
-	size     int            // bytes of the texts and lists that it keeps
+	identity Identity         // without what is the token's own
+	ids      tokenIDs         // of a session
+	expires  time.Time        // of the session or key
+	part     string           // partition of the records
+	stamp    stampcache.Stamp // of it, from before they were read
+	size     int              // bytes of the texts and lists that it keeps
 }
 
 // maxRememberedSize is the size of the largest snapshot that is cached, in bytes.
@@ -61,17 +62,17 @@ const maxRememberedSize = 8 << 10
 // random seed, so no client can choose which result it replaces. Only credentials that were
 // proven take a place.
 type checkCache struct {
-	stamps      remember.Stamps
+	stamps      stampcache.Stamps
 	seed        maphash.Seed
-	credentials remember.Table[cachedCheck]
-	sessions    remember.Table[snapshot]
+	credentials stampcache.Table[cachedCheck]
+	sessions    stampcache.Table[snapshot]
 }
 
 // newCheckCache returns a cache of up to most credentials and as many sessions; 0 is none.
 func newCheckCache(s store.Store, most int) checkCache {
 	return checkCache{
-		stamps: remember.StampsOf(s), seed: maphash.MakeSeed(),
-		credentials: remember.New[cachedCheck](most), sessions: remember.New[snapshot](most),
+		stamps: stampcache.StampsOf(s), seed: maphash.MakeSeed(),
+		credentials: stampcache.New[cachedCheck](most), sessions: stampcache.New[snapshot](most),
 	}
 }
 
@@ -198,7 +199,7 @@ func newSnapshotArena() *snapshotArena {
 }
 
 // finish returns the snapshot of records that were read into the arena.
-func (a *snapshotArena) finish(part string, stamp remember.Stamp) *snapshot {
+func (a *snapshotArena) finish(part string, stamp stampcache.Stamp) *snapshot {
 	s := &a.snapshot
 	s.part, s.stamp = part, stamp
 	s.size = a.Size() + 16*len(s.identity.User.AssignedAgents)
@@ -216,4 +217,25 @@ func nanos(t time.Time) int64 {
 		return math.MinInt64
 	}
 	return t.UnixNano()
+}
+
+// cacheTimeout bounds the time that a call takes for cacheSession, when its work is done.
+const cacheTimeout = 50 * time.Millisecond
+
+// cacheSession reads a session that was just written and caches it, since this process
+// usually checks the new token next. Before is the partition's stamp from before the Commit.
+// If it is unchanged or unknown, the store has not heard of the Commit yet, and nothing is
+// cached. Errors are ignored; the read takes cacheTimeout at most.
+func (m *Manager) cacheSession(ctx context.Context, uid, sid string, before stampcache.Stamp) {
+	after := m.cache.stamps.Of(store.Partition(sessionKey(uid, sid)))
+	if !before.Known() || !after.Known() || after == before || m.cache.sessions.Off() {
+		return
+	}
+	from := m.records
+	from.Timeout, from.Fault = min(from.Timeout, cacheTimeout), func(context.Context, string) {}
+	t, a := new(tokenCheck), newSnapshotArena()
+	t.claims.SetIDs(userIDOf(uid), sessionIDOf(sid), "")
+	if m.readRecords(ctx, from, t, &a.Arena) == nil && t.alive() {
+		m.cache.putSession(t.snapshot(a))
+	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/datixlab/auth/internal/remember"
+	"github.com/datixlab/auth/internal/stampcache"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 )
@@ -132,7 +132,7 @@ func TestASessionIsRememberedUntilItsRecordsChange(t *testing.T) {
 // read later.
 func TestASessionThatIsRememberedTwiceIsKnownAgainAfterAChange(t *testing.T) {
 	s := memstore.New()
-	m := newCheckCache(s, remember.Ways)
+	m := newCheckCache(s, stampcache.Ways)
 	for range 2 {
 		m.sessions.Put(0, m.sessionOf("s"), nil, m.outdated)
 	}

@@ -2,14 +2,12 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/record"
-	"github.com/datixlab/auth/internal/remember"
+	"github.com/datixlab/auth/internal/stampcache"
 	"github.com/datixlab/auth/store"
 )
 
@@ -148,8 +146,8 @@ type tokenCheck struct {
 	uid, sid        string // their digits
 	acct            record.Row[account]
 	session         record.Row[sessionRecord]
-	stamp           remember.Stamp // from before the records were read
-	read            time.Time      // when they had been read
+	stamp           stampcache.Stamp // from before the records were read
+	read            time.Time        // when they had been read
 }
 
 // tokenChecks are used again by later checks. No Identity keeps a part of one.
@@ -221,27 +219,6 @@ func (m *Manager) readSession(ctx context.Context, t *tokenCheck) (*snapshot, er
 	return s, nil
 }
 
-// rememberTimeout bounds the time that a call takes for rememberNew, when its work is done.
-const rememberTimeout = 50 * time.Millisecond
-
-// rememberNew reads a session that was just written and caches it, since this process
-// usually checks the new token next. Before is the partition's stamp from before the Commit.
-// If it is unchanged or unknown, the store has not heard of the Commit yet, and nothing is
-// cached. Errors are ignored; the read takes rememberTimeout at most.
-func (m *Manager) rememberNew(ctx context.Context, uid, sid string, before remember.Stamp) {
-	after := m.cache.stamps.Of(store.Partition(sessionKey(uid, sid)))
-	if !before.Known() || !after.Known() || after == before || m.cache.sessions.Off() {
-		return
-	}
-	from := m.records
-	from.Timeout, from.Fault = min(from.Timeout, rememberTimeout), func(context.Context, string) {}
-	t, a := new(tokenCheck), newSnapshotArena()
-	t.claims.SetIDs(userIDOf(uid), sessionIDOf(sid), "")
-	if m.readRecords(ctx, from, t, &a.Arena) == nil && t.alive() {
-		m.cache.putSession(t.snapshot(a))
-	}
-}
-
 // refuseToken returns ErrInvalidToken for a token whose signature is valid, and emits the
 // reason.
 func (m *Manager) refuseToken(ctx context.Context, u *User, session, reason string) error {
@@ -252,77 +229,4 @@ func (m *Manager) refuseToken(ctx context.Context, u *User, session, reason stri
 		Type: EventTokenRefused, UserID: u.ID, OrganizationID: u.OrganizationID, SessionID: session, Reason: reason,
 	})
 	return ErrInvalidToken
-}
-
-// Refresh returns a new token of the same session, whose end does not move. The old token is
-// accepted for Config.RefreshGrace. Refreshing it again within that time returns the same
-// new token (with ES256 under another signature), so racing clients continue one session.
-// Refreshing it later means that it was copied: the session ends, and the error is
-// ErrInvalidToken. The other errors are those of [Manager.VerifyForEnrollment].
-func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
-	if err := m.ready(); err != nil {
-		return AccessToken{}, err
-	}
-	var fresh AccessToken
-	err := m.records.Retry(ctx, func() error {
-		t := new(tokenCheck)
-		err := m.openToken(ctx, token, t, m.cache.token(string(token)).entry, m.now())
-		if err != nil {
-			return err
-		}
-		if err := m.readToken(ctx, t, new(record.Arena)); err != nil {
-			return err
-		}
-		now, s := t.read, &t.session
-		event := Event{
-			Type: EventTokenRefreshed, Actor: t.sessionID, UserID: t.user,
-			OrganizationID: t.acct.Rec.Org, SessionID: t.sessionID,
-		}
-		jti, _, ok := s.Rec.accepts(t.claims.ID, now)
-		if !ok {
-			if err := m.records.Commit(ctx, s.Remove()); err != nil {
-				return err
-			}
-			event.Type = EventTokenReused
-			m.emit(ctx, event)
-			return ErrInvalidToken
-		}
-		if jti != s.Rec.Token {
-			fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec)
-			fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
-			return err
-		}
-		s.Rec.supersede(now, m.cfg.RefreshGrace)
-		s.Rec.Token, s.Rec.Issued = ident.Random(), now
-		if fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec); err != nil {
-			return err
-		}
-		if err := m.records.Commit(ctx, t.acct.Unchanged(), s.Put().Until(s.Rec.Expires)); err != nil {
-			return err
-		}
-		m.emit(ctx, event)
-		m.rememberNew(ctx, t.uid, t.sid, t.stamp)
-		return nil
-	})
-	if err != nil {
-		return AccessToken{}, err
-	}
-	return fresh, nil
-}
-
-// Logout ends the identity's session. From its return on every token of the session is
-// rejected everywhere.
-func (m *Manager) Logout(ctx context.Context, id Identity) error {
-	uid, sid, err := m.sessionOf(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := m.endSession(ctx, uid, sid); err != nil {
-		if errors.Is(err, ErrInvalidToken) {
-			m.emit(ctx, id.ended())
-		}
-		return err
-	}
-	m.emit(ctx, id.event(EventLoggedOut))
-	return nil
 }

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/fuzztest"
-	"github.com/datixlab/auth/internal/remember"
 	"github.com/datixlab/auth/internal/seal"
+	"github.com/datixlab/auth/internal/stampcache"
 	"github.com/datixlab/auth/store/memstore"
 )
 
@@ -136,7 +136,7 @@ func TestATokenDoesNotOutliveItsSession(t *testing.T) {
 		if f.opens(known) != c.want || f.opens(unseen) != c.want {
 			t.Errorf("%v from the end: accepted or refused wrongly", c.at.Sub(end))
 		}
-		f.m.cache.sessions = remember.New[snapshot](f.m.cfg.MaxRemembered)
+		f.m.cache.sessions = stampcache.New[snapshot](f.m.cfg.MaxRemembered)
 		if f.opens(unseen) != c.want {
 			t.Errorf("%v from the end, of a session that is read: accepted or refused wrongly", c.at.Sub(end))
 		}

@@ -1,7 +1,7 @@
-// Package hostcall calls code of the program that embeds this library. That code may be slow,
+// Package callback calls code of the program that embeds this library. That code may be slow,
 // hang or panic. So a caller waits for a bounded time, and a bounded number of calls runs at
 // once.
-package hostcall
+package callback
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 
 // Errors of calls that returned no result.
 var (
-	ErrBusy     = errors.New("hostcall: too many calls are running")
-	ErrPanicked = errors.New("hostcall: the call panicked")
+	ErrBusy     = errors.New("callback: too many calls are running")
+	ErrPanicked = errors.New("callback: the call panicked")
 )
 
 // Calls bounds how long callers wait and how many calls run at once. Any number of goroutines

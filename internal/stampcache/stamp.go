@@ -1,6 +1,6 @@
-// Package remember caches values that are made from the records of a partition. A [Table]
+// Package stampcache caches values that are made from the records of a partition. A [Table]
 // holds the values. The [Stamp] of a partition shows whether its records have changed.
-package remember
+package stampcache
 
 import "github.com/datixlab/auth/store"
 

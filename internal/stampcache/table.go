@@ -1,4 +1,4 @@
-package remember
+package stampcache
 
 import (
 	"math/rand/v2"
