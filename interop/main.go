@@ -194,7 +194,7 @@ func startServer(ctx context.Context, scratch string) (*server, error) {
 
 // stop ends the server as an operator does. It is an error if the server does not go.
 func (s *server) stop() error {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended, which is told below
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended, which is reported below
 	select {
 	case <-s.done:
 	case <-time.After(stopping):
