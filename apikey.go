@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"slices"
 	"strings"
@@ -158,12 +159,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	if ttl > 0 {
 		rec.Expires = now.Add(ttl)
 	}
-	key, text, err := m.addAPIKey(ctx, id, c, made, rec, nil)
-	if errors.Is(err, ErrAPIKeyLimit) { // none was made
-		m.refund(ctx, []budget{m.newKeyBudget(c.uid)}, false)
-		m.ReportDenied(ctx, id, "api_key_limit")
-	}
-	return key, text, err
+	return m.addAPIKey(ctx, id, c, made, rec, nil)
 }
 
 // newKeyBudget is the budget of keys that the user makes or rotates.
@@ -201,7 +197,7 @@ func checkNewAPIKey(n NewAPIKey) error {
 		fields = append(fields, *e)
 	}
 	if n.ExpiresIn < 0 || n.ExpiresIn > maxAPIKeyTTL {
-		fields = append(fields, FieldError{"expires_in_days", "out_of_range", "It is not within 1 and 3650."})
+		fields = append(fields, FieldError{"expires_in_days", "out_of_range", fmt.Sprintf("It is not within 1 and %d.", maxAPIKeyTTL/(24*time.Hour))})
 	}
 	if e := checkScopes(n.Scopes); e != nil {
 		fields = append(fields, *e)
@@ -239,6 +235,10 @@ func (m *Manager) addAPIKey(
 		made.Rec.N++
 		return m.records.Commit(ctx, append(ops, made.Put())...)
 	}, &made)
+	if errors.Is(err, ErrAPIKeyLimit) { // none was made, so none is charged
+		m.refund(ctx, []budget{m.newKeyBudget(uid)}, false)
+		m.ReportDenied(ctx, id, "api_key_limit")
+	}
 	if err != nil {
 		return APIKey{}, "", err
 	}

@@ -49,7 +49,7 @@ func digestKey(prefix, key string) (digest [sha256.Size]byte, ok bool) {
 // parseKey returns the digits of a key's user, if the key is well formed.
 func parseKey(prefix, key string) (uid string, ok bool) {
 	rest, ok := strings.CutPrefix(key, prefix)
-	if !ok || !ident.IsDigits(rest, keyDigits) {
+	if !ok || !ident.IsBase62(rest, keyDigits) {
 		return "", false
 	}
 	body, check := key[:len(key)-keyCheckLen], key[len(key)-keyCheckLen:]
@@ -141,7 +141,7 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 		return nil, err
 	}
 	acct, rec := &k.acct.Rec, &k.key.Rec
-	if !k.acct.Exists() || !acct.open() || !k.proven() || expiredKey(rec.Expires, m.now()) {
+	if !k.acct.Exists() || !acct.usable() || !k.proven() || expiredKey(rec.Expires, m.now()) {
 		return nil, m.refuseKey(ctx, k)
 	}
 	id := &a.snapshot.identity
@@ -166,7 +166,7 @@ func (m *Manager) refuseKey(ctx context.Context, k *keyCheck) error {
 	e := Event{Type: EventAPIKeyRefused, APIKeyID: k.id, Reason: "unknown"}
 	if k.acct.Exists() && k.proven() {
 		e.UserID, e.OrganizationID, e.Reason = k.userID, k.acct.Rec.Org, "expired"
-		if !k.acct.Rec.open() {
+		if !k.acct.Rec.usable() {
 			e.Reason = "disabled"
 		}
 	}

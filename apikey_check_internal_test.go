@@ -58,7 +58,7 @@ func FuzzParseAPIKey(f *testing.F) {
 		}
 		body := s[:len(s)-keyCheckLen]
 		digest, long := digestKey("sk_live_", s)
-		if !long || !ident.IsDigits(uid, ident.TimedLen) || !strings.HasSuffix(body, uid) || digest != sha256.Sum256([]byte(s)) || keyChecksum([]byte(body)) != [keyCheckLen]byte([]byte(s[len(body):])) {
+		if !long || !ident.IsBase62(uid, ident.TimedLen) || !strings.HasSuffix(body, uid) || digest != sha256.Sum256([]byte(s)) || keyChecksum([]byte(body)) != [keyCheckLen]byte([]byte(s[len(body):])) {
 			t.Errorf("%q parses as user %q, digest %x", s, uid, digest)
 		}
 		k := &keyCheck{digest: digest}

@@ -112,9 +112,6 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	switch {
 	case err == nil:
 		m.emit(ctx, id.keyEvent(EventAPIKeyRotated, keyID))
-	case errors.Is(err, ErrAPIKeyLimit): // none was made
-		m.refund(ctx, []budget{m.newKeyBudget(c.uid)}, false)
-		m.ReportDenied(ctx, id, "api_key_limit")
 	case errors.Is(err, ErrNotFound): // the old key was revoked or expired meanwhile
 		err = m.refuseKeyID(ctx, id, keyID)
 	}

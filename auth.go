@@ -16,6 +16,7 @@ import (
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/queue"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/internal/sampler"
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/internal/slots"
 	"github.com/datixlab/auth/store"
@@ -49,7 +50,7 @@ type Manager struct {
 	decoy        string          // the hash that a password is compared with where there is no account
 	events       *queue.Queue    // nil without Config.Events
 	notices      *queue.Queue    // nil without Config.Notifier
-	sampler      *queue.Sampler
+	sampler      *sampler.Sampler
 	usage        *keyuse.Tracker
 	cache        checkCache
 	closed       atomic.Bool
@@ -97,7 +98,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		peppers:      map[string]func() []byte{},
 		checkerCalls: callback.New(maxChecks, checkTimeout),
 		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, userPrefix, sessionPrefix),
-		sampler:      queue.NewSampler(sampleLimit),
+		sampler:      sampler.New(sampleLimit),
 		cache:        newCheckCache(s, cfg.MaxRemembered),
 	}
 	m.records.Fault = func(ctx context.Context, call string) {

@@ -267,17 +267,3 @@ type Notifier interface {
 	// ends after 10 seconds. An error is logged, and the notice is not sent again.
 	Notify(ctx context.Context, n Notice) error
 }
-
-// A PasswordChecker reports whether a new password is known to attackers, for instance by
-// looking it up in a list of breached ones. The call that sets the password waits for it, at
-// most 2 seconds. Up to 64 goroutines call it at once. If it fails, panics, is too late or is
-// busy, that is logged and the password is accepted: a list that does not answer must not keep
-// users from changing their passwords.
-type PasswordChecker interface {
-	// Breached reports whether the password is known to attackers. It stops when
-	// ctx is done.
-	Breached(ctx context.Context, password Secret) (bool, error)
-}
-
-// checkTimeout is how long a call waits for a PasswordChecker.
-const checkTimeout = 2 * time.Second

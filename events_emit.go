@@ -9,7 +9,7 @@ import (
 
 	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/printable"
-	"github.com/datixlab/auth/internal/queue"
+	"github.com/datixlab/auth/internal/sampler"
 	"github.com/datixlab/auth/store"
 )
 
@@ -37,20 +37,20 @@ func (e Event) lowPriority() bool {
 }
 
 // kind returns the type of an event, and the reason if it is sampled.
-func (e Event) kind() queue.Kind {
+func (e Event) kind() sampler.Kind {
 	if !e.sampled() {
-		return queue.Kind{Type: string(e.Type)}
+		return sampler.Kind{Type: string(e.Type)}
 	}
-	return queue.Kind{Type: string(e.Type), Reason: e.Reason}
+	return sampler.Kind{Type: string(e.Type), Reason: e.Reason}
 }
 
 // source returns the source whose budget a sampled event is charged to. Failures of the store
 // and of the hashing slots concern all users, so their source is their kind alone.
-func (e Event) source() queue.Source {
+func (e Event) source() sampler.Source {
 	if e.Type == EventStoreFailed || e.Type == EventOverloaded {
-		return queue.Source{Kind: e.kind()}
+		return sampler.Source{Kind: e.kind()}
 	}
-	return queue.Source{Kind: e.kind(), User: e.UserID, Network: netprefix.Text(e.Client.Addr)}
+	return sampler.Source{Kind: e.kind(), User: e.UserID, Network: netprefix.Text(e.Client.Addr)}
 }
 
 // emit sends an event to Config.Events. An event without a time gets the present one and the
@@ -73,7 +73,7 @@ func (m *Manager) emit(ctx context.Context, e Event) {
 // emitOmitted sends one EventOmitted for each kind that was left out since the last call.
 func (m *Manager) emitOmitted(ctx context.Context) {
 	omitted := m.sampler.Take()
-	byText := func(a, b queue.Kind) int { return strings.Compare(a.String(), b.String()) }
+	byText := func(a, b sampler.Kind) int { return strings.Compare(a.String(), b.String()) }
 	for _, kind := range slices.SortedFunc(maps.Keys(omitted), byText) {
 		m.events.Call(ctx, func(ctx context.Context) { // one call each: a panic ends only one of them
 			m.cfg.Events.HandleEvent(ctx, Event{
@@ -83,8 +83,8 @@ func (m *Manager) emitOmitted(ctx context.Context) {
 	}
 }
 
-// emitHost is emit for a call by your program.
-func (m *Manager) emitHost(ctx context.Context, e Event) {
+// emitByProgram is emit for a call by your program.
+func (m *Manager) emitByProgram(ctx context.Context, e Event) {
 	e.Actor = actorOf(ctx)
 	m.emit(ctx, e)
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/datixlab/auth/internal/emailaddr"
@@ -10,6 +11,7 @@ import (
 	"github.com/datixlab/auth/internal/otp"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/printable"
+	"github.com/datixlab/auth/internal/scope"
 )
 
 // An InputError says which fields are wrong, and why. With [errors.Is] it matches
@@ -68,11 +70,11 @@ func checkText(field, s string, most int, required bool) *FieldError {
 
 // validKeyPrefix reports whether p may begin API keys.
 func validKeyPrefix(p string) bool {
-	if len(p) < 2 || len(p) > 32 || p[len(p)-1] != '_' {
+	if len(p) < 2 || len(p) > maxKeyPrefix || p[len(p)-1] != '_' {
 		return false
 	}
 	for i := range len(p) - 1 {
-		if !ident.IsDigits(p[i:i+1], 1) && p[i] != '_' {
+		if !ident.IsBase62(p[i:i+1], 1) && p[i] != '_' {
 			return false
 		}
 	}
@@ -94,7 +96,7 @@ func validRole(r string) bool {
 		return false
 	}
 	for i := range len(r) {
-		if c := r[i]; !ident.IsDigits(r[i:i+1], 1) && c != '_' && c != '-' && c != '.' && c != ':' {
+		if c := r[i]; !ident.IsBase62(r[i:i+1], 1) && c != '_' && c != '-' && c != '.' && c != ':' {
 			return false
 		}
 	}
@@ -104,28 +106,32 @@ func validRole(r string) bool {
 // InputLimits are the limits of what users send, for forms and for descriptions of an API.
 // Lengths are in code points unless the field's comment says otherwise.
 type InputLimits struct {
-	PasswordMin     int // of a new password, Config.PasswordMinLength
-	PasswordMax     int // of a new password
-	Name            int // of a person's, an organization's and an API key's name
-	Description     int // of an API key's description
-	Email           int // bytes
-	Scopes          int // how many an API key has at most
+	MinPassword     int // of a new password, Config.PasswordMinLength
+	MaxPassword     int // of a new password
+	MaxName         int // of a person's, an organization's and an API key's name
+	MaxDescription  int // of an API key's description
+	MaxEmail        int // bytes
+	MaxAPIKeyDays   int // of an API key's lifetime
+	MaxScopes       int // of an API key, how many
+	MaxScope        int // of one scope, bytes
 	TOTPDigits      int // of a TOTP code
-	BackupDigitsMin int // of a backup code
-	BackupDigitsMax int // of a backup code, whenever it was made
+	MinBackupDigits int // of a backup code
+	MaxBackupDigits int // of a backup code, whenever it was made
 }
 
 // InputLimits returns the limits that the Manager enforces.
 func (m *Manager) InputLimits() InputLimits {
 	return InputLimits{
-		PasswordMin:     m.cfg.PasswordMinLength,
-		PasswordMax:     password.DefaultMax,
-		Name:            maxName,
-		Description:     maxKeyText,
-		Email:           emailaddr.MaxLen,
-		Scopes:          maxScopes,
+		MinPassword:     m.cfg.PasswordMinLength,
+		MaxPassword:     password.DefaultMax,
+		MaxName:         maxName,
+		MaxDescription:  maxKeyText,
+		MaxEmail:        emailaddr.MaxLen,
+		MaxAPIKeyDays:   int(maxAPIKeyTTL / (24 * time.Hour)),
+		MaxScopes:       maxScopes,
+		MaxScope:        scope.MaxLen,
 		TOTPDigits:      otp.Digits,
-		BackupDigitsMin: minBackupDigits,
-		BackupDigitsMax: maxBackupDigits,
+		MinBackupDigits: minBackupDigits,
+		MaxBackupDigits: maxBackupDigits,
 	}
 }

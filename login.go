@@ -73,7 +73,7 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, password Sec
 		if err := m.records.Read(ctx, &acct, &pass); err != nil {
 			return err
 		}
-		usable := acct.Exists() && acct.Rec.open() && emailaddr.Same(acct.Rec.Email, canonical)
+		usable := acct.Exists() && acct.Rec.usable() && emailaddr.Same(acct.Rec.Email, canonical)
 		if !usable || proven == "" || proven != pass.Rec.Hash {
 			if stale, err = m.verifyPassword(ctx, pass.Rec.Hash, password, usable); err != nil {
 				return err

@@ -180,7 +180,7 @@ func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
 	}
 	s.temps.Rec.prune(&s.acct.Rec, m.now())
 	s.index = s.temps.Rec.find(s.digest)
-	if s.index < 0 || !s.acct.Exists() || !s.acct.Rec.open() || s.acct.Rec.Enrolment == "" {
+	if s.index < 0 || !s.acct.Exists() || !s.acct.Rec.usable() || s.acct.Rec.Enrolment == "" {
 		return ErrInvalidToken
 	}
 	s.prefix = s.login().Prefix

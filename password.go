@@ -97,6 +97,20 @@ func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldErr
 	return nil
 }
 
+// A PasswordChecker reports whether a new password is known to attackers, for instance by
+// looking it up in a list of breached ones. The call that sets the password waits for it, at
+// most 2 seconds. Up to 64 goroutines call it at once. If it fails, panics, is too late or is
+// busy, that is logged and the password is accepted: a list that does not answer must not keep
+// users from changing their passwords.
+type PasswordChecker interface {
+	// Breached reports whether the password is known to attackers. It stops when
+	// ctx is done.
+	Breached(ctx context.Context, password Secret) (bool, error)
+}
+
+// checkTimeout is how long a call waits for a PasswordChecker.
+const checkTimeout = 2 * time.Second
+
 // maxChecks is how many calls of Config.PasswordChecker may run at once. Beyond that, a
 // password is accepted without a call.
 const maxChecks = 64
@@ -171,7 +185,7 @@ func (m *Manager) verifyPassword(ctx context.Context, hash string, pw Secret, us
 	case slotErr != nil:
 		return false, slotErr
 	case errors.Is(err, password.ErrMalformed) || usable && hash == "":
-		m.cfg.Logger.ErrorContext(ctx, "auth: an account's password hash is malformed, it opens nothing")
+		m.cfg.Logger.ErrorContext(ctx, "auth: an account's password hash is malformed; no password matches it")
 		return false, ErrInvalidCredentials
 	case err != nil || !ok || !usable:
 		return false, ErrInvalidCredentials

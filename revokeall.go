@@ -67,7 +67,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r Revocation) (Revoked, error) 
 	if err != nil {
 		e.Reason = "unfinished"
 	}
-	m.emitHost(ctx, e)
+	m.emitByProgram(ctx, e)
 	return done, err
 }
 

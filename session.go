@@ -76,7 +76,7 @@ func sessionRow(uid, sid string) record.Row[sessionRecord] {
 
 // alive reports whether the session belongs to the account as it is now.
 func (s *sessionRecord) alive(acct *record.Row[account], now time.Time) bool {
-	return acct.Exists() && acct.Rec.open() && s.Token != "" && s.Epoch == acct.Rec.Epoch && now.Before(s.Expires)
+	return acct.Exists() && acct.Rec.usable() && s.Token != "" && s.Epoch == acct.Rec.Epoch && now.Before(s.Expires)
 }
 
 // accepts reports whether the session accepts the token with this id. Until is the end of
@@ -125,7 +125,7 @@ var (
 // was read. So no login survives a concurrent change of password, factors or state. It returns
 // store.ErrConflict if the account or a condition of extra has changed.
 func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row[account], amr []string, extra ...store.Op) (LoginResult, error) {
-	if !acct.Exists() || !acct.Rec.open() {
+	if !acct.Exists() || !acct.Rec.usable() {
 		return LoginResult{}, ErrInvalidCredentials
 	}
 	user := acct.Rec.user(userIDOf(uid))
@@ -251,7 +251,7 @@ func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) e
 		}
 		return err
 	}
-	m.emitHost(ctx, Event{Type: EventSessionRevoked, UserID: userID, SessionID: sessionID})
+	m.emitByProgram(ctx, Event{Type: EventSessionRevoked, UserID: userID, SessionID: sessionID})
 	return nil
 }
 

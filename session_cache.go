@@ -62,7 +62,7 @@ const maxRememberedSize = 8 << 10
 // random seed, so no client can choose which result it replaces. Only credentials that were
 // proven take a place.
 type checkCache struct {
-	stamps      stampcache.Stamps
+	stamps      stampcache.Reader
 	seed        maphash.Seed
 	credentials stampcache.Table[cachedCheck]
 	sessions    stampcache.Table[snapshot]
@@ -71,7 +71,7 @@ type checkCache struct {
 // newCheckCache returns a cache of up to most credentials and as many sessions; 0 is none.
 func newCheckCache(s store.Store, most int) checkCache {
 	return checkCache{
-		stamps: stampcache.StampsOf(s), seed: maphash.MakeSeed(),
+		stamps: stampcache.NewReader(s), seed: maphash.MakeSeed(),
 		credentials: stampcache.New[cachedCheck](most), sessions: stampcache.New[snapshot](most),
 	}
 }

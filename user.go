@@ -64,7 +64,7 @@ func (a *account) clearPendingEmail() {
 	a.PendingEmail, a.PendingSince, a.PendingID = "", time.Time{}, ""
 }
 
-func (a *account) open() bool { return !a.Disabled && !a.Deleted }
+func (a *account) usable() bool { return !a.Disabled && !a.Deleted }
 
 func (a *account) user(id string) User {
 	return User{

@@ -35,7 +35,7 @@ func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edi
 	org, err := m.editAccount(ctx, userID, edit)
 	if err == nil {
 		e.UserID, e.OrganizationID = userID, org
-		m.emitHost(ctx, e)
+		m.emitByProgram(ctx, e)
 	}
 	return err
 }
@@ -146,7 +146,7 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 			store.Delete(tempKey(uid)), store.Delete(keysMadeKey(uid)))
 	})
 	if err == nil && !deleted {
-		m.emitHost(ctx, Event{Type: EventUserDeleted, UserID: userID})
+		m.emitByProgram(ctx, Event{Type: EventUserDeleted, UserID: userID})
 	}
 	return uid, email, err
 }
@@ -192,7 +192,7 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 			return err
 		}
 	}
-	m.emitHost(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.Rec.Org})
+	m.emitByProgram(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.Rec.Org})
 	return nil
 }
 
@@ -213,7 +213,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	m.emitHost(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.Rec.Org})
+	m.emitByProgram(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.Rec.Org})
 	m.notifyAccount(ctx, EventTwoFactorReset, uid, &acct.Rec, acct.Rec.Email)
 	return m.UnlockUser(ctx, userID)
 }
@@ -252,7 +252,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	if err != nil {
 		return err
 	}
-	m.emitHost(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.Rec.Org, Reason: "host"})
+	m.emitByProgram(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.Rec.Org, Reason: "host"})
 	m.notifyAccount(ctx, EventPasswordChanged, uid, &acct.Rec, acct.Rec.Email)
 	return nil
 }
@@ -288,6 +288,6 @@ func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) er
 	if err := m.removeKey(ctx, uid, k); err != nil {
 		return err
 	}
-	m.emitHost(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.Rec.Org, APIKeyID: keyID, Reason: "host"})
+	m.emitByProgram(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.Rec.Org, APIKeyID: keyID, Reason: "host"})
 	return nil
 }

@@ -1,8 +1,6 @@
 package httpauth
 
 import (
-	"time"
-
 	"github.com/datixlab/auth"
 )
 
@@ -98,29 +96,4 @@ func changePassword(c *call, in changePasswordBody) (any, error) {
 		return nil, err
 	}
 	return success{true, "Password changed"}, nil
-}
-
-// success is the answer of a call that returns nothing else.
-type success struct {
-	Success bool   `json:"success" example:"true"`
-	Message string `json:"message" example:"Done" doc:"For people."`
-}
-
-// formatTime writes t as all answers do: RFC 3339, in UTC, whole seconds.
-func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
-
-// formatTimeOrNull is formatTime, and nil for the zero time.
-func formatTimeOrNull(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	s := formatTime(t)
-	return &s
-}
-
-func orZero[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
 }

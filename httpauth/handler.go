@@ -1,9 +1,6 @@
 package httpauth
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,41 +9,10 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"github.com/datixlab/auth"
 )
-
-// Config is what your program may set. The zero value of every field is safe.
-type Config struct {
-	// URL is the public address at which the Handler is mounted, such as
-	// "https://example.com/v1/auth": an absolute http or https URL without user, query
-	// and fragment. The OpenAPI document names it as the server. Empty: the document
-	// names the path that it was asked for, without host, which is right unless
-	// something in front of this process rewrites paths.
-	URL string
-
-	// Without are the groups of routes that are not served. Their paths are answered with
-	// 404, and the OpenAPI document does not contain them.
-	Without []Tag
-
-	// TrustedProxies are the addresses whose X-Forwarded-For header is believed. Empty:
-	// none, and the client is the peer of the connection. Write an IPv4 network as such,
-	// and not as part of ::ffff:0:0/96.
-	TrustedProxies []netip.Prefix
-
-	// RequestIDHeader names the header that has the id of a request, for the
-	// events of package auth. Its value is not verified, so name one that a proxy
-	// of yours sets on every request. Empty: the id is that of the auth.Client in
-	// the request's context, where middleware of yours may put it.
-	RequestIDHeader string
-
-	// Logger receives failures whose details are not sent to the client: a store that does
-	// not answer, an unexpected error, a panic. Nil: slog.Default().
-	Logger *slog.Logger
-}
 
 // A Handler serves the authentication routes and guards other routes. Any number of goroutines
 // may call its methods.
@@ -127,15 +93,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", res.etag)
 	}
 	write(w, r, res.status, res.contentType, res.cacheControl, res.body)
-}
-
-// A response is the answer to a request that is not refused.
-type response struct {
-	status       int
-	contentType  string // "": no body
-	cacheControl string
-	body         []byte
-	allow, etag  string // headers, unless ""
 }
 
 // serve runs the call that r makes and returns its answer. It does not write the answer to w.
@@ -227,22 +184,6 @@ func (h *Handler) authenticate(c *call, r *http.Request, rt *route) error {
 	return nil
 }
 
-// A call is one request to one of the table's endpoints.
-type call struct {
-	context.Context
-	manager  *auth.Manager
-	identity auth.Identity // zero for a route without a credential
-	token    string        // for a route with unprovenToken
-	route    *route
-	values   []string // of the path's variables
-	query    string   // as the client sent it
-	body     []byte   // nil if the endpoint reads none, or none was sent
-	uri      string   // of the request, as the client sent it
-}
-
-// variable returns the identifier that the path has for a variable of the route.
-func (c *call) variable(name string) string { return c.values[slices.Index(c.route.variables, name)] }
-
 // A panicError is a panic that catchPanic turned into an error.
 type panicError struct {
 	value any
@@ -265,55 +206,4 @@ func catchPanic(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// longBody is the longest body, in bytes, for which net/http sets Content-Length by itself.
-const longBody = 2048
-
-// write sends an answer with the headers that every answer has. None of them
-// comes from the request. Without a contentType there is no body. HEAD has the headers of
-// GET.
-func write(w http.ResponseWriter, r *http.Request, status int, contentType, cacheControl string, body []byte) {
-	head := w.Header()
-	head.Set("Cache-Control", cacheControl)
-	head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	head.Set("Referrer-Policy", "no-referrer")
-	head.Set("X-Content-Type-Options", "nosniff")
-	isHead := r.Method == http.MethodHead
-	if contentType != "" {
-		head.Set("Content-Type", contentType)
-		if head.Get("Content-Encoding") == "" && (isHead || len(body) > longBody) {
-			head.Set("Content-Length", strconv.Itoa(len(body)))
-		}
-	}
-	w.WriteHeader(status)
-	if !isHead {
-		_, _ = w.Write(body) // an error means that the client has gone
-	}
-}
-
-// A published is the answer of a public route. It is made once and sent many times.
-type published struct {
-	body []byte // JSON
-	etag string // a strong validator of body (RFC 9110 section 8.8.3)
-}
-
-// publish returns body as the answer of a public route.
-func publish(body []byte) *published {
-	sum := sha256.Sum256(body)
-	return &published{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`}
-}
-
-// matchesETag reports whether one of the lines of If-None-Match has tag, which has no
-// comma in it (RFC 9110 section 13.1.2).
-func matchesETag(lines []string, tag string) bool {
-	for _, line := range lines {
-		for one := range strings.SplitSeq(line, ",") {
-			one = strings.Trim(one, " \t")
-			if one == "*" || strings.TrimPrefix(one, "W/") == tag {
-				return true
-			}
-		}
-	}
-	return false
 }

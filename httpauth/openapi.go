@@ -57,18 +57,6 @@ func (h *Handler) getDocument(c *call) (any, error) {
 	return h.document.at(url)
 }
 
-// publicURL returns Config.URL without the slash at its end.
-func publicURL(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?#") {
-		return "", errors.New("httpauth: URL: an absolute http or https URL without user, query and fragment is needed")
-	}
-	return strings.TrimRight(u.String(), "/"), nil
-}
-
 // mountOf returns the path at which the Handler is mounted. It is the part of the target of a
 // request for the document that is before documentPath, and never a host. It is "/" if the
 // target does not end in documentPath, or has empty or dot segments: "//x" would be the host x.

@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/datixlab/auth"
-	"github.com/datixlab/auth/internal/scope"
 )
 
 // An object is a JSON object whose members keep their order.
@@ -81,17 +80,17 @@ func (o object) values() (list []any) {
 func keywords(l auth.InputLimits) map[string]object {
 	const line = `[^\s\x00-\x1f\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\xa0])?` // no control characters, no space at an end
 	return map[string]object{
-		"email":    {{"format", "email"}, {"maxLength", l.Email}},
-		"password": {{"minLength", l.PasswordMin}, {"maxLength", l.PasswordMax}},
-		"name":     {{"minLength", 1}, {"maxLength", l.Name}, {"pattern", "^" + line + "$"}},
-		"noname":   {{"maxLength", l.Name}, {"pattern", "^(" + line + ")?$"}},
-		"text":     {{"maxLength", l.Description}, {"pattern", "^(" + line + ")?$"}},
+		"email":    {{"format", "email"}, {"maxLength", l.MaxEmail}},
+		"password": {{"minLength", l.MinPassword}, {"maxLength", l.MaxPassword}},
+		"name":     {{"minLength", 1}, {"maxLength", l.MaxName}, {"pattern", "^" + line + "$"}},
+		"noname":   {{"maxLength", l.MaxName}, {"pattern", "^(" + line + ")?$"}},
+		"text":     {{"maxLength", l.MaxDescription}, {"pattern", "^(" + line + ")?$"}},
 		"totp":     {{"pattern", fmt.Sprintf("^[0-9]{%d}$", l.TOTPDigits)}},
-		"code":     {{"pattern", fmt.Sprintf("^([0-9]{%d}|[0-9]{%d,%d})$", l.TOTPDigits, l.BackupDigitsMin, l.BackupDigitsMax)}},
-		"backup":   {{"pattern", fmt.Sprintf("^[0-9]{%d,%d}$", l.BackupDigitsMin, l.BackupDigitsMax)}},
+		"code":     {{"pattern", fmt.Sprintf("^([0-9]{%d}|[0-9]{%d,%d})$", l.TOTPDigits, l.MinBackupDigits, l.MaxBackupDigits)}},
+		"backup":   {{"pattern", fmt.Sprintf("^[0-9]{%d,%d}$", l.MinBackupDigits, l.MaxBackupDigits)}},
 		"temp":     {{"pattern", "^temp_[0-9A-Za-z_-]+$"}},
-		"scope":    {{"pattern", fmt.Sprintf(`^[!#-\[\]-~]{1,%d}$`, scope.MaxLen)}},
-		"scopes":   {{"minItems", 1}, {"maxItems", l.Scopes}, {"uniqueItems", true}},
+		"scope":    {{"pattern", fmt.Sprintf(`^[!#-\[\]-~]{1,%d}$`, l.MaxScope)}},
+		"scopes":   {{"minItems", 1}, {"maxItems", l.MaxScopes}, {"uniqueItems", true}},
 	}
 }
 

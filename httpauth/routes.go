@@ -67,7 +67,7 @@ type route struct {
 	description  string
 	access       access
 	call         endpoint
-	part         func(*auth.Manager) bool // whether what it is about is configured; nil is always
+	part         func(*auth.Manager) bool // whether what it is about is configured; nil is always, as in every row today
 	enrolment    bool                     // also for a session that can do nothing but set up a second factor
 	bodyOptional bool
 	challenges   bool // a login that is not fresh is answered with 401 and a challenge, not with 403

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -272,5 +274,13 @@ func TestEveryRowOfTheTableIsComplete(t *testing.T) {
 		if !slices.ContainsFunc((&Handler{}).table(), func(rt route) bool { return rt.tag == one.tag }) {
 			t.Errorf("no route has the tag %s", one.tag)
 		}
+	}
+}
+
+// The limits in the tags of bodies are those that the Manager enforces.
+func TestTheLimitOfDaysIsTheManagers(t *testing.T) {
+	field, _ := reflect.TypeFor[createKeyBody]().FieldByName("ExpiresInDays")
+	if tag, days := field.Tag.Get("maximum"), authtest.New(t).Manager.InputLimits().MaxAPIKeyDays; tag != strconv.Itoa(days) {
+		t.Errorf("the document says %s days, the Manager %d", tag, days)
 	}
 }

@@ -47,7 +47,7 @@ func dotAtom(s string) bool {
 			return false
 		}
 		for i := range len(atom) {
-			if !ident.IsDigits(atom[i:i+1], 1) && !strings.Contains("!#$%&'*+-/=?^_`{|}~", atom[i:i+1]) {
+			if !ident.IsBase62(atom[i:i+1], 1) && !strings.Contains("!#$%&'*+-/=?^_`{|}~", atom[i:i+1]) {
 				return false
 			}
 		}
@@ -64,7 +64,7 @@ func hostName(s string) bool {
 			return false
 		}
 		for i := range len(label) {
-			if !ident.IsDigits(label[i:i+1], 1) && label[i] != '-' {
+			if !ident.IsBase62(label[i:i+1], 1) && label[i] != '-' {
 				return false
 			}
 		}

@@ -57,7 +57,7 @@ func Digits(n int) string {
 
 // Is reports whether id is prefix and n digits, and nothing else.
 func Is[text string | []byte](id text, prefix string, n int) bool {
-	return len(id) == len(prefix)+n && string(id[:len(prefix)]) == prefix && IsDigits(id[len(prefix):], n)
+	return len(id) == len(prefix)+n && string(id[:len(prefix)]) == prefix && IsBase62(id[len(prefix):], n)
 }
 
 // Bare returns the digits of id without the prefix. It returns "" and false unless
@@ -69,8 +69,8 @@ func Bare(id, prefix string, n int) (digits string, ok bool) {
 	return id[len(prefix):], true
 }
 
-// IsDigits reports whether s is n digits, and nothing else.
-func IsDigits[text string | []byte](s text, n int) bool {
+// IsBase62 reports whether s is n digits, and nothing else.
+func IsBase62[text string | []byte](s text, n int) bool {
 	if len(s) != n {
 		return false
 	}

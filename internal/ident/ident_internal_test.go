@@ -49,7 +49,7 @@ func TestTimedIdentifiersSortByTheSecondTheyWereMadeIn(t *testing.T) {
 	last := ""
 	for _, at := range []int64{0, 1, 61, 62, 1_900_000_000, 1_900_000_001, 1_900_000_002, 4_294_967_295, 4_294_967_296, 1 << 39} {
 		id := Timed(time.Unix(at, 999_999_999))
-		if !IsDigits(id, TimedLen) || id <= last {
+		if !IsBase62(id, TimedLen) || id <= last {
 			t.Errorf("at %d: %q after %q", at, id, last)
 		}
 		last = id

@@ -38,7 +38,7 @@ func NewFormat(issuer, audience, subject, session string) *Format {
 
 // validIDs reports whether a subject, a session and a token's own id are written as in f.
 func validIDs[text string | []byte](f *Format, subject, session, id text) bool {
-	return ident.Is(subject, f.subject, ident.TimedLen) && ident.Is(session, f.session, ident.RandomLen) && ident.IsDigits(id, ident.RandomLen)
+	return ident.Is(subject, f.subject, ident.TimedLen) && ident.Is(session, f.session, ident.RandomLen) && ident.IsBase62(id, ident.RandomLen)
 }
 
 // Parsed has the claims that a check needs. The zero value is empty. It can be used again:
@@ -114,7 +114,7 @@ func (r *payloadReader) expect(text string) {
 // id reads n digits of base62 and returns the part of payload with them and with the
 // prefix, which was read before.
 func (r *payloadReader) id(payload []byte, prefix string, n int) []byte {
-	if !r.ok || len(r.rest) < n || !ident.IsDigits(r.rest[:n], n) {
+	if !r.ok || len(r.rest) < n || !ident.IsBase62(r.rest[:n], n) {
 		r.ok = false
 		return nil
 	}

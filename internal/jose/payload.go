@@ -1,6 +1,6 @@
-// Package jose signs, verifies and publishes: access tokens, which are JSON Web Tokens
-// (RFC 7519, typed as in RFC 9068), and the public keys that verify them, as a JSON Web
-// Key Set (RFC 7517). A token has one text: of the several spellings of a header or a
+// Package jose signs and verifies access tokens, which are JSON Web Tokens (RFC 7519, typed
+// as in RFC 9068). It publishes the public keys that verify them as a JSON Web Key Set
+// (RFC 7517). A token has one text: of the several spellings of a header or a
 // signature only one is accepted. The texts of errors begin with "auth: ", since the caller
 // of package auth reads them.
 package jose

@@ -40,7 +40,7 @@ type KeyRow interface {
 // loses the uses of one Interval. Any number of Trackers, in any number of processes, may
 // share a store. Any number of goroutines may call Touch and Pending.
 type Tracker struct {
-	Config
+	cfg         Config
 	unconfirmed map[string]write // by key, of writes that failed and may have succeeded
 	shards      [shardCount]shard
 	stop        chan struct{}
@@ -50,7 +50,7 @@ type Tracker struct {
 // New returns a Tracker that writes every Interval until its [Tracker.Close].
 func New(cfg Config) *Tracker {
 	t := &Tracker{
-		Config: cfg, unconfirmed: map[string]write{},
+		cfg: cfg, unconfirmed: map[string]write{},
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	for i := range t.shards {
@@ -62,13 +62,13 @@ func New(cfg Config) *Tracker {
 
 func (t *Tracker) loop() {
 	defer close(t.done)
-	tick := time.NewTicker(t.Interval)
+	tick := time.NewTicker(t.cfg.Interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			if err := t.flush(); err != nil {
-				t.Log.Warn("auth: the use of API keys was not written, it will be tried again", "err", err)
+				t.cfg.Log.Warn("auth: the use of API keys was not written, it will be tried again", "err", err)
 			}
 		case <-t.stop:
 			return

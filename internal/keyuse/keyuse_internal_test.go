@@ -253,7 +253,7 @@ func TestCloseWritesWhatCameAfterAWriteWhoseReplyWasLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, u := rows(watchedUser, watchedKey)
-	if err := w.Records.Read(t.Context(), u); err != nil || u.Rec.Count != 3 {
+	if err := w.cfg.Records.Read(t.Context(), u); err != nil || u.Rec.Count != 3 {
 		t.Errorf("%d uses were written, %v, want 3", u.Rec.Count, err)
 	}
 }

@@ -74,10 +74,10 @@ func (t *Tracker) writeSome(s *shard, kids []string, uses map[string]uses, damag
 // If it returns an error, what it sent may have been written.
 func (t *Tracker) write(kid string, u uses, last write) (sent write, err error) {
 	ctx := context.Background()
-	err = t.Records.Retry(ctx, func() error {
+	err = t.cfg.Records.Retry(ctx, func() error {
 		sent = write{uses: u}
-		key, old := t.Rows(u.uid, kid)
-		if err := t.Records.Read(ctx, key, old); err != nil {
+		key, old := t.cfg.Rows(u.uid, kid)
+		if err := t.cfg.Records.Read(ctx, key, old); err != nil {
 			return err
 		}
 		if !key.Exists() {
@@ -91,13 +91,13 @@ func (t *Tracker) write(kid string, u uses, last write) (sent write, err error) 
 		old.Rec.Merge(u.usage())
 		op := old.Put()
 		sent.value = op.Value
-		return t.Records.Commit(ctx, key.Unchanged(), op)
+		return t.cfg.Records.Commit(ctx, key.Unchanged(), op)
 	})
 	if err != nil {
 		return sent, err
 	}
 	for _, f := range sent.found {
-		t.Found(u.uid, kid, f)
+		t.cfg.Found(u.uid, kid, f)
 	}
 	return sent, nil
 }

@@ -15,17 +15,17 @@ type Stamp struct {
 // Known reports whether the store returned a number.
 func (s Stamp) Known() bool { return s.known }
 
-// Stamps reads the Stamps of a store. Those of the zero value are all unknown.
-type Stamps struct{ stamper store.Stamper }
+// A Reader reads the Stamps of a store. Those of the zero value are all unknown.
+type Reader struct{ stamper store.Stamper }
 
-// StampsOf returns the Stamps of s. They are all unknown if s is no store.Stamper.
-func StampsOf(s store.Store) Stamps {
+// NewReader returns the Stamps of s. They are all unknown if s is no store.Stamper.
+func NewReader(s store.Store) Reader {
 	stamper, _ := s.(store.Stamper)
-	return Stamps{stamper}
+	return Reader{stamper}
 }
 
 // Of returns the Stamp of a partition as it is now.
-func (s Stamps) Of(partition string) (stamp Stamp) {
+func (s Reader) Of(partition string) (stamp Stamp) {
 	if s.stamper != nil {
 		stamp.number, stamp.known = s.stamper.Stamp(partition)
 	}
@@ -34,13 +34,13 @@ func (s Stamps) Of(partition string) (stamp Stamp) {
 
 // Changed reports whether the partition may have changed since its stamp was read. It is
 // true if that stamp or the present one is unknown.
-func (s Stamps) Changed(partition string, since Stamp) bool {
+func (s Reader) Changed(partition string, since Stamp) bool {
 	return !since.known || s.Of(partition) != since
 }
 
 // Outdated reports whether the partition certainly has another stamp now. It is false if the
 // present stamp is unknown, so values outlast a time in which the store has no stamps.
-func (s Stamps) Outdated(partition string, since Stamp) bool {
+func (s Reader) Outdated(partition string, since Stamp) bool {
 	now := s.Of(partition)
 	return now.known && now != since
 }

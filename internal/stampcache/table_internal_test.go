@@ -119,7 +119,7 @@ func TestATableServesManyGoroutines(t *testing.T) {
 // A store that tells no stamps is one of which nothing is known, for certain or not.
 func TestAStampIsOfThePresentState(t *testing.T) {
 	s := memstore.New()
-	stamps := StampsOf(s)
+	stamps := NewReader(s)
 	before := stamps.Of("p")
 	if !before.Known() || stamps.Changed("p", before) || stamps.Outdated("p", before) {
 		t.Error("it changed without a change")
@@ -137,7 +137,7 @@ func TestAStampIsOfThePresentState(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, none := range []Stamps{{}, StampsOf(nil), StampsOf(plain{s}), stamps} {
+	for _, none := range []Reader{{}, NewReader(nil), NewReader(plain{s}), stamps} {
 		if none.Of("p").Known() || !none.Changed("p", after) || none.Outdated("p", after) {
 			t.Error("a stamp of a store that tells none")
 		}

@@ -1,4 +1,4 @@
-package queue
+package sampler
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 // A flood of refusals from thousands of sources costs little memory, and hides nothing
 // rarer: what is left out is counted.
 func TestAFloodIsPickedFromAndCounted(t *testing.T) {
-	p := NewSampler(store.Limit{Burst: 20, Every: 3 * time.Second})
+	p := New(store.Limit{Burst: 20, Every: 3 * time.Second})
 	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	refused := Kind{"api_key_refused", "malformed"}
 	allowed, all := 0, 200_000
@@ -46,7 +46,7 @@ func TestAFloodIsPickedFromAndCounted(t *testing.T) {
 }
 
 func TestKindsBeyondABoundAreCountedByType(t *testing.T) {
-	p := NewSampler(store.Limit{Burst: 1, Every: time.Second})
+	p := New(store.Limit{Burst: 1, Every: time.Second})
 	for i := range maxKinds + 10 {
 		p.CountOmitted(Kind{"denied", fmt.Sprint(i)})
 	}

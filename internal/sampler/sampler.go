@@ -1,4 +1,5 @@
-package queue
+// Package sampler limits how often each of many sources may cause a call, and counts the rest.
+package sampler
 
 import (
 	"maps"
@@ -44,8 +45,8 @@ type Sampler struct {
 	omitted map[Kind]int
 }
 
-// NewSampler returns a Sampler that gives each source the budget limit.
-func NewSampler(limit store.Limit) *Sampler {
+// New returns a Sampler that gives each source the budget limit.
+func New(limit store.Limit) *Sampler {
 	return &Sampler{limit: limit, sources: map[Source]int64{}, omitted: map[Kind]int{}}
 }
 

@@ -1,0 +1,50 @@
+package httpauth
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/datixlab/auth"
+)
+
+// A call is one request to one of the table's endpoints.
+type call struct {
+	context.Context
+	manager  *auth.Manager
+	identity auth.Identity // zero for a route without a credential
+	token    string        // for a route with unprovenToken
+	route    *route
+	values   []string // of the path's variables
+	query    string   // as the client sent it
+	body     []byte   // nil if the endpoint reads none, or none was sent
+	uri      string   // of the request, as the client sent it
+}
+
+// variable returns the identifier that the path has for a variable of the route.
+func (c *call) variable(name string) string { return c.values[slices.Index(c.route.variables, name)] }
+
+// success is the answer of a call that returns nothing else.
+type success struct {
+	Success bool   `json:"success" example:"true"`
+	Message string `json:"message" example:"Done" doc:"For people."`
+}
+
+// formatTime writes t as all answers do: RFC 3339, in UTC, whole seconds.
+func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// formatTimeOrNull is formatTime, and nil for the zero time.
+func formatTimeOrNull(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := formatTime(t)
+	return &s
+}
+
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

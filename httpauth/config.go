@@ -1,0 +1,52 @@
+package httpauth
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Config is what your program may set. The zero value of every field is safe.
+type Config struct {
+	// URL is the public address at which the Handler is mounted, such as
+	// "https://example.com/v1/auth": an absolute http or https URL without user, query
+	// and fragment. The OpenAPI document names it as the server. Empty: the document
+	// names the path that it was asked for, without host, which is right unless
+	// something in front of this process rewrites paths. A slash at the end is dropped;
+	// New refuses any other form.
+	URL string
+
+	// Without are the tags of the groups of routes that are not served. Their paths are
+	// answered with 404, and the OpenAPI document does not contain them. Nil: every group
+	// is served. New refuses a tag that does not exist.
+	Without []Tag
+
+	// TrustedProxies are the addresses whose X-Forwarded-For header is believed. Empty:
+	// none, and the client is the peer of the connection. Write an IPv4 network as such,
+	// and not as part of ::ffff:0:0/96.
+	TrustedProxies []netip.Prefix
+
+	// RequestIDHeader names the header that has the id of a request, for the
+	// events of package auth. Its value is not verified, so name one that a proxy
+	// of yours sets on every request. Empty: the id is that of the auth.Client in
+	// the request's context, where middleware of yours may put it.
+	RequestIDHeader string
+
+	// Logger receives failures whose details are not sent to the client: a store that does
+	// not answer, an unexpected error, a panic. Nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// publicURL returns Config.URL without the slash at its end.
+func publicURL(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?#") {
+		return "", errors.New("httpauth: URL: an absolute http or https URL without user, query and fragment is needed")
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}

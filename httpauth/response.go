@@ -1,0 +1,69 @@
+package httpauth
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// A response is the answer to a request that is not refused.
+type response struct {
+	status       int
+	contentType  string // "": no body
+	cacheControl string
+	body         []byte
+	allow, etag  string // headers, unless ""
+}
+
+// longBody is the longest body, in bytes, for which net/http sets Content-Length by itself.
+const longBody = 2048
+
+// write sends an answer with the headers that every answer has. None of them
+// comes from the request. Without a contentType there is no body. HEAD has the headers of
+// GET.
+func write(w http.ResponseWriter, r *http.Request, status int, contentType, cacheControl string, body []byte) {
+	head := w.Header()
+	head.Set("Cache-Control", cacheControl)
+	head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	head.Set("Referrer-Policy", "no-referrer")
+	head.Set("X-Content-Type-Options", "nosniff")
+	isHead := r.Method == http.MethodHead
+	if contentType != "" {
+		head.Set("Content-Type", contentType)
+		if head.Get("Content-Encoding") == "" && (isHead || len(body) > longBody) {
+			head.Set("Content-Length", strconv.Itoa(len(body)))
+		}
+	}
+	w.WriteHeader(status)
+	if !isHead {
+		_, _ = w.Write(body) // an error means that the client has gone
+	}
+}
+
+// A published is the answer of a public route. It is made once and sent many times.
+type published struct {
+	body []byte // JSON
+	etag string // a strong validator of body (RFC 9110 section 8.8.3)
+}
+
+// publish returns body as the answer of a public route.
+func publish(body []byte) *published {
+	sum := sha256.Sum256(body)
+	return &published{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`}
+}
+
+// matchesETag reports whether one of the lines of If-None-Match has tag, which has no
+// comma in it (RFC 9110 section 13.1.2).
+func matchesETag(lines []string, tag string) bool {
+	for _, line := range lines {
+		for one := range strings.SplitSeq(line, ",") {
+			one = strings.Trim(one, " \t")
+			if one == "*" || strings.TrimPrefix(one, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
+}
