@@ -57,6 +57,14 @@ var tags = []tagInfo{
 	{TagDocument, "This description of the API."},
 }
 
+// allTags returns the names of all tags.
+func allTags() (all []Tag) {
+	for _, t := range tags {
+		all = append(all, t.tag)
+	}
+	return all
+}
+
 // A route is a row of the one table of routes. Requests are routed by it, the OpenAPI document
 // is made from it, and the tests go through it.
 type route struct {
@@ -130,7 +138,7 @@ func withBody[Body any](f func(*call, Body) (any, error)) endpoint {
 func served(all []route, m *auth.Manager, without []Tag) ([]route, error) {
 	for _, t := range without {
 		if !slices.ContainsFunc(all, func(rt route) bool { return rt.tag == t }) {
-			return nil, fmt.Errorf("httpauth: Without: there is no tag %q", t)
+			return nil, fmt.Errorf("httpauth: Without: there is no tag %q, the tags are %q", t, allTags())
 		}
 	}
 	return slices.DeleteFunc(all, func(rt route) bool {
