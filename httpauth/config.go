@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"path"
 	"strings"
+	"unicode"
 )
 
 // Config is what your program may set. The zero value of every field is safe.
@@ -47,6 +49,10 @@ func publicURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?#") {
 		return "", errors.New("httpauth: URL: an absolute http or https URL without user, query and fragment is needed")
+	}
+	mount := strings.TrimRight(u.Path, "/")
+	if mount != "" && mount != path.Clean(mount) || strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return "", errors.New("httpauth: URL: a path without empty and dot segments, and a host in ASCII (an A-label) are needed")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }

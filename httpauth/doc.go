@@ -31,8 +31,7 @@
 //   - A body is one JSON object in UTF-8, at most 64 KiB, sent within 10 seconds as
 //     application/json. An object that names a member twice, or one of the known
 //     members in another case, is refused; unknown members are ignored.
-//   - No route reads parameters of the query. They are ignored, except that a query whose
-//     escapes are not well-formed is refused.
+//   - No route reads parameters of the query. A query is ignored.
 //   - If auth.Config.TwoFactorPolicy requires a second factor of the user first, an access
 //     token is accepted by GET /me, enable-2fa, confirm-2fa, refresh and logout only. All
 //     other calls, and every call with an API key, are 403 two_factor_setup_required.

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/datixlab/auth"
@@ -103,21 +105,18 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 		h.warnOfPrefix(r)
 		return res, &refusal{code: CodeNotFound}
 	}
-	if !h.mounted.Load() {
-		h.mounted.Store(true)
-	}
 	if r.Method == http.MethodOptions {
 		return response{status: http.StatusNoContent, cacheControl: noStore, allow: n.allow}, nil
 	}
 	rt := n.route(r.Method)
+	if rt != nil && !rt.public && !h.mounted.Load() { // public routes may be mounted a second time, elsewhere
+		h.mounted.Store(true)
+	}
 	if rt == nil {
 		return res, &refusal{code: CodeMethodNotAllowed, allow: n.allow}
 	}
 	c := &call{Context: r.Context(), manager: h.manager, route: rt, values: values, query: r.URL.RawQuery, uri: r.RequestURI}
 	if err := h.authenticate(c, r, rt); err != nil {
-		return res, err
-	}
-	if err := checkQuery(c.query); err != nil {
 		return res, err
 	}
 	if rt.call.body != nil {
@@ -146,11 +145,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 	return res, nil
 }
 
-// warnOfPrefix logs, once, that a path without a route ends in the path of one, if no path
-// had a route yet: the prefix is right where one had. It logs the path of that route and
-// nothing else of the request.
+// warnOfPrefix logs, once, that a path without a route ends in the path of one. It does not
+// if a prefix was stripped with its slash left, or if a path had a route before: then the
+// mount is right. It logs the path of that route and nothing else of the request.
 func (h *Handler) warnOfPrefix(r *http.Request) {
-	if h.mounted.Load() || r.URL.RawPath != "" {
+	if h.mounted.Load() || r.URL.RawPath != "" || stripped(r) {
 		return
 	}
 	path := h.routes.endOf(r.URL.Path)
@@ -160,6 +159,12 @@ func (h *Handler) warnOfPrefix(r *http.Request) {
 	h.log.LogAttrs(r.Context(), slog.LevelWarn,
 		"httpauth: a path that is not served ends in that of a route; mount the Handler with http.StripPrefix and a prefix without a slash at its end",
 		slog.String("route", path))
+}
+
+// stripped reports whether a prefix was taken from the path of r, and its slash was left.
+func stripped(r *http.Request) bool {
+	asked, err := url.ParseRequestURI(r.RequestURI)
+	return err == nil && strings.HasPrefix(r.URL.Path, "/") && asked.Path != r.URL.Path && strings.HasSuffix(asked.Path, r.URL.Path)
 }
 
 // authenticate sets the identity or the token of c, or returns why the call is refused.

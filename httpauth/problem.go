@@ -20,7 +20,7 @@ type Code string
 const (
 	CodeInvalidJSON              Code = "invalid_json"               // 400: not one strict JSON object
 	CodeInvalidInput             Code = "invalid_input"              // 400: members at fault are named in errors
-	CodeInvalidRequest           Code = "invalid_request"            // 400: two credentials, a malformed query, or a body that breaks off
+	CodeInvalidRequest           Code = "invalid_request"            // 400: two credentials, a body that breaks off, or a malformed query where one is read
 	CodeWeakPassword             Code = "weak_password"              // 400: errors says too_short, too_long or blocked
 	CodeTwoFactorNotEnabled      Code = "two_factor_not_enabled"     // 400: nothing to confirm or to turn off
 	CodeAuthenticationRequired   Code = "authentication_required"    // 401: no credential

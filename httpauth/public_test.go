@@ -37,7 +37,7 @@ func TestAQueryCostsNothingWhereNoneIsRead(t *testing.T) {
 		})
 	}
 	none := cost("")
-	for _, query := range []string{strings.Repeat("a&", 9000), strings.Repeat("%41=%42&", 1000), strings.Repeat(";", 1<<20)} {
+	for _, query := range []string{strings.Repeat("a&", 9000), strings.Repeat("%41=%zz&", 1000), strings.Repeat(";", 1<<20)} {
 		if got := cost(query); got > none {
 			t.Errorf("%.9s…: %v allocations, %v without a query", query, got, none)
 		}

@@ -251,7 +251,9 @@ func (rt *route) problems() []Code {
 	if rt.call.body != nil {
 		codes = append(codes, CodeInvalidJSON)
 	}
-	codes = append(codes, CodeInvalidRequest) // a query may always be malformed
+	if rt.access != anyone || rt.call.body != nil || rt.call.query != nil {
+		codes = append(codes, CodeInvalidRequest)
+	}
 	if rt.call.body != nil || rt.call.query != nil {
 		codes = append(codes, CodeInvalidInput)
 	}

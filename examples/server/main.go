@@ -30,6 +30,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/redis/go-redis/v9/logging"
@@ -47,6 +48,7 @@ func main() {
 
 type options struct {
 	addr    string
+	url     string
 	store   string
 	proxies string
 	secret  auth.Secret // from the environment; "" is none
@@ -58,6 +60,7 @@ func run(ctx context.Context, args []string, secret auth.Secret, stderr io.Write
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
+	flags.StringVar(&o.url, "url", "", "public address, such as `https://example.com`, for the OpenAPI document; if empty, it names the path that it was asked for")
 	flags.StringVar(&o.store, "store", "bolt:auth.db", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://… or redis-sentinel://…")
 	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
 	err := flags.Parse(args)
@@ -113,7 +116,11 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, manager.Close()) }()
 
-	handler, err := httpauth.New(manager, httpauth.Config{TrustedProxies: proxies, Logger: log})
+	web := httpauth.Config{TrustedProxies: proxies, Logger: log}
+	if o.url != "" {
+		web.URL = strings.TrimRight(o.url, "/") + mount
+	}
+	handler, err := httpauth.New(manager, web)
 	if err != nil {
 		return err
 	}

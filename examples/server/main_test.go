@@ -60,6 +60,7 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"Sentinel that is not there", []string{"-store", "redis-sentinel://u:hunter2@127.0.0.1:1?master_name=m"}, 1, "connection refused"},
 		{"bad network", []string{"-store", "memory", "-trusted-proxies", "10.0.0.0/8,10.0.0.1/33"}, 1, "10.0.0.1/33"},
 		{"mapped network", []string{"-store", "memory", "-trusted-proxies", "::ffff:10.0.0.0/104"}, 1, "TrustedProxies"},
+		{"bad URL", []string{"-store", "memory", "-url", "example.com"}, 1, "URL"},
 		{"bad address", []string{"-store", free, "-addr", "nowhere"}, 1, "missing port"},
 		{"busy port", []string{"-store", free, "-addr", busy.Addr().String()}, 1, "address already in use"},
 		{"busy database", []string{"-store", "bolt:" + taken}, 1, "in use by another process"},
@@ -95,7 +96,7 @@ func TestHelpIsNotAnError(t *testing.T) {
 	if exit := run(t.Context(), []string{"-h"}, "", &stderr); exit != 0 {
 		t.Errorf("exit status %d", exit)
 	}
-	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-trusted-proxies"} {
+	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-trusted-proxies", "-url"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("the help does not say %s", want)
 		}

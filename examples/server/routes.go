@@ -8,10 +8,13 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
+// mount is the path of the authentication API.
+const mount = "/v1/auth"
+
 // routes mounts the authentication API and the program's own resource, which it guards.
 func routes(h *httpauth.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/v1/auth/", http.StripPrefix("/v1/auth", h))
+	mux.Handle(mount+"/", http.StripPrefix(mount, h))
 	mux.Handle("/.well-known/jwks.json", h) // where other services look for the public keys
 	mux.Handle("GET /v1/agents", h.Require()(http.HandlerFunc(listAgents)))
 	return mux

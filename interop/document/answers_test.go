@@ -66,7 +66,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 			s.try(s.url, r)
 		}
 	}
-	s.withAMalformedQuery()
+	s.withAnOddQuery()
 	s.withOtherCredentials()
 	s.withOtherBodies()
 	s.withOtherState()
@@ -99,8 +99,8 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	}
 }
 
-// withAMalformedQuery calls with a query in which an escape is not one.
-func (s *survey) withAMalformedQuery() {
+// withAnOddQuery calls with a query in which an escape is not one. Nothing reads it.
+func (s *survey) withAnOddQuery() {
 	for _, id := range s.document.operations() {
 		r := s.prepare(id)
 		r.path += "?after=%zz"
