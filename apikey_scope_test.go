@@ -92,6 +92,7 @@ func TestWhoHasNoScopesIsNotLimited(t *testing.T) {
 
 // AK-11, Advisory 24 (CVE-2026-56216): empty is not all.
 func TestAnEmptyOrMalformedListOfScopesMakesNoKey(t *testing.T) {
+	t.Parallel()
 	h := authtest.New(t)
 	id := h.Register().Identity()
 	many := func(n int) (list []string) {

@@ -20,23 +20,6 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
-func newKey(t *testing.T, m *auth.Manager, id auth.Identity, k auth.NewAPIKey) (auth.APIKey, string) {
-	t.Helper()
-	if k.Name == "" {
-		k.Name = "test"
-	}
-	made, key, err := m.CreateAPIKey(t.Context(), id, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return made, string(key)
-}
-
-func verifyKey(m *auth.Manager, key string) error {
-	_, err := m.VerifyAPIKey(context.Background(), auth.Secret(key))
-	return err
-}
-
 // AK-1, AK-2, Advisory 19 (CVE-2024-8796).
 func TestAnAPIKeyHasItsFormAndIsToldOnce(t *testing.T) {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"runtime"
@@ -117,6 +118,7 @@ func TestAManagerNeedsAStore(t *testing.T) {
 }
 
 func TestTheEndsOfEveryRangeAreAccepted(t *testing.T) {
+	t.Parallel()
 	const day = 24 * time.Hour
 	for name, cfg := range map[string]auth.Config{
 		"defaults": {},
@@ -233,11 +235,9 @@ func TestCloseIsIdempotentAndLeavesNoGoroutine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		allAtOnce(t, 4, func(int) {
-			if err := m.Close(); err != nil {
-				t.Errorf("close: %v", err)
-			}
-		})
+		if err := errors.Join(atOnce(t, 4, func(int) error { return m.Close() })...); err != nil {
+			t.Errorf("close: %v", err)
+		}
 	}
 	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(deadline) {

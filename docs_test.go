@@ -1,3 +1,5 @@
+//go:build !race
+
 package auth_test
 
 import (
@@ -13,7 +15,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,14 +156,11 @@ func importsOf(f *ast.File) (paths []string) {
 }
 
 // exportsOf returns an importer of packages and all that they import, as this test's
-// own build has compiled them: with another choice of -race all would be built anew.
+// own build has compiled them. With the race detector all would be built anew.
 func exportsOf(t *testing.T, fset *token.FileSet, packages []string) types.Importer {
 	t.Helper()
-	args := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		args = append(args, "-race")
-	}
-	out, err := exec.CommandContext(t.Context(), "go", append(append(args, "--"), packages...)...).Output()
+	args := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}", "--"}
+	out, err := exec.CommandContext(t.Context(), "go", append(args, packages...)...).Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		t.Fatalf("%v\n%s", err, exit.Stderr)
 	} else if err != nil {

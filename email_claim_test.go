@@ -3,7 +3,6 @@ package auth_test
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,23 +11,6 @@ import (
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 )
-
-// member registers an address and returns the identity of its first session.
-func member(t *testing.T, m *auth.Manager, email string) auth.Identity {
-	t.Helper()
-	if _, err := signUp(m, email); err != nil {
-		t.Fatalf("register %s: %v", email, err)
-	}
-	r, err := m.Login(context.Background(), email, authtest.Password)
-	if err != nil {
-		t.Fatalf("log in with %s: %v", email, err)
-	}
-	id, err := m.VerifyAccessToken(context.Background(), r.AccessToken.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
 
 // moveTo changes the caller's address.
 func moveTo(m *auth.Manager, id auth.Identity, email string) error {
@@ -129,22 +111,15 @@ func TestOfARegistrationAndAChangeToOneAddressExactlyOneWins(t *testing.T) {
 		for round := range 10 {
 			id := member(t, h.Manager, emailOf("old", round))
 			goal := emailOf("goal", round)
-			var won atomic.Int64
-			allAtOnce(t, 4, func(i int) {
-				var err error
+			errs := atOnce(t, 4, func(i int) error {
 				if i == 0 {
-					err = moveTo(h.Manager, id, goal)
-				} else {
-					_, err = signUp(other.Manager, goal)
+					return moveTo(h.Manager, id, goal)
 				}
-				if err == nil {
-					won.Add(1)
-				} else if !errors.Is(err, auth.ErrEmailTaken) {
-					t.Error(err)
-				}
+				_, err := signUp(other.Manager, goal)
+				return err
 			})
-			if won.Load() != 1 {
-				t.Errorf("round %d: %d won", round, won.Load())
+			if countIs(errs, nil) != 1 || countIs(errs, auth.ErrEmailTaken) != 3 {
+				t.Errorf("round %d: %v, want one success, and ErrEmailTaken", round, errs)
 			}
 		}
 		tap.checkOwners(t, h.Manager)
@@ -160,16 +135,9 @@ func TestOfTwoChangesToOneAddressExactlyOneWins(t *testing.T) {
 		for round := range 10 {
 			ids := []auth.Identity{member(t, h.Manager, emailOf("ada", round)), member(t, h.Manager, emailOf("bob", round))}
 			goal := emailOf("goal", round)
-			var won atomic.Int64
-			allAtOnce(t, 2, func(i int) {
-				if err := moveTo(managers[i], ids[i], goal); err == nil {
-					won.Add(1)
-				} else if !errors.Is(err, auth.ErrEmailTaken) {
-					t.Error(err)
-				}
-			})
-			if won.Load() != 1 {
-				t.Errorf("round %d: %d won", round, won.Load())
+			errs := atOnce(t, 2, func(i int) error { return moveTo(managers[i], ids[i], goal) })
+			if countIs(errs, nil) != 1 || countIs(errs, auth.ErrEmailTaken) != 1 {
+				t.Errorf("round %d: %v, want one success, and ErrEmailTaken", round, errs)
 			}
 			checkOwnedOrFree(t, h.Manager, emailOf("ada", round))
 			checkOwnedOrFree(t, h.Manager, emailOf("bob", round))
@@ -187,11 +155,10 @@ func TestNobodyLosesTheirAddressInASwap(t *testing.T) {
 		for round := range 10 {
 			emails := []string{emailOf("ada", round), emailOf("bob", round)}
 			ids := []auth.Identity{member(t, h.Manager, emails[0]), member(t, h.Manager, emails[1])}
-			allAtOnce(t, 2, func(i int) {
-				if err := moveTo(managers[i], ids[i], emails[1-i]); !errors.Is(err, auth.ErrEmailTaken) {
-					t.Errorf("round %d: %v", round, err)
-				}
-			})
+			errs := atOnce(t, 2, func(i int) error { return moveTo(managers[i], ids[i], emails[1-i]) })
+			if countIs(errs, auth.ErrEmailTaken) != 2 {
+				t.Errorf("round %d: %v, want ErrEmailTaken", round, errs)
+			}
 		}
 		tap.checkOwners(t, h.Manager)
 	})
@@ -206,11 +173,10 @@ func TestAnAddressChangedTwiceAtOnceIsOneOfTheTwo(t *testing.T) {
 		for round := range 10 {
 			id := member(t, h.Manager, emailOf("old", round))
 			goals := []string{emailOf("one", round), emailOf("two", round)}
-			allAtOnce(t, 2, func(i int) {
-				if err := moveTo(managers[i], id, goals[i]); err != nil && !errors.Is(err, auth.ErrEmailTaken) {
-					t.Error(err)
-				}
-			})
+			errs := atOnce(t, 2, func(i int) error { return moveTo(managers[i], id, goals[i]) })
+			if countIs(errs, nil)+countIs(errs, auth.ErrEmailTaken) != 2 {
+				t.Errorf("round %d: %v, want success or ErrEmailTaken", round, errs)
+			}
 			tap.checkOwners(t, h.Manager)
 			h.Clock.Advance(time.Minute)
 			for _, email := range append(goals, emailOf("old", round)) {
@@ -222,15 +188,15 @@ func TestAnAddressChangedTwiceAtOnceIsOneOfTheTwo(t *testing.T) {
 }
 
 func TestTheSameChangeMadeTwiceAtOnceSucceedsTwice(t *testing.T) {
+	t.Parallel()
 	tap := newTapStore(memstore.New())
 	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 	for round := range 20 {
 		id := member(t, h.Manager, emailOf("old", round))
-		allAtOnce(t, 2, func(int) {
-			if err := moveTo(h.Manager, id, emailOf("new", round)); err != nil {
-				t.Error(err)
-			}
-		})
+		errs := atOnce(t, 2, func(int) error { return moveTo(h.Manager, id, emailOf("new", round)) })
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
 		if _, err := signUp(h.Manager, emailOf("old", round)); err != nil {
 			t.Errorf("the address given up: %v", err)
 		}

@@ -172,6 +172,7 @@ func TestAHangingNotifierDelaysNoEvent(t *testing.T) {
 
 // LO-1: thousands of refusals cost nobody the record of what was done beside them.
 func TestAFloodOfRefusalsDisplacesNoOtherEvent(t *testing.T) {
+	t.Parallel()
 	hold, entered := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	var roles, refusals, omitted int

@@ -17,10 +17,11 @@ import (
 var ctx = context.Background()
 
 // newManager is what most examples begin with. A program takes its secret from the
-// environment and a store that lasts.
+// environment and a store that lasts, and leaves the cost of a hash as it is.
 func newManager() *auth.Manager {
 	m, err := auth.New(memstore.New(), auth.Config{
-		Secrets: []auth.Secret{"an example's secret; take 32 random bytes for yours"},
+		Secrets:      []auth.Secret{"an example's secret; take 32 random bytes for yours"},
+		PasswordHash: auth.HashParams{Memory: 8, Time: 1, Threads: 1}, InsecureCheapHashing: true,
 	})
 	if err != nil {
 		panic(err)

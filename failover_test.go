@@ -29,15 +29,18 @@ type act struct {
 // Every act that was acknowledged before the master died, or while it did, still holds
 // under the next master, where the store waits for a replica.
 func TestAFailoverUndoesNoAcknowledgedRevocationAndNoOnceOnlyAct(t *testing.T) {
+	t.Parallel()
 	if !redistest.Available(t) {
 		return
 	}
 	t.Run("sentinel", func(t *testing.T) {
+		t.Parallel()
 		s := redistest.StartSentinel(t)
 		testFailover(t, redis.UniversalOptions{Addrs: s.SentinelAddrs(), MasterName: redistest.MasterName},
 			func() { s.WaitForFailover(s.KillMaster()) })
 	})
 	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
 		c := redistest.StartCluster(t)
 		testFailover(t, redis.UniversalOptions{Addrs: c.Addrs()}, func() {
 			old := c.KillMaster("any")

@@ -1,9 +1,11 @@
 package auth_test
 
 import (
+	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -12,16 +14,33 @@ const module = "github.com/datixlab/auth"
 // deps returns everything that a package of the module links, without its tests.
 func deps(t *testing.T, pkg string) map[string]bool {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-deps", pkg).CombinedOutput()
+	links, err := linked()
 	if err != nil {
-		t.Fatalf("go list: %v\n%s", err, out)
+		t.Fatal(err)
 	}
-	all := map[string]bool{}
-	for _, p := range strings.Fields(string(out)) {
-		all[p] = true
+	if links[pkg] == nil {
+		t.Fatalf("%s is no package of the module", pkg)
 	}
-	return all
+	return links[pkg]
 }
+
+// linked asks the go command once, for all packages.
+var linked = sync.OnceValues(func() (map[string]map[string]bool, error) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Deps " "}}`, "./...").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	links := map[string]map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		all := map[string]bool{}
+		for _, p := range strings.Fields(line) { // itself first
+			all[p] = true
+		}
+		pkg, _, _ := strings.Cut(line, " ")
+		links[pkg] = all
+	}
+	return links, nil
+})
 
 // The arrows of ARCHITECTURE.md: examples → httpauth → auth → store ← adapters.
 func TestNoPackageImportsAgainstTheArrows(t *testing.T) {

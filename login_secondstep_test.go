@@ -16,29 +16,6 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
-// firstStep is a login up to its temp token.
-func firstStep(t *testing.T, h *authtest.Harness, email string) auth.Secret {
-	t.Helper()
-	r, err := h.Login(t.Context(), email, authtest.Password)
-	if err != nil || !r.TwoFactorRequired() || r.AccessToken.Token != "" {
-		t.Fatalf("first step: %+v, %v", r, err)
-	}
-	return r.TempToken
-}
-
-// secondStep returns the error of a second step alone.
-func secondStep(ctx context.Context, m *auth.Manager, temp, code auth.Secret) error {
-	_, err := m.VerifyTwoFactor(ctx, temp, code)
-	return err
-}
-
-// wrongCode is a code that is not the given one nor, but for twice in a million times,
-// one of its neighbours.
-func wrongCode(right string) auth.Secret {
-	last := right[len(right)-1]
-	return auth.Secret(right[:len(right)-1] + string('0'+(last-'0'+5)%10))
-}
-
 // TT-1.
 func TestATempTokenSaysNothingOfItsUser(t *testing.T) {
 	h := authtest.New(t)
@@ -339,6 +316,7 @@ func TestAMalformedCodeIsRefusedAndCostsNoTry(t *testing.T) {
 // RC-23: a step that the end of its temp token overtakes fails, wherever it is by then,
 // until all that is left is to write the session; also where the store keeps the record.
 func TestATempTokenThatEndsDuringItsUseIsRefused(t *testing.T) {
+	t.Parallel()
 	refused := 0
 	for nth := 1; ; nth++ {
 		tap := newTapStore(keeper{memstore.New()})

@@ -15,8 +15,6 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
-const otherPassword auth.Secret = "another long password"
-
 // SE-8, F-J9, Advisory 23 (CVE-2025-65430).
 func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

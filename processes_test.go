@@ -100,6 +100,7 @@ func beOther(t *testing.T, addr string) {
 // SE-7.
 // What one process ends, another refuses with the next question.
 func TestWhatOneProcessEndsAnotherRefusesAtOnce(t *testing.T) {
+	t.Parallel()
 	if addr := os.Getenv(sharedRedis); addr != "" {
 		beOther(t, addr)
 		return

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -251,46 +250,55 @@ func TestAProfileIsChangedFromALiveSessionOnly(t *testing.T) {
 	}
 }
 
-// A password that was compared is charged, whatever became of the code beside it: here
-// there is no slot to hash it in.
+// A password that was compared is charged, whatever became of the code beside it. Here the
+// one slot to hash in is taken away at every instant of the call that the clock is asked for.
 func TestAWrongPasswordIsChargedWhereTheCodeCouldNotBeLookedAt(t *testing.T) {
-	h := authtest.With(t, memstore.New(), auth.Config{
-		HashSlots: 1, HashQueue: -1, PasswordHash: auth.HashParams{Memory: 4096, Time: 1, Threads: 1}, InsecureCheapHashing: true,
-		Limits: auth.Limits{
-			CodeByAccount:         store.Limit{Burst: 1000, Every: time.Hour},
-			LoginByAccountAddress: store.Limit{Burst: 50, Every: time.Hour},
-		},
-	})
-	u := h.Register()
-	u.EnableTwoFactor()
-	u.Login()
-	id, email := u.Identity(), "new@example.com"
-	var wrong atomic.Int64
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			for range 2000 {
-				_, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &email, CurrentPassword: "wrong wrong wrong", Code: "12345678"})
-				if errors.Is(err, auth.ErrInvalidCredentials) {
-					wrong.Add(1)
+	t.Parallel()
+	onlyThePassword := 0 // was looked at
+	for nth := int64(1); ; nth++ {
+		var h *authtest.Harness
+		var armed atomic.Bool
+		var asked atomic.Int64
+		clock, release := authtest.NewClock(), func() {}
+		h = authtest.With(t, memstore.New(), auth.Config{
+			HashSlots: 1, HashQueue: -1,
+			Limits: auth.Limits{LoginByAccountAddress: store.Limit{Burst: 1, Every: time.Hour}},
+			Now: func() time.Time {
+				if armed.Load() && asked.Add(1) == nth {
+					release = h.OccupyHashing()
 				}
-				if errors.Is(err, auth.ErrRateLimited) {
-					return
-				}
-			}
+				return clock.Now()
+			},
 		})
-	}
-	all.Wait()
-	if err := h.Close(); err != nil {
-		t.Fatal(err)
-	}
-	compared := 0
-	for _, e := range h.Events.All() {
-		if e.Type == auth.EventReauthFailed {
-			compared++
+		h.Clock = clock
+		u := h.Register()
+		u.EnableTwoFactor()
+		u.Login()
+		id, email := u.Identity(), "new@example.com"
+		armed.Store(true)
+		_, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &email, CurrentPassword: "wrong wrong wrong", Code: "12345678"})
+		armed.Store(false)
+		release()
+		charged := errors.Is(login(t.Context(), h.Manager, u.Email, authtest.Password), auth.ErrRateLimited)
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		told := map[auth.EventType]bool{}
+		for _, e := range h.Events.All() {
+			told[e.Type] = true
+		}
+		compared := told[auth.EventReauthFailed]
+		if compared != charged || compared != errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("instant %d: compared: %v, charged: %v, %v", nth, compared, charged, err)
+		}
+		if compared && told[auth.EventOverloaded] {
+			onlyThePassword++
+		}
+		if asked.Load() < nth {
+			break
 		}
 	}
-	if int64(compared) > wrong.Load() { // floods of events are picked from, so it can be fewer
-		t.Errorf("%d wrong passwords were compared, and %d charged", compared, wrong.Load())
+	if onlyThePassword == 0 {
+		t.Error("no slot was ever taken away between the two")
 	}
 }

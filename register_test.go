@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -51,22 +50,6 @@ func TestRegisterMakesAnAdminOfANewOrganization(t *testing.T) {
 			t.Errorf("CreatedAt is in %v", u.CreatedAt.Location())
 		}
 	})
-}
-
-func sameUser(a, b auth.User) bool {
-	return a.ID == b.ID && a.Email == b.Email && a.FullName == b.FullName && a.Role == b.Role &&
-		a.OrganizationID == b.OrganizationID && a.TwoFactorEnabled == b.TwoFactorEnabled &&
-		slices.Equal(a.AssignedAgents, b.AssignedAgents) && a.Disabled == b.Disabled && a.CreatedAt.Equal(b.CreatedAt)
-}
-
-// userOf is the account as it is now.
-func userOf(t *testing.T, h *authtest.Harness, userID string) auth.User {
-	t.Helper()
-	u, err := h.User(t.Context(), userID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
 }
 
 func TestWithoutAnOrganizationNameOneIsNamedAfterTheUser(t *testing.T) {
@@ -249,20 +232,13 @@ func TestOfManyWhoRegisterOneAddressExactlyOneDoes(t *testing.T) {
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 		other := authtest.With(t, tap, auth.Config{Limits: unlimited(), Now: h.Clock.Now})
 		spellings := []string{"ada@example.com", "ADA@EXAMPLE.COM", "Ada@Example.com", "aDA@example.COM"}
-		var won, taken atomic.Int64
-		allAtOnce(t, 100, func(i int) {
+		errs := atOnce(t, 100, func(i int) error {
 			m := []*auth.Manager{h.Manager, other.Manager}[i%2]
-			switch _, err := signUp(m, spellings[i%len(spellings)]); {
-			case err == nil:
-				won.Add(1)
-			case errors.Is(err, auth.ErrEmailTaken):
-				taken.Add(1)
-			default:
-				t.Errorf("racer %d: %v", i, err)
-			}
+			_, err := signUp(m, spellings[i%len(spellings)])
+			return err
 		})
-		if won.Load() != 1 || taken.Load() != 99 {
-			t.Errorf("%d won, %d found it taken", won.Load(), taken.Load())
+		if won, taken := countIs(errs, nil), countIs(errs, auth.ErrEmailTaken); won != 1 || taken != 99 {
+			t.Errorf("%d won, %d found it taken: %v", won, taken, errs)
 		}
 		if users := tap.users(t, h.Manager); len(users) != 1 {
 			t.Errorf("%d accounts", len(users))
@@ -347,10 +323,6 @@ func TestARegistrationCutOffAnywhereLeavesTheAddressOwnedOrFree(t *testing.T) {
 	})
 }
 
-func emailOf(name string, round int) string {
-	return name + string(rune('a'+round/26)) + string(rune('a'+round%26)) + "@example.com"
-}
-
 // A registration holds its address while it is under way, and no longer.
 func TestAnAddressIsHeldForARegistrationUnderWay(t *testing.T) {
 	tap := newTapStore(memstore.New())
@@ -374,39 +346,6 @@ func TestAnAddressIsHeldForARegistrationUnderWay(t *testing.T) {
 	if _, err := signUp(h.Manager, "ada@example.com"); err != nil {
 		t.Errorf("a minute after: %v", err)
 	}
-}
-
-// stall returns a tap that holds up the next call that match picks, just before it
-// is made, and two functions: to wait until it is held, and to let it go on.
-func stall(t *testing.T, tap *tapStore, match func(storeCall) bool) (held, release func()) {
-	at, on := make(chan struct{}), make(chan struct{})
-	var mu sync.Mutex
-	found := false
-	picked := func(c storeCall) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if found || !match(c) {
-			return false
-		}
-		found = true
-		return true
-	}
-	tap.tap(func(ctx context.Context, c storeCall) error {
-		if picked(c) {
-			close(at)
-			<-on
-		}
-		return nil
-	}, nil)
-	held = func() {
-		t.Helper()
-		select {
-		case <-at:
-		case <-time.After(raceTime):
-			t.Fatal("the call that is to be held up is never made")
-		}
-	}
-	return held, func() { close(on) }
 }
 
 func TestARegistrationThatWasTooSlowLosesItsAddress(t *testing.T) {
@@ -614,6 +553,7 @@ func TestTheCheckerIsAskedNoMoreOftenThanTheBudgetAllows(t *testing.T) {
 
 // A checker that never returns keeps 64 goroutines, and nobody waiting for more.
 func TestNoMoreThan64QuestionsAreOpenAtOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var open atomic.Int64
 		hold := make(chan struct{})

@@ -203,6 +203,7 @@ func (s crumbs) Walk(ctx context.Context, after string) (page store.Page, err er
 }
 
 func TestEveryAccountIsFoundOnWhateverPageItIs(t *testing.T) {
+	t.Parallel()
 	h := authtest.With(t, crumbs{memstore.New()}, auth.Config{})
 	const n = 20
 	var tokens []string
@@ -297,20 +298,22 @@ func TestASessionThatIsEndedBesideItMakesNoKeyThatStays(t *testing.T) {
 		for range 5 {
 			u := h.Register()
 			id := u.Identity()
-			allAtOnce(t, 8, func(i int) {
+			errs := atOnce(t, 8, func(i int) error {
 				if i == 0 {
-					if _, err := h.RevokeAll(t.Context(), auth.Revocation{}); err != nil {
-						t.Error(err)
-					}
-					return
+					_, err := h.RevokeAll(t.Context(), auth.Revocation{})
+					return err
 				}
 				for range 5 {
 					_, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "beside"})
 					if err != nil && !errors.Is(err, auth.ErrInvalidToken) {
-						t.Error(err)
+						return err
 					}
 				}
+				return nil
 			})
+			if err := errors.Join(errs...); err != nil {
+				t.Error(err)
+			}
 			if n := len(keyIDs(t, h, u)); n != 0 {
 				t.Errorf("%d keys are left", n)
 			}

@@ -18,6 +18,7 @@ import (
 
 // LO-2, F-O8. Whatever is printed, in whichever way, tells no secret.
 func TestNothingPrintsASecret(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	cfg := auth.Config{
 		Secrets: []auth.Secret{goodSecret, authtest.Secret}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),

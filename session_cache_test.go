@@ -40,6 +40,7 @@ func eachPair(t *testing.T, cfg auth.Config, test func(t *testing.T, a, b *autht
 	}
 	for name, lag := range map[string]time.Duration{"two on redis": 0, "two on redis with a lag": 20 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := redisstore.Options{
 				Prefix: fmt.Sprintf("pair%d:", prefixes.Add(1)), MaxLag: lag, Logger: slog.New(slog.DiscardHandler),
 			}

@@ -40,6 +40,7 @@ func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]
 // Section "fail closed": a store that fails in any call, before or after it was
 // carried out, is ErrUnavailable, or it did not matter. It is never a refusal.
 func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		probe := authtest.New(t)
 		probeUser := probe.Register()

@@ -1,7 +1,6 @@
 package auth_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -197,69 +196,4 @@ func checkOwnedOrFree(t *testing.T, m *auth.Manager, email string) {
 	if _, err := signUp(m, email); err != nil {
 		t.Errorf("%s has no owner and cannot be registered: %v", email, err)
 	}
-}
-
-// signUp registers an account with the Harness's password.
-func signUp(m *auth.Manager, email string) (auth.User, error) {
-	return m.Register(context.Background(), auth.Registration{
-		Email: email, Password: authtest.Password, FullName: "Ada Lovelace", OrganizationName: "Analytical Engines",
-	})
-}
-
-// raceTime is what a race of this suite may take.
-const raceTime = 20 * time.Second
-
-// allAtOnce runs f for 0 to n-1 at once, each behind the same barrier, and fails the
-// test if they are not done in time.
-func allAtOnce(t *testing.T, n int, f func(i int)) {
-	t.Helper()
-	start, done := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			<-start
-			f(i)
-		})
-	}
-	close(start)
-	go func() {
-		wg.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(raceTime):
-		t.Fatalf("%d racers were not done in %v", n, raceTime)
-	}
-}
-
-// unlimited are budgets that no test of something else runs out of.
-func unlimited() auth.Limits {
-	l := store.Limit{Burst: 1_000_000, Every: time.Millisecond}
-	return auth.Limits{
-		LoginByAddress: l, LoginByAccountAddress: l, LoginByAccount: l,
-		RegisterByAddress: l, CodeByAccount: l, APIKeyByAccount: l,
-	}
-}
-
-// fieldCodes returns what an InputError says of its fields, as "field: code".
-func fieldCodes(err error) (codes []string) {
-	var input *auth.InputError
-	if errors.As(err, &input) {
-		for _, f := range input.Fields {
-			codes = append(codes, f.Field+": "+f.Code)
-		}
-	}
-	return codes
-}
-
-// holds reports whether text has any of the words, which are said in neither case.
-func holds(text []byte, words ...string) string {
-	low := bytes.ToLower(text)
-	for _, w := range words {
-		if bytes.Contains(low, bytes.ToLower([]byte(w))) {
-			return w
-		}
-	}
-	return ""
 }

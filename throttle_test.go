@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,91 +15,6 @@ import (
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 )
-
-// plenty is a limit that no test reaches, not even one that turns its clock back.
-var plenty = store.Limit{Burst: 1_000_000, Every: time.Second}
-
-// noLoginLimits limits nothing but codes, so that a test of codes can log in as it likes.
-func noLoginLimits() auth.Limits {
-	return auth.Limits{
-		LoginByAddress: plenty, LoginByAccountAddress: plenty, LoginByAccount: plenty, RegisterByAddress: plenty,
-	}
-}
-
-// from is the context of a request from addr.
-func from(t *testing.T, addr string) context.Context {
-	t.Helper()
-	return auth.WithClient(t.Context(), auth.Client{Addr: netip.MustParseAddr(addr)})
-}
-
-// atOnce calls f n times at the same time, and fails the test if that takes a minute.
-func atOnce(t *testing.T, n int, f func(i int) error) []error {
-	t.Helper()
-	errs := make([]error, n)
-	var ready, running sync.WaitGroup
-	gate := make(chan struct{})
-	ready.Add(n)
-	for i := range n {
-		running.Go(func() {
-			ready.Done()
-			<-gate
-			errs[i] = f(i)
-		})
-	}
-	ready.Wait()
-	close(gate)
-	done := make(chan struct{})
-	go func() {
-		running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(time.Minute):
-		t.Fatal("racers are stuck")
-	}
-	return errs
-}
-
-// countIs returns how many of errs are target; a nil target counts successes.
-func countIs(errs []error, target error) (n int) {
-	for _, err := range errs {
-		if errors.Is(err, target) {
-			n++
-		}
-	}
-	return n
-}
-
-// twin is another Manager, as of another process, on the store and clock of h.
-func twin(t *testing.T, h *authtest.Harness, cfg auth.Config) *authtest.Harness {
-	t.Helper()
-	cfg.Now = h.Clock.Now
-	other := authtest.With(t, h.Store, cfg)
-	other.Clock = h.Clock
-	return other
-}
-
-func retryAfter(t *testing.T, err error) time.Duration {
-	t.Helper()
-	var e *auth.RetryError
-	if !errors.As(err, &e) || !errors.Is(err, auth.ErrRateLimited) || e.After <= 0 {
-		t.Fatalf("%v, want ErrRateLimited with a time to wait", err)
-	}
-	return e.After
-}
-
-// login returns the error of a login alone.
-func login(ctx context.Context, m *auth.Manager, email string, pw auth.Secret) error {
-	_, err := m.Login(ctx, email, pw)
-	return err
-}
-
-// register returns the error of a registration alone.
-func register(ctx context.Context, m *auth.Manager, email string) error {
-	_, err := m.Register(ctx, auth.Registration{Email: email, Password: authtest.Password, FullName: "Ada Lovelace"})
-	return err
-}
 
 // RC-4, LG-5, DO-2, Advisory 9 (CVE-2024-4629), Advisory 21 (CVE-2019-5421): an attempt
 // is counted before it is looked at.

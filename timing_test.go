@@ -92,6 +92,14 @@ func upTo3Times(t *testing.T, measure func() (found []string)) {
 	}
 }
 
+// skipIfShort skips a test with -short.
+func skipIfShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: it measures for seconds")
+	}
+}
+
 // hashing is cheap enough for hundreds of samples, and dear enough to be nearly all
 // that a login costs.
 var hashing = auth.HashParams{Memory: 2 << 10, Time: 1, Threads: 1}
@@ -99,6 +107,7 @@ var hashing = auth.HashParams{Memory: 2 << 10, Time: 1, Threads: 1}
 // LG-2, Advisory 16 (CVE-2025-6011, CVE-2026-23849, CVE-2026-40263, CVE-2026-44332):
 // who asks about an address learns nothing from how long the answer takes.
 func TestTheTimeOfALoginDoesNotTellWhoHasAnAccount(t *testing.T) {
+	skipIfShort(t)
 	h := authtest.With(t, memstore.New(), auth.Config{PasswordHash: hashing, InsecureCheapHashing: true, Limits: unlimited()})
 	ctx := context.Background()
 	known, disabled, withFactor := h.Register(), h.Register(), h.Register()
@@ -139,6 +148,7 @@ func TestTheTimeOfALoginDoesNotTellWhoHasAnAccount(t *testing.T) {
 // LG-2, BC-5: the second step costs one hash at most, and so does a login that ends in
 // a temp token.
 func TestACodeCostsNoMoreThanAPassword(t *testing.T) {
+	skipIfShort(t)
 	h := authtest.With(t, memstore.New(), auth.Config{PasswordHash: hashing, InsecureCheapHashing: true, Limits: unlimited()})
 	ctx := context.Background()
 	var user *authtest.User

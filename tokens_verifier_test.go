@@ -130,6 +130,7 @@ var methods = map[string]jwt.SigningMethod{"EdDSA": jwt.SigningMethodEdDSA, "ES2
 // JW-1, JW-5, JW-6, advisory 25. ES256 tokens of golang-jwt have the higher s as often as
 // the lower one, so each is tried until a good one would have been accepted.
 func TestATokenForgedForAPublicKeyIsRefused(t *testing.T) {
+	t.Parallel()
 	eachAlgorithm(t, func(t *testing.T, alg string, key crypto.Signer) {
 		var others []crypto.PublicKey
 		for a, k := range signers() {

@@ -60,6 +60,7 @@ func modulesOf(t *testing.T, img image.Image) (modules [][]bool) {
 
 // TF-2, F-B2.
 func TestTheQRCodeIsASmallPNGInTwoColoursOfExactlyTheURI(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ issuer, email string }{
 		"common":  {"auth", "ann@example.com"},
 		"longest": {strings.Repeat("ü", 100), strings.Repeat("%", 64) + "@" + strings.Repeat(strings.Repeat("a", 61)+".", 3) + "com"},

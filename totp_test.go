@@ -22,55 +22,6 @@ import (
 
 const step = 30 * time.Second
 
-// enrol begins to set up a second factor.
-func enrol(t *testing.T, h *authtest.Harness, id auth.Identity) auth.TwoFactorEnrollment {
-	t.Helper()
-	e, err := h.EnableTwoFactor(t.Context(), id, authtest.Password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-func codeAt(e auth.TwoFactorEnrollment, at time.Time) auth.Secret {
-	return auth.Secret(authtest.TOTPCode(e.Secret, at))
-}
-
-// wrongFor is a code that is not accepted at the time.
-func wrongFor(e auth.TwoFactorEnrollment, at time.Time) auth.Secret {
-	for i := 0; ; i++ {
-		code := auth.Secret(fmt.Sprintf("%06d", i))
-		if code != codeAt(e, at.Add(-step)) && code != codeAt(e, at) && code != codeAt(e, at.Add(step)) {
-			return code
-		}
-	}
-}
-
-// confirmed is an enrolment that is on. Its code has been used.
-func confirmed(t *testing.T, h *authtest.Harness, u *authtest.User) auth.TwoFactorEnrollment {
-	t.Helper()
-	id := u.Identity()
-	e := enrol(t, h, id)
-	if err := h.ConfirmTwoFactor(t.Context(), id, codeAt(e, h.Clock.Now())); err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-// sessionOf is a new session of a user without a second factor, on h.
-func sessionOf(t *testing.T, h *authtest.Harness, email string) auth.Identity {
-	t.Helper()
-	r, err := h.Login(t.Context(), email, authtest.Password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := h.VerifyAccessToken(t.Context(), r.AccessToken.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
 // TF-2, F-O8, F-O10, Advisory 19 (CVE-2024-8796).
 func TestAnEnrolmentHasASecretOf160BitsAndTenBackupCodes(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Issuer: "Acme & Co"})
@@ -737,6 +688,7 @@ func hammer(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.TwoFacto
 
 // TF-8, LG-7, Advisory 18 (CVE-2026-56450): guessing has an end, which the host alone undoes.
 func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
+	t.Parallel()
 	for name, recover := range map[string]func(h *authtest.Harness, userID string) error{
 		"UnlockUser":     func(h *authtest.Harness, id string) error { return h.UnlockUser(context.Background(), id) },
 		"ResetTwoFactor": func(h *authtest.Harness, id string) error { return h.ResetTwoFactor(context.Background(), id) },

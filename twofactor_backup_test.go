@@ -23,15 +23,6 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
-func codesLeft(t *testing.T, h *authtest.Harness, u *authtest.User) int {
-	t.Helper()
-	status, err := h.TwoFactorStatus(t.Context(), u.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status.BackupCodesLeft
-}
-
 // BC-3, BC-6, Advisory 31 (GHSA-4hf6-3x24-c9m8).
 func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
@@ -294,6 +285,7 @@ func sessionWith(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.Two
 // has nothing to log in with. A digest that anybody can compute from a guess is as bad
 // as the secret itself where guesses are few.
 func TestNoSecretLiesInTheFile(t *testing.T) {
+	t.Parallel()
 	t.Run("bolt", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "auth.db")
 		s, err := boltstore.OpenOrCreate(path, boltstore.Options{})

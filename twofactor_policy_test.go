@@ -472,19 +472,21 @@ func TestBesideAConfirmationEveryOtherCallIsRefusedOrDone(t *testing.T) {
 		for range 5 {
 			w := newPolicyWorld(t, h)
 			bind(t, h.Manager, w.user)
-			made, code := make([]error, 12), w.pendingCode(t)
-			allAtOnce(t, len(made)+1, func(i int) {
-				if i == len(made) {
-					if err := h.ConfirmTwoFactor(t.Context(), w.id, code); err != nil {
-						t.Errorf("confirm: %v", err)
-					}
-					return
+			const keys = 12
+			code := w.pendingCode(t)
+			errs := atOnce(t, keys+1, func(i int) error {
+				if i == keys {
+					return h.ConfirmTwoFactor(t.Context(), w.id, code)
 				}
 				m := []*authtest.Harness{h, other}[i%2]
-				_, _, made[i] = m.CreateAPIKey(t.Context(), w.id, auth.NewAPIKey{Name: "beside"})
+				_, _, err := m.CreateAPIKey(t.Context(), w.id, auth.NewAPIKey{Name: "beside"})
+				return err
 			})
+			if err := errs[keys]; err != nil {
+				t.Errorf("confirm: %v", err)
+			}
 			want := 1
-			for _, err := range made {
+			for _, err := range errs[:keys] {
 				if err == nil {
 					want++
 				} else if !errors.Is(err, auth.ErrTwoFactorSetupRequired) {

@@ -137,25 +137,26 @@ func TestNothingBesideADeletionSucceedsAfterItOrBringsTheUserBack(t *testing.T) 
 				func(m *auth.Manager) error { return m.EnableUser(ctx, alice.ID) },
 			}
 			var deleted atomic.Bool
-			allAtOnce(t, len(calls)+1, func(i int) {
+			errs := atOnce(t, len(calls)+1, func(i int) error {
 				if i == len(calls) {
-					if err := h.DeleteUser(ctx, alice.ID); err != nil {
-						t.Error(err)
-					}
-					deleted.Store(true)
-					return
+					defer deleted.Store(true)
+					return h.DeleteUser(ctx, alice.ID)
 				}
 				for range 50 {
 					after := deleted.Load()
 					err := calls[i](other.Manager)
 					if errors.Is(err, auth.ErrUnavailable) || (after && err == nil) {
-						t.Errorf("call %d, after the deletion %v: %v", i, after, err)
+						return fmt.Errorf("call %d, after the deletion %v: %v", i, after, err)
 					}
 					if err != nil {
-						return
+						break
 					}
 				}
+				return nil
 			})
+			if err := errors.Join(errs...); err != nil {
+				t.Error(err)
+			}
 			if _, err := h.User(ctx, alice.ID); !errors.Is(err, auth.ErrNotFound) {
 				t.Errorf("the user is back: %v", err)
 			}
@@ -292,20 +293,6 @@ func noticesOf(cfg auth.Config) (auth.Config, *[]auth.Notice) {
 		return nil
 	})
 	return cfg, sent
-}
-
-// last is the last event of a type; it closes the Manager first.
-func last(t *testing.T, h *authtest.Harness, of auth.EventType) (found auth.Event) {
-	t.Helper()
-	if err := h.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range h.Events.All() {
-		if e.Type == of {
-			found = e
-		}
-	}
-	return found
 }
 
 // SE-8, TT-5, Advisory 11 (CVE-2026-28268).

@@ -12,20 +12,22 @@ import (
 
 // The main job, on what runs Redis in earnest.
 func TestTheLifeOfAnAccountOnSentinelAndOnACluster(t *testing.T) {
+	t.Parallel()
 	if !redistest.Available(t) {
 		return
 	}
-	for name, at := range map[string]func() redis.UniversalOptions{
-		"sentinel": func() redis.UniversalOptions {
+	for name, at := range map[string]func(t *testing.T) redis.UniversalOptions{
+		"sentinel": func(t *testing.T) redis.UniversalOptions {
 			return redis.UniversalOptions{Addrs: redistest.StartSentinel(t).SentinelAddrs(), MasterName: redistest.MasterName}
 		},
-		"cluster": func() redis.UniversalOptions {
+		"cluster": func(t *testing.T) redis.UniversalOptions {
 			return redis.UniversalOptions{Addrs: redistest.StartCluster(t).Addrs()}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := newFixture(t, setup{begin: time.Now(), store: func(t *testing.T, _ func() time.Time) store.Store {
-				return openRedis(t, at())
+				return openRedis(t, at(t))
 			}})
 			walk(f)
 		})

@@ -1,3 +1,5 @@
+//go:build !race
+
 package main
 
 import (
@@ -20,6 +22,7 @@ import (
 	"github.com/datixlab/auth/httpauth"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 const (
@@ -31,6 +34,14 @@ const (
 )
 
 var crashes = flag.Int("crashes", 30, "how often to kill the server on bbolt, and, a third as often, on Redis")
+
+// Where the environment says so, the test binary is the server that the crash test kills.
+func init() {
+	if spec := os.Getenv(crashStore); spec != "" {
+		logging.Disable()
+		os.Exit(serveUntilKilled(spec))
+	}
+}
 
 // serveUntilKilled is the program with hashing that costs nothing and budgets that
 // never run out. It goes on until it is killed, or its parent is gone.
@@ -297,6 +308,9 @@ func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 }
 
 func testCrashes(t *testing.T, spec string, crashes int) {
+	if testing.Short() {
+		crashes = min(crashes, 6)
+	}
 	random := rand.New(rand.NewPCG(crashSeed, 0))
 	var all, last []*crashUser
 	for n := range crashes {

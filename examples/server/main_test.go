@@ -17,12 +17,8 @@ import (
 
 const testSecret auth.Secret = "a root secret that only tests use: 0123456789"
 
-// TestMain lets the test binary be the server that the crash test kills.
 func TestMain(m *testing.M) {
 	logging.Disable()
-	if database := os.Getenv(crashStore); database != "" {
-		os.Exit(serveUntilKilled(database))
-	}
 	os.Exit(m.Run())
 }
 

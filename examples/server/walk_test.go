@@ -1,3 +1,5 @@
+//go:build !race
+
 package main
 
 import (
@@ -52,7 +54,7 @@ func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testi
 			return records
 		})
 	})
-	if !redistest.Available(t) {
+	if testing.Short() || !redistest.Available(t) {
 		return
 	}
 	t.Run("Redis", func(t *testing.T) {

@@ -248,7 +248,7 @@ func neighbours(table *hitcount.Table, n int) (keys []string) {
 
 // RC-22: counters that have run out are counted on and, as new keys come, dropped.
 func TestAHitThatRacesADropIsNeverLost(t *testing.T) {
-	const rounds, strangers = 5000, 10
+	const rounds, strangers = 2500, 10
 	once := store.Limit{Burst: 1, Every: time.Hour}
 	for _, tracked := range []bool{false, true} {
 		table := hitcount.New(0)

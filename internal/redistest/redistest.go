@@ -33,6 +33,16 @@ func Available(tb testing.TB) bool {
 
 const program = "redis-server"
 
+// skipIfShort skips a test that needs several servers, with -short: they take seconds to
+// find out about each other, and more to agree on a new master. CI runs such a test
+// without -short as well, where none may be skipped.
+func skipIfShort(tb testing.TB) {
+	tb.Helper()
+	if testing.Short() {
+		tb.Skip("not with -short: it needs several servers")
+	}
+}
+
 // FreePort returns a loopback port on which nothing listens. It is below the ports that
 // systems give to outgoing connections. Otherwise such a connection could take the port
 // of a server while the server is down.
@@ -56,7 +66,7 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 func Within(tb testing.TB, limit time.Duration, done func() error) time.Duration {
 	tb.Helper()
 	begin := time.Now()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := done()
