@@ -46,7 +46,7 @@ func TestRedisThatIsDownIsUnavailableWithinASecond(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
-	server := redistest.Start(t, "--appendonly", "yes")
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	f := onServer(t, server)
 	token := f.account("ada@example.com")
 	_, key := f.apiKey(token)

@@ -12,7 +12,7 @@ func TestAServerKeepsItsFilesAndItsPortOverARestart(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
-	s := redistest.Start(t, "--appendonly", "yes")
+	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	s.Do("set", "k", "v")
 	s.Kill()
 	if _, err := s.Try("get", "k"); err == nil {
