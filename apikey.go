@@ -80,6 +80,7 @@ type keyRecord struct {
 	newer       []byte
 }
 
+// Fields implements [record.Fields].
 func (k *keyRecord) Fields(c *record.Codec) {
 	c.Bytes(&k.Digest)
 	c.String(&k.Name)
@@ -113,6 +114,7 @@ type keysMade struct {
 	newer []byte
 }
 
+// Fields implements [record.Fields].
 func (k *keysMade) Fields(c *record.Codec) {
 	c.Uint(&k.N)
 	c.Rest(&k.newer)

@@ -218,6 +218,7 @@ type keyProof struct {
 	Scopes  string
 }
 
+// Fields implements [record.Fields].
 func (k *keyProof) Fields(c *record.Codec) {
 	c.Bytes(&k.Digest)
 	c.Skip() // Name

@@ -28,6 +28,7 @@ type emailClaim struct {
 	newer []byte
 }
 
+// Fields implements [record.Fields].
 func (e *emailClaim) Fields(c *record.Codec) {
 	c.String(&e.User)
 	c.Time(&e.Since)

@@ -22,6 +22,7 @@ type knownNetworks struct {
 	newer    []byte
 }
 
+// Fields implements [record.Fields].
 func (k *knownNetworks) Fields(c *record.Codec) {
 	c.Strings(&k.Prefixes)
 	c.Rest(&k.newer)

@@ -42,6 +42,7 @@ type pendingLogin struct {
 	Prefix    string // the address prefix whose password budget the login is charged to
 }
 
+// Fields implements [record.Fields].
 func (t *tempRecord) Fields(c *record.Codec) {
 	record.List(c, &t.Logins, func(l *pendingLogin) {
 		c.Bytes(&l.Digest)

@@ -22,6 +22,7 @@ type orgRecord struct {
 	newer   []byte
 }
 
+// Fields implements [record.Fields].
 func (o *orgRecord) Fields(c *record.Codec) {
 	c.String(&o.Name)
 	c.Time(&o.Created)

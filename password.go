@@ -20,6 +20,7 @@ type passwordRecord struct {
 	newer   []byte
 }
 
+// Fields implements [record.Fields].
 func (p *passwordRecord) Fields(c *record.Codec) {
 	c.String(&p.Hash)
 	c.Time(&p.Changed)

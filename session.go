@@ -54,6 +54,7 @@ type superseded struct {
 	Until time.Time
 }
 
+// Fields implements [record.Fields].
 func (s *sessionRecord) Fields(c *record.Codec) {
 	c.Uint(&s.Epoch)
 	c.Time(&s.Created)

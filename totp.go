@@ -57,6 +57,7 @@ type activeFactor struct {
 	Backup   backupSet
 }
 
+// Fields implements [record.Fields].
 func (t *totpRecord) Fields(c *record.Codec) {
 	c.String(&t.Pending.ID)
 	c.Bytes(&t.Pending.Sealed)

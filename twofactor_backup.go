@@ -51,6 +51,7 @@ const spentTag = "-"
 
 func spent(tag string) bool { return len(tag) != backupTagLen }
 
+// Fields implements [record.Fields].
 func (b *backupSet) Fields(c *record.Codec) {
 	c.String(&b.Pepper)
 	c.Bytes(&b.Salt)

@@ -40,6 +40,7 @@ type account struct {
 	newer     []byte
 }
 
+// Fields implements [record.Fields].
 func (a *account) Fields(c *record.Codec) {
 	c.String(&a.Email)
 	c.String(&a.PendingEmail)
