@@ -17,6 +17,10 @@ GOVULNCHECK ?= go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 MODULES := . bench examples/routers interop
 OPTIONAL := bench
 
+# The packages that may not build on other systems: they have files for some systems only,
+# or call the system.
+ELSEWHERE := ./store/boltstore ./examples/server ./cmd/copystore ./internal/redistest ./internal/cputime
+
 # $(call each,COMMAND,MODULES) runs a command in every module, until one fails.
 each = @for module in $(or $(2),$(MODULES)); do \
 	if [[ ' $(OPTIONAL) ' == *" $$module "* ]] && ! (cd $$module && go mod download); then \
@@ -30,8 +34,9 @@ done
 # the go command too and are to find the same packages compiled.
 # interop is left to test-short: the handler that it calls is raced by its own tests.
 RACED := $(filter-out interop,$(MODULES))
+# Three packages at a time, also on two processors: some tests wait for a Redis server.
 RACE = GOFLAGS="$$GOFLAGS -gcflags=github.com/boombuler/barcode/...=-race=false" \
-	go test -race -shuffle=on -vet=off -timeout 20m
+	go test -race -shuffle=on -vet=off -timeout 20m -p 3
 
 .PHONY: help
 help: ## Say what there is.
@@ -54,7 +59,7 @@ else
 endif
 
 # Without the race detector, on memory where a test is one for every store, with fewer
-# rounds, and without what measures time or needs several Redis servers. The suites of the
+# rounds, and without what measures time, starts processes or needs several Redis servers. The suites of the
 # adapters have no short form, and are left out.
 .PHONY: test-short
 test-short: ## The inner loop: what every test says, on memory and without the race detector.
@@ -73,7 +78,7 @@ fmt: ## Fail if a file is not formatted.
 vet: ## go vet, for other systems too, and that each go.mod is tidy.
 	$(call each,go vet ./...)
 	$(call each,go mod tidy -diff)
-	GOOS=windows go vet ./...
+	GOOS=windows go vet $(ELSEWHERE)
 
 .PHONY: deps
 deps: ## Install what the tests run, on Debian as root; elsewhere, say what to install.

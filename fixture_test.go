@@ -436,3 +436,17 @@ func stall(t *testing.T, tap *tapStore, match func(storeCall) bool) (held, relea
 	}
 	return held, func() { close(on) }
 }
+
+// verifierOf is another service that has read the JWKS.
+func verifierOf(t testing.TB, h *authtest.Harness) *auth.Verifier {
+	t.Helper()
+	keys, err := auth.ParseJWKS(h.JWKS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := auth.NewVerifier(auth.VerifierConfig{Keys: keys, Now: h.Clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

@@ -1,3 +1,5 @@
+//go:build !race
+
 package auth_test
 
 import (
@@ -100,6 +102,9 @@ func beOther(t *testing.T, addr string) {
 // SE-7.
 // What one process ends, another refuses with the next question.
 func TestWhatOneProcessEndsAnotherRefusesAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a process")
+	}
 	t.Parallel()
 	if addr := os.Getenv(sharedRedis); addr != "" {
 		beOther(t, addr)
@@ -209,6 +214,9 @@ func watchCredentials(t *testing.T, addr string, lag time.Duration) {
 // SE-7, AK-5, where checks of what is remembered ask no Redis: no check that begins MaxLag
 // after a change was acknowledged is answered as before it, by any process.
 func TestWhatOneProcessEndsAnotherRefusesWithinMaxLag(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a process")
+	}
 	const lag, rounds = 20 * time.Millisecond, 30
 	if addr := os.Getenv(sharedRedis); addr != "" {
 		watchCredentials(t, addr, lag)

@@ -1,3 +1,5 @@
+//go:build !race
+
 package auth_test
 
 import (
@@ -22,20 +24,6 @@ import (
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/store/memstore"
 )
-
-// verifierOf is another service that has read the JWKS.
-func verifierOf(t testing.TB, h *authtest.Harness) *auth.Verifier {
-	t.Helper()
-	keys, err := auth.ParseJWKS(h.JWKS())
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := auth.NewVerifier(auth.VerifierConfig{Keys: keys, Now: h.Clock.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
 
 func TestAVerifierReadsWhatATokenSays(t *testing.T) {
 	eachAlgorithm(t, func(t *testing.T, _ string, key crypto.Signer) {

@@ -1,3 +1,5 @@
+//go:build !race
+
 package main
 
 import (
@@ -250,6 +252,9 @@ func moves(t *testing.T, from, to string) {
 }
 
 func TestACopyThatWasKilledIsMadeGoodByTheNext(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
 	each(t, func(t *testing.T, from, to string) {
 		with(t, from, func(s store.Walker) { fill(t, s, 6_000) })
 		cmd := exec.Command(os.Args[0])

@@ -297,6 +297,9 @@ func holdToAll(t *testing.T, c client, users []*crashUser, later bool) {
 // TestWhatWasAcknowledgedSurvivesKill9 (ST-5, PR-3) kills the server, in the midst of
 // writes, at points that the seed chooses; with -crashes 200, more often.
 func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
 	t.Run("on bbolt", func(t *testing.T) {
 		testCrashes(t, "bolt:"+filepath.Join(t.TempDir(), "auth.db"), *crashes)
 	})
@@ -308,9 +311,6 @@ func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 }
 
 func testCrashes(t *testing.T, spec string, crashes int) {
-	if testing.Short() {
-		crashes = min(crashes, 6)
-	}
 	random := rand.New(rand.NewPCG(crashSeed, 0))
 	var all, last []*crashUser
 	for n := range crashes {
@@ -334,6 +334,9 @@ func testCrashes(t *testing.T, spec string, crashes int) {
 // The same where it is Redis that is killed, which syncs every write to its file, and
 // the server lives on.
 func TestWhatWasAcknowledgedSurvivesKill9OfRedis(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
 	if !redistest.Available(t) {
 		return
 	}

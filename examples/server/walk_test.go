@@ -42,6 +42,9 @@ type walk struct {
 // way that the contract names, stopped with SIGTERM and started again. TF-2: the QR code
 // is read by a program that has nothing in common with the one that draws it.
 func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
 	binary := buildServer(t)
 	t.Run("bolt", func(t *testing.T) {
 		dir := t.TempDir()
@@ -54,7 +57,7 @@ func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testi
 			return records
 		})
 	})
-	if testing.Short() || !redistest.Available(t) {
+	if !redistest.Available(t) {
 		return
 	}
 	t.Run("Redis", func(t *testing.T) {
