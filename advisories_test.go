@@ -31,7 +31,7 @@ func TestALogoutOutlivesTheTokenAndTheProcess(t *testing.T) {
 		next := twin(t, h, auth.Config{AccessTokenTTL: time.Minute, SessionTTL: time.Minute})
 		for _, d := range []time.Duration{0, time.Second, time.Minute, -time.Minute} {
 			h.Clock.Advance(d)
-			if opens(t, next.Manager, token) {
+			if verify(t, next.Manager, token) {
 				t.Errorf("%v later the token opens", d)
 			}
 			if _, err := next.Refresh(t.Context(), auth.Secret(token)); err != auth.ErrInvalidToken {

@@ -127,7 +127,7 @@ var audited = map[string]struct {
 	"Login: no write":   {func(s *stage) { s.broken("Commit"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:commit by manager"},
 	"Login: no list":    {func(s *stage) { s.broken("List"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:list by manager"},
 	"Login: new network": {func(s *stage) {
-		_ = login(from(s.t, "198.51.100.1"), s.Manager, s.u.Email, authtest.Password)
+		_ = login(clientAt(s.t, "198.51.100.1"), s.Manager, s.u.Email, authtest.Password)
 		_, _ = s.Login(s.ctx, s.u.Email, authtest.Password)
 		_, _ = s.Login(s.ctx, s.u.Email, authtest.Password)
 	}, "login_succeeded+pwd by ses of u; login_new_network by ses of u; login_succeeded+pwd by ses of u; → login_new_network u"},
@@ -546,7 +546,7 @@ func TestNoticesOfNewNetworksAreBounded(t *testing.T) {
 		}
 		for i := range 20 {
 			for _, m := range []*auth.Manager{h.Manager, other.Manager} {
-				if err := login(from(t, fmt.Sprintf("192.0.2.%d", i)), m, "ada@example.com", authtest.Password); err != nil {
+				if err := login(clientAt(t, fmt.Sprintf("192.0.2.%d", i)), m, "ada@example.com", authtest.Password); err != nil {
 					t.Fatal(err)
 				}
 			}

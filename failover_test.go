@@ -18,11 +18,11 @@ import (
 )
 
 // An act is something that must never be undone: what it does, and what a credential
-// that it ended or spent still opens.
+// that it ended or spent is still accepted.
 type act struct {
 	name         string
 	do           func(*auth.Manager) error
-	opens        func(*auth.Manager) error // nil if it does
+	verify       func(*auth.Manager) error // nil if it does
 	acknowledged bool
 }
 
@@ -97,7 +97,7 @@ func testFailover(t *testing.T, u redis.UniversalOptions, failover func()) {
 			continue
 		}
 		acknowledged++
-		switch err := a.opens(h.Manager); {
+		switch err := a.verify(h.Manager); {
 		case err == nil:
 			undone++
 			t.Errorf("%s: was acknowledged, and is undone", a.name)

@@ -134,8 +134,8 @@ func countIs(errs []error, target error) (n int) {
 	return n
 }
 
-// from is the context of a request from addr.
-func from(t *testing.T, addr string) context.Context {
+// clientAt is the context of a request from addr.
+func clientAt(t *testing.T, addr string) context.Context {
 	t.Helper()
 	return auth.WithClient(t.Context(), auth.Client{Addr: netip.MustParseAddr(addr)})
 }
@@ -189,9 +189,9 @@ func login(ctx context.Context, m *auth.Manager, email string, pw auth.Secret) e
 
 const otherPassword auth.Secret = "another long password"
 
-// opens reports whether the token is accepted; anything but a clear answer, or one
+// verify reports whether the token is accepted; anything but a clear answer, or one
 // that names somebody all the same, fails the test.
-func opens(t *testing.T, m *auth.Manager, token string) bool {
+func verify(t *testing.T, m *auth.Manager, token string) bool {
 	t.Helper()
 	id, err := m.VerifyAccessToken(context.Background(), auth.Secret(token))
 	if err != nil && (err != auth.ErrInvalidToken || !reflect.DeepEqual(id, auth.Identity{})) {

@@ -15,7 +15,7 @@ func TestStrangersDoNotShutOutAnOwnerWhoHasLoggedInFromThereBefore(t *testing.T)
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()
-		home := from(t, "192.0.2.7")
+		home := clientAt(t, "192.0.2.7")
 		if err := login(home, h.Manager, u.Email, authtest.Password); err != nil {
 			t.Fatal(err)
 		}
@@ -23,10 +23,10 @@ func TestStrangersDoNotShutOutAnOwnerWhoHasLoggedInFromThereBefore(t *testing.T)
 		for hour := range 6 {
 			for _, addr := range strangers {
 				for range 5 {
-					_ = login(from(t, addr), h.Manager, u.Email, "wrong, and long enough")
+					_ = login(clientAt(t, addr), h.Manager, u.Email, "wrong, and long enough")
 				}
 			}
-			if err := login(from(t, "198.51.100.9"), h.Manager, u.Email, authtest.Password); !errors.Is(err, auth.ErrRateLimited) {
+			if err := login(clientAt(t, "198.51.100.9"), h.Manager, u.Email, authtest.Password); !errors.Is(err, auth.ErrRateLimited) {
 				t.Fatalf("hour %d: from an address never seen: %v, want ErrRateLimited: the account's budget is used up", hour, err)
 			}
 			if err := login(home, h.Manager, u.Email, authtest.Password); err != nil {
@@ -41,13 +41,13 @@ func TestStrangersDoNotShutOutAnOwnerWhoHasLoggedInFromThereBefore(t *testing.T)
 func TestAKnownAddressStaysKnownWhenTheEmailChanges(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()
-	home, email := from(t, "192.0.2.7"), "moved@example.com"
+	home, email := clientAt(t, "192.0.2.7"), "moved@example.com"
 	if _, err := h.UpdateProfile(home, u.Identity(), auth.ProfileChange{Email: &email}); err != nil {
 		t.Fatal(err)
 	}
 	for _, addr := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5"} {
 		for range 5 {
-			_ = login(from(t, addr), h.Manager, email, "wrong, and long enough")
+			_ = login(clientAt(t, addr), h.Manager, email, "wrong, and long enough")
 		}
 	}
 	if err := login(home, h.Manager, email, authtest.Password); err != nil {
@@ -60,19 +60,19 @@ func TestOnlyTheLastEightAddressesAreKnown(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()
 	for _, addr := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7", "192.0.2.8", "192.0.2.9"} {
-		if err := login(from(t, addr), h.Manager, u.Email, authtest.Password); err != nil {
+		if err := login(clientAt(t, addr), h.Manager, u.Email, authtest.Password); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, addr := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5"} {
 		for range 5 {
-			_ = login(from(t, addr), h.Manager, u.Email, "wrong, and long enough")
+			_ = login(clientAt(t, addr), h.Manager, u.Email, "wrong, and long enough")
 		}
 	}
-	if err := login(from(t, "192.0.2.1"), h.Manager, u.Email, authtest.Password); !errors.Is(err, auth.ErrRateLimited) {
+	if err := login(clientAt(t, "192.0.2.1"), h.Manager, u.Email, authtest.Password); !errors.Is(err, auth.ErrRateLimited) {
 		t.Errorf("from the address before the last eight: %v", err)
 	}
-	if err := login(from(t, "192.0.2.9"), h.Manager, u.Email, authtest.Password); err != nil {
+	if err := login(clientAt(t, "192.0.2.9"), h.Manager, u.Email, authtest.Password); err != nil {
 		t.Errorf("from the last: %v", err)
 	}
 }

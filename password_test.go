@@ -28,10 +28,10 @@ func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
 		if err := h.ChangePassword(ctx, id, authtest.Password, otherPassword); err != nil {
 			t.Fatal(err)
 		}
-		if opens(t, other.Manager, elsewhere) || !opens(t, other.Manager, here) || !opens(t, other.Manager, bob.Token()) {
+		if verify(t, other.Manager, elsewhere) || !verify(t, other.Manager, here) || !verify(t, other.Manager, bob.Token()) {
 			t.Error("the wrong sessions ended")
 		}
-		if !opens(t, other.Manager, refreshed(t, other.Manager, here)) {
+		if !verify(t, other.Manager, refreshed(t, other.Manager, here)) {
 			t.Error("the caller's session does not go on")
 		}
 		if _, err := other.Manager.Refresh(ctx, auth.Secret(elsewhere)); err != auth.ErrInvalidToken {

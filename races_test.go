@@ -188,7 +188,7 @@ func TestWhatTheEndOfItsSessionOvertakesFailsAndLeavesNothing(t *testing.T) {
 					func() error { return slow.call(ctx, other.Manager, w) }, func() error { return fast.call(ctx, w) })
 				at := fmt.Sprintf("%s, overtaken by %s", slow.what, fast.what)
 				if opensSession[slow.what] && fast.what == "logout" {
-					if err != nil || !opens(t, h.Manager, string(w.opened)) {
+					if err != nil || !verify(t, h.Manager, string(w.opened)) {
 						t.Errorf("%s: %v", at, err)
 					}
 					continue

@@ -530,7 +530,7 @@ func TestTheCheckerIsAskedNoMoreOftenThanTheBudgetAllows(t *testing.T) {
 	u := h.Register()
 	id := u.Identity()
 	asked = 0
-	ctx := from(t, "203.0.113.9")
+	ctx := clientAt(t, "203.0.113.9")
 	for range 20 {
 		if err := register(ctx, h.Manager, u.Email); !errors.Is(err, auth.ErrEmailTaken) && !errors.Is(err, auth.ErrRateLimited) {
 			t.Fatal(err)

@@ -94,7 +94,7 @@ func TestWhatWasRevokedAfterABackupIsEndedOnceItIsRestored(t *testing.T) {
 		r := authtest.With(t, backup, auth.Config{Limits: noLoginLimits(), Now: h.Clock.Now, UsageInterval: rarely})
 		alive := func() (n int) {
 			for _, token := range tokens {
-				if opens(t, r.Manager, token) {
+				if verify(t, r.Manager, token) {
 					n++
 				}
 			}
@@ -167,7 +167,7 @@ func TestAPIKeysAreKeptWhereThatIsAskedFor(t *testing.T) {
 		u := h.Register()
 		key := u.APIKey()
 		done, err := h.RevokeAll(t.Context(), auth.Revocation{KeepAPIKeys: true})
-		if err != nil || done != (auth.Revoked{Users: 1}) || opens(t, h.Manager, u.Token()) {
+		if err != nil || done != (auth.Revoked{Users: 1}) || verify(t, h.Manager, u.Token()) {
 			t.Errorf("%+v, %v", done, err)
 		}
 		if _, err := h.VerifyAPIKey(t.Context(), auth.Secret(key)); err != nil {
@@ -214,7 +214,7 @@ func TestEveryAccountIsFoundOnWhateverPageItIs(t *testing.T) {
 		t.Errorf("%+v, %v", done, err)
 	}
 	for _, token := range tokens {
-		if opens(t, h.Manager, token) {
+		if verify(t, h.Manager, token) {
 			t.Error("a session is alive")
 		}
 	}
@@ -276,16 +276,16 @@ func TestADamagedAccountKeepsNobodyElseAlive(t *testing.T) {
 			t.Errorf("%+v, %v", done, err)
 		}
 		for _, token := range tokens {
-			if opens(t, h.Manager, token) {
+			if verify(t, h.Manager, token) {
 				t.Error("a session is alive")
 			}
 		}
 		damage(t, s, at(broken)+"/acct") // the same bit, so it is mended
-		if !opens(t, h.Manager, broken.Token()) {
+		if !verify(t, h.Manager, broken.Token()) {
 			t.Error("the session of a damaged account was ended: its token shows nothing")
 		}
 		damage(t, s, at(torn)+"/totp")
-		if done, err = h.RevokeAll(t.Context(), auth.Revocation{VoidBackupCodes: true}); err != nil || done.Users != 4 || opens(t, h.Manager, broken.Token()) {
+		if done, err = h.RevokeAll(t.Context(), auth.Revocation{VoidBackupCodes: true}); err != nil || done.Users != 4 || verify(t, h.Manager, broken.Token()) {
 			t.Errorf("once it is mended: %+v, %v", done, err)
 		}
 	})
@@ -325,7 +325,7 @@ func TestAStoreThatCannotBeWalkedIsRefused(t *testing.T) {
 	h := authtest.With(t, struct{ store.Store }{memstore.New()}, auth.Config{})
 	u := h.Register()
 	_, err := h.RevokeAll(t.Context(), auth.Revocation{})
-	if err == nil || !strings.Contains(err.Error(), "store.Walker") || errors.Is(err, auth.ErrUnavailable) || !opens(t, h.Manager, u.Token()) {
+	if err == nil || !strings.Contains(err.Error(), "store.Walker") || errors.Is(err, auth.ErrUnavailable) || !verify(t, h.Manager, u.Token()) {
 		t.Error(err)
 	}
 }

@@ -22,7 +22,7 @@ func TestATokenWithoutItsSessionRecordOpensNothing(t *testing.T) {
 		if err := s.Commit(context.Background(), store.Delete("u."+uid+"/s."+sid)); err != nil {
 			t.Fatal(err)
 		}
-		if opens(t, h.Manager, alice.Token()) {
+		if verify(t, h.Manager, alice.Token()) {
 			t.Error("it opens")
 		}
 	})
@@ -32,7 +32,7 @@ func TestATokenWithoutItsSessionRecordOpensNothing(t *testing.T) {
 func TestATokenOfAnEmptyStoreOpensNothing(t *testing.T) {
 	h := authtest.New(t)
 	token := h.Register().Token()
-	if opens(t, authtest.With(t, memstore.New(), auth.Config{Now: h.Clock.Now}).Manager, token) {
+	if verify(t, authtest.With(t, memstore.New(), auth.Config{Now: h.Clock.Now}).Manager, token) {
 		t.Error("it opens")
 	}
 }
@@ -60,7 +60,7 @@ func TestARevokedSessionIsRevokedEverywhereAndAlone(t *testing.T) {
 		if err := h.RevokeSession(ctx, alice.ID, firstID); err != nil {
 			t.Fatal(err)
 		}
-		if opens(t, other.Manager, first) || !opens(t, other.Manager, second) || !opens(t, other.Manager, bob.Token()) {
+		if verify(t, other.Manager, first) || !verify(t, other.Manager, second) || !verify(t, other.Manager, bob.Token()) {
 			t.Error("not this session, or not it alone")
 		}
 		if err := h.RevokeSession(ctx, alice.ID, firstID); !errors.Is(err, auth.ErrNotFound) {
@@ -70,13 +70,13 @@ func TestARevokedSessionIsRevokedEverywhereAndAlone(t *testing.T) {
 		if err := h.RevokeSessions(ctx, alice.ID); err != nil {
 			t.Fatal(err)
 		}
-		if opens(t, other.Manager, second) || opens(t, other.Manager, third) || !opens(t, other.Manager, bob.Token()) {
+		if verify(t, other.Manager, second) || verify(t, other.Manager, third) || !verify(t, other.Manager, bob.Token()) {
 			t.Error("not all sessions of the user, or more than those")
 		}
 		if sessions, err := h.Sessions(ctx, alice.ID); err != nil || len(sessions) != 0 {
 			t.Errorf("%d sessions, %v", len(sessions), err)
 		}
-		if !opens(t, other.Manager, alice.Login()) {
+		if !verify(t, other.Manager, alice.Login()) {
 			t.Error("a login after it is refused")
 		}
 	})
@@ -90,7 +90,7 @@ func TestALogoutOfOneSessionLeavesTheOthers(t *testing.T) {
 	if err := h.Logout(context.Background(), id); err != nil {
 		t.Fatal(err)
 	}
-	if opens(t, h.Manager, first) || !opens(t, h.Manager, second) {
+	if verify(t, h.Manager, first) || !verify(t, h.Manager, second) {
 		t.Error("the wrong session ended")
 	}
 	if err := h.Logout(context.Background(), auth.Identity{}); err != auth.ErrInvalidToken {
@@ -131,7 +131,7 @@ func TestALoginOverTheCapEndsTheOldestSession(t *testing.T) {
 			tokens = append(tokens, alice.Login())
 		}
 		for i, token := range tokens {
-			if got, want := opens(t, h.Manager, token), i >= 2; got != want {
+			if got, want := verify(t, h.Manager, token), i >= 2; got != want {
 				t.Errorf("login %d: opens %v", i, got)
 			}
 		}
@@ -183,11 +183,11 @@ func TestALoginOverTheCapEndsTheSessionThatWentUnrefreshedForLongest(t *testing.
 		h.Clock.Advance(time.Second)
 		first = refreshed(t, h.Manager, first)
 		fourth := next()
-		if opens(t, h.Manager, second) {
+		if verify(t, h.Manager, second) {
 			t.Error("the one that was not refreshed goes on")
 		}
 		for name, token := range map[string]string{"the refreshed one": first, "the third": third, "the new one": fourth} {
-			if !opens(t, h.Manager, token) {
+			if !verify(t, h.Manager, token) {
 				t.Errorf("%s ended", name)
 			}
 		}
@@ -217,7 +217,7 @@ func TestNoLiveSessionIsEndedForDeadOnes(t *testing.T) {
 			return string(r.AccessToken.Token)
 		}
 		for i := range 3 {
-			if logIn(); !opens(t, h.Manager, oldest) {
+			if logIn(); !verify(t, h.Manager, oldest) {
 				t.Fatalf("login %d ended the oldest live session of %d", i, i+2)
 			}
 		}
@@ -225,7 +225,7 @@ func TestNoLiveSessionIsEndedForDeadOnes(t *testing.T) {
 		if err != nil || len(items) != 4 {
 			t.Errorf("%d session records, %v", len(items), err)
 		}
-		if logIn(); opens(t, h.Manager, oldest) {
+		if logIn(); verify(t, h.Manager, oldest) {
 			t.Error("four live ones, and the oldest goes on beside the fifth")
 		}
 	})

@@ -169,7 +169,7 @@ func TestADamagedRecordIsNeverBelieved(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if !opens(t, h.Manager, alice.Token()) {
+		if !verify(t, h.Manager, alice.Token()) {
 			t.Error("mended, but refused")
 		}
 	})

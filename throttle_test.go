@@ -24,7 +24,7 @@ func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsLookedAt(t *testing.T) {
 		h := authtest.With(t, s, cfg)
 		other := twin(t, h, cfg)
 		u := h.Register()
-		ctx := from(t, "192.0.2.7")
+		ctx := clientAt(t, "192.0.2.7")
 		errs := atOnce(t, 200, func(i int) error {
 			return login(ctx, []*auth.Manager{h.Manager, other.Manager}[i%2], u.Email, "wrong, and long enough")
 		})
@@ -108,7 +108,7 @@ func TestAnUnknownAddressIsLimitedLikeAKnownOne(t *testing.T) {
 		}
 		outcomes := func(email string) (all []string) {
 			for i := range 30 {
-				ctx := from(t, fmt.Sprintf("192.0.2.%d", i/6))
+				ctx := clientAt(t, fmt.Sprintf("192.0.2.%d", i/6))
 				err := login(ctx, h.Manager, email, "wrong, and long enough")
 				var e *auth.RetryError
 				after := time.Duration(0)
@@ -151,7 +151,7 @@ func TestASuccessOfOneAccountClearsNoCounterOfAnother(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: store.Limit{Burst: 14, Every: time.Hour}}})
 		victim, attacker := h.Register(), h.Register()
-		ctx := from(t, "192.0.2.7")
+		ctx := clientAt(t, "192.0.2.7")
 		for i := range 5 {
 			if err := login(ctx, h.Manager, victim.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
 				t.Fatalf("wrong password %d: %v", i, err)
@@ -201,11 +201,11 @@ func TestAFullLoginClearsTheBudgetOfItsOwnAddress(t *testing.T) {
 	u := h.Register()
 	for range 10 {
 		for range 4 {
-			if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+			if err := login(clientAt(t, "192.0.2.7"), h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
 				t.Fatal(err)
 			}
 		}
-		if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
+		if err := login(clientAt(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
 			t.Fatal(err)
 		}
 		h.Clock.Advance(time.Hour) // for the budget of the account, which stays charged
@@ -219,7 +219,7 @@ func TestAnAttackFromElsewhereDoesNotShutOutTheOwner(t *testing.T) {
 		u := h.Register()
 		attack := func(addr string) (looked int) {
 			for range 50 {
-				if err := login(from(t, addr), h.Manager, u.Email, "wrong, and long enough"); errors.Is(err, auth.ErrInvalidCredentials) {
+				if err := login(clientAt(t, addr), h.Manager, u.Email, "wrong, and long enough"); errors.Is(err, auth.ErrInvalidCredentials) {
 					looked++
 				}
 			}
@@ -230,7 +230,7 @@ func TestAnAttackFromElsewhereDoesNotShutOutTheOwner(t *testing.T) {
 				t.Errorf("%d wrong passwords from one address were looked at, want 5", n)
 			}
 		}
-		if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
+		if err := login(clientAt(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
 			t.Errorf("the owner, from another address: %v", err)
 		}
 		total := 15
@@ -243,7 +243,7 @@ func TestAnAttackFromElsewhereDoesNotShutOutTheOwner(t *testing.T) {
 		if err := h.UnlockUser(t.Context(), u.ID); err != nil {
 			t.Fatal(err)
 		}
-		if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
+		if err := login(clientAt(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
 			t.Errorf("the owner, after Unlock: %v", err)
 		}
 		if n := attack("203.0.113.200"); n != 5 {
@@ -261,15 +261,15 @@ func TestAddressesOfOneNetworkShareABudget(t *testing.T) {
 		h := authtest.New(t)
 		u := h.Register()
 		for i := range 5 {
-			if err := login(from(t, addrs[i%len(addrs)]), h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+			if err := login(clientAt(t, addrs[i%len(addrs)]), h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
 				t.Fatalf("%s, attempt %d: %v", name, i, err)
 			}
 		}
 		for _, addr := range addrs {
-			retryAfter(t, login(from(t, addr), h.Manager, u.Email, authtest.Password))
+			retryAfter(t, login(clientAt(t, addr), h.Manager, u.Email, authtest.Password))
 		}
 		for _, addr := range []string{"192.0.2.8", "2001:db8:1:3::1"} {
-			if err := login(from(t, addr), h.Manager, u.Email, authtest.Password); err != nil {
+			if err := login(clientAt(t, addr), h.Manager, u.Email, authtest.Password); err != nil {
 				t.Errorf("%s: the neighbour %s: %v", name, addr, err)
 			}
 		}
@@ -283,7 +283,7 @@ func TestOneAddressCannotTryOnePasswordOnEverybody(t *testing.T) {
 		u := h.Register()
 		looked := 0
 		for i := range 300 {
-			err := login(from(t, "203.0.113.9"), h.Manager, fmt.Sprintf("person%d@example.com", i), "Winter2030!")
+			err := login(clientAt(t, "203.0.113.9"), h.Manager, fmt.Sprintf("person%d@example.com", i), "Winter2030!")
 			switch {
 			case errors.Is(err, auth.ErrInvalidCredentials):
 				looked++
@@ -294,8 +294,8 @@ func TestOneAddressCannotTryOnePasswordOnEverybody(t *testing.T) {
 		if looked != 200 {
 			t.Errorf("%d accounts were tried, want 200", looked)
 		}
-		retryAfter(t, login(from(t, "203.0.113.9"), h.Manager, u.Email, authtest.Password))
-		if err := login(from(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
+		retryAfter(t, login(clientAt(t, "203.0.113.9"), h.Manager, u.Email, authtest.Password))
+		if err := login(clientAt(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
 			t.Errorf("from another address: %v", err)
 		}
 	})
@@ -311,13 +311,13 @@ func TestSecondStepsCountOnTheAddressTheyComeFrom(t *testing.T) {
 	h.Clock.Advance(3 * time.Hour) // what that cost
 	temp := firstStep(t, h, u.Email)
 	for range 3 {
-		if _, err := h.VerifyTwoFactor(from(t, "203.0.113.9"), temp, wrongCode(u.Code())); !errors.Is(err, auth.ErrInvalidCode) {
+		if _, err := h.VerifyTwoFactor(clientAt(t, "203.0.113.9"), temp, wrongCode(u.Code())); !errors.Is(err, auth.ErrInvalidCode) {
 			t.Fatal(err)
 		}
 	}
-	_, err := h.VerifyTwoFactor(from(t, "203.0.113.9"), temp, auth.Secret(u.Code()))
+	_, err := h.VerifyTwoFactor(clientAt(t, "203.0.113.9"), temp, auth.Secret(u.Code()))
 	retryAfter(t, err)
-	if _, err := h.VerifyTwoFactor(from(t, "192.0.2.7"), temp, auth.Secret(u.Code())); err != nil {
+	if _, err := h.VerifyTwoFactor(clientAt(t, "192.0.2.7"), temp, auth.Secret(u.Code())); err != nil {
 		t.Errorf("from another address: %v", err)
 	}
 }
@@ -362,7 +362,7 @@ func TestAnAddressOutOfBudgetUsesUpNobodyElses(t *testing.T) {
 		pending := enrol(t, h, plain.Identity())
 		u.EnableTwoFactor()
 		plainID, id, temp := plain.Identity(), u.Identity(), firstStep(t, h, u.Email)
-		attacker, owner := from(t, "203.0.113.9"), from(t, "192.0.2.7")
+		attacker, owner := clientAt(t, "203.0.113.9"), clientAt(t, "192.0.2.7")
 		email := "new@example.com"
 		for i := range 20 {
 			if err := login(attacker, h.Manager, fmt.Sprintf("nobody%d@example.com", i), "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
@@ -422,11 +422,11 @@ func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: few, LoginByAccountAddress: few, LoginByAccount: few, CodeByAccount: few}})
 		u := h.Register()
 		for i := range 12 { // more strangers than an account remembers
-			if err := login(from(t, fmt.Sprintf("192.0.2.%d", i)), h.Manager, u.Email, authtest.Password); err != nil {
+			if err := login(clientAt(t, fmt.Sprintf("192.0.2.%d", i)), h.Manager, u.Email, authtest.Password); err != nil {
 				t.Fatalf("right password %d: %v", i, err)
 			}
 		}
-		home := from(t, "198.51.100.1")
+		home := clientAt(t, "198.51.100.1")
 		for range 3 {
 			if err := login(home, h.Manager, u.Email, authtest.Password); err != nil {
 				t.Fatal(err)
@@ -436,7 +436,7 @@ func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 
 		u.EnableTwoFactor()
 		for i := range 12 {
-			ctx := from(t, fmt.Sprintf("192.0.2.%d", 100+i))
+			ctx := clientAt(t, fmt.Sprintf("192.0.2.%d", 100+i))
 			r, err := h.Login(ctx, u.Email, authtest.Password)
 			if err == nil {
 				err = secondStep(ctx, h.Manager, r.TempToken, auth.Secret(u.Code()))

@@ -101,15 +101,15 @@ func signed(newHash func() hash.Hash, key []byte, text string) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// opens reports whether the token is accepted, or names anybody although it is not.
-func (f *forger) opens(token string) bool {
+// accepts reports whether the token is accepted, or names anybody although it is not.
+func (f *forger) accepts(token string) bool {
 	id, err := f.m.VerifyAccessToken(context.Background(), Secret(token))
 	return err == nil || !reflect.DeepEqual(id, Identity{})
 }
 
 func TestATokenForgedWithTheRightKeyOpens(t *testing.T) {
 	f := newForger(t)
-	if !f.opens(signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(f.claims))) {
+	if !f.accepts(signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(f.claims))) {
 		t.Fatal("the forger does not know how tokens are made: its other tests prove nothing")
 	}
 }
@@ -124,7 +124,7 @@ func TestATokenDoesNotOutliveItsSession(t *testing.T) {
 	end := f.now.Add(f.m.cfg.SessionTTL)
 	known, unseen := forged(end.Unix()+1000), forged(end.Unix()+2000)
 	for range 3 {
-		if !f.opens(known) {
+		if !f.accepts(known) {
 			t.Fatal("refused before the end")
 		}
 	}
@@ -133,11 +133,11 @@ func TestATokenDoesNotOutliveItsSession(t *testing.T) {
 		want bool
 	}{{end.Add(-time.Second), true}, {end, false}} {
 		f.now = c.at
-		if f.opens(known) != c.want || f.opens(unseen) != c.want {
+		if f.accepts(known) != c.want || f.accepts(unseen) != c.want {
 			t.Errorf("%v from the end: accepted or refused wrongly", c.at.Sub(end))
 		}
 		f.m.cache.sessions = stampcache.New[snapshot](f.m.cfg.MaxRemembered)
-		if f.opens(unseen) != c.want {
+		if f.accepts(unseen) != c.want {
 			t.Errorf("%v from the end, of a session that is read: accepted or refused wrongly", c.at.Sub(end))
 		}
 	}
@@ -158,7 +158,7 @@ func TestClaimsThatDoNotHoldAreRefusedEvenWithTheRightKey(t *testing.T) {
 		{"sid": nil}, {"sid": ""}, {"sid": "ses_" + strings.Repeat("0", 22)}, {"sid": sid + "x"}, {"sid": "ses_../acct"},
 		{"jti": nil}, {"jti": ""}, {"jti": strings.Repeat("0", 22)}, {"jti": jti + "x"}, {"jti": strings.ToUpper(jti) + " "},
 	} {
-		if f.opens(signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(changed(f.claims, change)))) {
+		if f.accepts(signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(changed(f.claims, change)))) {
 			t.Errorf("%v: accepted", change)
 		}
 	}
@@ -172,7 +172,7 @@ func TestClaimsThatDoNotHoldAreRefusedEvenWithTheRightKey(t *testing.T) {
 		}
 	}
 	for _, body := range []string{"", "null", "{}", "[]", "1", `"x"`, "{", string(mustJSON(f.claims)) + "{}", string(mustJSON(f.claims)) + "x"} {
-		if f.opens(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body)))) {
+		if f.accepts(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body)))) {
 			t.Errorf("claims %q: accepted", body)
 		}
 	}

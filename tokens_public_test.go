@@ -76,7 +76,7 @@ func TestATokenIsSignedByTheKeyThatIsGiven(t *testing.T) {
 			if got := headerOf(t, token); got.Alg != alg || got.Typ != "at+jwt" || len(got.Kid) != 43 {
 				t.Errorf("header %+v", got)
 			}
-			if !opens(t, h.Manager, alice.Token()) || !opens(t, h.Manager, token) {
+			if !verify(t, h.Manager, alice.Token()) || !verify(t, h.Manager, token) {
 				t.Error("refused")
 			}
 			if _, err := verifierOf(t, h).Verify(auth.Secret(token)); err != nil {
@@ -85,7 +85,7 @@ func TestATokenIsSignedByTheKeyThatIsGiven(t *testing.T) {
 			if err := h.RevokeSessions(t.Context(), alice.ID); err != nil {
 				t.Fatal(err)
 			}
-			if opens(t, h.Manager, token) {
+			if verify(t, h.Manager, token) {
 				t.Error("it opens after a revocation")
 			}
 		})
@@ -296,7 +296,7 @@ func TestASignerThatFailsIsUnavailableAndHalfDoesNothing(t *testing.T) {
 			if _, err := broken.Refresh(t.Context(), auth.Secret(before)); !errors.Is(err, auth.ErrUnavailable) {
 				t.Errorf("refresh: %v", err)
 			}
-			if !opens(t, broken.Manager, before) {
+			if !verify(t, broken.Manager, before) {
 				t.Error("a check asks the signer, or the refresh is half done")
 			}
 			if sessions, err := h.Sessions(t.Context(), alice.ID); err != nil || len(sessions) != 1 {
@@ -338,7 +338,7 @@ func TestASignerThatHangsIsGivenUpAndCalledABoundedNumberOfTimes(t *testing.T) {
 		if took := time.Since(began); took != 2*time.Second || calls.Load() != 64 {
 			t.Errorf("given up after %v, %d calls", took, calls.Load())
 		}
-		if !opens(t, broken.Manager, alice.Token()) {
+		if !verify(t, broken.Manager, alice.Token()) {
 			t.Error("checking waits for the signer")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -403,7 +403,7 @@ func TestATokenOfAPublicKeyHasOneTextOnly(t *testing.T) {
 				variants = append(variants, other)
 			}
 			for _, v := range variants {
-				if opens(t, h.Manager, v) {
+				if verify(t, h.Manager, v) {
 					t.Errorf("accepted: %q", v)
 				}
 				if _, err := verifier.Verify(auth.Secret(v)); err != auth.ErrInvalidToken {
@@ -456,7 +456,7 @@ func TestNoTokenIsRefusedWhileSigningKeysAreRotatedBesideIt(t *testing.T) {
 		}
 		signed := authtest.With(t, s, auth.Config{SigningKey: auth.SigningKey{Signer: ed}, Now: h.Clock.Now})
 		token := refreshed(t, signed.Manager, users[0].Login())
-		if opens(t, h.Manager, token) {
+		if verify(t, h.Manager, token) {
 			t.Error("a token of a key that is not known opens")
 		}
 	})

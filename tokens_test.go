@@ -74,11 +74,11 @@ func TestNoMutationOfATokenIsAccepted(t *testing.T) {
 				b[at], b[other] = b[other], b[at]
 			}
 		}
-		if string(b) != token && opens(t, h.Manager, string(b)) {
+		if string(b) != token && verify(t, h.Manager, string(b)) {
 			t.Fatalf("mutation %d is accepted: %q", i, b)
 		}
 	}
-	if !opens(t, h.Manager, token) {
+	if !verify(t, h.Manager, token) {
 		t.Error("the token itself is refused")
 	}
 }
@@ -104,7 +104,7 @@ func TestATokenHasOneTextOnly(t *testing.T) {
 		}
 	}
 	for _, v := range variants {
-		if opens(t, h.Manager, v) {
+		if verify(t, h.Manager, v) {
 			t.Errorf("accepted: %q", v)
 		}
 		if _, err := h.Manager.Refresh(context.Background(), auth.Secret(v)); err != auth.ErrInvalidToken {
@@ -122,7 +122,7 @@ func TestAHugeTokenIsRefusedWithoutBeingRead(t *testing.T) {
 		least := math.Inf(1) // what others allocate meanwhile is counted as well
 		for range 10 {
 			least = min(least, testing.AllocsPerRun(10, func() {
-				if opens(t, h.Manager, v) {
+				if verify(t, h.Manager, v) {
 					t.Error("accepted")
 				}
 			}))
@@ -147,7 +147,7 @@ func TestAForgedTokenIsHeldAgainstNobody(t *testing.T) {
 	}
 	present := func(token string) {
 		t.Helper()
-		if opens(t, h.Manager, token) {
+		if verify(t, h.Manager, token) {
 			t.Errorf("accepted: %s", token)
 		}
 		_, refresh := h.Refresh(t.Context(), auth.Secret(token))
@@ -201,7 +201,7 @@ func TestOtherCredentialsAreNoAccessTokens(t *testing.T) {
 	}
 	id := alice.Identity()
 	for _, v := range []string{key, string(r.TempToken), id.SessionID, alice.ID, string(authtest.Secret)} {
-		if opens(t, h.Manager, v) {
+		if verify(t, h.Manager, v) {
 			t.Errorf("accepted: %.12s…", v)
 		}
 		if _, err := h.Manager.Refresh(context.Background(), auth.Secret(v)); err != auth.ErrInvalidToken {
@@ -229,7 +229,7 @@ func TestATokenOpensWithItsOwnIssuerAudienceAndSecretOnly(t *testing.T) {
 		"a new secret in front": {auth.Config{Secrets: []auth.Secret{goodSecret, authtest.Secret}}, true},
 	} {
 		tc.cfg.Now = h.Clock.Now
-		if got := opens(t, authtest.With(t, s, tc.cfg).Manager, token); got != tc.want {
+		if got := verify(t, authtest.With(t, s, tc.cfg).Manager, token); got != tc.want {
 			t.Errorf("%s: opens %v", name, got)
 		}
 	}
@@ -246,13 +246,13 @@ func TestARotatedSecretSignsAndTheOldOneStillVerifies(t *testing.T) {
 		}
 		during, after := with(goodSecret, authtest.Secret), with(goodSecret)
 		fresh := refreshed(t, during, old)
-		if !opens(t, during, old) || !opens(t, during, fresh) {
+		if !verify(t, during, old) || !verify(t, during, fresh) {
 			t.Error("in the middle of the rotation a token is refused")
 		}
-		if opens(t, before.Manager, fresh) {
+		if verify(t, before.Manager, fresh) {
 			t.Error("the fresh token is signed with the old secret")
 		}
-		if opens(t, after, old) || !opens(t, after, fresh) {
+		if verify(t, after, old) || !verify(t, after, fresh) {
 			t.Error("after the rotation the old secret decides")
 		}
 	})
@@ -263,11 +263,11 @@ func TestATokenExpiresByTheManagersClock(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{AccessTokenTTL: 5 * time.Minute})
 	token := h.Register().Token()
 	h.Clock.Advance(5*time.Minute - time.Nanosecond)
-	if !opens(t, h.Manager, token) {
+	if !verify(t, h.Manager, token) {
 		t.Error("it expired early")
 	}
 	h.Clock.Advance(time.Nanosecond)
-	if opens(t, h.Manager, token) {
+	if verify(t, h.Manager, token) {
 		t.Error("it outlives its expiry")
 	}
 	if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken { // SE-2
@@ -283,11 +283,11 @@ func TestATokenFromTheFutureIsRefusedBeyondTheLeeway(t *testing.T) {
 	h := authtest.New(t)
 	token := h.Register().Token()
 	h.Clock.Advance(-30 * time.Second)
-	if !opens(t, h.Manager, token) {
+	if !verify(t, h.Manager, token) {
 		t.Error("30 seconds ahead: refused")
 	}
 	h.Clock.Advance(-time.Second)
-	if opens(t, h.Manager, token) {
+	if verify(t, h.Manager, token) {
 		t.Error("31 seconds ahead: accepted")
 	}
 }
@@ -313,17 +313,17 @@ func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
 			t.Errorf("%+v, %v", next, err)
 		}
 		h.Clock.Advance(10*time.Second - 1)
-		if !opens(t, h.Manager, first) {
+		if !verify(t, h.Manager, first) {
 			t.Error("within its grace the old token is refused")
 		}
 		if again := refreshed(t, h.Manager, first); again != second {
 			t.Error("within its grace the old token has another successor")
 		}
 		h.Clock.Advance(1)
-		if opens(t, h.Manager, first) {
+		if verify(t, h.Manager, first) {
 			t.Error("after its grace the old token opens")
 		}
-		if !opens(t, h.Manager, second) {
+		if !verify(t, h.Manager, second) {
 			t.Error("merely using a superseded token ended the session")
 		}
 		third := refreshed(t, h.Manager, second) // of however many the copy is behind
@@ -331,7 +331,7 @@ func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
 			t.Errorf("refresh with a superseded token: %v", err)
 		}
 		for _, token := range []string{first, second, third} {
-			if opens(t, h.Manager, token) {
+			if verify(t, h.Manager, token) {
 				t.Error("the session of a copied token goes on")
 			}
 			if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
@@ -348,7 +348,7 @@ func TestWithoutGraceARefreshedTokenIsDeadAtOnce(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{RefreshGrace: -1})
 	first := h.Register().Token()
 	second := refreshed(t, h.Manager, first)
-	if opens(t, h.Manager, first) || !opens(t, h.Manager, second) {
+	if verify(t, h.Manager, first) || !verify(t, h.Manager, second) {
 		t.Error("the old token lives, or the new one does not")
 	}
 }
@@ -360,7 +360,7 @@ func TestNotMoreThanSixteenSupersededTokensAreInGrace(t *testing.T) {
 		tokens = append(tokens, refreshed(t, h.Manager, tokens[len(tokens)-1]))
 	}
 	for i, token := range tokens {
-		if got, want := opens(t, h.Manager, token), i > 0; got != want {
+		if got, want := verify(t, h.Manager, token), i > 0; got != want {
 			t.Errorf("token %d: opens %v", i, got)
 		}
 	}
@@ -391,11 +391,11 @@ func TestNoRefreshOutlivesTheSession(t *testing.T) {
 				}
 			}
 			h.Clock.Advance(10*time.Minute - time.Second)
-			if !opens(t, h.Manager, token) {
+			if !verify(t, h.Manager, token) {
 				t.Fatalf("of %v: refused before the end", lifetime)
 			}
 			h.Clock.Advance(time.Second)
-			if opens(t, h.Manager, token) {
+			if verify(t, h.Manager, token) {
 				t.Errorf("of %v: it opens after the end of its session", lifetime)
 			}
 			if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
@@ -423,7 +423,7 @@ func TestASessionThatNobodyRefreshesForAnHourIsOver(t *testing.T) {
 			}
 			h.Clock.Advance(time.Hour)
 			for i, token := range slices.Backward(tokens) {
-				if opens(t, h.Manager, token) {
+				if verify(t, h.Manager, token) {
 					t.Errorf("two factors %v: token %d opens after an idle hour", multiFactor, i)
 				}
 				if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
@@ -458,7 +458,7 @@ func TestOfManyWhoRefreshOneTokenAllContinueOneSession(t *testing.T) {
 			t.Errorf("%d successors", len(got))
 		}
 		for token := range got {
-			if !opens(t, other.Manager, token) {
+			if !verify(t, other.Manager, token) {
 				t.Error("the successor is refused")
 			}
 		}
@@ -500,7 +500,7 @@ func TestNoTokenOfASessionWorksAfterItsLogout(t *testing.T) {
 				t.Error(err)
 			}
 			for _, token := range tokens {
-				if opens(t, other.Manager, token) {
+				if verify(t, other.Manager, token) {
 					t.Fatal("a token opens after the logout")
 				}
 			}
@@ -526,7 +526,7 @@ func TestOfManyLogoutsNoneIsAnError(t *testing.T) {
 		if countIs(errs, nil) == 0 {
 			t.Error("none of them ended the session")
 		}
-		if opens(t, other.Manager, alice.Token()) {
+		if verify(t, other.Manager, alice.Token()) {
 			t.Error("the token opens")
 		}
 	})

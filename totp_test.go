@@ -616,7 +616,7 @@ func TestWrongCodesOfAllDoorsShareABudgetOfTenInFifteenMinutes(t *testing.T) {
 		for i := 0; h.Clock.Now().Before(end); i++ {
 			h.Clock.Advance(10 * time.Second)
 			wrong := wrongFor(e, h.Clock.Now())
-			ctx := from(t, fmt.Sprintf("192.0.2.%d", i))
+			ctx := clientAt(t, fmt.Sprintf("192.0.2.%d", i))
 			var err error
 			switch i % 3 {
 			case 0:
@@ -712,7 +712,7 @@ func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
 				h.Clock.Advance(7 * 24 * time.Hour)
 				temp := firstStep(t, h, u.Email)
 				retryAfter(t, secondStep(t.Context(), h.Manager, temp, codeAt(e, h.Clock.Now())))
-				retryAfter(t, secondStep(from(t, "192.0.2.7"), h.Manager, temp, e.BackupCodes[0]))
+				retryAfter(t, secondStep(clientAt(t, "192.0.2.7"), h.Manager, temp, e.BackupCodes[0]))
 			}
 			if err := recover(h, u.ID); err != nil {
 				t.Fatal(err)
@@ -751,7 +751,7 @@ func TestTheHundredWrongCodesAreCountedOnEveryStore(t *testing.T) {
 			h.Clock.Advance(3 * 24 * time.Hour)
 			temp := firstStep(t, h, u.Email)
 			for j := range 5 {
-				ctx := from(t, fmt.Sprintf("192.0.2.%d", i))
+				ctx := clientAt(t, fmt.Sprintf("192.0.2.%d", i))
 				if err := secondStep(ctx, []*auth.Manager{h.Manager, next.Manager}[j%2], temp, wrongFor(e, h.Clock.Now())); !errors.Is(err, auth.ErrInvalidCode) {
 					t.Fatalf("wrong code %d: %v", 5*i+j, err)
 				}

@@ -89,7 +89,7 @@ func theKey(t *testing.T, m *auth.Manager, id auth.Identity) auth.APIKey {
 
 func use(t *testing.T, m *auth.Manager, key, addr string) {
 	t.Helper()
-	if _, err := m.VerifyAPIKey(from(t, addr), auth.Secret(key)); err != nil {
+	if _, err := m.VerifyAPIKey(clientAt(t, addr), auth.Secret(key)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -32,7 +32,7 @@ func TestADisabledUserHasNothingThatOpens(t *testing.T) {
 		}
 		check := func(when string) {
 			t.Helper()
-			if opens(t, other.Manager, token) {
+			if verify(t, other.Manager, token) {
 				t.Errorf("%s: the token opens", when)
 			}
 			if _, err := other.Manager.Refresh(ctx, auth.Secret(token)); err != auth.ErrInvalidToken {
@@ -59,7 +59,7 @@ func TestADisabledUserHasNothingThatOpens(t *testing.T) {
 		if _, err := other.VerifyAPIKey(ctx, auth.Secret(key)); err != nil {
 			t.Errorf("the API key of an enabled user: %v", err)
 		}
-		if !opens(t, other.Manager, alice.Login()) {
+		if !verify(t, other.Manager, alice.Login()) {
 			t.Error("an enabled user cannot log in")
 		}
 	})
@@ -77,7 +77,7 @@ func TestADeletedUserIsGoneAndTheAddressFreeAtOnce(t *testing.T) {
 		if err := h.DeleteUser(ctx, alice.ID); err != nil {
 			t.Fatal(err)
 		}
-		if opens(t, other.Manager, token) {
+		if verify(t, other.Manager, token) {
 			t.Error("the token opens")
 		}
 		if _, err := other.VerifyAPIKey(ctx, auth.Secret(key)); err != auth.ErrInvalidToken {
@@ -270,7 +270,7 @@ func TestAResetOfTheSecondFactorEndsItAndEverySession(t *testing.T) {
 		if err := h.ResetTwoFactor(ctx, alice.ID); err != nil {
 			t.Fatal(err)
 		}
-		if opens(t, h.Manager, token) {
+		if verify(t, h.Manager, token) {
 			t.Error("a session goes on")
 		}
 		if _, err := h.VerifyTwoFactor(ctx, waiting.TempToken, auth.Secret(code)); err != auth.ErrInvalidToken {
@@ -307,7 +307,7 @@ func TestAPasswordSetByTheHostEndsEverySessionAndWaitingLogin(t *testing.T) {
 		if err := h.SetPassword(t.Context(), alice.ID, otherPassword); err != nil {
 			t.Fatal(err)
 		}
-		if opens(t, other.Manager, token) || !opens(t, other.Manager, bob.Token()) {
+		if verify(t, other.Manager, token) || !verify(t, other.Manager, bob.Token()) {
 			t.Error("the wrong sessions ended")
 		}
 		if err := verifyKey(other.Manager, key); err != nil {
@@ -393,7 +393,7 @@ func TestWhoRegisteredAnothersAddressKeepsNothingOfIt(t *testing.T) {
 				if err := handOver(t, h, id.User.ID, owners); err != nil {
 					t.Fatal(err)
 				}
-				if opens(t, h.Manager, string(token)) {
+				if verify(t, h.Manager, string(token)) {
 					t.Error("the stranger's token opens")
 				}
 				_, refresh := h.Refresh(t.Context(), token)
@@ -446,7 +446,7 @@ func TestAPasswordThatTheHostMayNotSetChangesNothing(t *testing.T) {
 		if n := tap.commits.Load() - before; n != 0 {
 			t.Errorf("%d Commits", n)
 		}
-		if !opens(t, h.Manager, alice.Token()) {
+		if !verify(t, h.Manager, alice.Token()) {
 			t.Error("the session ended")
 		}
 	})
@@ -502,7 +502,7 @@ func TestUnlockGivesBackTheBudgetsOfKnownAddressesAndNoOthers(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		alice := h.Register()
-		home, office, stranger := from(t, "192.0.2.7"), from(t, "2001:db8:1:2::1"), from(t, "203.0.113.9")
+		home, office, stranger := clientAt(t, "192.0.2.7"), clientAt(t, "2001:db8:1:2::1"), clientAt(t, "203.0.113.9")
 		for _, known := range []context.Context{home, office} {
 			if err := login(known, h.Manager, alice.Email, authtest.Password); err != nil {
 				t.Fatal(err)

@@ -102,8 +102,8 @@ func (f *forger) verified(token string) (Claims, bool) {
 	return p.read(), ok
 }
 
-// opens reports whether the token is accepted, or says anything although it is not.
-func (f *forger) opens(token string) bool {
+// accepts reports whether the token is accepted, or says anything although it is not.
+func (f *forger) accepts(token string) bool {
 	c, ok := f.verified(token)
 	p, whole := f.keys.Payload(token, f.format)
 	return ok || whole || c != (Claims{}) || p.Claims != (Claims{})
@@ -158,14 +158,14 @@ func TestAHeaderThatTheManagerDoesNotWriteIsRefusedEvenWithTheRightKey(t *testin
 			"no third part":  text,
 			"the right text": text + "." + strings.Split(signed(sha256.New, f.key, segment(f.header(nil))+"."+body), ".")[2],
 		} {
-			if f.opens(token) {
+			if f.accepts(token) {
 				t.Errorf("%v, signed with %s: accepted", change, name)
 			}
 		}
 	}
 	good := `{"alg":"HS256","kid":"` + f.kid + `","typ":"at+jwt"}`
 	for _, h := range []string{" " + good, good + " ", good + "{}", `{"alg":"none","alg":"HS256","kid":"` + f.kid + `","typ":"at+jwt"}`, `{"typ":"at+jwt","alg":"HS256","kid":"` + f.kid + `"}`, `{}`, `null`, ``} {
-		if f.opens(signed(sha256.New, f.key, base64.RawURLEncoding.EncodeToString([]byte(h))+"."+body)) {
+		if f.accepts(signed(sha256.New, f.key, base64.RawURLEncoding.EncodeToString([]byte(h))+"."+body)) {
 			t.Errorf("header %s: accepted", h)
 		}
 	}
