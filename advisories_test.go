@@ -51,9 +51,7 @@ func TestALogoutOutlivesTheTokenAndTheProcess(t *testing.T) {
 func TestWrongCodesOfFailedLoginsAreCountedForTheNextProcess(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
-		u := h.Register()
-		e := confirmed(t, h, u)
-		h.Clock.Advance(step)
+		u, e := withSecondFactor(t, h)
 		temps := []auth.Secret{firstStep(t, h, u.Email), firstStep(t, h, u.Email)}
 		wrong := wrongFor(e, h.Clock.Now())
 		errs := atOnce(t, 10, func(i int) error { return secondStep(t.Context(), h.Manager, temps[i%2], wrong) })
@@ -76,9 +74,7 @@ func TestWhatHappensToTheSecondFactorIsToldOnceAndTellingMayFail(t *testing.T) {
 		return errors.New("no mail today")
 	})
 	h := authtest.With(t, memstore.New(), cfg)
-	u := h.Register()
-	e := confirmed(t, h, u)
-	h.Clock.Advance(step)
+	u, e := withSecondFactor(t, h)
 	temp := firstStep(t, h, u.Email)
 	if err := secondStep(t.Context(), h.Manager, temp, wrongFor(e, h.Clock.Now())); !errors.Is(err, auth.ErrInvalidCode) {
 		t.Fatal(err)

@@ -285,14 +285,7 @@ func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T
 		h.Clock.Advance(10 * time.Minute)
 		made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
 		h.Clock.Advance(time.Nanosecond)
-		fresh, err := h.Refresh(t.Context(), auth.Secret(u.Token()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		id, err := h.VerifyAccessToken(t.Context(), fresh.Token)
-		if err != nil {
-			t.Fatal(err)
-		}
+		id := identityOf(t, h.Manager, auth.Secret(refreshed(t, h.Manager, u.Token())))
 		id.AuthTime = h.Clock.Now() // an identity is not believed
 		making := map[string]func(m *auth.Manager, pw auth.Secret) error{
 			"making": func(m *auth.Manager, pw auth.Secret) error {

@@ -187,6 +187,40 @@ func login(ctx context.Context, m *auth.Manager, email string, pw auth.Secret) e
 	return err
 }
 
+// failLogins makes n logins with a wrong password. All must be within the budgets.
+func failLogins(ctx context.Context, t *testing.T, m *auth.Manager, email string, n int) {
+	t.Helper()
+	for i := range n {
+		if err := login(ctx, m, email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Fatalf("wrong password %d: %v", i, err)
+		}
+	}
+}
+
+// exhaustAccountBudget uses up what the defaults allow for an account, with wrong
+// passwords from the five addresses 203.0.113.1 to 203.0.113.5.
+func exhaustAccountBudget(t *testing.T, m *auth.Manager, email string) {
+	t.Helper()
+	for i := range 5 {
+		for range 5 {
+			_ = login(clientAt(t, fmt.Sprintf("203.0.113.%d", i+1)), m, email, "wrong, and long enough")
+		}
+	}
+}
+
+// disabledAndDeleted returns a user who is disabled and one who is deleted.
+func disabledAndDeleted(t *testing.T, h *authtest.Harness) (disabled, deleted *authtest.User) {
+	t.Helper()
+	disabled, deleted = h.Register(), h.Register()
+	if err := h.DisableUser(t.Context(), disabled.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.DeleteUser(t.Context(), deleted.ID); err != nil {
+		t.Fatal(err)
+	}
+	return disabled, deleted
+}
+
 const otherPassword auth.Secret = "another long password"
 
 // verify reports whether the token is accepted; anything but a clear answer, or one
@@ -198,6 +232,16 @@ func verify(t *testing.T, m *auth.Manager, token string) bool {
 		t.Errorf("verify: %+v, %v", id, err)
 	}
 	return err == nil
+}
+
+// identityOf returns the identity of a token, which must be accepted.
+func identityOf(t *testing.T, m *auth.Manager, token auth.Secret) auth.Identity {
+	t.Helper()
+	id, err := m.VerifyAccessToken(context.Background(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 // refreshed is Refresh, which must succeed.
@@ -282,6 +326,16 @@ func confirmed(t *testing.T, h *authtest.Harness, u *authtest.User) auth.TwoFact
 	return e
 }
 
+// withSecondFactor registers a user with a second factor. It advances the clock by one
+// step, so that the next code has not been used.
+func withSecondFactor(t *testing.T, h *authtest.Harness) (*authtest.User, auth.TwoFactorEnrollment) {
+	t.Helper()
+	u := h.Register()
+	e := confirmed(t, h, u)
+	h.Clock.Advance(step)
+	return u, e
+}
+
 // sessionOf is a new session of a user without a second factor, on h.
 func sessionOf(t *testing.T, h *authtest.Harness, email string) auth.Identity {
 	t.Helper()
@@ -289,11 +343,7 @@ func sessionOf(t *testing.T, h *authtest.Harness, email string) auth.Identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := h.VerifyAccessToken(t.Context(), r.AccessToken.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
+	return identityOf(t, h.Manager, r.AccessToken.Token)
 }
 
 func newKey(t *testing.T, m *auth.Manager, id auth.Identity, k auth.NewAPIKey) (auth.APIKey, string) {
@@ -323,11 +373,7 @@ func member(t *testing.T, m *auth.Manager, email string) auth.Identity {
 	if err != nil {
 		t.Fatalf("log in with %s: %v", email, err)
 	}
-	id, err := m.VerifyAccessToken(context.Background(), r.AccessToken.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
+	return identityOf(t, m, r.AccessToken.Token)
 }
 
 func emailOf(name string, round int) string {

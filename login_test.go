@@ -89,13 +89,8 @@ func TestAllWhoMayNotLogInGetTheSameAnswer(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		ctx := context.Background()
-		wrong, disabled, deleted := h.Register(), h.Register(), h.Register()
-		if err := h.DisableUser(ctx, disabled.ID); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.DeleteUser(ctx, deleted.ID); err != nil {
-			t.Fatal(err)
-		}
+		wrong := h.Register()
+		disabled, deleted := disabledAndDeleted(t, h)
 		for name, try := range map[string][2]string{
 			"an unknown address": {"nobody@example.com", authtest.Password},
 			"no address":         {"not an address", authtest.Password},
@@ -121,13 +116,8 @@ func TestAllWhoMayNotLogInGetTheSameAnswer(t *testing.T) {
 func TestAPasswordIsHashedForEveryoneWhoTriesToLogIn(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Limits: unlimited()})
 	ctx := context.Background()
-	alice, disabled, deleted := h.Register(), h.Register(), h.Register()
-	if err := h.DisableUser(ctx, disabled.ID); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.DeleteUser(ctx, deleted.ID); err != nil {
-		t.Fatal(err)
-	}
+	alice := h.Register()
+	disabled, deleted := disabledAndDeleted(t, h)
 	release := h.OccupyHashing()
 	for _, email := range []string{alice.Email, disabled.Email, deleted.Email, "nobody@example.com", "not an address"} {
 		_, err := h.Login(ctx, email, authtest.Password)
@@ -144,13 +134,8 @@ func TestTheSameMemoryIsHashedForEveryoneWhoTriesToLogIn(t *testing.T) {
 	const cost = 4 << 20
 	h := authtest.With(t, memstore.New(), auth.Config{PasswordHash: auth.HashParams{Memory: cost >> 10, Time: 1, Threads: 1}, InsecureCheapHashing: true, Limits: unlimited()})
 	ctx := context.Background()
-	alice, disabled, deleted := h.Register(), h.Register(), h.Register()
-	if err := h.DisableUser(ctx, disabled.ID); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.DeleteUser(ctx, deleted.ID); err != nil {
-		t.Fatal(err)
-	}
+	alice := h.Register()
+	disabled, deleted := disabledAndDeleted(t, h)
 	for _, email := range []string{alice.Email, disabled.Email, deleted.Email, "nobody@example.com", "not an address"} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

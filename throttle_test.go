@@ -80,11 +80,7 @@ func TestTheTimeToWaitIsTheTruth(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()
-		for range 5 {
-			if err := login(t.Context(), h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
-				t.Fatal(err)
-			}
-		}
+		failLogins(t.Context(), t, h.Manager, u.Email, 5)
 		wait := retryAfter(t, login(t.Context(), h.Manager, u.Email, authtest.Password))
 		h.Clock.Advance(wait - time.Microsecond)
 		if left := retryAfter(t, login(t.Context(), h.Manager, u.Email, authtest.Password)); left != time.Microsecond {
@@ -163,11 +159,7 @@ func TestASuccessOfOneAccountClearsNoCounterOfAnother(t *testing.T) {
 		retryAfter(t, login(ctx, h.Manager, victim.Email, authtest.Password))
 		// Five wrong and five right ones, one that was refused, and three for others are
 		// all that the address has.
-		for range 3 {
-			if err := login(ctx, h.Manager, "nobody@example.com", "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
-				t.Fatal(err)
-			}
-		}
+		failLogins(ctx, t, h.Manager, "nobody@example.com", 3)
 		retryAfter(t, login(ctx, h.Manager, attacker.Email, authtest.Password))
 	})
 }
@@ -187,11 +179,7 @@ func TestThePasswordStepAloneDoesNotClearTheCounters(t *testing.T) {
 		}
 		h.Clock.Advance(retryAfter(t, login(ctx, h.Manager, u.Email, authtest.Password)))
 		u.Login() // both steps: now they are cleared
-		for i := range 5 {
-			if err := login(ctx, h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
-				t.Fatalf("attempt %d after a full login: %v", i, err)
-			}
-		}
+		failLogins(ctx, t, h.Manager, u.Email, 5)
 	})
 }
 
@@ -200,11 +188,7 @@ func TestAFullLoginClearsTheBudgetOfItsOwnAddress(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()
 	for range 10 {
-		for range 4 {
-			if err := login(clientAt(t, "192.0.2.7"), h.Manager, u.Email, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
-				t.Fatal(err)
-			}
-		}
+		failLogins(clientAt(t, "192.0.2.7"), t, h.Manager, u.Email, 4)
 		if err := login(clientAt(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
 			t.Fatal(err)
 		}

@@ -172,14 +172,7 @@ func TestEnablingNeedsAFreshLoginOrThePassword(t *testing.T) {
 		if _, err := h.EnableTwoFactor(t.Context(), u.Identity(), ""); !errors.Is(err, auth.ErrReauthenticationRequired) {
 			t.Errorf("later: %v, want ErrReauthenticationRequired", err)
 		}
-		fresh, err := h.Refresh(t.Context(), auth.Secret(u.Token()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		id, err := h.VerifyAccessToken(t.Context(), fresh.Token)
-		if err != nil {
-			t.Fatal(err)
-		}
+		id := identityOf(t, h.Manager, auth.Secret(refreshed(t, h.Manager, u.Token())))
 		id.AuthTime = h.Clock.Now() // an identity is not believed
 		if _, err := h.EnableTwoFactor(t.Context(), id, ""); !errors.Is(err, auth.ErrReauthenticationRequired) {
 			t.Errorf("refreshed: %v, want ErrReauthenticationRequired", err)
@@ -511,9 +504,7 @@ func TestNoSessionOfOneFactorOutlivesTheConfirmation(t *testing.T) {
 func TestDisablingNeedsThePasswordAndACodeAndWipesEverything(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
-		u := h.Register()
-		first := confirmed(t, h, u)
-		h.Clock.Advance(step)
+		u, first := withSecondFactor(t, h)
 		id, right := u.Identity(), codeAt(first, h.Clock.Now())
 		for name, try := range map[string][2]auth.Secret{
 			"wrong code":        {authtest.Password, wrongFor(first, h.Clock.Now())},
@@ -564,9 +555,7 @@ func TestDisablingNeedsThePasswordAndACodeAndWipesEverything(t *testing.T) {
 func TestATempTokenTakesFiveWrongCodes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
-		u := h.Register()
-		e := confirmed(t, h, u)
-		h.Clock.Advance(step)
+		u, e := withSecondFactor(t, h)
 		right := codeAt(e, h.Clock.Now())
 		temp := firstStep(t, h, u.Email)
 		for i := range 5 {
@@ -799,9 +788,7 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 	}
 	s := open()
 	h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
-	u := h.Register()
-	e := confirmed(t, h, u)
-	h.Clock.Advance(step)
+	u, e := withSecondFactor(t, h)
 	temp := firstStep(t, h, u.Email)
 	for i := range 8 {
 		if i == 3 || i == 6 {

@@ -274,11 +274,7 @@ func sessionWith(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.Two
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := h.VerifyAccessToken(t.Context(), r.AccessToken.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
+	return identityOf(t, h.Manager, r.AccessToken.Token)
 }
 
 // ST-2, BC-2, AK-3, TF-13, F-D9: who has the file, with all that was ever deleted from it,
@@ -346,10 +342,7 @@ func checkAtRest(t *testing.T, s store.Store, left func() []byte) {
 		t.Fatal(err)
 	}
 	random["second token"] = string(r.AccessToken.Token)
-	id, err := h.VerifyAccessToken(t.Context(), r.AccessToken.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := identityOf(t, h.Manager, r.AccessToken.Token)
 	fresh, err := h.ReplaceBackupCodes(t.Context(), id, "")
 	if err != nil {
 		t.Fatal(err)

@@ -237,11 +237,7 @@ func TestUnlockGivesAttemptsBack(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{})
 	ctx := context.Background()
 	alice := h.Register()
-	for range 5 {
-		if _, err := h.Login(ctx, alice.Email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
-			t.Fatal(err)
-		}
-	}
+	failLogins(ctx, t, h.Manager, alice.Email, 5)
 	if _, err := h.Login(ctx, alice.Email, authtest.Password); !errors.Is(err, auth.ErrRateLimited) {
 		t.Fatal(err)
 	}
@@ -509,11 +505,7 @@ func TestUnlockGivesBackTheBudgetsOfKnownAddressesAndNoOthers(t *testing.T) {
 			}
 		}
 		for _, ctx := range []context.Context{home, office, stranger} {
-			for range 5 {
-				if err := login(ctx, h.Manager, alice.Email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
-					t.Fatal(err)
-				}
-			}
+			failLogins(ctx, t, h.Manager, alice.Email, 5)
 			retryAfter(t, login(ctx, h.Manager, alice.Email, authtest.Password))
 		}
 		if err := h.UnlockUser(t.Context(), alice.ID); err != nil {
