@@ -66,7 +66,7 @@ func TestWrongCodesOfFailedLoginsAreCountedForTheNextProcess(t *testing.T) {
 
 // TF-15, BC-6: one notice for each thing that happens to the second factor, to its owner,
 // and a mail server that takes none changes nothing.
-func TestWhatHappensToTheSecondFactorIsToldOnceAndTellingMayFail(t *testing.T) {
+func TestSecondFactorChangesAreNotifiedOnceAndTheNotifierMayFail(t *testing.T) {
 	cfg, sent := noticesOf(auth.Config{Limits: noLoginLimits()})
 	working := cfg.Notifier
 	cfg.Notifier = notifierFunc(func(ctx context.Context, n auth.Notice) error {
@@ -104,7 +104,7 @@ func TestWhatHappensToTheSecondFactorIsToldOnceAndTellingMayFail(t *testing.T) {
 
 // TF-6, Advisory 20 (CVE-2019-16109): what is empty is equal to nothing, whatever is
 // missing on the other side.
-func TestNothingEmptyOpensAnything(t *testing.T) {
+func TestNoEmptyCredentialIsAccepted(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		plain, enrolled := h.Register(), h.Register()

@@ -15,7 +15,7 @@ import (
 // AK-11, Advisory 24: no record that lost its scopes, or has others, opens anything, not
 // even for a reader that knows of none. One of a key without scopes that was written before
 // there were any does.
-func TestAKeyWhoseScopesWereChangedInTheStoreOpensNothing(t *testing.T) {
+func TestAKeyWhoseScopesWereChangedInTheStoreIsRefused(t *testing.T) {
 	ctx := context.Background()
 	s := memstore.New()
 	m, err := New(s, Config{

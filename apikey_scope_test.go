@@ -65,7 +65,7 @@ func TestAKeyHasTheScopesItWasMadeWithAndNoOther(t *testing.T) {
 
 // AK-11, Advisory 24: without scopes a key has its owner's rights, as a session has. Who is
 // nobody has none.
-func TestWhoHasNoScopesIsNotLimited(t *testing.T) {
+func TestACredentialWithoutScopesIsNotLimited(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()
 	made, text := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})

@@ -21,7 +21,7 @@ import (
 )
 
 // AK-1, AK-2, Advisory 19 (CVE-2024-8796).
-func TestAnAPIKeyHasItsFormAndIsToldOnce(t *testing.T) {
+func TestAnAPIKeyIsWellFormedAndShownOnce(t *testing.T) {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	for _, prefix := range []string{"", "acme_live_"} {
 		h := authtest.With(t, memstore.New(), auth.Config{APIKeyPrefix: prefix})
@@ -486,7 +486,7 @@ func TestAnAPIKeyManagesNoCredential(t *testing.T) {
 }
 
 // RC-21, Advisory 10 (CVE-2026-9798).
-func TestAKeyOpensNothingOnceItsOwnerIsDisabledOrGone(t *testing.T) {
+func TestAKeyIsRefusedOnceItsOwnerIsDisabledOrDeleted(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		other := twin(t, h, auth.Config{})
@@ -585,7 +585,7 @@ func TestRotatingDoesNotLengthenTheLifeOfTheOldKey(t *testing.T) {
 }
 
 // The revocation comes in between the rotation's look at the key and its Commit.
-func TestARotationDoesNotBringBackAKeyThatIsRevokedMeanwhile(t *testing.T) {
+func TestARotationNeverBringsBackAKeyRevokedDuringIt(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		spy := &spyStore{Store: s}
 		h := authtest.With(t, spy, auth.Config{})
@@ -694,7 +694,7 @@ func TestAKeyIsRevokedWhateverRecordOfItIsDamaged(t *testing.T) {
 }
 
 // The key expires in between the rotation's look at it and its Commit.
-func TestAKeyThatExpiresMeanwhileIsNotRotated(t *testing.T) {
+func TestAKeyThatExpiresDuringItsRotationIsNotRotated(t *testing.T) {
 	spy := &spyStore{Store: memstore.New()}
 	h := authtest.With(t, spy, auth.Config{})
 	id := h.Register().Identity()
@@ -717,7 +717,7 @@ func TestAKeyThatExpiresMeanwhileIsNotRotated(t *testing.T) {
 }
 
 // LO-1: who has an account's session can make keys that outlive it, so its owner hears.
-func TestANewKeyIsToldToItsOwnerAndARotationToTheAudit(t *testing.T) {
+func TestANewKeyIsNotifiedAndARotationIsAudited(t *testing.T) {
 	cfg, sent := noticesOf(auth.Config{})
 	h := authtest.With(t, memstore.New(), cfg)
 	u := h.Register()

@@ -147,7 +147,7 @@ func TestOfTwoChangesToOneAddressExactlyOneWins(t *testing.T) {
 }
 
 // RC-3
-func TestNobodyLosesTheirAddressInASwap(t *testing.T) {
+func TestASwapOfAddressesIsRefusedAndBothStayOwned(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
@@ -206,7 +206,7 @@ func TestTheSameChangeMadeTwiceAtOnceSucceedsTwice(t *testing.T) {
 
 // A change of address that is held up in any of its steps for so long that another
 // takes the new address over.
-func TestAChangeOfAddressThatWasTooSlowLosesIt(t *testing.T) {
+func TestAChangeOfAddressThatIsTooSlowFails(t *testing.T) {
 	lost := 0
 	for step := range 9 {
 		tap := newTapStore(memstore.New())
@@ -241,7 +241,7 @@ func TestAChangeOfAddressThatWasTooSlowLosesIt(t *testing.T) {
 // A change stalls; another takes the address over and stalls in the middle of that;
 // the user asks for the same change again. The first change must not believe that
 // the intention it finds is its own.
-func TestAStalledChangeDoesNotFinishOnALaterOnesIntention(t *testing.T) {
+func TestAStalledChangeDoesNotFinishByTheIntentOfALaterOne(t *testing.T) {
 	tap := newTapStore(memstore.New())
 	h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
 	id := member(t, h.Manager, "old@example.com")
@@ -290,7 +290,7 @@ func TestAStalledChangeDoesNotFinishOnALaterOnesIntention(t *testing.T) {
 
 // A change and the way back, made while the change is held up in any of its steps:
 // tidying up after the first must not take the claim of the second.
-func TestAChangeAndItsWayBackLoseNoLogin(t *testing.T) {
+func TestLoginWorksWhileAnAddressIsChangedAndChangedBack(t *testing.T) {
 	for step := 0; ; step++ {
 		tap := newTapStore(memstore.New())
 		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
@@ -328,7 +328,7 @@ func TestAChangeAndItsWayBackLoseNoLogin(t *testing.T) {
 
 // Another spelling of the address one has needs no claim; beside a change to a
 // different one it must not bring the old address back.
-func TestANewSpellingBesideAChangeDoesNotBringTheOldAddressBack(t *testing.T) {
+func TestANewSpellingDuringAChangeDoesNotBringBackTheOldAddress(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})

@@ -92,7 +92,7 @@ func TestAHandlerThatPanicsHangsOrIsSlowChangesNothing(t *testing.T) {
 	})
 }
 
-func TestEventsOverTheQueueAreDroppedAndSaid(t *testing.T) {
+func TestEventsBeyondTheQueueAreDroppedAndReported(t *testing.T) {
 	hold, entered := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	var log lockedBuffer

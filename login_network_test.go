@@ -11,7 +11,7 @@ import (
 )
 
 // LG-8: strangers use up what is theirs, and not what the owner's address has.
-func TestStrangersDoNotShutOutAnOwnerWhoHasLoggedInFromThereBefore(t *testing.T) {
+func TestStrangersDoNotLockOutAnOwnerAtAKnownAddress(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()

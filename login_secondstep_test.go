@@ -134,7 +134,7 @@ func (k keeper) Commit(ctx context.Context, ops ...store.Op) error {
 }
 
 // TT-5, RC-20, Advisory 10 (CVE-2026-33668): what the login stood on has changed.
-func TestATempTokenDiesWithWhatItStoodOn(t *testing.T) {
+func TestATempTokenEndsWhenTheAccountChanges(t *testing.T) {
 	for name, change := range map[string]func(h *authtest.Harness, u *authtest.User) error{
 		"password change": func(h *authtest.Harness, u *authtest.User) error {
 			return h.ChangePassword(context.Background(), u.Identity(), authtest.Password, "another, and long enough")

@@ -85,7 +85,7 @@ func TestLoginReturnsATokenAndTheUser(t *testing.T) {
 }
 
 // LG-1, Advisory 16 (CVE-2025-22234, CVE-2024-41952, CVE-2023-44399), Advisory 10 (CVE-2026-9798).
-func TestAllWhoMayNotLogInGetTheSameAnswer(t *testing.T) {
+func TestEveryRefusedLoginHasTheSameAnswer(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		ctx := context.Background()
@@ -113,7 +113,7 @@ func TestAllWhoMayNotLogInGetTheSameAnswer(t *testing.T) {
 }
 
 // LG-2, Advisory 16 (CVE-2025-6011): whoever is asked about, a hash is computed.
-func TestAPasswordIsHashedForEveryoneWhoTriesToLogIn(t *testing.T) {
+func TestEveryLoginAttemptHashesThePassword(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Limits: unlimited()})
 	ctx := context.Background()
 	alice := h.Register()
@@ -130,7 +130,7 @@ func TestAPasswordIsHashedForEveryoneWhoTriesToLogIn(t *testing.T) {
 }
 
 // LG-2: the memory of one Argon2id is what shows that it was computed.
-func TestTheSameMemoryIsHashedForEveryoneWhoTriesToLogIn(t *testing.T) {
+func TestEveryLoginAttemptUsesTheSameMemory(t *testing.T) {
 	const cost = 4 << 20
 	h := authtest.With(t, memstore.New(), auth.Config{PasswordHash: auth.HashParams{Memory: cost >> 10, Time: 1, Threads: 1}, InsecureCheapHashing: true, Limits: unlimited()})
 	ctx := context.Background()
@@ -289,7 +289,7 @@ func TestARenewedHashNeverUndoesAChangeOfPassword(t *testing.T) {
 }
 
 // RC-15, RC-21: whatever ends sessions is never survived by a login beside it.
-func TestNoLoginSurvivesWhatEndsSessionsBesideIt(t *testing.T) {
+func TestNoLoginOutlivesACallThatEndsSessionsDuringIt(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(m *auth.Manager, u *authtest.User, id auth.Identity) error{
 		"change of password": func(m *auth.Manager, _ *authtest.User, id auth.Identity) error {
@@ -366,7 +366,7 @@ func TestNoLoginSurvivesWhatEndsSessionsBesideIt(t *testing.T) {
 
 // TF-10.
 // The password alone names nobody: what it proves is told with the second factor.
-func TestALoginThatWaitsForItsSecondFactorNamesNobody(t *testing.T) {
+func TestALoginThatAwaitsItsSecondFactorNamesNoUser(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()
 	u.EnableTwoFactor()

@@ -47,7 +47,7 @@ func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
 }
 
 // PR-4, PW-2, PW-6, DO-2
-func TestANewPasswordIsJudgedBeforeTheCurrentOneIsLookedAt(t *testing.T) {
+func TestTheNewPasswordIsCheckedBeforeTheCurrentOne(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Issuer: "Example Service"})
 	id, ctx := member(t, h.Manager, "ada.lovelace@example.com"), context.Background()
 	release := h.OccupyHashing()

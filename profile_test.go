@@ -61,7 +61,7 @@ func TestAChangedAddressMovesTheLoginAndFreesTheOldOneAtOnce(t *testing.T) {
 	})
 }
 
-func TestAnotherSpellingOfOnesAddressNeedsNoFreshLogin(t *testing.T) {
+func TestAnotherSpellingOfTheSameAddressNeedsNoFreshLogin(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{FreshLogin: -1})
 	id := member(t, h.Manager, "ada@example.com")
 	if err := moveTo(h.Manager, id, "Ada@Example.com"); err != nil {
@@ -104,7 +104,7 @@ func TestAnAddressIsChangedAfterAFreshLoginOrWithThePassword(t *testing.T) {
 }
 
 // PR-2: of the two, neither alone opens anything, and no refusal tells which was wrong.
-func TestANewAddressNeedsACodeBesideThePasswordWhereTheFactorIsOn(t *testing.T) {
+func TestANewAddressNeedsACodeAndThePasswordWhereTheFactorIsOn(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: noLoginLimits()})
@@ -176,7 +176,7 @@ func TestANewAddressNeedsACodeBesideThePasswordWhereTheFactorIsOn(t *testing.T) 
 
 // A session that turns the factor off while it changes the address has brought a code
 // of nothing.
-func TestACodeOfAFactorThatIsTurnedOffMeanwhileChangesNoAddress(t *testing.T) {
+func TestACodeOfAFactorTurnedOffDuringTheCallChangesNoAddress(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{})
@@ -252,7 +252,7 @@ func TestAProfileIsChangedFromALiveSessionOnly(t *testing.T) {
 
 // A password that was compared is charged, whatever became of the code beside it. Here the
 // one slot to hash in is taken away at every instant of the call that the clock is asked for.
-func TestAWrongPasswordIsChargedWhereTheCodeCouldNotBeLookedAt(t *testing.T) {
+func TestAWrongPasswordIsChargedWhenTheCodeCannotBeChecked(t *testing.T) {
 	t.Parallel()
 	onlyThePassword := 0 // was looked at
 	for nth := int64(1); ; nth++ {

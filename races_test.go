@@ -70,7 +70,7 @@ func raced() auth.Config {
 // RC-9, RC-13, RC-15, RC-19, RC-20, RC-21, Advisory 7, Advisory 23 (CVE-2026-35594): what a
 // user does from one session has been decided, and is to be written; then the session ends
 // in one way or another, in another process. It fails and leaves nothing.
-func TestWhatTheEndOfItsSessionOvertakesFailsAndLeavesNothing(t *testing.T) {
+func TestACallDuringTheEndOfItsSessionFailsAndLeavesNothing(t *testing.T) {
 	type world struct {
 		*authtest.Harness
 		u       *authtest.User
@@ -233,7 +233,7 @@ func TestWhatTheEndOfItsSessionOvertakesFailsAndLeavesNothing(t *testing.T) {
 
 // RC-9, RC-18: two calls from one session. The first of them to be written ends nothing
 // that the other stands on but the password or the enrolment.
-func TestWhatANewPasswordOrEnrolmentOvertakesFails(t *testing.T) {
+func TestACallDuringANewPasswordOrEnrolmentFails(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, raced())

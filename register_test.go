@@ -63,7 +63,7 @@ func TestWithoutAnOrganizationNameOneIsNamedAfterTheUser(t *testing.T) {
 	}
 }
 
-func TestTheHostMakesUsersInAnOrganizationThatExists(t *testing.T) {
+func TestCreateUserAddsToAnOrganizationThatExists(t *testing.T) {
 	h := authtest.New(t)
 	ctx := context.Background()
 	alice := h.Register()
@@ -226,7 +226,7 @@ func TestARefusedRegistrationWritesNothing(t *testing.T) {
 }
 
 // RC-1
-func TestOfManyWhoRegisterOneAddressExactlyOneDoes(t *testing.T) {
+func TestOfManyRegistrationsOfOneAddressExactlyOneSucceeds(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
@@ -324,7 +324,7 @@ func TestARegistrationCutOffAnywhereLeavesTheAddressOwnedOrFree(t *testing.T) {
 }
 
 // A registration holds its address while it is under way, and no longer.
-func TestAnAddressIsHeldForARegistrationUnderWay(t *testing.T) {
+func TestAnAddressIsReservedWhileItsRegistrationRuns(t *testing.T) {
 	tap := newTapStore(memstore.New())
 	h := authtest.With(t, tap, auth.Config{})
 	stopped(tap, 1, true)
@@ -348,7 +348,7 @@ func TestAnAddressIsHeldForARegistrationUnderWay(t *testing.T) {
 	}
 }
 
-func TestARegistrationThatWasTooSlowLosesItsAddress(t *testing.T) {
+func TestARegistrationThatIsTooSlowFails(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
@@ -410,7 +410,7 @@ func TestOfASlowRegistrationAndItsTakeoverOneWins(t *testing.T) {
 	}
 }
 
-func TestAnAddressOfALostRegistrationIsFreeAtOnceIfHashingIsOverloaded(t *testing.T) {
+func TestTheAddressOfARegistrationRefusedForOverloadIsFreeAtOnce(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1})
 	release := h.OccupyHashing()
 	_, err := signUp(h.Manager, "ada@example.com")

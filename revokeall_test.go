@@ -260,7 +260,7 @@ func TestARunThatWasCutOffIsFinishedByAnother(t *testing.T) {
 	})
 }
 
-func TestADamagedAccountKeepsNobodyElseAlive(t *testing.T) {
+func TestADamagedAccountDoesNotStopRevokeAll(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		broken, torn, key, well := h.Register(), h.Register(), h.Register(), h.Register()
@@ -292,7 +292,7 @@ func TestADamagedAccountKeepsNobodyElseAlive(t *testing.T) {
 }
 
 // A session that is being ended leaves no key behind.
-func TestASessionThatIsEndedBesideItMakesNoKeyThatStays(t *testing.T) {
+func TestNoKeyMadeWhileItsSessionEndsIsAccepted(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		for range 5 {

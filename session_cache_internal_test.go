@@ -38,7 +38,7 @@ func (m *checkCache) sessionOf(name string) *snapshot {
 	return &snapshot{identity: Identity{User: User{ID: "user"}, SessionID: name}, part: part, stamp: m.stamps.Of(part)}
 }
 
-func TestWhatIsRememberedIsBoundedAndTakesTwoLooks(t *testing.T) {
+func TestTheCacheIsBoundedAndEntriesNeedTwoChecks(t *testing.T) {
 	m := newCheckCache(memstore.New(), 64)
 	var once, often []string
 	for i := range 10_000 {
@@ -66,7 +66,7 @@ func TestWhatIsRememberedIsBoundedAndTakesTwoLooks(t *testing.T) {
 	}
 }
 
-func TestWhatIsOutOfTheOrdinaryInSizeIsNotRemembered(t *testing.T) {
+func TestUnusuallyLargeValuesAreNotCached(t *testing.T) {
 	m := newCheckCache(memstore.New(), 64)
 	f := m.sessionOf("s")
 	f.size = maxRememberedSize + 1

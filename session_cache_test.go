@@ -84,7 +84,7 @@ func remember(t *testing.T, b *authtest.Harness, credential string) {
 // What one Manager ends or changes, another does not answer from memory, nor does the
 // one itself: not of a token that it has seen, and not of one that is new to it, whose
 // session it knows. RC-10, RC-13, SE-7, AK-5, Advisory 23 (CVE-2026-35594).
-func TestWhatIsRememberedIsNeverStale(t *testing.T) {
+func TestTheCacheIsNeverStale(t *testing.T) {
 	ctx := context.Background()
 	type act struct {
 		name string
@@ -332,7 +332,7 @@ func (deafStore) Stamp(string) (uint64, bool) { return 1, true }
 
 // Where nothing would come of it a session that was written is not read again, and where
 // that fails or hangs it was written all the same.
-func TestASessionIsNotReadInVainOnceItIsWritten(t *testing.T) {
+func TestASessionIsReadAfterItIsWrittenOnlyIfItCanBeCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
 		for name, c := range map[string]struct {
@@ -385,7 +385,7 @@ func TestASessionIsNotReadInVainOnceItIsWritten(t *testing.T) {
 }
 
 // A Manager that is closed, or whose store is, answers nothing from memory.
-func TestNothingIsRememberedBeyondTheEnd(t *testing.T) {
+func TestNothingIsCachedBeyondTheEnd(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		a, b := authtest.With(t, s, auth.Config{}), authtest.With(t, s, auth.Config{})
 		u := a.Register()

@@ -14,7 +14,7 @@ import (
 )
 
 // SE-1, SE-9: the allow-list. Whatever removes the record ends the session.
-func TestATokenWithoutItsSessionRecordOpensNothing(t *testing.T) {
+func TestATokenWithoutItsSessionRecordIsRefused(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		alice := h.Register()
@@ -29,7 +29,7 @@ func TestATokenWithoutItsSessionRecordOpensNothing(t *testing.T) {
 }
 
 // SE-9.
-func TestATokenOfAnEmptyStoreOpensNothing(t *testing.T) {
+func TestATokenIsRefusedByAnEmptyStore(t *testing.T) {
 	h := authtest.New(t)
 	token := h.Register().Token()
 	if verify(t, authtest.With(t, memstore.New(), auth.Config{Now: h.Clock.Now}).Manager, token) {
@@ -142,7 +142,7 @@ func TestALoginOverTheCapEndsTheOldestSession(t *testing.T) {
 }
 
 // ST-6, SE-9
-func TestDeadSessionsAreSweptByTheNextLogin(t *testing.T) {
+func TestTheNextLoginDeletesEndedSessions(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		alice := h.Register()
@@ -161,7 +161,7 @@ func TestDeadSessionsAreSweptByTheNextLogin(t *testing.T) {
 }
 
 // SE-3: an identity that the host kept is worth no more than its session.
-func TestAnIdentityKeptBeyondItsSessionOpensNothing(t *testing.T) {
+func TestAnIdentityKeptBeyondItsSessionIsRefused(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{SessionTTL: time.Hour})
 	alice := h.Register()
 	id := alice.Identity()
@@ -195,7 +195,7 @@ func TestALoginOverTheCapEndsTheSessionThatWentUnrefreshedForLongest(t *testing.
 }
 
 // Sessions that are dead already take no place from a live one, however old that is.
-func TestNoLiveSessionIsEndedForDeadOnes(t *testing.T) {
+func TestNoLiveSessionIsEndedToMakeRoomForEndedOnes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, keeper{s}, auth.Config{MaxSessions: 4})
 		alice := h.Register()

@@ -111,7 +111,7 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 
 // Every byte of every record of a user, flipped: the record is refused as a whole,
 // or it is one that nothing rests on.
-func TestADamagedRecordIsNeverBelieved(t *testing.T) {
+func TestADamagedRecordIsNeverUsed(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		log := &lockedBuffer{}
 		tap := newTapStore(s)
@@ -136,7 +136,7 @@ func TestADamagedRecordIsNeverBelieved(t *testing.T) {
 			"acct": {"token", "key", "password"}, "pass": {"password"}, "s.": {"token"}, "k.": {"key"}, "claim": {"password"},
 		}
 		step := 1
-		if t.Name() != "TestADamagedRecordIsNeverBelieved/memory" {
+		if t.Name() != "TestADamagedRecordIsNeverUsed/memory" {
 			step = 16
 		}
 		for _, it := range items {
@@ -176,7 +176,7 @@ func TestADamagedRecordIsNeverBelieved(t *testing.T) {
 }
 
 // A record under another's key: two users' accounts, passwords and sessions swapped.
-func TestARecordUnderAnotherKeyIsNotBelieved(t *testing.T) {
+func TestARecordUnderAnotherKeyIsNeverUsed(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		ctx := context.Background()
@@ -204,7 +204,7 @@ func TestARecordUnderAnotherKeyIsNotBelieved(t *testing.T) {
 	})
 }
 
-func TestErrorsOfTheStoreTellNoSecretAndNoAddress(t *testing.T) {
+func TestErrorsOfTheStoreContainNoSecretAndNoAddress(t *testing.T) {
 	tap := newTapStore(memstore.New())
 	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 	alice := h.Register()

@@ -18,7 +18,7 @@ import (
 
 // RC-4, LG-5, DO-2, Advisory 9 (CVE-2024-4629), Advisory 21 (CVE-2019-5421): an attempt
 // is counted before it is looked at.
-func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsLookedAt(t *testing.T) {
+func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsChecked(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		cfg := auth.Config{HashQueue: 500, StoreTimeout: raceTime} // the machine may be busy
 		h := authtest.With(t, s, cfg)
@@ -76,7 +76,7 @@ func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsHashed(t *testing.T) {
 }
 
 // HT-11: what RetryError says is true to the microsecond, in which some stores count.
-func TestTheTimeToWaitIsTheTruth(t *testing.T) {
+func TestTheTimeToWaitIsExact(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()
@@ -197,7 +197,7 @@ func TestAFullLoginClearsTheBudgetOfItsOwnAddress(t *testing.T) {
 }
 
 // LG-8: who uses up a budget from one network shuts out that network.
-func TestAnAttackFromElsewhereDoesNotShutOutTheOwner(t *testing.T) {
+func TestAnAttackFromElsewhereDoesNotLockOutTheOwner(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()
@@ -261,7 +261,7 @@ func TestAddressesOfOneNetworkShareABudget(t *testing.T) {
 }
 
 // LG-10.
-func TestOneAddressCannotTryOnePasswordOnEverybody(t *testing.T) {
+func TestOneAddressCannotTryOnePasswordOnManyAccounts(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()
@@ -335,7 +335,7 @@ func TestNoSpanHoldsMoreWrongPasswordsThanTheBudgetOverTwoInstances(t *testing.T
 
 // LG-8: the budget of the address is the first of every door. Where it is used up, an
 // attempt touches no other counter, so the owner has all of theirs.
-func TestAnAddressOutOfBudgetUsesUpNobodyElses(t *testing.T) {
+func TestAnAddressOutOfBudgetUsesUpNoOtherBudget(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: auth.Limits{
@@ -434,7 +434,7 @@ func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 }
 
 // Who gives up in the queue for hashing has had no password looked at.
-func TestWhoGivesUpWaitingToBeHashedIsNotCharged(t *testing.T) {
+func TestACallerThatStopsWaitingForHashingIsNotCharged(t *testing.T) {
 	for name, try := range map[string]func(ctx context.Context, h *authtest.Harness, u *authtest.User, id auth.Identity) error{
 		"Login": func(ctx context.Context, h *authtest.Harness, u *authtest.User, _ auth.Identity) error {
 			return login(ctx, h.Manager, u.Email, authtest.Password)

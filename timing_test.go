@@ -106,7 +106,7 @@ var hashing = auth.HashParams{Memory: 2 << 10, Time: 1, Threads: 1}
 
 // LG-2, Advisory 16 (CVE-2025-6011, CVE-2026-23849, CVE-2026-40263, CVE-2026-44332):
 // who asks about an address learns nothing from how long the answer takes.
-func TestTheTimeOfALoginDoesNotTellWhoHasAnAccount(t *testing.T) {
+func TestTheTimeOfALoginDoesNotRevealWhetherAnAccountExists(t *testing.T) {
 	skipIfShort(t)
 	h := authtest.With(t, memstore.New(), auth.Config{PasswordHash: hashing, InsecureCheapHashing: true, Limits: unlimited()})
 	ctx := context.Background()

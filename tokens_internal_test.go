@@ -107,7 +107,7 @@ func (f *forger) accepts(token string) bool {
 	return err == nil || !reflect.DeepEqual(id, Identity{})
 }
 
-func TestATokenForgedWithTheRightKeyOpens(t *testing.T) {
+func TestATokenForgedWithTheRightKeyIsAccepted(t *testing.T) {
 	f := newForger(t)
 	if !f.accepts(signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(f.claims))) {
 		t.Fatal("the forger does not know how tokens are made: its other tests prove nothing")
@@ -144,7 +144,7 @@ func TestATokenDoesNotOutliveItsSession(t *testing.T) {
 }
 
 // JW-3, JW-4, JW-7, F-J3, F-J6, F-J12, Advisory 25 (CVE-2024-51744).
-func TestClaimsThatDoNotHoldAreRefusedEvenWithTheRightKey(t *testing.T) {
+func TestInvalidClaimsAreRefusedEvenWithTheRightKey(t *testing.T) {
 	f := newForger(t)
 	now := f.now.Unix()
 	sub, sid, jti := f.claims["sub"].(string), f.claims["sid"].(string), f.claims["jti"].(string)

@@ -351,7 +351,7 @@ func TestASignerThatHangsIsGivenUpAndCalledABoundedNumberOfTimes(t *testing.T) {
 }
 
 // RC-12 where every signature is another.
-func TestOfManyWhoRefreshAnES256TokenAllContinueOneSession(t *testing.T) {
+func TestManyRefreshesOfAnES256TokenContinueOneSession(t *testing.T) {
 	h := authtest.With(t, memstore.New(), signedBy(signers()["ES256"]))
 	alice := h.Register()
 	ids := make([]any, 20)
@@ -416,7 +416,7 @@ func TestATokenOfAPublicKeyHasOneTextOnly(t *testing.T) {
 
 // JW-11, RC-25: from HS256 to a key, to another key, and back; with a new key known
 // everywhere before it signs, no live token is refused.
-func TestNoTokenIsRefusedWhileSigningKeysAreRotatedBesideIt(t *testing.T) {
+func TestNoTokenIsRefusedWhileSigningKeysAreRotated(t *testing.T) {
 	ed, ec, r := signers()["EdDSA"], signers()["ES256"], signers()["RS256"]
 	steps := []auth.Config{
 		{},

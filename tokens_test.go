@@ -135,7 +135,7 @@ func TestAHugeTokenIsRefusedWithoutBeingRead(t *testing.T) {
 
 // JW-7, LO-1: what is not proven says nothing of anybody, to the log and to the audit. What
 // is signed and has expired names its user, as who did not get in.
-func TestAForgedTokenIsHeldAgainstNobody(t *testing.T) {
+func TestAForgedTokenNamesNoUserInLogsAndEvents(t *testing.T) {
 	log := &lockedBuffer{}
 	h := authtest.With(t, memstore.New(), auth.Config{Logger: log.logger()})
 	forger := twin(t, h, auth.Config{Secrets: []auth.Secret{goodSecret}})
@@ -214,7 +214,7 @@ func TestOtherCredentialsAreNoAccessTokens(t *testing.T) {
 }
 
 // JW-4
-func TestATokenOpensWithItsOwnIssuerAudienceAndSecretOnly(t *testing.T) {
+func TestATokenIsAcceptedForItsOwnIssuerAudienceAndSecretOnly(t *testing.T) {
 	s := memstore.New()
 	h := authtest.With(t, s, auth.Config{})
 	token := h.Register().Token()
@@ -344,7 +344,7 @@ func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
 	})
 }
 
-func TestWithoutGraceARefreshedTokenIsDeadAtOnce(t *testing.T) {
+func TestWithoutGraceARefreshedTokenIsRefusedAtOnce(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{RefreshGrace: -1})
 	first := h.Register().Token()
 	second := refreshed(t, h.Manager, first)
@@ -407,7 +407,7 @@ func TestNoRefreshOutlivesTheSession(t *testing.T) {
 
 // SE-3: only a token that has not expired is refreshed, so a session that nobody refreshes
 // for an hour is one that nobody can go on with, however long it may last.
-func TestASessionThatNobodyRefreshesForAnHourIsOver(t *testing.T) {
+func TestASessionEndsAfterAnHourWithoutARefresh(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		for _, multiFactor := range []bool{false, true} {
@@ -435,7 +435,7 @@ func TestASessionThatNobodyRefreshesForAnHourIsOver(t *testing.T) {
 }
 
 // RC-12, Advisory 3 (CVE-2026-53517).
-func TestOfManyWhoRefreshOneTokenAllContinueOneSession(t *testing.T) {
+func TestManyRefreshesOfOneTokenContinueOneSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, raced())
@@ -589,7 +589,7 @@ func TestAuthenticateTakesATokenOrAKeyAndNothingElse(t *testing.T) {
 
 // RC-25: Managers with the new secret take over from those with the old one, while
 // everybody verifies and refreshes; no live token is refused.
-func TestNoTokenIsRefusedWhileSecretsAreRotatedBesideIt(t *testing.T) {
+func TestNoTokenIsRefusedWhileSecretsAreRotated(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		with := func(secrets ...auth.Secret) *auth.Manager {

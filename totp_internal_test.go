@@ -99,7 +99,7 @@ func secondStepOf(t *testing.T, m *Manager, u User, code Secret) error {
 
 // TF-13: what is sealed for one user opens for no other, even where someone who can
 // write to the store gets the record's checksum and enrolment right.
-func TestASealedSecretOfAnotherUserDoesNotOpen(t *testing.T) {
+func TestASealedSecretOfAnotherUserIsRefused(t *testing.T) {
 	now := time.Unix(1_900_000_000, 0)
 	m, users, uids, secrets := twoUsersWithFactor(t, func() time.Time { return now })
 	var stolen []byte

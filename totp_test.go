@@ -58,7 +58,7 @@ func TestAnEnrolmentHasASecretOf160BitsAndTenBackupCodes(t *testing.T) {
 }
 
 // TF-3, BC-1: what is not confirmed changes nothing.
-func TestAPendingFactorGatesNothingAndOpensNothing(t *testing.T) {
+func TestAPendingFactorIsNotRequiredAndNotAccepted(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()
@@ -436,7 +436,7 @@ func TestOfManyConfirmationsAtOnceOneWins(t *testing.T) {
 }
 
 // RC-18 at once: either the old secret is on, or the new one is pending.
-func TestAConfirmationBesideANewEnrolmentConfirmsTheOldOneOrNone(t *testing.T) {
+func TestAConfirmationDuringANewEnrolmentConfirmsTheOldOneOrNone(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		other := twin(t, h, auth.Config{Limits: noLoginLimits()})
@@ -593,7 +593,7 @@ func TestOfManyWrongCodesAtOnceFiveAreCompared(t *testing.T) {
 // TF-8, Advisory 14 (CVE-2025-6015, CVE-2025-55003), Advisory 18 (CVE-2024-32868,
 // CVE-2025-64102): a new login brings no new budget, and neither does another door or
 // address.
-func TestWrongCodesOfAllDoorsShareABudgetOfTenInFifteenMinutes(t *testing.T) {
+func TestWrongCodesOfAllCallsShareABudgetOfTenInFifteenMinutes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		other := twin(t, h, auth.Config{Limits: noLoginLimits()})
@@ -676,7 +676,7 @@ func hammer(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.TwoFacto
 }
 
 // TF-8, LG-7, Advisory 18 (CVE-2026-56450): guessing has an end, which the host alone undoes.
-func TestAfterAHundredWrongCodesInARowNoneIsLookedAt(t *testing.T) {
+func TestNoCodeIsCheckedAfterAHundredWrongOnesInARow(t *testing.T) {
 	t.Parallel()
 	for name, recover := range map[string]func(h *authtest.Harness, userID string) error{
 		"UnlockUser":     func(h *authtest.Harness, id string) error { return h.UnlockUser(context.Background(), id) },
@@ -818,7 +818,7 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 }
 
 // RC-26: a store that is closed beside the calls is an answer, not a crash.
-func TestAStoreThatClosesBesideTheCallsIsUnavailable(t *testing.T) {
+func TestAStoreClosedDuringCallsIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), HashQueue: 500})
 		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: noLoginLimits(), HashQueue: 500}).Manager}

@@ -280,7 +280,7 @@ func sessionWith(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.Two
 // ST-2, BC-2, AK-3, TF-13, F-D9: who has the file, with all that was ever deleted from it,
 // has nothing to log in with. A digest that anybody can compute from a guess is as bad
 // as the secret itself where guesses are few.
-func TestNoSecretLiesInTheFile(t *testing.T) {
+func TestNoSecretIsInTheStore(t *testing.T) {
 	t.Parallel()
 	t.Run("bolt", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "auth.db")

@@ -120,7 +120,7 @@ var sessionCalls = map[string]sessionCall{
 
 // Every method that takes an Identity is in the list above: one that is added is added
 // there, and so decided.
-func TestEveryMethodThatActsForASessionIsHeldToThePolicy(t *testing.T) {
+func TestThePolicyAppliesToEveryMethodThatActsForASession(t *testing.T) {
 	manager, identity := reflect.TypeFor[*auth.Manager](), reflect.TypeFor[auth.Identity]()
 	var acting []string
 	for i := range manager.NumMethod() {
@@ -269,7 +269,7 @@ func TestARefusedKeyIsNotCountedAsUsed(t *testing.T) {
 	}
 }
 
-func TestTheReadyMadePoliciesBindWhomTheySay(t *testing.T) {
+func TestTheReadyMadePoliciesBindTheirUsersOnly(t *testing.T) {
 	orgs := []string{"org_1", "org_2"}
 	members := auth.MembersOf(orgs...)
 	orgs[0] = "org_3"
@@ -383,7 +383,7 @@ func TestTurningTheFactorOffLeavesABoundUserNothingButTheNext(t *testing.T) {
 // A role that is given, or a factor that is reset, while a call is between its reading
 // and its Commit stops the call: nothing is made for who is bound by then. What enrols
 // goes on.
-func TestACallThatIsOvertakenByThePolicyMakesNothing(t *testing.T) {
+func TestACallDuringWhichThePolicyBindsMakesNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}, UsageInterval: time.Minute, Limits: unlimited()})
@@ -465,7 +465,7 @@ func TestTheDateOfAPolicyPassesDuringAnyStepOfACall(t *testing.T) {
 
 // While a second factor is being confirmed, what else the session asks for is refused
 // or done, and is there if it was done.
-func TestBesideAConfirmationEveryOtherCallIsRefusedOrDone(t *testing.T) {
+func TestEveryCallDuringAConfirmationIsRefusedOrDone(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}, Limits: unlimited()})
 		other := authtest.With(t, s, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}, Limits: unlimited(), Now: h.Clock.Now})

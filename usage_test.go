@@ -251,7 +251,7 @@ func TestWritingAUseNeverBringsARevokedKeyBack(t *testing.T) {
 
 // Advisory 7.
 // The revocation comes in between the writer's look at the key and its Commit.
-func TestWritingAUseLeavesNothingOfAKeyThatIsRevokedMeanwhile(t *testing.T) {
+func TestWritingAUseLeavesNoRecordOfAKeyRevokedDuringIt(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		spy := &spyStore{Store: s}
 		h := authtest.With(t, spy, auth.Config{UsageInterval: rarely})
@@ -276,7 +276,7 @@ func TestWritingAUseLeavesNothingOfAKeyThatIsRevokedMeanwhile(t *testing.T) {
 }
 
 // A use that comes while the ones before it are being written waits for the next time.
-func TestAUseBesideTheWriterIsWrittenLater(t *testing.T) {
+func TestAUseDuringAWriteIsWrittenLater(t *testing.T) {
 	spy := &spyStore{Store: memstore.New()}
 	h := authtest.With(t, spy, auth.Config{UsageInterval: time.Millisecond})
 	other := authtest.With(t, spy, auth.Config{UsageInterval: rarely, Now: h.Clock.Now})
@@ -385,7 +385,7 @@ func TestUsesAreWrittenWithinTheInterval(t *testing.T) {
 
 // RC-10 with writes behind: whoever verifies, writes and lists at the same time sees
 // every use once in the end.
-func TestNoUseIsLostOrCountedTwiceBesideTheWriter(t *testing.T) {
+func TestEveryUseDuringAWriteIsCountedOnce(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{UsageInterval: time.Millisecond})
 	other := twin(t, h, auth.Config{UsageInterval: time.Millisecond})
 	last := twin(t, h, auth.Config{})
@@ -477,7 +477,7 @@ func TestOneDamagedUsageRecordIsDroppedAndTheOthersAreWritten(t *testing.T) {
 	})
 }
 
-func TestADamagedUsageRecordIsComplainedOfOnce(t *testing.T) {
+func TestADamagedUsageRecordIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
 		s := memstore.New()
@@ -500,7 +500,7 @@ func TestADamagedUsageRecordIsComplainedOfOnce(t *testing.T) {
 
 // The three things that a stolen key does, on every store, with two processes: each is
 // told once, and names the key.
-func TestWhatIsUnusualForAKeyIsToldOnce(t *testing.T) {
+func TestUnusualUseOfAKeyIsReportedOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{UsageInterval: rarely, APIKeyTTL: -1})
 		u := h.Register()

@@ -20,7 +20,7 @@ import (
 
 // SE-8, RC-21, Advisory 10 (CVE-2026-33668, CVE-2026-33315, CVE-2024-47000,
 // CVE-2026-34727), Advisory 23 (CVE-2026-35594, CVE-2024-22513, CVE-2025-65430).
-func TestADisabledUserHasNothingThatOpens(t *testing.T) {
+func TestNoCredentialOfADisabledUserIsAccepted(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		other := authtest.With(t, s, auth.Config{Now: h.Clock.Now})
@@ -66,7 +66,7 @@ func TestADisabledUserHasNothingThatOpens(t *testing.T) {
 }
 
 // JW-7, SE-8.
-func TestADeletedUserIsGoneAndTheAddressFreeAtOnce(t *testing.T) {
+func TestADeletedUserIsNotFoundAndTheAddressIsFreeAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{})
@@ -114,7 +114,7 @@ func TestADeletedUserIsGoneAndTheAddressFreeAtOnce(t *testing.T) {
 }
 
 // RC-21
-func TestNothingBesideADeletionSucceedsAfterItOrBringsTheUserBack(t *testing.T) {
+func TestNoCallDuringADeletionSucceedsAfterItOrBringsTheUserBack(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		other := authtest.With(t, s, auth.Config{Limits: unlimited(), Now: h.Clock.Now})
@@ -233,7 +233,7 @@ func TestAsManyAndAsLongAgentsAsAreAllowedCanBeAssigned(t *testing.T) {
 	}
 }
 
-func TestUnlockGivesAttemptsBack(t *testing.T) {
+func TestUnlockRestoresAttempts(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{})
 	ctx := context.Background()
 	alice := h.Register()
@@ -292,7 +292,7 @@ func noticesOf(cfg auth.Config) (auth.Config, *[]auth.Notice) {
 }
 
 // SE-8, TT-5, Advisory 11 (CVE-2026-28268).
-func TestAPasswordSetByTheHostEndsEverySessionAndWaitingLogin(t *testing.T) {
+func TestSetPasswordEndsEverySessionAndPendingLogin(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		cfg, sent := noticesOf(auth.Config{})
 		h := authtest.With(t, s, cfg)
@@ -337,7 +337,7 @@ func TestAPasswordSetByTheHostEndsEverySessionAndWaitingLogin(t *testing.T) {
 // somebody's address and set up all that there is. Being asked for an account at the
 // address, the host gives the stranger nothing; and once its owner has proven the mailbox,
 // there are two ways to leave the stranger nothing at all.
-func TestWhoRegisteredAnothersAddressKeepsNothingOfIt(t *testing.T) {
+func TestAStrangerWhoRegisteredAnAddressKeepsNoAccessToIt(t *testing.T) {
 	const email = "ada@example.com"
 	for name, handOver := range map[string]func(t *testing.T, h *authtest.Harness, strangers string, owners auth.NewUser) error{
 		"deleted and made anew": func(t *testing.T, h *authtest.Harness, strangers string, owners auth.NewUser) error {
@@ -419,7 +419,7 @@ func TestWhoRegisteredAnothersAddressKeepsNothingOfIt(t *testing.T) {
 	}
 }
 
-func TestAPasswordThatTheHostMayNotSetChangesNothing(t *testing.T) {
+func TestARefusedSetPasswordChangesNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{})
@@ -448,7 +448,7 @@ func TestAPasswordThatTheHostMayNotSetChangesNothing(t *testing.T) {
 	})
 }
 
-func TestTheHostSeesAndRevokesAUsersKeys(t *testing.T) {
+func TestAnAdministratorListsAndRevokesAUsersKeys(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		other := twin(t, h, auth.Config{})
@@ -494,7 +494,7 @@ func TestTheHostSeesAndRevokesAUsersKeys(t *testing.T) {
 }
 
 // The owner's own addresses have budgets of their own, which an unlock must not forget.
-func TestUnlockGivesBackTheBudgetsOfKnownAddressesAndNoOthers(t *testing.T) {
+func TestUnlockRestoresTheBudgetsOfKnownAddressesOnly(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		alice := h.Register()
@@ -521,7 +521,7 @@ func TestUnlockGivesBackTheBudgetsOfKnownAddressesAndNoOthers(t *testing.T) {
 }
 
 // TF-15.
-func TestAResetOfTheSecondFactorIsTold(t *testing.T) {
+func TestAResetOfTheSecondFactorIsAuditedAndNotified(t *testing.T) {
 	cfg, sent := noticesOf(auth.Config{})
 	h := authtest.With(t, memstore.New(), cfg)
 	alice := h.Register()

@@ -231,9 +231,9 @@ func TestEveryRouteForEveryPrincipal(t *testing.T) {
 	onEachStoreWith(t, func(c *auth.Config) { c.TwoFactorPolicy.Of = func(u auth.User) bool { return u.Role == "bound" } }, stores)
 }
 
-// TestAGroupThatIsLeftOutIsThereForNobody holds the table of a Handler without some groups:
+// TestAGroupOfRoutesThatIsLeftOutIsNotFound holds the table of a Handler without some groups:
 // their routes are 404 for everybody, and all other cells are what they were.
-func TestAGroupThatIsLeftOutIsThereForNobody(t *testing.T) {
+func TestAGroupOfRoutesThatIsLeftOutIsNotFound(t *testing.T) {
 	columns, rows := parseTable(t)
 	for _, without := range [][]httpauth.Tag{
 		{httpauth.TagRegistration, httpauth.TagLogin, httpauth.TagAccount, httpauth.TagDocument},

@@ -67,7 +67,7 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 }
 
 // HT-9: a browser sends cookies by itself, so none opens a route, under any name.
-func TestACookieOpensNoRoute(t *testing.T) {
+func TestACookieIsAcceptedOnNoRoute(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
 	_, key := f.apiKey(token)
@@ -88,7 +88,7 @@ func TestACookieOpensNoRoute(t *testing.T) {
 // AK-6, Advisory 1 (CVE-2025-61928, GHSA-99h5-pjcv-gr6v): whoever is named in a body or
 // a query, a key is its maker's and has its maker's rights, and without a credential none
 // is made or taken away.
-func TestABodyMakesAKeyForItsSenderAlone(t *testing.T) {
+func TestABodyMakesAKeyForItsSenderOnly(t *testing.T) {
 	onEachStore(t, func(t *testing.T, f *fixture) {
 		victimID := f.register("victim@example.com")
 		victim := f.login("victim@example.com")
@@ -113,7 +113,7 @@ func TestABodyMakesAKeyForItsSenderAlone(t *testing.T) {
 }
 
 // TT-1, BC-4: the temp token alone says whose second step it is.
-func TestABodyDoesNotChangeWhoseSecondStepItIs(t *testing.T) {
+func TestABodyCannotMakeASecondStepOfAnotherUser(t *testing.T) {
 	onEachStore(t, func(t *testing.T, f *fixture) {
 		victimID := f.register("victim@example.com")
 		f.enrol(f.login("victim@example.com"))

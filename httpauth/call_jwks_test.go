@@ -14,7 +14,7 @@ import (
 
 // Its caching and media type, and that it is as documented, the fixture holds of every
 // answer.
-func TestTheKeySetIsServedToEverybodyAndMayBeCached(t *testing.T) {
+func TestTheKeySetIsPublicAndMayBeCached(t *testing.T) {
 	f := newFixture(t, setup{})
 	if a := f.call("GET", "/.well-known/jwks.json", nil).want(200); a.raw != `{"keys":[]}` {
 		t.Errorf("with HS256 it is %s", a.raw)

@@ -138,7 +138,7 @@ func TestEveryWrongCodeHasTheSameAnswer(t *testing.T) {
 }
 
 // TT-4: a temp token that opens nothing does not say why.
-func TestEveryDeadTempTokenHasTheSameAnswer(t *testing.T) {
+func TestEveryEndedTempTokenHasTheSameAnswer(t *testing.T) {
 	f := newFixture(t, setup{auth: func(c *auth.Config) {
 		many := store.Limit{Burst: 1000, Every: time.Second}
 		c.Limits.LoginByAccount, c.Limits.LoginByAccountAddress, c.Limits.CodeByAccount = many, many, many
@@ -218,7 +218,7 @@ func TestEnablingNeedsAFreshLoginOrThePassword(t *testing.T) {
 
 // TF-10, Advisory 2 (GHSA-xg6x-h9c9-2m83, CVE-2026-9091): a temp token opens its one call
 // and nothing else.
-func TestTempTokenOpensNothingElse(t *testing.T) {
+func TestATempTokenIsAcceptedForTheSecondStepOnly(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.enrol(f.account("ada@example.com"))
 	temp := f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200).text("temp_token")

@@ -58,7 +58,7 @@ func TestWhatTheGuardRefusesIsAnEvent(t *testing.T) {
 }
 
 // The id of a request comes from where the host says, and from nowhere else.
-func TestTheRequestIDIsBelievedOnlyWhereItIsConfigured(t *testing.T) {
+func TestTheRequestIDIsReadOnlyWhereItIsConfigured(t *testing.T) {
 	for name, tc := range map[string]struct{ header, want string }{
 		"by default":  {"", "from the context"},
 		"of a header": {"x-request-id", "from the header?[31m"},

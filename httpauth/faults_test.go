@@ -178,7 +178,7 @@ func TestErrorsAndTheirAnswers(t *testing.T) {
 	}
 }
 
-func TestOverloadIsSaidWithRetryAfter(t *testing.T) {
+func TestOverloadIsAnsweredWithRetryAfter(t *testing.T) {
 	f := newFixture(t, setup{auth: func(c *auth.Config) {
 		c.HashSlots, c.HashQueue, c.HashWait = 1, -1, time.Millisecond
 		c.PasswordHash = auth.HashParams{Memory: 32 << 10, Time: 4, Threads: 1}

@@ -133,7 +133,7 @@ func median(d []time.Duration) time.Duration {
 // of it soon; and whoever is logged in notices nothing. A flood keeps every processor
 // busy, so the share of them that the process got says how much else the machine had to
 // do: times are measured in those of a machine of its own.
-func TestAFloodOfLoginsIsShedAndNobodyElseNotices(t *testing.T) {
+func TestAFloodOfLoginsIsShedAndOtherRequestsAreServed(t *testing.T) {
 	each := func(t *testing.T, s setup) {
 		s.auth = func(c *auth.Config) { // the default cost, slots and queue, and budgets that shed nobody
 			c.InsecureCheapHashing, c.PasswordHash = false, auth.HashParams{}

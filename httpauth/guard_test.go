@@ -151,7 +151,7 @@ func TestGuardAsksForASecondFactor(t *testing.T) {
 	guarded(f, both, bearer(token)).want(200)
 }
 
-func TestGuardAppliesEveryRuleAndTheHostsOwn(t *testing.T) {
+func TestGuardAppliesEveryRuleAndThoseOfTheProgram(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
 	var seen []string
@@ -244,7 +244,7 @@ func TestGuardAsksForAUserWithASecondFactorWhateverTheCredential(t *testing.T) {
 	}
 }
 
-func TestAHostsRuleCanAskToLogInAgain(t *testing.T) {
+func TestARuleOfTheProgramCanAskForAFreshLogin(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
 	for maxAge, want := range map[time.Duration]string{

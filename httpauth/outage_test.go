@@ -74,7 +74,7 @@ func TestRedisThatIsDownIsUnavailableWithinASecond(t *testing.T) {
 
 // DO-3.
 // On a server that takes what it is sent and never answers.
-func TestRedisThatHangsIsUnavailableAndHoldsNothing(t *testing.T) {
+func TestRedisThatHangsIsUnavailableAndLeaksNothing(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
@@ -141,7 +141,7 @@ func held() (goroutines, heap int) {
 }
 
 // A full server takes nothing new, and one can still leave it.
-func TestRedisWithoutMemoryLetsNobodyInAndEverybodyOut(t *testing.T) {
+func TestRedisWithoutMemoryRefusesLoginsAndAcceptsLogouts(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}

@@ -219,7 +219,7 @@ func TestBodyIsNoCredential(t *testing.T) {
 }
 
 // DO-2.
-func TestWhoMayNotCallIsToldBeforeTheBodyIsLookedAt(t *testing.T) {
+func TestACallerWithoutAccessIsRefusedBeforeTheBodyIsRead(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.call("POST", "/api-keys", "{", func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }).want(401)
 }

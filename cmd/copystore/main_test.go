@@ -251,7 +251,7 @@ func moves(t *testing.T, from, to string) {
 	}
 }
 
-func TestACopyThatWasKilledIsMadeGoodByTheNext(t *testing.T) {
+func TestTheNextRunCompletesACopyThatWasKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}

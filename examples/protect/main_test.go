@@ -11,7 +11,7 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
-func TestEachRouteLetsInWhomItsRulesName(t *testing.T) {
+func TestEachRouteAdmitsTheCallersOfItsRules(t *testing.T) {
 	h := authtest.New(t)
 	guard, err := httpauth.New(h.Manager, httpauth.Config{})
 	if err != nil {

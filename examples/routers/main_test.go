@@ -187,7 +187,7 @@ func TestTheIdentityIsThatOfTheToken(t *testing.T) {
 	})
 }
 
-func TestARevokedTokenOpensNothing(t *testing.T) {
+func TestARevokedTokenIsRefused(t *testing.T) {
 	onEachRouter(t, func(t *testing.T, s site) {
 		c := s.register("one@example.com")
 		s.call("POST", "/v1/auth/logout", c.token, "", 200)
@@ -200,7 +200,7 @@ func TestARevokedTokenOpensNothing(t *testing.T) {
 }
 
 // A router may answer HEAD on a GET route, or not. A guard holds in either case.
-func TestHEADOpensNothingThatGETDoesNot(t *testing.T) {
+func TestHEADIsRefusedWhereverGETIs(t *testing.T) {
 	onEachRouter(t, func(t *testing.T, s site) {
 		c, other := s.register("one@example.com"), s.register("two@example.com")
 		for _, path := range []string{"/whoami", "/admin/members", "/organizations/" + c.organization + "/reports", "/v1/auth/me"} {

@@ -58,7 +58,7 @@ func TestProcessesThatStartTogetherHaveTheSameSecret(t *testing.T) {
 	}
 }
 
-func TestAGivenSecretSignsAndTheKeptOneStillOpens(t *testing.T) {
+func TestAGivenSecretSignsAndTheStoredOneStillVerifies(t *testing.T) {
 	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
 	alone, err := p.secrets(testSecret)
 	if err != nil || !slices.Equal(alone, []auth.Secret{testSecret}) {

@@ -71,7 +71,7 @@ func TestACallThatHangsIsGivenUpAndKeepsItsPlace(t *testing.T) {
 	}
 }
 
-func TestACallIsToldWhenItsTimeIsOver(t *testing.T) {
+func TestACallsContextEndsWhenItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
 		_, err := callback.Wait(t.Context(), callback.New(1, time.Second), func(ctx context.Context) (int, error) {

@@ -23,7 +23,7 @@ func held(t *testing.T, table *Table, key string) *counter {
 	return table.buckets.Load().find(key, table.hash(key))
 }
 
-func TestACounterThatIsGoneIsOutOfSightAndNotReportedAgain(t *testing.T) {
+func TestARemovedCounterIsNotFoundAndNotReportedAgain(t *testing.T) {
 	table := New(0)
 	table.Track()
 	c := held(t, table, "login/somebody")
@@ -55,7 +55,7 @@ func TestACounterThatIsGoneIsOutOfSightAndNotReportedAgain(t *testing.T) {
 	}
 }
 
-func TestACounterThatWasHitSinceTheHandLookedIsNotDropped(t *testing.T) {
+func TestACounterHitSinceTheEvictionScanPassedIsNotDropped(t *testing.T) {
 	table := New(0)
 	c := held(t, table, "login/somebody")
 	looked := c.state.Load()

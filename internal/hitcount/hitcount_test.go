@@ -331,7 +331,7 @@ func TestNoHitIsLostWhileTheTableGrows(t *testing.T) {
 }
 
 // Apply is not made for the year 1677, but a clock that is that wrong must not hang anybody.
-func TestAClockOfAnotherAgeStopsNobody(t *testing.T) {
+func TestAClockCenturiesOffUsesUpNoBudget(t *testing.T) {
 	table := hitcount.New(0)
 	hit(table, "login/somebody", guesses, 1, start)
 	hit(table, "login/somebody", guesses, -5, time.Unix(0, math.MinInt64))
@@ -524,7 +524,7 @@ func TestWhatRanOutIsReportedAsUnusedAndGivesItsPlaceBack(t *testing.T) {
 	}
 }
 
-func TestLoadingMoreThanThereIsRoomForForgetsNobody(t *testing.T) {
+func TestLoadingMoreThanThereIsRoomForForgetsNoCounter(t *testing.T) {
 	table := hitcount.New(64)
 	for i := range 1000 {
 		table.Load(hitcount.Entry{Key: "k/" + strconv.Itoa(i), State: start.Add(5 * time.Hour).UnixNano()})

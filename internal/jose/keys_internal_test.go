@@ -109,7 +109,7 @@ func (f *forger) accepts(token string) bool {
 	return ok || whole || c != (Claims{}) || p.Claims != (Claims{})
 }
 
-func TestATokenForgedWithTheRightKeyIsTheSigners(t *testing.T) {
+func TestATokenForgedWithTheRightKeyIsLikeTheSigners(t *testing.T) {
 	f := newForger(t)
 	for _, token := range []string{f.good, signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(f.claims))} {
 		p, ok := f.keys.Payload(token, f.format)

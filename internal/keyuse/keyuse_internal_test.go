@@ -141,7 +141,7 @@ func (n *naive) use(at time.Time, from netip.Addr) (found []string) {
 
 // Whatever the uses and whenever they are written, what is reported is what the rule says of
 // each use in turn: nothing without cause, nothing missed, nothing twice.
-func TestWhatIsToldOfAKeyFollowsFromItsUses(t *testing.T) {
+func TestTheReportsOnAKeyFollowFromItsUses(t *testing.T) {
 	kinds := map[string]int{}
 	for seed := range uint64(10) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -210,7 +210,7 @@ func TestWhatIsToldOfAKeyFollowsFromItsUses(t *testing.T) {
 
 // A write whose reply was lost has been made: what it found is reported with the next one,
 // once.
-func TestWhatALostReplyHidTheNextWriteTells(t *testing.T) {
+func TestTheNextWriteReportsWhatALostReplyHid(t *testing.T) {
 	s := &lossy{Store: memstore.New()}
 	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	makeWatched(t, s, at)

@@ -204,7 +204,7 @@ func TestParametersAreBounded(t *testing.T) {
 	}
 }
 
-func TestErrorsHoldNoSecret(t *testing.T) {
+func TestErrorsContainNoSecret(t *testing.T) {
 	const secret = "hunter2hunter2"
 	var errs []error
 	_, err := password.Hash(cheap, secret+"\xff")

@@ -11,7 +11,7 @@ import (
 )
 
 // AK-9, LO-3
-func TestDisplayableTextIsOneHonestLine(t *testing.T) {
+func TestDisplayableTextIsOneLineWithoutHiddenCharacters(t *testing.T) {
 	for _, s := range []string{"a", "Ada Lovelace", "Ünïcödé", "日本語", "👍", "<script>", "a  b", strings.Repeat("é", 100)} {
 		if !printable.Line(s, 100) {
 			t.Errorf("%q is refused", s)

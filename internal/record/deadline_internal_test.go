@@ -89,7 +89,7 @@ func TestADeadlineEndsWithItsParent(t *testing.T) {
 }
 
 // What is read lies in one piece of memory with its deadline, and may be kept for long.
-func TestAReleasedDeadlineDoesNotLetAnybodyWaitAndLetsGo(t *testing.T) {
+func TestAReleasedDeadlineEndsWaitsAndLeavesItsParent(t *testing.T) {
 	type key struct{}
 	for _, waits := range []bool{false, true} {
 		d := withDeadline(context.WithValue(t.Context(), key{}, "value"), time.Hour)

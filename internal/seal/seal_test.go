@@ -73,7 +73,7 @@ func TestSealedBytesDoNotOpenForAnotherOwnerOrPurpose(t *testing.T) {
 }
 
 // ST-10.
-func TestRotationKeepsOldSecretsOpening(t *testing.T) {
+func TestSealedBytesOfOldSecretsOpenAfterARotation(t *testing.T) {
 	aad := []byte("user 1")
 	before, during, after := keyring(t, secret('a')), keyring(t, secret('b'), secret('a')), keyring(t, secret('b'))
 	sealed := before.Seal("totp", []byte("plaintext"), aad)

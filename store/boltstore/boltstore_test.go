@@ -138,7 +138,7 @@ func TestEveryCallAfterCloseIsErrClosedAndClosingAgainDoesNothing(t *testing.T) 
 }
 
 // ST-10.
-func TestABackupOfAStoreInUseOpensAndVerifies(t *testing.T) {
+func TestABackupOfAStoreInUseCanBeOpenedAndVerified(t *testing.T) {
 	path := newPath(t)
 	s := mustOpen(t, path, boltstore.Options{})
 	must(t, s.Commit(ever, store.Put("u/a", []byte("old"))))

@@ -96,7 +96,7 @@ func TestATruncatedFileIsRefusedAtEveryLength(t *testing.T) {
 	must(t, s.Verify(ever))
 }
 
-func TestAFileWithOneBadHeaderOpensAndSaysSo(t *testing.T) {
+func TestAFileWithOneBadHeaderIsOpenedWithAWarning(t *testing.T) {
 	whole, err := small()
 	must(t, err)
 	for page := range 2 {

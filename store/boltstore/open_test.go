@@ -227,7 +227,7 @@ func TestALinkThatLeadsNowhereIsNotReplacedByANewDatabase(t *testing.T) {
 	}
 }
 
-func TestTheLeftoverOfACrashWhileCreatingHindersNobody(t *testing.T) {
+func TestAFileLeftByACrashDuringCreationDoesNotPreventTheNext(t *testing.T) {
 	path := newPath(t)
 	must(t, os.WriteFile(path+".new-123", []byte("half"), 0o600))
 	must(t, mustOpen(t, path, boltstore.Options{}).Close())

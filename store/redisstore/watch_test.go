@@ -184,7 +184,7 @@ func TestWhatIsKnownTakesNoRoundTrip(t *testing.T) {
 
 // Whatever happens to the connection that the changes come on, what is remembered ends
 // with the proof, and is there again after it.
-func TestAWatchThatIsCutOffKnowsNothingUntilItBeginsAnew(t *testing.T) {
+func TestEveryStampIsUnknownWhileTheWatchIsCutOff(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
@@ -222,7 +222,7 @@ func TestAWatchThatIsCutOffKnowsNothingUntilItBeginsAnew(t *testing.T) {
 }
 
 // A failover ends what is known before the next master has anything to tell.
-func TestAFailoverLeavesNothingKnown(t *testing.T) {
+func TestAFailoverMakesEveryStampUnknown(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}

@@ -691,7 +691,7 @@ func TestASoundStoreThatCanBeReopenedAndJoinedPasses(t *testing.T) {
 	storetest.Run(t, func(testing.TB) storetest.Place { return durable() })
 }
 
-func TestAPlaceIsHeldAgainstWhatItOffers(t *testing.T) {
+func TestTheRulesFollowFromWhatAPlaceOffers(t *testing.T) {
 	p := durable()
 	distant := len(storetest.Rules(p))
 	p.Behind = nil
