@@ -143,7 +143,7 @@ func TestNoEmptyCredentialIsAccepted(t *testing.T) {
 }
 
 // DO-5, F-R11, Advisory 25 (CVE-2025-30204, CVE-2024-51744), Advisory 36 (CVE-2025-29923).
-func TestNoDependencyIsOlderThanTheReleaseThatMendedIt(t *testing.T) {
+func TestNoDependencyIsOlderThanTheReleaseThatFixedIt(t *testing.T) {
 	mod, err := os.ReadFile("go.mod")
 	if err != nil {
 		t.Fatal(err)
