@@ -3,12 +3,10 @@ package auth
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"hash"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/jwttest"
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/internal/stampcache"
 	"github.com/datixlab/auth/store/memstore"
@@ -70,35 +69,7 @@ func newForger(t testing.TB) *forger {
 // header is the one that the Manager writes, with the given members changed.
 func (f *forger) header(change map[string]any) map[string]any {
 	h := map[string]any{"alg": "HS256", "kid": f.kid, "typ": "at+jwt"}
-	return changed(h, change)
-}
-
-// changed returns m with the members of change; nil removes one.
-func changed(m, change map[string]any) map[string]any {
-	out := map[string]any{}
-	for k, v := range m {
-		out[k] = v
-	}
-	for k, v := range change {
-		if out[k] = v; v == nil {
-			delete(out, k)
-		}
-	}
-	return out
-}
-
-func segment(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func signed(newHash func() hash.Hash, key []byte, text string) string {
-	mac := hmac.New(newHash, key)
-	mac.Write([]byte(text))
-	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return jwttest.Changed(h, change)
 }
 
 // accepts reports whether the token is accepted, or names anybody although it is not.
@@ -109,7 +80,7 @@ func (f *forger) accepts(token string) bool {
 
 func TestATokenForgedWithTheRightKeyIsAccepted(t *testing.T) {
 	f := newForger(t)
-	if !f.accepts(signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(f.claims))) {
+	if !f.accepts(jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+jwttest.Segment(f.claims))) {
 		t.Fatal("the forger does not know how tokens are made: its other tests prove nothing")
 	}
 }
@@ -119,7 +90,7 @@ func TestATokenForgedWithTheRightKeyIsAccepted(t *testing.T) {
 func TestATokenDoesNotOutliveItsSession(t *testing.T) {
 	f := newForger(t)
 	forged := func(exp int64) string {
-		return signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(changed(f.claims, map[string]any{"exp": exp})))
+		return jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+jwttest.Segment(jwttest.Changed(f.claims, map[string]any{"exp": exp})))
 	}
 	end := f.now.Add(f.m.cfg.SessionTTL)
 	known, unseen := forged(end.Unix()+1000), forged(end.Unix()+2000)
@@ -158,12 +129,12 @@ func TestInvalidClaimsAreRefusedEvenWithTheRightKey(t *testing.T) {
 		{"sid": nil}, {"sid": ""}, {"sid": "ses_" + strings.Repeat("0", 22)}, {"sid": sid + "x"}, {"sid": "ses_../acct"},
 		{"jti": nil}, {"jti": ""}, {"jti": strings.Repeat("0", 22)}, {"jti": jti + "x"}, {"jti": strings.ToUpper(jti) + " "},
 	} {
-		if f.accepts(signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(changed(f.claims, change)))) {
+		if f.accepts(jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+jwttest.Segment(jwttest.Changed(f.claims, change)))) {
 			t.Errorf("%v: accepted", change)
 		}
 	}
 	for _, ok := range []map[string]any{{"iat": now + 30}, {"nbf": now + 30}, {"exp": now + 1}, {"role": "root"}, {"org": "org_x"}} {
-		token := signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(changed(f.claims, ok)))
+		token := jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+jwttest.Segment(jwttest.Changed(f.claims, ok)))
 		id, err := f.m.VerifyAccessToken(context.Background(), Secret(token))
 		if err != nil {
 			t.Errorf("%v: %v", ok, err)
@@ -171,19 +142,11 @@ func TestInvalidClaimsAreRefusedEvenWithTheRightKey(t *testing.T) {
 			t.Errorf("%v is believed: %+v", ok, id.User)
 		}
 	}
-	for _, body := range []string{"", "null", "{}", "[]", "1", `"x"`, "{", string(mustJSON(f.claims)) + "{}", string(mustJSON(f.claims)) + "x"} {
-		if f.accepts(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body)))) {
+	for _, body := range []string{"", "null", "{}", "[]", "1", `"x"`, "{", string(jwttest.JSON(f.claims)) + "{}", string(jwttest.JSON(f.claims)) + "x"} {
+		if f.accepts(jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body)))) {
 			t.Errorf("claims %q: accepted", body)
 		}
 	}
-}
-
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return b
 }
 
 // FuzzTempToken: what opens is what was made, in its one spelling.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/jwttest"
 )
 
 // scanned is scan of the whole of a payload, as Verify has it.
@@ -52,7 +53,7 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, iss, aud, sub, sid, jti string, iat, nbf, exp int64, role string, b byte) {
 		format := NewFormat(iss, aud, "user_", "ses_")
-		body := mustJSON(Payload{
+		body := jwttest.JSON(Payload{
 			Claims:   Claims{Issuer: iss, Audience: aud, Subject: sub, Session: sid, ID: jti, Validity: Validity{iat, nbf, exp}},
 			AuthTime: iat, AMR: []string{role}, Org: role, Role: role,
 		})
@@ -90,10 +91,10 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 	f := newForger(t)
 	var p Payload
-	if err := json.Unmarshal(mustJSON(f.claims), &p); err != nil {
+	if err := json.Unmarshal(jwttest.JSON(f.claims), &p); err != nil {
 		t.Fatal(err)
 	}
-	text := string(mustJSON(p))
+	text := string(jwttest.JSON(p))
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, []byte(text), "", "  "); err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 	}
 	for name, body := range map[string]string{
 		"as it is written":      text,
-		"by name":               string(mustJSON(f.claims)),
+		"by name":               string(jwttest.JSON(f.claims)),
 		"indented":              indented.String(),
 		"a space before":        " " + text,
 		"issuer escaped":        `{"iss":"\u0061uth",` + rest,
@@ -113,7 +114,7 @@ func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 		"a claim in a claim":    `{"act":{"iss":"evil"},"iss":"auth",` + rest,
 		"the issuer said again": `{"iss":"evil","iss":"auth",` + rest,
 	} {
-		token := signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body)))
+		token := jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body)))
 		if c, ok := f.verified(token); !ok || c != p.Claims {
 			t.Errorf("%s: %+v, %v", name, c, ok)
 		}
@@ -125,11 +126,11 @@ func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 	partly := strings.Replace(text, `,"aud":"auth"`, "", 1) // nothing of what scan had begun to read stays
 	want := p.Claims
 	want.Audience = ""
-	c, ok := f.verified(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(partly))))
+	c, ok := f.verified(jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(partly))))
 	if !ok || c != want {
 		t.Errorf("without an audience: %+v, %v, want %+v", c, ok, want)
 	}
-	c, ok = f.verified(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(text[:len(text)-1]))))
+	c, ok = f.verified(jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(text[:len(text)-1]))))
 	if ok || c != (Claims{}) {
 		t.Errorf("half a payload: %+v, %v", c, ok)
 	}
@@ -138,7 +139,7 @@ func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 		`{"iss":"\u0062uth",` + rest:                              "buth",
 		`{"iss":"auth","ver":1,"iss":"evil",` + rest:              "evil",
 	} {
-		c, ok := f.verified(signed(sha256.New, f.key, segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body))))
+		c, ok := f.verified(jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body))))
 		if !ok || c.Issuer != issuer {
 			t.Errorf("%s: the issuer is read as %q, %v", body, c.Issuer, ok)
 		}

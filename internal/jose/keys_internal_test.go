@@ -3,12 +3,10 @@ package jose
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
-	"hash"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/jwttest"
 )
 
 // A forger has an HS256 key and forges tokens like that of its Signer.
@@ -56,43 +55,7 @@ func newForger(t testing.TB) *forger {
 
 // header is the one that the Signer writes, with the given members changed.
 func (f *forger) header(change map[string]any) map[string]any {
-	return changed(map[string]any{"alg": "HS256", "kid": f.kid, "typ": "at+jwt"}, change)
-}
-
-// changed returns m with the members of change; nil removes one.
-func changed(m, change map[string]any) map[string]any {
-	out := map[string]any{}
-	for k, v := range m {
-		out[k] = v
-	}
-	for k, v := range change {
-		if out[k] = v; v == nil {
-			delete(out, k)
-		}
-	}
-	return out
-}
-
-func segment(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func signed(newHash func() hash.Hash, key []byte, text string) string {
-	mac := hmac.New(newHash, key)
-	mac.Write([]byte(text))
-	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return b
+	return jwttest.Changed(map[string]any{"alg": "HS256", "kid": f.kid, "typ": "at+jwt"}, change)
 }
 
 // verified returns what the token says, if it is signed.
@@ -111,7 +74,7 @@ func (f *forger) accepts(token string) bool {
 
 func TestATokenForgedWithTheRightKeyIsLikeTheSigners(t *testing.T) {
 	f := newForger(t)
-	for _, token := range []string{f.good, signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(f.claims))} {
+	for _, token := range []string{f.good, jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+jwttest.Segment(f.claims))} {
 		p, ok := f.keys.Payload(token, f.format)
 		if c, again := f.verified(token); !ok || !again || c != p.Claims || p.Role != "admin" || p.Org == "" || !slices.Equal(p.AMR, []string{"pwd"}) {
 			t.Fatal("the forger does not know how tokens are made: its other tests prove nothing")
@@ -126,7 +89,7 @@ func TestIDsThatAreNotOfTheFormatAreReported(t *testing.T) {
 		nil, {"sub": "user_"}, {"sub": "ses_01234567890123456789012345678"}, {"sub": "user_0123456789012345678901234567/"}, {"sub": nil},
 		{"sid": "ses_../acct"}, {"sid": ""}, {"jti": "x"}, {"jti": nil}, {"jti": "012345678901234567890 "},
 	} {
-		token := signed(sha256.New, f.key, segment(f.header(nil))+"."+segment(changed(f.claims, change)))
+		token := jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+jwttest.Segment(jwttest.Changed(f.claims, change)))
 		var p Parsed
 		if ok := f.keys.Verify(token, f.format, &p); !ok || p.WellFormed != (change == nil) {
 			t.Errorf("%v: %v, well-formed %v", change, ok, p.WellFormed)
@@ -140,7 +103,7 @@ func TestIDsThatAreNotOfTheFormatAreReported(t *testing.T) {
 // JW-1, JW-5, JW-6, F-J1, F-J5, Advisory 25 (GHSA-mh63-6h87-95cp).
 func TestAHeaderThatTheManagerDoesNotWriteIsRefusedEvenWithTheRightKey(t *testing.T) {
 	f := newForger(t)
-	body := segment(f.claims)
+	body := jwttest.Segment(f.claims)
 	for _, change := range []map[string]any{
 		{"alg": "none"}, {"alg": "None"}, {"alg": "nOnE"}, {"alg": ""}, {"alg": nil}, {"alg": "HS384"}, {"alg": "HS512"}, {"alg": "RS256"}, {"alg": "ES256"}, {"alg": "hs256"},
 		{"typ": nil}, {"typ": "JWT"}, {"typ": "refresh"}, {"typ": "AT+JWT"}, {"typ": "application/at+jwt"},
@@ -148,15 +111,15 @@ func TestAHeaderThatTheManagerDoesNotWriteIsRefusedEvenWithTheRightKey(t *testin
 		{"kid": nil}, {"kid": ""}, {"kid": "other"}, {"kid": f.kid + "x"}, {"kid": "../../dev/null"}, {"kid": []string{f.kid}},
 		{"jwk": map[string]string{"kty": "oct", "k": base64.RawURLEncoding.EncodeToString(f.key)}}, {"jku": "https://evil.example/jwks"}, {"x5u": "https://evil.example/x"}, {"x5c": []string{"MII"}},
 	} {
-		text := segment(f.header(change)) + "." + body
+		text := jwttest.Segment(f.header(change)) + "." + body
 		for name, token := range map[string]string{
-			"HS256":          signed(sha256.New, f.key, text),
-			"HS384":          signed(sha512.New384, f.key, text),
-			"HS512":          signed(sha512.New, f.key, text),
-			"an empty key":   signed(sha256.New, nil, text),
+			"HS256":          jwttest.Signed(sha256.New, f.key, text),
+			"HS384":          jwttest.Signed(sha512.New384, f.key, text),
+			"HS512":          jwttest.Signed(sha512.New, f.key, text),
+			"an empty key":   jwttest.Signed(sha256.New, nil, text),
 			"no signature":   text + ".",
 			"no third part":  text,
-			"the right text": text + "." + strings.Split(signed(sha256.New, f.key, segment(f.header(nil))+"."+body), ".")[2],
+			"the right text": text + "." + strings.Split(jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+body), ".")[2],
 		} {
 			if f.accepts(token) {
 				t.Errorf("%v, signed with %s: accepted", change, name)
@@ -165,7 +128,7 @@ func TestAHeaderThatTheManagerDoesNotWriteIsRefusedEvenWithTheRightKey(t *testin
 	}
 	good := `{"alg":"HS256","kid":"` + f.kid + `","typ":"at+jwt"}`
 	for _, h := range []string{" " + good, good + " ", good + "{}", `{"alg":"none","alg":"HS256","kid":"` + f.kid + `","typ":"at+jwt"}`, `{"typ":"at+jwt","alg":"HS256","kid":"` + f.kid + `"}`, `{}`, `null`, ``} {
-		if f.accepts(signed(sha256.New, f.key, base64.RawURLEncoding.EncodeToString([]byte(h))+"."+body)) {
+		if f.accepts(jwttest.Signed(sha256.New, f.key, base64.RawURLEncoding.EncodeToString([]byte(h))+"."+body)) {
 			t.Errorf("header %s: accepted", h)
 		}
 	}
@@ -174,9 +137,9 @@ func TestAHeaderThatTheManagerDoesNotWriteIsRefusedEvenWithTheRightKey(t *testin
 // JW-1, JW-9.
 func FuzzVerifyToken(f *testing.F) {
 	forge := newForger(f)
-	text := segment(forge.header(nil)) + "." + segment(forge.claims)
-	good := signed(sha256.New, forge.key, text)
-	for _, s := range []string{good, text + ".", text, "..", "", ".", good + "=", strings.Repeat(".", 100), signed(sha256.New, nil, text)} {
+	text := jwttest.Segment(forge.header(nil)) + "." + jwttest.Segment(forge.claims)
+	good := jwttest.Signed(sha256.New, forge.key, text)
+	for _, s := range []string{good, text + ".", text, "..", "", ".", good + "=", strings.Repeat(".", 100), jwttest.Signed(sha256.New, nil, text)} {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
@@ -188,7 +151,7 @@ func FuzzVerifyToken(f *testing.F) {
 			}
 			return
 		}
-		if dot := strings.LastIndexByte(token, '.'); signed(sha256.New, forge.key, token[:dot]) != token {
+		if dot := strings.LastIndexByte(token, '.'); jwttest.Signed(sha256.New, forge.key, token[:dot]) != token {
 			t.Fatalf("accepted, but not signed: %q", token)
 		}
 	})
@@ -208,30 +171,30 @@ func (o oracle) GetAudience() (jwt.ClaimStrings, error)     { return jwt.ClaimSt
 // reads them; of all texts, none is proven here that it refuses.
 func FuzzATokenIsReadAsGolangJWTReadsIt(f *testing.F) {
 	forge := newForger(f)
-	header := segment(forge.header(nil))
+	header := jwttest.Segment(forge.header(nil))
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithoutClaimsValidation())
 	asked := func(token string) (Claims, bool) {
 		var o oracle
 		_, err := parser.ParseWithClaims(token, &o, func(*jwt.Token) (any, error) { return forge.key, nil })
 		return o.Claims, err == nil
 	}
-	whole := mustJSON(forge.claims)
+	whole := jwttest.JSON(forge.claims)
 	var p Payload
 	if err := json.Unmarshal(whole, &p); err != nil {
 		f.Fatal(err)
 	}
-	written := mustJSON(p)
+	written := jwttest.JSON(p)
 	for _, body := range [][]byte{
 		written, whole, []byte("{}"), []byte("null"), []byte("[]"), []byte(" "), []byte(`{"iss":1}`), []byte(`{"SUB":"x"}`),
 		bytes.Replace(written, []byte(`"exp":`), []byte(`"exp":0`), 1), bytes.Replace(written, []byte(`"exp":`), []byte(`"exp":-`), 1),
 		bytes.Replace(written, []byte(`"exp":`), []byte(`"exp":1e3,"x":`), 1), append(bytes.Clone(written), '}'), written[:len(written)-1],
 		bytes.Replace(written, []byte(`"iss":"`), []byte(`"iss":"\u0061`), 1), bytes.Replace(written, []byte(`ses_`), []byte("se\xff_"), 1),
 	} {
-		f.Add(body, signed(sha256.New, forge.key, header+"."+base64.RawURLEncoding.EncodeToString(body)))
+		f.Add(body, jwttest.Signed(sha256.New, forge.key, header+"."+base64.RawURLEncoding.EncodeToString(body)))
 	}
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, body []byte, text string) {
-		token := signed(sha256.New, forge.key, header+"."+base64.RawURLEncoding.EncodeToString(body))
+		token := jwttest.Signed(sha256.New, forge.key, header+"."+base64.RawURLEncoding.EncodeToString(body))
 		c, got := forge.verified(token)
 		want, ok := asked(token)
 		if saw(ok); len(token) <= MaxLen && (got != ok || ok && c != want) {
