@@ -12,9 +12,9 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
-// AK-11, Advisory 24: no record that lost its scopes, or has others, opens anything, not
+// AK-11, Advisory 24: no record that lost its scopes, or has others, is accepted, not
 // even for a reader that knows of none. One of a key without scopes that was written before
-// there were any does.
+// there were any is.
 func TestAKeyWhoseScopesWereChangedInTheStoreIsRefused(t *testing.T) {
 	ctx := context.Background()
 	s := memstore.New()

@@ -115,7 +115,7 @@ func TestAMistypedAPIKeyIsRefusedWithoutAskingTheStore(t *testing.T) {
 	}
 }
 
-// AK-4: a well-formed key with a right checksum that nobody has.
+// AK-4: a well-formed key with a right checksum that was never made.
 func TestAnUnknownAPIKeyIsRefusedLikeARevokedOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -610,7 +610,7 @@ func TestARotationNeverBringsBackAKeyRevokedDuringIt(t *testing.T) {
 	})
 }
 
-// A rotation beside a revocation never leaves a successor of a key that was revoked
+// A rotation during a revocation never leaves a successor of a key that was revoked
 // first.
 func TestOfARotationAndARevocationAtOnceEitherIsSeenByTheOther(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
@@ -716,7 +716,7 @@ func TestAKeyThatExpiresDuringItsRotationIsNotRotated(t *testing.T) {
 	}
 }
 
-// LO-1: who has an account's session can make keys that outlive it, so its owner hears.
+// LO-1: a client with an account's session can make keys that outlive it, so its owner is notified.
 func TestANewKeyIsNotifiedAndARotationIsAudited(t *testing.T) {
 	cfg, sent := noticesOf(auth.Config{})
 	h := authtest.With(t, memstore.New(), cfg)

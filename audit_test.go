@@ -535,7 +535,7 @@ func (s *stage) inspect(e auth.Event) {
 }
 
 // An account gets the notice of a new network for its own sake and not for each address
-// that somebody roams through, and none for its first login.
+// that a user roams through, and none for its first login.
 func TestNoticesOfNewNetworksAreBounded(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		cfg, sent := noticesOf(auth.Config{Limits: unlimited()})

@@ -156,7 +156,7 @@ func importsOf(f *ast.File) (paths []string) {
 }
 
 // exportsOf returns an importer of packages and all that they import, as this test's
-// own build has compiled them. With the race detector all would be built anew.
+// own build has compiled them. With the race detector all would be built again.
 func exportsOf(t *testing.T, fset *token.FileSet, packages []string) types.Importer {
 	t.Helper()
 	args := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}", "--"}

@@ -326,7 +326,7 @@ func TestLoginWorksWhileAnAddressIsChangedAndChangedBack(t *testing.T) {
 	}
 }
 
-// Another spelling of the address one has needs no claim; beside a change to a
+// Another spelling of the address one has needs no claim; during a change to a
 // different one it must not bring the old address back.
 func TestANewSpellingDuringAChangeDoesNotBringBackTheOldAddress(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

@@ -170,7 +170,7 @@ func TestAHangingNotifierDelaysNoEvent(t *testing.T) {
 	})
 }
 
-// LO-1: thousands of refusals cost nobody the record of what was done beside them.
+// LO-1: thousands of refusals displace no event of other calls.
 func TestAFloodOfRefusalsDisplacesNoOtherEvent(t *testing.T) {
 	t.Parallel()
 	hold, entered := make(chan struct{}), make(chan struct{})

@@ -144,7 +144,7 @@ func ExampleManager_Refresh() {
 	// true
 }
 
-// A new secret goes in front of the old one: nobody is logged out.
+// A new secret goes in front of the old one: no user is logged out.
 func ExampleConfig_rotation() {
 	db := memstore.New()
 	const oldSecret, newSecret = "last year's secret: 32 random bytes or more", "this year's secret: 32 random bytes or more"

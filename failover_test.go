@@ -75,7 +75,7 @@ func testFailover(t *testing.T, u redis.UniversalOptions, failover func()) {
 		})
 	}
 	select {
-	case <-enough: // the master dies in the middle of it
+	case <-enough: // the master is killed in the middle of it
 	case <-time.After(raceTime):
 		t.Fatalf("%d of %d acts in %v", done.Load(), len(acts), raceTime)
 	}

@@ -36,7 +36,7 @@ func init() { logging.Disable() } // the client's own remarks on servers that ar
 func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
 // eachStore runs a test on every store: what a Manager promises, it promises on all of
-// them. The stores have their turns at the same time, and beside other tests: bbolt waits
+// them. The stores have their turns at the same time, and together with other tests: bbolt waits
 // for its disk and Redis for its replies while memory computes. The test is done when all
 // are, so nothing may follow eachStore. With -short it is memory alone.
 func eachStore(t *testing.T, test func(t *testing.T, s store.Store)) {
@@ -224,7 +224,7 @@ func disabledAndDeleted(t *testing.T, h *authtest.Harness) (disabled, deleted *a
 const otherPassword auth.Secret = "another long password"
 
 // verify reports whether the token is accepted; anything but a clear answer, or one
-// that names somebody all the same, fails the test.
+// that names a user all the same, fails the test.
 func verify(t *testing.T, m *auth.Manager, token string) bool {
 	t.Helper()
 	id, err := m.VerifyAccessToken(context.Background(), auth.Secret(token))

@@ -16,7 +16,7 @@ import (
 )
 
 // sourceFiles returns the files of the tree with one of these extensions, with slashes:
-// those that somebody keeps, and none of what tools and tests leave behind.
+// those of the project, and none of what tools and tests leave behind.
 func sourceFiles(t *testing.T, extensions ...string) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {

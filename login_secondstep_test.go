@@ -99,7 +99,7 @@ func TestTwoRightCodesOnOneTempTokenMakeOneSession(t *testing.T) {
 	})
 }
 
-// TT-3, RC-23. The store is told to keep the record for good: the time in the record
+// TT-3, RC-23. The store is made to keep the record for good: the time in the record
 // decides, not the store's clean-up.
 func TestATempTokenExpiresByTheClockEvenIfTheStoreKeepsIt(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
@@ -354,7 +354,7 @@ func TestATempTokenThatEndsDuringItsUseIsRefused(t *testing.T) {
 	}
 }
 
-// RC-23: use and end at the same time. Whoever begins after the end has no success.
+// RC-23: use and end at the same time. A call that begins after the end has no success.
 func TestNoTempTokenOrSessionIsUsedAfterItsEnd(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		cfg := auth.Config{Limits: unlimited(), HashQueue: 500, HashWait: time.Minute, MultiFactorSessionTTL: 5 * time.Minute}

@@ -112,7 +112,7 @@ func TestEveryRefusedLoginHasTheSameAnswer(t *testing.T) {
 	})
 }
 
-// LG-2, Advisory 16 (CVE-2025-6011): whoever is asked about, a hash is computed.
+// LG-2, Advisory 16 (CVE-2025-6011): a hash is computed, whatever the address.
 func TestEveryLoginAttemptHashesThePassword(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Limits: unlimited()})
 	ctx := context.Background()
@@ -208,7 +208,7 @@ func TestAPasswordIsUsedWholeAndInNFC(t *testing.T) {
 	}
 }
 
-// passwordHash returns the hash that lies in the store for the user.
+// passwordHash returns the hash that the store has for the user.
 func passwordHash(t *testing.T, s store.Store, userID string) string {
 	t.Helper()
 	key := "u." + strings.TrimPrefix(userID, "user_") + "/pass"
@@ -288,7 +288,7 @@ func TestARenewedHashNeverUndoesAChangeOfPassword(t *testing.T) {
 	})
 }
 
-// RC-15, RC-21: whatever ends sessions is never survived by a login beside it.
+// RC-15, RC-21: no login outlives a call that ends sessions during it.
 func TestNoLoginOutlivesACallThatEndsSessionsDuringIt(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(m *auth.Manager, u *authtest.User, id auth.Identity) error{
@@ -365,7 +365,7 @@ func TestNoLoginOutlivesACallThatEndsSessionsDuringIt(t *testing.T) {
 }
 
 // TF-10.
-// The password alone names nobody: what it proves is told with the second factor.
+// The password alone names no user: that comes with the second factor.
 func TestALoginThatAwaitsItsSecondFactorNamesNoUser(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()

@@ -10,7 +10,7 @@ import (
 )
 
 // PW-9, LG-1: an account whose hash is none of ours, or is missing, is one that a wrong
-// password was tried on, and the operator is told.
+// password was tried on, and it is logged.
 func TestAMalformedHashIsAWrongPasswordAndIsLogged(t *testing.T) {
 	const right = "correct horse battery"
 	m, users, uids, _ := twoUsersWithFactor(t, time.Now)

@@ -103,7 +103,7 @@ func TestAnAddressIsChangedAfterAFreshLoginOrWithThePassword(t *testing.T) {
 	}
 }
 
-// PR-2: of the two, neither alone opens anything, and no refusal tells which was wrong.
+// PR-2: of the two, neither alone is accepted, and no refusal shows which was wrong.
 func TestANewAddressNeedsACodeAndThePasswordWhereTheFactorIsOn(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
@@ -127,7 +127,7 @@ func TestANewAddressNeedsACodeAndThePasswordWhereTheFactorIsOn(t *testing.T) {
 		for _, brings := range [][2]auth.Secret{{"", ""}, {authtest.Password, ""}, {wrongPassword, ""}, {"", right}, {"", e.BackupCodes[0]}} {
 			tap.tap(func(_ context.Context, c storeCall) error {
 				if c.kind != "Get" {
-					t.Errorf("%s, though nothing is looked at", c.kind)
+					t.Errorf("%s, though nothing is checked", c.kind)
 				}
 				return nil
 			}, nil)
@@ -250,11 +250,11 @@ func TestAProfileIsChangedFromALiveSessionOnly(t *testing.T) {
 	}
 }
 
-// A password that was compared is charged, whatever became of the code beside it. Here the
+// A password that was compared is charged, whatever became of its code. Here the
 // one slot to hash in is taken away at every instant of the call that the clock is asked for.
 func TestAWrongPasswordIsChargedWhenTheCodeCannotBeChecked(t *testing.T) {
 	t.Parallel()
-	onlyThePassword := 0 // was looked at
+	onlyThePassword := 0 // was checked
 	for nth := int64(1); ; nth++ {
 		var h *authtest.Harness
 		var armed atomic.Bool

@@ -92,7 +92,7 @@ func TestACallDuringTheEndOfItsSessionFailsAndLeavesNothing(t *testing.T) {
 		{"login", plain, "/acct", func(ctx context.Context, m *auth.Manager, w *world) error {
 			r, err := m.Login(ctx, w.u.Email, authtest.Password)
 			if w.opened = r.AccessToken.Token; err == nil && r.TwoFactorRequired() {
-				return auth.ErrInvalidCredentials // as good: it opens nothing
+				return auth.ErrInvalidCredentials // as good: it is refused
 			}
 			return err
 		}},

@@ -551,7 +551,7 @@ func TestTheCheckerIsAskedNoMoreOftenThanTheBudgetAllows(t *testing.T) {
 	}
 }
 
-// A checker that never returns keeps 64 goroutines, and nobody waiting for more.
+// A checker that never returns keeps 64 goroutines, and no caller waiting for more.
 func TestNoMoreThan64QuestionsAreOpenAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -324,7 +324,7 @@ func TestASessionIsKnownFromItsFirstTokenOn(t *testing.T) {
 	})
 }
 
-// deafStore hears of no change: its stamps stay what they are.
+// deafStore is notified of no change: its stamps stay what they are.
 type deafStore struct{ *tapStore }
 
 // Stamp implements store.Stamper.

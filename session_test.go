@@ -160,7 +160,7 @@ func TestTheNextLoginDeletesEndedSessions(t *testing.T) {
 	})
 }
 
-// SE-3: an identity that the host kept is worth no more than its session.
+// SE-3: an identity that a program kept ends with its session.
 func TestAnIdentityKeptBeyondItsSessionIsRefused(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{SessionTTL: time.Hour})
 	alice := h.Register()

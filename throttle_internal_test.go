@@ -11,7 +11,7 @@ import (
 )
 
 // busyManager has a user, and one hashing slot with no queue, which is taken until
-// free is called: whoever hashes gets ErrOverloaded.
+// free is called: a call that hashes gets ErrOverloaded.
 func busyManager(t *testing.T) (m *Manager, email string, free func()) {
 	t.Helper()
 	m, err := New(memstore.New(), Config{
@@ -60,7 +60,7 @@ func TestAnAttemptThatWasShedCostsNothing(t *testing.T) {
 	}
 }
 
-// LG-4, DO-2: who hashes here is shed, so who is not shed has not hashed.
+// LG-4, DO-2: a call that hashes here is shed, so one that is not shed has not hashed.
 func TestWhileLimitedTheRightPasswordIsNotHashed(t *testing.T) {
 	m, email, free := busyManager(t)
 	for _, b := range m.passwordBudgets(emailDigest(email), "unknown", nil) {

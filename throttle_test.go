@@ -17,7 +17,7 @@ import (
 )
 
 // RC-4, LG-5, DO-2, Advisory 9 (CVE-2024-4629), Advisory 21 (CVE-2019-5421): an attempt
-// is counted before it is looked at.
+// is counted before it is checked.
 func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsChecked(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		cfg := auth.Config{HashQueue: 500, StoreTimeout: raceTime} // the machine may be busy
@@ -29,7 +29,7 @@ func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsChecked(t *testing.T) {
 			return login(ctx, []*auth.Manager{h.Manager, other.Manager}[i%2], u.Email, "wrong, and long enough")
 		})
 		if looked, shed := countIs(errs, auth.ErrInvalidCredentials), countIs(errs, auth.ErrRateLimited); looked != 5 || looked+shed != 200 {
-			t.Errorf("%d were looked at and %d refused, want 5 and 195", looked, shed)
+			t.Errorf("%d were checked and %d refused, want 5 and 195", looked, shed)
 		}
 		full := twin(t, h, auth.Config{HashSlots: 1, HashQueue: -1})
 		release := full.OccupyHashing() // so that who is refused was not hashed for
@@ -43,7 +43,7 @@ func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsChecked(t *testing.T) {
 			}
 		}
 		if failed != 5 {
-			t.Errorf("%d failed logins were told, want 5", failed)
+			t.Errorf("%d failed logins were reported, want 5", failed)
 		}
 	})
 }
@@ -196,7 +196,7 @@ func TestAFullLoginClearsTheBudgetOfItsOwnAddress(t *testing.T) {
 	}
 }
 
-// LG-8: who uses up a budget from one network shuts out that network.
+// LG-8: a client that uses up a budget from one network locks out that network only.
 func TestAnAttackFromElsewhereDoesNotLockOutTheOwner(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -211,7 +211,7 @@ func TestAnAttackFromElsewhereDoesNotLockOutTheOwner(t *testing.T) {
 		}
 		for i := range 3 {
 			if n := attack(fmt.Sprintf("203.0.113.%d", i)); n != 5 {
-				t.Errorf("%d wrong passwords from one address were looked at, want 5", n)
+				t.Errorf("%d wrong passwords from one address were checked, want 5", n)
 			}
 		}
 		if err := login(clientAt(t, "192.0.2.7"), h.Manager, u.Email, authtest.Password); err != nil {
@@ -222,7 +222,7 @@ func TestAnAttackFromElsewhereDoesNotLockOutTheOwner(t *testing.T) {
 			total += attack(fmt.Sprintf("203.0.113.%d", 100+i))
 		}
 		if total != 20 {
-			t.Errorf("%d wrong passwords from everywhere were looked at, want 20", total)
+			t.Errorf("%d wrong passwords from everywhere were checked, want 20", total)
 		}
 		if err := h.UnlockUser(t.Context(), u.ID); err != nil {
 			t.Fatal(err)
@@ -231,7 +231,7 @@ func TestAnAttackFromElsewhereDoesNotLockOutTheOwner(t *testing.T) {
 			t.Errorf("the owner, after Unlock: %v", err)
 		}
 		if n := attack("203.0.113.200"); n != 5 {
-			t.Errorf("%d more wrong passwords were looked at after UnlockUser, want 5: the whole budget is back", n)
+			t.Errorf("%d more wrong passwords were checked after UnlockUser, want 5: the whole budget is back", n)
 		}
 	})
 }
@@ -323,12 +323,12 @@ func TestNoSpanHoldsMoreWrongPasswordsThanTheBudgetOverTwoInstances(t *testing.T
 		for i := range looked {
 			for j := i; j < len(looked); j++ {
 				if most := 5 + int((looked[j]-looked[i])/(3*time.Minute)); j-i+1 > most {
-					t.Fatalf("%d wrong passwords were looked at in %v, want at most %d", j-i+1, looked[j]-looked[i], most)
+					t.Fatalf("%d wrong passwords were checked in %v, want at most %d", j-i+1, looked[j]-looked[i], most)
 				}
 			}
 		}
 		if len(looked) < 20 {
-			t.Errorf("%d were looked at in an hour: the budget does not refill", len(looked))
+			t.Errorf("%d were checked in an hour: the budget does not refill", len(looked))
 		}
 	})
 }
@@ -433,7 +433,7 @@ func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 	})
 }
 
-// Who gives up in the queue for hashing has had no password looked at.
+// A caller that gives up in the queue for hashing has had no password checked.
 func TestACallerThatStopsWaitingForHashingIsNotCharged(t *testing.T) {
 	for name, try := range map[string]func(ctx context.Context, h *authtest.Harness, u *authtest.User, id auth.Identity) error{
 		"Login": func(ctx context.Context, h *authtest.Harness, u *authtest.User, _ auth.Identity) error {

@@ -149,7 +149,7 @@ func TestInvalidClaimsAreRefusedEvenWithTheRightKey(t *testing.T) {
 	}
 }
 
-// FuzzTempToken: what opens is what was made, in its one spelling.
+// FuzzTempToken: what is accepted is what was made, in its one spelling.
 func FuzzTempToken(f *testing.F) {
 	m := newForger(f).m
 	made := func(secret byte, uid string) string {

@@ -262,7 +262,7 @@ func TestAKeyThatIsWeakOrMissingOrThereTwiceIsRefusedByName(t *testing.T) {
 	refused("more than 32 keys", "VerifyKeys[32]", auth.Config{VerifyKeys: make([]crypto.PublicKey, 33)})
 }
 
-// A signer that does not sign lets nobody in, uses up nothing and disturbs no check.
+// With a signer that does not sign, no login succeeds, nothing is used up and checks go on.
 func TestASignerThatFailsIsUnavailableAndHalfDoesNothing(t *testing.T) {
 	t.Parallel()
 	ec, ed := signers()["ES256"], signers()["EdDSA"]

@@ -133,8 +133,8 @@ func TestAHugeTokenIsRefusedWithoutBeingRead(t *testing.T) {
 	}
 }
 
-// JW-7, LO-1: what is not proven says nothing of anybody, to the log and to the audit. What
-// is signed and has expired names its user, as who did not get in.
+// JW-7, LO-1: what is not proven names no user, to the log and to the audit. What
+// is signed and has expired names its user as the one who was refused.
 func TestAForgedTokenNamesNoUserInLogsAndEvents(t *testing.T) {
 	log := &lockedBuffer{}
 	h := authtest.With(t, memstore.New(), auth.Config{Logger: log.logger()})
@@ -406,7 +406,7 @@ func TestNoRefreshOutlivesTheSession(t *testing.T) {
 }
 
 // SE-3: only a token that has not expired is refreshed, so a session that nobody refreshes
-// for an hour is one that nobody can go on with, however long it may last.
+// for an hour is one that cannot go on, however long it may last.
 func TestASessionEndsAfterAnHourWithoutARefresh(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -588,7 +588,7 @@ func TestAuthenticateTakesATokenOrAKeyAndNothingElse(t *testing.T) {
 }
 
 // RC-25: Managers with the new secret take over from those with the old one, while
-// everybody verifies and refreshes; no live token is refused.
+// every client verifies and refreshes; no live token is refused.
 func TestNoTokenIsRefusedWhileSecretsAreRotated(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})

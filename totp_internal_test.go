@@ -97,7 +97,7 @@ func secondStepOf(t *testing.T, m *Manager, u User, code Secret) error {
 	return err
 }
 
-// TF-13: what is sealed for one user opens for no other, even where someone who can
+// TF-13: what is sealed for one user cannot be opened for another, even where someone who can
 // write to the store gets the record's checksum and enrolment right.
 func TestASealedSecretOfAnotherUserIsRefused(t *testing.T) {
 	now := time.Unix(1_900_000_000, 0)
@@ -152,7 +152,7 @@ func TestACodeThatOneUserSpentStillServesAnother(t *testing.T) {
 	}
 }
 
-// A clock that jumps ahead and back must not shut the user out for longer than the
+// A clock that jumps ahead and back must not lock the user out for longer than the
 // jump, so the step kept is never further ahead than the drift allows.
 func TestTheLastStepIsNeverAheadOfTheClockByMoreThanTheDrift(t *testing.T) {
 	now := time.Unix(1_900_000_000, 0)

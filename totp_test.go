@@ -468,7 +468,7 @@ func TestAConfirmationDuringANewEnrolmentConfirmsTheOldOneOrNone(t *testing.T) {
 	})
 }
 
-// RC-19: no login that began beside the confirmation keeps a session of one factor.
+// RC-19: no login that began during the confirmation keeps a session of one factor.
 func TestNoSessionOfOneFactorOutlivesTheConfirmation(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), HashQueue: 500})
@@ -623,7 +623,7 @@ func TestWrongCodesOfAllCallsShareABudgetOfTenInFifteenMinutes(t *testing.T) {
 			}
 		}
 		if looked > 10 || looked < 9 {
-			t.Errorf("%d wrong codes were looked at in 15 minutes, want at most 10", looked)
+			t.Errorf("%d wrong codes were checked in 15 minutes, want at most 10", looked)
 		}
 		temp := firstStep(t, h, u.Email)
 		err := secondStep(t.Context(), h.Manager, temp, codeAt(e, h.Clock.Now()))
@@ -675,7 +675,7 @@ func hammer(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.TwoFacto
 	return looked, nil
 }
 
-// TF-8, LG-7, Advisory 18 (CVE-2026-56450): guessing has an end, which the host alone undoes.
+// TF-8, LG-7, Advisory 18 (CVE-2026-56450): guessing has an end, which your program alone undoes.
 func TestNoCodeIsCheckedAfterAHundredWrongOnesInARow(t *testing.T) {
 	t.Parallel()
 	for name, recover := range map[string]func(h *authtest.Harness, userID string) error{
@@ -695,7 +695,7 @@ func TestNoCodeIsCheckedAfterAHundredWrongOnesInARow(t *testing.T) {
 			}
 			h.Clock.Advance(time.Hour)
 			if n, err := hammer(t, h, u, e, 1000); n != 100 || err == nil {
-				t.Fatalf("%d wrong codes in a row were looked at, %v", n, err)
+				t.Fatalf("%d wrong codes in a row were checked, %v", n, err)
 			}
 			for range 3 { // neither time nor a new login helps, nor another address
 				h.Clock.Advance(7 * 24 * time.Hour)
@@ -727,7 +727,7 @@ func TestNoCodeIsCheckedAfterAHundredWrongOnesInARow(t *testing.T) {
 }
 
 // TF-8, LG-7: every store counts as far, and for the next process: 20 logins with 5 wrong
-// codes each are the last that are looked at, over two months.
+// codes each are the last that are checked, over two months.
 func TestTheHundredWrongCodesAreCountedOnEveryStore(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		limits := noLoginLimits()
@@ -750,7 +750,7 @@ func TestTheHundredWrongCodesAreCountedOnEveryStore(t *testing.T) {
 			temp := firstStep(t, m, u.Email)
 			for _, code := range []auth.Secret{wrongFor(e, h.Clock.Now()), codeAt(e, h.Clock.Now()), e.BackupCodes[0]} {
 				if wait := retryAfter(t, secondStep(t.Context(), m.Manager, temp, code)); wait < 300*24*time.Hour {
-					t.Errorf("the next code is looked at in %v", wait)
+					t.Errorf("the next code is checked in %v", wait)
 				}
 			}
 		}
@@ -817,7 +817,7 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 	}
 }
 
-// RC-26: a store that is closed beside the calls is an answer, not a crash.
+// RC-26: a store that is closed during the calls is an error, not a crash.
 func TestAStoreClosedDuringCallsIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), HashQueue: 500})

@@ -277,7 +277,7 @@ func sessionWith(t *testing.T, h *authtest.Harness, u *authtest.User, e auth.Two
 	return identityOf(t, h.Manager, r.AccessToken.Token)
 }
 
-// ST-2, BC-2, AK-3, TF-13, F-D9: who has the file, with all that was ever deleted from it,
+// ST-2, BC-2, AK-3, TF-13, F-D9: a thief of the file, with all that was ever deleted from it,
 // has nothing to log in with. A digest that anybody can compute from a guess is as bad
 // as the secret itself where guesses are few.
 func TestNoSecretIsInTheStore(t *testing.T) {
@@ -410,7 +410,7 @@ func checkAtRest(t *testing.T, s store.Store, left func() []byte) {
 			}
 		}
 	}
-	// An access token must not be made anew either: its signature is nowhere.
+	// An access token must not be made again either: its signature is nowhere.
 	if sig := random["second token"][len(random["second token"])-43:]; bytes.Contains(file, []byte(sig)) {
 		t.Error("the signature of an access token is in the file")
 	}
@@ -418,7 +418,7 @@ func checkAtRest(t *testing.T, s store.Store, left func() []byte) {
 
 // BC-5: a code is compared with all ten tags for the price of one hash, right or wrong,
 // and for none once the budget is used up. Hashing is one slot with a line before it:
-// whoever needs a second hash finds the slot taken.
+// a call that needs a second hash finds the slot taken.
 func TestABackupCodeCostsOneHash(t *testing.T) {
 	for name, pick := range map[string]func(codes []auth.Secret) (code auth.Secret, want error){
 		"a right one": func(codes []auth.Secret) (auth.Secret, error) { return codes[9], nil },

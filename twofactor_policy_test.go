@@ -353,7 +353,7 @@ func TestUntilItsDateAndInShadowModeAPolicyOnlyReports(t *testing.T) {
 	})
 }
 
-// Whoever is bound changes authenticators by turning one off and setting up the next.
+// A user who is bound changes authenticators by turning one off and setting up the next.
 // In between there is nothing but that.
 func TestTurningTheFactorOffLeavesABoundUserNothingButTheNext(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
@@ -381,7 +381,7 @@ func TestTurningTheFactorOffLeavesABoundUserNothingButTheNext(t *testing.T) {
 }
 
 // A role that is given, or a factor that is reset, while a call is between its reading
-// and its Commit stops the call: nothing is made for who is bound by then. What enrols
+// and its Commit stops the call: nothing is made for a user who is bound by then. What enrols
 // goes on.
 func TestACallDuringWhichThePolicyBindsMakesNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

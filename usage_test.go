@@ -189,7 +189,7 @@ func TestTheLastUseNeverGoesBackWithTheClock(t *testing.T) {
 	}
 }
 
-// A use that is on its way to the store must not be missed by who looks just then:
+// A use that is on its way to the store must not be missed by a call that reads just then:
 // neither before nor after it has arrived.
 func TestAUseShowsWhileItIsBeingWritten(t *testing.T) {
 	spy := &spyStore{Store: memstore.New()}
@@ -208,7 +208,7 @@ func TestAUseShowsWhileItIsBeingWritten(t *testing.T) {
 			}
 		}
 	}
-	spy.afterList = func(prefix string) { // the writer overtakes whoever is looking here
+	spy.afterList = func(prefix string) { // the writer overtakes the call that reads here
 		if strings.HasSuffix(prefix, "/l.") {
 			spy.afterList = nil
 			if err := h.Close(); err != nil {
@@ -305,7 +305,7 @@ func TestAUseDuringAWriteIsWrittenLater(t *testing.T) {
 	}
 }
 
-// AK-11: what cannot be written is kept and tried again, and no request hears of it.
+// AK-11: what cannot be written is kept and tried again, and no request fails for it.
 func TestAFailureToWriteAUseFailsNoRequest(t *testing.T) {
 	full := errors.New("disk full")
 	spy := &spyStore{Store: memstore.New()}
@@ -499,7 +499,7 @@ func TestADamagedUsageRecordIsLoggedOnce(t *testing.T) {
 }
 
 // The three things that a stolen key does, on every store, with two processes: each is
-// told once, and names the key.
+// reported once, and names the key.
 func TestUnusualUseOfAKeyIsReportedOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{UsageInterval: rarely, APIKeyTTL: -1})

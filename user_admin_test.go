@@ -335,7 +335,7 @@ func TestSetPasswordEndsEverySessionAndPendingLogin(t *testing.T) {
 
 // Advisory 8 (CVE-2026-53514, CVE-2026-44166, CVE-2024-38351): a stranger has registered
 // somebody's address and set up all that there is. Being asked for an account at the
-// address, the host gives the stranger nothing; and once its owner has proven the mailbox,
+// address, your program gives the stranger nothing; and once its owner has proven the mailbox,
 // there are two ways to leave the stranger nothing at all.
 func TestAStrangerWhoRegisteredAnAddressKeepsNoAccessToIt(t *testing.T) {
 	const email = "ada@example.com"

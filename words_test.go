@@ -33,7 +33,7 @@ type paragraph struct {
 }
 
 // paragraphs cuts a text into its paragraphs. prose returns the prose of a line, and
-// "" for a line that ends a paragraph and has none; it is told whether the line is the
+// "" for a line that ends a paragraph and has none; its parameter says whether the line is the
 // first of a paragraph.
 func paragraphs(lines []string, prose func(line string, first bool) string) (found []paragraph) {
 	open := false

@@ -17,8 +17,8 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
-// accessTable is who may call what: a line for every mounted route and every rule of a
-// host's route, a column for every kind of principal. The words are those of verdicts
+// accessTable says which caller may call what: a line for every mounted route and every rule of a
+// program's route, a column for every kind of principal. The words are those of verdicts
 // and principals below. Whatever is refused writes nothing, but for "end".
 const accessTable = `
                           | nobody | two  | temp | live | old  | mfa  | enr  | due  | sup  | out  | rev  | exp  | off  | del  | key  | kexp | krev | koff | kdel | kdue | str  | col  | strk | colk | ksco | koth
@@ -60,7 +60,7 @@ var verdicts = map[string]struct {
 }{
 	"ok":   {0, ""},
 	"400":  {400, httpauth.CodeInvalidRequest},
-	"in":   {400, httpauth.CodeInvalidInput},        // let in: what is sent is looked at last
+	"in":   {400, httpauth.CodeInvalidInput},        // let in: what is sent is checked last
 	"no2f": {400, httpauth.CodeTwoFactorNotEnabled}, // let in, but there is no second factor yet
 	"none": {401, httpauth.CodeAuthenticationRequired},
 	"tok":  {401, httpauth.CodeInvalidToken},
@@ -142,9 +142,9 @@ var principals = map[string]func(b *builder) principal{
 	"colk": func(b *builder) principal { p := b.user(); return b.withKey(b.colleague(p)).about(p) },
 }
 
-// calls are the table's lines: a mounted route, what a host guards, or such with a remark
+// calls are the table's lines: a mounted route, what a program guards, or such with a remark
 // in parentheses. A line of no rules has the body that it is sent.
-// Wherever the line is a GET, HEAD has the same cell, and OPTIONS is answered to everybody.
+// Wherever the line is a GET, HEAD has the same cell, and OPTIONS is answered to every caller.
 var calls = map[string]struct {
 	body  func(b *builder, p principal) any
 	rules func(p principal) []httpauth.Rule
@@ -232,7 +232,7 @@ func TestEveryRouteForEveryPrincipal(t *testing.T) {
 }
 
 // TestAGroupOfRoutesThatIsLeftOutIsNotFound holds the table of a Handler without some groups:
-// their routes are 404 for everybody, and all other cells are what they were.
+// their routes are 404 for every caller, and all other cells are what they were.
 func TestAGroupOfRoutesThatIsLeftOutIsNotFound(t *testing.T) {
 	columns, rows := parseTable(t)
 	for _, without := range [][]httpauth.Tag{

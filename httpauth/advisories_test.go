@@ -11,7 +11,7 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
-// HT-6, HT-7: whatever the answer is, nobody keeps it, guesses its type, frames it or
+// HT-6, HT-7: whatever the answer is, no client keeps it, guesses its type, frames it or
 // learns of it by a referrer. Every answer of every test is held to it; here is one of
 // each status.
 func TestEveryAnswerHasItsHeaders(t *testing.T) {
@@ -27,7 +27,7 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 			media = "application/problem+json; charset=utf-8"
 		}
 		caching := "no-store"
-		if strings.HasSuffix(a.what, " /openapi.json") && a.status == 200 { // the same for everybody
+		if strings.HasSuffix(a.what, " /openapi.json") && a.status == 200 { // the same for every caller
 			caching = "public, max-age=300"
 		}
 		for name, want := range map[string]string{
@@ -66,7 +66,7 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	}
 }
 
-// HT-9: a browser sends cookies by itself, so none opens a route, under any name.
+// HT-9: a browser sends cookies by itself, so none is accepted on a route, under any name.
 func TestACookieIsAcceptedOnNoRoute(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")
@@ -85,7 +85,7 @@ func TestACookieIsAcceptedOnNoRoute(t *testing.T) {
 	}
 }
 
-// AK-6, Advisory 1 (CVE-2025-61928, GHSA-99h5-pjcv-gr6v): whoever is named in a body or
+// AK-6, Advisory 1 (CVE-2025-61928, GHSA-99h5-pjcv-gr6v): whatever user is named in a body or
 // a query, a key is its maker's and has its maker's rights, and without a credential none
 // is made or taken away.
 func TestABodyMakesAKeyForItsSenderOnly(t *testing.T) {

@@ -184,7 +184,7 @@ func TestAFreshLoginForKeysIsAskedForNowhereElse(t *testing.T) {
 	f.login("ada@example.com")
 }
 
-// AK-11, Advisory 24 (CVE-2026-56216): the scopes of a key are told with it, a key without
+// AK-11, Advisory 24 (CVE-2026-56216): the scopes of a key are shown with it, a key without
 // any has the members that it always had, and no list means all.
 func TestAPIKeyScopes(t *testing.T) {
 	onEachStore(t, func(t *testing.T, f *fixture) {
@@ -259,7 +259,7 @@ func keyManagesNothing(t *testing.T, scopes []string) {
 				a.want(403, httpauth.CodeForbidden)
 			}
 		}
-		if rt != "GET /me" { // and what it sends is not looked at
+		if rt != "GET /me" { // and what it sends is not read
 			f.call(method, path, "{", bearer(key)).want(403, httpauth.CodeForbidden)
 		}
 		// A key that is none is no better than any other bad token.

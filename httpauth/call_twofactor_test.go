@@ -137,7 +137,7 @@ func TestEveryWrongCodeHasTheSameAnswer(t *testing.T) {
 	}
 }
 
-// TT-4: a temp token that opens nothing does not say why.
+// TT-4: the refusal of a temp token does not say why.
 func TestEveryEndedTempTokenHasTheSameAnswer(t *testing.T) {
 	f := newFixture(t, setup{auth: func(c *auth.Config) {
 		many := store.Limit{Burst: 1000, Every: time.Second}
@@ -216,7 +216,7 @@ func TestEnablingNeedsAFreshLoginOrThePassword(t *testing.T) {
 	f.call("POST", "/enable-2fa", members{"password": password}, bearer(token)).want(200)
 }
 
-// TF-10, Advisory 2 (GHSA-xg6x-h9c9-2m83, CVE-2026-9091): a temp token opens its one call
+// TF-10, Advisory 2 (GHSA-xg6x-h9c9-2m83, CVE-2026-9091): a temp token is accepted by its one call
 // and nothing else.
 func TestATempTokenIsAcceptedForTheSecondStepOnly(t *testing.T) {
 	f := newFixture(t, setup{})

@@ -14,7 +14,7 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
-// LO-1: what the guard refuses is an event, with who tried.
+// LO-1: what the guard refuses is an event, with its caller.
 func TestWhatTheGuardRefusesIsAnEvent(t *testing.T) {
 	events := &authtest.Events{}
 	f := newFixture(t, setup{auth: func(c *auth.Config) { c.Events = events }})
@@ -57,7 +57,7 @@ func TestWhatTheGuardRefusesIsAnEvent(t *testing.T) {
 	}
 }
 
-// The id of a request comes from where the host says, and from nowhere else.
+// The id of a request comes from the configured header, and from nowhere else.
 func TestTheRequestIDIsReadOnlyWhereItIsConfigured(t *testing.T) {
 	for name, tc := range map[string]struct{ header, want string }{
 		"by default":  {"", "from the context"},

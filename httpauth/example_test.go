@@ -17,7 +17,7 @@ import (
 )
 
 // The handler is mounted under a prefix, which is stripped without its last slash;
-// the host's own routes are guarded by the same Handler.
+// the program's own routes are guarded by the same Handler.
 func Example() {
 	records := memstore.New()
 	defer records.Close()
@@ -56,7 +56,7 @@ func Example() {
 	// 401 Bearer realm="auth"
 }
 
-// Rules say what more than a credential is needed; a host's own are functions.
+// Rules say what more than a credential is needed; a program's own are functions.
 func ExampleHandler_Require() {
 	h, token, closing := loggedIn()
 	defer closing()

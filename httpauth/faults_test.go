@@ -437,7 +437,7 @@ func TestSecretsAreShownOnceAndNeverLogged(t *testing.T) {
 	}
 }
 
-// printed writes down all that it is told.
+// printed keeps all that is written to it.
 type printed struct{ to io.Writer }
 
 func (p printed) HandleEvent(_ context.Context, e auth.Event) { fmt.Fprintf(p.to, "%+v\n", e) }

@@ -11,11 +11,11 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A faultyStore does what its store does until it is told to fail, or to panic.
+// A faultyStore does what its store does until a test makes it fail or panic.
 type faultyStore struct {
 	store.Store
 	fault   atomic.Value // of func() error
-	commits atomic.Int64 // tried, but for the use of API keys, which is written beside the requests
+	commits atomic.Int64 // tried, but for the use of API keys, which is written in the background
 }
 
 var errDisk = errors.New("bolt: /var/lib/secret/path.db: input/output error")

@@ -41,7 +41,7 @@ const (
 
 var january = time.Date(2026, 1, 15, 10, 30, 0, 123456789, time.UTC)
 
-// A clock stands still until it is told to go on.
+// A clock stands still until it is advanced.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -164,7 +164,7 @@ func onEachStore(t *testing.T, test func(t *testing.T, f *fixture)) {
 const patience = 30 * time.Second
 
 // onEachStoreWith is onEachStore with a Config that is changed. The stores take their turns
-// at the same time, and beside other tests: bbolt waits for its disk and Redis for its
+// at the same time, and together with other tests: bbolt waits for its disk and Redis for its
 // replies while memory computes. Nothing may follow it in a test.
 func onEachStoreWith(t *testing.T, edit func(*auth.Config), test func(t *testing.T, f *fixture)) {
 	t.Parallel()

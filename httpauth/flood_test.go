@@ -129,13 +129,13 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// 500 strangers at once cost no more memory than there are slots; who is shed hears
-// of it soon; and whoever is logged in notices nothing. A flood keeps every processor
+// 500 strangers at once cost no more memory than there are slots; a client that is shed hears
+// of it soon; and clients with a session notice nothing. A flood keeps every processor
 // busy, so the share of them that the process got says how much else the machine had to
 // do: times are measured in those of a machine of its own.
 func TestAFloodOfLoginsIsShedAndOtherRequestsAreServed(t *testing.T) {
 	each := func(t *testing.T, s setup) {
-		s.auth = func(c *auth.Config) { // the default cost, slots and queue, and budgets that shed nobody
+		s.auth = func(c *auth.Config) { // the default cost, slots and queue, and budgets that shed no client
 			c.InsecureCheapHashing, c.PasswordHash = false, auth.HashParams{}
 			c.HashSlots = 2
 			c.Limits.LoginByAccountAddress, c.Limits.LoginByAccount = c.Limits.LoginByAddress, c.Limits.LoginByAddress

@@ -13,7 +13,7 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
-// guarded calls a route of the host behind h.Require(rules...), which says who came.
+// guarded calls a route of the program behind h.Require(rules...), which returns the caller.
 func guarded(f *fixture, rules []httpauth.Rule, changes ...with) answer {
 	f.t.Helper()
 	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -127,7 +127,7 @@ func TestGuardAsksForAFreshLogin(t *testing.T) {
 	f.clock.advance(5 * time.Minute)
 	guarded(f, fresh, bearer(token)).want(200)
 	f.clock.advance(time.Second)
-	token = f.call("POST", "/refresh", nil, bearer(token)).want(200).text("access_token") // proves nothing anew
+	token = f.call("POST", "/refresh", nil, bearer(token)).want(200).text("access_token") // is no new proof
 	a := guarded(f, fresh, bearer(token)).want(401, httpauth.CodeReauthenticationRequired)
 	if got, want := a.header.Get("WWW-Authenticate"), `Bearer realm="auth", error="insufficient_user_authentication", max_age="300"`; got != want {
 		t.Errorf("challenge is %q, want %q", got, want)
@@ -214,7 +214,7 @@ func TestCheckAnswersNothingAndTellsErrorsApart(t *testing.T) {
 	}
 }
 
-// A panic of the host's own handler is the host's.
+// A panic of the program's own handler is the program's.
 func TestGuardDoesNotSwallowPanicsOfTheHandlerBehindIt(t *testing.T) {
 	f := newFixture(t, setup{})
 	r := httptest.NewRequest("GET", "/", nil)

@@ -180,7 +180,7 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 			"POST /api-keys",
 		},
 		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me", "POST /api-keys"},
-		// Every call with a credential: an API key of a user whom the policy binds opens none.
+		// Every call with a credential: an API key of a user whom the policy binds is refused by all.
 		httpauth.CodeTwoFactorSetupRequired: {
 			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",
 			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password",
@@ -311,7 +311,7 @@ func TestTheDocumentIsTheSameByteForByte(t *testing.T) {
 }
 
 // Names differ in more than their case, over all kinds, since generators make types of
-// them. No keyword stands beside a $ref, none is writeOnly, and every operation says what
+// them. No keyword stands next to a $ref, none is writeOnly, and every operation says what
 // it is.
 func TestTheDocumentIsAsGeneratorsAndViewersNeedIt(t *testing.T) {
 	f := newFixture(t, setup{})
@@ -355,7 +355,7 @@ func TestTheDocumentIsAsGeneratorsAndViewersNeedIt(t *testing.T) {
 					refusals++
 				}
 			}
-			if public := path == "/openapi.json" || path == "/.well-known/jwks.json"; refusals == 0 && !public { // which refuse nobody
+			if public := path == "/openapi.json" || path == "/.well-known/jwks.json"; refusals == 0 && !public { // which refuse no caller
 				t.Errorf("%s %s is never refused", method, path)
 			}
 			for _, p := range list(operation["parameters"]) {

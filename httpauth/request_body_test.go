@@ -206,7 +206,7 @@ func TestUnknownMembersOfAnyShapeAreIgnored(t *testing.T) {
 }
 
 // AK-6, TT-1, Advisory 1 (CVE-2025-61928).
-// Identity comes from the credential alone: nobody's body makes them somebody.
+// Identity comes from the credential alone: no body changes it.
 func TestBodyIsNoCredential(t *testing.T) {
 	f := newFixture(t, setup{})
 	owner := f.account("ada@example.com")

@@ -100,7 +100,7 @@ func guessFrom(f *fixture, forwarded ...string) (statuses map[int]int) {
 	return statuses
 }
 
-// FuzzClientAddress: whoever is no proxy of ours is who they connect as. Behind one,
+// FuzzClientAddress: a client that is no proxy of ours has the address of its connection. Behind one,
 // the address is the last hop that is not a proxy, and nothing left of it matters.
 func FuzzClientAddress(f *testing.F) {
 	for _, seed := range [][2]string{

@@ -24,7 +24,7 @@ type thing struct {
 }
 
 // withTestRoutes returns a Handler with more rows in its table: paths with two variables,
-// spelled out beside a variable, behind one; a query; a part that is not configured.
+// spelled out next to a variable, behind one; a query; a part that is not configured.
 func withTestRoutes(t *testing.T, cfg Config, configured bool) *Handler {
 	t.Helper()
 	variableDocs["thing_id"] = variableDocs["key_id"]

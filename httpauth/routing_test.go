@@ -92,7 +92,7 @@ func TestHEADIsAnsweredAsGETIsWithoutABody(t *testing.T) {
 	}
 }
 
-// HT-4: OPTIONS says which methods a path has, to everybody, and does nothing else.
+// HT-4: OPTIONS says to every caller which methods a path has, and does nothing else.
 func TestOPTIONSSaysWhatAPathAllowsAndChangesNothing(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")

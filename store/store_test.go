@@ -296,7 +296,7 @@ func TestWasIsAbsentForNilAndEqualForAllElse(t *testing.T) {
 }
 
 // A counter that was used before its clock was set back is as full as one can be, and
-// no fuller: nobody is locked out for as long as the jump.
+// no fuller: no client is locked out for as long as the jump.
 func TestAfterAJumpBackACounterRefusesForOneIntervalAndNotForTheJump(t *testing.T) {
 	l := store.Limit{Burst: 5, Every: time.Minute}
 	for _, used := range []int{1, 3, 5} {

@@ -66,7 +66,7 @@ func newManager(t *testing.T, s store.Store) *auth.Manager {
 	return m
 }
 
-// A tenant is somebody with everything that a service keeps, who notices if any of it
+// A tenant is a user with everything that a service keeps, who notices if any of it
 // is lost on the way.
 type tenant struct {
 	id         auth.Identity
@@ -142,7 +142,7 @@ func (p *tenant) check(t *testing.T, m *auth.Manager) {
 	}
 }
 
-// fill puts records into s that nobody looks at, so that a copy takes more than a page.
+// fill puts records into s that no test reads, so that a copy takes more than a page.
 func fill(t *testing.T, s store.Store, n int) {
 	t.Helper()
 	var partitions []int

@@ -105,7 +105,7 @@ const (
 	acknowledged
 )
 
-// A crashUser is what one user has been told.
+// A crashUser is what was acknowledged to one user.
 type crashUser struct {
 	email, next string // next is the address after a change of it
 	registered  outcome
@@ -221,7 +221,7 @@ func (r *crashRound) useOnce(t *testing.T, u *crashUser) bool {
 	return u.enrolled == acknowledged
 }
 
-// holdsTo checks that c knows everything that u has been told, and no half of anything:
+// holdsTo checks that c knows everything that was acknowledged to u, and no half of anything:
 // one of the two addresses logs in, and where it asks for a second factor there is one.
 // Later, when no operation can be under way any more, the other address is free.
 func (u *crashUser) holdsTo(t *testing.T, c client, later bool) {

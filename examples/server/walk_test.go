@@ -27,7 +27,7 @@ const (
 	walkNewPassword = "another passphrase nobody has"
 )
 
-// A walk collects, while it goes, everything that nobody but the user may see.
+// A walk collects, while it goes, everything that only the user may see.
 type walk struct {
 	secrets []string
 	token   string

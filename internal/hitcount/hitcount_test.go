@@ -31,7 +31,7 @@ func hit(table *hitcount.Table, key string, l store.Limit, n int, now time.Time)
 	return d
 }
 
-// LG-11, ST-6, Advisory 32 (CVE-2024-21662): a million strangers push out nobody, and memory has an end.
+// LG-11, ST-6, Advisory 32 (CVE-2024-21662): a million other keys push out no counter, and memory is bounded.
 func TestFourFailuresOfAVictimOutliveAFloodOfAMillionOtherKeys(t *testing.T) {
 	const room, flood = 1 << 16, 1_000_000
 	table := hitcount.New(room)
@@ -91,7 +91,7 @@ func TestWhatCheckHitRefusesIsRefusedAndNotCountedForKeysOldAndNew(t *testing.T)
 	}
 }
 
-// Keys that share a bucket are told apart while the table grows, and when some are gone.
+// Keys that share a bucket are distinguished while the table grows, and when some are gone.
 func TestEveryKeyKeepsItsOwnCounterAsOthersComeAndGo(t *testing.T) {
 	table := hitcount.New(1 << 14)
 	rnd := rand.New(rand.NewPCG(1, 2))

@@ -88,7 +88,7 @@ func TestADeadlineEndsWithItsParent(t *testing.T) {
 	}
 }
 
-// What is read lies in one piece of memory with its deadline, and may be kept for long.
+// What is read is in one piece of memory with its deadline, and may be kept for long.
 func TestAReleasedDeadlineEndsWaitsAndLeavesItsParent(t *testing.T) {
 	type key struct{}
 	for _, waits := range []bool{false, true} {

@@ -74,7 +74,7 @@ func TestBytesOfEach(t *testing.T) {
 }
 
 // uncounted is a store that counts no attempts, if on: what comes and goes takes room in
-// a file, and cannot be told from the rest.
+// a file, and cannot be distinguished from the rest.
 type uncounted struct {
 	store.Store
 	on bool

@@ -50,7 +50,7 @@ type result struct {
 	ReadBeside, CommitBeside    beside
 }
 
-// beside is how long calls took, one after the other, without and with a sweep.
+// beside returns how long calls took, one after the other, without and with a sweep.
 type beside struct{ None, Sweep span }
 
 // measureFor does the task and writes its result; it returns the status to exit with.

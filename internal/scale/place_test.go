@@ -18,7 +18,7 @@ import (
 	"github.com/datixlab/auth/store/redisstore"
 )
 
-// A place is where a store lies.
+// A place is where a store is.
 type place struct {
 	kind    string
 	at      string // a path, or the address of a server

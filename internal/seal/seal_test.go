@@ -145,7 +145,7 @@ func TestOpenAndSealLeaveTheirArgumentsAlone(t *testing.T) {
 // golden is "plaintext" sealed for "totp" and "user 1" under secret('a').
 const golden = "01c8f3c53a82d7b1617700d56a38434903677737cdb7861328886f942c8cc71e0fa0ac0b20171fd298a9d543"
 
-// What is in a store today opens in every later version.
+// What is in a store today can be opened by every later version.
 func TestSealedBytesOfVersion1Open(t *testing.T) {
 	sealed, err := hex.DecodeString(golden)
 	if err != nil {
@@ -157,7 +157,7 @@ func TestSealedBytesOfVersion1Open(t *testing.T) {
 	}
 }
 
-// Only what was sealed opens, and whatever is sealed opens.
+// Only what was sealed can be opened, and all that is sealed can be.
 func FuzzOpen(f *testing.F) {
 	k := keyring(f, secret('a'), secret('b'))
 	genuine, err := hex.DecodeString(golden)

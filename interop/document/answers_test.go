@@ -109,7 +109,7 @@ func (s *survey) withAnOddQuery() {
 }
 
 // withOtherCredentials calls with none, with wrong ones, with two and with those of
-// somebody who may not.
+// a user who may not.
 func (s *survey) withOtherCredentials() {
 	bound := s.with(auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: auth.Everyone}})
 	for _, id := range s.document.operations() {
@@ -231,7 +231,7 @@ func (s *survey) withOtherState() {
 	}
 }
 
-// otherCode is a code of six digits that is not right, now or in the steps beside.
+// otherCode is a code of six digits that is not right, now or in the steps next to it.
 func (s *survey) otherCode(a *account) string {
 	taken := s.code(a)
 	for digit := '0'; ; digit++ {

@@ -395,7 +395,7 @@ func (s *service) as(r *exchange, a *account) {
 	r.bearer(a.token)
 }
 
-// needsCredential reports whether the operation is not for everybody.
+// needsCredential reports whether the operation is not public.
 func (d *description) needsCredential(id string) bool {
 	security := d.calls[id].Operation.Security
 	return security != nil && len(*security) > 0

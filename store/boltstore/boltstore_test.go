@@ -198,7 +198,7 @@ func TestAFurtherKeyOfAGetTakesAnAllocationOrTwo(t *testing.T) {
 	}
 }
 
-// The next key of a Get is often a few records on, and then it is not sought anew.
+// The next key of a Get is often a few records on, and then it is not searched for again.
 func TestGetFindsKeysInAnyOrderAndAtAnyDistance(t *testing.T) {
 	s := mustOpen(t, newPath(t), boltstore.Options{})
 	name := func(i int) string { return fmt.Sprintf("p/%03d", i) }

@@ -227,7 +227,7 @@ func TestACommitWhoseContextEndsTooLateSaysThatItMayHaveTakenEffect(t *testing.T
 }
 
 // F-D7, F-D8.
-// A conflict with a write that was then not made must not be told as a conflict.
+// A conflict with a write that was then not made must not be reported as a conflict.
 func TestAFailingTransactionFailsEveryCommitInIt(t *testing.T) {
 	path := newPath(t)
 	const maxSize = 32 << 20

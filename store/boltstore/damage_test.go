@@ -78,7 +78,7 @@ func filled(commits int) ([]byte, error) {
 	return b[:page*int(max(binary.NativeEndian.Uint64(b[56:]), binary.NativeEndian.Uint64(b[page+56:])))], nil
 }
 
-// F-D5, F-D6: bbolt maps what the file should hold, and dies by SIGBUS where it ends.
+// F-D5, F-D6: bbolt maps what the file should hold, and crashes by SIGBUS where it ends.
 func TestATruncatedFileIsRefusedAtEveryLength(t *testing.T) {
 	whole, err := large()
 	must(t, err)

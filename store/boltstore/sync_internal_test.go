@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// F-D11: bbolt syncs every transaction unless it is told not to.
+// F-D11: bbolt syncs every transaction unless an option turns that off.
 func TestNothingTellsBboltNotToSync(t *testing.T) {
 	s, err := OpenOrCreate(filepath.Join(t.TempDir(), "auth.db"), Options{})
 	if err != nil {

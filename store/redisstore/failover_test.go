@@ -86,7 +86,7 @@ func eachFailover(t *testing.T, start func(*testing.T, redisstore.Options) (u re
 }
 
 // A master whose replicas do not hear it takes with it what it has acknowledged, if it
-// was not told to wait for them.
+// was not configured to wait for them.
 func TestWhatNoReplicaHasIsAcknowledgedOnlyWhereNoneIsWaitedFor(t *testing.T) {
 	if !redistest.Available(t) {
 		return

@@ -112,7 +112,7 @@ func TestClientsSeeNoErrorWhileTheirSlotIsMoved(t *testing.T) {
 	}
 }
 
-// Whoever moves a slot may be interrupted, and it may stay half moved for good: what
+// A program that moves a slot may be interrupted, and it may stay half moved for good: what
 // is here and what is there is found and written, and nothing is absent that is not.
 func TestASlotThatStaysHalfMovedIsServedOnBothSides(t *testing.T) {
 	if !redistest.Available(t) {

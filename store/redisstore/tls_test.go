@@ -80,7 +80,7 @@ func TestAURLWithTLSAndAUserIsKeptTo(t *testing.T) {
 	u.TLSConfig.RootCAs = authority
 	refused(t, u, "WRONGPASS")
 	u = parse(t, "rediss://app:hunter2%%40@%s", addr)
-	u.TLSConfig.RootCAs = x509.NewCertPool() // which trusts nobody
+	u.TLSConfig.RootCAs = x509.NewCertPool() // which trusts no authority
 	refused(t, u, "certificate signed by unknown authority")
 	refused(t, parse(t, "redis://app:hunter2%%40@%s", addr), "") // in plain text: the server hangs up
 

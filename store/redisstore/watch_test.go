@@ -59,7 +59,7 @@ func (r *reader) read(tb testing.TB) (value string, begun time.Time) {
 	}
 	got, err := r.s.Get(ever, "p/k")
 	if err != nil {
-		return "", begun // nobody gets in
+		return "", begun // no connection is let in
 	}
 	r.stamp, r.known, r.value = stamp, ok, string(got[0])
 	r.reads++

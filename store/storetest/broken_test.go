@@ -662,7 +662,7 @@ func TestEveryBrokenStoreIsFoundByTheRuleItBreaks(t *testing.T) {
 
 // check holds a broken store against a rule. What is broken only for an instant can be
 // missed on a machine with much else to do, so a rule that finds nothing looks again,
-// at a new store. A sound store fails no rule, however often it is looked at.
+// at a new store. A sound store fails no rule, however often it is checked.
 func check(t *testing.T, place func() storetest.Place, name string) (rule storetest.Rule, err error) {
 	t.Helper()
 	for range 20 {

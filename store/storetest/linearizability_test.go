@@ -41,7 +41,7 @@ type modelState struct {
 	counter int64
 }
 
-// A modelCall is what a client asked, a modelReply what it was told.
+// A modelCall is what a client asked, a modelReply the answer.
 type modelCall struct {
 	keys []int      // Get; all of them is List
 	ops  []store.Op // Commit
@@ -120,7 +120,7 @@ func (c *client) run() {
 		reply, ok := c.make(call)
 		ended := time.Since(c.begin)
 		if !ok {
-			continue // a read that failed has told nothing and done nothing
+			continue // a read that failed has shown nothing and done nothing
 		}
 		if reply.err == errUnknown {
 			ended = time.Hour
