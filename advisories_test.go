@@ -32,7 +32,7 @@ func TestALogoutOutlivesTheTokenAndTheProcess(t *testing.T) {
 		for _, d := range []time.Duration{0, time.Second, time.Minute, -time.Minute} {
 			h.Clock.Advance(d)
 			if verify(t, next.Manager, token) {
-				t.Errorf("%v later the token opens", d)
+				t.Errorf("%v later the token is accepted", d)
 			}
 			if _, err := next.Refresh(t.Context(), auth.Secret(token)); err != auth.ErrInvalidToken {
 				t.Errorf("%v later: refresh: %v", d, err)
@@ -56,7 +56,7 @@ func TestWrongCodesOfFailedLoginsAreCountedForTheNextProcess(t *testing.T) {
 		wrong := wrongFor(e, h.Clock.Now())
 		errs := atOnce(t, 10, func(i int) error { return secondStep(t.Context(), h.Manager, temps[i%2], wrong) })
 		if n := countIs(errs, auth.ErrInvalidCode); n < 5 || n+countIs(errs, auth.ErrRateLimited) != 10 {
-			t.Fatalf("%d of 10 wrong codes were looked at: %v", n, errs)
+			t.Fatalf("%d of 10 wrong codes were checked: %v", n, errs)
 		}
 		_ = h.Close()
 		next := twin(t, h, auth.Config{Limits: noLoginLimits()})
@@ -93,12 +93,12 @@ func TestSecondFactorChangesAreNotifiedOnceAndTheNotifierMayFail(t *testing.T) {
 	for _, n := range *sent {
 		told = append(told, n.Type)
 		if n.To != u.Email || n.UserID != u.ID {
-			t.Errorf("%s is told to %q", n.Type, n.To)
+			t.Errorf("%s is sent to %q", n.Type, n.To)
 		}
 	}
 	want := []auth.EventType{auth.EventTwoFactorEnabled, auth.EventSecondFactorFailed, auth.EventBackupCodeUsed, auth.EventTwoFactorDisabled}
 	if !slices.Equal(told, want) {
-		t.Errorf("told are %v, want %v", told, want)
+		t.Errorf("sent are %v, want %v", told, want)
 	}
 }
 

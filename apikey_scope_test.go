@@ -57,7 +57,7 @@ func TestAKeyHasTheScopesItWasMadeWithAndNoOther(t *testing.T) {
 				t.Errorf("it is listed as %+v, %v", keys, err)
 			}
 			if keys, err = m.UserAPIKeys(t.Context(), u.ID); err != nil || len(keys) != 1 || !slices.Equal(keys[0].Scopes, want) {
-				t.Errorf("the host sees %+v, %v", keys, err)
+				t.Errorf("the program sees %+v, %v", keys, err)
 			}
 		}
 	})

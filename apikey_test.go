@@ -309,7 +309,7 @@ func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T
 			t.Fatalf("after the refusals there are %+v, %v", keys, err)
 		}
 		for name, make := range making {
-			if err := errors.Join(make(h.Manager, authtest.Password), make(usual.Manager, ""), make(usual.Manager, "not looked at")); err != nil {
+			if err := errors.Join(make(h.Manager, authtest.Password), make(usual.Manager, ""), make(usual.Manager, "not checked")); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -663,8 +663,8 @@ func TestAKeyIsRevokedWhateverRecordOfItIsDamaged(t *testing.T) {
 		id := u.Identity()
 		partition := "u." + strings.TrimPrefix(u.ID, "user_")
 		revokes := map[string]func(keyID string) error{
-			"its owner": func(keyID string) error { return h.RevokeAPIKey(t.Context(), id, keyID) },
-			"the host":  func(keyID string) error { return h.RevokeUserAPIKey(t.Context(), u.ID, keyID) },
+			"its owner":   func(keyID string) error { return h.RevokeAPIKey(t.Context(), id, keyID) },
+			"the program": func(keyID string) error { return h.RevokeUserAPIKey(t.Context(), u.ID, keyID) },
 		}
 		for who, revoke := range revokes {
 			ids, keys := usedKeys(t, h, u, 3)

@@ -151,7 +151,7 @@ func TestATempTokenEndsWhenTheAccountChanges(t *testing.T) {
 			u.EnableTwoFactor()
 			return err
 		},
-		"reset by the host": func(h *authtest.Harness, u *authtest.User) error {
+		"reset by the program": func(h *authtest.Harness, u *authtest.User) error {
 			return h.ResetTwoFactor(context.Background(), u.ID)
 		},
 		"all sessions ended": func(h *authtest.Harness, u *authtest.User) error {

@@ -353,7 +353,7 @@ func TestNoLoginOutlivesACallThatEndsSessionsDuringIt(t *testing.T) {
 				for _, token := range tokens {
 					got, err := other.VerifyAccessToken(context.Background(), auth.Secret(token))
 					if err == nil && (!alive[got.SessionID] || name != "revoke all") {
-						t.Fatalf("a token of a login beside it opens session %s", got.SessionID)
+						t.Fatalf("a token of a login during it is of session %s", got.SessionID)
 					}
 				}
 				if name == "change of password" && (len(sessions) != 1 || sessions[0].ID != id.SessionID) {

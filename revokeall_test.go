@@ -140,7 +140,7 @@ func TestWhatWasRevokedAfterABackupIsEndedOnceItIsRestored(t *testing.T) {
 		next := firstStep(t, r, bob.Email)
 		for _, code := range codes {
 			if err := secondStep(t.Context(), r.Manager, next, code); err == nil {
-				t.Error("a backup code that is void opens")
+				t.Error("a backup code that is void is accepted")
 			}
 		}
 		if err := secondStep(t.Context(), r.Manager, firstStep(t, r, bob.Email), auth.Secret(bob.Code())); err != nil {

@@ -116,7 +116,7 @@ func TestTheCacheIsNeverStale(t *testing.T) {
 			other, err := check(a, u.Login())
 			return errors.Join(err, a.ChangePassword(ctx, other, authtest.Password, "another long passphrase"))
 		}, refused},
-		{"the password set by the host", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
+		{"the password set by the program", false, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.SetPassword(ctx, u.ID, "another long passphrase")
 		}, refused},
 		{"refreshed, and the grace over", false, func(_ *testing.T, a *authtest.Harness, _ *authtest.User, token string) error {

@@ -23,7 +23,7 @@ func TestATokenWithoutItsSessionRecordIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		if verify(t, h.Manager, alice.Token()) {
-			t.Error("it opens")
+			t.Error("it is accepted")
 		}
 	})
 }
@@ -33,7 +33,7 @@ func TestATokenIsRefusedByAnEmptyStore(t *testing.T) {
 	h := authtest.New(t)
 	token := h.Register().Token()
 	if verify(t, authtest.With(t, memstore.New(), auth.Config{Now: h.Clock.Now}).Manager, token) {
-		t.Error("it opens")
+		t.Error("it is accepted")
 	}
 }
 
@@ -132,7 +132,7 @@ func TestALoginOverTheCapEndsTheOldestSession(t *testing.T) {
 		}
 		for i, token := range tokens {
 			if got, want := verify(t, h.Manager, token), i >= 2; got != want {
-				t.Errorf("login %d: opens %v", i, got)
+				t.Errorf("login %d: accepted %v", i, got)
 			}
 		}
 		if sessions, err := h.Sessions(context.Background(), alice.ID); err != nil || len(sessions) != 3 {

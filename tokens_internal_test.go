@@ -171,11 +171,11 @@ func FuzzTempToken(f *testing.F) {
 		}
 		sealed, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(s, tempPrefix))
 		if err != nil || len(s) > 512 || tempPrefix+base64.RawURLEncoding.EncodeToString(sealed) != s {
-			t.Fatalf("%q opens in another spelling: %v", s, err)
+			t.Fatalf("%q is accepted in another spelling: %v", s, err)
 		}
 		plain, _, err := m.keys.Open(labelTemp, sealed, nil)
 		if sum := sha256.Sum256(plain[:tempSecret]); err != nil || uid != string(plain[tempSecret:]) || !bytes.Equal(digest, sum[:]) {
-			t.Fatalf("%q opens as %q, %x: %v", s, uid, digest, err)
+			t.Fatalf("%q is accepted as %q, %x: %v", s, uid, digest, err)
 		}
 	})
 }

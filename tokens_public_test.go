@@ -86,7 +86,7 @@ func TestATokenIsSignedByTheKeyThatIsGiven(t *testing.T) {
 				t.Fatal(err)
 			}
 			if verify(t, h.Manager, token) {
-				t.Error("it opens after a revocation")
+				t.Error("it is accepted after a revocation")
 			}
 		})
 	})
@@ -457,7 +457,7 @@ func TestNoTokenIsRefusedWhileSigningKeysAreRotated(t *testing.T) {
 		signed := authtest.With(t, s, auth.Config{SigningKey: auth.SigningKey{Signer: ed}, Now: h.Clock.Now})
 		token := refreshed(t, signed.Manager, users[0].Login())
 		if verify(t, h.Manager, token) {
-			t.Error("a token of a key that is not known opens")
+			t.Error("a token of a key that is not known is accepted")
 		}
 	})
 }

@@ -230,7 +230,7 @@ func TestATokenIsAcceptedForItsOwnIssuerAudienceAndSecretOnly(t *testing.T) {
 	} {
 		tc.cfg.Now = h.Clock.Now
 		if got := verify(t, authtest.With(t, s, tc.cfg).Manager, token); got != tc.want {
-			t.Errorf("%s: opens %v", name, got)
+			t.Errorf("%s: accepted %v", name, got)
 		}
 	}
 }
@@ -321,7 +321,7 @@ func TestARefreshContinuesTheSessionAndRetiresTheToken(t *testing.T) {
 		}
 		h.Clock.Advance(1)
 		if verify(t, h.Manager, first) {
-			t.Error("after its grace the old token opens")
+			t.Error("after its grace the old token is accepted")
 		}
 		if !verify(t, h.Manager, second) {
 			t.Error("merely using a superseded token ended the session")
@@ -361,7 +361,7 @@ func TestNotMoreThanSixteenSupersededTokensAreInGrace(t *testing.T) {
 	}
 	for i, token := range tokens {
 		if got, want := verify(t, h.Manager, token), i > 0; got != want {
-			t.Errorf("token %d: opens %v", i, got)
+			t.Errorf("token %d: accepted %v", i, got)
 		}
 	}
 }
@@ -396,7 +396,7 @@ func TestNoRefreshOutlivesTheSession(t *testing.T) {
 			}
 			h.Clock.Advance(time.Second)
 			if verify(t, h.Manager, token) {
-				t.Errorf("of %v: it opens after the end of its session", lifetime)
+				t.Errorf("of %v: it is accepted after the end of its session", lifetime)
 			}
 			if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
 				t.Errorf("of %v: refresh after the end: %v", lifetime, err)
@@ -424,7 +424,7 @@ func TestASessionEndsAfterAnHourWithoutARefresh(t *testing.T) {
 			h.Clock.Advance(time.Hour)
 			for i, token := range slices.Backward(tokens) {
 				if verify(t, h.Manager, token) {
-					t.Errorf("two factors %v: token %d opens after an idle hour", multiFactor, i)
+					t.Errorf("two factors %v: token %d is accepted after an idle hour", multiFactor, i)
 				}
 				if _, err := h.Manager.Refresh(context.Background(), auth.Secret(token)); err != auth.ErrInvalidToken {
 					t.Errorf("two factors %v: token %d is refreshed after an idle hour: %v", multiFactor, i, err)
@@ -501,7 +501,7 @@ func TestNoTokenOfASessionWorksAfterItsLogout(t *testing.T) {
 			}
 			for _, token := range tokens {
 				if verify(t, other.Manager, token) {
-					t.Fatal("a token opens after the logout")
+					t.Fatal("a token is accepted after the logout")
 				}
 			}
 		}
@@ -527,7 +527,7 @@ func TestOfManyLogoutsNoneIsAnError(t *testing.T) {
 			t.Error("none of them ended the session")
 		}
 		if verify(t, other.Manager, alice.Token()) {
-			t.Error("the token opens")
+			t.Error("the token is accepted")
 		}
 	})
 }

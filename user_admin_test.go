@@ -33,7 +33,7 @@ func TestNoCredentialOfADisabledUserIsAccepted(t *testing.T) {
 		check := func(when string) {
 			t.Helper()
 			if verify(t, other.Manager, token) {
-				t.Errorf("%s: the token opens", when)
+				t.Errorf("%s: the token is accepted", when)
 			}
 			if _, err := other.Manager.Refresh(ctx, auth.Secret(token)); err != auth.ErrInvalidToken {
 				t.Errorf("%s: refresh: %v", when, err)
@@ -78,7 +78,7 @@ func TestADeletedUserIsNotFoundAndTheAddressIsFreeAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		if verify(t, other.Manager, token) {
-			t.Error("the token opens")
+			t.Error("the token is accepted")
 		}
 		if _, err := other.VerifyAPIKey(ctx, auth.Secret(key)); err != auth.ErrInvalidToken {
 			t.Errorf("the API key: %v", err)
@@ -390,7 +390,7 @@ func TestAStrangerWhoRegisteredAnAddressKeepsNoAccessToIt(t *testing.T) {
 					t.Fatal(err)
 				}
 				if verify(t, h.Manager, string(token)) {
-					t.Error("the stranger's token opens")
+					t.Error("the stranger's token is accepted")
 				}
 				_, refresh := h.Refresh(t.Context(), token)
 				for what, err := range map[string]error{

@@ -69,7 +69,7 @@ func TestStoreThatFailsIsUnavailable(t *testing.T) {
 			}
 		}
 		if !strings.Contains(f.log.String(), "input/output error") {
-			t.Error("the operator was not told")
+			t.Error("the operator was not notified")
 		}
 		for _, secret := range []string{password, token, key, "ada@example.com"} {
 			if strings.Contains(f.log.String(), secret) {
@@ -98,7 +98,7 @@ func TestPanicIsAnInternalErrorAndTheProcessLives(t *testing.T) {
 	f.store.heal()
 	f.call("GET", "/me", nil, bearer(token)).want(200)
 	if log := f.log.String(); !strings.Contains(log, "page 7 is damaged") || !strings.Contains(log, "faultystore_test.go") {
-		t.Error("the operator was not told what and where")
+		t.Error("the operator was not notified of what happened and where")
 	}
 }
 

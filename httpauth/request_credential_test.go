@@ -85,7 +85,7 @@ func TestCredentialsComeOneAtATimeAndWellFormed(t *testing.T) {
 				a.want(c.status, c.code)
 			}
 			if says := strings.Contains(a.raw, "Send one credential"); says != (c.code == httpauth.CodeInvalidRequest) {
-				t.Errorf("how to send one is told: %v: %s", says, a.raw)
+				t.Errorf("the body says to send one credential: %v: %s", says, a.raw)
 			}
 			if got := a.header.Get("WWW-Authenticate"); got != c.challenge {
 				t.Errorf("challenge is %q, want %q", got, c.challenge)
