@@ -14,7 +14,8 @@ type Stamper interface {
 	//
 	// Stamp does not wait and calls no engine. Dropping an expired record is a change.
 	// Partitions may share numbers, and a number may change although its partition did
-	// not. An adapter may allow its operator a bounded delay for changes by other
-	// processes; the default is none.
+	// not. A store that was opened again repeats no number of the store before it, so
+	// let numbers begin at random. An adapter may allow its operator a bounded delay
+	// for changes by other processes; the default is none.
 	Stamp(partition string) (stamp uint64, known bool)
 }

@@ -4,6 +4,7 @@ package stamps
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"sync/atomic"
 )
 
@@ -18,11 +19,20 @@ const (
 type Table struct {
 	seed  maphash.Seed
 	off   atomic.Bool
-	slots [slots]atomic.Uint64 // number of changes so far; in the low 20 bits, changes under way
+	slots [slots]atomic.Uint64 // a random number plus the changes so far; in the low 20 bits, changes under way
 }
 
-// New returns a Table in which every partition is known.
-func New() *Table { return &Table{seed: maphash.MakeSeed()} }
+// New returns a Table in which every partition is known. Each slot begins at a random
+// number, so a partition has the same number in two Tables with a probability of 2^-44.
+// A store that is opened again therefore never repeats a number, not even behind a
+// wrapper that hides the opening from its caller.
+func New() *Table {
+	t := &Table{seed: maphash.MakeSeed()}
+	for i := range t.slots {
+		t.slots[i].Store(rand.Uint64() &^ changing) //nolint:gosec // a stamp is no secret; it only must not repeat
+	}
+	return t
+}
 
 // Begin notes that a change of the partition may take effect from now on. Its number is
 // unknown until End.

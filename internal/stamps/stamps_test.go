@@ -52,3 +52,17 @@ func TestAllStampsChangeAtOnceAndEndWithTheTable(t *testing.T) {
 		t.Error("known after Close")
 	}
 }
+
+// A wrapper that closes a store and opens it again hides the second Table from what
+// remembers the numbers of the first.
+func TestNoStampOfATableIsTheOneOfAnotherTable(t *testing.T) {
+	one, other := stamps.New(), stamps.New()
+	for i := range 1000 {
+		p := fmt.Sprint(i)
+		first, known := one.Stamp(p)
+		second, known2 := other.Stamp(p)
+		if !known || !known2 || first == second {
+			t.Fatalf("%s: %d (known: %v) and %d (known: %v)", p, first, known, second, known2)
+		}
+	}
+}

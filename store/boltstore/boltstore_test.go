@@ -103,6 +103,28 @@ func TestRecordsAndTheirAbsenceSurviveReopening(t *testing.T) {
 	must(t, s.Verify(ever))
 }
 
+// What a tool changed while the file was closed must not look unchanged to a program
+// that opens it again.
+func TestAStoreThatIsOpenedAgainRepeatsNoStamp(t *testing.T) {
+	path := newPath(t)
+	seen := map[string]map[uint64]bool{}
+	for range 3 {
+		s := mustOpen(t, path, boltstore.Options{})
+		for i := range 100 {
+			p := fmt.Sprint("u", i)
+			stamp, known := s.Stamp(p)
+			if !known || seen[p][stamp] {
+				t.Fatalf("%s: %d, known: %v, seen before: %v", p, stamp, known, seen[p][stamp])
+			}
+			if seen[p] == nil {
+				seen[p] = map[uint64]bool{}
+			}
+			seen[p][stamp] = true
+		}
+		must(t, s.Close())
+	}
+}
+
 // F-D10.
 // Where bbolt's own memory is returned, writing to it faults. It takes some records:
 // of a bucket that is still inline, bbolt may hand out a copy.

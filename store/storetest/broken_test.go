@@ -630,6 +630,7 @@ var brokenStores = []struct {
 	{"a stamp never changes", "StampChanges StampHolds", stamped(func(*memstore.Store, string) (uint64, bool) { return 0, true })},
 	{"a stamp changes when a Commit begins", "StampHolds", stampedEarly},
 	{"stamps outlive the store", "StampClosed", stamped(func(*memstore.Store, string) (uint64, bool) { return 1, true })},
+	{"stamps begin anew when it is opened again", "StampReopened", forgetful},
 	{"the dial function is not used", "LostReply SentOnce CutRequest Deadline OwnAnswer", distant(func(r *remote) {
 		r.dial = new(net.Dialer).DialContext
 	})},
@@ -699,7 +700,7 @@ func TestTheRulesFollowFromWhatAPlaceOffers(t *testing.T) {
 	p.Join = nil
 	alone := len(storetest.Rules(p))
 	p.Reopen = nil
-	if memory := len(storetest.Rules(p)); distant != all+5 || all != alone+1 || alone != memory+2 {
+	if memory := len(storetest.Rules(p)); distant != all+5 || all != alone+1 || alone != memory+3 {
 		t.Errorf("%d rules for all that is offered, %d without Behind, %d without Join, %d without Reopen", distant, all, alone, memory)
 	}
 }
@@ -795,6 +796,25 @@ func stampedEarly() storetest.Place {
 		}},
 		func(string) (uint64, bool) { return stamp.Load(), true },
 	}}
+}
+
+// forgetful returns a Place whose stamps count the Commits since it was opened.
+func forgetful() storetest.Place {
+	p := durable()
+	reopen := p.Reopen
+	count := func(s store.Store, err error) (store.Store, error) {
+		var stamp atomic.Uint64
+		return &fakeStamper{
+			fake{Store: s, commit: func(ctx context.Context, ops []store.Op) error {
+				defer stamp.Add(1)
+				return s.Commit(ctx, ops...)
+			}},
+			func(string) (uint64, bool) { return stamp.Load(), true },
+		}, err
+	}
+	p.Store, _ = count(p.Store, nil)
+	p.Reopen = func() (store.Store, error) { return count(reopen()) }
+	return p
 }
 
 // walked returns a Place of memory whose walk is broken by f.

@@ -25,6 +25,11 @@ var stampRules = []Rule{{
 	Says:  "after Close no stamp is known",
 	needs: isStamper,
 	check: checkStampClosed,
+}, {
+	Name:  "StampReopened",
+	Says:  "no stamp is what it was before the store was closed and changed by another one",
+	needs: func(p Place) bool { return isStamper(p) && isDurable(p) },
+	check: checkStampReopened,
 }}
 
 func isStamper(p Place) bool { _, ok := p.Store.(store.Stamper); return ok }
@@ -129,5 +134,18 @@ func checkStampClosed(p *probe) {
 	p.close()
 	if stamp, known := p.stamp("s"); known {
 		failf("after Close the stamp is %d, and known", stamp)
+	}
+}
+
+// checkStampReopened has read nothing and written nothing on the stores whose stamps it
+// compares. So a store that counts from zero has the same number on both.
+func checkStampReopened(p *probe) {
+	p.reopen()
+	before, knew := p.stamp("s")
+	p.reopen()
+	p.commit(store.Put("s/there", []byte("v")))
+	p.reopen()
+	if after, knows := p.stamp("s"); knew && knows && after == before {
+		failf("the stamp is %d, as it was two openings and a Commit ago", after)
 	}
 }
