@@ -99,6 +99,7 @@ var mayImport = map[string][]string{
 	"/internal/stampcache": {"/store"},
 	"/internal/scope":      nil,
 	"/internal/seal":       nil,
+	"/internal/secretfile": nil,
 	"/internal/slots":      nil,
 	"/internal/stamps":     nil,
 	"/internal/strictjson": nil,

@@ -8,13 +8,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/secretfile"
 )
 
-const minSecret = 32 // bytes
+const (
+	minSecret     = 32      // bytes
+	maxSecretFile = 1 << 16 // bytes
+)
 
 // secrets returns the root secrets. The first one signs. They are
 //
@@ -73,18 +76,10 @@ func newSecret() auth.Secret {
 	return auth.Secret(hex.EncodeToString(b[:]))
 }
 
-// readSecret reads the secret in file. It refuses a file that others may read.
+// readSecret reads the secret in file. It refuses a file that others may read, and the
+// file of another user.
 func readSecret(file string) (auth.Secret, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return "", err
-	}
-	if mode := info.Mode(); !mode.IsRegular() {
-		return "", fmt.Errorf("%s is not a regular file", file)
-	} else if mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		return "", fmt.Errorf("%s has mode %#o, which lets others at the secret; run: chmod 600 %s", file, mode.Perm(), file)
-	}
-	text, err := os.ReadFile(file)
+	text, err := secretfile.Read(file, maxSecretFile)
 	if err != nil {
 		return "", err
 	}
@@ -111,20 +106,8 @@ func makeSecret(file string) (auth.Secret, error) {
 	if err := os.Link(f.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}
-	if err := syncDir(filepath.Dir(file)); err != nil {
+	if err := secretfile.SyncDir(filepath.Dir(file)); err != nil {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}
 	return readSecret(file)
-}
-
-// syncDir makes new files in dir survive a loss of power.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // directories cannot be synced there, and need not be
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

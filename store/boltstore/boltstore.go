@@ -17,7 +17,8 @@
 //
 //   - The file must be on a local file system: bbolt's lock and memory map do not work
 //     on NFS or other shared ones. No other program may write, truncate or replace the
-//     file while it is open. ext4 with fast_commit needs Linux 5.10.94, 5.15.27 or
+//     file while it is open: stop the program before you put a backup in its place.
+//     ext4 with fast_commit needs Linux 5.10.94, 5.15.27 or
 //     later.
 //   - What is deleted stays in free pages of the file until they are used again, and
 //     the file never shrinks. Keep the file and its backups as secret as live records.
@@ -32,6 +33,11 @@
 // again once there is space. After an input/output error, an outcome that cannot be
 // known, or a damaged page, the Store refuses every write until the file is opened
 // again. It still reads what can be read.
+//
+// The same happens when another file is put at the path of the database, or none is left
+// there. Every Commit looks for that before it is acknowledged, and the Store looks twice
+// a second. So what was acknowledged is in the file that the next start opens, unless that
+// file was replaced later. See [ErrReplaced].
 package boltstore
 
 import (
@@ -39,6 +45,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -62,6 +69,11 @@ var (
 	// ErrDamaged reports that the file is not what was written to it. Restore a
 	// backup; the file itself has not been changed.
 	ErrDamaged = pages.ErrDamaged
+
+	// ErrReplaced reports that the path of the database has come to lead to another
+	// file, or to none. The next start of the program will not see what was written to
+	// the file that is still open. Backup can save it until the Store is closed.
+	ErrReplaced = errors.New("the file was replaced or removed while it was open")
 )
 
 // Options are the settings of a Store. The zero value suits most programs.
@@ -76,20 +88,24 @@ type Options struct {
 	Now func() time.Time
 
 	// Logger receives what no error reports: a bad header page with a good twin,
-	// counters that cannot be written, damage. nil is slog.Default().
+	// counters that cannot be written, damage, a file that was replaced. nil is
+	// slog.Default().
 	Logger *slog.Logger
 }
 
 // A Store is a store.Store in one file.
 type Store struct {
 	path       string
+	place      string // path, absolute where that is known
 	db         *bbolt.DB
-	file       *os.File // bbolt's own handle, for Verify
+	file       *os.File    // bbolt's own handle, for Verify
+	opened     os.FileInfo // of file
 	now        func() time.Time
 	log        *slog.Logger
 	hits       *hitcount.Table
 	counterErr atomic.Pointer[error] // set while counters cannot be written: why
 	writeErr   atomic.Pointer[error] // set once no write is accepted any more: why
+	written    atomic.Uint64         // the number of the last transaction that is in the file
 
 	calls  sync.RWMutex // held for reading by every call, for good by Close
 	closed sync.Once
@@ -249,6 +265,17 @@ func (s *Store) recoverPanic(err *error) {
 	if p := recover(); p != nil {
 		*err = s.fail(fmt.Errorf("%w: %v", ErrDamaged, p))
 	}
+}
+
+// inPlace fails the Store if its path no longer leads to the open file. If that cannot be
+// seen, the file counts as being in place: a directory that this process may not search
+// any more is no reason to stop.
+func (s *Store) inPlace() error {
+	there, err := os.Stat(s.place)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(there, s.opened) {
+		return s.fail(ErrReplaced)
+	}
+	return nil
 }
 
 // fail makes the Store refuse writes from now on, and returns the reason.

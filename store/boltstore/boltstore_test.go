@@ -165,9 +165,7 @@ func TestABackupOfAStoreInUseCanBeOpenedAndVerified(t *testing.T) {
 	s := mustOpen(t, path, boltstore.Options{})
 	must(t, s.Commit(ever, store.Put("u/a", []byte("old"))))
 
-	copied := newPath(t)
-	f, err := os.OpenFile(copied, os.O_CREATE|os.O_WRONLY, 0o600)
-	must(t, err)
+	copied, f := create(t)
 	between := writer(func(b []byte) (int, error) { // a Commit while the backup is under way
 		if err := s.Commit(ever, store.Put("u/a", []byte("new"))); err != nil {
 			return 0, err
@@ -185,6 +183,15 @@ func TestABackupOfAStoreInUseCanBeOpenedAndVerified(t *testing.T) {
 	if v := get(t, s, "u/a"); string(v) != "new" {
 		t.Errorf("the store holds %q", v)
 	}
+}
+
+// create makes a file for a backup.
+func create(t *testing.T) (path string, f *os.File) {
+	t.Helper()
+	path = newPath(t)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	must(t, err)
+	return path, f
 }
 
 func TestABackupEndsWithItsContext(t *testing.T) {

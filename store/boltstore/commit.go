@@ -229,7 +229,7 @@ func (t *tables) replace(w *write) error {
 var errNothingWritten = errors.New("nothing written")
 
 // update runs fn in a write transaction and returns after the sync; if fn wrote
-// nothing, there is no sync. Only the committer calls it, and Close after the committer
+// nothing, there is no sync. It then makes sure that the file is still in its place. Only the committer calls it, and Close after the committer
 // has ended.
 func (s *Store) update(fn func(*tables) (wrote bool, err error)) (err error) {
 	if err := s.writeErr.Load(); err != nil {
@@ -247,8 +247,11 @@ func (s *Store) update(fn func(*tables) (wrote bool, err error)) (err error) {
 		}
 		return err
 	})
+	if err == nil {
+		s.written.Store(uint64(id))
+	}
 	if err == nil || errors.Is(err, errNothingWritten) {
-		return nil
+		return s.inPlace()
 	}
 	if s.undecided(id, err) {
 		return s.fail(err)

@@ -214,6 +214,7 @@ func TestDamageMetWhileServingIsAnErrorAndEndsWriting(t *testing.T) {
 			"List":   func(s *boltstore.Store) error { _, err := s.List(ever, "u/", "", 1000); return err },
 			"Commit": func(s *boltstore.Store) error { return s.Commit(ever, store.Put("u/a", nil)) },
 			"Verify": func(s *boltstore.Store) error { return s.Verify(ever) },
+			"Backup": func(s *boltstore.Store) error { return s.Backup(ever, io.Discard) },
 		} {
 			t.Run(name+" "+first, func(t *testing.T) {
 				t.Parallel()
@@ -245,6 +246,7 @@ func TestOneDamagedPageEndsWritingWhileReadsGoOnElsewhere(t *testing.T) {
 		"Get":    func(s *boltstore.Store) error { _, err := s.Get(ever, "u/01", "u/40"); return err },
 		"List":   func(s *boltstore.Store) error { _, err := s.List(ever, "u/", "", 1000); return err },
 		"Verify": func(s *boltstore.Store) error { return s.Verify(ever) },
+		"Backup": func(s *boltstore.Store) error { return s.Backup(ever, io.Discard) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -256,12 +258,7 @@ func TestOneDamagedPageEndsWritingWhileReadsGoOnElsewhere(t *testing.T) {
 			must(t, s.Close())
 			page := leafOf(t, path, "u/40")
 			s = mustOpen(t, path, quiet)
-			f, err := os.OpenFile(path, os.O_RDWR, 0)
-			must(t, err)
-			defer f.Close()
-			_, err = f.WriteAt(bytes.Repeat([]byte{0xA5}, os.Getpagesize()), int64(page*os.Getpagesize()))
-			must(t, err)
-
+			overwrite(t, path, page, 0xA5)
 			if err := meet(s); !errors.Is(err, boltstore.ErrDamaged) {
 				t.Error(err)
 			}
@@ -275,6 +272,78 @@ func TestOneDamagedPageEndsWritingWhileReadsGoOnElsewhere(t *testing.T) {
 			refused(t, path, "damaged")
 		})
 	}
+}
+
+// ST-10: a nightly job replaces its last good copy only if Backup returns nil.
+func TestABackupOfADamagedFileSaysSoAndIsWrittenAllTheSame(t *testing.T) {
+	page := os.Getpagesize()
+	for how, of := range map[string]struct {
+		page func(t *testing.T, path string) int // of a closed database
+		with byte
+	}{
+		"a leaf":              {func(t *testing.T, path string) int { return leafOf(t, path, "u/40") }, 0xA5},
+		"a leaf, zeros":       {func(t *testing.T, path string) int { return leafOf(t, path, "u/40") }, 0},
+		"the newest header":   {newestHeader, 0xA5},
+		"that header, zeros":  {newestHeader, 0},
+		"everything, in half": {func(t *testing.T, path string) int { return -1 }, 0},
+	} {
+		for _, verified := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, verified before: %v", how, verified), func(t *testing.T) {
+				t.Parallel()
+				path := newPath(t)
+				s := mustOpen(t, path, quiet)
+				for i := range 50 {
+					must(t, s.Commit(ever, store.Put(fmt.Sprintf("u/%02d", i), bytes.Repeat([]byte{'v'}, 1000))))
+				}
+				must(t, s.Close())
+				at := of.page(t, path)
+				s = mustOpen(t, path, quiet)
+				if at < 0 {
+					must(t, os.Truncate(path, int64(10*page)))
+				} else {
+					overwrite(t, path, at, of.with)
+				}
+				if verified {
+					if err := s.Verify(ever); !errors.Is(err, boltstore.ErrDamaged) {
+						t.Errorf("Verify: %v", err)
+					}
+				}
+				var copied bytes.Buffer
+				if err := s.Backup(ever, &copied); !errors.Is(err, boltstore.ErrDamaged) {
+					t.Errorf("Backup: %v", err)
+				}
+				harmed, err := os.ReadFile(path)
+				must(t, err)
+				if n := min(copied.Len(), len(harmed)); n <= 2*page || !bytes.Equal(copied.Bytes()[2*page:n], harmed[2*page:n]) {
+					t.Errorf("the copy has %d bytes, and not those of the file", copied.Len())
+				}
+				if err := s.Commit(ever, store.Put("u/b", nil)); !errors.Is(err, boltstore.ErrDamaged) {
+					t.Errorf("a later Commit: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// overwrite fills a page.
+func overwrite(t *testing.T, path string, page int, with byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	defer f.Close()
+	_, err = f.WriteAt(bytes.Repeat([]byte{with}, os.Getpagesize()), int64(page*os.Getpagesize()))
+	must(t, err)
+}
+
+// newestHeader returns the number of the header page that the last transaction wrote.
+func newestHeader(t *testing.T, path string) (page int) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	if size := os.Getpagesize(); binary.NativeEndian.Uint64(b[size+64:]) > binary.NativeEndian.Uint64(b[64:]) {
+		return 1
+	}
+	return 0
 }
 
 // leafOf returns the number of the page that holds key.

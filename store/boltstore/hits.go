@@ -28,9 +28,10 @@ func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, n
 	return s.hits.Hit(key, limit, n, now)
 }
 
-// load reads the counters of the file. Those that have ended are not in use, and are
+// load reads the number of the last transaction and the counters of the file. Those that have ended are not in use, and are
 // deleted with the first counters that change.
 func (s *Store) load(tx *bbolt.Tx) error {
+	s.written.Store(uint64(tx.ID()))
 	s.hits.Track()
 	now := s.now().UnixNano()
 	return tx.Bucket(countersBucket).ForEach(func(k, v []byte) error {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/datixlab/auth/internal/hitcount"
+	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/internal/stamps"
 	"github.com/datixlab/auth/store/boltstore/internal/pages"
 )
@@ -43,7 +43,10 @@ const (
 //   - One that is missing ([fs.ErrNotExist]).
 //   - One that is empty, truncated or damaged ([ErrDamaged]).
 //   - One of another program or of a newer version of this one.
-//   - One that others than its owner may read or write.
+//   - One that others than its owner may read or write, or whose owner is not the user
+//     of this process. In a container, give the volume to the user that the container
+//     runs as.
+//   - A FIFO, a device or a directory, without opening it.
 //   - One that is open already ([ErrLocked], within a second).
 //
 // A database of up to 64 MiB is checked page by page. Of a larger one only the header,
@@ -51,6 +54,7 @@ const (
 func Open(path string, o Options) (*Store, error) {
 	s := &Store{
 		path:   path,
+		place:  path,
 		now:    o.Now,
 		log:    o.Logger,
 		hits:   hitcount.New(0),
@@ -64,6 +68,9 @@ func Open(path string, o Options) (*Store, error) {
 	}
 	if s.log == nil {
 		s.log = slog.Default()
+	}
+	if abs, err := filepath.Abs(path); err == nil { // the process may go to another directory
+		s.place = abs
 	}
 	if err := s.open(o); err != nil {
 		return nil, describe(path, err)
@@ -83,7 +90,7 @@ func OpenOrCreate(path string, o Options) (*Store, error) {
 			return nil, fmt.Errorf("boltstore: create %s: %w", path, err)
 		}
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := secretfile.SyncDir(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("boltstore: %w", err)
 	}
 	return Open(path, o)
@@ -117,6 +124,9 @@ func (s *Store) open(o Options) (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if s.opened, err = s.file.Stat(); err != nil {
+		return errors.Join(err, s.db.Close())
 	}
 	if err := guarded(func() error { return s.db.View(s.load) }); err != nil {
 		return errors.Join(err, s.db.Close())
@@ -168,10 +178,10 @@ func checkFormat(tx *bbolt.Tx) error {
 // file: a map that is longer than its file kills the process that reads beyond the end.
 func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, f *os.File, err error) {
 	o.OpenFile = func(path string, flag int, _ fs.FileMode) (*os.File, error) {
-		if f, err = os.OpenFile(path, flag&^os.O_CREATE, 0); err != nil {
+		if f, err = secretfile.Open(path, flag); err != nil {
 			return nil, err
 		}
-		if err = checkFile(f); err != nil {
+		if _, err = pages.ReadHeader(f); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		return f, nil
@@ -187,22 +197,6 @@ func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, f *os.File, err erro
 		f.Close() // after a panic bbolt has not closed it
 	}
 	return db, f, err
-}
-
-// checkFile checks what can be seen of a file before it is locked.
-func checkFile(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return errors.New("not a regular file")
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return fmt.Errorf("mode %#o lets others than its owner at it; run: chmod 600 %s", mode, f.Name())
-	}
-	_, err = pages.ReadHeader(f)
-	return err
 }
 
 func guarded(fn func() error) (err error) {
@@ -249,16 +243,4 @@ func create(path string) error {
 		return err
 	}
 	return nil
-}
-
-// syncDir makes the name of a new file as durable as its content.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // cannot sync a directory
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

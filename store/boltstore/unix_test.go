@@ -35,6 +35,44 @@ func TestANewFileIsForItsOwnerAloneWhateverTheUmask(t *testing.T) {
 	}
 }
 
+// ST-3
+func TestAFileOfAnotherUserIsRefusedEvenByRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("only root can make a file of another user")
+		return
+	}
+	path := newPath(t)
+	must(t, mustOpen(t, path, boltstore.Options{}).Close())
+	must(t, os.Chown(path, 12345, -1))
+	refused(t, path, "belongs to user 12345", "chown 0 "+path)
+	must(t, os.Chown(path, 0, -1))
+	must(t, mustOpen(t, path, boltstore.Options{}).Close())
+}
+
+// A FIFO has no end to read until somebody opens the other one.
+func TestOpenNeverWaitsForWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	fifo, link := filepath.Join(dir, "fifo"), filepath.Join(dir, "link")
+	must(t, syscall.Mkfifo(fifo, 0o600))
+	must(t, os.Symlink(fifo, link))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, path := range []string{fifo, link, "/dev/null", dir, filepath.Join(fifo, "auth.db")} {
+			for _, open := range []func(string, boltstore.Options) (*boltstore.Store, error){boltstore.Open, boltstore.OpenOrCreate} {
+				if s, err := open(path, boltstore.Options{}); err == nil || !strings.Contains(err.Error(), "boltstore: ") {
+					t.Errorf("%s: %v, %v", path, s, err)
+				}
+			}
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it still waits")
+	}
+}
+
 func TestOnAFullDiskReadsGoOnAndWritesRecoverWithoutARestart(t *testing.T) {
 	child, lines := launch(t, "full", newPath(t))
 	for lines.Scan() {

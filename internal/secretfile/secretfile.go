@@ -1,0 +1,96 @@
+// Package secretfile opens files that hold secrets. It accepts only a regular file that
+// belongs to the user of this process and that nobody else may read or write.
+package secretfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+)
+
+// Open opens an existing file for reading (os.O_RDONLY) or for both (os.O_RDWR). It
+// follows symbolic links, and it never waits. It refuses:
+//
+//   - A FIFO, a device, a socket and a directory. None of them is opened, since opening a
+//     FIFO waits and opening a device may do something.
+//   - A file that others than its owner may read or write.
+//   - A file of another user, even if this process is root. Its owner could read it and
+//     change it at any time.
+//
+// The last two are not checked on Windows. The error is a [*fs.PathError] that says what
+// to do.
+func Open(path string, flag int) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, refuse(path, errNotRegular)
+	}
+	f, err := os.OpenFile(path, flag&^os.O_CREATE|nonblock, 0) // it may have been replaced by a FIFO
+	if err != nil {
+		return nil, err
+	}
+	if err := check(f); err != nil {
+		return nil, errors.Join(refuse(path, err), f.Close())
+	}
+	return f, nil
+}
+
+// Read returns the content of a file that Open accepts. A file of more than limit bytes is
+// an error.
+func Read(path string, limit int64) ([]byte, error) {
+	f, err := Open(path, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if int64(len(content)) > limit {
+		return nil, refuse(path, fmt.Errorf("it has more than %d bytes", limit))
+	}
+	return content, nil
+}
+
+// SyncDir makes the names of new files in dir as durable as their content. Like Open it
+// never waits, whatever dir is.
+func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" { // directories cannot be synced there, and need not be
+		return nil
+	}
+	d, err := os.OpenFile(dir, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+func check(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errNotRegular
+	}
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("mode %#o lets others than its owner at it; run: chmod 600 %s", mode, f.Name())
+	}
+	if owner, known := ownerOf(info); known && owner != os.Geteuid() {
+		return fmt.Errorf("it belongs to user %[1]d, and this process runs as user %[2]d; run: chown %[2]d %[3]s (or run the process as user %[1]d)",
+			owner, os.Geteuid(), f.Name())
+	}
+	return nil
+}
+
+func refuse(path string, why error) error { return &fs.PathError{Op: "open", Path: path, Err: why} }
