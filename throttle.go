@@ -132,5 +132,6 @@ func (m *Manager) registerBudget(prefix string) budget {
 }
 
 // clientPrefix returns the network that the request comes from. That is an IPv4 address, in
-// any of its spellings, or the /64 of an IPv6 address, since one customer has all of a /64.
+// any of its spellings and behind NAT64, or the /64 of an IPv6 address, since one customer has
+// all of a /64.
 func clientPrefix(ctx context.Context) string { return netprefix.Text(ClientFrom(ctx).Addr) }

@@ -241,6 +241,7 @@ func TestAddressesOfOneNetworkShareABudget(t *testing.T) {
 	for name, addrs := range map[string][]string{
 		"IPv4 and its mapped forms": {"192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207"},
 		"an IPv6 /64":               {"2001:db8:1:2::1", "2001:db8:1:2:ffff::", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::2", "2001:db8:1:2::3", "2001:db8:1:2::4"},
+		"IPv4 behind a translator":  {"192.0.2.7", "64:ff9b::192.0.2.7", "2002:c000:207::1", "2002:c000:207:1::1"},
 	} {
 		h := authtest.New(t)
 		u := h.Register()
@@ -252,7 +253,7 @@ func TestAddressesOfOneNetworkShareABudget(t *testing.T) {
 		for _, addr := range addrs {
 			retryAfter(t, login(clientAt(t, addr), h.Manager, u.Email, authtest.Password))
 		}
-		for _, addr := range []string{"192.0.2.8", "2001:db8:1:3::1"} {
+		for _, addr := range []string{"192.0.2.8", "2001:db8:1:3::1", "64:ff9b::192.0.2.9"} {
 			if err := login(clientAt(t, addr), h.Manager, u.Email, authtest.Password); err != nil {
 				t.Errorf("%s: the neighbour %s: %v", name, addr, err)
 			}
