@@ -42,11 +42,11 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if err != nil {
 		return User{}, err
 	}
-	canonical, err := checkProfile(change)
+	old := c.acct.Rec.Email
+	canonical, err := checkProfile(change, old)
 	if err != nil {
 		return User{}, err
 	}
-	old := c.acct.Rec.Email
 	if change.Email == nil || emailaddr.Same(old, canonical) { // the same address, or another spelling of it
 		err := m.editProfile(ctx, id, c, change, func(a *account) error {
 			if change.Email != nil && !emailaddr.Same(a.Email, canonical) {
@@ -111,7 +111,9 @@ func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *principal, 
 	return err
 }
 
-func checkProfile(change ProfileChange) (canonical string, err error) {
+// checkProfile returns the canonical form of the address in change. An address that is the old
+// one in another spelling is not new, so mail programs may read it as they like.
+func checkProfile(change ProfileChange, old string) (canonical string, err error) {
 	var fields []FieldError
 	if change.FullName == nil && change.Email == nil {
 		fields = append(fields, FieldError{"full_name", "required", "One of full_name and email is required."})
@@ -125,6 +127,8 @@ func checkProfile(change ProfileChange) (canonical string, err error) {
 		var ok bool
 		if canonical, ok = emailaddr.Canonical(*change.Email); !ok {
 			fields = append(fields, FieldError{"email", "invalid_email", "It is not an email address."})
+		} else if !emailaddr.Same(old, canonical) {
+			fields = appendMisread(fields, canonical)
 		}
 	}
 	return canonical, inputError(ErrInvalidInput, fields...)

@@ -87,6 +87,8 @@ func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, 
 		fields = append(fields, FieldError{"email", "required", "It is required."})
 	case !ok:
 		fields = append(fields, FieldError{"email", "invalid_email", "It is not an email address."})
+	default:
+		fields = appendMisread(fields, canonical)
 	}
 	if e := checkText("full_name", u.FullName, maxName, true); e != nil {
 		fields = append(fields, *e)
@@ -98,6 +100,16 @@ func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, 
 		return "", inputError(ErrWeakPassword, append([]FieldError{*weak}, fields...)...)
 	}
 	return canonical, inputError(ErrInvalidInput, fields...)
+}
+
+// appendMisread adds to fields what is wrong with a new email address that mail programs read
+// otherwise.
+func appendMisread(fields []FieldError, canonical string) []FieldError {
+	what := emailaddr.Misread(canonical)
+	if what == "" {
+		return fields
+	}
+	return append(fields, FieldError{"email", "invalid_email", "It has " + what + ", which mail programs read as something else."})
 }
 
 // create claims the email address and then makes the account. See emailClaim for a crash in

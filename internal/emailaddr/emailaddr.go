@@ -34,6 +34,38 @@ func Canonical(s string) (spelling string, ok bool) {
 	return string(b), true
 }
 
+// Misread returns what of an address a mail program may read as something other than an
+// address, such as "a '%'", or "" if there is nothing. Refuse such an address where it is
+// new. Do not refuse it where it is looked up, since its owner may have had it for long.
+//
+// All of it is in the part before the '@', is legal, and is used by next to nobody:
+//
+//   - '!' and '%' are a route: a!b@c and b%a@c go to b by way of a or c (RFC 976).
+//   - '-' at the beginning is an option of sendmail. '+' and '/' there are a file to mailx.
+//   - '|' is a command to mailx and sendmail. '$' is a variable to Exim and to a shell, and
+//     '`' a command to a shell.
+//   - "=?" begins an encoded word (RFC 2047, 2), which some programs decode before they
+//     look for the '@'.
+//
+// Exim's default configuration refuses most of these as well. The other characters stay:
+// people have an '&', a '\” and a '/' in their addresses.
+func Misread(address string) (what string) {
+	local, _, _ := strings.Cut(address, "@")
+	if local == "" {
+		return ""
+	}
+	if first := local[:1]; strings.Contains("-+/", first) {
+		return "a '" + first + "' at the beginning"
+	}
+	if i := strings.IndexAny(local, "!%|`$"); i >= 0 {
+		return "a '" + local[i:i+1] + "'"
+	}
+	if strings.Contains(local, "=?") {
+		return "'=?'"
+	}
+	return ""
+}
+
 // Same reports whether s is another spelling of canonical, or canonical itself.
 func Same(s, canonical string) bool {
 	c, ok := Canonical(s)
