@@ -5,7 +5,12 @@
 //	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to redis://localhost
 //
 // A store is bolt:PATH or a URL as in [redisstore.ParseURL], with the key prefix
-// "auth:". The destination is a new store, or one that an earlier run has begun to
+// "auth:". A URL with a password goes into a file that only you may read, since every user
+// of the machine sees the command line:
+//
+//	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to-file redis.url
+//
+// The destination is a new store, or one that an earlier run has begun to
 // fill. Any other is refused, since what is not in the source is removed from the
 // destination.
 //
@@ -38,6 +43,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -64,6 +70,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exit int
 	flags.SetOutput(stderr)
 	from := flags.String("from", "", "the `store` to read: bolt:PATH, redis://…, redis-cluster://… or redis-sentinel://…")
 	to := flags.String("to", "", "the `store` to fill")
+	fromFile := flags.String("from-file", "", "`file` with what -from would say, for a URL with a password: on the command line others see it; its mode is 0600")
+	toFile := flags.String("to-file", "", "`file` with what -to would say")
 	final := flags.Bool("final", false, "nothing is written to the source any more: compare everything, and finish the destination")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -72,11 +80,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exit int
 	if err != nil {
 		return 2
 	}
-	if *from == "" || *to == "" || *from == *to || flags.NArg() > 0 {
-		fmt.Fprintln(stderr, "copystore: needs -from and -to, two stores, and nothing else")
+	if (*from == "") == (*fromFile == "") || (*to == "") == (*toFile == "") || flags.NArg() > 0 {
+		fmt.Fprintln(stderr, "copystore: needs -from or -from-file, -to or -to-file, and no argument")
 		return 2
 	}
-	if err := move(ctx, *from, *to, *final, stdout, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	source, err := specOf("-from", *from, *fromFile, log)
+	target, err2 := specOf("-to", *to, *toFile, log)
+	if err := cmp.Or(err, err2); err != nil {
+		fmt.Fprintln(stderr, "copystore:", err)
+		return 1
+	}
+	if source == target {
+		fmt.Fprintln(stderr, "copystore: needs two stores, a source and a destination")
+		return 2
+	}
+	if err := move(ctx, source, target, *final, stdout, log); err != nil {
 		fmt.Fprintln(stderr, "copystore:", err)
 		return 1
 	}

@@ -342,14 +342,27 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	file := func(text string) string { return specFile(t, text) }
+	forOthers := file("redis://u:hunter2@127.0.0.1:1")
+	if err := os.Chmod(forOthers, 0o640); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
 		exit int
 		says string
 	}{
-		{nil, 2, "needs -from and -to"},
-		{[]string{"-from", "bolt:a", "-to", "bolt:a"}, 2, "needs -from and -to"},
-		{[]string{"-from", "bolt:a", "-to", "bolt:b", "c"}, 2, "nothing else"},
+		{nil, 2, "needs -from or -from-file"},
+		{[]string{"-from", "bolt:a", "-to", "bolt:a"}, 2, "two stores"},
+		{[]string{"-from", "bolt:a", "-to-file", file("bolt:a\n")}, 2, "two stores"},
+		{[]string{"-from", "bolt:a", "-to", "bolt:b", "c"}, 2, "no argument"},
+		{[]string{"-from", "bolt:a", "-from-file", "a", "-to", "bolt:b"}, 2, "needs -from or -from-file"},
+		{[]string{"-from", "bolt:a", "-to", "bolt:b", "-to-file", "a"}, 2, "-to or -to-file"},
+		{[]string{"-from", "bolt:a", "-to-file", ""}, 2, "-to or -to-file"},
+		{[]string{"-from-file", dir + "/none", "-to", "bolt:b"}, 1, "-from-file: stat"},
+		{[]string{"-from", "bolt:a", "-to-file", forOthers}, 1, "chmod 600"},
+		{[]string{"-from-file", file("redis://u:hunter2@["), "-to", "bolt:b"}, 1, "malformed URL"},
+		{[]string{"-from-file", file("redis://u:hunter2@127.0.0.1:1\n"), "-to", "bolt:b"}, 1, "connection refused"},
 		{[]string{"-from", "bolt:" + taken, "-to", "bolt:b"}, 1, "in use"},
 		{[]string{"-from", "bolt:" + dir + "/none.db", "-to", "bolt:b"}, 1, "does not exist"},
 		{[]string{"-from", "memory", "-to", "bolt:b"}, 1, "unknown store"},
@@ -358,6 +371,40 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	} {
 		out := copystore(t, c.exit, c.args...)
 		if !strings.Contains(out, c.says) || strings.Contains(out, "hunter2") {
+			t.Errorf("%q: it says %q", c.args, out)
+		}
+	}
+}
+
+// specFile makes a file for -from-file or -to-file.
+func specFile(t *testing.T, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "store")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestThePasswordOfAStoreNeedsNoCommandLine(t *testing.T) {
+	from, to := bolt(t), bolt(t)
+	with(t, from, func(s store.Walker) { fill(t, s, 3) })
+	copystore(t, 0, "-from-file", specFile(t, from+"\n"), "-to-file", specFile(t, to+"\r\n"), "-final")
+	copystore(t, 0, "-from", from, "-to-file", specFile(t, to), "-final")
+
+	const url, warning = "redis://u:hunter2@127.0.0.1:1", "on the command line"
+	for _, c := range []struct {
+		args  []string
+		warns int
+	}{
+		{[]string{"-from", url, "-to", "bolt:b"}, 1},
+		{[]string{"-from", bolt(t), "-to", url}, 1},
+		{[]string{"-from", url, "-to", "redis-sentinel://127.0.0.1:1?master_name=m&sentinel_password=hunter2"}, 2},
+		{[]string{"-from-file", specFile(t, url), "-to", "bolt:b"}, 0},
+		{[]string{"-from", "redis://127.0.0.1:1", "-to", "bolt:b"}, 0},
+	} {
+		out := copystore(t, 1, c.args...)
+		if strings.Count(out, warning) != c.warns || strings.Contains(out, "hunter2") {
 			t.Errorf("%q: it says %q", c.args, out)
 		}
 	}

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/redisstore"
@@ -15,6 +17,25 @@ import (
 
 // prefix begins every key on a Redis, as in the example server.
 const prefix = "auth:"
+
+// maxSpec is the largest size of a file that names a store, in bytes.
+const maxSpec = 1 << 16
+
+// specOf returns the store that a flag names, or the file of its twin. It warns of a password
+// in the flag.
+func specOf(flag, spec, file string, log *slog.Logger) (string, error) {
+	if file != "" {
+		text, err := secretfile.Read(file, maxSpec)
+		if err != nil {
+			return "", fmt.Errorf("%s-file: %w", flag, err)
+		}
+		return strings.TrimRight(string(text), "\r\n"), nil
+	}
+	if u, err := redisstore.ParseURL(spec); err == nil && (u.Password != "" || u.SentinelPassword != "") {
+		log.Warn("the password of the store is on the command line, where every user of this machine sees it (ps); use " + flag + "-file")
+	}
+	return spec, nil
+}
 
 // openSource opens a store that must exist.
 func openSource(ctx context.Context, spec string, log *slog.Logger) (store.Walker, error) {

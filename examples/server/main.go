@@ -8,6 +8,11 @@
 //	go run ./examples/server -store 'redis-cluster://one:7000?addr=two:7000'
 //	go run ./examples/server -store 'redis-sentinel://one:26379?master_name=auth'
 //
+// A URL with a password goes into a file, or into the environment variable AUTH_STORE. On
+// the command line every user of the machine sees it in the list of processes:
+//
+//	go run ./examples/server -store-file /etc/auth/store
+//
 // Any number of these programs may share one Redis. All need the same secret, which
 // must not change later.
 //
@@ -43,25 +48,30 @@ func main() {
 	logging.Disable() // the Redis client's log: what matters is also returned as an error
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], auth.Secret(os.Getenv("AUTH_SECRET")), os.Stderr))
+	env := environment{secret: auth.Secret(os.Getenv("AUTH_SECRET")), store: auth.Secret(os.Getenv("AUTH_STORE"))}
+	os.Exit(run(ctx, os.Args[1:], env, os.Stderr))
 }
+
+// The environment has what must not be on the command line; "" is none.
+type environment struct{ secret, store auth.Secret }
 
 type options struct {
 	addr    string
 	url     string
-	store   string
+	store   storeFlags
 	proxies string
-	secret  auth.Secret // from the environment; "" is none
+	env     environment
 }
 
 // run is main, with everything that it depends on as an argument.
-func run(ctx context.Context, args []string, secret auth.Secret, stderr io.Writer) (exit int) {
-	o := options{secret: secret}
+func run(ctx context.Context, args []string, env environment, stderr io.Writer) (exit int) {
+	o := options{env: env}
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
 	flags.StringVar(&o.url, "url", "", "public address, such as `https://example.com`, for the OpenAPI document; if empty, it names the path that it was asked for")
-	flags.StringVar(&o.store, "store", "bolt:auth.db", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://… or redis-sentinel://…")
+	flags.Func("store", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://… or redis-sentinel://… (default AUTH_STORE of the environment, or "+defaultStore+")", set(&o.store.spec))
+	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&o.store.file))
 	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -81,6 +91,12 @@ func run(ctx context.Context, args []string, secret auth.Secret, stderr io.Write
 	return 0
 }
 
+// set returns what keeps the value of a flag. A flag without a value is not one that was not
+// given: -store "$STORE" must not mean the default where STORE is not set.
+func set(flag **string) func(string) error {
+	return func(value string) error { *flag = &value; return nil }
+}
+
 // serve opens all parts, serves until ctx is done, and closes the parts in reverse
 // order.
 func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
@@ -88,11 +104,11 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	place, err := parseStore(o.store)
+	place, err := o.store.place(o.env.store, log)
 	if err != nil {
 		return err
 	}
-	secrets, err := place.secrets(o.secret)
+	secrets, err := place.secrets(o.env.secret)
 	if err != nil {
 		return err
 	}
@@ -105,7 +121,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 		return err
 	}
 	if secrets == nil {
-		if secrets, err = sharedSecret(ctx, records, o.secret, sharedSecretFile); err != nil {
+		if secrets, err = sharedSecret(ctx, records, o.env.secret, sharedSecretFile); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -36,6 +37,11 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	}
 	defer owner.Close()
 	free := "bolt:" + filepath.Join(dir, "auth.db")
+	file := func(text string) string { return storeFile(t, text) }
+	shared := file("redis://u:hunter2@127.0.0.1:1")
+	if err := os.Chmod(shared, 0o644); err != nil {
+		t.Fatal(err)
+	}
 
 	for _, c := range []struct {
 		name string
@@ -47,7 +53,13 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"argument", []string{"redis://u:hunter2@db"}, 2, "takes flags only"},
 		{"unknown store", []string{"-store", "postgres://u:hunter2@db/auth"}, 1, "unknown store; use"},
 		{"no scheme", []string{"-store", "hunter2:db"}, 1, "unknown store"},
-		{"no store", []string{"-store", ""}, 1, "unknown store"},
+		{"no store", []string{"-store", ""}, 1, "-store: unknown store"},
+		{"no name of a file", []string{"-store-file", ""}, 1, "-store-file: stat"},
+		{"no store in the file", []string{"-store-file", file("\n")}, 1, "-store-file: unknown store"},
+		{"bad URL in the file", []string{"-store-file", file("redis://u:hunter2@[")}, 1, "-store-file: redisstore: malformed URL"},
+		{"store in both", []string{"-store", "memory", "-store-file", file("memory")}, 1, "exclude each other"},
+		{"no such file", []string{"-store-file", filepath.Join(dir, "none")}, 1, "-store-file: stat"},
+		{"file for others", []string{"-store-file", shared}, 1, "chmod 600"},
 		{"bolt without path", []string{"-store", "bolt:"}, 1, "needs a path"},
 		{"bad Redis URL", []string{"-store", "redis://u:hunter2@["}, 1, "malformed URL"},
 		{"unknown kind of Redis", []string{"-store", "redis-ring://u:hunter2@db"}, 1, "must begin with redis"},
@@ -64,7 +76,7 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var stderr bytes.Buffer
-			if exit := run(t.Context(), c.args, testSecret, &stderr); exit != c.exit {
+			if exit := run(t.Context(), c.args, environment{secret: testSecret}, &stderr); exit != c.exit {
 				t.Errorf("exit status %d, want %d", exit, c.exit)
 			}
 			text := stderr.String()
@@ -87,12 +99,50 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	}
 }
 
+// storeFile makes a file for -store-file.
+func storeFile(t *testing.T, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "store")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestThePasswordOfAStoreNeedsNoCommandLine(t *testing.T) {
+	url := "redis-sentinel://a?master_name=m&sentinel_password=hunter2"
+	for name, c := range map[string]struct {
+		flags storeFlags
+		env   auth.Secret
+		kind  string
+		warns int
+	}{
+		"nothing":                      {storeFlags{}, "", "bolt", 0},
+		"the environment":              {storeFlags{}, "redis://u:hunter2@a", "redis", 0},
+		"a file":                       {storeFlags{file: new(storeFile(t, "rediss://u:hunter2@a\n"))}, "", "rediss", 0},
+		"a file, and the environment":  {storeFlags{file: new(storeFile(t, "memory\r\n"))}, "redis://u:hunter2@a", "memory", 0},
+		"a flag, and the environment":  {storeFlags{spec: new("memory")}, "redis://u:hunter2@a", "memory", 0},
+		"a flag without a password":    {storeFlags{spec: new("redis://a")}, "", "redis", 0},
+		"a flag with a password":       {storeFlags{spec: new("redis://u:hunter2@a")}, "", "redis", 1},
+		"a flag with that of Sentinel": {storeFlags{spec: new(url)}, "", "redis-sentinel", 1},
+	} {
+		var log bytes.Buffer
+		p, err := c.flags.place(c.env, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil || p.kind != c.kind {
+			t.Errorf("%s: %q, %v", name, p.kind, err)
+		}
+		if strings.Count(log.String(), "level=WARN") != c.warns || strings.Contains(log.String(), "hunter2") {
+			t.Errorf("%s: it says %q", name, &log)
+		}
+	}
+}
+
 func TestHelpIsNotAnError(t *testing.T) {
 	var stderr bytes.Buffer
-	if exit := run(t.Context(), []string{"-h"}, "", &stderr); exit != 0 {
+	if exit := run(t.Context(), []string{"-h"}, environment{}, &stderr); exit != 0 {
 		t.Errorf("exit status %d", exit)
 	}
-	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-trusted-proxies", "-url"} {
+	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-store-file", "AUTH_STORE", "-trusted-proxies", "-url"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("the help does not say %s", want)
 		}
@@ -105,7 +155,7 @@ func TestTheMemoryStoreWritesNothing(t *testing.T) {
 	defer cancel()
 	stderr := &output{listening: make(chan string, 1)}
 	exit := make(chan int, 1)
-	go func() { exit <- run(ctx, []string{"-addr", "127.0.0.1:0", "-store", "memory"}, "", stderr) }()
+	go func() { exit <- run(ctx, []string{"-addr", "127.0.0.1:0", "-store", "memory"}, environment{}, stderr) }()
 	select {
 	case addr := <-stderr.listening:
 		if _, port, err := net.SplitHostPort(addr); err != nil || port == "0" {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/memstore"
@@ -18,14 +20,48 @@ import (
 // redisPrefix begins the program's keys on a Redis.
 const redisPrefix = "auth:"
 
-// A place is where records are kept, as the -store flag says.
+// defaultStore is where records are kept if nothing says otherwise.
+const defaultStore = "bolt:auth.db"
+
+// storeFlags are the flags -store and -store-file; nil is not given.
+type storeFlags struct{ spec, file *string }
+
+// place returns where records are kept: as the one flag says that is given, or env, which is
+// from the environment, or else defaultStore.
+func (f storeFlags) place(env auth.Secret, log *slog.Logger) (place, error) {
+	spec, from := defaultStore, "-store"
+	switch {
+	case f.spec != nil && f.file != nil:
+		return place{}, errors.New("-store and -store-file exclude each other")
+	case f.spec != nil:
+		spec = *f.spec
+	case f.file != nil:
+		text, err := secretfile.Read(*f.file, maxSecretFile)
+		if err != nil {
+			return place{}, fmt.Errorf("-store-file: %w", err)
+		}
+		spec, from = strings.TrimRight(string(text), "\r\n"), "-store-file"
+	case env != "":
+		spec, from = string(env), "AUTH_STORE"
+	}
+	p, err := parseStore(spec)
+	if err != nil {
+		return place{}, fmt.Errorf("%s: %w", from, err)
+	}
+	if f.spec != nil && p.redis != nil && (p.redis.Password != "" || p.redis.SentinelPassword != "") {
+		log.Warn("the password of the store is on the command line, where every user of this machine sees it (ps); use -store-file or AUTH_STORE")
+	}
+	return p, nil
+}
+
+// A place is where records are kept.
 type place struct {
 	kind  string                  // "memory", "bolt", or the scheme of the Redis URL
 	path  string                  // of the bbolt file
 	redis *redis.UniversalOptions // of the Redis
 }
 
-// parseStore parses the -store flag. Its errors contain the scheme only, since the rest
+// parseStore parses what -store says. Its errors contain the scheme only, since the rest
 // may contain a password.
 func parseStore(spec string) (place, error) {
 	scheme, rest, _ := strings.Cut(spec, ":")
@@ -33,17 +69,17 @@ func parseStore(spec string) (place, error) {
 	case spec == "memory":
 		return place{kind: spec}, nil
 	case scheme == "bolt" && rest == "":
-		return place{}, errors.New("-store: bolt: needs a path, as in bolt:auth.db")
+		return place{}, errors.New("bolt: needs a path, as in bolt:auth.db")
 	case scheme == "bolt":
 		return place{kind: scheme, path: rest}, nil
 	case strings.HasPrefix(scheme, "redis"):
 		u, err := redisstore.ParseURL(spec)
 		if err != nil {
-			return place{}, fmt.Errorf("-store: %w", err)
+			return place{}, err
 		}
 		return place{kind: scheme, redis: &u}, nil
 	}
-	return place{}, errors.New("-store: unknown store; use memory, bolt:PATH or a Redis URL") // spec may contain a password
+	return place{}, errors.New("unknown store; use memory, bolt:PATH or a Redis URL") // spec may contain a password
 }
 
 func (p place) open(ctx context.Context, log *slog.Logger) (store.Walker, error) {

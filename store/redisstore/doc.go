@@ -85,17 +85,23 @@
 //   - A Redis of its own or, if it must be shared, the ACL below. A client that may
 //     read the keys reads the records; a client that may write them can act as every
 //     user.
-//   - TLS (rediss:// and the like) if others share the network.
+//   - TLS (rediss:// and the like) if others share the network. Without it Open logs a
+//     warning, unless the server is on this machine.
 //   - Clocks that agree to within minutes. A record stays for ten minutes after its
 //     expiry, by the server's clock.
 //
 // This ACL is enough for the prefix "auth:" (on a cluster add +cluster|slots). It
 // permits neither FLUSHALL nor KEYS:
 //
-//	ACL SETUSER auth on >PASSWORD ~auth:* +@read +@write +@scripting +@connection -@dangerous +time +wait +info +config|get
+//	ACL SETUSER auth on >PASSWORD ~auth:{* ~auth:format ~auth:probe resetchannels +@read +@write +@scripting +@connection -@dangerous +time +wait +info +config|get
 //
-// Options.MaxLag also needs +subscribe, +publish, +client|tracking and the channels
-// &__redis__:invalidate and &auth:*.
+// The keys are as narrow as they can be: ~auth:* would also cover the prefix "auth:x" of
+// another service. Open logs a warning if its user may touch such keys. SCAN is not
+// narrowed by keys, so the user sees the names of all keys of the database, and no values.
+//
+// Options.MaxLag needs in addition:
+//
+//	ACL SETUSER auth +subscribe +publish +client|tracking &__redis__:invalidate &auth:beat:*
 //
 // # Replicas to wait for
 //

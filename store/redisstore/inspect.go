@@ -94,6 +94,21 @@ func (s *Store) inspectMaster(ctx context.Context, c *redis.Client, o Options) e
 	return nil
 }
 
+// defaultUser is the ACL user of a connection that names none.
+const defaultUser = "default"
+
+// inspectReach warns of an ACL user that may read the keys of a prefix that begins with
+// this one. It reads nothing: it asks whether a key exists that nobody makes. An ACL user of
+// its own is there to be kept from other keys. The default user is the one that may
+// everything, so nothing is to be found about it.
+func (s *Store) inspectReach(ctx context.Context, user string) {
+	if err := s.client.Exists(ctx, s.prefix+"x:probe").Err(); err != nil {
+		return // not permitted, or it cannot be known
+	}
+	s.log.Warn("redisstore: the ACL user may touch keys that are not of this prefix, such as those of a prefix that begins with it; the documentation of the package has a closer ACL",
+		"user", user, "prefix", s.prefix)
+}
+
 // checkEviction refuses a server that drops keys when its memory is full: a user, a
 // session, or the counter that limits the guesses of a password.
 func checkEviction(info map[string]string) error {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -61,7 +63,8 @@ type Options struct {
 	MaxLag time.Duration
 
 	// Logger receives at Open what puts records at risk without being a reason to
-	// refuse the server. nil is slog.Default().
+	// refuse the server: a server that forgets, a connection without TLS, an ACL user
+	// with keys of others. nil is slog.Default().
 	Logger *slog.Logger
 }
 
@@ -115,9 +118,15 @@ func open(ctx context.Context, u redis.UniversalOptions, o Options, mustExist bo
 		o.ReplicaTimeout = u.ReadTimeout / 2
 	}
 	s := &Store{prefix: o.Prefix, log: o.Logger}
+	if host := inClear(&u); host != "" {
+		s.log.Warn("redisstore: no TLS: whoever is on the way to the server reads its password and every record, and can write them; use rediss://", "server", host)
+	}
 	s.connect(u, o)
 	if err := s.inspect(ctx, o, mustExist); err != nil {
 		return nil, errors.Join(err, s.client.Close())
+	}
+	if u.Username != "" && u.Username != defaultUser {
+		s.inspectReach(ctx, u.Username)
 	}
 	if o.MaxLag != 0 {
 		if err := s.beginWatch(ctx, u, o.MaxLag); err != nil {
@@ -159,6 +168,28 @@ func refuseClient(u *redis.UniversalOptions) error {
 		return errors.New("redisstore: a cluster has database 0 only")
 	}
 	return nil
+}
+
+// inClear returns an address that is reached without TLS over a network, or "". A host name
+// other than localhost counts as one of the network. What a Dialer of the caller does is the
+// caller's.
+func inClear(u *redis.UniversalOptions) string {
+	if u.TLSConfig != nil || u.Dialer != nil {
+		return ""
+	}
+	for _, addr := range u.Addrs {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			host = addr
+		}
+		ip, err := netip.ParseAddr(host)
+		unixSocket := strings.HasPrefix(addr, "/")
+		here := host == "" || strings.EqualFold(host, "localhost") || err == nil && (ip.Unmap().IsLoopback() || ip.Unmap().IsUnspecified())
+		if !unixSocket && !here {
+			return addr
+		}
+	}
+	return ""
 }
 
 // isCluster reports whether redis.NewUniversalClient would make a cluster client of u.

@@ -3,11 +3,14 @@ package redisstore_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
+	"github.com/datixlab/auth/store/storetest"
 )
 
 // wantRefused demands that Open fails within a second and says why.
@@ -219,34 +223,192 @@ func TestOpenWarnsOfAServerThatForgets(t *testing.T) {
 	}
 }
 
-// The ACL is the one of the package comment.
+// documentedACL returns the two ACL commands of the package comment, which docs/redis.md has
+// as well: the rules of a user, and what MaxLag needs beside them, for this prefix.
+func documentedACL(t *testing.T, prefix string) (rules, forMaxLag []any) {
+	t.Helper()
+	source, err := os.ReadFile("doc.go")
+	must(t, err)
+	page, err := os.ReadFile("../../docs/redis.md")
+	must(t, err)
+	for line := range strings.Lines(string(source)) {
+		command, ok := strings.CutPrefix(strings.TrimSpace(line), "//\tACL SETUSER auth ")
+		if !ok {
+			continue
+		}
+		if !strings.Contains(string(page), "ACL SETUSER auth "+command) {
+			t.Errorf("docs/redis.md does not have ACL SETUSER auth %s", command)
+		}
+		var words []any
+		for _, word := range strings.Fields(command) {
+			words = append(words, strings.ReplaceAll(strings.Replace(word, ">PASSWORD", ">hunter2", 1), "auth:", prefix))
+		}
+		if rules == nil {
+			rules = words
+		} else {
+			forMaxLag = words
+		}
+	}
+	if len(rules) < 10 || len(forMaxLag) < 5 {
+		t.Fatalf("doc.go has the rules %q and %q", rules, forMaxLag)
+	}
+	return rules, forMaxLag
+}
+
+// asUser makes an ACL user and returns how it connects.
+func asUser(server *redistest.Server, name string, rules ...any) redis.UniversalOptions {
+	server.Do(append([]any{"acl", "setuser", name, "reset"}, rules...)...)
+	u := at(server.Addr())
+	u.Username, u.Password = name, "hunter2"
+	return u
+}
+
+// warnings opens a Store and returns what Open logs, line by line.
+func warnings(t *testing.T, u redis.UniversalOptions, o redisstore.Options) []string {
+	t.Helper()
+	var log bytes.Buffer
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	mustOpen(t, u, o)
+	return slices.Collect(strings.Lines(log.String()))
+}
+
 func TestTheDocumentedACLIsEnough(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
-	for _, extra := range []string{"+info", "-info"} {
-		server := redistest.Start(t)
-		server.Do("acl", "setuser", "auth", "on", ">hunter2", "~auth:*",
-			"+@read", "+@write", "+@scripting", "+@connection", "-@dangerous", "+time", "+wait", extra, "+config|get")
+	server := redistest.Start(t, "--appendonly", "yes")
+	t.Run("for every rule of a store", func(t *testing.T) {
+		storetest.Run(t, func(tb testing.TB) storetest.Place {
+			o := fresh()
+			rules, _ := documentedACL(t, o.Prefix)
+			u := asUser(server, o.Prefix, rules...)
+			open := func() (store.Store, error) { return redisstore.OpenOrCreate(ever, u, o) }
+			return storetest.Place{Store: mustOpen(tb, u, o), Reopen: open, Join: open}
+		})
+	})
+	t.Run("with MaxLag", func(t *testing.T) {
+		o := fresh()
+		rules, more := documentedACL(t, o.Prefix)
+		u := asUser(server, "watch", append(rules, more...)...)
+		o.MaxLag = 20 * time.Millisecond
+		s, other := mustOpen(t, u, o), mustOpen(t, u, o)
+		known := func() (stamp uint64) {
+			redistest.Within(t, 10*time.Second, func() (err error) {
+				var known bool
+				if stamp, known = s.Stamp("p"); !known {
+					err = errors.New("no stamp is known")
+				}
+				return err
+			})
+			return stamp
+		}
+		before := known()
+		must(t, other.Commit(ever, store.Put("p/k", []byte("v"))))
+		redistest.Within(t, 10*time.Second, func() error {
+			if known() == before {
+				return errors.New("a change by another Store is not reported")
+			}
+			return nil
+		})
+	})
+	t.Run("without INFO", func(t *testing.T) {
+		rules, _ := documentedACL(t, "auth:")
+		u, o := asUser(server, "auth", rules...), redisstore.Options{Prefix: "auth:"}
+		warnings(t, u, o) // so that the prefix is no news
+		if log := warnings(t, u, o); len(log) != 0 {
+			t.Errorf("Open said %q", log)
+		}
+		if log := warnings(t, asUser(server, "auth", append(rules, "-info")...), o); len(log) != 1 || !strings.Contains(log[0], "is not known") {
+			t.Errorf("without INFO Open said %q", log)
+		}
+	})
+}
+
+// A service whose prefix begins with the prefix of another one is its neighbour.
+func TestTheDocumentedACLKeepsFromTheKeysOfANeighbour(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t)
+	must(t, mustOpen(t, at(server.Addr()), redisstore.Options{Prefix: "auth:x:", Logger: quiet}).Commit(ever, store.Put("p/k", []byte("v"))))
+	rules, more := documentedACL(t, "auth:")
+	u := asUser(server, "auth", append(rules, more...)...)
+	for _, prefix := range []string{"auth:x:", "auth:x", "auth", "other:"} {
+		if _, err := redisstore.OpenOrCreate(ever, u, redisstore.Options{Prefix: prefix, Logger: quiet}); !redis.IsPermissionError(err) {
+			t.Errorf("the prefix %q: %v, want it not permitted", prefix, err)
+		}
+	}
+	client := redis.NewUniversalClient(&u)
+	defer client.Close()
+	for _, command := range [][]any{
+		{"zrange", "auth:x:{p}", 0, -1},
+		{"zadd", "auth:x:{p}", 0, "k"},
+		{"eval", "return redis.call('zrange', 'auth:x:{p}', 0, -1)", 0},
+		{"publish", "auth:x:beat:1", 0},
+	} {
+		if err := client.Do(ever, command...).Err(); !redis.IsPermissionError(err) && (err == nil || !strings.Contains(err.Error(), "can't access")) {
+			t.Errorf("%q: %v, want it not permitted", command, err)
+		}
+	}
+}
+
+func TestOpenWarnsOnceOfAUserWithKeysOfOthers(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t, "--appendonly", "yes")
+	o := redisstore.Options{Prefix: "auth:"}
+	warnings(t, at(server.Addr()), o) // so that the prefix is no news
+	for keys, want := range map[string]int{"~auth:*": 1, "~*": 1, "allkeys": 1, "~a*": 1, "~auth:{*": 0} {
+		rules, _ := documentedACL(t, "auth:")
+		log := warnings(t, asUser(server, "auth", append(rules, keys)...), o)
+		if len(log) != want || want == 1 && (!strings.Contains(log[0], "ACL user") || strings.Contains(log[0], "hunter2")) {
+			t.Errorf("with %s Open said %q", keys, log)
+		}
+	}
+	if log := warnings(t, at(server.Addr()), o); len(log) != 0 {
+		t.Errorf("as the user who may everything Open said %q", log)
+	}
+	rules, _ := documentedACL(t, "auth:")
+	if log := warnings(t, asUser(server, "auth", append(rules, "-exists")...), o); len(log) != 0 {
+		t.Errorf("where it cannot be asked Open said %q", log)
+	}
+}
+
+func TestOpenWarnsOnceOfAConnectionInTheClear(t *testing.T) {
+	ctx, cancel := context.WithCancel(ever)
+	cancel() // nothing is dialled
+	for _, c := range []struct {
+		u    redis.UniversalOptions
+		want string // the address in the warning; "" is no warning
+	}{
+		{at("192.0.2.1:6379"), "192.0.2.1:6379"},
+		{at("[2001:db8::1]:6379"), "2001:db8::1"},
+		{at("10.0.0.1:6379"), "10.0.0.1:6379"},
+		{at("redis:6379"), "redis:6379"},
+		{at("localhost.example:6379"), "localhost.example:6379"},
+		{at("127.0.0.1:1", "redis-2:6379", "redis-3:6379"), "redis-2:6379"},
+		{redis.UniversalOptions{Addrs: []string{"sentinel:26379"}, MasterName: "m"}, "sentinel:26379"},
+		{at("127.0.0.1:1"), ""},
+		{at("127.1.2.3:1"), ""},
+		{at("[::1]:1"), ""},
+		{at("[::ffff:127.0.0.1]:1"), ""},
+		{at("LocalHost:1"), ""},
+		{at(":1"), ""},
+		{at("/run/redis.sock"), ""},
+		{redis.UniversalOptions{Addrs: []string{"192.0.2.1:6379"}, TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12}}, ""},
+		{redis.UniversalOptions{Addrs: []string{"192.0.2.1:6379"}, Dialer: new(net.Dialer).DialContext}, ""},
+	} {
 		var log bytes.Buffer
-		o := redisstore.Options{Prefix: "auth:", Logger: slog.New(slog.NewTextHandler(&log, nil))}
-		u := at(server.Addr())
-		u.Username, u.Password = "auth", "hunter2"
-		s := mustOpen(t, u, o)
-		must(t, s.Commit(ever, store.Put("p/k", []byte("v")).Until(time.Now().Add(time.Hour)), store.Delete("p/none")))
-		wantValue(t, s, "p/k", "v")
-		if items, err := s.List(ever, "p/", "", 10); err != nil || len(items) != 1 {
-			t.Errorf("List: %v, %v", items, err)
+		c.u.Username, c.u.Password = "hunter1", "hunter2"
+		s, err := redisstore.Open(ctx, c.u, redisstore.Options{Prefix: "auth:", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err == nil {
+			s.Close()
+			t.Fatalf("%q: opened", c.u.Addrs)
 		}
-		if d, err := s.Hit(ever, "p/k", hourly, 1, time.Now()); err != nil || !d.OK {
-			t.Errorf("Hit: %+v, %v", d, err)
-		}
-		if unknown := strings.Contains(log.String(), "is not known"); unknown != (extra == "-info") {
-			t.Errorf("with %s Open said %q", extra, log.String())
-		}
-		o.Prefix = "other:"
-		if _, err := redisstore.OpenOrCreate(ever, u, o); !redis.IsPermissionError(err) {
-			t.Errorf("another prefix: %v, want it not permitted", err)
+		text := log.String()
+		if want := min(1, len(c.want)); strings.Count(text, "level=WARN") != want || !strings.Contains(text, c.want) || strings.Contains(text, "hunter") {
+			t.Errorf("%q: Open said %q", c.u.Addrs, text)
 		}
 	}
 }
@@ -258,10 +420,8 @@ func TestAnACLThatStopsAScriptHalfWayIsRefused(t *testing.T) {
 	}
 	server := redistest.Start(t)
 	for _, without := range []string{"-zrem", "-time", "-pexpireat", "-persist", "-zlexcount"} {
-		server.Do("acl", "setuser", "auth", "reset", "on", ">hunter2", "~auth:*",
-			"+@read", "+@write", "+@scripting", "+@connection", "-@dangerous", "+time", "+wait", "+info", without)
-		u := at(server.Addr())
-		u.Username, u.Password = "auth", "hunter2"
+		rules, _ := documentedACL(t, "auth:")
+		u := asUser(server, "auth", append(rules, without)...)
 		if _, err := redisstore.OpenOrCreate(ever, u, redisstore.Options{Prefix: "auth:", Logger: quiet}); err == nil {
 			t.Errorf("with %s a Store was opened", without)
 		}

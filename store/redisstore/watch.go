@@ -162,14 +162,14 @@ func (w *watch) subscribe(ctx context.Context) (changes *redis.PubSub, end func(
 	return changes, end, nil
 }
 
-// track makes the server report changes to the new connection. It only tracks keys
-// under the prefix of this Store, so an ACL may permit no others.
+// track makes the server report changes to the new connection: of partitions and counters
+// of this Store, and not of another prefix that begins with this one.
 func (w *watch) track(ctx context.Context, c *redis.Conn) error {
 	id, err := c.ClientID(ctx).Result()
 	if err != nil {
 		return err
 	}
-	return c.Do(ctx, "client", "tracking", "on", "redirect", id, "bcast", "prefix", w.s.prefix).Err()
+	return c.Do(ctx, "client", "tracking", "on", "redirect", id, "bcast", "prefix", w.s.prefix+"{").Err()
 }
 
 // listen handles messages until something is wrong.
