@@ -32,8 +32,9 @@
 // revoked in it after that is still valid there. That is why the service is stopped
 // first.
 //
-// Only one process can open a bolt file. So copy it while its service is stopped, or
-// copy a backup (boltstore.Store.Backup) and run -final after the stop.
+// A bolt file is checked first, and a damaged one is not copied. Only one process can open
+// a bolt file. So copy it while its service is stopped, or copy a backup
+// (boltstore.Store.Backup) and run -final after the stop.
 //
 // Expired records are not copied. Records that expire within an hour are copied but not
 // compared, since either store may drop them meanwhile.

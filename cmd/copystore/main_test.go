@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +20,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9/logging"
+	"go.etcd.io/bbolt"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
@@ -331,6 +334,73 @@ func TestWhatDiffersIsFound(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A file of over 64 MiB is not checked when it is opened. In this one a branch has forgotten
+// its last child, and a walk through it meets no error.
+func TestADamagedFileIsNoSource(t *testing.T) {
+	from := bolt(t)
+	path := strings.TrimPrefix(from, "bolt:")
+	with(t, from, func(s store.Walker) {
+		for i := range 6 {
+			ops := make([]store.Op, store.MaxOps)
+			for j := range ops {
+				ops[j] = store.Put(fmt.Sprintf("u/%d-%d", i, j), make([]byte, store.MaxValue))
+			}
+			if err := s.Commit(t.Context(), ops...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	forget(t, path)
+	s, err := boltstore.Open(path, boltstore.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatalf("the test is of a file that opens: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"-final"}, nil} {
+		if out := copystore(t, 1, append(args, "-from", from, "-to", bolt(t))...); !strings.Contains(out, "damaged") {
+			t.Errorf("it says %q", out)
+		}
+	}
+}
+
+// forget removes the last child of a branch from a closed database.
+func forget(t *testing.T, path string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	branch := 0
+	err = db.View(func(tx *bbolt.Tx) error {
+		for id := 2; branch == 0; id++ {
+			info, err := tx.Page(id)
+			if err != nil || info == nil {
+				return fmt.Errorf("no branch: %w", err)
+			}
+			if info.Type == "branch" && info.Count > 2 {
+				branch = id
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count, at := make([]byte, 2), int64(branch*os.Getpagesize()+10)
+	_, err = f.ReadAt(count, at)
+	binary.NativeEndian.PutUint16(count, binary.NativeEndian.Uint16(count)-1)
+	_, err2 := f.WriteAt(count, at)
+	if err := errors.Join(err, err2, f.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 

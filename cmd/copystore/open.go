@@ -37,9 +37,19 @@ func specOf(flag, spec, file string, log *slog.Logger) (string, error) {
 	return spec, nil
 }
 
-// openSource opens a store that must exist.
+// openSource opens a store that must exist. It checks a file from beginning to end, since a
+// walk through a damaged one can pass over records without an error.
 func openSource(ctx context.Context, spec string, log *slog.Logger) (store.Walker, error) {
-	return open(ctx, spec, boltstore.Open, redisstore.Open, log)
+	s, err := open(ctx, spec, boltstore.Open, redisstore.Open, log)
+	if err != nil {
+		return nil, err
+	}
+	if file, ok := s.(*boltstore.Store); ok {
+		if err := file.Verify(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
 }
 
 // openTarget opens a store, and creates it if there is none.
