@@ -1,5 +1,5 @@
 // Package secretfile opens files that hold secrets. It accepts only a regular file that
-// belongs to the user of this process and that nobody else may read or write.
+// belongs to the user of this process, or to root, and that no other user may read or write.
 package secretfile
 
 import (
@@ -18,7 +18,8 @@ import (
 //     FIFO waits and opening a device may do something.
 //   - A file that others than its owner may read or write.
 //   - A file of another user, even if this process is root. Its owner could read it and
-//     change it at any time.
+//     change it at any time. A file of root is accepted, also if its group may read it: that
+//     is how Kubernetes mounts secrets.
 //
 // The last two are not checked on Windows. The error is a [*fs.PathError] that says what
 // to do.
@@ -83,14 +84,21 @@ func check(f *os.File) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("mode %#o lets others than its owner at it; run: chmod 600 %s", mode, f.Name())
+	owner, known := ownerOf(info)
+	forbidden := fs.FileMode(0o077)
+	if known && owner == root && owner != os.Geteuid() {
+		forbidden &^= 0o040 // a secret that an orchestrator mounts for the group of the process
 	}
-	if owner, known := ownerOf(info); known && owner != os.Geteuid() {
+	if mode := info.Mode().Perm(); mode&forbidden != 0 {
+		return fmt.Errorf("mode %#o gives access to users other than its owner; run: chmod 600 %s", mode, f.Name())
+	}
+	if known && owner != os.Geteuid() && owner != root {
 		return fmt.Errorf("it belongs to user %[1]d, and this process runs as user %[2]d; run: chown %[2]d %[3]s (or run the process as user %[1]d)",
 			owner, os.Geteuid(), f.Name())
 	}
 	return nil
 }
+
+const root = 0 // the user that may read every file
 
 func refuse(path string, why error) error { return &fs.PathError{Op: "open", Path: path, Err: why} }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -38,6 +39,47 @@ func TestAFileOfAnotherUserIsRefusedEvenByRoot(t *testing.T) {
 	must(t, os.Chown(path, 0, -1))
 	if _, err := secretfile.Read(path, 100); err != nil {
 		t.Errorf("given back: %v", err)
+	}
+}
+
+// Kubernetes mounts a secret as a file of root that the group of the process may read.
+func TestAMountedSecretOfRootIsAccepted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("only root can make a file of root for another user")
+		return
+	}
+	dir, err := os.MkdirTemp("", "secretfile")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o755))
+	self, err := os.ReadFile(os.Args[0])
+	must(t, err)
+	program := filepath.Join(dir, "program") // go test's own is in a directory of root
+	must(t, os.WriteFile(program, self, 0o755))
+	path := filepath.Join(dir, "secret")
+	for mode, accepted := range map[fs.FileMode]bool{0o440: true, 0o640: true, 0o444: false, 0o660: false} {
+		must(t, os.WriteFile(path, []byte("text"), 0o600))
+		must(t, os.Chown(path, 0, 12345))
+		must(t, os.Chmod(path, mode))
+		c := exec.Command(program, "-test.run=^TestReadAsTheGroupOfASecret$")
+		c.Env = append(os.Environ(), "SECRETFILE_PATH="+path)
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
+		c.Dir = "/"
+		if out, err := c.CombinedOutput(); (err == nil) != accepted {
+			t.Errorf("mode %#o: %v, want accepted %v: %s", mode, err, accepted, out)
+		}
+		must(t, os.Remove(path))
+	}
+}
+
+// TestReadAsTheGroupOfASecret is what TestAMountedSecretOfRootIsAccepted runs as another user.
+func TestReadAsTheGroupOfASecret(t *testing.T) {
+	path := os.Getenv("SECRETFILE_PATH")
+	if path == "" {
+		return
+	}
+	if _, err := secretfile.Read(path, 100); err != nil {
+		t.Fatal(err)
 	}
 }
 
