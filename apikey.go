@@ -137,6 +137,7 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 // n.Password is wrong. ErrReauthenticationRequired means that it is empty and the login is not
 // fresh.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
+	defer m.calls.begin()()
 	made, pass := keysMadeRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(&pass, &made)...)
 	if err != nil {
@@ -241,12 +242,11 @@ func (m *Manager) addAPIKey(
 		m.refund(ctx, []budget{m.newKeyBudget(uid)}, false)
 		m.ReportDenied(ctx, id, "api_key_limit")
 	}
+	key := k.Rec.public(kidOf(uid, k.Key), keyuse.Usage{})
+	m.report(ctx, err, id.keyEvent(EventAPIKeyCreated, key.ID), accountNotice(EventAPIKeyCreated, uid, &c.acct.Rec, c.acct.Rec.Email))
 	if err != nil {
 		return APIKey{}, "", err
 	}
-	key := k.Rec.public(kidOf(uid, k.Key), keyuse.Usage{})
-	m.emit(ctx, id.keyEvent(EventAPIKeyCreated, key.ID))
-	m.notifyAccount(ctx, EventAPIKeyCreated, uid, &c.acct.Rec, c.acct.Rec.Email)
 	return key, Secret(text), nil
 }
 

@@ -14,6 +14,7 @@ import (
 // RevokeAPIKey removes a key of the caller. From its return on the key is rejected
 // everywhere. For a key that is unknown or another user's the error is ErrNotFound.
 func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
+	defer m.calls.begin()()
 	kid, ok := parseKeyID(keyID)
 	k := keyRow(uidOf(id), kid)
 	var more []record.Reader
@@ -30,14 +31,12 @@ func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) e
 	if !ok {
 		return m.refuseKeyID(ctx, id, "")
 	}
-	if err := m.removeKey(ctx, c.uid, k); err != nil {
-		if errors.Is(err, ErrNotFound) {
-			return m.refuseKeyID(ctx, id, keyID)
-		}
-		return err
+	err = m.removeKey(ctx, c.uid, k)
+	if errors.Is(err, ErrNotFound) {
+		return m.refuseKeyID(ctx, id, keyID)
 	}
-	m.emit(ctx, id.keyEvent(EventAPIKeyRevoked, keyID))
-	return nil
+	m.report(ctx, err, id.keyEvent(EventAPIKeyRevoked, keyID))
+	return err
 }
 
 // refuseKeyID returns ErrNotFound for the id of a key that is not the caller's.
@@ -50,7 +49,7 @@ func (m *Manager) refuseKeyID(ctx context.Context, id Identity, keyID string) er
 
 // removeKey removes the key that was read into k, damaged or not.
 func (m *Manager) removeKey(ctx context.Context, uid string, k record.Row[keyRecord]) error {
-	return m.records.RetryFrom(ctx, func() error { return m.readAnyKey(ctx, &k) }, func() error {
+	return m.records.RetryFrom(ctx, userPartition(uid), func() error { return m.readAnyKey(ctx, &k) }, func() error {
 		if !k.Exists() {
 			return ErrNotFound
 		}
@@ -72,6 +71,7 @@ func (m *Manager) readAnyKey(ctx context.Context, k *record.Row[keyRecord]) erro
 // Commit. The password is for Config.APIKeysNeedFreshLogin. The error is ErrNotFound for a key
 // that is not the caller's or has expired, or one of [Manager.CreateAPIKey].
 func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, password Secret) (APIKey, Secret, error) {
+	defer m.calls.begin()()
 	if overlap < 0 || overlap > 30*24*time.Hour {
 		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")
 	}
@@ -109,10 +109,8 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 		}
 		return []store.Op{old.Put()}, nil
 	})
-	switch {
-	case err == nil:
-		m.emit(ctx, id.keyEvent(EventAPIKeyRotated, keyID))
-	case errors.Is(err, ErrNotFound): // the old key was revoked or expired meanwhile
+	m.report(ctx, err, id.keyEvent(EventAPIKeyRotated, keyID))
+	if errors.Is(err, ErrNotFound) { // the old key was revoked or expired meanwhile
 		err = m.refuseKeyID(ctx, id, keyID)
 	}
 	return key, text, err

@@ -124,7 +124,7 @@ var audited = map[string]struct {
 	"Login: overloaded": {func(s *stage) { s.shed(); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "overloaded"},
 	"Login: no store":   {func(s *stage) { s.broken("Get"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:get by manager"},
 	"Login: no counter": {func(s *stage) { s.broken("Hit"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:hit by manager"},
-	"Login: no write":   {func(s *stage) { s.broken("Commit"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:commit by manager"},
+	"Login: no write":   {func(s *stage) { s.broken("Commit"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:commit by manager; login_succeeded:unknown+pwd by ses of u"},
 	"Login: no list":    {func(s *stage) { s.broken("List"); _, _ = s.Login(s.ctx, s.u.Email, authtest.Password) }, "store_failed:list by manager"},
 	"Login: new network": {func(s *stage) {
 		_ = login(clientAt(s.t, "198.51.100.1"), s.Manager, s.u.Email, authtest.Password)
@@ -381,6 +381,7 @@ var audited = map[string]struct {
 	"String":                  {func(s *stage) { _ = s.String() }, ""},
 	"Format":                  {func(s *stage) { _ = fmt.Sprint(s.Manager) }, ""},
 	"LogValue":                {func(s *stage) { s.LogValue() }, ""},
+	"WithoutTurns":            {func(s *stage) { s.WithoutTurns() }, ""},
 	"OccupyHashing":           {func(s *stage) { s.OccupyHashing()() }, ""},
 	"Close": {func(s *stage) {
 		for range 25 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/callback"
+	"github.com/datixlab/auth/internal/hitcount"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/keyuse"
@@ -52,6 +53,8 @@ type Manager struct {
 	notices      *queue.Queue    // nil without Config.Notifier
 	sampler      *sampler.Sampler
 	usage        *keyuse.Tracker
+	changes      *hitcount.Table // of each user, see changeLimit
+	calls        callsUnderWay   // that change something
 	cache        checkCache
 	closed       atomic.Bool
 	closing      sync.Once
@@ -94,12 +97,16 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	}
 	m := &Manager{
 		cfg: cfg, keys: keys, decoy: decoy,
-		records:      record.Records{Store: s, Timeout: cfg.StoreTimeout, Unavailable: ErrUnavailable},
+		records:      record.Records{Store: s, Timeout: cfg.StoreTimeout, Unavailable: ErrUnavailable, Turns: new(record.Turns)},
+		changes:      hitcount.New(maxChangedUsers),
 		peppers:      map[string]func() []byte{},
 		checkerCalls: callback.New(maxChecks, checkTimeout),
 		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, userPrefix, sessionPrefix),
 		sampler:      sampler.New(sampleLimit),
 		cache:        newCheckCache(s, cfg.MaxRemembered),
+	}
+	m.records.Busy = func(ctx context.Context) {
+		m.emit(ctx, Event{Type: EventOverloaded, Reason: "changes"})
 	}
 	m.records.Fault = func(ctx context.Context, call string) {
 		m.emit(ctx, Event{Type: EventStoreFailed, Actor: actorManager, Reason: call})
@@ -130,13 +137,15 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 }
 
 // Close makes every later call return ErrClosed, and writes the uses of API keys that are
-// still in memory. It waits up to 20 seconds for events and notices that are queued or under
-// way, and returns an error if a handler does not return. It does not close the store. A
+// still in memory. It waits up to 10 seconds for calls that may change something, so that their
+// events are sent. It then waits up to 20 seconds for events and notices that are queued or
+// under way, and returns an error if a handler does not return. It does not close the store. A
 // second Close does nothing.
 func (m *Manager) Close() error {
 	var err error
 	m.closing.Do(func() {
 		m.closed.Store(true)
+		m.calls.wait(closeWait)
 		err = errors.Join(m.usage.Close(), queue.Close(m.events, m.notices))
 	})
 	return err
@@ -150,6 +159,9 @@ func (m *Manager) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(m.String()
 
 // LogValue implements [slog.LogValuer] with the text of String.
 func (m *Manager) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// closeWait is how long Close waits for calls that are under way.
+const closeWait = 10 * time.Second
 
 // ready returns ErrClosed after Close.
 func (m *Manager) ready() error {

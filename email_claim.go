@@ -50,7 +50,7 @@ const tombstoneTTL = 24 * time.Hour
 // claim is void until the account of uid names the address.
 func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (record.Row[emailClaim], error) {
 	claim := claimRow(emailDigest(canonical)) // not read yet: the Commit fails if there is one
-	err := m.records.RetryFrom(ctx, func() error { return m.records.Read(ctx, &claim) }, func() error {
+	err := m.records.RetryFrom(ctx, "", func() error { return m.records.Read(ctx, &claim) }, func() error {
 		if claim.Exists() && claim.Rec.User != uid {
 			if err := m.voidClaim(ctx, canonical, claim.Rec); err != nil {
 				return err
@@ -128,13 +128,13 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 		return nil
 	})
 	if err != nil {
-		return err
+		return beforeChange(err)
 	}
 	if _, err := m.claimEmail(ctx, canonical, c.uid); err != nil {
 		if errors.Is(err, ErrEmailTaken) {
 			m.abandonEmail(ctx, c.uid, pending)
 		}
-		return err
+		return beforeChange(err)
 	}
 	return m.editProfile(ctx, id, c, change, func(a *account) error {
 		switch {
@@ -151,7 +151,7 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 // abandonEmail removes the PendingEmail of a change whose address is taken. If it fails, the
 // pending change has no effect after claimHold.
 func (m *Manager) abandonEmail(ctx context.Context, uid, pending string) {
-	_ = m.records.Retry(ctx, func() error {
+	_ = m.records.Retry(ctx, userPartition(uid), func() error {
 		acct := accountRow(uid)
 		if err := m.records.Read(ctx, &acct); err != nil || acct.Rec.PendingID != pending {
 			return err

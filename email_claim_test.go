@@ -262,11 +262,14 @@ func TestAStalledChangeDoesNotFinishByTheIntentOfALaterOne(t *testing.T) {
 			return false
 		}
 	}
-	change := func() error { return moveTo(h.Manager, id, "new@example.com") }
-	releaseFirst, first := hold(commitOf("/acct", 2), change) // before it is written into the account
+	process := twin(t, h, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()}) // in one process the second would wait
+	change := func(m *auth.Manager) func() error {
+		return func() error { return moveTo(m, id, "new@example.com") }
+	}
+	releaseFirst, first := hold(commitOf("/acct", 2), change(h.Manager)) // before it is written into the account
 	h.Clock.Advance(31 * time.Second)
 	releaseOther, other := hold(commitOf("/claim", 1), func() error { _, err := signUp(h.Manager, "new@example.com"); return err })
-	releaseSecond, second := hold(commitOf("/claim", 1), change)
+	releaseSecond, second := hold(commitOf("/claim", 1), change(process.Manager))
 	tap.tap(nil, nil)
 	releaseOther()
 	otherErr := <-other
@@ -314,7 +317,8 @@ func TestLoginWorksWhileAnAddressIsChangedAndChangedBack(t *testing.T) {
 			}
 			return
 		}
-		back := moveTo(h.Manager, id, "old@example.com")
+		process := twin(t, h, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()}) // in one process it would wait
+		back := moveTo(process.Manager, id, "old@example.com")
 		close(on)
 		for _, err := range []error{back, <-first} {
 			if err != nil && !errors.Is(err, auth.ErrEmailTaken) {
@@ -338,7 +342,8 @@ func TestANewSpellingDuringAChangeDoesNotBringBackTheOldAddress(t *testing.T) {
 		respelled := make(chan error, 1)
 		go func() { respelled <- moveTo(h.Manager, id, "OLD@example.com") }()
 		held()
-		if err := moveTo(h.Manager, id, "new@example.com"); err != nil {
+		process := twin(t, h, auth.Config{StoreTimeout: time.Minute}) // in one process it would wait
+		if err := moveTo(process.Manager, id, "new@example.com"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := signUp(h.Manager, "old@example.com"); err != nil {
@@ -357,7 +362,7 @@ func TestANewSpellingDuringAChangeDoesNotBringBackTheOldAddress(t *testing.T) {
 func TestAStalledChangeDoesNotFinishOnALaterOnesAnnouncementOfTheSameInstant(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+		h := manyProcesses(authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()}))
 		id := member(t, h.Manager, "old@example.com")
 		hold := func(match func(storeCall) bool, act func() error) (release func(), result chan error) {
 			held, release := stall(t, tap, match)

@@ -77,7 +77,7 @@ var (
 	ErrOverloaded = errors.New("auth: overloaded")
 
 	// ErrUnavailable reports that the store did not answer within Config.StoreTimeout or
-	// failed, that a record is damaged, or that Config.SigningKey did not sign. Nothing
+	// failed, that too many changes of one account are made at the same time, that a record is damaged, or that Config.SigningKey did not sign. Nothing
 	// is granted. A change may have been made or not. HTTP 503.
 	ErrUnavailable = errors.New("auth: unavailable")
 

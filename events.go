@@ -60,7 +60,7 @@ const (
 	// A call wanted an email address that another account has.
 	EventEmailTaken EventType = "email_taken"
 
-	EventOverloaded  EventType = "overloaded"   // a password or code was not compared: no hashing slot was free
+	EventOverloaded  EventType = "overloaded"   // a password or code was not compared, or a change not made: too much at the same time
 	EventStoreFailed EventType = "store_failed" // a call of the store failed, or a record was damaged
 
 	// A use of an API key was unusual: see Manager.VerifyAPIKey. Time is that of the use, or
@@ -84,7 +84,9 @@ const (
 // no email address. A client chooses the text of Client.UserAgent only, and of Client.RequestID
 // if your program takes it from the request. Both have only printable characters.
 //
-// These are the Action, Reason and Count of each type that has them. Action names the call.
+// These are the Action, Reason and Count of each type that has them. Action names the call. The
+// event of any change has the Reason unknown if the store did not say whether the change was
+// made. The client got ErrUnavailable then.
 //
 //	Type                      Field   Values
 //	EventAccessDenied         Reason  api_key: a key cannot manage credentials
@@ -106,9 +108,10 @@ const (
 //	EventEmailTaken           Action  register, create_user, change_email
 //	EventOmitted              Reason  type, or type:reason, of the events left out
 //	                          Count   how many
+//	EventOverloaded           Reason  changes: too many of one account at the same time; else hashing
 //	EventPasswordChanged      Reason  host: by SetPassword
 //	EventRateLimited          Reason  the budget: address, account_address, account, code,
-//	                                  code_total, register, new_key, new_codes
+//	                                  code_total, register, new_key, new_codes, changes
 //	EventSecondFactorFailed   Action  login, confirm, disable, change_email
 //	                          Reason  malformed, wrong
 //	                                  replayed: right, but spent before
@@ -258,6 +261,9 @@ type Notice struct {
 	Time   time.Time
 	Client Client
 	Left   int // for EventBackupCodeUsed: backup codes that are left
+	// Reason is "unknown" if the store did not say whether the change was made, else "".
+	// Such a notice says that there may have been one.
+	Reason string
 }
 
 // A Notifier sends notices. It is called like an [EventHandler]: one at a time and in order,

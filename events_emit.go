@@ -100,7 +100,12 @@ func (m *Manager) ReportDenied(ctx context.Context, id Identity, reason string) 
 
 // notifyAccount sends a notice about an account to the address to.
 func (m *Manager) notifyAccount(ctx context.Context, t EventType, uid string, a *account, to string) {
-	m.notify(ctx, Notice{Type: t, To: to, UserID: userIDOf(uid), Name: a.FullName})
+	m.notify(ctx, accountNotice(t, uid, a, to))
+}
+
+// accountNotice returns a notice about an account to the address to.
+func accountNotice(t EventType, uid string, a *account, to string) Notice {
+	return Notice{Type: t, To: to, UserID: userIDOf(uid), Name: a.FullName}
 }
 
 // notify sends a notice to Config.Notifier, unless it has no address.

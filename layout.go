@@ -28,6 +28,7 @@ import (
 // Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle.go, and
 // login_network.go for that of notices.
 
+func userPartition(uid string) string    { return "u." + uid }
 func userKey(uid, name string) string    { return "u." + uid + "/" + name }
 func accountKey(uid string) string       { return userKey(uid, "acct") }
 func passwordKey(uid string) string      { return userKey(uid, "pass") }
@@ -78,6 +79,13 @@ func parseOrganization(organizationID string) (oid string, ok bool) {
 // parseSession returns the digits of a session's identifier, or false if it is none.
 func parseSession(sessionID string) (sid string, ok bool) {
 	return ident.Bare(sessionID, sessionPrefix, ident.RandomLen)
+}
+
+// partitionOf returns the partition of the user with this identifier. For an identifier that
+// is none, it is one that no user has.
+func partitionOf(userID string) string {
+	uid, _ := parseUser(userID)
+	return userPartition(uid)
 }
 
 // userIDOf returns the identifier of the user with these digits. For "", which is no user, it

@@ -31,6 +31,7 @@ func (r LoginResult) TwoFactorRequired() bool { return r.TempToken != "" }
 // Config.Limits is exceeded, whether or not the address has an account. Then no password is
 // compared, not even the right one. It is ErrOverloaded if no hashing slot came free.
 func (m *Manager) Login(ctx context.Context, email string, password Secret) (LoginResult, error) {
+	defer m.calls.begin()()
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
 	}
@@ -69,16 +70,26 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, password Sec
 	}
 	acct, pass := accountRow(lookup), passwordRow(lookup)
 	proven, stale := "", false
-	err = m.records.Retry(ctx, func() error {
-		if err := m.records.Read(ctx, &acct, &pass); err != nil {
-			return err
-		}
+	read := func() error { return m.records.Read(ctx, &acct, &pass) }
+	prove := func() error {
 		usable := acct.Exists() && acct.Rec.usable() && emailaddr.Same(acct.Rec.Email, canonical)
 		if !usable || proven == "" || proven != pass.Rec.Hash {
 			if stale, err = m.verifyPassword(ctx, pass.Rec.Hash, password, usable); err != nil {
 				return err
 			}
 			proven = pass.Rec.Hash
+		}
+		return nil
+	}
+	if err := read(); err != nil {
+		return result, err
+	}
+	if err := prove(); err != nil { // before the turn, since it takes long
+		return result, err
+	}
+	err = m.records.RetryFrom(ctx, userPartition(lookup), read, func() error {
+		if err := prove(); err != nil {
+			return err
 		}
 		result, err = m.startSession(ctx, uid, &acct, byPassword)
 		return err

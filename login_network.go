@@ -37,7 +37,7 @@ func knownRow(digest string) record.Row[knownNetworks] {
 // Of logins at the same time, it reports this for one. If it fails, the login has succeeded,
 // and the prefix stays charged to the budget that strangers share.
 func (m *Manager) addKnownNetwork(ctx context.Context, known record.Row[knownNetworks], prefix string) (unusual bool) {
-	err := m.records.RetryFrom(ctx, func() error { return m.records.Read(ctx, &known) }, func() error {
+	_ = m.records.RetryFrom(ctx, "", func() error { return m.records.Read(ctx, &known) }, func() error {
 		unusual = false
 		if slices.Contains(known.Rec.Prefixes, prefix) {
 			return nil
@@ -49,7 +49,7 @@ func (m *Manager) addKnownNetwork(ctx context.Context, known record.Row[knownNet
 		}
 		return m.records.Commit(ctx, known.Put())
 	})
-	return err == nil && unusual
+	return unusual // also if it fails: one event too many is better than none
 }
 
 // newNetworkNotices limits the notices of new networks that one user gets.
@@ -58,6 +58,7 @@ var newNetworkNotices = store.Limit{Burst: 5, Every: 4 * time.Hour}
 // noteNetwork adds the network of a complete login to the known ones. If it is new, it emits
 // an event and, within newNetworkNotices, notifies the user.
 func (m *Manager) noteNetwork(ctx context.Context, known record.Row[knownNetworks], prefix string, r LoginResult) {
+	ctx = context.WithoutCancel(ctx) // the login is done, whatever its client does
 	if !m.addKnownNetwork(ctx, known, prefix) {
 		return
 	}

@@ -80,6 +80,7 @@ func (t *tempRecord) find(digest []byte) int {
 // tried again, 5 times in all; a malformed code is not counted. The error may also be
 // ErrRateLimited or, for a backup code, ErrOverloaded.
 func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (LoginResult, error) {
+	defer m.calls.begin()()
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
 	}
@@ -108,7 +109,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	budgets := append([]budget{m.addressBudget(prefix)}, m.codeBudgets(uid)...)
 	err := m.throttled(ctx, uid, budgets, func() (bool, error) {
 		if err := m.countTry(ctx, &step); err != nil {
-			return false, err
+			return false, beforeChange(err)
 		}
 		var err error
 		result, failed.Reason, err = m.completeLogin(ctx, &step, code)
@@ -121,15 +122,16 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	if errors.Is(err, ErrInvalidToken) { // spent or ended by another call
 		return LoginResult{}, m.refuseTemp(ctx, Event{UserID: failed.UserID, OrganizationID: failed.OrganizationID, Reason: "ended"})
 	}
-	if err != nil {
-		return LoginResult{}, err
-	}
 	if isBackupCode(code) {
-		m.emitBackupCode(ctx, Event{
-			Actor: result.session, UserID: result.User.ID, OrganizationID: result.User.OrganizationID,
+		m.reportBackupCode(ctx, err, Event{
+			Actor: result.session, UserID: failed.UserID, OrganizationID: failed.OrganizationID,
 			SessionID: result.session, Action: "login",
 		}, &step.acct.Rec, step.totp.Rec.Active.Backup.left())
 	}
+	if err != nil {
+		return LoginResult{}, err
+	}
+	ctx = context.WithoutCancel(ctx)                                   // the login is done, whatever its client does
 	if canonical, ok := emailaddr.Canonical(step.acct.Rec.Email); ok { // refund what the password step was charged
 		digest := emailDigest(canonical)
 		parallel.Do(
@@ -200,7 +202,7 @@ func (s *secondStep) writeTemps() store.Op {
 // countTry counts one of the temp token's tries, before the code is compared. On success s has
 // the records as they were written. It returns ErrInvalidToken if no try is left.
 func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
-	return m.records.RetryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
+	return m.records.RetryFrom(ctx, userPartition(s.uid), func() error { return m.readSecondStep(ctx, s) }, func() error {
 		if s.login().Tries >= maxTempTries || s.over(m.now()) {
 			return ErrInvalidToken
 		}
@@ -216,7 +218,7 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 	if isBackupCode(code) {
 		amr = byBackupCode
 	}
-	err = m.records.RetryFrom(ctx, func() error { return m.readSecondStep(ctx, s) }, func() error {
+	err = m.records.RetryFrom(ctx, userPartition(s.uid), func() error { return m.readSecondStep(ctx, s) }, func() error {
 		if s.over(m.now()) {
 			return ErrInvalidToken
 		}

@@ -46,8 +46,8 @@ func TestATempTokenSaysNothingOfItsUser(t *testing.T) {
 func TestATempTokenMakesOneSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		other := twin(t, h, raced())
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		other := manyProcesses(twin(t, h, raced()))
 		u := h.Register()
 		u.EnableTwoFactor()
 		before, err := h.Sessions(t.Context(), u.ID)
@@ -78,8 +78,8 @@ func TestATempTokenMakesOneSession(t *testing.T) {
 func TestTwoRightCodesOnOneTempTokenMakeOneSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		other := twin(t, h, raced())
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		other := manyProcesses(twin(t, h, raced()))
 		u := h.Register()
 		backup := u.EnableTwoFactor()
 		for round := range 4 {

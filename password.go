@@ -37,6 +37,7 @@ func passwordRow(uid string) record.Row[passwordRecord] {
 // [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not the password.
 // It may also be ErrRateLimited or ErrOverloaded.
 func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
+	defer m.calls.begin()()
 	pass := passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, &pass)
 	if err != nil {
@@ -70,12 +71,8 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		}, &pass)
 		return err == nil, err
 	})
-	if err != nil {
-		return err
-	}
-	m.emit(ctx, id.event(EventPasswordChanged))
-	m.notifyAccount(ctx, EventPasswordChanged, c.uid, &c.acct.Rec, c.acct.Rec.Email)
-	return nil
+	m.report(ctx, err, id.event(EventPasswordChanged), accountNotice(EventPasswordChanged, c.uid, &c.acct.Rec, c.acct.Rec.Email))
+	return err
 }
 
 // checkPassword returns why a new password is refused, or nil. The email address, the part

@@ -99,8 +99,8 @@ func TestAPasswordIsChangedFromALiveSessionOnly(t *testing.T) {
 func TestOfManyChangesFromOnePasswordExactlyOneHappens(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
 		alice := h.Register()
 		id := alice.Identity()
 		var winner atomic.Value

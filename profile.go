@@ -31,8 +31,9 @@ type ProfileChange struct {
 //   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
 //     both are charged.
 //   - ErrEmailTaken if another account has the address.
-//   - ErrRateLimited.
+//   - ErrRateLimited, also after 60 changes at once; one more is allowed every second.
 func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change ProfileChange) (User, error) {
+	defer m.calls.begin()()
 	var more []record.Reader
 	f := newFactors(id, change.CurrentPassword, change.Code)
 	if change.Email != nil {
@@ -47,6 +48,9 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if err != nil {
 		return User{}, err
 	}
+	if err := m.chargeChange(ctx, c.uid); err != nil {
+		return User{}, err
+	}
 	if change.Email == nil || emailaddr.Same(old, canonical) { // the same address, or another spelling of it
 		err := m.editProfile(ctx, id, c, change, func(a *account) error {
 			if change.Email != nil && !emailaddr.Same(a.Email, canonical) {
@@ -54,10 +58,10 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 			}
 			return nil
 		})
+		m.report(ctx, err, id.event(EventProfileChanged))
 		if err != nil {
 			return User{}, err
 		}
-		m.emit(ctx, id.event(EventProfileChanged))
 		return c.acct.Rec.user(id.User.ID), nil
 	}
 
@@ -67,22 +71,23 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if err := m.charge(ctx, c.uid, []budget{m.registerBudget(clientPrefix(ctx))}); err != nil {
 		return User{}, err
 	}
-	if err := m.changeEmail(ctx, id, c, change, canonical); err != nil {
-		if errors.Is(err, ErrEmailTaken) {
-			e := id.event(EventEmailTaken)
-			e.Action = "change_email"
-			m.emit(ctx, e)
-		}
+	err = m.changeEmail(ctx, id, c, change, canonical)
+	if errors.Is(err, ErrEmailTaken) {
+		e := id.event(EventEmailTaken)
+		e.Action = "change_email"
+		m.emit(ctx, e)
+	}
+	m.report(ctx, err, id.event(EventEmailChanged), accountNotice(EventEmailChanged, c.uid, &c.acct.Rec, old),
+		accountNotice(EventEmailChanged, c.uid, &c.acct.Rec, *change.Email))
+	if err != nil {
 		return User{}, err
 	}
+	ctx = context.WithoutCancel(ctx)                 // the address is changed, whatever the client does
 	known := knownRow(emailDigest(canonical))        // not read: taken for none, and read again at a conflict
 	m.addKnownNetwork(ctx, known, clientPrefix(ctx)) // the caller logged in with the old address
 	if was, ok := emailaddr.Canonical(old); ok {
 		m.releaseEmail(ctx, was, c.uid)
 	}
-	m.emit(ctx, id.event(EventEmailChanged))
-	m.notifyAccount(ctx, EventEmailChanged, c.uid, &c.acct.Rec, old)
-	m.notifyAccount(ctx, EventEmailChanged, c.uid, &c.acct.Rec, c.acct.Rec.Email)
 	return c.acct.Rec.user(id.User.ID), nil
 }
 
@@ -103,10 +108,10 @@ func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *principal, 
 	if errors.Is(err, ErrTwoFactorNotEnabled) { // turned off meanwhile, so no code is right
 		return ErrInvalidCredentials
 	}
-	if err == nil && isBackupCode(f.code) {
+	if isBackupCode(f.code) {
 		e := id.event(EventBackupCodeUsed)
 		e.Action = action
-		m.emitBackupCode(ctx, e, &c.acct.Rec, f.totp.Rec.Active.Backup.left())
+		m.reportBackupCode(ctx, err, e, &c.acct.Rec, f.totp.Rec.Active.Backup.left())
 	}
 	return err
 }

@@ -179,7 +179,7 @@ func TestANewAddressNeedsACodeAndThePasswordWhereTheFactorIsOn(t *testing.T) {
 func TestACodeOfAFactorTurnedOffDuringTheCallChangesNoAddress(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, auth.Config{})
+		h := manyProcesses(authtest.With(t, tap, auth.Config{}))
 		u := h.Register()
 		codes := u.EnableTwoFactor()
 		id, once := u.Identity(), true

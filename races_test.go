@@ -67,6 +67,13 @@ func raced() auth.Config {
 	return auth.Config{Limits: limits, HashQueue: 500, HashWait: time.Minute, StoreTimeout: time.Minute}
 }
 
+// manyProcesses returns h, whose calls change one account as those of many processes do: they
+// do not wait for each other.
+func manyProcesses(h *authtest.Harness) *authtest.Harness {
+	h.WithoutTurns()
+	return h
+}
+
 // RC-9, RC-13, RC-15, RC-19, RC-20, RC-21, Advisory 7, Advisory 23 (CVE-2026-35594): what a
 // user does from one session has been decided, and is to be written; then the session ends
 // in one way or another, in another process. It fails and leaves nothing.
@@ -149,8 +156,8 @@ func TestACallDuringTheEndOfItsSessionFailsAndLeavesNothing(t *testing.T) {
 	opensSession := map[string]bool{"login": true, "second step": true} // of its own
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		other := twin(t, h, raced())
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		other := manyProcesses(twin(t, h, raced()))
 		ctx := t.Context()
 		for _, slow := range slow {
 			for _, fast := range fast {
@@ -236,8 +243,8 @@ func TestACallDuringTheEndOfItsSessionFailsAndLeavesNothing(t *testing.T) {
 func TestACallDuringANewPasswordOrEnrolmentFails(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		other := twin(t, h, raced())
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		other := manyProcesses(twin(t, h, raced()))
 		ctx := t.Context()
 		change := func(id auth.Identity) func() error {
 			return func() error { return h.ChangePassword(ctx, id, authtest.Password, otherPassword) }

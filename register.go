@@ -39,6 +39,7 @@ type NewUser struct {
 // ErrOverloaded. ErrEmailTaken shows the client that the address has an account, so
 // Config.Limits.RegisterByAddress limits how often a client can ask.
 func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
+	defer m.calls.begin()()
 	u := NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: roleAdmin}
 	canonical, err := m.checkNewUser(u, checkText("organization_name", r.OrganizationName, maxName, false))
 	if err != nil {
@@ -60,6 +61,7 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 // checks no permission and no limit of attempts. The error is ErrNotFound if there is no such
 // organization, an [*InputError], ErrEmailTaken or ErrOverloaded.
 func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
+	defer m.calls.begin()()
 	if _, err := m.Organization(ctx, u.OrganizationID); err != nil {
 		return User{}, err
 	}
@@ -145,12 +147,12 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 		m.emit(ctx, event.taken())
 		return User{}, ErrEmailTaken
 	}
+	user := acct.Rec.user(userIDOf(uid))
+	event.UserID, event.OrganizationID = user.ID, user.OrganizationID
+	m.report(ctx, err, event)
 	if err != nil {
 		return User{}, err
 	}
-	user := acct.Rec.user(userIDOf(uid))
-	event.UserID, event.OrganizationID = user.ID, user.OrganizationID
-	m.emit(ctx, event)
 	return user, nil
 }
 

@@ -52,6 +52,7 @@ const revokedAtOnce = 16
 // were stolen. Backup codes that were used since work again, unless VoidBackupCodes is set. A
 // TOTP code that was used since works again within its 90 seconds.
 func (m *Manager) RevokeAll(ctx context.Context, r Revocation) (Revoked, error) {
+	defer m.calls.begin()()
 	if err := m.ready(); err != nil {
 		return Revoked{}, err
 	}
@@ -148,7 +149,7 @@ func (m *Manager) revokeUser(ctx context.Context, uid string, r Revocation) (don
 }
 
 func (m *Manager) voidBackupCodes(ctx context.Context, uid string) error {
-	return m.records.Retry(ctx, func() error {
+	return m.records.Retry(ctx, userPartition(uid), func() error {
 		totp := totpRow(uid)
 		if err := m.records.Read(ctx, &totp); err != nil || len(totp.Rec.Active.Backup.Tags) == 0 {
 			return err

@@ -95,6 +95,16 @@ func (t *tokenIDs) accepts(id []byte, now time.Time) (jti string, until time.Tim
 	return "", time.Time{}, false
 }
 
+// refreshInterval is the least time between two refreshes of one session that are written.
+const refreshInterval = 5 * time.Second
+
+// justRefreshed reports whether the current token was made by a refresh within
+// refreshInterval.
+func (s *sessionRecord) justRefreshed(now time.Time) bool {
+	age := now.Sub(s.Issued)
+	return !s.Issued.Equal(s.Created) && 0 <= age && age < refreshInterval
+}
+
 // supersede moves the current token to the superseded ones, with grace.
 func (s *sessionRecord) supersede(now time.Time, grace time.Duration) {
 	s.Superseded = slices.DeleteFunc(s.Superseded, func(r superseded) bool { return !now.Before(r.Until) })
@@ -164,13 +174,14 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 		return LoginResult{}, err
 	}
 	before := m.cache.stamps.Of(store.Partition(acct.Key))
-	if err := m.records.Commit(ctx, append(ops, surplus...)...); err != nil {
-		return LoginResult{}, err
-	}
-	m.emit(ctx, Event{
+	err = m.records.Commit(ctx, append(ops, surplus...)...)
+	m.report(ctx, err, Event{
 		Type: EventLoginSucceeded, Actor: sessionIDOf(sid), UserID: user.ID, OrganizationID: user.OrganizationID,
 		SessionID: sessionIDOf(sid), AMR: amr,
 	})
+	if err != nil {
+		return LoginResult{}, err
+	}
 	if e, ok := m.cfg.TwoFactorPolicy.due(user, now); ok {
 		e.SessionID, e.Actor = sessionIDOf(sid), sessionIDOf(sid)
 		m.emit(ctx, e)
@@ -238,6 +249,7 @@ func (m *Manager) Sessions(ctx context.Context, userID string) ([]Session, error
 // RevokeSession ends one session of the user at once, in every process. The error is
 // ErrNotFound if the user has no such session.
 func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) error {
+	defer m.calls.begin()()
 	if err := m.ready(); err != nil {
 		return err
 	}
@@ -246,14 +258,12 @@ func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) e
 	if !okUser || !okSession {
 		return ErrNotFound
 	}
-	if err := m.endSession(ctx, uid, sid); err != nil {
-		if errors.Is(err, ErrInvalidToken) {
-			return ErrNotFound
-		}
-		return err
+	err := m.endSession(ctx, uid, sid)
+	if errors.Is(err, ErrInvalidToken) {
+		return ErrNotFound
 	}
-	m.emitByProgram(ctx, Event{Type: EventSessionRevoked, UserID: userID, SessionID: sessionID})
-	return nil
+	m.reportByProgram(ctx, err, Event{Type: EventSessionRevoked, UserID: userID, SessionID: sessionID})
+	return err
 }
 
 // RevokeSessions ends every session of the user, and every login that waits for its second
@@ -279,16 +289,15 @@ func (m *Manager) endSession(ctx context.Context, uid, sid string) error {
 // Logout ends the identity's session. From its return on every token of the session is
 // rejected everywhere.
 func (m *Manager) Logout(ctx context.Context, id Identity) error {
+	defer m.calls.begin()()
 	uid, sid, err := m.sessionOf(ctx, id)
 	if err != nil {
 		return err
 	}
-	if err := m.endSession(ctx, uid, sid); err != nil {
-		if errors.Is(err, ErrInvalidToken) {
-			m.emit(ctx, id.ended())
-		}
-		return err
+	err = m.endSession(ctx, uid, sid)
+	if errors.Is(err, ErrInvalidToken) {
+		m.emit(ctx, id.ended())
 	}
-	m.emit(ctx, id.event(EventLoggedOut))
-	return nil
+	m.report(ctx, err, id.event(EventLoggedOut))
+	return err
 }

@@ -81,7 +81,7 @@ func (m *Manager) retryAs(ctx context.Context, id Identity, c *principal, step f
 	if c.enrols {
 		load = m.loadEnrolling
 	}
-	return m.records.RetryFrom(ctx, func() error {
+	return m.records.RetryFrom(ctx, userPartition(c.uid), func() error {
 		now, err := load(ctx, id, rows...)
 		if err == nil {
 			*c = *now

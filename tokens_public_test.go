@@ -325,7 +325,7 @@ func TestASignerThatHangsIsGivenUpAndCalledABoundedNumberOfTimes(t *testing.T) {
 		}}
 		h := authtest.New(t)
 		alice := h.Register()
-		broken := twin(t, h, signedBy(hang))
+		broken := manyProcesses(twin(t, h, signedBy(hang)))
 		began := time.Now()
 		for i, err := range atOnce(t, 100, func(int) error {
 			_, err := broken.Refresh(context.Background(), auth.Secret(alice.Token()))

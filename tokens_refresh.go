@@ -10,20 +10,32 @@ import (
 
 // Refresh returns a new token of the same session, whose end does not move. The old token is
 // accepted for Config.RefreshGrace. Refreshing it again within that time returns the same
-// new token (with ES256 under another signature), so racing clients continue one session.
-// Refreshing it later means that it was copied: the session ends, and the error is
+// new token (with ES256 under another signature), so racing clients continue one session. A
+// token that a refresh returned less than 5 seconds ago is returned again, and nothing is
+// written. Refreshing a superseded token later means that it was copied: the session ends, and the error is
 // ErrInvalidToken. The other errors are those of [Manager.VerifyForEnrollment].
 func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
+	defer m.calls.begin()()
 	if err := m.ready(); err != nil {
 		return AccessToken{}, err
 	}
 	var fresh AccessToken
-	err := m.records.Retry(ctx, func() error {
-		t := new(tokenCheck)
-		err := m.openToken(ctx, token, t, m.cache.token(string(token)).entry, m.now())
-		if err != nil {
-			return err
+	var t *tokenCheck
+	open := func() error {
+		t = new(tokenCheck)
+		return m.openToken(ctx, token, t, m.cache.token(string(token)).entry, m.now())
+	}
+	if err := open(); err != nil {
+		return AccessToken{}, err
+	}
+	again := false
+	err := m.records.Retry(ctx, userPartition(string(t.claims.Subject[len(userPrefix):])), func() error {
+		if again {
+			if err := open(); err != nil {
+				return err
+			}
 		}
+		again = true
 		if err := m.readToken(ctx, t, new(record.Arena)); err != nil {
 			return err
 		}
@@ -34,27 +46,31 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 		}
 		jti, _, ok := s.Rec.accepts(t.claims.ID, now)
 		if !ok {
-			if err := m.records.Commit(ctx, s.Remove()); err != nil {
+			err := m.records.Commit(ctx, s.Remove())
+			event.Type = EventTokenReused
+			m.report(ctx, err, event)
+			if err != nil {
 				return err
 			}
-			event.Type = EventTokenReused
-			m.emit(ctx, event)
 			return ErrInvalidToken
 		}
-		if jti != s.Rec.Token {
+		if jti != s.Rec.Token || s.Rec.justRefreshed(now) {
+			var err error
 			fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec)
 			fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
 			return err
 		}
 		s.Rec.supersede(now, m.cfg.RefreshGrace)
 		s.Rec.Token, s.Rec.Issued = ident.Random(), now
+		var err error
 		if fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec); err != nil {
 			return err
 		}
-		if err := m.records.Commit(ctx, t.acct.Unchanged(), s.Put().Until(s.Rec.Expires)); err != nil {
+		err = m.records.Commit(ctx, t.acct.Unchanged(), s.Put().Until(s.Rec.Expires))
+		m.report(ctx, err, event)
+		if err != nil {
 			return err
 		}
-		m.emit(ctx, event)
 		m.cacheSession(ctx, t.uid, t.sid, t.stamp)
 		return nil
 	})

@@ -438,8 +438,8 @@ func TestASessionEndsAfterAnHourWithoutARefresh(t *testing.T) {
 func TestManyRefreshesOfOneTokenContinueOneSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		other := twin(t, h, raced())
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		other := manyProcesses(twin(t, h, raced()))
 		alice := h.Register()
 		var mu sync.Mutex
 		got := map[string]bool{}

@@ -97,6 +97,7 @@ func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest
 //   - ErrReauthenticationRequired if the login is not fresh and there is no password.
 //   - ErrInvalidCredentials if the password is wrong, and ErrRateLimited.
 func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Secret) (TwoFactorEnrollment, error) {
+	defer m.calls.begin()()
 	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadEnrolling(ctx, id, &totp, &pass)
 	if err != nil {
@@ -126,10 +127,10 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Sec
 		totp.Rec.Pending = pendingFactor{ID: enrolment, Sealed: sealed, Since: m.now()}
 		return m.records.Commit(ctx, c.acct.Unchanged(), c.session.Unchanged(), totp.Put())
 	}, &totp)
+	m.report(ctx, err, id.event(EventTwoFactorStarted))
 	if err != nil {
 		return TwoFactorEnrollment{}, err
 	}
-	m.emit(ctx, id.event(EventTwoFactorStarted))
 	return TwoFactorEnrollment{Secret: Secret(otp.Base32(secret)), URI: Secret(uri), QRCode: png, BackupCodes: codes.secrets()}, nil
 }
 
@@ -141,6 +142,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Sec
 //   - ErrTwoFactorEnabled if the second factor is on already.
 //   - ErrRateLimited.
 func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
+	defer m.calls.begin()()
 	totp := totpRow(uidOf(id))
 	c, err := m.loadEnrolling(ctx, id, &totp)
 	if err != nil {
@@ -159,12 +161,8 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 		}
 		return err == nil, err
 	})
-	if err != nil {
-		return err
-	}
-	m.emit(ctx, id.event(EventTwoFactorEnabled))
-	m.notifyAccount(ctx, EventTwoFactorEnabled, c.uid, &c.acct.Rec, c.acct.Rec.Email)
-	return nil
+	m.report(ctx, err, id.event(EventTwoFactorEnabled), accountNotice(EventTwoFactorEnabled, c.uid, &c.acct.Rec, c.acct.Rec.Email))
+	return err
 }
 
 // confirmPending makes the pending enrolment the active one, if code is of its secret and it
@@ -214,6 +212,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 // is confirmed, the caller's session can do nothing else, and the user's API keys are
 // rejected.
 func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, code Secret) error {
+	defer m.calls.begin()()
 	f := newFactors(id, password, code)
 	c, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)
 	if err != nil {
@@ -226,17 +225,13 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, c
 		c.acct.Rec.Enrolment = ""
 		return append(c.endOtherSessions(), f.totp.Remove())
 	})
-	if err != nil {
-		return err
-	}
 	if isBackupCode(code) {
 		e := id.event(EventBackupCodeUsed)
 		e.Action, e.Count = "disable", f.totp.Rec.Active.Backup.left()
-		m.emit(ctx, e)
+		m.report(ctx, err, e)
 	}
-	m.emit(ctx, id.event(EventTwoFactorDisabled))
-	m.notifyAccount(ctx, EventTwoFactorDisabled, c.uid, &c.acct.Rec, c.acct.Rec.Email)
-	return nil
+	m.report(ctx, err, id.event(EventTwoFactorDisabled), accountNotice(EventTwoFactorDisabled, c.uid, &c.acct.Rec, c.acct.Rec.Email))
+	return err
 }
 
 // wellFormedCode reports whether code has the form of a TOTP or backup code.

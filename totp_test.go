@@ -336,8 +336,8 @@ func TestAcceptedStepsOnlyEverGrow(t *testing.T) {
 func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
 		u := h.Register()
 		e := confirmed(t, h, u)
 		id := u.Identity()
@@ -377,8 +377,8 @@ func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 // RC-16: of twenty enrolments at once the last one confirms, and no other.
 func TestOfManyEnrolmentsAtOnceOneConfirms(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, s, raced())
-		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
+		h := manyProcesses(authtest.With(t, s, raced()))
+		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
 		u := h.Register()
 		id := u.Identity()
 		made := make([]auth.TwoFactorEnrollment, 20)
@@ -416,8 +416,8 @@ func TestOfManyEnrolmentsAtOnceOneConfirms(t *testing.T) {
 func TestOfManyConfirmationsAtOnceOneWins(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
 		u := h.Register()
 		id := u.Identity()
 		e := enrol(t, h, id)
@@ -576,8 +576,8 @@ func TestATempTokenTakesFiveWrongCodes(t *testing.T) {
 func TestOfManyWrongCodesAtOnceFiveAreCompared(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
 		u := h.Register()
 		u.EnableTwoFactor()
 		temp := firstStep(t, h, u.Email)

@@ -182,12 +182,11 @@ func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret
 	return true, nil
 }
 
-// emitBackupCode sends the event and the notice that a backup code was used and how many are
-// left.
-func (m *Manager) emitBackupCode(ctx context.Context, e Event, a *account, left int) {
+// reportBackupCode is report for a Commit that spends a backup code. Left is how many codes are
+// left after it.
+func (m *Manager) reportBackupCode(ctx context.Context, err error, e Event, a *account, left int) {
 	e.Type, e.Count = EventBackupCodeUsed, left
-	m.emit(ctx, e)
-	m.notify(ctx, Notice{Type: e.Type, To: a.Email, UserID: e.UserID, Name: a.FullName, Left: left})
+	m.report(ctx, err, e, Notice{Type: e.Type, To: a.Email, UserID: e.UserID, Name: a.FullName, Left: left})
 }
 
 // newCodesLimit bounds how often a user can have backup codes hashed.
@@ -200,6 +199,7 @@ var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 //   - ErrTwoFactorNotEnabled if the second factor is not on.
 //   - ErrRateLimited after 10 calls at once; one more is allowed every 10 minutes.
 func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPassword Secret) ([]Secret, error) {
+	defer m.calls.begin()()
 	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, &totp, &pass)
 	if err != nil {
@@ -228,10 +228,9 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPa
 		totp.Rec.Active.Backup = *set
 		return m.records.Commit(ctx, c.acct.Unchanged(), c.session.Unchanged(), totp.Put())
 	}, &totp)
+	m.report(ctx, err, id.event(EventBackupCodesReplaced), accountNotice(EventBackupCodesReplaced, c.uid, &c.acct.Rec, c.acct.Rec.Email))
 	if err != nil {
 		return nil, err
 	}
-	m.emit(ctx, id.event(EventBackupCodesReplaced))
-	m.notifyAccount(ctx, EventBackupCodesReplaced, c.uid, &c.acct.Rec, c.acct.Rec.Email)
 	return codes.secrets(), nil
 }

@@ -62,8 +62,8 @@ func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
 func TestOneBackupCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, raced())
-		managers := []*auth.Manager{h.Manager, twin(t, h, raced()).Manager}
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
 		u := h.Register()
 		codes := u.EnableTwoFactor()
 		id := u.Identity()

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 // editAccount edits an account that exists, again after each conflict, and returns its
 // organization.
 func (m *Manager) editAccount(ctx context.Context, userID string, edit func(*account) error) (org string, err error) {
-	err = m.records.Retry(ctx, func() error {
+	err = m.records.Retry(ctx, partitionOf(userID), func() error {
 		_, acct, err := m.findUser(ctx, userID)
 		if err != nil {
 			return err
@@ -32,11 +33,10 @@ func (m *Manager) editAccount(ctx context.Context, userID string, edit func(*acc
 
 // changeAccount is editAccount, and emits e for the account.
 func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edit func(*account) error) error {
+	defer m.calls.begin()()
 	org, err := m.editAccount(ctx, userID, edit)
-	if err == nil {
-		e.UserID, e.OrganizationID = userID, org
-		m.emitByProgram(ctx, e)
-	}
+	e.UserID, e.OrganizationID = userID, org
+	m.reportByProgram(ctx, err, e)
 	return err
 }
 
@@ -102,6 +102,7 @@ func (m *Manager) EnableUser(ctx context.Context, userID string) error {
 // removed after it. If it fails, call it again until it returns nil. ErrNotFound means that
 // there is no such account.
 func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
+	defer m.calls.begin()()
 	uid, email, err := m.writeTombstone(ctx, userID)
 	if err != nil {
 		return err
@@ -128,7 +129,7 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 		return "", "", ErrNotFound
 	}
 	deleted := false
-	err = m.records.Retry(ctx, func() error {
+	err = m.records.Retry(ctx, partitionOf(userID), func() error {
 		acct := accountRow(uid)
 		if err := m.records.Read(ctx, &acct); err != nil {
 			return err
@@ -145,8 +146,8 @@ func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email
 			store.Delete(passwordKey(uid)), store.Delete(totpKey(uid)),
 			store.Delete(tempKey(uid)), store.Delete(keysMadeKey(uid)))
 	})
-	if err == nil && !deleted {
-		m.emitByProgram(ctx, Event{Type: EventUserDeleted, UserID: userID})
+	if !deleted {
+		m.reportByProgram(ctx, err, Event{Type: EventUserDeleted, UserID: userID})
 	}
 	return uid, email, err
 }
@@ -173,6 +174,7 @@ func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err erro
 // password budgets it refills that of all networks together, and those of the networks that
 // the user logged in from last. The budgets of other networks refill with time.
 func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
+	defer m.calls.begin()()
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
@@ -188,21 +190,23 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 		budgets = append(budgets, m.accountAddressBudget(digest, prefix))
 	}
 	for _, b := range budgets {
-		if _, err := m.records.Hit(ctx, b.key, b.limit, -b.limit.Burst, m.now()); err != nil {
-			return err
+		if _, err = m.records.Hit(ctx, b.key, b.limit, -b.limit.Burst, m.now()); err != nil {
+			err = fmt.Errorf("%w: %w", record.ErrOutcomeUnknown, err)
+			break
 		}
 	}
-	m.emitByProgram(ctx, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.Rec.Org})
-	return nil
+	m.reportByProgram(ctx, err, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.Rec.Org})
+	return err
 }
 
 // ResetTwoFactor turns the user's second factor off, ends every session and calls
 // [Manager.UnlockUser]. It is for a user who has lost both the authenticator and the backup
 // codes. Your program makes sure that it is the user who asks. The error is ErrNotFound.
 func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
+	defer m.calls.begin()()
 	var uid string
 	var acct *record.Row[account]
-	err := m.records.Retry(ctx, func() (err error) {
+	err := m.records.Retry(ctx, partitionOf(userID), func() (err error) {
 		if uid, acct, err = m.findUser(ctx, userID); err != nil {
 			return err
 		}
@@ -210,11 +214,13 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 		acct.Rec.Epoch++
 		return m.records.Commit(ctx, acct.Put(), store.Delete(totpKey(uid)), store.Delete(tempKey(uid)))
 	})
+	if acct != nil {
+		m.reportByProgram(ctx, err, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.Rec.Org},
+			accountNotice(EventTwoFactorReset, uid, &acct.Rec, acct.Rec.Email))
+	}
 	if err != nil {
 		return err
 	}
-	m.emitByProgram(ctx, Event{Type: EventTwoFactorReset, UserID: userID, OrganizationID: acct.Rec.Org})
-	m.notifyAccount(ctx, EventTwoFactorReset, uid, &acct.Rec, acct.Rec.Email)
 	return m.UnlockUser(ctx, userID)
 }
 
@@ -224,6 +230,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 // broken into, or a stranger registered the address, also call ResetTwoFactor and
 // RevokeUserAPIKey. The error is an [*InputError] with ErrWeakPassword, or ErrNotFound.
 func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Secret) error {
+	defer m.calls.begin()()
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
@@ -238,7 +245,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	if err != nil {
 		return err
 	}
-	err = m.records.Retry(ctx, func() error {
+	err = m.records.Retry(ctx, partitionOf(userID), func() error {
 		_, a, err := m.findUser(ctx, userID)
 		if err != nil {
 			return err
@@ -249,12 +256,9 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 		pass.Rec = passwordRecord{Hash: hash, Changed: m.now()}
 		return m.records.Commit(ctx, acct.Put(), pass.Overwrite(), store.Delete(tempKey(uid)))
 	})
-	if err != nil {
-		return err
-	}
-	m.emitByProgram(ctx, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.Rec.Org, Reason: "host"})
-	m.notifyAccount(ctx, EventPasswordChanged, uid, &acct.Rec, acct.Rec.Email)
-	return nil
+	m.reportByProgram(ctx, err, Event{Type: EventPasswordChanged, UserID: userID, OrganizationID: acct.Rec.Org, Reason: "host"},
+		accountNotice(EventPasswordChanged, uid, &acct.Rec, acct.Rec.Email))
+	return err
 }
 
 // UserAPIKeys returns the user's API keys, as [Manager.APIKeys] does, or ErrNotFound.
@@ -273,6 +277,7 @@ func (m *Manager) UserAPIKeys(ctx context.Context, userID string) ([]APIKey, err
 // RevokeUserAPIKey removes an API key of the user, as [Manager.RevokeAPIKey] does. It is for a
 // key that was leaked. The error is ErrNotFound.
 func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) error {
+	defer m.calls.begin()()
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
@@ -285,9 +290,7 @@ func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) er
 	if err := m.readAnyKey(ctx, &k); err != nil {
 		return err
 	}
-	if err := m.removeKey(ctx, uid, k); err != nil {
-		return err
-	}
-	m.emitByProgram(ctx, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.Rec.Org, APIKeyID: keyID, Reason: "host"})
-	return nil
+	err = m.removeKey(ctx, uid, k)
+	m.reportByProgram(ctx, err, Event{Type: EventAPIKeyRevoked, UserID: userID, OrganizationID: acct.Rec.Org, APIKeyID: keyID, Reason: "host"})
+	return err
 }

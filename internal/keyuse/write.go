@@ -9,6 +9,7 @@ import (
 
 	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
 )
 
 // writtenAtOnce is how many keys are written at the same time.
@@ -74,9 +75,9 @@ func (t *Tracker) writeSome(s *shard, kids []string, uses map[string]uses, damag
 // If it returns an error, what it sent may have been written.
 func (t *Tracker) write(kid string, u uses, last write) (sent write, err error) {
 	ctx := context.Background()
-	err = t.cfg.Records.Retry(ctx, func() error {
+	key, old := t.cfg.Rows(u.uid, kid)
+	err = t.cfg.Records.Retry(ctx, store.Partition(old.Key), func() error {
 		sent = write{uses: u}
-		key, old := t.cfg.Rows(u.uid, kid)
 		if err := t.cfg.Records.Read(ctx, key, old); err != nil {
 			return err
 		}

@@ -29,6 +29,10 @@ type Records struct {
 	Store       store.Store
 	Timeout     time.Duration // of every call, more than 0
 	Unavailable error         // wrapped around every failure, with the store's own error
+	// Turns order the changes of one partition, see [Records.Retry]. Nil: they have no order.
+	Turns *Turns
+	// Busy is called for every change that got no turn. Nil: it is returned only.
+	Busy func(ctx context.Context)
 	// Fault is called for every failure, except for a call of the store whose caller's
 	// own context has ended. The call is "get", "list", "commit", "hit" or "walk", or
 	// "damaged" for a record that Read found damaged. Nil: failures are returned only.
@@ -84,17 +88,31 @@ func (r Records) ReadIn(ctx context.Context, in *Arena, rows ...Reader) error {
 	return nil
 }
 
+// ErrOutcomeUnknown reports a Commit that the store may have carried out or not.
+var ErrOutcomeUnknown = errors.New("auth: the outcome of a change is unknown")
+
 // Commit carries out ops, which are all of one partition, or none of them. It returns
-// store.ErrConflict if a condition of one of them does not hold. After any other error they
-// may have been carried out.
+// store.ErrConflict if a condition of one of them does not hold. An error that matches
+// [ErrOutcomeUnknown] means that they may have been carried out. After any other error they
+// have not been.
+//
+// Commit waits for the store also after ctx has ended, for up to Timeout. So a client cannot
+// leave a change without the answer that its event and its notice depend on. If ctx has ended
+// before, the store is not called.
 func (r Records) Commit(ctx context.Context, ops ...store.Op) error {
-	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
+	if err := ctx.Err(); err != nil {
+		return r.wrap(err)
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Timeout)
 	defer cancel()
 	err := r.Store.Commit(bounded, ops...)
-	if err == nil || errors.Is(err, store.ErrConflict) {
+	switch {
+	case err == nil, errors.Is(err, store.ErrConflict):
 		return err
+	case errors.Is(err, store.ErrInvalid):
+		return r.failed(bounded, "commit", err)
 	}
-	return r.failed(ctx, "commit", err)
+	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, r.failed(context.WithoutCancel(ctx), "commit", err))
 }
 
 // Write is [Records.Commit] of op, which writes or removes row, and of more. On success the
@@ -167,15 +185,39 @@ func (r Records) Hit(ctx context.Context, key string, l store.Limit, n int, now 
 }
 
 // maxAttempts bounds Retry. Each conflict means that another write succeeded. So only a user
-// who attacks their own partition can cause that many.
+// that attacks their own partition through many processes can cause that many.
 const maxAttempts = 200
 
 // Retry calls step, which reads, decides and commits, until it does not return
-// store.ErrConflict. It returns the step's error. It returns Unavailable if ctx has ended at
-// a conflict, or after 200 conflicts.
-func (r Records) Retry(ctx context.Context, step func() error) error {
-	for range maxAttempts {
-		err := step()
+// store.ErrConflict. It returns the step's error. It returns Unavailable if ctx has ended, or
+// after 200 conflicts.
+//
+// Calls for one partition take turns, so a conflict comes from another process, or from a
+// Commit without Retry. With a partition of "" there are no turns. Step must not call Retry for the same partition, and should not do
+// long work: others wait. If 256 others wait, or if no turn comes within Timeout, the error is
+// Unavailable, and step is not called.
+func (r Records) Retry(ctx context.Context, partition string, step func() error) error {
+	return r.retry(ctx, partition, func(bool) error { return step() })
+}
+
+// retry is Retry. Fresh tells step whether this is its first call and no other change of the
+// partition ran while it waited for its turn.
+func (r Records) retry(ctx context.Context, partition string, step func(fresh bool) error) error {
+	waited := false
+	if r.Turns != nil && partition != "" {
+		done, others, err := r.Turns.take(ctx, partition, r.Timeout)
+		switch {
+		case errors.Is(err, errBusy) && r.Busy != nil:
+			r.Busy(ctx)
+			return r.wrap(err)
+		case err != nil:
+			return r.wrap(err)
+		}
+		defer done()
+		waited = others
+	}
+	for n := range maxAttempts {
+		err := step(n == 0 && !waited)
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
@@ -187,17 +229,16 @@ func (r Records) Retry(ctx context.Context, step func() error) error {
 }
 
 // RetryFrom is [Records.Retry] for a step whose records have been read. Read is called before
-// every attempt except the first. The records of the first attempt may be old, so step must
-// commit on the condition that they are [Row.Unchanged].
-func (r Records) RetryFrom(ctx context.Context, read, step func() error) error {
-	again := false
-	return r.Retry(ctx, func() error {
-		if again {
+// every attempt except the first, and also before the first if another change ran since. The
+// records of the first attempt may be old all the same, so step must commit on the condition
+// that they are [Row.Unchanged].
+func (r Records) RetryFrom(ctx context.Context, partition string, read, step func() error) error {
+	return r.retry(ctx, partition, func(fresh bool) error {
+		if !fresh {
 			if err := read(); err != nil {
 				return err
 			}
 		}
-		again = true
 		return step()
 	})
 }

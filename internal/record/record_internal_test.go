@@ -141,7 +141,7 @@ type faults struct{ calls []string }
 
 func over(s store.Store) (Records, *faults) {
 	f := new(faults)
-	return Records{Store: s, Timeout: time.Minute, Unavailable: errOff, Fault: func(_ context.Context, call string) {
+	return Records{Store: s, Timeout: time.Minute, Unavailable: errOff, Turns: new(Turns), Fault: func(_ context.Context, call string) {
 		f.calls = append(f.calls, call)
 	}}, f
 }
@@ -225,19 +225,19 @@ func TestRetryEndsAtOnceOrAtItsBound(t *testing.T) {
 	r, _ := over(memstore.New())
 	reads, steps := 0, 0
 	read := func() error { reads++; return nil }
-	err := r.RetryFrom(t.Context(), read, func() error { steps++; return store.ErrConflict })
+	err := r.RetryFrom(t.Context(), "p", read, func() error { steps++; return store.ErrConflict })
 	if !errors.Is(err, errOff) || !errors.Is(err, store.ErrConflict) || steps != maxAttempts || reads != maxAttempts-1 {
 		t.Errorf("%v after %d steps and %d reads", err, steps, reads)
 	}
 	steps = 0
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.Retry(gone, func() error { steps++; return store.ErrConflict }); !errors.Is(err, context.Canceled) || steps != 1 {
+	if err := r.Retry(gone, "p", func() error { steps++; return store.ErrConflict }); !errors.Is(err, context.Canceled) || steps != 1 {
 		t.Errorf("%v after %d steps", err, steps)
 	}
 	for _, want := range []error{nil, errOff} {
 		steps = 0
-		if err := r.Retry(t.Context(), func() error { steps++; return want }); err != want || steps != 1 {
+		if err := r.Retry(t.Context(), "p", func() error { steps++; return want }); err != want || steps != 1 {
 			t.Errorf("%v after %d steps", err, steps)
 		}
 	}
