@@ -77,8 +77,9 @@ var (
 	ErrOverloaded = errors.New("auth: overloaded")
 
 	// ErrUnavailable reports that the store did not answer within Config.StoreTimeout or
-	// failed, that too many changes of one account are made at the same time, that a record is damaged, or that Config.SigningKey did not sign. Nothing
-	// is granted. A change may have been made or not. HTTP 503.
+	// failed, that a record is damaged, or that Config.SigningKey did not sign. It is also
+	// returned if too many changes of one account are made at the same time. Nothing is
+	// granted. A change may have been made or not. HTTP 503.
 	ErrUnavailable = errors.New("auth: unavailable")
 
 	// ErrClosed reports a call on a Manager after its Close. HTTP 503.

@@ -12,8 +12,8 @@ import (
 // accepted for Config.RefreshGrace. Refreshing it again within that time returns the same
 // new token (with ES256 under another signature), so racing clients continue one session. A
 // token that a refresh returned less than 5 seconds ago is returned again, and nothing is
-// written. Refreshing a superseded token later means that it was copied: the session ends, and the error is
-// ErrInvalidToken. The other errors are those of [Manager.VerifyForEnrollment].
+// written. Refreshing a superseded token later means that it was copied: the session ends, and
+// the error is ErrInvalidToken. The other errors are those of [Manager.VerifyForEnrollment].
 func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
 	defer m.calls.begin()()
 	if err := m.ready(); err != nil {
