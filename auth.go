@@ -105,6 +105,10 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		sampler:      sampler.New(sampleLimit),
 		cache:        newCheckCache(s, cfg.MaxRemembered),
 	}
+	m.records.Stamps = m.cache.stamps
+	m.records.Stuck = func(ctx context.Context) {
+		cfg.Logger.ErrorContext(ctx, "auth: the store's stamps do not change with its records; checks are not cached any more. A wrapper that maps keys or reopens its store must have a Stamp of its own.")
+	}
 	m.records.Busy = func(ctx context.Context) {
 		m.emit(ctx, Event{Type: EventOverloaded, Reason: "changes"})
 	}
@@ -175,3 +179,15 @@ func (m *Manager) ready() error {
 func (m *Manager) Now() time.Time { return m.cfg.Now().UTC() }
 
 func (m *Manager) now() time.Time { return m.Now() }
+
+// clockSkew is how far the clock of another process may be ahead. It is also the leeway of
+// tokens.
+const clockSkew = 30 * time.Second
+
+// isRecent reports whether since is less than most before now. A time further ahead than
+// clockSkew comes from a clock that was wrong. It is not recent: else it would be for as long
+// as that clock was ahead.
+func isRecent(since, now time.Time, most time.Duration) bool {
+	age := now.Sub(since)
+	return -clockSkew <= age && age < most
+}

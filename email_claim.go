@@ -69,7 +69,7 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 	if err := m.records.Read(ctx, &acct); err != nil {
 		return err
 	}
-	underWay := m.now().Sub(claim.Since) < claimHold
+	underWay := isRecent(claim.Since, m.now(), claimHold)
 	switch {
 	case !acct.Exists() && underWay:
 		return ErrEmailTaken
@@ -82,7 +82,7 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 		return ErrEmailTaken
 	case !emailaddr.Same(acct.Rec.PendingEmail, canonical):
 		return nil
-	case underWay && m.now().Sub(acct.Rec.PendingSince) < claimHold:
+	case underWay && isRecent(acct.Rec.PendingSince, m.now(), claimHold):
 		return ErrEmailTaken
 	}
 	acct.Rec.clearPendingEmail()
@@ -121,7 +121,7 @@ func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, kn
 func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, change ProfileChange, canonical string) error {
 	pending := ident.Random()
 	err := m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
-		if emailaddr.Same(a.PendingEmail, canonical) && m.now().Sub(a.PendingSince) < claimHold {
+		if emailaddr.Same(a.PendingEmail, canonical) && isRecent(a.PendingSince, m.now(), claimHold) {
 			pending = a.PendingID // the same change twice at the same time: either call may finish it
 		}
 		a.PendingEmail, a.PendingSince, a.PendingID = *change.Email, m.now(), pending

@@ -101,8 +101,7 @@ const refreshInterval = 5 * time.Second
 // justRefreshed reports whether the current token was made by a refresh within
 // refreshInterval.
 func (s *sessionRecord) justRefreshed(now time.Time) bool {
-	age := now.Sub(s.Issued)
-	return !s.Issued.Equal(s.Created) && 0 <= age && age < refreshInterval
+	return !s.Issued.Equal(s.Created) && isRecent(s.Issued, now, refreshInterval)
 }
 
 // supersede moves the current token to the superseded ones, with grace.

@@ -126,7 +126,7 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal,
 
 // fresh reports whether the login of the caller's session is within Config.FreshLogin.
 func (m *Manager) fresh(c *principal) bool {
-	return m.cfg.FreshLogin > 0 && m.now().Sub(c.session.Rec.Created) <= m.cfg.FreshLogin
+	return m.cfg.FreshLogin > 0 && isRecent(c.session.Rec.Created, m.now(), m.cfg.FreshLogin+1)
 }
 
 // refuseStale refuses a call that needs a fresh login, or the password and code that it does

@@ -73,7 +73,7 @@ func (t *totpRecord) Fields(c *record.Codec) {
 func totpRow(uid string) record.Row[totpRecord] { return record.New[totpRecord](totpKey(uid)) }
 
 func (p *pendingFactor) usable(now time.Time) bool {
-	return p.ID != "" && now.Sub(p.Since) < pendingTTL
+	return p.ID != "" && isRecent(p.Since, now, pendingTTL)
 }
 
 // sealFactor and openFactor bind a sealed secret to its user and enrolment. So it cannot be

@@ -13,9 +13,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/datixlab/auth/internal/stampcache"
 	"github.com/datixlab/auth/store"
 )
 
@@ -29,6 +31,11 @@ type Records struct {
 	Store       store.Store
 	Timeout     time.Duration // of every call, more than 0
 	Unavailable error         // wrapped around every failure, with the store's own error
+	// Stamps are those of the Store, or the zero value. A Commit looks whether it changed the
+	// stamp of its partition, see [stampcache.Reader.Stuck].
+	Stamps stampcache.Reader
+	// Stuck is called if the stamps are stuck. It may be nil if there are no Stamps.
+	Stuck func(ctx context.Context)
 	// Turns order the changes of one partition, see [Records.Retry]. Nil: they have no order.
 	Turns *Turns
 	// Busy is called for every change that got no turn. Nil: it is returned only.
@@ -105,15 +112,28 @@ func (r Records) Commit(ctx context.Context, ops ...store.Op) error {
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Timeout)
 	defer cancel()
+	partition, before := "", stampcache.Stamp{}
+	if len(ops) > 0 {
+		partition = store.Partition(ops[0].Key)
+		before = r.Stamps.Of(partition)
+	}
 	err := r.Store.Commit(bounded, ops...)
 	switch {
-	case err == nil, errors.Is(err, store.ErrConflict):
+	case err == nil:
+		if slices.ContainsFunc(ops, sets) && r.Stamps.Stuck(partition, before) {
+			r.Stuck(ctx)
+		}
+		return nil
+	case errors.Is(err, store.ErrConflict):
 		return err
 	case errors.Is(err, store.ErrInvalid):
 		return r.failed(bounded, "commit", err)
 	}
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, r.failed(context.WithoutCancel(ctx), "commit", err))
 }
+
+// sets reports whether op writes a record. A removal may find none, and change nothing.
+func sets(op store.Op) bool { return op.Write == store.Set }
 
 // Write is [Records.Commit] of op, which writes or removes row, and of more. On success the
 // Raw of the row is what the store has, so the row can be written again.
