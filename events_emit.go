@@ -59,11 +59,15 @@ func (m *Manager) emit(ctx context.Context, e Event) {
 	if m.events == nil {
 		return
 	}
-	if e.Time.IsZero() {
-		e.Time, e.Client = m.now(), clientOf(ctx)
+	fresh := e.Time.IsZero()
+	if fresh {
+		e.Time, e.Client.Addr = m.now(), ClientFrom(ctx).Addr
 	}
 	if e.sampled() && !m.sampler.Allow(e.source(), e.Time) {
 		return
+	}
+	if fresh { // now that the event is sent: clipping text costs time
+		e.Client = clientOf(ctx)
 	}
 	if !m.events.Offer(ctx, e.lowPriority(), func(ctx context.Context) { m.cfg.Events.HandleEvent(ctx, e) }) {
 		m.sampler.CountOmitted(e.kind())

@@ -133,14 +133,23 @@ func IdentityFrom(ctx context.Context) (id Identity, ok bool) {
 // address, or the /64 of an IPv6 address. Sessions and events record it.
 type Client struct {
 	Addr      netip.Addr // the zero Addr is unknown: all such calls share one budget
-	UserAgent string     // cut to 200 characters where it is recorded
-	RequestID string     // an id that your program gives it, for events; cut to 100 characters
+	UserAgent string     // at most 200 bytes of it are recorded
+	RequestID string     // an id that your program gives it, for events; at most 100 bytes are recorded
 }
+
+// What is recorded of the texts of a Client, in bytes.
+const (
+	maxUserAgent = 200
+	maxRequestID = 100
+)
 
 // WithClient returns a context that carries c. Package httpauth calls it for the requests
 // that it serves. If your program calls a Manager for remote users, it must call WithClient
-// itself. Otherwise all of them share the budgets of one unknown address.
+// itself. Otherwise all of them share the budgets of one unknown address. Of texts that are
+// far longer than what is recorded, the context has the beginning. So nothing that keeps the
+// context, such as a queued event, keeps a megabyte that a stranger sent.
 func WithClient(ctx context.Context, c Client) context.Context {
+	c.UserAgent, c.RequestID = printable.Bound(c.UserAgent, maxUserAgent), printable.Bound(c.RequestID, maxRequestID)
 	return &ctxValue[Client]{ctx, clientKey, c}
 }
 
@@ -153,8 +162,8 @@ func ClientFrom(ctx context.Context) Client {
 // clientOf is ClientFrom with texts that are safe to store and to print.
 func clientOf(ctx context.Context) Client {
 	c := ClientFrom(ctx)
-	c.UserAgent = printable.Clip(c.UserAgent, 200)
-	c.RequestID = printable.Clip(c.RequestID, 100)
+	c.UserAgent = printable.Clip(c.UserAgent, maxUserAgent)
+	c.RequestID = printable.Clip(c.RequestID, maxRequestID)
 	return c
 }
 

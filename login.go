@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/record"
 )
 
@@ -37,7 +38,7 @@ func (m *Manager) Login(ctx context.Context, email string, password Secret) (Log
 	}
 	canonical, ok := emailaddr.Canonical(email)
 	if !ok {
-		canonical = "not an address: " + email // counted like an address without an account
+		canonical = "not an address: " + printable.Bound(email, emailaddr.MaxLen) // counted like an address without an account
 	}
 	digest, prefix := emailDigest(canonical), clientPrefix(ctx)
 	uid, known, err := m.emailOwner(ctx, digest)

@@ -35,7 +35,26 @@ func FuzzClipped(f *testing.F) {
 		if len(c) > 200 || !utf8.ValidString(c) || strings.ContainsAny(c, "\n\r\x1b\x00\u202e\u2028") {
 			t.Fatalf("%q became %q", s, c)
 		}
+		if bound := printable.Bound(s, 20); len(bound) > 80 || printable.Clip(bound, 20) != printable.Clip(s, 20) {
+			t.Fatalf("the bound of %q is %q", s, bound)
+		}
 	})
+}
+
+// Nobody pays for what is cut off: a header has up to a megabyte.
+func TestClippingLooksAtWhatItKeepsAndNoMore(t *testing.T) {
+	for _, unit := range []string{"a", "é", "\xff", "\x00", "\U000e0041"} {
+		long := strings.Repeat(unit, 1<<20)
+		if n := testing.AllocsPerRun(10, func() { printable.Clip(printable.Bound(long, 200), 200) }); n > 3 {
+			t.Errorf("%q: %v allocations", unit, n)
+		}
+		if n := len(printable.Bound(long, 200)); n != 800 {
+			t.Errorf("%q: %d bytes are looked at", unit, n)
+		}
+		if c := printable.Clip(long, 200); len(c) < 199 || c[0] != long[0] && c[0] != '?' {
+			t.Errorf("%q became %q", unit, c)
+		}
+	}
 }
 
 // FuzzDisplayable holds the rule for text against itself, said once more as a pattern.
