@@ -52,6 +52,8 @@ type Manager struct {
 	events       *queue.Queue    // nil without Config.Events
 	notices      *queue.Queue    // nil without Config.Notifier
 	sampler      *sampler.Sampler
+	unsent       sampler.Counts  // of notices
+	notified     *hitcount.Table // while the store fails, see chargeNotice
 	usage        *keyuse.Tracker
 	changes      *hitcount.Table // of each user, see changeLimit
 	calls        callsUnderWay   // that change something
@@ -103,6 +105,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		checkerCalls: callback.New(maxChecks, checkTimeout),
 		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, userPrefix, sessionPrefix),
 		sampler:      sampler.New(sampleLimit),
+		notified:     hitcount.New(maxNotified),
 		cache:        newCheckCache(s, cfg.MaxRemembered),
 	}
 	m.records.Stamps = m.cache.stamps
@@ -131,10 +134,10 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	m.jwks = jose.WriteJWKS(public)
 	m.hashSlots = slots.New(cfg.HashSlots, cfg.HashQueue, cfg.HashWait)
 	if cfg.Events != nil {
-		m.events = queue.New("events", cfg.Logger, m.emitOmitted)
+		m.events = queue.New("events", queue.InOrder, cfg.Logger, m.emitOmitted)
 	}
 	if cfg.Notifier != nil {
-		m.notices = queue.New("notices", cfg.Logger, nil)
+		m.notices = queue.New("notices", queue.ByTurns, cfg.Logger, m.logUnsent)
 	}
 	m.usage = m.trackKeys()
 	return m, nil

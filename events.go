@@ -203,14 +203,21 @@ func (e Event) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// An EventHandler receives events one at a time and in order, from a bounded queue. So a slow
-// handler delays no call. A full queue drops and counts events, first those that clients can
-// cause in great number.
+// An EventHandler receives events one at a time and in order, from a queue of 4,096. So a slow
+// handler delays no call. A full queue drops and counts events, and whose they are decides:
 //
-// Refusals that cost nothing to cause are sampled: EventRateLimited, the three of credentials,
-// EventAccessDenied, EventOverloaded, EventStoreFailed and malformed codes. Each type, reason,
-// account and address prefix gets 20 at once and one more every 3 seconds. For EventOverloaded
-// and EventStoreFailed account and address do not count.
+//   - First go refusals that clients can cause in great number and sampled events. They take
+//     only half of the queue. Last go changes of a password, an address, a factor, a role or
+//     the state of an account, and reused tokens.
+//   - Of the same rank, the user with the most events in the queue loses the newest.
+//   - One network (an IPv4 /24 or an IPv6 /48) has a quarter of the queue. Beyond it, each user
+//     has four events of each rank but the first. What your program does has no network.
+//
+// Events that a client can cause without end are sampled: EventRateLimited, the three of
+// credentials, EventAccessDenied, EventOverloaded, EventStoreFailed and malformed codes. Each type, reason, account and such network gets 20 at once and one more every
+// 3 seconds. For EventOverloaded and EventStoreFailed account and network do not count. What
+// changes a password, an address, a factor, a key or a role, or ends a session, is never
+// sampled.
 //
 // Events that were dropped or not sampled are counted and reported as EventOmitted, within a
 // minute and at Close.
@@ -251,9 +258,8 @@ type Notice struct {
 	// Type is EventPasswordChanged, EventEmailChanged, EventTwoFactorEnabled,
 	// EventTwoFactorDisabled, EventTwoFactorReset, EventBackupCodeUsed,
 	// EventBackupCodesReplaced, EventAPIKeyCreated, EventLoginNewNetwork or
-	// EventSecondFactorFailed. The last one means that somebody knows the password. Of
-	// EventLoginNewNetwork an account gets 5 at once and one more every 4 hours. For a type
-	// that you do not send, return nil.
+	// EventSecondFactorFailed. The last one means that somebody knows the password. For a
+	// type that you do not send, return nil.
 	Type   EventType
 	To     string // the email address; of EventEmailChanged the old and the new one get a Notice each
 	UserID string
@@ -266,8 +272,20 @@ type Notice struct {
 	Reason string
 }
 
-// A Notifier sends notices. It is called like an [EventHandler]: one at a time and in order,
-// from a bounded queue. A full queue drops notices, and the number is logged.
+// A Notifier sends notices. It is called one at a time, from a queue of 4,096, so it delays no
+// call and no event.
+//
+// No mailbox is flooded. It gets 5 notices of each type at once, and one more an hour
+// (EventLoginNewNetwork: every 4 hours). All processes of a store share this budget. While the
+// store does not answer, each process has one of its own.
+//
+// No user is displaced. Notices of EventAPIKeyCreated and EventLoginNewNetwork wait behind all
+// others, which are of security. Users take turns, each with their oldest notice. So a notice
+// of security waits for the one that is being sent, and for one of every other user before
+// each of its own user's. It waits for no other notice, whoever causes it. A full queue drops
+// notices as it drops events: see EventHandler.
+//
+// What is not sent is logged once a minute, by type and number.
 type Notifier interface {
 	// Notify sends one notice. The context has the values of the request's context and
 	// ends after 10 seconds. An error is logged, and the notice is not sent again.

@@ -2,13 +2,12 @@ package auth
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/printable"
+	"github.com/datixlab/auth/internal/queue"
 	"github.com/datixlab/auth/internal/sampler"
 	"github.com/datixlab/auth/store"
 )
@@ -16,8 +15,9 @@ import (
 // sampleLimit is the budget of sampled events of one source.
 var sampleLimit = store.Limit{Burst: 20, Every: 3 * time.Second}
 
-// sampled reports whether the event costs nothing to cause: no hash, no attempt of a budget
-// and no success before it.
+// sampled reports whether a client can cause such events without end: they cost no hash, no
+// attempt of a budget and no success before. What changes a password, an address, a factor, a
+// key, a role or the end of a session is never sampled.
 func (e Event) sampled() bool {
 	switch e.Type {
 	case EventRateLimited, EventTokenRefused, EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied,
@@ -27,13 +27,20 @@ func (e Event) sampled() bool {
 	return e.Type == EventSecondFactorFailed && e.Reason == malformed
 }
 
-// lowPriority reports whether a client can cause many such events.
-func (e Event) lowPriority() bool {
+// class says what a full queue drops first.
+func (e Event) class() queue.Class {
 	switch e.Type {
 	case EventLoginFailed, EventEmailTaken, EventTokenRefreshed, EventProfileChanged, EventTwoFactorStarted:
-		return true
+		return queue.Low
+	case EventPasswordChanged, EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
+		EventBackupCodeUsed, EventBackupCodesReplaced, EventTokenReused, EventRoleChanged, EventAssignedAgentsChanged,
+		EventUserDisabled, EventUserEnabled, EventUserUnlocked, EventUserDeleted, EventAllRevoked:
+		return queue.High
 	}
-	return e.sampled()
+	if e.sampled() {
+		return queue.Low
+	}
+	return queue.Normal
 }
 
 // kind returns the type of an event, and the reason if it is sampled.
@@ -44,13 +51,31 @@ func (e Event) kind() sampler.Kind {
 	return sampler.Kind{Type: string(e.Type), Reason: e.Reason}
 }
 
-// source returns the source whose budget a sampled event is charged to. Failures of the store
+// budget returns the source whose budget a sampled event is charged to. Failures of the store
 // and of the hashing slots concern all users, so their source is their kind alone.
-func (e Event) source() sampler.Source {
+func (e Event) budget() sampler.Source {
 	if e.Type == EventStoreFailed || e.Type == EventOverloaded {
 		return sampler.Source{Kind: e.kind()}
 	}
-	return sampler.Source{Kind: e.kind(), User: e.UserID, Network: netprefix.Text(e.Client.Addr)}
+	return sampler.Source{Kind: e.kind(), User: e.UserID, Network: sourceOf(e.Client)}
+}
+
+// source returns the network whose share of the queue an event takes. A call by your program
+// has none.
+func (e Event) source() string {
+	if e.Actor != "" && !strings.HasPrefix(e.Actor, sessionPrefix) && !strings.HasPrefix(e.Actor, keyIDPrefix) {
+		return ""
+	}
+	return sourceOf(e.Client)
+}
+
+// sourceOf returns the wide network of a client, or "" if it is unknown. One subscriber has
+// many of the networks that attempts are counted by.
+func sourceOf(c Client) string {
+	if network := netprefix.Wide(c.Addr); network.IsValid() {
+		return network.String()
+	}
+	return ""
 }
 
 // emit sends an event to Config.Events. An event without a time gets the present one and the
@@ -63,25 +88,31 @@ func (m *Manager) emit(ctx context.Context, e Event) {
 	if fresh {
 		e.Time, e.Client.Addr = m.now(), ClientFrom(ctx).Addr
 	}
-	if e.sampled() && !m.sampler.Allow(e.source(), e.Time) {
+	if e.sampled() && !m.sampler.Allow(e.budget(), e.Time) {
 		return
 	}
 	if fresh { // now that the event is sent: clipping text costs time
 		e.Client = clientOf(ctx)
 	}
-	if !m.events.Offer(ctx, e.lowPriority(), func(ctx context.Context) { m.cfg.Events.HandleEvent(ctx, e) }) {
-		m.sampler.CountOmitted(e.kind())
-	}
+	m.offerEvent(ctx, e)
+}
+
+// offerEvent lets the queue send e. Apart from emit, so that an event that is not sent needs no
+// memory.
+func (m *Manager) offerEvent(ctx context.Context, e Event) {
+	m.events.Offer(ctx, queue.Job{
+		Class: e.class(), User: e.UserID, Source: e.source(),
+		Run:     func(ctx context.Context) { m.cfg.Events.HandleEvent(ctx, e) },
+		Dropped: func() { m.sampler.CountOmitted(e.kind()) },
+	})
 }
 
 // emitOmitted sends one EventOmitted for each kind that was left out since the last call.
 func (m *Manager) emitOmitted(ctx context.Context) {
-	omitted := m.sampler.Take()
-	byText := func(a, b sampler.Kind) int { return strings.Compare(a.String(), b.String()) }
-	for _, kind := range slices.SortedFunc(maps.Keys(omitted), byText) {
+	for kind, count := range m.sampler.Take() {
 		m.events.Call(ctx, func(ctx context.Context) { // one call each: a panic ends only one of them
 			m.cfg.Events.HandleEvent(ctx, Event{
-				Type: EventOmitted, Time: m.now(), Actor: actorManager, Reason: kind.String(), Count: omitted[kind],
+				Type: EventOmitted, Time: m.now(), Actor: actorManager, Reason: kind.String(), Count: count,
 			})
 		})
 	}
@@ -118,9 +149,5 @@ func (m *Manager) notify(ctx context.Context, n Notice) {
 		return
 	}
 	n.Time, n.Client = m.now(), clientOf(ctx)
-	m.notices.Offer(ctx, false, func(ctx context.Context) {
-		if err := m.cfg.Notifier.Notify(ctx, n); err != nil {
-			m.cfg.Logger.ErrorContext(ctx, "auth: a notice was not sent", "type", string(n.Type), "user_id", n.UserID, "err", err)
-		}
-	})
+	m.offerNotice(ctx, n)
 }

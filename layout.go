@@ -26,7 +26,7 @@ import (
 //	o.<org>/org            orgRecord
 //
 // Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle.go, and
-// login_network.go for that of notices.
+// events_notice.go for those of notices.
 
 func userPartition(uid string) string    { return "u." + uid }
 func userKey(uid, name string) string    { return "u." + uid + "/" + name }

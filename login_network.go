@@ -3,11 +3,9 @@ package auth
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/record"
-	"github.com/datixlab/auth/store"
 )
 
 // maxKnownNetworks is how many address prefixes are kept for an email address.
@@ -52,11 +50,8 @@ func (m *Manager) addKnownNetwork(ctx context.Context, known record.Row[knownNet
 	return unusual // also if it fails: one event too many is better than none
 }
 
-// newNetworkNotices limits the notices of new networks that one user gets.
-var newNetworkNotices = store.Limit{Burst: 5, Every: 4 * time.Hour}
-
 // noteNetwork adds the network of a complete login to the known ones. If it is new, it emits
-// an event and, within newNetworkNotices, notifies the user.
+// an event and notifies the user.
 func (m *Manager) noteNetwork(ctx context.Context, known record.Row[knownNetworks], prefix string, r LoginResult) {
 	ctx = context.WithoutCancel(ctx) // the login is done, whatever its client does
 	if !m.addKnownNetwork(ctx, known, prefix) {
@@ -65,13 +60,5 @@ func (m *Manager) noteNetwork(ctx context.Context, known record.Row[knownNetwork
 	m.emit(ctx, Event{
 		Type: EventLoginNewNetwork, Actor: r.session, UserID: r.User.ID, OrganizationID: r.User.OrganizationID, SessionID: r.session,
 	})
-	if m.notices == nil {
-		return
-	}
-	uid, _ := parseUser(r.User.ID)
-	d, err := m.records.Hit(ctx, userKey(uid, "newnetwork"), newNetworkNotices, 1, m.now())
-	if err == nil && !d.OK {
-		return
-	}
 	m.notify(ctx, Notice{Type: EventLoginNewNetwork, To: r.User.Email, UserID: r.User.ID, Name: r.User.FullName})
 }

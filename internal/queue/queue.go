@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -19,32 +19,40 @@ const (
 	summaryInterval = time.Minute
 )
 
-// A Queue makes calls one at a time and in order, on a goroutine of its own. The context of a
-// call ends after 10 seconds. A panic in a call is logged, and the next call is made. Up to
-// 4,096 calls wait. More are dropped, counted and logged. Any number of goroutines may use a
-// Queue. It must be closed.
+// A Queue makes calls one at a time, on a goroutine of its own. The context of a call ends
+// after 10 seconds. A panic in a call is logged, and the next call is made. Any number of
+// goroutines may use a Queue. It must be closed.
+//
+// Up to 4,096 calls wait. What is dropped beyond that follows from whose it is, so nobody
+// displaces the calls of others:
+//
+//   - A call is dropped for one of a higher [Class], never for one of a lower class.
+//   - In a class, the newest call of the user with the most is dropped, for a user with fewer.
+//   - A source has a quarter of the places. Beyond it, a user has 4 of each class but Low.
+//   - A call of Low needs a queue, and a share of its source, that is not half full.
+//
+// The number of dropped calls is logged, once a minute at the most.
 type Queue struct {
 	name    string // for the log
 	log     *slog.Logger
-	jobs    chan job
+	summary func(ctx context.Context)
+	wake    chan struct{} // has a value while calls wait
 	stop    chan struct{}
 	end     time.Time // of the last call; set before stop is closed
 	done    chan struct{}
-	dropped atomic.Int64
-	summary func(ctx context.Context)
-}
 
-type job struct {
-	ctx context.Context // of the request: its values, not its end
-	run func(ctx context.Context)
+	mu      sync.Mutex
+	waiting *waiting
+	dropped int       // since it was last logged
+	logged  time.Time // when that was
 }
 
 // New returns a Queue. The name of its calls, in the plural, is for the log. Summary is one
 // more call, made once a minute and last at [Close]. It may be nil.
-func New(name string, log *slog.Logger, summary func(ctx context.Context)) *Queue {
+func New(name string, order Order, log *slog.Logger, summary func(ctx context.Context)) *Queue {
 	q := &Queue{
-		name: name, log: log, summary: summary,
-		jobs: make(chan job, capacity), stop: make(chan struct{}), done: make(chan struct{}),
+		name: name, log: log, summary: summary, waiting: newWaiting(order, capacity),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go q.loop()
 	return q
@@ -58,26 +66,79 @@ func (q *Queue) loop() {
 	for {
 		select {
 		case <-tick.C:
+			q.logDropped()
 			q.summarize()
-		case j := <-q.jobs:
-			q.Call(j.ctx, j.run)
+		case <-q.wake:
+			if e := q.next(); e != nil {
+				q.logDropped()
+				q.Call(e.ctx, e.job.Run)
+			}
 		case <-q.stop:
 		}
 		select {
 		case <-q.stop:
+			q.finish()
+			return
 		default:
-			continue
 		}
-		for time.Now().Before(q.end.Add(-lastTimeout)) {
-			select {
-			case j := <-q.jobs:
-				q.callUntil(q.end.Add(-lastTimeout), j)
-			default:
-				return
-			}
+	}
+}
+
+// finish makes the calls that wait, as far as the time until the end allows.
+func (q *Queue) finish() {
+	for time.Now().Before(q.end.Add(-lastTimeout)) {
+		e := q.next()
+		if e == nil {
+			return
 		}
-		q.log.Error("auth: "+q.name+" were dropped at Close, the handler is too slow", "count", len(q.jobs))
+		q.callUntil(e.ctx, q.end.Add(-lastTimeout), e.job.Run)
+	}
+	late := 0
+	for e := q.next(); e != nil; e = q.next() {
+		e.job.drop()
+		late++
+	}
+	if late > 0 {
+		q.log.Error("auth: "+q.name+" were dropped at Close, the handler is too slow", "count", late)
+	}
+}
+
+// next removes and returns the next call, or nil if none waits.
+func (q *Queue) next() *entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e := q.waiting.next()
+	if q.waiting.n > 0 {
+		q.signal()
+	}
+	return e
+}
+
+// signal lets the loop look for a call.
+func (q *Queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// logDropped logs how many calls were dropped, unless it has done so within the last minute.
+// What is dropped later is logged by a later call.
+func (q *Queue) logDropped() {
+	q.mu.Lock()
+	n, now := q.dropped, time.Now()
+	if n == 0 || !q.logged.IsZero() && now.Sub(q.logged) < summaryInterval {
+		q.mu.Unlock()
 		return
+	}
+	q.dropped, q.logged = 0, now
+	q.mu.Unlock()
+	q.log.Error("auth: "+q.name+" were dropped, the handler is too slow", "count", n)
+}
+
+func (j *Job) drop() {
+	if j.Dropped != nil {
+		j.Dropped()
 	}
 }
 
@@ -92,19 +153,19 @@ func (q *Queue) summarize() {
 		end = q.end
 	default:
 	}
-	q.callUntil(end, job{context.Background(), q.summary})
+	q.callUntil(context.Background(), end, q.summary)
 }
 
 // Call makes a call in the caller's goroutine as the Queue makes its own. Its context ends
 // with ctx or after 10 seconds, and a panic is logged. It is for a summary that makes several
 // calls: a panic ends only one of them.
 func (q *Queue) Call(ctx context.Context, run func(ctx context.Context)) {
-	q.callUntil(time.Now().Add(callTimeout), job{ctx, run})
+	q.callUntil(ctx, time.Now().Add(callTimeout), run)
 }
 
 // callUntil makes a call whose context ends at end, or after callTimeout if that is sooner.
-func (q *Queue) callUntil(end time.Time, j job) {
-	ctx, cancel := context.WithDeadline(j.ctx, end)
+func (q *Queue) callUntil(ctx context.Context, end time.Time, run func(ctx context.Context)) {
+	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 	ctx, cancelOwn := context.WithTimeout(ctx, callTimeout)
 	defer cancelOwn()
@@ -113,26 +174,22 @@ func (q *Queue) callUntil(end time.Time, j job) {
 			q.log.Error("auth: the handler of "+q.name+" panicked", "panic", p)
 		}
 	}()
-	j.run(ctx)
+	run(ctx)
 }
 
-// Offer adds a call, or counts it as dropped and returns false. It does not wait. The context
-// of the call has the values of ctx, but not its end. The second half of the queue takes no
-// call of low priority. So calls that anybody can cause by the thousand displace no others.
-func (q *Queue) Offer(ctx context.Context, lowPriority bool, run func(ctx context.Context)) bool {
-	if lowPriority && len(q.jobs) > capacity/2 {
-		q.dropped.Add(1)
-		return false
+// Offer adds a call. It does not wait. If the queue is full, Offer drops one that waits, or
+// this one. The context of the call has the values of ctx, but not its end.
+func (q *Queue) Offer(ctx context.Context, j Job) {
+	e := &entry{job: j, ctx: context.WithoutCancel(ctx)}
+	q.mu.Lock()
+	dropped := q.waiting.add(e)
+	if dropped != nil {
+		q.dropped++
 	}
-	select {
-	case q.jobs <- job{context.WithoutCancel(ctx), run}:
-		if n := q.dropped.Swap(0); n > 0 {
-			q.log.Error("auth: "+q.name+" were dropped, the handler is too slow", "count", n)
-		}
-		return true
-	default:
-		q.dropped.Add(1)
-		return false
+	q.signal()
+	q.mu.Unlock()
+	if dropped != nil {
+		dropped.drop()
 	}
 }
 

@@ -24,12 +24,12 @@ func TestCallsAreMadeInOrderWithTheValuesOfTheirContextAndNotItsEnd(t *testing.T
 	synctest.Test(t, func(t *testing.T) {
 		log, text := logged()
 		summaries := 0
-		q := queue.New("calls", log, func(context.Context) { summaries++ })
+		q := queue.New("calls", queue.InOrder, log, func(context.Context) { summaries++ })
 		var got []int
 		for i := range 100 {
 			ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, i))
 			cancel()
-			q.Offer(ctx, false, func(ctx context.Context) {
+			q.Offer(ctx, queue.Job{Run: func(ctx context.Context) {
 				end, _ := ctx.Deadline()
 				if ctx.Err() != nil || ctx.Value(key{}) != i || time.Until(end) != 10*time.Second {
 					t.Errorf("call %d has %v, %v, until %v", i, ctx.Value(key{}), ctx.Err(), end)
@@ -38,7 +38,7 @@ func TestCallsAreMadeInOrderWithTheValuesOfTheirContextAndNotItsEnd(t *testing.T
 				if i == 50 {
 					panic("x")
 				}
-			})
+			}})
 		}
 		time.Sleep(150 * time.Second)
 		if err := queue.Close(nil, q); err != nil {
@@ -56,35 +56,60 @@ func TestCallsAreMadeInOrderWithTheValuesOfTheirContextAndNotItsEnd(t *testing.T
 	})
 }
 
-func TestAFullQueueDropsWhatHasLowPriorityFirst(t *testing.T) {
+// LO-1
+func TestAFullQueueDropsWhatHasALowClassFirstAndLogsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, text := logged()
-		q := queue.New("calls", log, nil)
+		q := queue.New("calls", queue.InOrder, log, nil)
 		release := make(chan struct{})
-		q.Offer(t.Context(), false, func(context.Context) { <-release })
-		synctest.Wait() // it runs, so it takes no space
-		offer := func(low bool, n int) (accepted int) {
+		q.Offer(t.Context(), queue.Job{Run: func(context.Context) { <-release }})
+		synctest.Wait() // it runs, so it takes no place
+		var made, dropped [3]int
+		offer := func(c queue.Class, n int) {
 			for range n {
-				if q.Offer(t.Context(), low, func(context.Context) {}) {
-					accepted++
-				}
+				q.Offer(t.Context(), queue.Job{Class: c, Run: func(context.Context) { made[c]++ }, Dropped: func() { dropped[c]++ }})
 			}
-			return accepted
 		}
-		if n := offer(true, 5000); n != 2049 {
-			t.Errorf("%d of low priority", n)
-		}
-		if n := offer(false, 5000); n != 4096-2049 {
-			t.Errorf("%d others", n)
-		}
+		offer(queue.Low, 5000)
+		offer(queue.Normal, 5000)
+		offer(queue.High, 100)
 		close(release)
 		synctest.Wait()
-		offer(false, 1)
+		if want := [3]int{0, 3996, 100}; made != want {
+			t.Errorf("made: %v, want %v", made, want)
+		}
+		if want := [3]int{5000, 1004, 0}; dropped != want {
+			t.Errorf("dropped: %v, want %v", dropped, want)
+		}
 		if err := queue.Close(q); err != nil {
 			t.Error(err)
 		}
-		if !strings.Contains(text(), "dropped") || !strings.Contains(text(), "count=2953") {
+		if strings.Count(text(), "dropped") != 1 || !strings.Contains(text(), "count=6004") {
 			t.Errorf("the log says %s", text())
+		}
+	})
+}
+
+// A flood of dropped calls is no flood of the log.
+func TestDroppedCallsAreLoggedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, text := logged()
+		q := queue.New("calls", queue.InOrder, log, nil)
+		offer := func(n int) {
+			for range n {
+				q.Offer(t.Context(), queue.Job{Run: func(context.Context) { time.Sleep(10 * time.Millisecond) }})
+			}
+		}
+		offer(5000)
+		for range 10 * 60 {
+			offer(200)
+			time.Sleep(time.Second)
+		}
+		if err := queue.Close(q); err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(text(), "were dropped"); n < 9 || n > 12 {
+			t.Errorf("%d lines in 10 minutes", n)
 		}
 	})
 }
@@ -92,22 +117,22 @@ func TestAFullQueueDropsWhatHasLowPriorityFirst(t *testing.T) {
 func TestCloseTakesTwentySecondsAtMostAndNamesAHandlerThatDoesNotReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, text := logged()
-		release, summary := make(chan struct{}), false
-		stuck := queue.New("notices", log, nil)
-		stuck.Offer(t.Context(), false, func(context.Context) { <-release })
-		slow := queue.New("events", log, func(ctx context.Context) { summary = ctx.Err() == nil })
+		release, summary, late := make(chan struct{}), false, 0
+		stuck := queue.New("notices", queue.InOrder, log, nil)
+		stuck.Offer(t.Context(), queue.Job{Run: func(context.Context) { <-release }})
+		slow := queue.New("events", queue.InOrder, log, func(ctx context.Context) { summary = ctx.Err() == nil })
 		for range 5 {
-			slow.Offer(t.Context(), false, func(ctx context.Context) { <-ctx.Done() })
+			slow.Offer(t.Context(), queue.Job{Run: func(ctx context.Context) { <-ctx.Done() }, Dropped: func() { late++ }})
 		}
 		began := time.Now()
-		other := queue.New("letters", log, nil)
-		other.Offer(t.Context(), false, func(context.Context) { <-release })
+		other := queue.New("letters", queue.InOrder, log, nil)
+		other.Offer(t.Context(), queue.Job{Run: func(context.Context) { <-release }})
 		err := queue.Close(slow, stuck, other)
 		if err == nil || !strings.Contains(err.Error(), "notices") || !strings.Contains(err.Error(), "letters") || strings.Contains(err.Error(), "events") {
 			t.Errorf("the error is %v", err)
 		}
-		if took := time.Since(began); took != 21*time.Second || !summary {
-			t.Errorf("after %v, the last summary was made: %v", took, summary)
+		if took := time.Since(began); took != 21*time.Second || !summary || late != 3 {
+			t.Errorf("after %v, the last summary was made: %v, %d were dropped", took, summary, late)
 		}
 		if !strings.Contains(text(), "events were dropped at Close") || !strings.Contains(text(), "count=3") {
 			t.Errorf("the log says %s", text())

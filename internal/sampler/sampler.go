@@ -38,16 +38,17 @@ type Source struct {
 // each type. If there are more than 256 of these, all other sources share one budget. Any
 // number of goroutines may use a Sampler.
 type Sampler struct {
+	Counts
+
 	limit   store.Limit
 	mu      sync.Mutex
 	sources map[Source]int64 // states of limit
 	pruned  time.Time
-	omitted map[Kind]int
 }
 
 // New returns a Sampler that gives each source the budget limit.
 func New(limit store.Limit) *Sampler {
-	return &Sampler{limit: limit, sources: map[Source]int64{}, omitted: map[Kind]int{}}
+	return &Sampler{limit: limit, sources: map[Source]int64{}}
 }
 
 // Allow reports whether a call of s may be made now. If not, it is counted as omitted.
@@ -63,7 +64,7 @@ func (p *Sampler) Allow(s Source, now time.Time) bool {
 	next, d := p.limit.Apply(p.sources[s], 1, now)
 	p.sources[s] = next
 	if !d.OK {
-		p.count(kind)
+		p.CountOmitted(kind)
 	}
 	return d.OK
 }
@@ -80,29 +81,4 @@ func (p *Sampler) hasSpace(now time.Time) bool {
 	p.pruned = now
 	maps.DeleteFunc(p.sources, func(_ Source, state int64) bool { return state <= now.UnixNano() })
 	return len(p.sources) < maxSources
-}
-
-// CountOmitted counts a call of a kind that was omitted for another reason, such as a full
-// queue.
-func (p *Sampler) CountOmitted(k Kind) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.count(k)
-}
-
-// count counts by kind. If there are maxKinds already, it counts a new kind by its type.
-func (p *Sampler) count(k Kind) {
-	if _, known := p.omitted[k]; !known && len(p.omitted) >= maxKinds {
-		k = Kind{Type: k.Type}
-	}
-	p.omitted[k]++
-}
-
-// Take returns how many calls of each kind were omitted since the last Take.
-func (p *Sampler) Take() map[Kind]int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	omitted := p.omitted
-	p.omitted = map[Kind]int{}
-	return omitted
 }

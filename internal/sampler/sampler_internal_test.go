@@ -2,6 +2,7 @@ package sampler
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -24,10 +25,10 @@ func TestAFloodIsPickedFromAndCounted(t *testing.T) {
 	if len(p.sources) > maxSources+10 {
 		t.Errorf("%d sources are remembered", len(p.sources))
 	}
-	if n := p.Take()[refused]; n != all-allowed || n == 0 {
+	if n := maps.Collect(p.Take())[refused]; n != all-allowed || n == 0 {
 		t.Errorf("%d allowed and %d counted of %d", allowed, n, all)
 	}
-	if n := len(p.Take()); n != 0 {
+	if n := len(maps.Collect(p.Take())); n != 0 {
 		t.Errorf("%d kinds are counted again", n)
 	}
 	if !p.Allow(Source{Kind{"api_key_refused", "expired"}, "user_1", "10.0.0.1"}, at.Add(time.Hour)) {
@@ -51,7 +52,7 @@ func TestKindsBeyondABoundAreCountedByType(t *testing.T) {
 		p.CountOmitted(Kind{"denied", fmt.Sprint(i)})
 	}
 	p.CountOmitted(Kind{"denied", "0"})
-	omitted := p.Take()
+	omitted := maps.Collect(p.Take())
 	if omitted[Kind{Type: "denied"}] != 10 || omitted[Kind{"denied", "0"}] != 2 || len(omitted) != maxKinds+1 {
 		t.Errorf("%d kinds, %d by type", len(omitted), omitted[Kind{Type: "denied"}])
 	}
