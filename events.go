@@ -214,7 +214,9 @@ func (e Event) LogValue() slog.Value {
 //     has four events of each rank but the first. What your program does has no network.
 //
 // Events that a client can cause without end are sampled: EventRateLimited, the three of
-// credentials, EventAccessDenied, EventOverloaded, EventStoreFailed and malformed codes. Each type, reason, account and such network gets 20 at once and one more every
+// credentials, EventAccessDenied, EventOverloaded, EventStoreFailed and malformed codes.
+// Sampled are also EventTokenRefreshed, EventProfileChanged and EventTwoFactorStarted, which
+// cost no hash. Each type, reason, account and such network gets 20 at once and one more every
 // 3 seconds. For EventOverloaded and EventStoreFailed account and network do not count. What
 // changes a password, an address, a factor, a key or a role, or ends a session, is never
 // sampled.

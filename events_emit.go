@@ -23,6 +23,8 @@ func (e Event) sampled() bool {
 	case EventRateLimited, EventTokenRefused, EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied,
 		EventOverloaded, EventStoreFailed:
 		return true
+	case EventTokenRefreshed, EventProfileChanged, EventTwoFactorStarted:
+		return true
 	}
 	return e.Type == EventSecondFactorFailed && e.Reason == malformed
 }
@@ -30,7 +32,7 @@ func (e Event) sampled() bool {
 // class says what a full queue drops first.
 func (e Event) class() queue.Class {
 	switch e.Type {
-	case EventLoginFailed, EventEmailTaken, EventTokenRefreshed, EventProfileChanged, EventTwoFactorStarted:
+	case EventLoginFailed, EventEmailTaken:
 		return queue.Low
 	case EventPasswordChanged, EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
 		EventBackupCodeUsed, EventBackupCodesReplaced, EventTokenReused, EventRoleChanged, EventAssignedAgentsChanged,

@@ -151,6 +151,53 @@ func TestManyAccountsOfOneNetworkDoNotFillTheQueue(t *testing.T) {
 	})
 }
 
+// LO-1: a success without a hash can be had without end.
+func TestSuccessesThatCostNothingAreSampledAndChangesOfCredentialsAreNot(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
+	u := h.Register()
+	id := u.Identity()
+	const n = 25
+	var tokens []string // of sessions of their own, since one is not refreshed every second
+	for range n {
+		tokens = append(tokens, u.Login())
+	}
+	h.Clock.Advance(time.Minute)
+	for i, token := range tokens {
+		ctx := clientAt(t, fmt.Sprintf("2001:db8:1:%x::5", i)) // all of one /48
+		if _, err := h.Refresh(ctx, auth.Secret(token)); err != nil {
+			t.Fatal(err)
+		}
+		name := fmt.Sprint("Ada ", i)
+		if _, err := h.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		email := fmt.Sprintf("ada%d@example.com", i)
+		if _, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &email}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	told, omitted := map[auth.EventType]int{}, map[string]int{}
+	for _, e := range h.Events.All() {
+		told[e.Type]++
+		if e.Type == auth.EventOmitted {
+			omitted[e.Reason] = e.Count
+		}
+	}
+	for _, sampled := range []auth.EventType{auth.EventTokenRefreshed, auth.EventProfileChanged} {
+		if told[sampled] != 20 || omitted[string(sampled)] != n-20 {
+			t.Errorf("%d of %s are told and %d counted, want 20 and %d", told[sampled], sampled, omitted[string(sampled)], n-20)
+		}
+	}
+	if told[auth.EventEmailChanged] != n {
+		t.Errorf("%d changes of the address are told, of %d", told[auth.EventEmailChanged], n)
+	}
+}
+
 // PR-2: nobody has proven that the mailbox is theirs.
 func TestAMailboxGetsFiveNoticesOfATypeAndOneMoreAnHour(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
