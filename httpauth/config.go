@@ -27,7 +27,8 @@ type Config struct {
 
 	// TrustedProxies are the addresses whose X-Forwarded-For header is believed. Empty:
 	// none, and the client is the peer of the connection. Write an IPv4 network as such,
-	// and not as part of ::ffff:0:0/96.
+	// and not as part of ::ffff:0:0/96. A proxy that is not named makes all its clients
+	// share one budget of attempts, and is logged once.
 	TrustedProxies []netip.Prefix
 
 	// RequestIDHeader names the header that has the id of a request, for the

@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 
@@ -24,7 +25,7 @@ func ParseCredential(head http.Header) (text string, err error) {
 }
 
 func ClientOf(r *http.Request, proxies ...netip.Prefix) auth.Client {
-	return (&Handler{proxies: proxies}).client(r)
+	return (&Handler{proxies: proxies, log: slog.New(slog.DiscardHandler)}).client(r)
 }
 
 // Routes returns "METHOD /path" of every mounted route.

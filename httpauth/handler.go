@@ -28,6 +28,7 @@ type Handler struct {
 	document *document
 	jwks     *published
 	mounted  atomic.Bool // whether a path had a route, or warnOfPrefix has logged
+	unnamed  atomic.Bool // whether warnOfProxy has logged
 }
 
 // New returns a Handler over m. The error says which field of cfg is wrong. The

@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -14,14 +15,23 @@ import (
 // the left of it may have been written by the client. The address is the zero Addr if the
 // peer has none, as on a Unix socket.
 func (h *Handler) client(r *http.Request) auth.Client {
-	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r)}
+	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r), Addr: h.clientAddr(r)}
+	if !public(c.Addr) && forwarded(r.Header) && !h.unnamed.Swap(true) {
+		h.log.LogAttrs(r.Context(), slog.LevelWarn,
+			"httpauth: a request comes through a proxy that Config.TrustedProxies does not name; all its clients share the budgets of one",
+			slog.String("proxy", r.RemoteAddr), slog.String("address", c.Addr.String()))
+	}
+	return c
+}
+
+func (h *Handler) clientAddr(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return c
+		return netip.Addr{}
 	}
-	c.Addr = netprefix.Unmapped(peer.Addr())
-	if !h.trusted(c.Addr) {
-		return c
+	client := netprefix.Unmapped(peer.Addr())
+	if !h.trusted(client) {
+		return client
 	}
 	lines := r.Header["X-Forwarded-For"]
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -30,15 +40,31 @@ func (h *Handler) client(r *http.Request) auth.Client {
 			rest, hop, more = cutLast(rest)
 			addr, ok := parseHop(hop)
 			if !ok {
-				return c
+				return client
 			}
-			c.Addr = addr
+			client = addr
 			if !h.trusted(addr) {
-				return c
+				return client
 			}
 		}
 	}
-	return c
+	return client
+}
+
+// public reports whether a is an address of the internet. Others are those of proxies, of
+// services of the same network, or of none, as on a Unix socket.
+func public(a netip.Addr) bool {
+	return a.IsValid() && !a.IsPrivate() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !shared.Contains(a)
+}
+
+// shared is the address space between carriers and their customers (RFC 6598). Clouds use it
+// for load balancers.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// forwarded reports whether a proxy has added a header about its client. A client can add it
+// too, so it is believed for a warning only.
+func forwarded(h http.Header) bool {
+	return h["X-Forwarded-For"] != nil || h["Forwarded"] != nil || h["X-Real-Ip"] != nil
 }
 
 func (h *Handler) requestID(r *http.Request) string {

@@ -1,10 +1,14 @@
 package httpauth_test
 
 import (
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
+	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
 	"github.com/datixlab/auth/internal/fuzztest"
 )
@@ -140,4 +144,44 @@ func FuzzClientAddress(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAProxyThatIsNotNamedIsLoggedOnce(t *testing.T) {
+	manager := authtest.New(t).Manager
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for _, c := range []struct {
+		peer, header, value string
+		logged              bool
+	}{
+		{"172.16.0.1:1000", "X-Forwarded-For", "192.0.2.1", true},
+		{"127.0.0.1:1000", "X-Forwarded-For", "192.0.2.1", true},
+		{"[fd00::1]:1000", "Forwarded", "for=192.0.2.1", true},
+		{"[fe80::1%eth0]:1000", "X-Forwarded-For", "192.0.2.1", true},
+		{"100.64.0.1:1000", "X-Real-Ip", "192.0.2.1", true},
+		{"@", "X-Forwarded-For", "192.0.2.1", true},                       // a Unix socket
+		{"10.0.0.1:1000", "X-Forwarded-For", "1.1.1.1, 172.16.0.2", true}, // the second of two proxies
+		{"10.0.0.1:1000", "X-Forwarded-For", "192.0.2.1", false},
+		{"10.0.0.1:1000", "X-Forwarded-For", "192.0.2.1, 10.0.0.2", false},
+		{"172.16.0.1:1000", "Accept", "*/*", false},
+		{"192.0.2.1:1000", "X-Forwarded-For", "1.1.1.1", false}, // a client that writes the header itself
+	} {
+		var log logBuffer
+		h, err := httpauth.New(manager, httpauth.Config{TrustedProxies: proxies, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			r := httptest.NewRequest("GET", "/me", nil)
+			r.RemoteAddr = c.peer
+			r.Header.Set(c.header, c.value)
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		want := 0
+		if c.logged {
+			want = 1
+		}
+		if n := strings.Count(log.String(), "TrustedProxies"); n != want {
+			t.Errorf("%s with %s: %q: %d warnings, want %d", c.peer, c.header, c.value, n, want)
+		}
+	}
 }
