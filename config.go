@@ -112,7 +112,8 @@ type Config struct {
 	// In a process with a large heap it does not: set GOMEMLIMIT there.
 	HashSlots int
 	// HashQueue is how many hashes may wait for a slot, up to 10,000. The rest get
-	// ErrOverloaded at once. Default 64; negative: none.
+	// ErrOverloaded at once. Networks take turns: an IPv4 /24 or an IPv6 /48 each. Default
+	// 64; negative: none.
 	HashQueue int
 	// HashWait is how long one of them waits, 1 ms to 1 minute. Default 2 seconds.
 	HashWait time.Duration

@@ -1,13 +1,17 @@
 package auth
 
-import "context"
+import (
+	"context"
+
+	"github.com/datixlab/auth/internal/slots"
+)
 
 // OccupyHashing takes one hashing slot until release is called.
 func (m *Manager) OccupyHashing() (release func()) {
 	began, done, freed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(freed)
-		_ = m.hashSlots.Do(context.Background(), func() {
+		_ = m.hashSlots.Do(context.Background(), slots.Caller{}, func() {
 			close(began)
 			<-done
 		})

@@ -138,7 +138,7 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 // withHashSlot runs f, which computes an Argon2id hash, in a hashing slot. If it does not run
 // f, the error is ErrOverloaded or, if ctx ended first, errNotRun.
 func (m *Manager) withHashSlot(ctx context.Context, f func()) error {
-	err := m.hashSlots.Do(ctx, f)
+	err := m.hashSlots.Do(ctx, hashCaller(ctx), f)
 	switch {
 	case err == nil:
 		return nil

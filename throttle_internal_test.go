@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/datixlab/auth/internal/slots"
 	"github.com/datixlab/auth/store/memstore"
 )
 
@@ -28,7 +29,7 @@ func busyManager(t *testing.T) (m *Manager, email string, free func()) {
 	}
 	taken, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
-		done <- m.hashSlots.Do(context.Background(), func() {
+		done <- m.hashSlots.Do(context.Background(), slots.Caller{}, func() {
 			close(taken)
 			<-release
 		})

@@ -1,10 +1,22 @@
 // Package slots bounds work that is expensive in memory or processor time. A fixed
 // number of calls runs at once, a fixed number waits, and the rest is refused at once.
+//
+// # Fair to many sources
+//
+// Callers wait in one of two lanes. A slot that becomes free goes to the preferred lane
+// while anyone waits there. In a lane the sources of callers take turns: the next slot goes
+// to the source that has waited longest for one. The callers of one source are served in the
+// order of their arrival.
+//
+// A full lane turns away a caller of the source that has most places there, or of several
+// the one that had a slot last. This may be the newcomer or one that waits. So a flood
+// from a few sources delays the others by a turn each, and cannot keep them out.
 package slots
 
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -12,48 +24,41 @@ import (
 // work was not begun, and the client may try again later (HTTP: 503 with Retry-After).
 var ErrBusy = errors.New("slots: busy")
 
+// A Caller says in which queue a call waits.
+type Caller struct {
+	Preferred bool   // waits in the lane that is served first
+	Source    string // takes turns with the others of its lane
+}
+
 // Slots runs a limited number of functions at once. It is safe for concurrent use,
 // starts no goroutine and needs no closing.
 type Slots struct {
-	admitted chan struct{} // one element for each caller that runs or waits
-	running  chan struct{} // one for each that runs
-	wait     time.Duration
+	mu               sync.Mutex
+	free             int // more than 0 only while nobody waits
+	preferred, other lane
+	wait             time.Duration
 }
 
 // New returns Slots that run at most parallel functions (1 or more) at once. Meanwhile
-// at most queue callers (0 or more) wait, each for at most wait. New panics on numbers
-// outside these ranges.
+// at most queue callers (0 or more) wait in each of the two lanes, each for at most wait. New
+// panics on numbers outside these ranges.
 func New(parallel, queue int, wait time.Duration) *Slots {
 	if parallel < 1 || queue < 0 {
 		panic("slots: parallel is less than 1 or queue less than 0")
 	}
-	return &Slots{
-		admitted: make(chan struct{}, parallel+queue),
-		running:  make(chan struct{}, parallel),
-		wait:     wait,
-	}
+	return &Slots{free: parallel, preferred: newLane(queue), other: newLane(queue), wait: wait}
 }
 
-// Do runs f in the caller's goroutine as soon as a slot is free, and returns nil when f
-// has returned. Callers that wait are served in the order of their arrival. A panic in f frees
-// the slot and goes on to the caller.
+// Do runs f in the caller's goroutine as soon as it is the caller's turn and a slot is free,
+// and returns nil when f has returned. A panic in f frees the slot and goes on to the caller.
 //
 // If Do returns an error, f has not been called. The error is [ErrBusy], or that of ctx
 // if ctx was done first. Once f runs, Do does not look at ctx any more.
-func (s *Slots) Do(ctx context.Context, f func()) error {
-	select {
-	case s.admitted <- struct{}{}:
-	default:
-		return ErrBusy
-	}
-	if err := s.acquire(ctx); err != nil {
-		<-s.admitted
+func (s *Slots) Do(ctx context.Context, c Caller, f func()) error {
+	if err := s.acquire(ctx, c); err != nil {
 		return err
 	}
-	defer func() {
-		<-s.admitted // first, or a new caller could find the queue full while a slot is free
-		<-s.running
-	}()
+	defer s.release()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -61,22 +66,54 @@ func (s *Slots) Do(ctx context.Context, f func()) error {
 	return nil
 }
 
-// acquire takes a slot. The runtime gives a place in a full channel to the sender that
-// has waited longest, so no new caller overtakes.
-func (s *Slots) acquire(ctx context.Context) error {
-	select {
-	case s.running <- struct{}{}:
+// acquire takes a slot.
+func (s *Slots) acquire(ctx context.Context, c Caller) error {
+	l := &s.other
+	if c.Preferred {
+		l = &s.preferred
+	}
+	s.mu.Lock()
+	if s.free > 0 {
+		s.free--
+		l.served.note(c.Source)
+		s.mu.Unlock()
 		return nil
-	default:
+	}
+	w := l.join(c.Source)
+	s.mu.Unlock()
+	if w == nil {
+		return ErrBusy
 	}
 	timeout := time.NewTimer(s.wait)
 	defer timeout.Stop()
+	var err error
 	select {
-	case s.running <- struct{}{}:
-		return nil
+	case <-w.done:
+		return w.result()
 	case <-timeout.C:
-		return ErrBusy
+		err = ErrBusy
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.leave(w) {
+		return w.result() // of what has happened meanwhile
+	}
+	return err
+}
+
+// release gives the slot to the caller whose turn it is.
+func (s *Slots) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.preferred.next()
+	if w == nil {
+		w = s.other.next()
+	}
+	if w == nil {
+		s.free++
+		return
+	}
+	close(w.done)
 }
