@@ -8,6 +8,7 @@ import (
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
 )
 
 // An emailClaim says which user has an address, if that user's account agrees. A claim that
@@ -47,8 +48,9 @@ const claimHold = 30 * time.Second
 const tombstoneTTL = 24 * time.Hour
 
 // claimEmail writes the claim of uid on the address canonical, or returns ErrEmailTaken. The
-// claim is void until the account of uid names the address.
-func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (record.Row[emailClaim], error) {
+// claim is void until the account of uid names the address. The Commit that writes the claim
+// also carries out more.
+func (m *Manager) claimEmail(ctx context.Context, canonical, uid string, more ...store.Op) (record.Row[emailClaim], error) {
 	claim := claimRow(emailDigest(canonical)) // not read yet: the Commit fails if there is one
 	err := m.records.RetryFrom(ctx, "", func() error { return m.records.Read(ctx, &claim) }, func() error {
 		if claim.Exists() && claim.Rec.User != uid {
@@ -57,9 +59,15 @@ func (m *Manager) claimEmail(ctx context.Context, canonical, uid string) (record
 			}
 		}
 		claim.Rec = emailClaim{User: uid, Since: m.now(), Nonce: ident.Random()}
-		return m.records.Write(ctx, &claim, claim.Put())
+		return m.records.Write(ctx, &claim, claim.Put(), more...)
 	})
 	return claim, err
+}
+
+// abandonClaim removes the claim of a registration that failed, with the known networks that
+// were written with it. It removes neither if the address has another claim by now.
+func (m *Manager) abandonClaim(ctx context.Context, canonical string, claim record.Row[emailClaim]) {
+	_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove(), store.Delete(knownKey(emailDigest(canonical))))
 }
 
 // voidClaim returns nil if the account that claim names does not have the address and can no

@@ -11,10 +11,10 @@ import (
 // maxKnownNetworks is how many address prefixes are kept for an email address.
 const maxKnownNetworks = 8
 
-// knownNetworks are the address prefixes that the last logins with an email address came
-// from. A login from one of them is not charged to the budget that strangers can use up. The
-// record is stored with the claim of the email address, which every login reads first. No
-// answer shows whether there is one.
+// knownNetworks are the address prefixes that the registration and the last logins with an
+// email address came from. A login from one of them is not charged to the budgets that
+// strangers can use up. The record is stored with the claim of the email address, which every
+// login reads first. No answer shows whether there is one.
 type knownNetworks struct {
 	Prefixes []string // the latest last
 	newer    []byte
@@ -28,6 +28,17 @@ func (k *knownNetworks) Fields(c *record.Codec) {
 
 func knownRow(digest string) record.Row[knownNetworks] {
 	return record.New[knownNetworks](knownKey(digest))
+}
+
+// newKnownNetworks returns the operation that makes prefixes the only known networks of an
+// email address. A new account has none of whoever had the address before.
+func newKnownNetworks(canonical string, prefixes []string) store.Op {
+	known := knownRow(emailDigest(canonical))
+	if len(prefixes) == 0 {
+		return store.Delete(known.Key)
+	}
+	known.Rec.Prefixes = prefixes
+	return known.Overwrite()
 }
 
 // addKnownNetwork adds to known the prefix that a complete login came from. It reports

@@ -63,3 +63,20 @@ func TestOnlyTheLastEightAddressesAreKnown(t *testing.T) {
 		t.Errorf("from the last: %v", err)
 	}
 }
+
+// LG-8: the caller of Register chose the password. So strangers do not lock a new customer out.
+func TestTheNetworkOfTheRegistrationIsKnown(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		home := clientAt(t, "192.0.2.7")
+		if err := register(home, h.Manager, "new@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		exhaustAccountBudget(t, h.Manager, "new@example.com")
+		for i := range 3 {
+			if err := login(home, h.Manager, "new@example.com", authtest.Password); err != nil {
+				t.Errorf("login %d of the new customer: %v", i, err)
+			}
+		}
+	})
+}

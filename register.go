@@ -49,7 +49,8 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 		return User{}, err
 	}
 	event := Event{Type: EventRegistered, Role: u.Role}
-	return m.create(ctx, u, canonical, event, func(now time.Time) (string, error) {
+	known := []string{clientPrefix(ctx)} // the caller chose the password, so strangers there are no more likely
+	return m.create(ctx, u, canonical, known, event, func(now time.Time) (string, error) {
 		if r.OrganizationName == "" {
 			return m.createOrganization(ctx, r.FullName, now)
 		}
@@ -70,7 +71,7 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 		return User{}, err
 	}
 	event := Event{Type: EventRegistered, Actor: actorOf(ctx), Role: u.Role}
-	return m.create(ctx, u, canonical, event, func(time.Time) (string, error) {
+	return m.create(ctx, u, canonical, nil, event, func(time.Time) (string, error) {
 		return u.OrganizationID, nil
 	})
 }
@@ -115,14 +116,15 @@ func appendMisread(fields []FieldError, canonical string) []FieldError {
 }
 
 // create claims the email address and then makes the account. See emailClaim for a crash in
-// between. The event has the actor, and is emitted as it is or as taken.
-func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event Event, organization func(now time.Time) (id string, err error)) (User, error) {
+// between. Known are the first known networks of the account. The event has the actor, and
+// is emitted as it is or as taken.
+func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known []string, event Event, organization func(now time.Time) (id string, err error)) (User, error) {
 	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
 		return User{}, err
 	}
 	now := m.now()
 	uid := ident.Timed(now)
-	claim, err := m.claimEmail(ctx, canonical, uid)
+	claim, err := m.claimEmail(ctx, canonical, uid, newKnownNetworks(canonical, known))
 	if errors.Is(err, ErrEmailTaken) {
 		m.emit(ctx, event.taken())
 	}
@@ -136,14 +138,14 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, event
 		acct.Rec.Org, err = organization(now)
 	}
 	if err != nil {
-		_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove())
+		m.abandonClaim(ctx, canonical, claim)
 		return User{}, err
 	}
 	pass := passwordRow(uid)
 	pass.Rec = passwordRecord{Hash: hash, Changed: now}
 	err = m.records.Commit(ctx, acct.Put(), pass.Put())
 	if errors.Is(err, store.ErrConflict) { // after claimHold the address went to another account
-		_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove())
+		m.abandonClaim(ctx, canonical, claim)
 		m.emit(ctx, event.taken())
 		return User{}, ErrEmailTaken
 	}

@@ -80,7 +80,7 @@ func TestAnAddressThatMailProgramsReadOtherwiseIsRefusedOnlyWhereItIsNew(t *test
 		if !ok {
 			t.Fatalf("%s is no address", address)
 		}
-		old, err := m.create(ctx, u, canonical, Event{Type: EventRegistered}, func(time.Time) (string, error) { return host.OrganizationID, nil })
+		old, err := m.create(ctx, u, canonical, nil, Event{Type: EventRegistered}, func(time.Time) (string, error) { return host.OrganizationID, nil })
 		if err != nil {
 			t.Fatalf("%s: %v", address, err)
 		}
