@@ -188,7 +188,8 @@ func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pa
 			return err
 		}
 	}
-	return m.charge(ctx, c.uid, []budget{m.newKeyBudget(c.uid)})
+	_, err := m.charge(ctx, c.uid, []budget{m.newKeyBudget(c.uid)})
+	return err
 }
 
 func checkNewAPIKey(n NewAPIKey) error {

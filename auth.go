@@ -47,6 +47,7 @@ type Manager struct {
 	jwks         string
 	peppers      map[string]func() []byte // by key id
 	hashSlots    *slots.Slots
+	lanes        *hitcount.Table // attempts in the preferred lane of hashSlots
 	checkerCalls *callback.Calls // of Config.PasswordChecker
 	decoy        string          // the hash that a password is compared with where there is no account
 	events       *queue.Queue    // nil without Config.Events
@@ -132,6 +133,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		m.signer = signingKey.tokenSigner(public[0])
 	}
 	m.jwks = jose.WriteJWKS(public)
+	m.lanes = hitcount.New(maxLanes)
 	m.hashSlots = slots.New(cfg.HashSlots, cfg.HashQueue, cfg.HashWait)
 	if cfg.Events != nil {
 		m.events = queue.New("events", queue.InOrder, cfg.Logger, m.emitOmitted)

@@ -112,8 +112,10 @@ type Config struct {
 	// In a process with a large heap it does not: set GOMEMLIMIT there.
 	HashSlots int
 	// HashQueue is how many hashes may wait for a slot, up to 10,000. The rest get
-	// ErrOverloaded at once. Networks take turns: an IPv4 /24 or an IPv6 /48 each. Default
-	// 64; negative: none.
+	// ErrOverloaded at once. Networks take turns: an IPv4 /24 or an IPv6 /48 each. As many
+	// more may wait in a lane of its own, which is served first. It has the logins from
+	// networks that are known to the account, and the calls of sessions. Default 64;
+	// negative: none.
 	HashQueue int
 	// HashWait is how long one of them waits, 1 ms to 1 minute. Default 2 seconds.
 	HashWait time.Duration
@@ -158,26 +160,34 @@ type HashParams struct {
 // Limits are the budgets of attempts. A zero field means its default. An attempt is counted
 // before the password or code is compared. A correct password, with the second factor if the
 // login needs one, gives its attempt back to LoginByAccount and refills
-// LoginByAccountAddress. A correct code refills CodeByAccount. The other three count every
-// attempt.
+// LoginByAccountAddress. A correct code from a known network refills CodeByAccount for that
+// network; one from elsewhere gives its attempt back. The other three count every attempt.
+//
+// The known networks of an account are the last eight that it was registered or logged in
+// from.
 type Limits struct {
 	// LoginByAddress: logins, second steps and repeated proofs of the password from one
 	// network, for any account, right or wrong. A network is an IPv4 address or an IPv6
-	// /64. Default 200, and one more every 2 seconds.
+	// /64. An IPv4 /24 and an IPv6 /56 have 4 times as much for all that is in them, and a
+	// /48 has 16 times as much. Logins from known networks and calls of sessions count on
+	// the narrow network only. An account has 10 of these, and one more every 5 minutes;
+	// beyond that, they count on the wider ones too. Default 200, and one more every 2 seconds.
 	LoginByAddress store.Limit
 	// LoginByAccountAddress: wrong passwords for one account from one such network.
 	// Default 5, and one more every 3 minutes.
 	LoginByAccountAddress store.Limit
-	// LoginByAccount: wrong passwords for one account, from networks that are not among
-	// the last eight that logged in to it. Those eight are limited by
-	// LoginByAccountAddress alone. Default 20, and one more every 3 minutes.
+	// LoginByAccount: wrong passwords for one account from networks that are not known to
+	// it. Known ones are limited by LoginByAccountAddress alone, and so is each session.
+	// While it is used up, each IPv4 /24 and IPv6 /48 has one attempt a day. Default 20,
+	// and one more every 3 minutes.
 	LoginByAccount store.Limit
 	// RegisterByAddress: registrations and changes of the email address from one such
-	// network, also those that fail because the email address is taken. Default 200, and
-	// one more every 10 seconds.
+	// network, also those that fail because the email address is taken. Wider networks
+	// have more, as for LoginByAddress. Default 200, and one more every 10 seconds.
 	RegisterByAddress store.Limit
-	// CodeByAccount: wrong second-factor codes for one account. Default 8, and one more
-	// every 450 seconds: at most 10 in any 15 minutes.
+	// CodeByAccount: wrong second-factor codes for one account, from one known network or
+	// from all others together. Default 8, and one more every 450 seconds: at most 10 in
+	// any 15 minutes. It is also the limit of the codes that confirm a second factor.
 	CodeByAccount store.Limit
 	// APIKeyByAccount: API keys made by one user. Default 60, and one more every minute.
 	APIKeyByAccount store.Limit

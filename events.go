@@ -45,7 +45,8 @@ const (
 	EventAllRevoked            EventType = "all_revoked" // by RevokeAll, for all users
 
 	// A completed login from a network that is not among the last eight of the account's
-	// logins. The first login of an account is not reported.
+	// registration and logins. The first login to an account that your program made is not
+	// reported.
 	EventLoginNewNetwork EventType = "login_new_network"
 
 	// A credential was refused. The Reason says why; the client learns less.
@@ -110,8 +111,12 @@ const (
 //	                          Count   how many
 //	EventOverloaded           Reason  changes: too many of one account at the same time; else hashing
 //	EventPasswordChanged      Reason  host: by SetPassword
-//	EventRateLimited          Reason  the budget: address, account_address, account, code,
-//	                                  code_total, register, new_key, new_codes, changes
+//	EventRateLimited          Reason  the budget: address, account_address, account, session,
+//	                                  code, code_total, confirm, register, new_key, new_codes,
+//	                                  changes
+//	                                  network, register_network: of a wider network
+//	                                  code_elsewhere, code_elsewhere_total: of all networks
+//	                                  that are not known
 //	EventSecondFactorFailed   Action  login, confirm, disable, change_email
 //	                          Reason  malformed, wrong
 //	                                  replayed: right, but spent before

@@ -89,6 +89,7 @@ type contextKey int
 const (
 	identityKey contextKey = iota
 	clientKey
+	laneKey
 	actorKey
 )
 
@@ -130,7 +131,7 @@ func IdentityFrom(ctx context.Context) (id Identity, ok bool) {
 }
 
 // A Client says where a request comes from. Attempts are counted by its network: an IPv4
-// address, or the /64 of an IPv6 address. Sessions and events record it.
+// address, or the /64 of an IPv6 address, and the networks around it. Sessions and events record it.
 type Client struct {
 	Addr      netip.Addr // the zero Addr is unknown: all such calls share one budget
 	UserAgent string     // at most 200 bytes of it are recorded

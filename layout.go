@@ -25,7 +25,7 @@ import (
 //	e.<digest>/known       knownNetworks
 //	o.<org>/org            orgRecord
 //
-// Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle.go, and
+// Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle_*.go, and
 // events_notice.go for those of notices.
 
 func userPartition(uid string) string    { return "u." + uid }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/printable"
@@ -45,9 +46,17 @@ func (m *Manager) Login(ctx context.Context, email string, password Secret) (Log
 	if err != nil {
 		return LoginResult{}, err
 	}
+	isKnown := slices.Contains(known.Rec.Prefixes, prefix)
+	if isKnown {
+		ctx = m.preferLane(ctx, digest)
+	}
+	charged, err := m.charge(ctx, uid, m.loginBudgets(ctx, digest, isKnown))
+	if err != nil {
+		return LoginResult{}, err
+	}
 	var result LoginResult
-	err = m.throttled(ctx, uid, m.passwordBudgets(digest, prefix, known.Rec.Prefixes), func() (done bool, err error) {
-		result, err = m.login(ctx, uid, canonical, password)
+	err = m.settle(ctx, charged, func() (done bool, err error) {
+		result, err = m.login(ctx, uid, canonical, password, firstStepOf(ctx, isKnown, charged))
 		if errors.Is(err, ErrInvalidCredentials) {
 			m.emit(ctx, Event{Type: EventLoginFailed, UserID: userIDOf(uid)})
 		}
@@ -64,7 +73,7 @@ const dummyUID = "00000000000000000000000000000"
 
 // login is Login after its budgets were charged. It compares the password once with every
 // hash that it reads, so again only if the password is changed at the same time.
-func (m *Manager) login(ctx context.Context, uid, canonical string, password Secret) (result LoginResult, err error) {
+func (m *Manager) login(ctx context.Context, uid, canonical string, password Secret, first firstStep) (result LoginResult, err error) {
 	lookup := uid
 	if uid == "" {
 		lookup = dummyUID // so that an unknown address costs the same reads
@@ -92,7 +101,7 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, password Sec
 		if err := prove(); err != nil {
 			return err
 		}
-		result, err = m.startSession(ctx, uid, &acct, byPassword)
+		result, err = m.startSession(ctx, uid, &acct, byPassword, first)
 		return err
 	})
 	if err == nil && stale {

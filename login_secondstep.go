@@ -29,6 +29,7 @@ const (
 // code.
 type tempRecord struct {
 	Logins []pendingLogin
+	Firsts []firstStep // of Logins, in any order
 	newer  []byte
 }
 
@@ -52,6 +53,10 @@ func (t *tempRecord) Fields(c *record.Codec) {
 		c.Uint(&l.Tries)
 		c.String(&l.Prefix)
 	})
+	record.List(c, &t.Firsts, func(f *firstStep) {
+		c.Bytes(&f.Digest)
+		c.Uint(&f.Flags)
+	})
 	c.Rest(&t.newer)
 }
 
@@ -62,6 +67,22 @@ func (t *tempRecord) prune(acct *account, now time.Time) {
 	t.Logins = slices.DeleteFunc(t.Logins, func(w pendingLogin) bool {
 		return !now.Before(w.Expires) || w.Epoch != acct.Epoch || w.Enrolment != acct.Enrolment
 	})
+}
+
+// pruneFirsts removes the first steps of logins that are no longer there.
+func (t *tempRecord) pruneFirsts() {
+	t.Firsts = slices.DeleteFunc(t.Firsts, func(f firstStep) bool { return t.find(f.Digest) < 0 })
+}
+
+// first returns the first step of the login with this digest. If an older program made the
+// login there is none, and the zero firstStep has no flag.
+func (t *tempRecord) first(digest []byte) firstStep {
+	for _, f := range t.Firsts {
+		if subtle.ConstantTimeCompare(f.Digest, digest) == 1 {
+			return f
+		}
+	}
+	return firstStep{}
 }
 
 // find returns the index of the login with this digest, or -1.
@@ -104,9 +125,11 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		m.emit(ctx, failed)
 		return LoginResult{}, ErrInvalidCode
 	}
-	prefix := clientPrefix(ctx)
+	if step.first.has(firstPreferred) { // its login took the place that the account has
+		ctx = withPreferredLane(ctx)
+	}
 	var result LoginResult
-	budgets := append([]budget{m.addressBudget(prefix)}, m.codeBudgets(uid)...)
+	budgets := append(m.addressBudgets(ctx), m.codeBudgets(uid, step.prefix, step.first.has(firstKnown))...)
 	err := m.throttled(ctx, uid, budgets, func() (bool, error) {
 		if err := m.countTry(ctx, &step); err != nil {
 			return false, beforeChange(err)
@@ -136,7 +159,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		digest := emailDigest(canonical)
 		parallel.Do(
 			func() {
-				m.refund(ctx, []budget{m.accountAddressBudget(digest, step.prefix), m.accountBudget(digest)}, true)
+				m.refund(ctx, m.chargedFor(step.first, digest, step.prefix), true)
 			},
 			func() {
 				if _, known, err := m.emailOwner(ctx, digest); err == nil {
@@ -161,7 +184,8 @@ type secondStep struct {
 	uid    string
 	digest []byte
 	prefix string // address prefix of the password step
-	index  int    // of the login in temps
+	first  firstStep
+	index  int // of the login in temps
 	acct   record.Row[account]
 	totp   record.Row[totpRecord]
 	temps  record.Row[tempRecord]
@@ -186,7 +210,7 @@ func (m *Manager) readSecondStep(ctx context.Context, s *secondStep) error {
 	if s.index < 0 || !s.acct.Exists() || !s.acct.Rec.usable() || s.acct.Rec.Enrolment == "" {
 		return ErrInvalidToken
 	}
-	s.prefix = s.login().Prefix
+	s.prefix, s.first = s.login().Prefix, s.temps.Rec.first(s.digest)
 	return nil
 }
 
@@ -195,6 +219,7 @@ func (s *secondStep) writeTemps() store.Op {
 	if len(s.temps.Rec.Logins) == 0 {
 		return s.temps.Remove()
 	}
+	s.temps.Rec.pruneFirsts()
 	last := s.temps.Rec.Logins[len(s.temps.Rec.Logins)-1]
 	return s.temps.Put().Until(last.Expires)
 }
@@ -230,7 +255,7 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 			return ErrInvalidCode
 		}
 		s.temps.Rec.Logins = slices.Delete(s.temps.Rec.Logins, s.index, s.index+1)
-		result, err = m.startSession(ctx, s.uid, &s.acct, amr, s.totp.Put(), s.writeTemps())
+		result, err = m.startSession(ctx, s.uid, &s.acct, amr, s.first, s.totp.Put(), s.writeTemps())
 		return err
 	})
 	return result, proof.reason, err
@@ -239,7 +264,7 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 // newTempToken makes a temp token: 256 random bits and the digits of the user, sealed
 // together. The user's partition has the record of it. It returns store.ErrConflict if the
 // account has changed.
-func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row[account]) (Secret, error) {
+func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row[account], first firstStep) (Secret, error) {
 	secret := make([]byte, tempSecret)
 	_, _ = rand.Read(secret)
 	digest := sha256.Sum256(secret)
@@ -256,6 +281,9 @@ func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row
 		Digest: digest[:], Expires: now.Add(m.cfg.TempTokenTTL), Epoch: acct.Rec.Epoch,
 		Enrolment: acct.Rec.Enrolment, Prefix: clientPrefix(ctx),
 	})
+	first.Digest = digest[:]
+	temps.Rec.Firsts = append(temps.Rec.Firsts, first)
+	temps.Rec.pruneFirsts()
 	if err := m.records.Commit(ctx, acct.Unchanged(), temps.Put().Until(now.Add(m.cfg.TempTokenTTL))); err != nil {
 		return "", err
 	}

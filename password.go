@@ -32,7 +32,9 @@ func passwordRow(uid string) record.Row[passwordRecord] {
 }
 
 // ChangePassword sets a new password and ends the user's other sessions at once, in every
-// process. The caller's session goes on. The new password is checked before the current one
+// process. The caller's session goes on. If a second factor is on, it also allows 100 codes
+// again from networks that are not known, at most once in 30 days: whoever used them up knew
+// the old password. The new password is checked before the current one
 // is compared, so ErrWeakPassword shows nothing about the current one. The error is an
 // [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not the password.
 // It may also be ErrRateLimited or ErrOverloaded.
@@ -46,11 +48,8 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 	if weak := m.checkPassword("new_password", replacement, c.acct.Rec.Email); weak != nil {
 		return inputError(ErrWeakPassword, *weak)
 	}
-	budgets, err := m.callerBudgets(ctx, c)
-	if err != nil {
-		return err
-	}
-	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
+	ctx = m.callerContext(ctx, c)
+	err = m.throttled(ctx, c.uid, m.callerBudgets(ctx, c), func() (bool, error) {
 		if err := m.checkBreached(ctx, "new_password", replacement); err != nil {
 			return false, err
 		}
@@ -71,6 +70,9 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		}, &pass)
 		return err == nil, err
 	})
+	if err == nil && c.acct.Rec.Enrolment != "" {
+		m.forgiveCodes(ctx, c.uid)
+	}
 	m.report(ctx, err, id.event(EventPasswordChanged), accountNotice(EventPasswordChanged, c.uid, &c.acct.Rec, c.acct.Rec.Email))
 	return err
 }

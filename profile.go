@@ -68,7 +68,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if err := m.allowNewEmail(ctx, id, c, f); err != nil {
 		return User{}, err
 	}
-	if err := m.charge(ctx, c.uid, []budget{m.registerBudget(clientPrefix(ctx))}); err != nil {
+	if _, err := m.charge(ctx, c.uid, m.registerBudgets(ctx)); err != nil {
 		return User{}, err
 	}
 	err = m.changeEmail(ctx, id, c, change, canonical)

@@ -45,7 +45,7 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	if err := m.charge(ctx, "", []budget{m.registerBudget(clientPrefix(ctx))}); err != nil {
+	if _, err := m.charge(ctx, "", m.registerBudgets(ctx)); err != nil {
 		return User{}, err
 	}
 	event := Event{Type: EventRegistered, Role: u.Role}

@@ -131,16 +131,16 @@ var (
 
 // startSession is the only function that begins a session, and so makes its first token. It
 // checks the account's state and factors. If a factor is missing it returns a temp token and
-// nothing else. The session is made in one Commit with extra, which requires the account as it
+// nothing else, which remembers first. The session is made in one Commit with extra, which requires the account as it
 // was read. So no login survives a concurrent change of password, factors or state. It returns
 // store.ErrConflict if the account or a condition of extra has changed.
-func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row[account], amr []string, extra ...store.Op) (LoginResult, error) {
+func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row[account], amr []string, first firstStep, extra ...store.Op) (LoginResult, error) {
 	if !acct.Exists() || !acct.Rec.usable() {
 		return LoginResult{}, ErrInvalidCredentials
 	}
 	user := acct.Rec.user(userIDOf(uid))
 	if acct.Rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
-		temp, err := m.newTempToken(ctx, uid, acct)
+		temp, err := m.newTempToken(ctx, uid, acct, first)
 		if err != nil {
 			return LoginResult{}, err
 		}

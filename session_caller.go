@@ -3,8 +3,8 @@ package auth
 import (
 	"context"
 	"errors"
+	"slices"
 
-	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -114,11 +114,8 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal,
 		}
 		return m.refuseStale(ctx, id)
 	}
-	budgets, err := m.callerBudgets(ctx, c)
-	if err != nil {
-		return err
-	}
-	return m.throttled(ctx, c.uid, budgets, func() (bool, error) {
+	ctx = m.callerContext(ctx, c)
+	return m.throttled(ctx, c.uid, m.callerBudgets(ctx, c), func() (bool, error) {
 		err := m.provePassword(ctx, id, pass, pw)
 		return err == nil, err
 	})
@@ -158,11 +155,14 @@ func newFactors(id Identity, pw, code Secret) *factors {
 // both are charged. It is ErrTwoFactorNotEnabled if the factor is turned off by then. Principal
 // and factors are as they were read at one instant; on success they are what was written.
 func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() []store.Op) error {
-	budgets, err := m.callerBudgets(ctx, c)
+	_, known, err := m.emailOwner(ctx, c.emailDigest())
 	if err != nil {
 		return err
 	}
-	budgets = append(budgets, m.codeBudgets(c.uid)...)
+	ctx = m.callerContext(ctx, c)
+	prefix := clientPrefix(ctx)
+	codes := m.codeBudgets(c.uid, prefix, slices.Contains(known.Rec.Prefixes, prefix))
+	budgets := append(m.callerBudgets(ctx, c), codes...)
 	return m.throttled(ctx, c.uid, budgets, func() (bool, error) {
 		err := m.spendFactors(ctx, id, c, f, action, act)
 		return err == nil, err
@@ -196,15 +196,6 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		}
 		return m.records.Commit(ctx, act()...)
 	}, &f.totp, &f.pass)
-}
-
-// callerBudgets are the budgets of the password of the caller's account. A login is charged
-// to the same ones, so a stolen session does not get around them.
-func (m *Manager) callerBudgets(ctx context.Context, c *principal) ([]budget, error) {
-	canonical, _ := emailaddr.Canonical(c.acct.Rec.Email)
-	digest := emailDigest(canonical)
-	_, known, err := m.emailOwner(ctx, digest)
-	return m.passwordBudgets(digest, clientPrefix(ctx), known.Rec.Prefixes), err
 }
 
 // provePassword returns ErrInvalidCredentials if pw is not the password of the record. It must

@@ -64,8 +64,8 @@ func TestAnAttemptThatWasShedCostsNothing(t *testing.T) {
 // LG-4, DO-2: a call that hashes here is shed, so one that is not shed has not hashed.
 func TestWhileLimitedTheRightPasswordIsNotHashed(t *testing.T) {
 	m, email, free := busyManager(t)
-	for _, b := range m.passwordBudgets(emailDigest(email), "unknown", nil) {
-		if err := m.charge(t.Context(), "", []budget{b, b, b, b, b}); err != nil {
+	for _, b := range m.loginBudgets(t.Context(), emailDigest(email), false) {
+		if _, err := m.charge(t.Context(), "", []budget{b, b, b, b, b}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -221,8 +221,8 @@ func TestAnAttackFromElsewhereDoesNotLockOutTheOwner(t *testing.T) {
 		for i := range 10 {
 			total += attack(fmt.Sprintf("203.0.113.%d", 100+i))
 		}
-		if total != 20 {
-			t.Errorf("%d wrong passwords from everywhere were checked, want 20", total)
+		if total != 20+1 { // one more for the /24, which has not failed beyond the budget today
+			t.Errorf("%d wrong passwords from one /24 were checked, want 21", total)
 		}
 		if err := h.UnlockUser(t.Context(), u.ID); err != nil {
 			t.Fatal(err)
@@ -407,7 +407,7 @@ func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: few, LoginByAccountAddress: few, LoginByAccount: few, CodeByAccount: few}})
 		u := h.Register()
 		for i := range 12 { // more strangers than an account remembers
-			if err := login(clientAt(t, fmt.Sprintf("192.0.2.%d", i)), h.Manager, u.Email, authtest.Password); err != nil {
+			if err := login(clientAt(t, fmt.Sprintf("192.0.%d.1", i)), h.Manager, u.Email, authtest.Password); err != nil {
 				t.Fatalf("right password %d: %v", i, err)
 			}
 		}
@@ -421,7 +421,7 @@ func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 
 		u.EnableTwoFactor()
 		for i := range 12 {
-			ctx := clientAt(t, fmt.Sprintf("192.0.2.%d", 100+i))
+			ctx := clientAt(t, fmt.Sprintf("192.0.%d.1", 100+i))
 			r, err := h.Login(ctx, u.Email, authtest.Password)
 			if err == nil {
 				err = secondStep(ctx, h.Manager, r.TempToken, auth.Secret(u.Code()))

@@ -154,7 +154,8 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	if !totp.Rec.Pending.usable(m.now()) {
 		return ErrTwoFactorNotEnabled
 	}
-	err = m.throttled(ctx, c.uid, append([]budget{m.addressBudget(clientPrefix(ctx))}, m.codeBudgets(c.uid)...), func() (bool, error) {
+	ctx = m.callerContext(ctx, c) // for the hashes of the backup codes
+	err = m.throttled(ctx, c.uid, append(m.addressBudgets(ctx), m.confirmBudget(c.uid)), func() (bool, error) {
 		err := m.confirmPending(ctx, id, c, totp, code)
 		if errors.Is(err, ErrInvalidCode) {
 			m.emit(ctx, id.codeEvent("confirm", codeReason(code)))
@@ -205,8 +206,9 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 //   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
 //     both are charged.
 //   - ErrTwoFactorNotEnabled if there is no second factor to turn off.
-//   - ErrRateLimited. After 100 wrong codes in a row no code is compared, here or at a login,
-//     until your program calls UnlockUser or ResetTwoFactor.
+//   - ErrRateLimited. After 100 wrong codes in a row from a known network no code from there
+//     is compared, here or at a login, until your program calls UnlockUser or ResetTwoFactor.
+//     Other networks have 100 together, and one more every 3 days.
 //
 // A user whom Config.TwoFactorPolicy binds may turn it off too, to set up another. Until that
 // is confirmed, the caller's session can do nothing else, and the user's API keys are

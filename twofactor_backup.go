@@ -209,9 +209,10 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPa
 		return nil, err
 	}
 	limit := budget{name: "new_codes", key: userKey(uidOf(id), "newcodes"), limit: newCodesLimit}
-	if err := m.charge(ctx, uidOf(id), []budget{limit}); err != nil { // ten hashes
+	if _, err := m.charge(ctx, uidOf(id), []budget{limit}); err != nil { // ten hashes
 		return nil, err
 	}
+	ctx = m.callerContext(ctx, c)
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	var set *backupSet
 	err = m.retryAs(ctx, id, c, func() error {

@@ -170,9 +170,9 @@ func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err erro
 	}
 }
 
-// UnlockUser refills the user's budgets of codes and passwords, or returns ErrNotFound. Of the
-// password budgets it refills that of all networks together, and those of the networks that
-// the user logged in from last. The budgets of other networks refill with time.
+// UnlockUser refills the user's budgets of codes and passwords, or returns ErrNotFound. It
+// refills those of all networks together, and those of the networks that are known. The
+// budgets of other networks and of sessions refill with time.
 func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 	defer m.calls.begin()()
 	uid, acct, err := m.findUser(ctx, userID)
@@ -185,15 +185,13 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	budgets := append(m.codeBudgets(uid), m.accountBudget(digest))
+	budgets := append(m.elsewhereCodeBudgets(uid), m.confirmBudget(uid), m.accountBudget(digest, ""))
 	for _, prefix := range known.Rec.Prefixes {
 		budgets = append(budgets, m.accountAddressBudget(digest, prefix))
+		budgets = append(budgets, m.codeBudgets(uid, prefix, true)...)
 	}
-	for _, b := range budgets {
-		if _, err = m.records.Hit(ctx, b.key, b.limit, -b.limit.Burst, m.now()); err != nil {
-			err = fmt.Errorf("%w: %w", record.ErrOutcomeUnknown, err)
-			break
-		}
+	if err = m.refill(ctx, budgets); err != nil {
+		err = fmt.Errorf("%w: %w", record.ErrOutcomeUnknown, err)
 	}
 	m.reportByProgram(ctx, err, Event{Type: EventUserUnlocked, UserID: userID, OrganizationID: acct.Rec.Org})
 	return err

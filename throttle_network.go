@@ -1,0 +1,61 @@
+package auth
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/datixlab/auth/internal/netprefix"
+	"github.com/datixlab/auth/store"
+)
+
+// clientPrefix returns the network that the request comes from. That is an IPv4 address, in
+// any of its spellings and behind NAT64, or the /64 of an IPv6 address, since one customer has
+// all of a /64.
+func clientPrefix(ctx context.Context) string { return netprefix.Text(ClientFrom(ctx).Addr) }
+
+// widestOf returns the widest network around a clientPrefix. One subscriber or site may have
+// it whole.
+func widestOf(prefix string) string {
+	a, _ := netip.ParseAddr(prefix) // netprefix.Unknown has none
+	return netprefix.Networks(a)[0]
+}
+
+// wideFactor is how many times the budget of a network each wider one has. A subscriber often
+// has a /56 or a /48 of IPv6, and every address of an IPv4 /24 may be one machine of a botnet.
+// Many other subscribers may also share a /24.
+const wideFactor = 4
+
+// networkBudgets returns narrow and the budgets of the wider networks around the client, each
+// with wideFactor times the burst and rate of the one before. The narrow one is charged first:
+// an address that has used it up uses up nothing of its neighbours.
+func networkBudgets(ctx context.Context, narrow budget, purpose, name string) []budget {
+	budgets, l := []budget{narrow}, narrow.limit
+	networks := netprefix.Networks(ClientFrom(ctx).Addr) // the widest first
+	for _, network := range slices.Backward(networks[:len(networks)-1]) {
+		l = store.Limit{Burst: min(l.Burst*wideFactor, 1_000_000), Every: max(l.Every/wideFactor, time.Microsecond)}
+		b := narrow
+		b.name, b.key, b.limit = name, "a."+network+"/"+purpose, l
+		budgets = append(budgets, b)
+	}
+	return budgets
+}
+
+// addressBudgets are the budgets of the client's networks for logins and proofs, for any
+// account. An attempt in the preferred lane is not charged to the wider networks, which
+// strangers share: the limit of the lane bounds it.
+func (m *Manager) addressBudgets(ctx context.Context) []budget {
+	narrow := budget{name: "address", key: "a." + clientPrefix(ctx) + "/login", limit: m.cfg.Limits.LoginByAddress, keepOnSuccess: true}
+	if inPreferredLane(ctx) {
+		return []budget{narrow}
+	}
+	return networkBudgets(ctx, narrow, "login", "network")
+}
+
+// registerBudgets are the budgets of the client's networks for calls that show whether an
+// email address has an account.
+func (m *Manager) registerBudgets(ctx context.Context) []budget {
+	narrow := budget{name: "register", key: "a." + clientPrefix(ctx) + "/register", limit: m.cfg.Limits.RegisterByAddress}
+	return networkBudgets(ctx, narrow, "register", "register_network")
+}
