@@ -6,6 +6,7 @@ import (
 
 	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
 )
 
 // maxKnownNetworks is how many address prefixes are kept for an email address.

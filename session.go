@@ -130,10 +130,11 @@ var (
 )
 
 // startSession is the only function that begins a session, and so makes its first token. It
-// checks the account's state and factors. If a factor is missing it returns a temp token and
-// nothing else, which remembers first. The session is made in one Commit with extra, which requires the account as it
-// was read. So no login survives a concurrent change of password, factors or state. It returns
-// store.ErrConflict if the account or a condition of extra has changed.
+// checks the account's state and factors. If a factor is missing it returns a temp token, whose
+// record has first, and nothing else. The session is made in one Commit with extra, which
+// requires the account as it was read. So no login survives a concurrent change of password,
+// factors or state. It returns store.ErrConflict if the account or a condition of extra has
+// changed.
 func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row[account], amr []string, first firstStep, extra ...store.Op) (LoginResult, error) {
 	if !acct.Exists() || !acct.Rec.usable() {
 		return LoginResult{}, ErrInvalidCredentials
