@@ -36,7 +36,8 @@ func (c Config) withDefaults() Config {
 	}
 	c.Secrets = append([]Secret(nil), c.Secrets...)
 	c.PasswordBlocklist = append([]string(nil), c.PasswordBlocklist...)
-	c.Issuer, c.Audience = defaultNames(c.Issuer, c.Audience)
+	c.Issuer = cmp.Or(c.Issuer, "auth")
+	c.Audience = cmp.Or(c.Audience, c.Issuer)
 	if c.APIKeyPrefix == "" {
 		c.APIKeyPrefix = "sk_live_"
 	}
@@ -79,12 +80,6 @@ func (c Config) withDefaults() Config {
 	lim(&c.Limits.CodeByAccount, 8, 450*time.Second)
 	lim(&c.Limits.APIKeyByAccount, 60, time.Minute)
 	return c
-}
-
-// defaultNames returns issuer and audience, each with its default if it is empty.
-func defaultNames(issuer, audience string) (string, string) {
-	issuer = cmp.Or(issuer, "auth")
-	return issuer, cmp.Or(audience, issuer)
 }
 
 // publicKeys returns the public key of SigningKey, if there is one, and then VerifyKeys.

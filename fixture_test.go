@@ -490,7 +490,7 @@ func verifierOf(t testing.TB, h *authtest.Harness) *auth.Verifier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := auth.NewVerifier(auth.VerifierConfig{Keys: keys, Now: h.Clock.Now})
+	v, err := auth.NewVerifier(auth.VerifierConfig{Issuer: "auth", Keys: keys, Now: h.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

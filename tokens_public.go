@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -98,11 +99,15 @@ type Verifier struct {
 	now              func() time.Time
 }
 
-// VerifierConfig is the configuration of a [Verifier]. Only Keys is required.
+// VerifierConfig is the configuration of a [Verifier]. Issuer and Keys are required.
 type VerifierConfig struct {
-	// Issuer and Audience are those of the Manager's Config, with the same defaults.
-	// Tokens of another issuer or audience are refused.
-	Issuer, Audience string
+	// Issuer is that of the Manager's Config. Tokens of another issuer are refused. It has
+	// no default, since two services that share a signing key, such as staging and
+	// production, differ by their issuer alone.
+	Issuer string
+	// Audience is that of the Manager's Config. Tokens of another audience are refused.
+	// Default: Issuer.
+	Audience string
 	// Keys are 1 to 32 public keys, each an ed25519.PublicKey, a *ecdsa.PublicKey
 	// on P-256 or a *rsa.PublicKey of 2048 to 8192 bits. A key verifies tokens of its
 	// own algorithm only.
@@ -122,19 +127,22 @@ type Claims struct {
 	ExpiresAt      time.Time // UTC
 }
 
-// NewVerifier returns a Verifier. The error names every key that is missing, given twice,
-// malformed or weak.
+// NewVerifier returns a Verifier. The error names every field that is missing, and every key
+// that is given twice, malformed or weak.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
-	v := &Verifier{now: cfg.Now}
-	v.issuer, v.audience = defaultNames(cfg.Issuer, cfg.Audience)
+	v := &Verifier{issuer: cfg.Issuer, audience: cmp.Or(cfg.Audience, cfg.Issuer), now: cfg.Now}
 	if v.now == nil {
 		v.now = time.Now
 	}
+	var errs []error
+	if cfg.Issuer == "" {
+		errs = append(errs, errors.New("auth: VerifierConfig.Issuer: it is required, and is the Manager's Config.Issuer"))
+	}
 	if len(cfg.Keys) == 0 {
-		return nil, errors.New("auth: VerifierConfig.Keys: at least one is required")
+		errs = append(errs, errors.New("auth: VerifierConfig.Keys: at least one is required"))
 	}
 	keys, err := jose.ParseKeys(cfg.Keys, func(i int) string { return fmt.Sprintf("VerifierConfig.Keys[%d]", i) })
-	if err != nil {
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
 	v.keys, v.format = jose.KeysOf(keys), jose.NewFormat(v.issuer, v.audience, userPrefix, sessionPrefix)

@@ -251,7 +251,7 @@ func TestAKeyThatIsWeakOrMissingOrThereTwiceIsRefusedByName(t *testing.T) {
 	for what, key := range bad {
 		refused(what, "SigningKey", signedBy(brokenSigner{public: key}))
 		refused(what, "VerifyKeys[1]", auth.Config{VerifyKeys: []crypto.PublicKey{ed, key}})
-		if _, err := auth.NewVerifier(auth.VerifierConfig{Keys: []crypto.PublicKey{ed, key}}); err == nil || !strings.Contains(err.Error(), "Keys[1]: ") {
+		if _, err := auth.NewVerifier(auth.VerifierConfig{Issuer: "auth", Keys: []crypto.PublicKey{ed, key}}); err == nil || !strings.Contains(err.Error(), "Keys[1]: ") {
 			t.Errorf("a Verifier with %s: %v", what, err)
 		}
 	}

@@ -71,7 +71,6 @@ func TestAVerifierTakesTokensOfItsIssuerAudienceAndKeysOnly(t *testing.T) {
 		want error
 	}{
 		"its own":          {auth.VerifierConfig{Issuer: "Example", Audience: "https://api.example.com"}, nil},
-		"no issuer":        {auth.VerifierConfig{Audience: "https://api.example.com"}, auth.ErrInvalidToken},
 		"no audience":      {auth.VerifierConfig{Issuer: "Example"}, auth.ErrInvalidToken},
 		"another issuer":   {auth.VerifierConfig{Issuer: "example", Audience: "https://api.example.com"}, auth.ErrInvalidToken},
 		"another audience": {auth.VerifierConfig{Issuer: "Example", Audience: "https://api.example.com/"}, auth.ErrInvalidToken},
@@ -89,8 +88,14 @@ func TestAVerifierTakesTokensOfItsIssuerAudienceAndKeysOnly(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, c, err)
 		}
 	}
-	if _, err := auth.NewVerifier(auth.VerifierConfig{}); err == nil {
-		t.Error("a Verifier without a key")
+	_, err := auth.NewVerifier(auth.VerifierConfig{})
+	for _, field := range []string{"Issuer", "Keys"} {
+		if err == nil || !strings.Contains(err.Error(), "VerifierConfig."+field+": ") {
+			t.Errorf("a Verifier of nothing: %v, want VerifierConfig.%s named", err, field)
+		}
+	}
+	if _, err := auth.NewVerifier(auth.VerifierConfig{Audience: "auth", Keys: []crypto.PublicKey{key.Public()}}); err == nil {
+		t.Error("a Verifier without an issuer is made")
 	}
 }
 

@@ -281,7 +281,7 @@ func verifiers(f *fixture) []*subject {
 	for _, key := range signers() {
 		h := f.manager(f.onMemory(), key.config())
 		token := h.Register().Token()
-		v, err := auth.NewVerifier(auth.VerifierConfig{Keys: []crypto.PublicKey{key.Public()}})
+		v, err := auth.NewVerifier(auth.VerifierConfig{Issuer: "auth", Keys: []crypto.PublicKey{key.Public()}})
 		must(err)
 		all = append(all,
 			byGolangJWT(key.alg, key.Public(), token),

@@ -41,7 +41,7 @@ func TestTheKeySetIsPublicAndMayBeCached(t *testing.T) {
 	}
 	f.call("POST", "/.well-known/jwks.json", members{}).want(405)
 
-	verifier, err := auth.NewVerifier(auth.VerifierConfig{Keys: keys, Now: f.clock.Now})
+	verifier, err := auth.NewVerifier(auth.VerifierConfig{Issuer: "auth", Keys: keys, Now: f.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
