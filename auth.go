@@ -11,7 +11,6 @@ import (
 
 	"github.com/datixlab/auth/internal/callback"
 	"github.com/datixlab/auth/internal/hitcount"
-	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/password"
@@ -49,9 +48,9 @@ type Manager struct {
 	hashSlots    *slots.Slots
 	lanes        *hitcount.Table // attempts in the preferred lane of hashSlots
 	checkerCalls *callback.Calls // of Config.PasswordChecker
-	decoy        string          // the hash that a password is compared with where there is no account
-	events       *queue.Queue    // nil without Config.Events
-	notices      *queue.Queue    // nil without Config.Notifier
+	passwords    *password.Comparer
+	events       *queue.Queue // nil without Config.Events
+	notices      *queue.Queue // nil without Config.Notifier
 	sampler      *sampler.Sampler
 	unsent       sampler.Counts  // of notices
 	notified     *hitcount.Table // while the store fails, see chargeNotice
@@ -73,8 +72,7 @@ const (
 )
 
 // New returns a Manager over s, or an error that names every field of cfg that is missing
-// or unsafe. It does not call the store, and takes as long as one password hash. Close the
-// Manager before the store.
+// or unsafe. It does not call the store. Close the Manager before the store.
 func New(s store.Store, cfg Config) (*Manager, error) {
 	if s == nil {
 		return nil, errors.New("auth: New needs a store")
@@ -94,12 +92,12 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	}
 	signingKey := cfg.SigningKey
 	cfg.Secrets, cfg.SigningKey = nil, SigningKey{} // the keys are kept where nothing prints them
-	decoy, err := password.Hash(password.Params(cfg.PasswordHash), ident.Random())
+	passwords, err := cfg.passwordComparer()
 	if err != nil {
 		return nil, fmt.Errorf("auth: Config.PasswordHash: %w", err)
 	}
 	m := &Manager{
-		cfg: cfg, keys: keys, decoy: decoy,
+		cfg: cfg, keys: keys, passwords: passwords,
 		records:      record.Records{Store: s, Timeout: cfg.StoreTimeout, Unavailable: ErrUnavailable, Turns: new(record.Turns)},
 		changes:      hitcount.New(maxChangedUsers),
 		peppers:      map[string]func() []byte{},

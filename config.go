@@ -70,7 +70,16 @@ type Config struct {
 	PasswordChecker PasswordChecker
 	// PasswordHash is the cost of Argon2id. Default 19 MiB, 2 passes, 1 lane. A cost
 	// below every row of OWASP's table is refused.
+	//
+	// To change it, put the old cost into PasswordHashBefore, until the users who matter
+	// have logged in again. A login renews a hash of another cost.
 	PasswordHash HashParams
+	// PasswordHashBefore are up to 4 costs that stored hashes may still have. While there
+	// are any, each comparison of a password does the work of PasswordHash and of all of
+	// them, also for an address without an account. Without the old cost here, the time
+	// of a wrong password tells who has an account. A hash of a cost that is in neither
+	// field takes longer than others. Default: none.
+	PasswordHashBefore []HashParams
 	// TwoFactorPolicy says who must have a second factor. The zero value: nobody.
 	TwoFactorPolicy TwoFactorPolicy
 	// BackupCodeLength is how many digits new backup codes have, 8 to 32. Codes that

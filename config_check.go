@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Secrets = append([]Secret(nil), c.Secrets...)
 	c.PasswordBlocklist = append([]string(nil), c.PasswordBlocklist...)
+	c.PasswordHashBefore = append([]HashParams(nil), c.PasswordHashBefore...)
 	c.Issuer = cmp.Or(c.Issuer, "auth")
 	c.Audience = cmp.Or(c.Audience, c.Issuer)
 	if c.APIKeyPrefix == "" {
@@ -96,6 +98,18 @@ func (c Config) publicKeys() ([]*jose.PublicKey, error) {
 	})
 }
 
+// maxHashesBefore is how many costs Config.PasswordHashBefore may have.
+const maxHashesBefore = 4
+
+// passwordComparer returns the Comparer for PasswordHash and PasswordHashBefore.
+func (c Config) passwordComparer() (*password.Comparer, error) {
+	var before []password.Params
+	for _, p := range c.PasswordHashBefore {
+		before = append(before, password.Params(p))
+	}
+	return password.NewComparer(password.Params(c.PasswordHash), before...)
+}
+
 // validate returns an error that names every field that is unsafe after withDefaults.
 func (c Config) validate() error {
 	var errs []error
@@ -151,6 +165,15 @@ func (c Config) validate() error {
 		bad("PasswordHash", err.Error())
 	} else if !p.MeetsOWASP() && !c.InsecureCheapHashing {
 		bad("PasswordHash", "below every row of OWASP's table for Argon2id; InsecureCheapHashing allows it in tests")
+	}
+	count("PasswordHashBefore", len(c.PasswordHashBefore), 0, maxHashesBefore)
+	for i, before := range c.PasswordHashBefore {
+		field := fmt.Sprintf("PasswordHashBefore[%d]", i)
+		if err := password.Params(before).Validate(); err != nil {
+			bad(field, err.Error())
+		} else if before == c.PasswordHash || slices.Contains(c.PasswordHashBefore[:i], before) {
+			bad(field, "it is PasswordHash, or given twice")
+		}
 	}
 	if p := &c.TwoFactorPolicy; p.Of == nil && (p.ReportOnly || !p.From.IsZero()) {
 		bad("TwoFactorPolicy.Of", "it is missing, so the policy binds nobody")

@@ -65,6 +65,19 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 		"UsageInterval":         {func(c *auth.Config) { c.UsageInterval = -1 }, func(c *auth.Config) { c.UsageInterval = time.Minute + 1 }},
 		"PasswordMinLength":     {func(c *auth.Config) { c.PasswordMinLength = 7 }, func(c *auth.Config) { c.PasswordMinLength = 65 }},
 		"BackupCodeLength":      {func(c *auth.Config) { c.BackupCodeLength = 7 }, func(c *auth.Config) { c.BackupCodeLength = 33 }, func(c *auth.Config) { c.BackupCodeLength = -1 }},
+		"PasswordHashBefore": {
+			func(c *auth.Config) { c.PasswordHashBefore = make([]auth.HashParams, 5) },
+		},
+		"PasswordHashBefore[0]": {
+			func(c *auth.Config) { c.PasswordHashBefore = []auth.HashParams{{}} },
+			func(c *auth.Config) { c.PasswordHashBefore = []auth.HashParams{{Memory: 1 << 30, Time: 1, Threads: 1}} },
+			func(c *auth.Config) { c.PasswordHashBefore = []auth.HashParams{{Memory: 19456, Time: 2, Threads: 1}} },
+		},
+		"PasswordHashBefore[1]": {
+			func(c *auth.Config) {
+				c.PasswordHashBefore = []auth.HashParams{{Memory: 8, Time: 1, Threads: 1}, {Memory: 8, Time: 1, Threads: 1}}
+			},
+		},
 		"PasswordHash": {
 			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 19455, Time: 2, Threads: 1} },
 			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 8, Time: 1, Threads: 1} },
@@ -134,7 +147,8 @@ func TestTheEndsOfEveryRangeAreAccepted(t *testing.T) {
 			AccessTokenTTL: day, SessionTTL: 400 * day, MultiFactorSessionTTL: 400 * day, RefreshGrace: time.Minute,
 			FreshLogin: time.Hour, TempTokenTTL: 10 * time.Minute, APIKeyTTL: 3650 * day, MaxSessions: 500, MaxAPIKeys: 500,
 			UsageInterval: time.Minute, PasswordMinLength: 64, BackupCodeLength: 32, HashSlots: 1024, HashQueue: 10_000,
-			HashWait: time.Minute, StoreTimeout: time.Minute,
+			PasswordHashBefore: []auth.HashParams{{Memory: 8, Time: 1, Threads: 1}, {Memory: 262144, Time: 10, Threads: 16}, {Memory: 16, Time: 1, Threads: 2}, {Memory: 16, Time: 1, Threads: 1}},
+			HashWait:           time.Minute, StoreTimeout: time.Minute,
 		},
 	} {
 		cfg.Secrets = []auth.Secret{goodSecret}

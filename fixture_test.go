@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -495,4 +496,14 @@ func verifierOf(t testing.TB, h *authtest.Harness) *auth.Verifier {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// allocatedBy returns how many bytes f allocates. A hash allocates the memory of its cost and a
+// QR code 150 kB, so the bytes are the work that a clock would measure.
+func allocatedBy(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }

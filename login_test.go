@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -137,14 +136,54 @@ func TestEveryLoginAttemptUsesTheSameMemory(t *testing.T) {
 	alice := h.Register()
 	disabled, deleted := disabledAndDeleted(t, h)
 	for _, email := range []string{alice.Email, disabled.Email, deleted.Email, "nobody@example.com", "not an address"} {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		if _, err := h.Login(ctx, email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
-			t.Error(err)
-		}
-		runtime.ReadMemStats(&after)
-		if n := after.TotalAlloc - before.TotalAlloc; n < cost || n > 2*cost {
+		n := allocatedBy(func() {
+			if _, err := h.Login(ctx, email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Error(err)
+			}
+		})
+		if n < cost || n > 2*cost {
 			t.Errorf("%s: %d bytes, one hash is %d", email, n, cost)
+		}
+	}
+}
+
+// LG-2: a wrong password for a hash of any configured cost, and for no hash, does the work of
+// all of them. A hash of another cost is never cheaper.
+func TestAChangeOfTheHashingCostDoesNotTellWhoHasAnAccount(t *testing.T) {
+	const mib = 1 << 20
+	cost := func(n uint32) auth.HashParams { return auth.HashParams{Memory: n << 10, Time: 1, Threads: 1} }
+	first := authtest.With(t, memstore.New(), auth.Config{PasswordHash: cost(2), InsecureCheapHashing: true, Limits: unlimited()})
+	then := func(p auth.HashParams, before ...auth.HashParams) *authtest.Harness {
+		return twin(t, first, auth.Config{PasswordHash: p, PasswordHashBefore: before, InsecureCheapHashing: true, Limits: unlimited()})
+	}
+	now := then(cost(4), cost(3), cost(2))
+	const forgotten, older, old, renewed = "forgotten@example.com", "older@example.com", "old@example.com", "renewed@example.com"
+	for email, h := range map[string]*authtest.Harness{forgotten: then(cost(1)), older: first, old: then(cost(3)), renewed: now} {
+		if _, err := signUp(h.Manager, email); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hashed := func(email string) uint64 { // MiB
+		return allocatedBy(func() {
+			if err := login(t.Context(), now.Manager, email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Error(err)
+			}
+		}) / mib
+	}
+	for _, email := range []string{renewed, old, older, "nobody@example.com", "not an address"} {
+		if n := hashed(email); n != 4+3+2 {
+			t.Errorf("%s: %d MiB are hashed, want 9", email, n)
+		}
+	}
+	if n := hashed(forgotten); n != 4+3+2+1 {
+		t.Errorf("a cost that is not configured: %d MiB are hashed, want 10", n)
+	}
+	for _, email := range []string{renewed, old, older, forgotten} {
+		if err := login(t.Context(), now.Manager, email, authtest.Password); err != nil {
+			t.Errorf("the right password of %s: %v", email, err)
+		}
+		if n := hashed(email); n != 4+3+2 {
+			t.Errorf("%s, whose hash is renewed: %d MiB are hashed, want 9", email, n)
 		}
 	}
 }

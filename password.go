@@ -167,24 +167,16 @@ func (m *Manager) hashPassword(ctx context.Context, pw Secret) (hash string, err
 }
 
 // verifyPassword returns ErrInvalidCredentials unless pw is the password of hash and the
-// account is usable. If there is no hash, or a malformed one, it does the same work with a
-// decoy. Stale reports that the hash has other costs than Config.PasswordHash, or a shorter
-// salt or tag than a new one.
+// account is usable. It does the same work if there is no hash, a malformed one, or one under
+// costs of Config.PasswordHashBefore. Stale reports that the hash has other costs than
+// Config.PasswordHash, or a shorter salt or tag than a new one.
 func (m *Manager) verifyPassword(ctx context.Context, hash string, pw Secret, usable bool) (stale bool, err error) {
-	params := password.Params(m.cfg.PasswordHash)
 	ok := false
-	slotErr := m.withHashSlot(ctx, func() {
-		if hash != "" {
-			ok, stale, err = password.Verify(params, hash, string(pw))
-		}
-		if hash == "" || errors.Is(err, password.ErrMalformed) {
-			_, _, _ = password.Verify(params, m.decoy, string(pw))
-		}
-	})
+	slotErr := m.withHashSlot(ctx, func() { ok, stale, err = m.passwords.Verify(hash, string(pw)) })
 	switch {
 	case slotErr != nil:
 		return false, slotErr
-	case errors.Is(err, password.ErrMalformed) || usable && hash == "":
+	case errors.Is(err, password.ErrMalformed) && (usable || hash != ""):
 		m.cfg.Logger.ErrorContext(ctx, "auth: an account's password hash is malformed; no password matches it")
 		return false, ErrInvalidCredentials
 	case err != nil || !ok || !usable:

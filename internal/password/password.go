@@ -16,7 +16,6 @@ package password
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 
 	"golang.org/x/crypto/argon2"
@@ -77,11 +76,8 @@ func Verify(p Params, encoded, password string) (ok, stale bool, err error) {
 	if err != nil {
 		return false, false, err
 	}
-	tag := compute(h.params, []byte(text), h.salt, len(h.tag))
-	if subtle.ConstantTimeCompare(tag, h.tag) != 1 {
-		return false, false, nil
-	}
-	return true, h.params != p || len(h.salt) < saltLen || len(h.tag) < tagLen, nil
+	ok, stale = h.verify(p, text)
+	return ok, stale, nil
 }
 
 // Tag returns n bytes of Argon2id of key under p and salt: what a short secret is stored

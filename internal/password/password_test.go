@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -271,5 +272,46 @@ func TestATagOutOfRangeIsRefusedBeforeAnyWork(t *testing.T) {
 		if tag, err := password.Tag(c.p, []byte("key"), make([]byte, c.salt), c.n); err != password.ErrParams || tag != nil {
 			t.Errorf("%s: %x, %v, want ErrParams", name, tag, err)
 		}
+	}
+}
+
+// LG-2: the memory of one Argon2id shows that it was computed.
+func TestAComparerDoesTheSameWorkForEveryHash(t *testing.T) {
+	const mib = 1 << 20
+	cost := func(n uint32) password.Params { return password.Params{Memory: n << 10, Time: 1, Threads: 1} }
+	c, err := password.NewComparer(cost(2), cost(4), cost(2), cost(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		encoded   string
+		mib       uint64
+		ok, stale bool
+		err       error
+	}{
+		"the current costs":      {mustHash(t, cost(2), "pass phrase"), 2 + 4 + 1, true, false, nil},
+		"higher costs of before": {mustHash(t, cost(4), "pass phrase"), 2 + 4 + 1, true, true, nil},
+		"lower costs of before":  {mustHash(t, cost(1), "pass phrase"), 2 + 4 + 1, true, true, nil},
+		"other costs":            {mustHash(t, cost(3), "pass phrase"), 2 + 4 + 1 + 3, true, true, nil},
+		"another password":       {mustHash(t, cost(4), "Pass phrase"), 2 + 4 + 1, false, false, nil},
+		"no hash":                {"", 2 + 4 + 1, false, false, password.ErrMalformed},
+		"none of ours":           {"$2a$10$N9qo8uLOickgx2ZMRZoMye", 2 + 4 + 1, false, false, password.ErrMalformed},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		ok, stale, err := c.Verify(tc.encoded, "pass phrase")
+		runtime.ReadMemStats(&after)
+		if ok != tc.ok || stale != tc.stale || !errors.Is(err, tc.err) {
+			t.Errorf("%s: %v, %v, %v", name, ok, stale, err)
+		}
+		if n := (after.TotalAlloc - before.TotalAlloc) / mib; n != tc.mib {
+			t.Errorf("%s: %d MiB are hashed, want %d", name, n, tc.mib)
+		}
+	}
+	if _, _, err := c.Verify("", "\xff"); !errors.Is(err, password.ErrText) {
+		t.Errorf("what is not text: %v, want ErrText", err)
+	}
+	if _, err := password.NewComparer(cheap, password.Params{}); !errors.Is(err, password.ErrParams) {
+		t.Errorf("costs out of range: %v, want ErrParams", err)
 	}
 }

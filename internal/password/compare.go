@@ -1,0 +1,73 @@
+package password
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"slices"
+)
+
+// A Comparer compares passwords with stored hashes and does the same work for each, so that
+// the time tells nothing about the hash or whether there is one. The work is one hash under
+// each of its costs. It does not change, and any number of goroutines may use it.
+type Comparer struct {
+	current Params
+	decoys  []decoy // one for each of the costs, the current ones first
+}
+
+// A decoy is what a password is hashed with where the stored hash has other costs.
+type decoy struct {
+	params Params
+	salt   []byte
+}
+
+// NewComparer returns a Comparer for hashes of the current costs and for those that were made
+// under the costs before. It returns [ErrParams] if one of them is out of range. It computes
+// no hash.
+func NewComparer(current Params, before ...Params) (*Comparer, error) {
+	c := &Comparer{current: current}
+	for _, p := range append([]Params{current}, before...) {
+		if p.Validate() != nil {
+			return nil, ErrParams
+		}
+		if slices.ContainsFunc(c.decoys, func(d decoy) bool { return d.params == p }) {
+			continue
+		}
+		d := decoy{p, make([]byte, saltLen)}
+		rand.Read(d.salt)
+		c.decoys = append(c.decoys, d)
+	}
+	return c, nil
+}
+
+// Verify reports whether encoded was made from password. Stale is as for the function
+// [Verify], under the current costs.
+//
+// It does the work of encoded and, for each of the costs that encoded does not have, that of a
+// decoy. So a hash under costs of the Comparer takes what no hash at all takes, and one under
+// other costs takes more. If encoded is "" or not one of ours, the error is [ErrMalformed],
+// and all of the work is that of decoys. With [ErrText] no work was done.
+func (c *Comparer) Verify(encoded, password string) (ok, stale bool, err error) {
+	text, err := normalize(password)
+	if err != nil {
+		return false, false, err
+	}
+	h, err := decode(encoded)
+	if err == nil {
+		ok, stale = h.verify(c.current, text)
+	}
+	for _, d := range c.decoys {
+		if d.params != h.params { // those of a malformed hash are zero, which no decoy has
+			compute(d.params, []byte(text), d.salt, tagLen)
+		}
+	}
+	return ok, stale, err
+}
+
+// verify reports whether h was made from text and, if so, whether it is stale under p.
+func (h *hash) verify(p Params, text string) (ok, stale bool) {
+	tag := compute(h.params, []byte(text), h.salt, len(h.tag))
+	if subtle.ConstantTimeCompare(tag, h.tag) != 1 {
+		return false, false
+	}
+	return true, h.params != p || len(h.salt) < saltLen || len(h.tag) < tagLen
+}
