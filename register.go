@@ -7,6 +7,7 @@ import (
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -122,6 +123,10 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
 		return User{}, err
 	}
+	hash, err := m.hashPassword(ctx, u.Password) // before the claim: a call that is shed writes nothing
+	if err != nil {
+		return User{}, err
+	}
 	now := m.now()
 	uid := ident.Timed(now)
 	claim, err := m.claimEmail(ctx, canonical, uid, newKnownNetworks(canonical, known))
@@ -129,14 +134,15 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 		m.emit(ctx, event.taken())
 	}
 	if err != nil {
+		if claim.Rec.User == uid { // it may have been written, and then is exactly this
+			claim.Raw = claim.Overwrite().Value
+			_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove())
+		}
 		return User{}, err
 	}
 	acct := accountRow(uid)
 	acct.Rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now}
-	hash, err := m.hashPassword(ctx, u.Password) // after the claim: an address that is taken costs no hash
-	if err == nil {
-		acct.Rec.Org, err = organization(now)
-	}
+	acct.Rec.Org, err = organization(now)
 	if err != nil {
 		m.abandonClaim(ctx, canonical, claim)
 		return User{}, err
@@ -153,9 +159,37 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	event.UserID, event.OrganizationID = user.ID, user.OrganizationID
 	m.report(ctx, err, event)
 	if err != nil {
+		if m.uncreate(ctx, err, acct, pass) {
+			_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove())
+		}
 		return User{}, err
 	}
 	return user, nil
+}
+
+// uncreate ends a registration whose last Commit returned an error. The Commit may have been
+// carried out, or may be yet. It
+// removes the two records if they are exactly what that Commit writes. If they are not there, a
+// tombstone keeps the Commit from writing them later. It reports whether the account does not
+// exist and never will, so that its address can be given up.
+func (m *Manager) uncreate(ctx context.Context, commitErr error, acct record.Row[account], pass record.Row[passwordRecord]) bool {
+	ctx = context.WithoutCancel(ctx)
+	tombstone := record.New[account](acct.Key)
+	tombstone.Rec.Deleted = true
+	var err error
+	if !errors.Is(commitErr, record.ErrOutcomeUnknown) {
+		return true
+	}
+	for range 2 { // the Commit may be carried out between the first two of these
+		remove := []store.Op{store.Delete(acct.Key).Was(acct.Overwrite().Value), store.Delete(pass.Key).Was(pass.Overwrite().Value)}
+		if err = m.records.Commit(ctx, remove...); !errors.Is(err, store.ErrConflict) {
+			break
+		}
+		if err = m.records.Commit(ctx, tombstone.Put().Until(m.now().Add(tombstoneTTL))); !errors.Is(err, store.ErrConflict) {
+			break
+		}
+	}
+	return err == nil
 }
 
 // taken returns the event for an account that was not made because the address is taken.

@@ -1,8 +1,12 @@
 package auth_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -407,6 +411,120 @@ func TestOfASlowRegistrationAndItsTakeoverOneWins(t *testing.T) {
 			t.Errorf("step %d: %d won", step, won)
 		}
 		tap.checkOwners(t, h.Manager)
+	}
+}
+
+// DO-2: the time to shed work is not the time to write.
+func TestARegistrationThatIsShedWritesNothing(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{HashSlots: 1, HashQueue: -1})
+	defer h.OccupyHashing()()
+	tap.tap(func(_ context.Context, c storeCall) error {
+		if c.kind != "Hit" {
+			t.Errorf("%s of %v", c.kind, c.keys)
+		}
+		return nil
+	}, nil)
+	for range 3 {
+		_, err := signUp(h.Manager, "ada@example.com")
+		checkOverloaded(t, err)
+	}
+}
+
+// A lateStore answers one Commit with an error before it is carried out.
+type lateStore struct {
+	store.Store
+	skip int64 // Commits before that one
+	late []store.Op
+}
+
+func (s *lateStore) Commit(ctx context.Context, ops ...store.Op) error {
+	if s.skip--; s.skip == -1 {
+		s.late = ops
+		return errOutage
+	}
+	return s.Store.Commit(ctx, ops...)
+}
+
+// ST-4: one Commit of a registration fails, is carried out although it is answered with an
+// error, or is carried out when somebody else has the address.
+func TestARegistrationThatFailsLeavesItsAddressFreeAtOnce(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		for _, how := range []string{"fails", "loses its reply", "is late"} {
+			for nth := int64(0); ; nth++ {
+				late := &lateStore{Store: s, skip: 1 << 40}
+				tap := newTapStore(late)
+				h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+				email, at := emailOf(strings.ReplaceAll(how, " ", "."), int(nth)), fmt.Sprintf("commit %d %s", nth, how)
+				var n atomic.Int64
+				once := func(_ context.Context, c storeCall) error {
+					if c.kind == "Commit" && n.Add(1) == nth+1 {
+						return errOutage
+					}
+					return nil
+				}
+				switch how {
+				case "fails":
+					tap.tap(once, nil)
+				case "loses its reply":
+					tap.tap(nil, once)
+				default:
+					late.skip = nth
+				}
+				_, err := signUp(h.Manager, email)
+				tap.tap(nil, nil)
+				late.skip = 1 << 40
+				if err == nil {
+					if nth < 3 {
+						t.Errorf("%s: the registration succeeds", at)
+					}
+					break
+				}
+				if !errors.Is(err, auth.ErrUnavailable) {
+					t.Errorf("%s: %v, want ErrUnavailable", at, err)
+				}
+				checkNoRegistration(t, s, at, email)
+				u, err := signUp(h.Manager, email)
+				if err != nil {
+					t.Errorf("%s: the address is not free at once: %v", at, err)
+					continue
+				}
+				if late.late != nil {
+					_ = s.Commit(t.Context(), late.late...)
+				}
+				if r, err := h.Login(t.Context(), email, authtest.Password); err != nil || r.User.ID != u.ID {
+					t.Errorf("%s: the address is %s's, want %s's: %v", at, r.User.ID, u.ID, err)
+				}
+				if late.late != nil && strings.HasPrefix(late.late[0].Key, "u.") {
+					lost := "user_" + strings.TrimPrefix(store.Partition(late.late[0].Key), "u.")
+					if _, err := h.User(t.Context(), lost); !errors.Is(err, auth.ErrNotFound) {
+						t.Errorf("%s: the lost account: %v, want ErrNotFound", at, err)
+					}
+				}
+			}
+		}
+	})
+}
+
+// checkNoRegistration fails the test if the store has a claim or an account of the address. A
+// tombstone may be left: it has no address and expires.
+func checkNoRegistration(t *testing.T, s store.Store, at, email string) {
+	t.Helper()
+	digest := sha256.Sum256([]byte(email))
+	claim := "e." + base64.RawURLEncoding.EncodeToString(digest[:]) + "/claim"
+	for next := ""; ; {
+		page, err := s.(store.Walker).Walk(t.Context(), next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			if r.Key == claim || bytes.Contains(r.Value, []byte(email)) {
+				t.Errorf("%s: %s is left", at, r.Key)
+			}
+		}
+		if next = page.Next; next == "" {
+			return
+		}
 	}
 }
 
