@@ -49,9 +49,11 @@ type NewAPIKey struct {
 	// An empty list is refused. It is a pointer so that a list that was computed as empty
 	// cannot mean "all".
 	Scopes *[]string
-	// Password is the caller's password, for Config.APIKeysNeedFreshLogin. Without that
-	// it is ignored.
-	Password Secret
+	// Password and Code are the proof for Config.APIKeysNeedFreshLogin if the login is not
+	// fresh: the caller's password and, where a second factor is on, a code of it, TOTP or
+	// backup. With a Code, Password is required even if the login is fresh. Without that
+	// setting both are ignored.
+	Password, Code Secret
 }
 
 // An APIKey describes an API key. The key itself is returned only once, by
@@ -134,12 +136,12 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 // cannot be read again. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited.
 //
 // With Config.APIKeysNeedFreshLogin there are two more. ErrInvalidCredentials means that
-// n.Password is wrong. ErrReauthenticationRequired means that it is empty and the login is not
-// fresh.
+// n.Password or n.Code is wrong. It does not say which, and both are charged.
+// ErrReauthenticationRequired means that one is missing and the login is not fresh.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
 	defer m.calls.begin()()
-	made, pass := keysMadeRow(uidOf(id)), passwordRow(uidOf(id))
-	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(&pass, &made)...)
+	made, proof := keysMadeRow(uidOf(id)), newFactors(id, n.Password, n.Code)
+	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(proof, &made)...)
 	if err != nil {
 		return APIKey{}, "", err
 	}
@@ -150,7 +152,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	if err := checkNewAPIKey(n); err != nil {
 		return APIKey{}, "", err
 	}
-	if err := m.allowNewKey(ctx, id, c, &pass, n.Password); err != nil {
+	if err := m.allowNewKey(ctx, id, c, proof); err != nil {
 		return APIKey{}, "", err
 	}
 	ttl := n.ExpiresIn
@@ -170,21 +172,21 @@ func (m *Manager) newKeyBudget(uid string) budget {
 	return budget{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}
 }
 
-// rowsForNewKey adds the password record to the rows that are read before a key is made, if
-// the password may be needed.
-func (m *Manager) rowsForNewKey(pass *record.Row[passwordRecord], more ...record.Reader) []record.Reader {
+// rowsForNewKey adds the records of the proof to the rows that are read before a key is made,
+// if a proof may be needed.
+func (m *Manager) rowsForNewKey(proof *factors, more ...record.Reader) []record.Reader {
 	if m.cfg.APIKeysNeedFreshLogin {
-		more = append(more, pass)
+		more = append(more, &proof.pass, &proof.totp)
 	}
 	return more
 }
 
 // allowNewKey returns nil if the caller may make one more key, whether new or by rotation.
-// With APIKeysNeedFreshLogin the caller needs a fresh login or the password. It charges the
+// With APIKeysNeedFreshLogin the caller needs a fresh login or the proof. It charges the
 // budget of new keys.
-func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], password Secret) error {
+func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, proof *factors) error {
 	if m.cfg.APIKeysNeedFreshLogin {
-		if err := m.reauthenticate(ctx, id, c, pass, password); err != nil {
+		if err := m.proveFresh(ctx, id, c, proof, "new_key"); err != nil {
 			return err
 		}
 	}

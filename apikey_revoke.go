@@ -68,9 +68,10 @@ func (m *Manager) readAnyKey(ctx context.Context, k *record.Row[keyRecord]) erro
 // RotateAPIKey replaces one of the caller's keys: it makes a key with the same name,
 // description, lifetime and scopes. The old key stays valid for overlap, 0 to 30 days, but not
 // beyond its own end. Meanwhile programs can change to the new one. Both changes are one
-// Commit. The password is for Config.APIKeysNeedFreshLogin. The error is ErrNotFound for a key
-// that is not the caller's or has expired, or one of [Manager.CreateAPIKey].
-func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, password Secret) (APIKey, Secret, error) {
+// Commit. Password and code are for Config.APIKeysNeedFreshLogin, as in [NewAPIKey]. The error
+// is ErrNotFound for a key that is not the caller's or has expired, or one of
+// [Manager.CreateAPIKey].
+func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, password, code Secret) (APIKey, Secret, error) {
 	defer m.calls.begin()()
 	if overlap < 0 || overlap > 30*24*time.Hour {
 		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")
@@ -80,8 +81,8 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 		return APIKey{}, "", ErrNotFound
 	}
 	made, old := keysMadeRow(uidOf(id)), keyRow(uidOf(id), kid)
-	pass := passwordRow(uidOf(id))
-	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(&pass, &made, &old)...)
+	proof := newFactors(id, password, code)
+	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(proof, &made, &old)...)
 	if err != nil {
 		return APIKey{}, "", err
 	}
@@ -89,7 +90,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	if !old.Exists() || old.Rec.expired(now) {
 		return APIKey{}, "", m.refuseKeyID(ctx, id, keyID)
 	}
-	if err := m.allowNewKey(ctx, id, c, &pass, password); err != nil {
+	if err := m.allowNewKey(ctx, id, c, proof); err != nil {
 		return APIKey{}, "", err
 	}
 	rec := old.Rec

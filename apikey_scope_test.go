@@ -150,7 +150,7 @@ func TestARotatedKeyKeepsItsScopes(t *testing.T) {
 		h := authtest.With(t, s, auth.Config{})
 		id := h.Register().Identity()
 		old, oldText := newKey(t, h.Manager, id, auth.NewAPIKey{Scopes: &[]string{"b", "a"}})
-		next, nextText, err := h.RotateAPIKey(t.Context(), id, old.ID, time.Hour, "")
+		next, nextText, err := h.RotateAPIKey(t.Context(), id, old.ID, time.Hour, "", "")
 		if err != nil || !slices.Equal(next.Scopes, old.Scopes) {
 			t.Fatalf("%q became %q, %v", old.Scopes, next.Scopes, err)
 		}

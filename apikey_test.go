@@ -265,11 +265,11 @@ func TestMakingAndRotatingKeysShareABudget(t *testing.T) {
 	made, _ := newKey(t, h.Manager, id, auth.NewAPIKey{})
 	newKey(t, h.Manager, id, auth.NewAPIKey{})
 	for range 2 {
-		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, ""); err != nil {
+		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "")
+	_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", "")
 	retryAfter(t, err)
 	_, _, err = h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "fifth"})
 	h.Clock.Advance(retryAfter(t, err))
@@ -293,7 +293,7 @@ func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T
 				return err
 			},
 			"rotating": func(m *auth.Manager, pw auth.Secret) error {
-				_, _, err := m.RotateAPIKey(t.Context(), id, made.ID, time.Hour, pw)
+				_, _, err := m.RotateAPIKey(t.Context(), id, made.ID, time.Hour, pw, "")
 				return err
 			},
 		}
@@ -312,6 +312,65 @@ func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T
 			if err := errors.Join(make(h.Manager, authtest.Password), make(usual.Manager, ""), make(usual.Manager, "not checked")); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+	})
+}
+
+// AK-8: where the second factor is on, the password alone is weaker than the login that a fresh
+// session had.
+func TestMakingAKeyNeedsACodeBesideThePasswordWhereTheFactorIsOn(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{APIKeysNeedFreshLogin: true, Limits: noLoginLimits()})
+		u := h.Register()
+		backup := u.EnableTwoFactor()
+		made, _ := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{Name: "fresh"})
+		h.Clock.Advance(11 * time.Minute)
+		id := u.Identity()
+		making := map[string]func(pw, code auth.Secret) error{
+			"making": func(pw, code auth.Secret) error {
+				_, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "k", Password: pw, Code: code})
+				return err
+			},
+			"rotating": func(pw, code auth.Secret) error {
+				_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, pw, code)
+				return err
+			},
+		}
+		for name, make := range making {
+			for what, tc := range map[string]struct {
+				pw, code auth.Secret
+				want     error
+			}{
+				"nothing":              {"", "", auth.ErrReauthenticationRequired},
+				"the password alone":   {authtest.Password, "", auth.ErrReauthenticationRequired},
+				"the code alone":       {"", auth.Secret(u.Code()), auth.ErrReauthenticationRequired},
+				"a wrong code":         {authtest.Password, wrongCode(u.Code()), auth.ErrInvalidCredentials},
+				"a wrong password":     {"wrong, and long enough", auth.Secret(u.Code()), auth.ErrInvalidCredentials},
+				"no code in its form":  {authtest.Password, "12345", auth.ErrInvalidCredentials},
+				"a code of no account": {authtest.Password, "00000000", auth.ErrInvalidCredentials},
+			} {
+				if err := make(tc.pw, tc.code); !errors.Is(err, tc.want) {
+					t.Errorf("%s with %s: %v, want %v", name, what, err, tc.want)
+				}
+				if err := h.UnlockUser(t.Context(), u.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if keys, err := h.APIKeys(t.Context(), id); err != nil || len(keys) != 1 {
+			t.Fatalf("after the refusals there are %+v, %v", keys, err)
+		}
+		if err := making["making"](authtest.Password, auth.Secret(u.Code())); err != nil {
+			t.Errorf("making with both: %v", err)
+		}
+		if err := making["making"](authtest.Password, auth.Secret(u.Code())); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("making with the same code: %v, want ErrInvalidCredentials", err)
+		}
+		if err := making["rotating"](authtest.Password, backup[0]); err != nil {
+			t.Errorf("rotating with a backup code: %v", err)
+		}
+		if n := codesLeft(t, h, u); n != 9 {
+			t.Errorf("%d backup codes are left, want 9", n)
 		}
 	})
 }
@@ -335,7 +394,7 @@ func TestWrongPasswordsForKeysCountLikeThoseOfLogins(t *testing.T) {
 			return err
 		},
 		func() error {
-			_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, 0, "wrong, and long enough")
+			_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, 0, "wrong, and long enough", "")
 			return err
 		},
 		func() error { return login(t.Context(), h.Manager, u.Email, "wrong, and long enough") },
@@ -347,7 +406,7 @@ func TestWrongPasswordsForKeysCountLikeThoseOfLogins(t *testing.T) {
 	}
 	_, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "k", Password: authtest.Password})
 	retryAfter(t, err)
-	_, _, err = h.RotateAPIKey(t.Context(), id, made.ID, 0, authtest.Password)
+	_, _, err = h.RotateAPIKey(t.Context(), id, made.ID, 0, authtest.Password, "")
 	retryAfter(t, err)
 	retryAfter(t, login(t.Context(), h.Manager, u.Email, authtest.Password))
 	h.Clock.Advance(10 * time.Minute)
@@ -411,7 +470,7 @@ func TestTheKeyOfAnotherUserIsNotFound(t *testing.T) {
 			if err := h.RevokeAPIKey(t.Context(), bob.Identity(), id); !errors.Is(err, auth.ErrNotFound) || err.Error() != auth.ErrNotFound.Error() {
 				t.Errorf("revoke %q: %v, want ErrNotFound", id, err)
 			}
-			if _, _, err := h.RotateAPIKey(t.Context(), bob.Identity(), id, 0, ""); !errors.Is(err, auth.ErrNotFound) || err.Error() != auth.ErrNotFound.Error() {
+			if _, _, err := h.RotateAPIKey(t.Context(), bob.Identity(), id, 0, "", ""); !errors.Is(err, auth.ErrNotFound) || err.Error() != auth.ErrNotFound.Error() {
 				t.Errorf("rotate %q: %v, want ErrNotFound", id, err)
 			}
 		}
@@ -527,7 +586,7 @@ func TestARotatedKeyOverlapsWithItsSuccessor(t *testing.T) {
 		id := u.Identity()
 		old, oldKey := newKey(t, h.Manager, id, auth.NewAPIKey{Name: "robot", Description: "of the yard", ExpiresIn: 30 * 24 * time.Hour})
 		h.Clock.Advance(30 * time.Minute)
-		next, nextKey, err := h.RotateAPIKey(t.Context(), id, old.ID, 15*time.Minute, "")
+		next, nextKey, err := h.RotateAPIKey(t.Context(), id, old.ID, 15*time.Minute, "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -546,10 +605,10 @@ func TestARotatedKeyOverlapsWithItsSuccessor(t *testing.T) {
 		if err := verifyKey(other.Manager, string(nextKey)); err != nil {
 			t.Errorf("the successor after the overlap: %v", err)
 		}
-		if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, 0, ""); !errors.Is(err, auth.ErrNotFound) {
+		if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, 0, "", ""); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("rotating what has expired: %v, want ErrNotFound", err)
 		}
-		last, lastKey, err := h.RotateAPIKey(t.Context(), id, next.ID, 0, "")
+		last, lastKey, err := h.RotateAPIKey(t.Context(), id, next.ID, 0, "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -563,7 +622,7 @@ func TestARotatedKeyOverlapsWithItsSuccessor(t *testing.T) {
 			t.Errorf("the last one, revoked: %v", err)
 		}
 		for _, overlap := range []time.Duration{-1, 30*24*time.Hour + 1} {
-			if _, _, err := h.RotateAPIKey(t.Context(), id, next.ID, overlap, ""); !errors.Is(err, auth.ErrInvalidInput) {
+			if _, _, err := h.RotateAPIKey(t.Context(), id, next.ID, overlap, "", ""); !errors.Is(err, auth.ErrInvalidInput) {
 				t.Errorf("an overlap of %v: %v, want ErrInvalidInput", overlap, err)
 			}
 		}
@@ -575,7 +634,7 @@ func TestRotatingDoesNotLengthenTheLifeOfTheOldKey(t *testing.T) {
 	h := authtest.New(t)
 	id := h.Register().Identity()
 	old, oldKey := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: 10 * time.Minute})
-	if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, time.Hour, ""); err != nil {
+	if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, time.Hour, "", ""); err != nil {
 		t.Fatal(err)
 	}
 	h.Clock.Advance(10 * time.Minute)
@@ -598,7 +657,7 @@ func TestARotationNeverBringsBackAKeyRevokedDuringIt(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, ""); !errors.Is(err, auth.ErrNotFound) {
+		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", ""); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("%v, want ErrNotFound", err)
 		}
 		if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
@@ -623,7 +682,7 @@ func TestOfARotationAndARevocationAtOnceEitherIsSeenByTheOther(t *testing.T) {
 			var next auth.Secret
 			errs := atOnce(t, 2, func(i int) (err error) {
 				if i == 0 {
-					_, next, err = h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "")
+					_, next, err = h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", "")
 					return err
 				}
 				return other.RevokeAPIKey(t.Context(), id, made.ID)
@@ -700,12 +759,12 @@ func TestAKeyThatExpiresDuringItsRotationIsNotRotated(t *testing.T) {
 	id := h.Register().Identity()
 	made, key := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: time.Minute})
 	spy.afterHit = func(string) { h.Clock.Advance(time.Minute) }
-	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, ""); !errors.Is(err, auth.ErrNotFound) {
+	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", ""); !errors.Is(err, auth.ErrNotFound) {
 		t.Errorf("as it expires: %v, want ErrNotFound", err)
 	}
 	spy.afterHit = nil
 	hits := spy.hits.Load()
-	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, ""); !errors.Is(err, auth.ErrNotFound) || spy.hits.Load() != hits {
+	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", ""); !errors.Is(err, auth.ErrNotFound) || spy.hits.Load() != hits {
 		t.Errorf("after it expired: %v, charged %d times, want ErrNotFound and no charge", err, spy.hits.Load()-hits)
 	}
 	if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
@@ -723,7 +782,7 @@ func TestANewKeyIsNotifiedAndARotationIsAudited(t *testing.T) {
 	u := h.Register()
 	id := u.Identity()
 	made, _ := newKey(t, h.Manager, id, auth.NewAPIKey{})
-	next, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "")
+	next, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -280,7 +280,12 @@ var audited = map[string]struct {
 	"EnableTwoFactor: not fresh": {func(s *stage) { s.Clock.Advance(time.Hour); _, _ = s.EnableTwoFactor(s.ctx, s.id, "") },
 		"access_denied:reauthentication_required by ses of u"},
 	"EnableTwoFactor: wrong password": {func(s *stage) { _, _ = s.EnableTwoFactor(s.ctx, s.id, "a wrong one") }, "reauthentication_failed by ses of u"},
-	"EnableTwoFactor: on already":     {func(s *stage) { s.twoFactor(); _, _ = s.EnableTwoFactor(s.ctx, s.u.Identity(), "") }, ""},
+	"EnableTwoFactor: too many": {func(s *stage) {
+		for range 11 {
+			_, _ = s.EnableTwoFactor(s.ctx, s.id, "")
+		}
+	}, strings.Repeat("two_factor_started by ses of u; ", 10) + "rate_limited:new_factor of u"},
+	"EnableTwoFactor: on already": {func(s *stage) { s.twoFactor(); _, _ = s.EnableTwoFactor(s.ctx, s.u.Identity(), "") }, ""},
 	"ConfirmTwoFactor": {func(s *stage) {
 		e := s.enrol(context.Background())
 		_ = s.ConfirmTwoFactor(s.ctx, s.id, s.secret(authtest.TOTPCode(e.Secret, s.Clock.Now())))
@@ -310,12 +315,23 @@ var audited = map[string]struct {
 	}, "reauthentication_failed by ses of u"},
 	"ReplaceBackupCodes": {func(s *stage) {
 		s.twoFactor()
-		codes, _ := s.ReplaceBackupCodes(s.ctx, s.u.Identity(), "")
+		codes, _ := s.ReplaceBackupCodes(s.ctx, s.u.Identity(), authtest.Password, s.code())
 		for _, code := range codes {
 			s.secret(string(code))
 		}
 	}, "backup_codes_replaced by ses of u; → backup_codes_replaced u"},
-	"ReplaceBackupCodes: no factor": {func(s *stage) { _, _ = s.ReplaceBackupCodes(s.ctx, s.id, "") }, ""},
+	"ReplaceBackupCodes: backup code": {func(s *stage) {
+		_, codes := s.twoFactor()
+		fresh, _ := s.ReplaceBackupCodes(s.ctx, s.u.Identity(), authtest.Password, codes[0])
+		for _, code := range fresh {
+			s.secret(string(code))
+		}
+	}, "backup_code_used.replace_codes#9 by ses of u; backup_codes_replaced by ses of u; → backup_codes_replaced u"},
+	"ReplaceBackupCodes: wrong code": {func(s *stage) {
+		s.twoFactor()
+		_, _ = s.ReplaceBackupCodes(s.ctx, s.u.Identity(), authtest.Password, noCode)
+	}, "second_factor_failed.replace_codes:wrong by ses of u; → second_factor_failed u"},
+	"ReplaceBackupCodes: no factor": {func(s *stage) { _, _ = s.ReplaceBackupCodes(s.ctx, s.id, authtest.Password, noCode) }, ""},
 
 	"CreateAPIKey": {func(s *stage) {
 		_, key, _ := s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{Name: "ci"})
@@ -335,15 +351,15 @@ var audited = map[string]struct {
 	"RotateAPIKey: not fresh": {func(s *stage) {
 		keyID, _ := s.key()
 		s.Clock.Advance(time.Hour - time.Minute)
-		_, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, 0, "")
+		_, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, 0, "", "")
 	}, "access_denied:reauthentication_required by ses of u"},
 	"RotateAPIKey": {func(s *stage) {
 		keyID, _ := s.key()
-		_, key, _ := s.RotateAPIKey(s.ctx, s.id, keyID, time.Hour, "")
+		_, key, _ := s.RotateAPIKey(s.ctx, s.id, keyID, time.Hour, "", "")
 		s.secret(string(key))
 	}, "api_key_created by ses of u; api_key_rotated by ses of u; → api_key_created u"},
-	"RotateAPIKey: another's": {func(s *stage) { _, _, _ = s.RotateAPIKey(s.ctx, s.id, anothersKey(s), 0, "") }, "access_denied:not_found by ses of u"},
-	"RotateAPIKey: too many":  {func(s *stage) { keyID, _ := s.key(); s.key(); _, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, 0, "") }, "access_denied:api_key_limit by ses of u"},
+	"RotateAPIKey: another's": {func(s *stage) { _, _, _ = s.RotateAPIKey(s.ctx, s.id, anothersKey(s), 0, "", "") }, "access_denied:not_found by ses of u"},
+	"RotateAPIKey: too many":  {func(s *stage) { keyID, _ := s.key(); s.key(); _, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, 0, "", "") }, "access_denied:api_key_limit by ses of u"},
 	"RevokeAPIKey":            {func(s *stage) { keyID, _ := s.key(); _ = s.RevokeAPIKey(s.ctx, s.id, keyID) }, "api_key_revoked by ses of u"},
 	"RevokeAPIKey: another's": {func(s *stage) { _ = s.RevokeAPIKey(s.ctx, s.id, anothersKey(s)) }, "access_denied:not_found by ses of u"},
 	"RevokeAPIKey: nonsense":  {func(s *stage) { _ = s.RevokeAPIKey(s.ctx, s.id, "key_\nlevel=INFO") }, "access_denied:not_found by ses of u"},
@@ -383,6 +399,7 @@ var audited = map[string]struct {
 	"LogValue":                {func(s *stage) { s.LogValue() }, ""},
 	"WithoutTurns":            {func(s *stage) { s.WithoutTurns() }, ""},
 	"OccupyHashing":           {func(s *stage) { s.OccupyHashing()() }, ""},
+	"OccupyPictures":          {func(s *stage) { s.OccupyPictures()() }, ""},
 	"Close": {func(s *stage) {
 		for range 25 {
 			_, _ = s.VerifyAccessToken(s.ctx, "nonsense")

@@ -47,6 +47,7 @@ type Manager struct {
 	peppers      map[string]func() []byte // by key id
 	hashSlots    *slots.Slots
 	lanes        *hitcount.Table // attempts in the preferred lane of hashSlots
+	pictureSlots *slots.Slots    // of QR codes, so that they never delay a login
 	checkerCalls *callback.Calls // of Config.PasswordChecker
 	passwords    *password.Comparer
 	events       *queue.Queue // nil without Config.Events
@@ -133,6 +134,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	m.jwks = jose.WriteJWKS(public)
 	m.lanes = hitcount.New(maxLanes)
 	m.hashSlots = slots.New(cfg.HashSlots, cfg.HashQueue, cfg.HashWait)
+	m.pictureSlots = slots.New(1, maxPicturesWaiting, cfg.HashWait)
 	if cfg.Events != nil {
 		m.events = queue.New("events", queue.InOrder, cfg.Logger, m.emitOmitted)
 	}

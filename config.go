@@ -96,7 +96,9 @@ type Config struct {
 	// MaxAPIKeys is how many keys a user may have, 1 to 500. Default 50.
 	MaxAPIKeys int
 	// APIKeysNeedFreshLogin lets keys be made and rotated only after a fresh login
-	// (FreshLogin) or with the password, whose attempts count as those of a login.
+	// (FreshLogin) or with the password, and also a code where a second factor is on.
+	// Attempts count as those of a login. It is recommended: a key outlives a logout and
+	// a change of password, so without it a stolen token makes a credential for a year.
 	// Default: any session may.
 	APIKeysNeedFreshLogin bool
 	// SigningKey signs access tokens, so that other services can check them with its
@@ -175,12 +177,14 @@ type HashParams struct {
 // The known networks of an account are the last eight that it was registered or logged in
 // from.
 type Limits struct {
-	// LoginByAddress: logins, second steps and repeated proofs of the password from one
-	// network, for any account, right or wrong. A network is an IPv4 address or an IPv6
-	// /64. An IPv4 /24 and an IPv6 /56 have 4 times as much for all that is in them, and a
-	// /48 has 16 times as much. Logins from known networks and calls of sessions count on
-	// the narrow network only. An account has 10 of these, and one more every 5 minutes;
-	// beyond that, they count on the wider ones too. Default 200, and one more every 2 seconds.
+	// LoginByAddress: logins, second steps, repeated proofs of the password and new second
+	// factors from one network, for any account, right or wrong. A call that computes
+	// several hashes counts each, up to half of the Burst: ten backup codes are ten. A
+	// network is an IPv4 address or an IPv6 /64. An IPv4 /24 and an IPv6 /56 have 4 times as
+	// much for all that is in them, and a /48 has 16 times as much. Logins from known
+	// networks and calls of sessions count on the narrow network only. An account has 10 of
+	// these, and one more every 5 minutes; beyond that, they count on the wider ones too.
+	// Default 200, and one more every 2 seconds.
 	LoginByAddress store.Limit
 	// LoginByAccountAddress: wrong passwords for one account from one such network.
 	// Default 5, and one more every 3 minutes.

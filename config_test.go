@@ -320,17 +320,20 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name})
 			return err
 		},
-		"User":               func(m *auth.Manager) error { _, err := m.User(ctx, alice.ID); return err },
-		"UserByEmail":        func(m *auth.Manager) error { _, err := m.UserByEmail(ctx, alice.Email); return err },
-		"Sessions":           func(m *auth.Manager) error { _, err := m.Sessions(ctx, alice.ID); return err },
-		"RevokeSession":      func(m *auth.Manager) error { return m.RevokeSession(ctx, alice.ID, id.SessionID) },
-		"RevokeSessions":     func(m *auth.Manager) error { return m.RevokeSessions(ctx, alice.ID) },
-		"RevokeAll":          func(m *auth.Manager) error { _, err := m.RevokeAll(ctx, auth.Revocation{}); return err },
-		"EnableTwoFactor":    func(m *auth.Manager) error { _, err := m.EnableTwoFactor(ctx, id, ""); return err },
-		"ConfirmTwoFactor":   func(m *auth.Manager) error { return m.ConfirmTwoFactor(ctx, id, "123456") },
-		"DisableTwoFactor":   func(m *auth.Manager) error { return m.DisableTwoFactor(ctx, id, authtest.Password, "123456") },
-		"ReplaceBackupCodes": func(m *auth.Manager) error { _, err := m.ReplaceBackupCodes(ctx, id, ""); return err },
-		"TwoFactorStatus":    func(m *auth.Manager) error { _, err := m.TwoFactorStatus(ctx, alice.ID); return err },
+		"User":             func(m *auth.Manager) error { _, err := m.User(ctx, alice.ID); return err },
+		"UserByEmail":      func(m *auth.Manager) error { _, err := m.UserByEmail(ctx, alice.Email); return err },
+		"Sessions":         func(m *auth.Manager) error { _, err := m.Sessions(ctx, alice.ID); return err },
+		"RevokeSession":    func(m *auth.Manager) error { return m.RevokeSession(ctx, alice.ID, id.SessionID) },
+		"RevokeSessions":   func(m *auth.Manager) error { return m.RevokeSessions(ctx, alice.ID) },
+		"RevokeAll":        func(m *auth.Manager) error { _, err := m.RevokeAll(ctx, auth.Revocation{}); return err },
+		"EnableTwoFactor":  func(m *auth.Manager) error { _, err := m.EnableTwoFactor(ctx, id, ""); return err },
+		"ConfirmTwoFactor": func(m *auth.Manager) error { return m.ConfirmTwoFactor(ctx, id, "123456") },
+		"DisableTwoFactor": func(m *auth.Manager) error { return m.DisableTwoFactor(ctx, id, authtest.Password, "123456") },
+		"ReplaceBackupCodes": func(m *auth.Manager) error {
+			_, err := m.ReplaceBackupCodes(ctx, id, authtest.Password, "123456")
+			return err
+		},
+		"TwoFactorStatus": func(m *auth.Manager) error { _, err := m.TwoFactorStatus(ctx, alice.ID); return err },
 		"CreateAPIKey": func(m *auth.Manager) error {
 			_, _, err := m.CreateAPIKey(ctx, id, auth.NewAPIKey{Name: "k"})
 			return err
@@ -338,7 +341,7 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"APIKeys":      func(m *auth.Manager) error { _, err := m.APIKeys(ctx, id); return err },
 		"RevokeAPIKey": func(m *auth.Manager) error { return m.RevokeAPIKey(ctx, id, "key_"+strings.Repeat("0", 32)) },
 		"RotateAPIKey": func(m *auth.Manager) error {
-			_, _, err := m.RotateAPIKey(ctx, id, "key_"+strings.Repeat("0", 32), 0, "")
+			_, _, err := m.RotateAPIKey(ctx, id, "key_"+strings.Repeat("0", 32), 0, "", "")
 			return err
 		},
 		"UserAPIKeys": func(m *auth.Manager) error { _, err := m.UserAPIKeys(ctx, alice.ID); return err },

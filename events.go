@@ -61,7 +61,7 @@ const (
 	// A call wanted an email address that another account has.
 	EventEmailTaken EventType = "email_taken"
 
-	EventOverloaded  EventType = "overloaded"   // a password or code was not compared, or a change not made: too much at the same time
+	EventOverloaded  EventType = "overloaded"   // a password or code was not compared, a QR code not drawn, or a change not made: too much at the same time
 	EventStoreFailed EventType = "store_failed" // a call of the store failed, or a record was damaged
 
 	// A use of an API key was unusual: see Manager.VerifyAPIKey. Time is that of the use, or
@@ -104,20 +104,22 @@ const (
 //	                                  disabled: its user is disabled
 //	EventAPIKeyRevoked        Reason  host: by RevokeUserAPIKey
 //	EventAPIKeyWoke           Count   days without a use
-//	EventBackupCodeUsed       Action  login, disable, change_email
-//	                          Count   codes that are left
+//	EventBackupCodeUsed       Action  login, disable, change_email, new_key
+//	                                  replace_codes: for new codes
+//	                          Count   codes that are left of those it was one of
 //	EventEmailTaken           Action  register, create_user, change_email
 //	EventOmitted              Reason  type, or type:reason, of the events left out
 //	                          Count   how many
 //	EventOverloaded           Reason  changes: too many of one account at the same time; else hashing
 //	EventPasswordChanged      Reason  host: by SetPassword
 //	EventRateLimited          Reason  the budget: address, account_address, account, session,
-//	                                  code, code_total, confirm, register, new_key, new_codes,
-//	                                  changes
+//	                                  code, code_total, confirm, register, new_factor,
+//	                                  new_key, new_codes, changes
 //	                                  network, register_network: of a wider network
 //	                                  code_elsewhere, code_elsewhere_total: of all networks
 //	                                  that are not known
-//	EventSecondFactorFailed   Action  login, confirm, disable, change_email
+//	EventSecondFactorFailed   Action  login, confirm, disable, change_email, new_key,
+//	                                  replace_codes
 //	                          Reason  malformed, wrong
 //	                                  replayed: right, but spent before
 //	EventSessionRevoked       Reason  all: by RevokeSessions

@@ -30,7 +30,7 @@ func ExampleManager_RotateAPIKey() {
 	alice, _ := manager.VerifyAccessToken(ctx, login.AccessToken.Token)
 	old, oldKey, _ := manager.CreateAPIKey(ctx, alice, auth.NewAPIKey{Name: "backup", ExpiresIn: 90 * 24 * time.Hour})
 
-	_, newKey, err := manager.RotateAPIKey(ctx, alice, old.ID, 24*time.Hour, "")
+	_, newKey, err := manager.RotateAPIKey(ctx, alice, old.ID, 24*time.Hour, "", "")
 	if err != nil {
 		fmt.Println(err)
 		return

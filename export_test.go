@@ -7,11 +7,16 @@ import (
 )
 
 // OccupyHashing takes one hashing slot until release is called.
-func (m *Manager) OccupyHashing() (release func()) {
+func (m *Manager) OccupyHashing() (release func()) { return occupy(m.hashSlots) }
+
+// OccupyPictures takes the one slot in which QR codes are drawn.
+func (m *Manager) OccupyPictures() (release func()) { return occupy(m.pictureSlots) }
+
+func occupy(s *slots.Slots) (release func()) {
 	began, done, freed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(freed)
-		_ = m.hashSlots.Do(context.Background(), slots.Caller{}, func() {
+		_ = s.Do(context.Background(), slots.Caller{}, func() {
 			close(began)
 			<-done
 		})

@@ -60,7 +60,7 @@ func samples() map[string]sample {
 		"e.1/claim": sampleOf("e.1/claim", emailClaim{User: "1", Since: at, Nonce: "n"}),
 		"e.1/known": sampleOf("e.1/known", knownNetworks{Prefixes: []string{"192.0.2.7", "unknown"}}),
 		"o.1/org":   sampleOf("o.1/org", orgRecord{Name: "Org", Created: at}),
-		"u.1/totp":  sampleOf("u.1/totp", totpRecord{Pending: pendingFactor{ID: "p", Sealed: []byte{1, 2}, Since: at}, Active: activeFactor{ID: "a", Sealed: []byte{3}, Since: at, LastStep: 9, Backup: backupSet{Pepper: "k", Salt: []byte{4}, Memory: 8, Time: 1, Threads: 1, Tags: []string{"x", ""}}}}),
+		"u.1/totp":  sampleOf("u.1/totp", totpRecord{Pending: pendingFactor{ID: "p", Sealed: []byte{1, 2}, Since: at}, Active: activeFactor{ID: "a", Sealed: []byte{3}, Since: at, LastStep: 9, Backup: backupSet{Pepper: "k", Salt: []byte{4}, Memory: 8, Time: 1, Threads: 1, Tags: []string{"x", ""}}}, PendingBy: "p/s"}),
 		"u.1/temp":  sampleOf("u.1/temp", tempRecord{Logins: []pendingLogin{{Digest: []byte{1}, Expires: at, Epoch: 1, Enrolment: "e", Tries: 2, Prefix: "p"}}, Firsts: []firstStep{{Digest: []byte{1}, Flags: 5}}}),
 		"u.1/keys":  sampleOf("u.1/keys", keysMade{N: 3}),
 		"u.1/k.3":   sampleOf("u.1/k.3", keyRecord{Digest: []byte{1, 2, 3}, Name: "n", Description: "d", Prefix: "sk_live_abc...", Created: at, Expires: at, Scopes: "a b"}),

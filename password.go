@@ -49,7 +49,8 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		return inputError(ErrWeakPassword, *weak)
 	}
 	ctx = m.callerContext(ctx, c)
-	err = m.throttled(ctx, c.uid, m.callerBudgets(ctx, c), func() (bool, error) {
+	budgets := hashing(2, m.callerBudgets(ctx, c)) // the current password and the new one
+	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
 		if err := m.checkBreached(ctx, "new_password", replacement); err != nil {
 			return false, err
 		}
@@ -137,10 +138,16 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 	return nil
 }
 
-// withHashSlot runs f, which computes an Argon2id hash, in a hashing slot. If it does not run
-// f, the error is ErrOverloaded or, if ctx ended first, errNotRun.
+// withHashSlot runs f, which computes an Argon2id hash, in a hashing slot. A budget was charged
+// for it before.
 func (m *Manager) withHashSlot(ctx context.Context, f func()) error {
-	err := m.hashSlots.Do(ctx, hashCaller(ctx), f)
+	return m.withSlot(ctx, m.hashSlots, f)
+}
+
+// withSlot runs f in a slot of s. If it does not run f, the error is ErrOverloaded or, if ctx
+// ended first, errNotRun.
+func (m *Manager) withSlot(ctx context.Context, s *slots.Slots, f func()) error {
+	err := s.Do(ctx, hashCaller(ctx), f)
 	switch {
 	case err == nil:
 		return nil

@@ -6,7 +6,6 @@ import (
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/record"
-	"github.com/datixlab/auth/store"
 )
 
 // A ProfileChange is what a user changes about themselves. A nil field stays as it is; one of
@@ -65,7 +64,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return c.acct.Rec.user(id.User.ID), nil
 	}
 
-	if err := m.allowNewEmail(ctx, id, c, f); err != nil {
+	if err := m.proveFresh(ctx, id, c, f, "change_email"); err != nil {
 		return User{}, err
 	}
 	if _, err := m.charge(ctx, c.uid, m.registerBudgets(ctx)); err != nil {
@@ -89,31 +88,6 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		m.releaseEmail(ctx, was, c.uid)
 	}
 	return c.acct.Rec.user(id.User.ID), nil
-}
-
-// allowNewEmail is reauthenticate for a change of the address, by which an attacker could take
-// the account over. If a second factor is on and the login is not fresh, it needs the password
-// and a code.
-func (m *Manager) allowNewEmail(ctx context.Context, id Identity, c *principal, f *factors) error {
-	if c.acct.Rec.Enrolment == "" || f.code == "" && m.fresh(c) {
-		return m.reauthenticate(ctx, id, c, &f.pass, f.password)
-	}
-	if f.password == "" || f.code == "" {
-		return m.refuseStale(ctx, id)
-	}
-	const action = "change_email"
-	err := m.proveFactors(ctx, id, c, f, action, func() []store.Op {
-		return []store.Op{c.acct.Unchanged(), c.session.Unchanged(), f.totp.Put()}
-	})
-	if errors.Is(err, ErrTwoFactorNotEnabled) { // turned off meanwhile, so no code is right
-		return ErrInvalidCredentials
-	}
-	if isBackupCode(f.code) {
-		e := id.event(EventBackupCodeUsed)
-		e.Action = action
-		m.reportBackupCode(ctx, err, e, &c.acct.Rec, f.totp.Rec.Active.Backup.left())
-	}
-	return err
 }
 
 // checkProfile returns the canonical form of the address in change. An address that is the old

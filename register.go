@@ -167,19 +167,18 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	return user, nil
 }
 
-// uncreate ends a registration whose last Commit returned an error. The Commit may have been
-// carried out, or may be yet. It
-// removes the two records if they are exactly what that Commit writes. If they are not there, a
-// tombstone keeps the Commit from writing them later. It reports whether the account does not
-// exist and never will, so that its address can be given up.
+// uncreate ends a registration whose last Commit returned commitErr. If the outcome is unknown,
+// it removes the two records if they are exactly what that Commit writes. If they are not
+// there, a tombstone keeps the Commit from writing them later. It reports whether the account
+// does not exist and never will, so that its address can be given up.
 func (m *Manager) uncreate(ctx context.Context, commitErr error, acct record.Row[account], pass record.Row[passwordRecord]) bool {
+	if !errors.Is(commitErr, record.ErrOutcomeUnknown) {
+		return true
+	}
 	ctx = context.WithoutCancel(ctx)
 	tombstone := record.New[account](acct.Key)
 	tombstone.Rec.Deleted = true
 	var err error
-	if !errors.Is(commitErr, record.ErrOutcomeUnknown) {
-		return true
-	}
 	for range 2 { // the Commit may be carried out between the first two of these
 		remove := []store.Op{store.Delete(acct.Key).Was(acct.Overwrite().Value), store.Delete(pass.Key).Was(pass.Overwrite().Value)}
 		if err = m.records.Commit(ctx, remove...); !errors.Is(err, store.ErrConflict) {

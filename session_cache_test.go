@@ -156,7 +156,7 @@ func TestTheCacheIsNeverStale(t *testing.T) {
 			return a.RevokeUserAPIKey(ctx, u.ID, keyID(t, a, key))
 		}, refused},
 		{"the key rotated", true, func(t *testing.T, a *authtest.Harness, u *authtest.User, key string) error {
-			_, _, err := a.RotateAPIKey(ctx, u.Identity(), keyID(t, a, key), 0, "")
+			_, _, err := a.RotateAPIKey(ctx, u.Identity(), keyID(t, a, key), 0, "", "")
 			return err
 		}, refused},
 		{"the owner disabled", true, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {

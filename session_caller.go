@@ -151,18 +151,21 @@ func newFactors(id Identity, pw, code Secret) *factors {
 
 // proveFactors checks the password and an unspent code of the account. If both are right it
 // commits the operations of act, which also spend the code. They require account, session and
-// factor as read. If one is wrong the error is ErrInvalidCredentials, whichever it was, and
-// both are charged. It is ErrTwoFactorNotEnabled if the factor is turned off by then. Principal
-// and factors are as they were read at one instant; on success they are what was written.
-func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() []store.Op) error {
+// factor as read. If act returns an error, nothing is spent. If one is wrong the error is
+// ErrInvalidCredentials, whichever it was, and both are charged. It is ErrTwoFactorNotEnabled
+// if the factor is turned off by then. Principal and factors are as they were read at one
+// instant; on success they are what was written.
+func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() ([]store.Op, error)) error {
 	_, known, err := m.emailOwner(ctx, c.emailDigest())
 	if err != nil {
 		return err
 	}
 	ctx = m.callerContext(ctx, c)
-	prefix := clientPrefix(ctx)
-	codes := m.codeBudgets(c.uid, prefix, slices.Contains(known.Rec.Prefixes, prefix))
-	budgets := append(m.callerBudgets(ctx, c), codes...)
+	budgets, prefix := m.callerBudgets(ctx, c), clientPrefix(ctx)
+	if isBackupCode(f.code) {
+		budgets = hashing(2, budgets) // the password and the code
+	}
+	budgets = append(budgets, m.codeBudgets(c.uid, prefix, slices.Contains(known.Rec.Prefixes, prefix))...)
 	return m.throttled(ctx, c.uid, budgets, func() (bool, error) {
 		err := m.spendFactors(ctx, id, c, f, action, act)
 		return err == nil, err
@@ -170,7 +173,7 @@ func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f
 }
 
 // spendFactors is proveFactors after its budgets were charged.
-func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() []store.Op) error {
+func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() ([]store.Op, error)) error {
 	wrongPassword := m.provePassword(ctx, id, &f.pass, f.password)
 	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
 		return wrongPassword
@@ -194,7 +197,11 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		if !ok || wrongPassword != nil || f.pass.Rec.Hash != proven {
 			return ErrInvalidCredentials
 		}
-		return m.records.Commit(ctx, act()...)
+		ops, err := act()
+		if err != nil {
+			return err
+		}
+		return m.records.Commit(ctx, ops...)
 	}, &f.totp, &f.pass)
 }
 

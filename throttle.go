@@ -15,6 +15,7 @@ type budget struct {
 	name  string // Event.Reason if it refuses
 	key   string
 	limit store.Limit
+	cost  int // attempts that one call counts as, see hashing; 0 is 1
 	// resetOnSuccess: a success empties the counter instead of giving one attempt back.
 	// Only counters of one account have it: a login to one account must not reset a
 	// counter that other accounts share.
@@ -25,6 +26,21 @@ type budget struct {
 	// or is charged instead if this budget refuses. Nil: the attempt is refused.
 	or *budget
 }
+
+// hashing returns the budgets of a call that computes n hashes. Those that count work, right or
+// wrong, count each hash. The others count the attempt.
+func hashing(n int, budgets []budget) []budget {
+	for i := range budgets {
+		if budgets[i].keepOnSuccess {
+			budgets[i].cost = n
+		}
+	}
+	return budgets
+}
+
+// hits returns how many attempts the budget counts. They are no more than half of a small
+// Burst, so that the call which comes before another, such as EnableTwoFactor, leaves enough.
+func (b budget) hits() int { return min(max(b.cost, 1), (b.limit.Burst+1)/2) }
 
 // throttled is the way to check a password or a code. It charges every budget first and
 // then calls verify, so parallel attempts cannot exceed a budget. See settle for what is
@@ -38,11 +54,12 @@ func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, v
 }
 
 // settle calls verify for an attempt that was charged. The attempt is refunded if verify
-// returns done. It is also refunded if nothing was found wrong: no hashing slot came free, the
-// new password was refused, or no token could be signed. Otherwise it stays charged.
+// returns done. It is also refunded if nothing was found wrong: no slot came free, the new
+// password was refused, a further budget was used up, or no token could be signed. Otherwise
+// it stays charged.
 func (m *Manager) settle(ctx context.Context, charged []budget, verify func() (done bool, err error)) error {
 	done, err := verify()
-	if done || errors.Is(err, ErrOverloaded) || errors.Is(err, errNotRun) || errors.Is(err, ErrWeakPassword) || errors.Is(err, jose.ErrNotSigned) {
+	if done || errors.Is(err, ErrOverloaded) || errors.Is(err, ErrRateLimited) || errors.Is(err, errNotRun) || errors.Is(err, ErrWeakPassword) || errors.Is(err, jose.ErrNotSigned) {
 		m.refund(ctx, charged, done)
 	}
 	return err
@@ -72,7 +89,7 @@ func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) (cha
 // until the first of them admits an attempt.
 func (m *Manager) chargeOne(ctx context.Context, b *budget) (counted *budget, wait time.Duration, err error) {
 	for ; b != nil; b = b.or {
-		d, err := m.records.Hit(ctx, b.key, b.limit, 1, m.now())
+		d, err := m.records.Hit(ctx, b.key, b.limit, b.hits(), m.now())
 		if err != nil {
 			return nil, 0, err
 		}
@@ -94,7 +111,7 @@ func (m *Manager) refund(ctx context.Context, charged []budget, success bool) {
 	defer cancel()
 	var calls []func()
 	for _, b := range charged {
-		n := -1
+		n := -b.hits()
 		switch {
 		case success && b.keepOnSuccess:
 			continue

@@ -23,6 +23,9 @@ const maxLanes = 1 << 16
 // the email address with this digest has not used its share of it up. The count is this
 // process's own, because the queue is.
 func (m *Manager) preferLane(ctx context.Context, digest string) context.Context {
+	if inPreferredLane(ctx) {
+		return ctx
+	}
 	d, err := m.lanes.Hit("e."+digest+"/lane", laneLimit, 1, m.now())
 	if err != nil || !d.OK {
 		return ctx

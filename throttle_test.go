@@ -289,13 +289,13 @@ func TestOneAddressCannotTryOnePasswordOnManyAccounts(t *testing.T) {
 // LG-10: second steps are charged to the address as well.
 func TestSecondStepsCountOnTheAddressTheyComeFrom(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Limits: auth.Limits{
-		LoginByAddress: store.Limit{Burst: 3, Every: time.Hour}, LoginByAccountAddress: plenty, LoginByAccount: plenty,
+		LoginByAddress: store.Limit{Burst: 4, Every: time.Hour}, LoginByAccountAddress: plenty, LoginByAccount: plenty,
 	}})
 	u := h.Register()
 	u.EnableTwoFactor()
-	h.Clock.Advance(3 * time.Hour) // what that cost
+	h.Clock.Advance(4 * time.Hour) // what that cost
 	temp := firstStep(t, h, u.Email)
-	for range 3 {
+	for range 4 {
 		if _, err := h.VerifyTwoFactor(clientAt(t, "203.0.113.9"), temp, wrongCode(u.Code())); !errors.Is(err, auth.ErrInvalidCode) {
 			t.Fatal(err)
 		}
@@ -370,7 +370,11 @@ func TestAnAddressOutOfBudgetUsesUpNoOtherBudget(t *testing.T) {
 				return h.ChangePassword(attacker, plainID, "wrong, and long enough", otherPassword)
 			},
 			"ReplaceBackupCodes": func() error {
-				_, err := h.ReplaceBackupCodes(attacker, id, "wrong, and long enough")
+				_, err := h.ReplaceBackupCodes(attacker, id, "wrong, and long enough", wrongCode(u.Code()))
+				return err
+			},
+			"EnableTwoFactor": func() error {
+				_, err := h.EnableTwoFactor(attacker, plainID, "")
 				return err
 			},
 			"UpdateProfile": func() error {
@@ -404,7 +408,7 @@ func TestAnAddressOutOfBudgetUsesUpNoOtherBudget(t *testing.T) {
 func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		few := store.Limit{Burst: 3, Every: time.Hour}
-		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: few, LoginByAccountAddress: few, LoginByAccount: few, CodeByAccount: few}})
+		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAddress: store.Limit{Burst: 4, Every: time.Hour}, LoginByAccountAddress: few, LoginByAccount: few, CodeByAccount: few}})
 		u := h.Register()
 		for i := range 12 { // more strangers than an account remembers
 			if err := login(clientAt(t, fmt.Sprintf("192.0.%d.1", i)), h.Manager, u.Email, authtest.Password); err != nil {
@@ -412,7 +416,7 @@ func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 			}
 		}
 		home := clientAt(t, "198.51.100.1")
-		for range 3 {
+		for range 4 {
 			if err := login(home, h.Manager, u.Email, authtest.Password); err != nil {
 				t.Fatal(err)
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/datixlab/auth/internal/ident"
@@ -16,6 +17,13 @@ import (
 
 // pendingTTL is how long a user has to confirm a second factor.
 const pendingTTL = 10 * time.Minute
+
+// maxPicturesWaiting is how many QR codes may wait for the one that is drawn. One takes a few
+// milliseconds.
+const maxPicturesWaiting = 16
+
+// newFactorLimit bounds how often a user can begin to set up a second factor.
+var newFactorLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 
 // A TwoFactorEnrollment is what the user needs to set up an authenticator. It is returned by
 // [Manager.EnableTwoFactor] and cannot be read again.
@@ -38,7 +46,11 @@ type TwoFactorStatus struct {
 type totpRecord struct {
 	Pending pendingFactor
 	Active  activeFactor
-	newer   []byte
+	// PendingBy is the ID of Pending, '/' and the session that began it, by its password or
+	// its fresh login. No other can confirm it. With another ID it is of an earlier
+	// enrolment, and an older version wrote Pending.
+	PendingBy string
+	newer     []byte
 }
 
 type pendingFactor struct {
@@ -67,13 +79,16 @@ func (t *totpRecord) Fields(c *record.Codec) {
 	c.Time(&t.Active.Since)
 	c.Uint(&t.Active.LastStep)
 	t.Active.Backup.Fields(c)
+	c.String(&t.PendingBy)
 	c.Rest(&t.newer)
 }
 
 func totpRow(uid string) record.Row[totpRecord] { return record.New[totpRecord](totpKey(uid)) }
 
-func (p *pendingFactor) usable(now time.Time) bool {
-	return p.ID != "" && isRecent(p.Since, now, pendingTTL)
+// pendingFor reports whether the session may confirm the pending enrolment at now.
+func (t *totpRecord) pendingFor(sid string, now time.Time) bool {
+	by, known := strings.CutPrefix(t.PendingBy, t.Pending.ID+"/")
+	return t.Pending.ID != "" && isRecent(t.Pending.Since, now, pendingTTL) && (!known || by == sid)
 }
 
 // sealFactor and openFactor bind a sealed secret to its user and enrolment. So it cannot be
@@ -95,7 +110,10 @@ func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest
 // within 10 minutes. A second call of EnableTwoFactor replaces the first. The error is:
 //   - ErrTwoFactorEnabled if a second factor is on already, which then stays as it is.
 //   - ErrReauthenticationRequired if the login is not fresh and there is no password.
-//   - ErrInvalidCredentials if the password is wrong, and ErrRateLimited.
+//   - ErrInvalidCredentials if the password is wrong.
+//   - ErrRateLimited, also after 10 calls at once for one user. One more is allowed every 10
+//     minutes.
+//   - ErrOverloaded if no slot for the password or the QR code came free.
 func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Secret) (TwoFactorEnrollment, error) {
 	defer m.calls.begin()()
 	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
@@ -109,12 +127,27 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Sec
 	if err := m.reauthenticate(ctx, id, c, &pass, password); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
+	budgets := []budget{{name: "new_factor", key: userKey(c.uid, "newfactor"), limit: newFactorLimit, keepOnSuccess: true}}
+	if password == "" { // nothing is charged to the address yet
+		budgets = append(m.addressBudgets(ctx), budgets...)
+	}
+	var e TwoFactorEnrollment
+	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
+		e, err = m.beginEnrolment(ctx, id, c, totp)
+		return err == nil, err
+	})
+	return e, err
+}
+
+// beginEnrolment makes a secret, its picture and backup codes, and writes the pending
+// enrolment. A budget was charged for it before.
+func (m *Manager) beginEnrolment(ctx context.Context, id Identity, c *principal, totp record.Row[totpRecord]) (e TwoFactorEnrollment, err error) {
 	secret := make([]byte, otp.SecretLen)
 	_, _ = rand.Read(secret)
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	uri := otp.URI(m.cfg.Issuer, c.acct.Rec.Email, secret)
 	var png []byte
-	slotErr := m.withHashSlot(ctx, func() { png, err = qr.PNG(uri) }) // it costs a quarter of a hash
+	slotErr := m.withSlot(ctx, m.pictureSlots, func() { png, err = qr.PNG(uri) })
 	if err := errors.Join(slotErr, err); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
@@ -125,6 +158,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Sec
 			return ErrTwoFactorEnabled
 		}
 		totp.Rec.Pending = pendingFactor{ID: enrolment, Sealed: sealed, Since: m.now()}
+		totp.Rec.PendingBy = enrolment + "/" + c.sid
 		return m.records.Commit(ctx, c.acct.Unchanged(), c.session.Unchanged(), totp.Put())
 	}, &totp)
 	m.report(ctx, err, id.event(EventTwoFactorStarted))
@@ -138,9 +172,11 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Sec
 // authenticator works. From its return on the user's other sessions are rejected everywhere;
 // the caller's goes on. The error is:
 //   - ErrInvalidCode if the code is wrong or the enrolment was replaced.
-//   - ErrTwoFactorNotEnabled if no enrolment waits to be confirmed.
+//   - ErrTwoFactorNotEnabled if no enrolment of this session waits to be confirmed.
 //   - ErrTwoFactorEnabled if the second factor is on already.
-//   - ErrRateLimited.
+//   - ErrRateLimited. The ten backup codes are hashed then, so a right code counts as ten
+//     attempts of Config.Limits.LoginByAddress.
+//   - ErrOverloaded if no hashing slot came free.
 func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
 	defer m.calls.begin()()
 	totp := totpRow(uidOf(id))
@@ -151,13 +187,16 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	if c.acct.Rec.Enrolment != "" {
 		return ErrTwoFactorEnabled
 	}
-	if !totp.Rec.Pending.usable(m.now()) {
+	if !totp.Rec.pendingFor(c.sid, m.now()) {
 		return ErrTwoFactorNotEnabled
 	}
 	ctx = m.callerContext(ctx, c) // for the hashes of the backup codes
-	err = m.throttled(ctx, c.uid, append(m.addressBudgets(ctx), m.confirmBudget(c.uid)), func() (bool, error) {
+	address := m.addressBudgets(ctx)
+	budgets := append(hashing(backupCodes, slices.Clone(address)), m.confirmBudget(c.uid))
+	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
 		err := m.confirmPending(ctx, id, c, totp, code)
-		if errors.Is(err, ErrInvalidCode) {
+		if errors.Is(err, ErrInvalidCode) { // nothing was hashed, so it costs what other wrong codes do
+			m.refund(ctx, hashing(backupCodes-1, address), false)
 			m.emit(ctx, id.codeEvent("confirm", codeReason(code)))
 		}
 		return err == nil, err
@@ -182,11 +221,8 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 	if !ok {
 		return ErrInvalidCode
 	}
-	backup, err := m.hashBackupCodes(ctx, codes)
-	if err != nil {
-		return err
-	}
 	sealed := m.sealFactor(c.uid, pending.ID, secret)
+	var backup *backupSet
 	return m.retryAs(ctx, id, c, func() error {
 		if c.acct.Rec.Enrolment != "" {
 			return ErrTwoFactorEnabled
@@ -194,9 +230,16 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 		if totp.Rec.Pending.ID != pending.ID { // replaced meanwhile
 			return ErrInvalidCode
 		}
+		if backup == nil { // after the conditions: a call that comes too late hashes nothing
+			made, err := m.hashBackupCodes(ctx, codes)
+			if err != nil {
+				return err
+			}
+			backup = &made
+		}
 		c.acct.Rec.Enrolment = pending.ID
-		totp.Rec.Pending = pendingFactor{}
-		totp.Rec.Active = activeFactor{ID: pending.ID, Sealed: sealed, Since: m.now(), LastStep: step, Backup: backup}
+		totp.Rec.Pending, totp.Rec.PendingBy = pendingFactor{}, ""
+		totp.Rec.Active = activeFactor{ID: pending.ID, Sealed: sealed, Since: m.now(), LastStep: step, Backup: *backup}
 		return m.records.Commit(ctx, append(c.endOtherSessions(), totp.Put())...)
 	}, &totp)
 }
@@ -223,9 +266,9 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, c
 	if c.acct.Rec.Enrolment == "" {
 		return ErrTwoFactorNotEnabled
 	}
-	err = m.proveFactors(ctx, id, c, f, "disable", func() []store.Op {
+	err = m.proveFactors(ctx, id, c, f, "disable", func() ([]store.Op, error) {
 		c.acct.Rec.Enrolment = ""
-		return append(c.endOtherSessions(), f.totp.Remove())
+		return append(c.endOtherSessions(), f.totp.Remove()), nil
 	})
 	if isBackupCode(code) {
 		e := id.event(EventBackupCodeUsed)
@@ -234,76 +277,6 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, c
 	}
 	m.report(ctx, err, id.event(EventTwoFactorDisabled), accountNotice(EventTwoFactorDisabled, c.uid, &c.acct.Rec, c.acct.Rec.Email))
 	return err
-}
-
-// wellFormedCode reports whether code has the form of a TOTP or backup code.
-func wellFormedCode(code Secret) bool {
-	return len(code) == otp.Digits && otp.IsDigits(string(code)) || isBackupCode(code)
-}
-
-// A codeCheck keeps the tag of a call's code from one attempt to the next, since a tag costs a
-// hash.
-type codeCheck struct {
-	salt []byte // of the set that tag was computed for
-	tag  []byte
-
-	reason string // what is wrong with a code that was refused, for events
-}
-
-// The reasons of events for a code or a credential that was refused.
-const (
-	malformed = "malformed"
-	wrong     = "wrong"
-	replayed  = "replayed"
-)
-
-// codeReason returns what is wrong with a code that matches nothing.
-func codeReason(code Secret) string {
-	if wellFormedCode(code) {
-		return wrong
-	}
-	return malformed
-}
-
-// codeEvent returns the event of a code of the identity's that was refused.
-func (id Identity) codeEvent(action, reason string) Event {
-	e := id.event(EventSecondFactorFailed)
-	e.Action, e.Reason = action, reason
-	return e
-}
-
-// spendCode reports whether code is an unspent code of the account's active factor, and marks
-// it as spent in t. The Commit that writes t spends it. For a code that is refused, proof has
-// the reason.
-func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totpRecord, code Secret, proof *codeCheck) (ok bool, err error) {
-	f := &t.Active
-	if f.ID == "" || f.ID != a.Enrolment {
-		return false, unavailable(record.ErrDamaged)
-	}
-	proof.reason = codeReason(code)
-	if proof.reason == malformed {
-		return false, nil
-	}
-	if isBackupCode(code) {
-		return m.spendBackupCode(ctx, &f.Backup, code, proof)
-	}
-	secret, _, current, err := m.openFactor(uid, f.ID, f.Sealed)
-	if err != nil {
-		return false, err
-	}
-	step, ok := otp.Match(secret, string(code), 0, m.now())
-	if !ok {
-		return false, nil
-	}
-	if step <= f.LastStep {
-		proof.reason = replayed
-		return false, nil
-	}
-	f.LastStep = step
-	if !current {
-		f.Sealed = m.sealFactor(uid, f.ID, secret)
-	}
-	return true, nil
 }
 
 // TwoFactorStatus returns the state of the user's second factor, or ErrNotFound.

@@ -374,14 +374,40 @@ func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
 	})
 }
 
-// RC-16: of twenty enrolments at once the last one confirms, and no other.
+// TF-1: an enrolment belongs to the session that proved the password or a fresh login for it.
+// Another session of the user, with the right code even, does not confirm it.
+func TestOnlyTheSessionThatBeganAnEnrolmentConfirmsIt(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		old := u.Identity()
+		u.Login()
+		fresh := u.Identity()
+		e := enrol(t, h, fresh)
+		if err := h.Logout(t.Context(), fresh); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.ConfirmTwoFactor(t.Context(), old, codeAt(e, h.Clock.Now())); !errors.Is(err, auth.ErrTwoFactorNotEnabled) {
+			t.Errorf("another session: %v, want ErrTwoFactorNotEnabled", err)
+		}
+		if userOf(t, h, u.ID).TwoFactorEnabled {
+			t.Error("the factor is on")
+		}
+		e = enrol(t, h, old)
+		if err := h.ConfirmTwoFactor(t.Context(), old, codeAt(e, h.Clock.Now())); err != nil {
+			t.Errorf("the session that began it: %v", err)
+		}
+	})
+}
+
+// RC-16: of ten enrolments at once the last one confirms, and no other.
 func TestOfManyEnrolmentsAtOnceOneConfirms(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := manyProcesses(authtest.With(t, s, raced()))
 		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
 		u := h.Register()
 		id := u.Identity()
-		made := make([]auth.TwoFactorEnrollment, 20)
+		made := make([]auth.TwoFactorEnrollment, 10) // the budget of one user
 		errs := atOnce(t, len(made), func(i int) (err error) {
 			made[i], err = managers[i%2].EnableTwoFactor(t.Context(), id, "")
 			return err

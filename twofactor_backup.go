@@ -193,45 +193,61 @@ func (m *Manager) reportBackupCode(ctx context.Context, err error, e Event, a *a
 var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 
 // ReplaceBackupCodes makes ten new backup codes for the caller and returns them. They cannot
-// be read again. From its return on the old codes are rejected. The error is:
-//   - ErrReauthenticationRequired if the login is not fresh and there is no password.
-//   - ErrInvalidCredentials if the password is wrong.
+// be read again. It needs the password and a code, TOTP or backup, however fresh the login is:
+// with ten codes a session could move the address and turn the second factor off. From its
+// return on the old codes are rejected. The error is:
+//   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
+//     both are charged.
 //   - ErrTwoFactorNotEnabled if the second factor is not on.
-//   - ErrRateLimited after 10 calls at once; one more is allowed every 10 minutes.
-func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPassword Secret) ([]Secret, error) {
+//   - ErrRateLimited, also after 10 calls at once. One more is allowed every 10 minutes. The
+//     ten hashes count as ten attempts of Config.Limits.LoginByAddress.
+//   - ErrOverloaded if no hashing slot came free. Neither code nor password is charged then.
+func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPassword, code Secret) ([]Secret, error) {
 	defer m.calls.begin()()
-	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
-	c, err := m.loadPrincipal(ctx, id, &totp, &pass)
+	const action = "replace_codes"
+	f := newFactors(id, currentPassword, code)
+	c, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.reauthenticate(ctx, id, c, &pass, currentPassword); err != nil {
-		return nil, err
-	}
-	limit := budget{name: "new_codes", key: userKey(uidOf(id), "newcodes"), limit: newCodesLimit}
-	if _, err := m.charge(ctx, uidOf(id), []budget{limit}); err != nil { // ten hashes
-		return nil, err
+	if c.acct.Rec.Enrolment == "" {
+		return nil, ErrTwoFactorNotEnabled
 	}
 	ctx = m.callerContext(ctx, c)
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	var set *backupSet
-	err = m.retryAs(ctx, id, c, func() error {
-		if c.acct.Rec.Enrolment == "" {
-			return ErrTwoFactorNotEnabled
-		}
+	left := 0 // of the old codes
+	err = m.proveFactors(ctx, id, c, f, action, func() ([]store.Op, error) {
 		if set == nil {
-			made, err := m.hashBackupCodes(ctx, codes)
+			made, err := m.chargeNewCodes(ctx, c.uid, codes)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			set = &made
 		}
-		totp.Rec.Active.Backup = *set
-		return m.records.Commit(ctx, c.acct.Unchanged(), c.session.Unchanged(), totp.Put())
-	}, &totp)
+		left = f.totp.Rec.Active.Backup.left()
+		f.totp.Rec.Active.Backup = *set
+		return []store.Op{c.acct.Unchanged(), c.session.Unchanged(), f.totp.Put()}, nil
+	})
+	if isBackupCode(code) {
+		e := id.event(EventBackupCodeUsed)
+		e.Action, e.Count = action, left
+		m.report(ctx, err, e)
+	}
 	m.report(ctx, err, id.event(EventBackupCodesReplaced), accountNotice(EventBackupCodesReplaced, c.uid, &c.acct.Rec, c.acct.Rec.Email))
 	if err != nil {
 		return nil, err
 	}
 	return codes.secrets(), nil
+}
+
+// chargeNewCodes charges the budgets of ten hashes and computes them.
+func (m *Manager) chargeNewCodes(ctx context.Context, uid string, codes codeList) (set backupSet, err error) {
+	budgets := append(hashing(len(codes), m.addressBudgets(ctx)),
+		budget{name: "new_codes", key: userKey(uid, "newcodes"), limit: newCodesLimit, keepOnSuccess: true})
+	err = m.throttled(ctx, uid, budgets, func() (bool, error) {
+		set, err = m.hashBackupCodes(ctx, codes)
+		return err == nil, err
+	})
+	return set, err
 }

@@ -118,7 +118,7 @@ func TestReplacingBackupCodesVoidsTheOldOnes(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
-		if _, err := h.ReplaceBackupCodes(t.Context(), u.Identity(), authtest.Password); !errors.Is(err, auth.ErrTwoFactorNotEnabled) {
+		if _, err := h.ReplaceBackupCodes(t.Context(), u.Identity(), authtest.Password, "123456"); !errors.Is(err, auth.ErrTwoFactorNotEnabled) {
 			t.Errorf("without a second factor: %v, want ErrTwoFactorNotEnabled", err)
 		}
 		old := u.EnableTwoFactor()
@@ -127,16 +127,10 @@ func TestReplacingBackupCodesVoidsTheOldOnes(t *testing.T) {
 		}
 		h.Clock.Advance(time.Hour - 2*time.Minute)
 		id := u.Identity()
-		if _, err := h.ReplaceBackupCodes(t.Context(), id, ""); !errors.Is(err, auth.ErrReauthenticationRequired) {
-			t.Errorf("without the password: %v, want ErrReauthenticationRequired", err)
-		}
-		if _, err := h.ReplaceBackupCodes(t.Context(), id, "wrong, and long enough"); !errors.Is(err, auth.ErrInvalidCredentials) {
-			t.Errorf("with a wrong password: %v, want ErrInvalidCredentials", err)
-		}
 		if n := codesLeft(t, h, u); n != 9 {
 			t.Fatalf("%d codes left, want 9", n)
 		}
-		fresh, err := h.ReplaceBackupCodes(t.Context(), id, authtest.Password)
+		fresh, err := h.ReplaceBackupCodes(t.Context(), id, authtest.Password, auth.Secret(u.Code()))
 		if err != nil || len(fresh) != 10 || codesLeft(t, h, u) != 10 {
 			t.Fatalf("%d new codes, %d left, %v", len(fresh), codesLeft(t, h, u), err)
 		}
@@ -151,6 +145,105 @@ func TestReplacingBackupCodesVoidsTheOldOnes(t *testing.T) {
 		}
 		u.Login() // the authenticator is as it was
 	})
+}
+
+// BC-4, PR-2: ten codes are worth the second factor, so nothing less than the password and a
+// code of it makes them, however fresh the login is.
+func TestReplacingBackupCodesNeedsThePasswordAndACode(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
+		u := h.Register()
+		old := u.EnableTwoFactor()
+		r, err := h.VerifyTwoFactor(t.Context(), firstStep(t, h, u.Email), old[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := identityOf(t, h.Manager, r.AccessToken.Token) // of this moment
+		right := auth.Secret(u.Code())
+		for name, proof := range map[string][2]auth.Secret{
+			"nothing":             {"", ""},
+			"the password alone":  {authtest.Password, ""},
+			"a code alone":        {"", right},
+			"a backup code alone": {"", old[1]},
+			"a wrong password":    {"wrong, and long enough", right},
+			"a wrong code":        {authtest.Password, wrongCode(u.Code())},
+			"a spent backup code": {authtest.Password, old[0]},
+		} {
+			if codes, err := h.ReplaceBackupCodes(t.Context(), id, proof[0], proof[1]); !errors.Is(err, auth.ErrInvalidCredentials) || codes != nil {
+				t.Errorf("%s: %d codes, %v, want ErrInvalidCredentials", name, len(codes), err)
+			}
+			if err := h.UnlockUser(t.Context(), u.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := codesLeft(t, h, u); n != 9 {
+			t.Errorf("%d codes are left after the refusals, want 9", n)
+		}
+		if _, err := h.ReplaceBackupCodes(t.Context(), id, authtest.Password, right); err != nil {
+			t.Fatalf("with both: %v", err)
+		}
+		if _, err := h.ReplaceBackupCodes(t.Context(), id, authtest.Password, right); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("with the same code again: %v, want ErrInvalidCredentials", err)
+		}
+		if _, err := h.ReplaceBackupCodes(t.Context(), id, authtest.Password, old[1]); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("with a backup code of the old set: %v, want ErrInvalidCredentials", err)
+		}
+	})
+}
+
+// A code that makes ten codes is spent in the Commit that writes them: at once, one call wins.
+func TestOneCodeMakesOneSetOfBackupCodes(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		cfg := raced()
+		h := authtest.With(t, s, cfg)
+		managers := []*auth.Manager{h.Manager, twin(t, h, cfg).Manager}
+		u := h.Register()
+		backup := u.EnableTwoFactor()
+		id := u.Identity()
+		made := make([][]auth.Secret, 6)
+		errs := atOnce(t, len(made), func(i int) (err error) {
+			made[i], err = managers[i%2].ReplaceBackupCodes(t.Context(), id, authtest.Password, backup[3])
+			return err
+		})
+		if won := countIs(errs, nil); won != 1 || won+countIs(errs, auth.ErrInvalidCredentials) != len(made) {
+			t.Fatalf("%d won: %v", won, errs)
+		}
+		for i, codes := range made {
+			if errs[i] != nil {
+				continue
+			}
+			if err := secondStep(t.Context(), h.Manager, firstStep(t, h, u.Email), codes[0]); err != nil {
+				t.Errorf("a code of the set that was made: %v", err)
+			}
+		}
+	})
+}
+
+// BC-5, DO-2: a client with the right proof gets ten sets at once and then one in 10 minutes,
+// and a set that was refused costs none of the account's guesses.
+func TestNewBackupCodesAreLimited(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: auth.Limits{LoginByAddress: plenty}})
+	u := h.Register()
+	u.EnableTwoFactor()
+	id := u.Identity()
+	for i := range 16 {
+		_, err := h.ReplaceBackupCodes(t.Context(), id, authtest.Password, auth.Secret(u.Code()))
+		switch {
+		case i < 10 && err != nil:
+			t.Fatalf("set %d: %v", i, err)
+		case i >= 10 && !errors.Is(err, auth.ErrRateLimited):
+			t.Fatalf("set %d: %v, want ErrRateLimited", i, err)
+		}
+		if err == nil { // a code that was refused its set is not spent
+			h.Clock.Advance(step)
+		}
+	}
+	if err := h.DisableTwoFactor(t.Context(), id, authtest.Password, auth.Secret(u.Code())); err != nil {
+		t.Errorf("the code and the guesses that are left: %v", err)
+	}
+	if e := last(t, h, auth.EventRateLimited); e.Reason != "new_codes" {
+		t.Errorf("the event has the reason %q", e.Reason)
+	}
 }
 
 // BC-6: codes of any length work, and go on working where another is configured, also
@@ -193,7 +286,7 @@ func TestBackupCodesOfEveryLengthWorkWhateverIsConfigured(t *testing.T) {
 				t.Errorf("%d: %d codes left, want 8", length, n)
 			}
 			id := u.Identity()
-			fresh, err := long.ReplaceBackupCodes(t.Context(), id, "")
+			fresh, err := long.ReplaceBackupCodes(t.Context(), id, authtest.Password, e.BackupCodes[2])
 			if err != nil || len(fresh[0]) != length {
 				t.Fatalf("%d: new codes: %v", length, err)
 			}
@@ -256,7 +349,8 @@ func TestAfterARotationOfTheSecretsFactorsWorkAndMove(t *testing.T) {
 		}
 
 		id := sessionWith(t, both, moved, em)
-		fresh, err := both.ReplaceBackupCodes(t.Context(), id, "")
+		before.Clock.Advance(step)
+		fresh, err := both.ReplaceBackupCodes(t.Context(), id, authtest.Password, codeAt(em, before.Clock.Now()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,11 +437,11 @@ func checkAtRest(t *testing.T, s store.Store, left func() []byte) {
 	}
 	random["second token"] = string(r.AccessToken.Token)
 	id := identityOf(t, h.Manager, r.AccessToken.Token)
-	fresh, err := h.ReplaceBackupCodes(t.Context(), id, "")
+	fresh, err := h.ReplaceBackupCodes(t.Context(), id, authtest.Password, e.BackupCodes[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, rotated, err := h.RotateAPIKey(t.Context(), id, theKey(t, h.Manager, id).ID, time.Hour, "")
+	k, rotated, err := h.RotateAPIKey(t.Context(), id, theKey(t, h.Manager, id).ID, time.Hour, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

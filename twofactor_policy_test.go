@@ -89,7 +89,7 @@ var sessionCalls = map[string]sessionCall{
 		return err
 	}},
 	"ReplaceBackupCodes": {false, func(_ *testing.T, w *policyWorld) error {
-		_, err := w.h.ReplaceBackupCodes(context.Background(), w.id, authtest.Password)
+		_, err := w.h.ReplaceBackupCodes(context.Background(), w.id, authtest.Password, "123456")
 		if errors.Is(err, auth.ErrTwoFactorNotEnabled) {
 			return nil
 		}
@@ -108,7 +108,7 @@ var sessionCalls = map[string]sessionCall{
 		return err
 	}},
 	"RotateAPIKey": {false, func(_ *testing.T, w *policyWorld) error {
-		_, _, err := w.h.RotateAPIKey(context.Background(), w.id, w.keyID, time.Hour, "")
+		_, _, err := w.h.RotateAPIKey(context.Background(), w.id, w.keyID, time.Hour, "", "")
 		return err
 	}},
 	"APIKeys": {false, func(_ *testing.T, w *policyWorld) error {

@@ -12,6 +12,7 @@ type createKeyBody struct {
 	ExpiresInDays *int         `json:"expires_in_days" minimum:"1" maximum:"3650" example:"90" doc:"Without it the configured default applies."`
 	Scopes        *[]string    `json:"scopes" input:"scope" list:"scopes" example:"reports:read" doc:"What the key may be used for. Without it the key has all rights of its owner."`
 	Password      *auth.Secret `json:"password" doc:"If the service asks for a fresh login and the login is not fresh."`
+	Code          *auth.Secret `json:"code" doc:"With password, if two-factor authentication is on: a TOTP code, or a backup code."`
 }
 
 type createdKey struct {
@@ -30,6 +31,7 @@ func createAPIKey(c *call, in createKeyBody) (any, error) {
 		ExpiresIn:   time.Duration(orZero(in.ExpiresInDays)) * 24 * time.Hour,
 		Scopes:      in.Scopes,
 		Password:    orZero(in.Password),
+		Code:        orZero(in.Code),
 	})
 	if err != nil {
 		return nil, err

@@ -173,6 +173,25 @@ func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T
 	f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(429, httpauth.CodeRateLimited)
 }
 
+// AK-8.
+func TestMakingAKeyNeedsACodeBesideThePasswordWhereTheFactorIsOn(t *testing.T) {
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.APIKeysNeedFreshLogin = true }})
+	token := f.account("ada@example.com")
+	secret, backup := f.enrol(token)
+	f.clock.advance(11 * time.Minute)
+	for _, body := range []members{
+		{"name": "x"}, {"name": "x", "password": password}, {"name": "x", "password": password, "code": nil}, {"name": "x", "code": f.code(secret)},
+	} {
+		f.call("POST", "/api-keys", body, bearer(token)).want(403, httpauth.CodeReauthenticationRequired)
+	}
+	f.call("POST", "/api-keys", members{"name": "x", "password": password, "code": "12345"}, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
+	f.call("POST", "/api-keys", members{"name": "x", "password": password, "code": 7}, bearer(token)).want(400, httpauth.CodeInvalidInput).wantFields("code:wrong_type")
+	for _, code := range []string{f.code(secret), backup[0]} {
+		f.call("POST", "/api-keys", members{"name": "x", "password": password, "code": code}, bearer(token)).want(201)
+		f.call("POST", "/api-keys", members{"name": "x", "password": password, "code": code}, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
+	}
+}
+
 func TestAFreshLoginForKeysIsAskedForNowhereElse(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")

@@ -186,7 +186,7 @@ func (h *Handler) table() []route {
 		},
 		{
 			method: http.MethodPost, path: "/api-keys", tag: TagAPIKeys, id: "createAPIKey", summary: "Create an API key",
-			description: "The key itself is shown in this answer only. The service may ask for a fresh login, or the password.",
+			description: "The key itself is shown in this answer only. The service may ask for a fresh login, or the password. With two-factor authentication on, the password needs a code too.",
 			access:      sessionOnly, call: withBody(createAPIKey), status: http.StatusCreated, success: "The new API key.", answers: []any{createdKey{}},
 			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeAPIKeyLimit, CodeRateLimited, CodeOverloaded},
 		},

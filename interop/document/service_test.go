@@ -367,7 +367,7 @@ var granted = map[string]func(*service, *exchange){
 	"logout":  func(s *service, r *exchange) { s.as(r, s.newAccount()) },
 	"createAPIKey": func(s *service, r *exchange) {
 		s.as(r, s.newAccount())
-		r.set(members{"name": "Production", "description": "Nightly export", "expires_in_days": 90, "scopes": []string{"reports:read"}, "password": password})
+		r.set(members{"name": "Production", "description": "Nightly export", "expires_in_days": 90, "scopes": []string{"reports:read"}, "password": password, "code": "123456"})
 	},
 	"listAPIKeys": func(s *service, r *exchange) {
 		s.as(r, s.newAccount())

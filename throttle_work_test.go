@@ -1,0 +1,250 @@
+package auth_test
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+const (
+	hashBytes = 4 << 20  // of a hash in these tests: more than the 1.5 MB of the first QR code
+	noWork    = 64 << 10 // a call that hashes and draws nothing allocates less
+)
+
+// A workMeter is a store that measures what was allocated before each budget was charged.
+type workMeter struct {
+	store.Store
+	mu      sync.Mutex
+	refuse  bool   // every budget is used up
+	began   uint64 // TotalAlloc at the begin of the call
+	unpaid  uint64 // bytes until the first charge
+	charged map[string]int
+}
+
+func (s *workMeter) Hit(ctx context.Context, key string, l store.Limit, n int, now time.Time) (store.Decision, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n > 0 && len(s.charged) == 0 {
+		s.unpaid = totalAlloc() - s.began
+	}
+	if n > 0 && s.refuse {
+		s.charged[key] = 0
+		return store.Decision{RetryAfter: time.Hour}, nil
+	}
+	if n > 0 {
+		s.charged[key] += n
+	}
+	return s.Store.Hit(ctx, key, l, n, now)
+}
+
+// measure returns the error of a call, the bytes that it allocated in all and before its first
+// charge, and the attempts that were charged to the client's address.
+func (s *workMeter) measure(refuse bool, call func() error) (err error, all, unpaid uint64, toAddress int) {
+	s.mu.Lock()
+	s.refuse, s.charged, s.began = refuse, map[string]int{}, totalAlloc()
+	s.mu.Unlock()
+	err = call()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all = totalAlloc() - s.began
+	if len(s.charged) == 0 {
+		s.unpaid = all
+	}
+	for key, n := range s.charged {
+		if strings.HasPrefix(key, "a.") {
+			toAddress += n
+		}
+	}
+	s.refuse = false
+	return err, all, s.unpaid, toAddress
+}
+
+func totalAlloc() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// hostCalls are the calls of your program that hash a password, for which nobody is charged.
+var hostCalls = []string{"CreateUser", "SetPassword"}
+
+// DO-2: every method of a Manager, also one that is added later, since everyCall has them all.
+// Those that do something else with a second factor or a password follow, each with what it
+// needs to succeed.
+func TestNothingIsHashedOrDrawnBeforeABudgetIsCharged(t *testing.T) {
+	cfg := auth.Config{
+		PasswordHash: auth.HashParams{Memory: hashBytes >> 10, Time: 1, Threads: 1}, InsecureCheapHashing: true,
+		APIKeysNeedFreshLogin: true,
+	}
+	probe := authtest.New(t)
+	names := everyCall(probe.Register(), auth.Identity{}, "")
+	special := map[string]func(w *workWorld) error{
+		"VerifyTwoFactor: backup code": func(w *workWorld) error { return secondStep(w.ctx, w.Manager, w.temp, w.codes[0]) },
+		"VerifyTwoFactor: wrong code":  func(w *workWorld) error { return secondStep(w.ctx, w.Manager, w.temp, "00000000") },
+		"ConfirmTwoFactor: right code": func(w *workWorld) error {
+			return w.ConfirmTwoFactor(w.ctx, w.plain.Identity(), codeAt(w.pending, w.Clock.Now()))
+		},
+		"ConfirmTwoFactor: wrong code": func(w *workWorld) error {
+			return w.ConfirmTwoFactor(w.ctx, w.plain.Identity(), wrongFor(w.pending, w.Clock.Now()))
+		},
+		"EnableTwoFactor: password": func(w *workWorld) error {
+			_, err := w.EnableTwoFactor(w.ctx, w.plain.Identity(), authtest.Password)
+			return err
+		},
+		"DisableTwoFactor: backup code": func(w *workWorld) error {
+			return w.DisableTwoFactor(w.ctx, w.u.Identity(), authtest.Password, w.codes[0])
+		},
+		"ReplaceBackupCodes: TOTP code": func(w *workWorld) error {
+			_, err := w.ReplaceBackupCodes(w.ctx, w.u.Identity(), authtest.Password, auth.Secret(w.u.Code()))
+			return err
+		},
+		"ReplaceBackupCodes: backup code": func(w *workWorld) error {
+			_, err := w.ReplaceBackupCodes(w.ctx, w.u.Identity(), authtest.Password, w.codes[0])
+			return err
+		},
+		"UpdateProfile: password and code": func(w *workWorld) error {
+			return moveWith(w.ctx, w.Manager, w.u.Identity(), "moved@example.com", authtest.Password, w.codes[0])
+		},
+		"CreateAPIKey: password": func(w *workWorld) error {
+			_, _, err := w.CreateAPIKey(w.ctx, w.plain.Identity(), auth.NewAPIKey{Name: "k", Password: authtest.Password})
+			return err
+		},
+		"CreateAPIKey: password and code": func(w *workWorld) error {
+			_, _, err := w.CreateAPIKey(w.ctx, w.u.Identity(), auth.NewAPIKey{Name: "k", Password: authtest.Password, Code: w.codes[0]})
+			return err
+		},
+	}
+	for name := range names {
+		special[name] = func(w *workWorld) error {
+			return everyCall(w.plain, w.plain.Identity(), w.key)[name](w.Manager)
+		}
+	}
+	for name, call := range special {
+		if slices.Contains(hostCalls, name) {
+			continue
+		}
+		for _, refuse := range []bool{true, false} {
+			w := newWorkWorld(t, cfg)
+			err, all, unpaid, toAddress := w.meter.measure(refuse, func() error { return call(w) })
+			if unpaid > noWork {
+				t.Errorf("%s: %d bytes of work before a budget is charged: %v", name, unpaid, err)
+			}
+			if refuse && all > noWork {
+				t.Errorf("%s: %d bytes of work with every budget used up: %v", name, all, err)
+			}
+			if hashes := int(all / hashBytes); hashes > toAddress {
+				t.Errorf("%s: %d hashes, and %d are charged to the address", name, hashes, toAddress)
+			}
+			if !refuse && strings.Contains(name, ": ") && !strings.Contains(name, "wrong") && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			_ = w.Close()
+		}
+	}
+}
+
+// A workWorld has a user without a second factor, that has begun to set one up, and a user
+// with one, of which a login waits.
+type workWorld struct {
+	*authtest.Harness
+	ctx      context.Context
+	meter    *workMeter
+	plain, u *authtest.User
+	key      string
+	pending  auth.TwoFactorEnrollment
+	codes    []auth.Secret
+	temp     auth.Secret
+}
+
+func newWorkWorld(t *testing.T, cfg auth.Config) *workWorld {
+	t.Helper()
+	w := &workWorld{ctx: t.Context(), meter: &workMeter{Store: memstore.New(), charged: map[string]int{}}}
+	w.Harness = authtest.With(t, w.meter, cfg)
+	w.plain, w.u = w.Register(), w.Register()
+	w.key = w.plain.APIKey()
+	w.pending = enrol(t, w.Harness, w.plain.Identity())
+	w.codes = w.u.EnableTwoFactor()
+	w.temp = firstStep(t, w.Harness, w.u.Email)
+	return w
+}
+
+// DO-2: of many confirmations at once, one hashes the ten codes, and the others find the factor
+// on.
+func TestConfirmationsAtOnceHashTenCodesOnce(t *testing.T) {
+	w := newWorkWorld(t, auth.Config{
+		PasswordHash: auth.HashParams{Memory: hashBytes >> 10, Time: 1, Threads: 1}, InsecureCheapHashing: true,
+		HashQueue: 500, HashWait: time.Minute,
+	})
+	id, code := w.plain.Identity(), codeAt(w.pending, w.Clock.Now())
+	var errs []error
+	_, all, _, toAddress := w.meter.measure(false, func() error {
+		errs = atOnce(t, 20, func(int) error { return w.ConfirmTwoFactor(w.ctx, id, code) })
+		return nil
+	})
+	if won := countIs(errs, nil); won != 1 || won+countIs(errs, auth.ErrTwoFactorEnabled)+countIs(errs, auth.ErrRateLimited) != 20 {
+		t.Errorf("%d won: %v", won, errs)
+	}
+	if hashes := int(all / hashBytes); hashes != 10 || hashes > toAddress {
+		t.Errorf("%d hashes, and %d are charged to the address", hashes, toAddress)
+	}
+}
+
+// F-B3: a client with a fresh login cannot have more pictures drawn than the budget of one user
+// admits, and a picture never takes the slot of a login.
+func TestEnrolmentsAreLimitedAndTakeNoHashingSlot(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{HashSlots: 1, HashQueue: -1})
+		id := h.Register().Identity()
+		release := h.OccupyHashing()
+		for i := range 10 {
+			if _, err := h.EnableTwoFactor(t.Context(), id, ""); err != nil {
+				t.Fatalf("enrolment %d with no hashing slot: %v", i, err)
+			}
+		}
+		release()
+		for range 3 {
+			_, err := h.EnableTwoFactor(t.Context(), id, "")
+			if after := retryAfter(t, err); after > 10*time.Minute {
+				t.Errorf("it waits %v", after)
+			}
+			_, err = h.EnableTwoFactor(t.Context(), id, authtest.Password)
+			retryAfter(t, err)
+		}
+		if err := login(t.Context(), h.Manager, userOf(t, h, id.User.ID).Email, authtest.Password); err != nil {
+			t.Errorf("a login beside it: %v", err)
+		}
+		h.Clock.Advance(10 * time.Minute)
+		if _, err := h.EnableTwoFactor(t.Context(), id, authtest.Password); err != nil {
+			t.Errorf("after 10 minutes: %v", err)
+		}
+		if e := last(t, h, auth.EventRateLimited); e.Reason != "new_factor" {
+			t.Errorf("the event has the reason %q", e.Reason)
+		}
+	})
+}
+
+// F-B3: an enrolment that finds no place in the queue of pictures costs its user nothing.
+func TestAnEnrolmentThatIsShedCostsNothing(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{HashWait: time.Millisecond})
+	id := h.Register().Identity()
+	release := h.OccupyPictures()
+	for range 30 {
+		_, err := h.EnableTwoFactor(t.Context(), id, "")
+		checkOverloaded(t, err)
+	}
+	release()
+	for range 10 {
+		if _, err := h.EnableTwoFactor(t.Context(), id, ""); err != nil {
+			t.Fatalf("after it: %v", err)
+		}
+	}
+}
