@@ -397,6 +397,7 @@ var audited = map[string]struct {
 	"String":                  {func(s *stage) { _ = s.String() }, ""},
 	"Format":                  {func(s *stage) { _ = fmt.Sprint(s.Manager) }, ""},
 	"LogValue":                {func(s *stage) { s.LogValue() }, ""},
+	"WaitingToHash":           {func(s *stage) { s.WaitingToHash() }, ""},
 	"WithoutTurns":            {func(s *stage) { s.WithoutTurns() }, ""},
 	"OccupyHashing":           {func(s *stage) { s.OccupyHashing()() }, ""},
 	"OccupyPictures":          {func(s *stage) { s.OccupyPictures()() }, ""},

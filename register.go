@@ -136,7 +136,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	if err != nil {
 		if claim.Rec.User == uid { // it may have been written, and then is exactly this
 			claim.Raw = claim.Overwrite().Value
-			_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove())
+			m.abandonClaim(ctx, canonical, claim)
 		}
 		return User{}, err
 	}
@@ -160,7 +160,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	m.report(ctx, err, event)
 	if err != nil {
 		if m.uncreate(ctx, err, acct, pass) {
-			_ = m.records.Commit(context.WithoutCancel(ctx), claim.Remove())
+			m.abandonClaim(ctx, canonical, claim)
 		}
 		return User{}, err
 	}

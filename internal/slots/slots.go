@@ -66,6 +66,13 @@ func (s *Slots) Do(ctx context.Context, c Caller, f func()) error {
 	return nil
 }
 
+// Waiting returns how many callers wait in each lane.
+func (s *Slots) Waiting() (preferred, other int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.preferred.waiting, s.other.waiting
+}
+
 // acquire takes a slot.
 func (s *Slots) acquire(ctx context.Context, c Caller) error {
 	l := &s.other
