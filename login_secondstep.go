@@ -243,6 +243,9 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 	if isBackupCode(code) {
 		amr = byBackupCode
 	}
+	if err := m.tagBackupCode(ctx, &s.totp.Rec.Active.Backup, code, &proof); err != nil {
+		return result, "", err
+	}
 	err = m.records.RetryFrom(ctx, userPartition(s.uid), func() error { return m.readSecondStep(ctx, s) }, func() error {
 		if s.over(m.now()) {
 			return ErrInvalidToken

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -179,6 +180,11 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		return wrongPassword
 	}
 	proven, proof := f.pass.Rec.Hash, codeCheck{}
+	if c.acct.Rec.Enrolment != "" {
+		if err := m.tagBackupCode(ctx, &f.totp.Rec.Active.Backup, f.code, &proof); err != nil {
+			return cmp.Or(wrongPassword, err) // the password was compared, so it stays charged
+		}
+	}
 	return m.retryAs(ctx, id, c, func() error {
 		if c.acct.Rec.Enrolment == "" {
 			return ErrTwoFactorNotEnabled

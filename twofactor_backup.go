@@ -151,6 +151,19 @@ func (m *Manager) hashBackupCode(ctx context.Context, b *backupSet, code Secret)
 	return tag, err
 }
 
+// tagBackupCode computes the tag of code for the set b, unless proof has it. Call it before a
+// change takes its turn, since it costs a hash and other changes of the account would wait.
+func (m *Manager) tagBackupCode(ctx context.Context, b *backupSet, code Secret, proof *codeCheck) error {
+	if !isBackupCode(code) || m.peppers[b.Pepper] == nil || proof.tag != nil && slices.Equal(proof.salt, b.Salt) {
+		return nil
+	}
+	tag, err := m.hashBackupCode(ctx, b, code)
+	if err == nil {
+		proof.salt, proof.tag = b.Salt, []byte(tag)
+	}
+	return err
+}
+
 // spendBackupCode reports whether code is an unspent code of the set, and marks it as spent in
 // b.
 func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret, proof *codeCheck) (ok bool, err error) {
@@ -158,12 +171,8 @@ func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret
 		m.cfg.Logger.ErrorContext(ctx, "auth: backup codes were made under a secret that is no longer in Config.Secrets")
 		return false, nil
 	}
-	if proof.tag == nil || !slices.Equal(proof.salt, b.Salt) {
-		tag, err := m.hashBackupCode(ctx, b, code)
-		if err != nil {
-			return false, err
-		}
-		proof.salt, proof.tag = b.Salt, []byte(tag)
+	if err := m.tagBackupCode(ctx, b, code, proof); err != nil {
+		return false, err
 	}
 	found := -1
 	for i, tag := range b.Tags {
