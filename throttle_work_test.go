@@ -46,9 +46,9 @@ func (s *workMeter) Hit(ctx context.Context, key string, l store.Limit, n int, n
 	return s.Store.Hit(ctx, key, l, n, now)
 }
 
-// measure returns the error of a call, the bytes that it allocated in all and before its first
-// charge, and the attempts that were charged to the client's address.
-func (s *workMeter) measure(refuse bool, call func() error) (err error, all, unpaid uint64, toAddress int) {
+// measure returns the bytes that a call allocated in all and before its first charge, the
+// attempts that were charged to the client's address, and the call's error.
+func (s *workMeter) measure(refuse bool, call func() error) (all, unpaid uint64, toAddress int, err error) {
 	s.mu.Lock()
 	s.refuse, s.charged, s.began = refuse, map[string]int{}, totalAlloc()
 	s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *workMeter) measure(refuse bool, call func() error) (err error, all, unp
 		}
 	}
 	s.refuse = false
-	return err, all, s.unpaid, toAddress
+	return all, s.unpaid, toAddress, err
 }
 
 func totalAlloc() uint64 {
@@ -134,7 +134,7 @@ func TestNothingIsHashedOrDrawnBeforeABudgetIsCharged(t *testing.T) {
 		}
 		for _, refuse := range []bool{true, false} {
 			w := newWorkWorld(t, cfg)
-			err, all, unpaid, toAddress := w.meter.measure(refuse, func() error { return call(w) })
+			all, unpaid, toAddress, err := w.meter.measure(refuse, func() error { return call(w) })
 			if unpaid > noWork {
 				t.Errorf("%s: %d bytes of work before a budget is charged: %v", name, unpaid, err)
 			}
@@ -186,7 +186,7 @@ func TestConfirmationsAtOnceHashTenCodesOnce(t *testing.T) {
 	})
 	id, code := w.plain.Identity(), codeAt(w.pending, w.Clock.Now())
 	var errs []error
-	_, all, _, toAddress := w.meter.measure(false, func() error {
+	all, _, toAddress, _ := w.meter.measure(false, func() error {
 		errs = atOnce(t, 20, func(int) error { return w.ConfirmTwoFactor(w.ctx, id, code) })
 		return nil
 	})
