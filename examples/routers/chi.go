@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -25,5 +24,5 @@ func newChi(handler *httpauth.Handler) http.Handler {
 }
 
 func chiReports(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprintf(w, "reports of %s", chi.URLParam(r, "organization"))
+	writeReports(w, chi.URLParam(r, "organization"))
 }

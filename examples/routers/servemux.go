@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"html"
+	"io"
 	"net/http"
 
 	"github.com/datixlab/auth"
@@ -30,7 +32,14 @@ func answer(what string) http.Handler {
 	})
 }
 
+// writeReports answers with text that a browser does not take for a page, whatever is in it.
+func writeReports(w http.ResponseWriter, organization string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = io.WriteString(w, "reports of "+html.EscapeString(organization))
+}
+
 // reports runs behind ownOrganization, which has compared the path value.
 func reports(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprintf(w, "reports of %s", r.PathValue("organization"))
+	writeReports(w, r.PathValue("organization"))
 }
