@@ -19,6 +19,8 @@ import (
 //	change email  U.PendingEmail = e;  claim e → U;  U.Email = e;  drop the old claim
 //	delete        U.Deleted;  drop the claim
 //
+// The networks that are known to U are beside the claim, and go with it: see knownNetworks.
+//
 // An operation under way holds its address for claimHold. After that, whatever takes the
 // address over first makes the account give it up, in a conditional Commit. An operation
 // that was merely slow then fails at its next step, whatever the clocks say.
@@ -49,7 +51,8 @@ const tombstoneTTL = 24 * time.Hour
 
 // claimEmail writes the claim of uid on the address canonical, or returns ErrEmailTaken. The
 // claim is void until the account of uid names the address. The Commit that writes the claim
-// also carries out more.
+// also carries out more, which writes or removes the known networks. Without more it removes
+// those of another user.
 func (m *Manager) claimEmail(ctx context.Context, canonical, uid string, more ...store.Op) (record.Row[emailClaim], error) {
 	claim := claimRow(emailDigest(canonical)) // not read yet: the Commit fails if there is one
 	err := m.records.RetryFrom(ctx, "", func() error { return m.records.Read(ctx, &claim) }, func() error {
@@ -57,6 +60,9 @@ func (m *Manager) claimEmail(ctx context.Context, canonical, uid string, more ..
 			if err := m.voidClaim(ctx, canonical, claim.Rec); err != nil {
 				return err
 			}
+		}
+		if claim.Rec.User != uid && len(more) == 0 {
+			more = []store.Op{store.Delete(knownKey(claimDigest(claim.Key)))} // of the user that had the address before
 		}
 		claim.Rec = emailClaim{User: uid, Since: m.now(), Nonce: ident.Random()}
 		return m.records.Write(ctx, &claim, claim.Put(), more...)
@@ -112,23 +118,23 @@ func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 		(emailaddr.Same(acct.Rec.Email, canonical) || emailaddr.Same(acct.Rec.PendingEmail, canonical)) {
 		return
 	}
-	_ = m.records.Commit(ctx, claim.Remove())
+	_ = m.records.Commit(ctx, claim.Remove(), store.Delete(knownKey(claimDigest(claim.Key))))
 }
 
 // emailOwner returns the user that has claimed the address with this digest, or "". It also
-// returns the networks that have logged in with the address. The claim proves nothing: the
+// returns the networks that this user has logged in from. The claim proves nothing: the
 // account decides whether the address is its own.
 func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, known record.Row[knownNetworks], err error) {
-	claim, known := claimRow(digest), knownRow(digest)
-	err = m.records.Read(ctx, &claim, &known)
-	return claim.Rec.User, known, err
+	known, err = m.readKnown(ctx, digest)
+	return known.Rec.claim.Rec.User, known, err
 }
 
 // changeEmail changes the caller's address in three steps. It writes PendingEmail, claims the
 // address, and writes Email. emailClaim says why a crash after any step is safe.
-func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, change ProfileChange, canonical string) error {
+// It returns the claim. If the last step fails, it gives the address back.
+func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, change ProfileChange, canonical string) (claim record.Row[emailClaim], err error) {
 	pending := ident.Random()
-	err := m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
+	err = m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
 		if emailaddr.Same(a.PendingEmail, canonical) && isRecent(a.PendingSince, m.now(), claimHold) {
 			pending = a.PendingID // the same change twice at the same time: either call may finish it
 		}
@@ -136,15 +142,15 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 		return nil
 	})
 	if err != nil {
-		return beforeChange(err)
+		return claim, beforeChange(err)
 	}
-	if _, err := m.claimEmail(ctx, canonical, c.uid); err != nil {
+	if claim, err = m.claimEmail(ctx, canonical, c.uid); err != nil {
 		if errors.Is(err, ErrEmailTaken) {
 			m.abandonEmail(ctx, c.uid, pending)
 		}
-		return beforeChange(err)
+		return claim, beforeChange(err)
 	}
-	return m.editProfile(ctx, id, c, change, func(a *account) error {
+	err = m.editProfile(ctx, id, c, change, func(a *account) error {
 		switch {
 		case a.PendingID == pending:
 			a.clearPendingEmail()
@@ -154,6 +160,10 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 		}
 		return ErrEmailTaken // another account has it, or the user asked for a third address
 	})
+	if err != nil {
+		m.releaseEmail(context.WithoutCancel(ctx), canonical, c.uid)
+	}
+	return claim, err
 }
 
 // abandonEmail removes the PendingEmail of a change whose address is taken. If it fails, the

@@ -3,9 +3,11 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"strings"
 
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
 )
 
 // The layout: what is stored where. Records that must change together with an account are in
@@ -52,6 +54,11 @@ func apiKeyKeyIn(in *record.Arena, uid, kid string) string  { return in.Join("u.
 func emailDigest(canonical string) string {
 	d := sha256.Sum256([]byte(canonical))
 	return base64.RawURLEncoding.EncodeToString(d[:])
+}
+
+// claimDigest returns the digest in the key of a claim, or of a record beside it.
+func claimDigest(key string) string {
+	return strings.TrimPrefix(store.Partition(key), "e.")
 }
 
 // The prefixes of identifiers, one for each kind. An identifier is its prefix and digits of

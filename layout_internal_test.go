@@ -58,7 +58,7 @@ func samples() map[string]sample {
 		"u.1/pass":  sampleOf("u.1/pass", passwordRecord{Hash: "$argon2id$", Changed: at}),
 		"u.1/s.2":   sampleOf("u.1/s.2", sessionRecord{Epoch: 7, Created: at, Expires: at.Add(1), AMR: []string{"pwd", "mfa"}, Address: "::1", UserAgent: "x", tokenIDs: tokenIDs{"t", []superseded{{"a", at}, {"b", at.Add(2)}}}, Issued: at}),
 		"e.1/claim": sampleOf("e.1/claim", emailClaim{User: "1", Since: at, Nonce: "n"}),
-		"e.1/known": sampleOf("e.1/known", knownNetworks{Prefixes: []string{"192.0.2.7", "unknown"}}),
+		"e.1/known": sampleOf("e.1/known", knownNetworks{Prefixes: []string{"192.0.2.7", "unknown"}, User: "1"}),
 		"o.1/org":   sampleOf("o.1/org", orgRecord{Name: "Org", Created: at}),
 		"u.1/totp":  sampleOf("u.1/totp", totpRecord{Pending: pendingFactor{ID: "p", Sealed: []byte{1, 2}, Since: at}, Active: activeFactor{ID: "a", Sealed: []byte{3}, Since: at, LastStep: 9, Backup: backupSet{Pepper: "k", Salt: []byte{4}, Memory: 8, Time: 1, Threads: 1, Tags: []string{"x", ""}}}, PendingBy: "p/s"}),
 		"u.1/temp":  sampleOf("u.1/temp", tempRecord{Logins: []pendingLogin{{Digest: []byte{1}, Expires: at, Epoch: 1, Enrolment: "e", Tries: 2, Prefix: "p"}}, Firsts: []firstStep{{Digest: []byte{1}, Flags: 5}}}),

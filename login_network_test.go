@@ -1,7 +1,9 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -66,4 +68,77 @@ func TestOnlyTheLastEightAddressesAreKnown(t *testing.T) {
 	if err := login(clientAt(t, "192.0.2.9"), h.Manager, u.Email, authtest.Password); err != nil {
 		t.Errorf("from the last: %v", err)
 	}
+}
+
+// LG-15. Whoever had an address before its owner, or the password of an account, has nothing of
+// its networks afterwards.
+func TestNetworksOfAFormerHolderAreUnknownToTheNextOwner(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		var before []context.Context
+		for i := range 8 {
+			before = append(before, clientAt(t, fmt.Sprintf("203.0.113.%d", i+1)))
+		}
+		home, owners := clientAt(t, "192.0.2.7"), map[string]string{}
+		for name, handOver := range map[string]func(former auth.Identity) error{
+			"change of address": func(id auth.Identity) error {
+				other := id.User.ID + "@example.com"
+				_, err := h.UpdateProfile(home, id, auth.ProfileChange{Email: &other})
+				return err
+			},
+			"deletion":     func(id auth.Identity) error { return h.DeleteUser(t.Context(), id.User.ID) },
+			"new password": func(id auth.Identity) error { return h.SetPassword(t.Context(), id.User.ID, otherPassword) },
+		} {
+			former := h.Register()
+			for _, ctx := range before {
+				if err := login(ctx, h.Manager, former.Email, authtest.Password); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := handOver(former.Identity()); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			pw := otherPassword
+			if name != "new password" {
+				pw = authtest.Password
+				if _, err := signUp(h.Manager, former.Email); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+			if err := login(home, h.Manager, former.Email, pw); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if err := login(before[0], h.Manager, former.Email, pw); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			owner, err := h.UserByEmail(t.Context(), former.Email)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			owners[owner.ID] = name
+			compared := 0
+			for _, ctx := range before[1:] {
+				for range 5 {
+					if err := login(ctx, h.Manager, former.Email, "wrong horse battery staple"); errors.Is(err, auth.ErrInvalidCredentials) {
+						compared++
+					}
+				}
+			}
+			if compared > 20+1 { // one a day of the /24
+				t.Errorf("%s: %d wrong passwords were compared from networks of a former holder, want 21 at most", name, compared)
+			}
+		}
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		told := map[string]int{}
+		for _, e := range h.Events.All() {
+			if e.Type == auth.EventLoginNewNetwork {
+				told[owners[e.UserID]]++
+			}
+		}
+		if told["change of address"] != 1 || told["deletion"] != 1 || told["new password"] != 7+1 {
+			t.Errorf("logins from new networks that were told: %v", told)
+		}
+	})
 }

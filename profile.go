@@ -70,7 +70,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if _, err := m.charge(ctx, c.uid, m.registerBudgets(ctx)); err != nil {
 		return User{}, err
 	}
-	err = m.changeEmail(ctx, id, c, change, canonical)
+	claim, err := m.changeEmail(ctx, id, c, change, canonical)
 	if errors.Is(err, ErrEmailTaken) {
 		e := id.event(EventEmailTaken)
 		e.Action = "change_email"
@@ -81,9 +81,8 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if err != nil {
 		return User{}, err
 	}
-	ctx = context.WithoutCancel(ctx)                 // the address is changed, whatever the client does
-	known := knownRow(emailDigest(canonical))        // not read: taken for none, and read again at a conflict
-	m.addKnownNetwork(ctx, known, clientPrefix(ctx)) // the caller logged in with the old address
+	ctx = context.WithoutCancel(ctx)                                     // the address is changed, whatever the client does
+	m.addKnownNetwork(ctx, knownBeside(claim), c.uid, clientPrefix(ctx)) // the caller logged in with the old address
 	if was, ok := emailaddr.Canonical(old); ok {
 		m.releaseEmail(ctx, was, c.uid)
 	}

@@ -129,7 +129,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	}
 	now := m.now()
 	uid := ident.Timed(now)
-	claim, err := m.claimEmail(ctx, canonical, uid, newKnownNetworks(canonical, known))
+	claim, err := m.claimEmail(ctx, canonical, uid, newKnownNetworks(canonical, uid, known))
 	if errors.Is(err, ErrEmailTaken) {
 		m.emit(ctx, event.taken())
 	}

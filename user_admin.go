@@ -224,9 +224,10 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 
 // SetPassword gives the user a new password and ends every session. It is for a forgotten
 // password: your program makes sure that the user asks, for instance by a link sent to their
-// address. The second factor is still asked for. API keys stay valid. If the account was
-// broken into, or a stranger registered the address, also call ResetTwoFactor and
-// RevokeUserAPIKey. The error is an [*InputError] with ErrWeakPassword, or ErrNotFound.
+// address. The networks that the account was known to log in from become unknown. The second
+// factor is still asked for. API keys stay valid. If the account was broken into, or a stranger
+// registered the address, also call ResetTwoFactor and RevokeUserAPIKey. The error is an
+// [*InputError] with ErrWeakPassword, or ErrNotFound.
 func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Secret) error {
 	defer m.calls.begin()()
 	uid, acct, err := m.findUser(ctx, userID)
@@ -242,6 +243,10 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	hash, err := m.hashPassword(ctx, replacement)
 	if err != nil {
 		return err
+	}
+	canonical, _ := emailaddr.Canonical(acct.Rec.Email)
+	if err := m.forgetNetworks(ctx, emailDigest(canonical), uid); err != nil {
+		return beforeChange(err)
 	}
 	err = m.records.Retry(ctx, partitionOf(userID), func() error {
 		_, a, err := m.findUser(ctx, userID)
