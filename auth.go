@@ -59,6 +59,8 @@ type Manager struct {
 	changes      *hitcount.Table // of each user, see changeLimit
 	calls        callsUnderWay   // that change something
 	cache        checkCache
+	background   background
+	complete     atomic.Bool // the rosters, see rostersComplete
 	closed       atomic.Bool
 	closing      sync.Once
 }
@@ -73,7 +75,10 @@ const (
 )
 
 // New returns a Manager over s, or an error that names every field of cfg that is missing
-// or unsafe. It does not call the store. Close the Manager before the store.
+// or unsafe. It does not wait for the store. Close the Manager before the store.
+//
+// On a store with accounts of a version without rosters, a goroutine adds each account to the
+// roster of its organization. It continues after a failure or a restart.
 func New(s store.Store, cfg Config) (*Manager, error) {
 	if s == nil {
 		return nil, errors.New("auth: New needs a store")
@@ -116,7 +121,9 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		m.emit(ctx, Event{Type: EventOverloaded, Reason: "changes"})
 	}
 	m.records.Fault = func(ctx context.Context, call string) {
-		m.emit(ctx, Event{Type: EventStoreFailed, Actor: actorManager, Reason: call})
+		if !inBackground(ctx) {
+			m.emit(ctx, Event{Type: EventStoreFailed, Actor: actorManager, Reason: call})
+		}
 	}
 	tokenKeys, peppers := keys.Derive(labelToken, 32), keys.Derive(labelPepper, 32)
 	for i, id := range keys.IDs() {
@@ -142,6 +149,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		m.notices = queue.New("notices", queue.ByTurns, cfg.Logger, m.logUnsent)
 	}
 	m.usage = m.trackKeys()
+	m.startBackground()
 	return m, nil
 }
 
@@ -155,6 +163,7 @@ func (m *Manager) Close() error {
 	m.closing.Do(func() {
 		m.closed.Store(true)
 		m.calls.wait(closeWait)
+		m.background.close()
 		err = errors.Join(m.usage.Close(), queue.Close(m.events, m.notices))
 	})
 	return err

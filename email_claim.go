@@ -3,10 +3,12 @@ package auth
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -88,8 +90,7 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 	case !acct.Exists() && underWay:
 		return ErrEmailTaken
 	case !acct.Exists():
-		acct.Rec = account{Deleted: true}
-		return m.records.Commit(ctx, acct.Put().Until(m.now().Add(tombstoneTTL)))
+		return m.voidAccount(ctx, &acct)
 	case acct.Rec.Deleted:
 		return nil
 	case emailaddr.Same(acct.Rec.Email, canonical):
@@ -99,14 +100,62 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 	case underWay && isRecent(acct.Rec.PendingSince, m.now(), claimHold):
 		return ErrEmailTaken
 	}
+	acct.Rec.leaveEmail(canonical) // until the claim is replaced
 	acct.Rec.clearPendingEmail()
 	return m.records.Commit(ctx, acct.Put())
 }
 
+// voidAccount puts a tombstone in place of an account that was not created, so that it never is.
+func (m *Manager) voidAccount(ctx context.Context, acct *record.Row[account]) error {
+	acct.Rec = account{Deleted: true}
+	return m.records.Commit(ctx, acct.Put().Until(m.now().Add(tombstoneTTL)))
+}
+
+// forgetEmail removes the claim of a deleted user on the address with this digest, and the
+// networks beside it.
+func (m *Manager) forgetEmail(ctx context.Context, digest, uid string) error {
+	return m.records.Retry(ctx, store.Partition(claimKey(digest)), func() error {
+		claim, known := claimRow(digest), knownRow(digest)
+		if err := m.records.Read(ctx, &claim, &known); err != nil {
+			return err
+		}
+		switch {
+		case claim.Rec.User == uid:
+			return m.records.Commit(ctx, claim.Remove(), store.Delete(known.Key))
+		case known.Exists() && (known.Rec.User == uid || !claim.Exists()): // left by an older version
+			return m.records.Commit(ctx, claim.Unchanged(), known.Remove())
+		}
+		return nil
+	})
+}
+
+// digestOf returns the digest of an email address, or "" if it is none.
+func digestOf(email string) string {
+	canonical, ok := emailaddr.Canonical(email)
+	if !ok {
+		return ""
+	}
+	return emailDigest(canonical)
+}
+
+// maxDigests is how many addresses an account keeps the digests of.
+const maxDigests = 8
+
+// leaveEmail adds an address that the account does not have any more to Digests.
+func (a *account) leaveEmail(email string) {
+	digest := digestOf(email)
+	if digest == "" || slices.Contains(a.Digests, digest) {
+		return
+	}
+	a.Digests = append(slices.Clone(a.Digests), digest)
+	a.Digests = a.Digests[max(0, len(a.Digests)-maxDigests):]
+}
+
 // releaseEmail removes a claim that its account no longer names. The claim is void already.
-// If releaseEmail fails, the next operation that wants the address replaces the claim.
-func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
-	claim := claimRow(emailDigest(canonical))
+// If releaseEmail fails, the next operation that wants the address replaces the claim, or the
+// next change or the deletion of the account removes it.
+func (m *Manager) releaseEmail(ctx context.Context, digest, uid string) {
+	claim := claimRow(digest)
 	if err := m.records.Read(ctx, &claim); err != nil || claim.Rec.User != uid {
 		return
 	}
@@ -115,10 +164,18 @@ func (m *Manager) releaseEmail(ctx context.Context, canonical, uid string) {
 		return
 	}
 	if acct.Exists() && !acct.Rec.Deleted &&
-		(emailaddr.Same(acct.Rec.Email, canonical) || emailaddr.Same(acct.Rec.PendingEmail, canonical)) {
+		(digestOf(acct.Rec.Email) == digest || digestOf(acct.Rec.PendingEmail) == digest) {
 		return
 	}
-	_ = m.records.Commit(ctx, claim.Remove(), store.Delete(knownKey(claimDigest(claim.Key))))
+	_ = m.records.Commit(ctx, claim.Remove(), store.Delete(knownKey(digest)))
+}
+
+func (m *Manager) releaseEmails(ctx context.Context, uid string, digests []string) {
+	var calls []func()
+	for _, digest := range digests {
+		calls = append(calls, func() { m.releaseEmail(ctx, digest, uid) })
+	}
+	parallel.Do(calls...)
 }
 
 // emailOwner returns the user that has claimed the address with this digest, or "". It also
@@ -138,6 +195,9 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 		if emailaddr.Same(a.PendingEmail, canonical) && isRecent(a.PendingSince, m.now(), claimHold) {
 			pending = a.PendingID // the same change twice at the same time: either call may finish it
 		}
+		if !emailaddr.Same(a.PendingEmail, canonical) {
+			a.leaveEmail(a.PendingEmail)
+		}
 		a.PendingEmail, a.PendingSince, a.PendingID = *change.Email, m.now(), pending
 		return nil
 	})
@@ -153,6 +213,8 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 	err = m.editProfile(ctx, id, c, change, func(a *account) error {
 		switch {
 		case a.PendingID == pending:
+			a.leaveEmail(a.Email)
+			a.Digests = slices.DeleteFunc(slices.Clone(a.Digests), func(d string) bool { return d == emailDigest(canonical) })
 			a.clearPendingEmail()
 			return nil
 		case emailaddr.Same(a.Email, canonical): // the other call has finished it
@@ -161,7 +223,7 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 		return ErrEmailTaken // another account has it, or the user asked for a third address
 	})
 	if err != nil {
-		m.releaseEmail(context.WithoutCancel(ctx), canonical, c.uid)
+		m.releaseEmail(context.WithoutCancel(ctx), emailDigest(canonical), c.uid)
 	}
 	return claim, err
 }

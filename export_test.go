@@ -2,7 +2,9 @@ package auth
 
 import (
 	"context"
+	"strings"
 
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/slots"
 )
 
@@ -34,3 +36,43 @@ func (m *Manager) WithoutTurns() { m.records.Turns = nil }
 
 // WaitingToHash returns how many calls wait for a hashing slot in each lane.
 func (m *Manager) WaitingToHash() (preferred, other int) { return m.hashSlots.Waiting() }
+
+// InBackground reports whether a store is called by the goroutine that New starts.
+func InBackground(ctx context.Context) bool { return inBackground(ctx) }
+
+// AwaitBackground waits until the goroutine that New starts has ended.
+func AwaitBackground(m *Manager) { <-m.background.done }
+
+// A RosterView is what an organization's partition says of its members.
+type RosterView struct {
+	Admins  []string // "user_…"
+	Members map[string]MemberView
+}
+
+// A MemberView is the record of one member.
+type MemberView struct {
+	Role              string
+	Disabled, Pending bool
+}
+
+// Roster reads the roster of an organization, and settles nothing.
+func Roster(ctx context.Context, m *Manager, organizationID string) (v RosterView, err error) {
+	oid, _ := parseOrganization(organizationID)
+	roster := rosterRow(oid)
+	if err := m.records.Read(ctx, &roster); err != nil {
+		return v, err
+	}
+	for _, uid := range roster.Rec.Admins {
+		v.Admins = append(v.Admins, userIDOf(uid))
+	}
+	rows, err := record.All[memberRecord](ctx, m.records, memberKey(oid, ""))
+	v.Members = map[string]MemberView{}
+	for _, row := range rows {
+		uid := strings.TrimPrefix(row.Key, memberKey(oid, ""))
+		v.Members[userIDOf(uid)] = MemberView{Role: row.Rec.Role, Disabled: row.Rec.Disabled, Pending: !row.Rec.Pending.IsZero()}
+	}
+	return v, err
+}
+
+// EmailDigest is the name of an address in keys.
+func EmailDigest(email string) string { return digestOf(email) }

@@ -26,6 +26,9 @@ import (
 //	e.<digest>/claim       emailClaim
 //	e.<digest>/known       knownNetworks
 //	o.<org>/org            orgRecord
+//	o.<org>/roster         rosterRecord
+//	o.<org>/m.<user>       memberRecord
+//	m.auth/rosters         rostersRecord: whether every account is in its roster
 //
 // Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle_*.go, and
 // events_notice.go for those of notices.
@@ -42,7 +45,13 @@ func keyUsageKey(uid, kid string) string { return userKey(uid, "l."+kid) }
 func sessionKey(uid, sid string) string  { return userKey(uid, "s."+sid) }
 func claimKey(digest string) string      { return "e." + digest + "/claim" }
 func knownKey(digest string) string      { return "e." + digest + "/known" }
-func orgKey(oid string) string           { return "o." + oid + "/org" }
+func orgPartition(oid string) string     { return "o." + oid }
+func orgRecords(oid string) string       { return orgPartition(oid) + "/" }
+func orgKey(oid string) string           { return orgRecords(oid) + "org" }
+func rosterKey(oid string) string        { return orgRecords(oid) + "roster" }
+func memberKey(oid, uid string) string   { return orgRecords(oid) + "m." + uid }
+
+const rostersKey = "m.auth/rosters"
 
 // accountKeyIn, sessionKeyIn and apiKeyKeyIn make their key in the memory of a read.
 func accountKeyIn(in *record.Arena, uid string) string      { return in.Join("u.", uid, "/acct") }

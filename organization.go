@@ -6,9 +6,11 @@ import (
 
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
 )
 
-// An Organization is a group of users. Every user is in exactly one.
+// An Organization is a group of users. Every user is in exactly one. An organization ends with
+// its last user: see [Manager.DeleteUser].
 type Organization struct {
 	ID        string // "org_…"
 	Name      string
@@ -50,10 +52,21 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 	return Organization{ID: organizationID, Name: org.Rec.Name, CreatedAt: org.Rec.Created}, nil
 }
 
-// createOrganization makes an organization and returns its id, "org_…".
-func (m *Manager) createOrganization(ctx context.Context, name string, now time.Time) (id string, err error) {
+// foundOrganization makes an organization whose only member is the admin uid. The account is
+// created after it: if that fails, the caller calls dissolve.
+func (m *Manager) foundOrganization(ctx context.Context, name, uid string, now time.Time) (memberChange, error) {
 	oid := ident.Timed(now)
-	org := orgRow(oid)
-	org.Rec = orgRecord{Name: name, Created: now}
-	return orgPrefix + oid, m.records.Commit(ctx, org.Put())
+	rows := newMemberRows(oid, uid)
+	rows.org.Rec = orgRecord{Name: name, Created: now}
+	ops := rows.put(memberRecord{Role: roleAdmin, Joined: now}, true)
+	ops[0] = rows.org.Put()
+	return memberChange{oid: oid, uid: uid}, m.records.Commit(ctx, ops...)
+}
+
+// dissolve removes an organization that foundOrganization has made, and whose account was not
+// created.
+func (m *Manager) dissolve(ctx context.Context, c memberChange) {
+	rows := newMemberRows(c.oid, c.uid)
+	_ = m.records.Commit(ctx,
+		store.Delete(rows.org.Key), store.Delete(rows.roster.Key), store.Delete(rows.member.Key))
 }

@@ -83,9 +83,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	}
 	ctx = context.WithoutCancel(ctx)                                     // the address is changed, whatever the client does
 	m.addKnownNetwork(ctx, knownBeside(claim), c.uid, clientPrefix(ctx)) // the caller logged in with the old address
-	if was, ok := emailaddr.Canonical(old); ok {
-		m.releaseEmail(ctx, was, c.uid)
-	}
+	m.releaseEmails(ctx, c.uid, c.acct.Rec.Digests)
 	return c.acct.Rec.user(id.User.ID), nil
 }
 

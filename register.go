@@ -1,12 +1,14 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -51,12 +53,7 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	}
 	event := Event{Type: EventRegistered, Role: u.Role}
 	known := []string{clientPrefix(ctx)} // the caller chose the password, so strangers there are no more likely
-	return m.create(ctx, u, canonical, known, event, func(now time.Time) (string, error) {
-		if r.OrganizationName == "" {
-			return m.createOrganization(ctx, r.FullName, now)
-		}
-		return m.createOrganization(ctx, r.OrganizationName, now)
-	})
+	return m.create(ctx, u, canonical, known, event, entry{name: cmp.Or(r.OrganizationName, r.FullName)})
 }
 
 // CreateUser makes an account in an organization that exists. It is for your program: it
@@ -64,7 +61,8 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 // organization, an [*InputError], ErrEmailTaken or ErrOverloaded.
 func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	defer m.calls.begin()()
-	if _, err := m.Organization(ctx, u.OrganizationID); err != nil {
+	org, err := m.Organization(ctx, u.OrganizationID)
+	if err != nil {
 		return User{}, err
 	}
 	canonical, err := m.checkNewUser(u, checkRole(u.Role))
@@ -72,9 +70,8 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 		return User{}, err
 	}
 	event := Event{Type: EventRegistered, Actor: actorOf(ctx), Role: u.Role}
-	return m.create(ctx, u, canonical, nil, event, func(time.Time) (string, error) {
-		return u.OrganizationID, nil
-	})
+	oid, _ := parseOrganization(org.ID)
+	return m.create(ctx, u, canonical, nil, event, entry{oid: oid})
 }
 
 // checkNewUser returns the canonical form of the email address, or an error that names every
@@ -116,10 +113,10 @@ func appendMisread(fields []FieldError, canonical string) []FieldError {
 	return append(fields, FieldError{"email", "invalid_email", "It has " + what + ", which mail programs read as something else."})
 }
 
-// create claims the email address and then makes the account. See emailClaim for a crash in
-// between. Known are the first known networks of the account. The event has the actor, and
-// is emitted as it is or as taken.
-func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known []string, event Event, organization func(now time.Time) (id string, err error)) (User, error) {
+// create claims the email address, then enters the organization, and then makes the account.
+// See emailClaim and memberRecord for a crash in between. Known are the first known networks of
+// the account. The event has the actor, and is emitted as it is or as taken.
+func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known []string, event Event, e entry) (User, error) {
 	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
 		return User{}, err
 	}
@@ -142,16 +139,22 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	}
 	acct := accountRow(uid)
 	acct.Rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now}
-	acct.Rec.Org, err = organization(now)
+	member, err := m.enter(ctx, e, uid, u.Role, now)
 	if err != nil {
-		m.abandonClaim(ctx, canonical, claim)
+		m.undo(ctx, e, member, canonical, claim)
 		return User{}, err
 	}
+	acct.Rec.Org = orgPrefix + member.oid
 	pass := passwordRow(uid)
 	pass.Rec = passwordRecord{Hash: hash, Changed: now}
 	err = m.records.Commit(ctx, acct.Put(), pass.Put())
 	if errors.Is(err, store.ErrConflict) { // after claimHold the address went to another account
-		m.abandonClaim(ctx, canonical, claim)
+		m.undo(ctx, e, member, canonical, claim)
+		if u.OrganizationID != "" { // or the organization has ended meanwhile
+			if _, err := m.Organization(ctx, u.OrganizationID); err != nil {
+				return User{}, err
+			}
+		}
 		m.emit(ctx, event.taken())
 		return User{}, ErrEmailTaken
 	}
@@ -160,10 +163,11 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	m.report(ctx, err, event)
 	if err != nil {
 		if m.uncreate(ctx, err, acct, pass) {
-			m.abandonClaim(ctx, canonical, claim)
+			m.undo(ctx, e, member, canonical, claim)
 		}
 		return User{}, err
 	}
+	m.settleChange(ctx, member)
 	return user, nil
 }
 
@@ -189,6 +193,32 @@ func (m *Manager) uncreate(ctx context.Context, commitErr error, acct record.Row
 		}
 	}
 	return err == nil
+}
+
+// An entry is the organization of a new account: one that exists, or the name of one that is
+// made for it.
+type entry struct{ oid, name string }
+
+func (m *Manager) enter(ctx context.Context, e entry, uid, role string, now time.Time) (memberChange, error) {
+	if e.oid == "" {
+		return m.foundOrganization(ctx, e.name, uid, now)
+	}
+	return m.joinOrganization(ctx, e.oid, uid, role, now)
+}
+
+// undo ends an entry, and removes a claim, of an account that was not created.
+func (m *Manager) undo(ctx context.Context, e entry, c memberChange, canonical string, claim record.Row[emailClaim]) {
+	ctx = context.WithoutCancel(ctx)
+	parallel.Do(
+		func() { m.abandonClaim(ctx, canonical, claim) },
+		func() {
+			if e.oid == "" {
+				m.dissolve(ctx, c)
+			} else {
+				_ = m.leaveOrganization(ctx, c.oid, c.uid)
+			}
+		},
+	)
 }
 
 // taken returns the event for an account that was not made because the address is taken.

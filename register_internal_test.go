@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/store/memstore"
@@ -80,7 +79,8 @@ func TestAnAddressThatMailProgramsReadOtherwiseIsRefusedOnlyWhereItIsNew(t *test
 		if !ok {
 			t.Fatalf("%s is no address", address)
 		}
-		old, err := m.create(ctx, u, canonical, nil, Event{Type: EventRegistered}, func(time.Time) (string, error) { return host.OrganizationID, nil })
+		oid, _ := parseOrganization(host.OrganizationID)
+		old, err := m.create(ctx, u, canonical, nil, Event{Type: EventRegistered}, entry{oid: oid})
 		if err != nil {
 			t.Fatalf("%s: %v", address, err)
 		}

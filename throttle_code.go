@@ -50,13 +50,18 @@ func (m *Manager) confirmBudget(uid string) budget {
 // turn the second factor off.
 var forgiveLimit = store.Limit{Burst: 1, Every: 30 * 24 * time.Hour}
 
+func forgiveBudget(uid string) budget {
+	return budget{name: "forgiven", key: userKey(uid, "code.forgiven"), limit: forgiveLimit}
+}
+
 // forgiveCodes refills the budgets of codes from networks that are not known, after the owner
 // has changed the password from a session. Whoever used them up knew the old password. If it
 // fails, they stay used up until UnlockUser.
 func (m *Manager) forgiveCodes(ctx context.Context, uid string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.StoreTimeout)
 	defer cancel()
-	d, err := m.records.Hit(ctx, userKey(uid, "code.forgiven"), forgiveLimit, 1, m.now())
+	b := forgiveBudget(uid)
+	d, err := m.records.Hit(ctx, b.key, b.limit, 1, m.now())
 	if err == nil && d.OK {
 		err = m.refill(ctx, m.elsewhereCodeBudgets(uid))
 	}

@@ -122,12 +122,6 @@ func TestOnlyAnUnlockOrAChangeOfPasswordRefillsTheCodesFromElsewhere(t *testing.
 			}
 			return identityOf(t, h.Manager, r.AccessToken.Token)
 		}
-		if err := h.SetPassword(t.Context(), u.ID, authtest.Password); err != nil {
-			t.Fatal(err)
-		}
-		if n := guess(t, h, u.Email, e); n != 0 {
-			t.Errorf("SetPassword refilled %d", n)
-		}
 		for i, want := range []int{100, 0} { // once in 30 days, so that a thief with a session cannot go on
 			if err := h.ChangePassword(t.Context(), session(), authtest.Password, authtest.Password); err != nil {
 				t.Fatal(err)
@@ -151,6 +145,14 @@ func TestOnlyAnUnlockOrAChangeOfPasswordRefillsTheCodesFromElsewhere(t *testing.
 		}
 		if n := guess(t, h, u.Email, e); n != 100 {
 			t.Errorf("a change of the password 30 days later refilled %d, want 100", n)
+		}
+		for guess(t, h, u.Email, e) > 0 { // used up again
+		}
+		if err := h.SetPassword(t.Context(), u.ID, authtest.Password); err != nil {
+			t.Fatal(err)
+		}
+		if n := guess(t, h, u.Email, e); n != 0 {
+			t.Errorf("SetPassword refilled %d", n)
 		}
 	})
 }

@@ -25,6 +25,10 @@ const maxPicturesWaiting = 16
 // newFactorLimit bounds how often a user can begin to set up a second factor.
 var newFactorLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 
+func newFactorBudget(uid string) budget {
+	return budget{name: "new_factor", key: userKey(uid, "newfactor"), limit: newFactorLimit, keepOnSuccess: true}
+}
+
 // A TwoFactorEnrollment is what the user needs to set up an authenticator. It is returned by
 // [Manager.EnableTwoFactor] and cannot be read again.
 type TwoFactorEnrollment struct {
@@ -127,7 +131,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Sec
 	if err := m.reauthenticate(ctx, id, c, &pass, password); err != nil {
 		return TwoFactorEnrollment{}, err
 	}
-	budgets := []budget{{name: "new_factor", key: userKey(c.uid, "newfactor"), limit: newFactorLimit, keepOnSuccess: true}}
+	budgets := []budget{newFactorBudget(c.uid)}
 	if password == "" { // nothing is charged to the address yet
 		budgets = append(m.addressBudgets(ctx), budgets...)
 	}

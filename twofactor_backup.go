@@ -201,6 +201,11 @@ func (m *Manager) reportBackupCode(ctx context.Context, err error, e Event, a *a
 // newCodesLimit bounds how often a user can have backup codes hashed.
 var newCodesLimit = store.Limit{Burst: 10, Every: 10 * time.Minute}
 
+// newCodesBudget is the budget of sets of backup codes that the user makes.
+func newCodesBudget(uid string) budget {
+	return budget{name: "new_codes", key: userKey(uid, "newcodes"), limit: newCodesLimit, keepOnSuccess: true}
+}
+
 // ReplaceBackupCodes makes ten new backup codes for the caller and returns them. They cannot
 // be read again. It needs the password and a code, TOTP or backup, however fresh the login is:
 // with ten codes a session could move the address and turn the second factor off. From its
@@ -253,7 +258,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPa
 // chargeNewCodes charges the budgets of ten hashes and computes them.
 func (m *Manager) chargeNewCodes(ctx context.Context, uid string, codes codeList) (set backupSet, err error) {
 	budgets := append(hashing(len(codes), m.addressBudgets(ctx)),
-		budget{name: "new_codes", key: userKey(uid, "newcodes"), limit: newCodesLimit, keepOnSuccess: true})
+		newCodesBudget(uid))
 	err = m.throttled(ctx, uid, budgets, func() (bool, error) {
 		set, err = m.hashBackupCodes(ctx, codes)
 		return err == nil, err

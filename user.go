@@ -37,7 +37,12 @@ type account struct {
 	// Epoch goes up when all sessions end. A session of another epoch is rejected.
 	Epoch     uint64
 	Enrolment string // the active second factor's id, "" while it is off
-	newer     []byte
+	// Digests are of the addresses that the user had or was changing to before, up to
+	// maxDigests: a change that was cut off may have left a claim there. In a tombstone they
+	// are of all addresses. With Org they say what is left to remove, and a tombstone has
+	// neither once the deletion is done.
+	Digests []string
+	newer   []byte
 }
 
 // Fields implements [record.Fields].
@@ -55,6 +60,7 @@ func (a *account) Fields(c *record.Codec) {
 	c.Bool(&a.Deleted)
 	c.Uint(&a.Epoch)
 	c.String(&a.Enrolment)
+	c.Strings(&a.Digests)
 	c.Rest(&a.newer)
 }
 

@@ -53,7 +53,7 @@ func (m *Manager) SetRole(ctx context.Context, userID, role string) error {
 	if e := checkRole(role); e != nil {
 		return inputError(ErrInvalidInput, *e)
 	}
-	return m.changeAccount(ctx, userID, Event{Type: EventRoleChanged, Role: role}, func(a *account) error {
+	return m.changeMember(ctx, userID, false, Event{Type: EventRoleChanged, Role: role}, func(a *account) error {
 		a.Role = role
 		return nil
 	})
@@ -81,7 +81,7 @@ func (m *Manager) SetAssignedAgents(ctx context.Context, userID string, agents [
 // token, temp token and API key of the account is rejected everywhere. A login fails as with a
 // wrong password.
 func (m *Manager) DisableUser(ctx context.Context, userID string) error {
-	return m.changeAccount(ctx, userID, Event{Type: EventUserDisabled}, func(a *account) error {
+	return m.changeMember(ctx, userID, true, Event{Type: EventUserDisabled}, func(a *account) error {
 		a.Disabled = true
 		a.Epoch++
 		return nil
@@ -91,83 +91,10 @@ func (m *Manager) DisableUser(ctx context.Context, userID string) error {
 // EnableUser enables a disabled account again, or returns ErrNotFound. API keys work as before.
 // Sessions stay ended.
 func (m *Manager) EnableUser(ctx context.Context, userID string) error {
-	return m.changeAccount(ctx, userID, Event{Type: EventUserEnabled}, func(a *account) error {
+	return m.changeMember(ctx, userID, false, Event{Type: EventUserEnabled}, func(a *account) error {
 		a.Disabled = false
 		return nil
 	})
-}
-
-// DeleteUser deletes the account and all its records. One Commit puts a tombstone in its
-// place, which ends every credential and frees the email address. The other records are
-// removed after it. If it fails, call it again until it returns nil. ErrNotFound means that
-// there is no such account.
-func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
-	defer m.calls.begin()()
-	uid, email, err := m.writeTombstone(ctx, userID)
-	if err != nil {
-		return err
-	}
-	if canonical, ok := emailaddr.Canonical(email); ok {
-		m.releaseEmail(ctx, canonical, uid)
-	}
-	for _, prefix := range []string{sessionKey(uid, ""), apiKeyKey(uid, ""), keyUsageKey(uid, "")} {
-		if _, err := m.removeAll(ctx, prefix); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeTombstone puts a tombstone in place of the account and returns the address that it had.
-// For an account that has a tombstone already it returns "": the claim of its address is void.
-func (m *Manager) writeTombstone(ctx context.Context, userID string) (uid, email string, err error) {
-	if err := m.ready(); err != nil {
-		return "", "", err
-	}
-	uid, ok := parseUser(userID)
-	if !ok {
-		return "", "", ErrNotFound
-	}
-	deleted := false
-	err = m.records.Retry(ctx, partitionOf(userID), func() error {
-		acct := accountRow(uid)
-		if err := m.records.Read(ctx, &acct); err != nil {
-			return err
-		}
-		if !acct.Exists() {
-			return ErrNotFound
-		}
-		// A tombstone is written again, since an earlier Commit may have been unconfirmed.
-		if deleted = acct.Rec.Deleted; !deleted {
-			email = acct.Rec.Email
-		}
-		acct.Rec = account{Deleted: true, Epoch: acct.Rec.Epoch + 1}
-		return m.records.Commit(ctx, acct.Put().Until(m.now().Add(tombstoneTTL)),
-			store.Delete(passwordKey(uid)), store.Delete(totpKey(uid)),
-			store.Delete(tempKey(uid)), store.Delete(keysMadeKey(uid)))
-	})
-	if !deleted {
-		m.reportByProgram(ctx, err, Event{Type: EventUserDeleted, UserID: userID})
-	}
-	return uid, email, err
-}
-
-// removeAll removes every record under prefix and returns how many there were.
-func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err error) {
-	for {
-		items, err := m.records.List(ctx, prefix, store.MaxOps)
-		if err != nil || len(items) == 0 {
-			return n, err
-		}
-		ops := make([]store.Op, len(items))
-		for i, it := range items {
-			ops[i] = store.Delete(it.Key)
-		}
-		if err := m.records.Commit(ctx, ops...); err != nil {
-			return n, err
-		}
-		n += len(items)
-	}
 }
 
 // UnlockUser refills the user's budgets of codes and passwords, or returns ErrNotFound. It
@@ -225,9 +152,10 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 // SetPassword gives the user a new password and ends every session. It is for a forgotten
 // password: your program makes sure that the user asks, for instance by a link sent to their
 // address. The networks that the account was known to log in from become unknown. The second
-// factor is still asked for. API keys stay valid. If the account was broken into, or a stranger
-// registered the address, also call ResetTwoFactor and RevokeUserAPIKey. The error is an
-// [*InputError] with ErrWeakPassword, or ErrNotFound.
+// factor is still asked for. If strangers have used up its codes from unknown networks, also
+// call UnlockUser. API keys stay valid. If the account was broken into, or a stranger registered
+// the address, also call ResetTwoFactor and RevokeUserAPIKey. The error is an [*InputError] with
+// ErrWeakPassword, or ErrNotFound.
 func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Secret) error {
 	defer m.calls.begin()()
 	uid, acct, err := m.findUser(ctx, userID)

@@ -47,7 +47,7 @@ func (s *faultyStore) List(ctx context.Context, prefix, after string, limit int)
 
 func (s *faultyStore) Commit(ctx context.Context, ops ...store.Op) error {
 	if slices.ContainsFunc(ops, func(o store.Op) bool {
-		return o.Write == store.Remove || o.Write == store.Set && !strings.Contains(o.Key, "/l.")
+		return o.Write == store.Remove || o.Write == store.Set && !strings.Contains(o.Key, "/l.") && !strings.HasPrefix(o.Key, "m.auth/")
 	}) {
 		s.commits.Add(1)
 	}

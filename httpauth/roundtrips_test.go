@@ -150,6 +150,7 @@ func survey(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	defer manager.Close()
+	time.Sleep(time.Second) // of the bubble: what New starts is over
 	handler, err := httpauth.New(manager, httpauth.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

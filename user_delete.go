@@ -1,0 +1,169 @@
+package auth
+
+import (
+	"context"
+	"slices"
+
+	"github.com/datixlab/auth/store"
+)
+
+// DeleteUser deletes the account and all that the store has of the user. That is sessions, API
+// keys, the second factor, the claim of the email address, the networks of the last logins and
+// the membership of the organization. The organization ends with its last user. One Commit puts
+// a tombstone in place of the account, which ends every credential and frees the address. The
+// rest is removed after it.
+//
+// Nil means that the deletion is done. For 24 hours a tombstone stays, with nothing but the
+// user's id in its key. If DeleteUser returns ErrUnavailable or is cut off, call it again until
+// it returns nil, at any time: it continues. ErrNotFound means that there is no such account
+// and nothing of it.
+//
+// What strangers typed is not of the user: counters of attempts at an address go by themselves,
+// as Config.Limits say. An organization stays while it is not certain that nobody else is in
+// it: on a store that is no [store.Walker], and on a store of before there were rosters until
+// they are complete.
+func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
+	defer m.calls.begin()()
+	if err := m.ready(); err != nil {
+		return err
+	}
+	uid, ok := parseUser(userID)
+	if !ok {
+		return ErrNotFound
+	}
+	left, err := m.writeTombstone(ctx, uid)
+	if err != nil {
+		return err
+	}
+	for _, digest := range left.Digests {
+		if err := m.refillKnown(ctx, digest, uid); err != nil {
+			return err
+		}
+		if err := m.forgetEmail(ctx, digest, uid); err != nil {
+			return err
+		}
+	}
+	if err := m.removeBesideAccount(ctx, uid); err != nil {
+		return err
+	}
+	if err := m.refill(ctx, m.userBudgets(uid)); err != nil {
+		return err
+	}
+	if oid, ok := parseOrganization(left.Org); ok {
+		if err := m.leaveOrganization(ctx, oid, uid); err != nil {
+			return err
+		}
+	}
+	done := accountRow(uid)
+	done.Rec = account{Deleted: true, Epoch: left.Epoch}
+	return m.records.Commit(ctx, done.Overwrite().Until(m.now().Add(tombstoneTTL)))
+}
+
+// writeTombstone puts a tombstone in place of the account and returns it. While it says what is
+// left to remove in other partitions, it has no end. An earlier tombstone is written again, since its Commit may have
+// been unconfirmed. An account that is gone gets one if it has left records, as an older
+// version did whose deletion was cut off. Otherwise the error is ErrNotFound.
+func (m *Manager) writeTombstone(ctx context.Context, uid string) (left account, err error) {
+	deleted := false
+	err = m.records.Retry(ctx, userPartition(uid), func() error {
+		acct := accountRow(uid)
+		if err := m.records.Read(ctx, &acct); err != nil {
+			return err
+		}
+		if !acct.Exists() {
+			items, err := m.records.List(ctx, userKey(uid, ""), 1)
+			if err != nil {
+				return err
+			}
+			if len(items) == 0 {
+				return ErrNotFound
+			}
+		}
+		deleted = !acct.Exists() || acct.Rec.Deleted
+		acct.Rec = acct.Rec.tombstone()
+		left = acct.Rec
+		write := acct.Put()
+		if left.Org == "" && len(left.Digests) == 0 {
+			write = write.Until(m.now().Add(tombstoneTTL)) // what is left is in this partition
+		}
+		return m.records.Commit(ctx, write,
+			store.Delete(passwordKey(uid)), store.Delete(totpKey(uid)),
+			store.Delete(tempKey(uid)), store.Delete(keysMadeKey(uid)))
+	})
+	if !deleted {
+		m.reportByProgram(ctx, err, Event{Type: EventUserDeleted, UserID: userIDOf(uid)})
+	}
+	return left, err
+}
+
+// tombstone returns the tombstone of an account.
+func (a *account) tombstone() account {
+	t := account{Deleted: true, Epoch: a.Epoch + 1, Org: a.Org, Digests: slices.Clone(a.Digests)}
+	for _, email := range []string{a.Email, a.PendingEmail} {
+		if digest := digestOf(email); digest != "" {
+			t.Digests = append(t.Digests, digest)
+		}
+	}
+	return t
+}
+
+// removeBesideAccount removes every record of the user but the account.
+func (m *Manager) removeBesideAccount(ctx context.Context, uid string) error {
+	for {
+		items, err := m.records.List(ctx, userKey(uid, ""), store.MaxOps)
+		if err != nil {
+			return err
+		}
+		var ops []store.Op
+		for _, it := range items {
+			if it.Key != accountKey(uid) {
+				ops = append(ops, store.Delete(it.Key))
+			}
+		}
+		if len(ops) == 0 {
+			return nil
+		}
+		if err := m.records.Commit(ctx, ops...); err != nil {
+			return err
+		}
+	}
+}
+
+// userBudgets are the budgets whose key has the user's id and no network. Those of networks that
+// are not known any more, and of sessions, end by themselves.
+func (m *Manager) userBudgets(uid string) []budget {
+	return append(m.elsewhereCodeBudgets(uid), m.confirmBudget(uid), forgiveBudget(uid), m.newKeyBudget(uid), newCodesBudget(uid),
+		newFactorBudget(uid))
+}
+
+// refillKnown empties the counters of codes from the networks that are known to the user beside
+// the address with this digest.
+func (m *Manager) refillKnown(ctx context.Context, digest, uid string) error {
+	owner, known, err := m.emailOwner(ctx, digest)
+	if err != nil || owner != uid {
+		return err
+	}
+	var budgets []budget
+	for _, prefix := range known.Rec.Prefixes {
+		budgets = append(budgets, m.codeBudgets(uid, prefix, true)...)
+	}
+	return m.refill(ctx, budgets)
+}
+
+// removeAll removes every record under prefix and returns how many there were.
+func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err error) {
+	for {
+		items, err := m.records.List(ctx, prefix, store.MaxOps)
+		if err != nil || len(items) == 0 {
+			return n, err
+		}
+		ops := make([]store.Op, len(items))
+		for i, it := range items {
+			ops[i] = store.Delete(it.Key)
+		}
+		if err := m.records.Commit(ctx, ops...); err != nil {
+			return n, err
+		}
+		n += len(items)
+	}
+}
