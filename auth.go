@@ -77,8 +77,10 @@ const (
 // New returns a Manager over s, or an error that names every field of cfg that is missing
 // or unsafe. It does not wait for the store. Close the Manager before the store.
 //
-// On a store with accounts of a version without rosters, a goroutine adds each account to the
-// roster of its organization. It continues after a failure or a restart.
+// A goroutine compares the Manager with the one that used the store before. What differs is
+// logged and emitted as EventStoreMismatch, and the Manager works all the same. On a store with
+// accounts of a version without rosters, it adds each account to the roster of its
+// organization. It continues after a failure or a restart.
 func New(s store.Store, cfg Config) (*Manager, error) {
 	if s == nil {
 		return nil, errors.New("auth: New needs a store")

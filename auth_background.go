@@ -9,8 +9,9 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A background is the goroutine that New starts. It completes the rosters of a store from
-// before there were any. On a store for which that was done it makes one read.
+// A background is the goroutine that New starts. It compares the Manager with the others on the
+// store, and completes the rosters of a store from before there were any. On a store for which
+// that was done it makes two reads.
 type background struct {
 	stop context.CancelFunc
 	done chan struct{} // closed at its end
@@ -33,6 +34,7 @@ func (m *Manager) startBackground() {
 	m.background = background{stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(m.background.done)
+		m.untilDone(ctx, "comparing this Manager with the others on the store", m.newComparison())
 		if walker, ok := m.records.Store.(store.Walker); ok {
 			m.untilDone(ctx, "adding the accounts of an older version to the rosters of their organizations",
 				func(ctx context.Context) error { return m.completeRosters(ctx, walker) })

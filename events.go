@@ -64,6 +64,10 @@ const (
 	EventOverloaded  EventType = "overloaded"   // a password or code was not compared, a QR code not drawn, or a change not made: too much at the same time
 	EventStoreFailed EventType = "store_failed" // a call of the store failed, or a record was damaged
 
+	// The Manager that used the store before had another configuration. Tokens, keys or
+	// second factors of one do not work at the other.
+	EventStoreMismatch EventType = "store_mismatch"
+
 	// A use of an API key was unusual: see Manager.VerifyAPIKey. Time is that of the use, or
 	// the beginning of the hour of a burst. The Client has an address only, or none for a
 	// burst. There is no OrganizationID.
@@ -125,6 +129,8 @@ const (
 //	EventSessionRevoked       Reason  all: by RevokeSessions
 //	EventStoreFailed          Reason  get, list, commit, hit, walk
 //	                                  damaged: a record
+//	EventStoreMismatch        Reason  secrets: they have none in common
+//	                                  issuer, audience, api_key_prefix
 //	EventTempTokenRefused     Reason  malformed
 //	                                  ended: its login is over
 //	                                  tries: too many wrong codes
@@ -239,7 +245,7 @@ type EventHandler interface {
 
 // LogEvents returns an EventHandler that writes each event to l as one record: the
 // message "auth" and the group "event" of [Event.LogValue]. The level is Error for
-// EventStoreFailed. It is Warn for other refusals, for EventOmitted and for what is unusual: a
+// EventStoreFailed and EventStoreMismatch. It is Warn for other refusals, for EventOmitted and for what is unusual: a
 // login from a new network, or an unusual use of an API key. It is Info for the rest.
 func LogEvents(l *slog.Logger) EventHandler { return logEvents{l} }
 
@@ -249,7 +255,7 @@ type logEvents struct{ l *slog.Logger }
 func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 	level := slog.LevelInfo
 	switch e.Type {
-	case EventStoreFailed:
+	case EventStoreFailed, EventStoreMismatch:
 		level = slog.LevelError
 	case EventLoginNewNetwork, EventAPIKeyNewNetwork, EventAPIKeyWoke, EventAPIKeyBurst, EventOmitted:
 		level = slog.LevelWarn

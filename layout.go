@@ -28,6 +28,7 @@ import (
 //	o.<org>/org            orgRecord
 //	o.<org>/roster         rosterRecord
 //	o.<org>/m.<user>       memberRecord
+//	m.auth/managers        managersRecord: what the Managers on the store were configured with
 //	m.auth/rosters         rostersRecord: whether every account is in its roster
 //
 // Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle_*.go, and
@@ -51,7 +52,10 @@ func orgKey(oid string) string           { return orgRecords(oid) + "org" }
 func rosterKey(oid string) string        { return orgRecords(oid) + "roster" }
 func memberKey(oid, uid string) string   { return orgRecords(oid) + "m." + uid }
 
-const rostersKey = "m.auth/rosters"
+const (
+	managersKey = "m.auth/managers"
+	rostersKey  = "m.auth/rosters"
+)
 
 // accountKeyIn, sessionKeyIn and apiKeyKeyIn make their key in the memory of a read.
 func accountKeyIn(in *record.Arena, uid string) string      { return in.Join("u.", uid, "/acct") }

@@ -102,18 +102,23 @@ func TestAMigrationCutOffAnywhereIsCompletedByTheNextManager(t *testing.T) {
 		old := newOldStore(t, s)
 		tap := newTapStore(s)
 		tap.background = true
-		for nth, step := int64(1), int64(1); ; nth += step {
+		for nth := int64(1); ; nth++ {
 			var n atomic.Int64
 			cut := make(chan struct{})
-			tap.tap(nil, func(ctx context.Context, c storeCall) error {
-				if c.kind == "Commit" && n.Add(1) == nth {
+			tap.tap(nil, func(_ context.Context, c storeCall) error {
+				if c.kind != "Commit" {
+					return nil
+				}
+				at := n.Add(1)
+				if at == nth {
 					close(cut)
-					<-ctx.Done() // until the Manager is closed
-					return ctx.Err()
+				}
+				if at >= nth { // until the Manager is closed
+					return errOutage
 				}
 				return nil
 			})
-			h := authtest.With(t, tap, auth.Config{Now: old.Clock.Now, StoreTimeout: time.Minute})
+			h := authtest.With(t, tap, auth.Config{Now: old.Clock.Now})
 			done := make(chan struct{})
 			go func() { auth.AwaitBackground(h.Manager); close(done) }()
 			select {
@@ -251,7 +256,7 @@ type panickingWalk struct{ *memstore.Store }
 
 func (panickingWalk) Walk(context.Context, string) (store.Page, error) { panic("page 7 is damaged") }
 
-// A store that was migrated costs a start one read.
+// A store that was migrated costs a start two reads.
 func TestAMigrationIsDoneOnce(t *testing.T) {
 	tap := newTapStore(memstore.New())
 	tap.background = true
@@ -262,7 +267,7 @@ func TestAMigrationIsDoneOnce(t *testing.T) {
 	tap.tap(func(_ context.Context, c storeCall) error { calls = append(calls, c); return nil }, nil)
 	second := authtest.With(t, tap, auth.Config{Now: old.Clock.Now})
 	auth.AwaitBackground(second.Manager)
-	if len(calls) != 1 || calls[0].kind != "Get" {
+	if len(calls) != 2 || calls[0].kind != "Get" || calls[1].kind != "Get" {
 		t.Errorf("the second start calls %v", calls)
 	}
 }

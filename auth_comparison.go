@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
+)
+
+// A managersRecord is what the Managers on a store were last configured with. It has no secret:
+// an id of one is public, and tokens have it in their header.
+type managersRecord struct {
+	Secrets      []string // their ids
+	Issuer       string
+	Audience     string
+	APIKeyPrefix string
+	newer        []byte
+}
+
+// Fields implements [record.Fields].
+func (r *managersRecord) Fields(c *record.Codec) {
+	c.Strings(&r.Secrets)
+	c.String(&r.Issuer)
+	c.String(&r.Audience)
+	c.String(&r.APIKeyPrefix)
+	c.Rest(&r.newer)
+}
+
+func managersRow() record.Row[managersRecord] { return record.New[managersRecord](managersKey) }
+
+// misfits returns what of own does not fit to r, as Event.Reason. Secrets fit if they share
+// one, as they do while they are rotated.
+func (r *managersRecord) misfits(own managersRecord) (reasons []string) {
+	if !slices.ContainsFunc(own.Secrets, func(id string) bool { return slices.Contains(r.Secrets, id) }) {
+		reasons = append(reasons, "secrets")
+	}
+	if r.Issuer != own.Issuer {
+		reasons = append(reasons, "issuer")
+	}
+	if r.Audience != own.Audience {
+		reasons = append(reasons, "audience")
+	}
+	if r.APIKeyPrefix != own.APIKeyPrefix {
+		reasons = append(reasons, "api_key_prefix")
+	}
+	return reasons
+}
+
+// newComparison returns the comparison of this Manager with the one that was last on the store.
+// What does not fit is logged and emitted once. Then the record is that of this Manager. So a
+// change that is meant is told once, and of two Managers that take turns each start is told.
+//
+// The record of Secrets is kept if it has all of this Manager's. So a process that is started
+// with the old list during a rotation does not hide the new secret.
+func (m *Manager) newComparison() func(context.Context) error {
+	own := managersRecord{Secrets: m.keys.IDs(), Issuer: m.cfg.Issuer, Audience: m.cfg.Audience, APIKeyPrefix: m.cfg.APIKeyPrefix}
+	told := map[string]bool{}
+	compare := func(ctx context.Context) error {
+		row := managersRow()
+		if err := m.records.Read(ctx, &row); err != nil {
+			return err
+		}
+		var reasons []string
+		if row.Exists() {
+			reasons = row.Rec.misfits(own)
+		}
+		for _, reason := range reasons {
+			if !told[reason] {
+				told[reason] = true
+				m.cfg.Logger.ErrorContext(ctx, "auth: this Manager does not fit to the one that used the store before; all Managers on a store need the same", "config", reason)
+				m.emit(ctx, Event{Type: EventStoreMismatch, Actor: actorManager, Reason: reason})
+			}
+		}
+		kept := func(id string) bool { return slices.Contains(row.Rec.Secrets, id) }
+		lacks := slices.ContainsFunc(own.Secrets, func(id string) bool { return !kept(id) })
+		if row.Exists() && len(reasons) == 0 && !lacks {
+			return nil
+		}
+		newer := row.Rec.newer
+		row.Rec = own
+		row.Rec.newer = newer
+		return m.records.Commit(ctx, row.Put())
+	}
+	return func(ctx context.Context) error {
+		for {
+			if err := compare(ctx); !errors.Is(err, store.ErrConflict) {
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package auth_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
+)
+
+// ST-11.
+func TestAManagerThatDoesNotFitToTheOneBeforeItIsTold(t *testing.T) {
+	const old, current, next, foreign auth.Secret = "the old secret, with 32 bytes or more", "the current secret, 32 bytes or more", "the next secret, with 32 bytes or more", "a secret of other people, 32 bytes or more"
+	eachStore(t, func(t *testing.T, s store.Store) {
+		for _, start := range []struct {
+			what string
+			cfg  auth.Config
+			want string
+		}{
+			{"the first", auth.Config{Secrets: []auth.Secret{old}}, ""},
+			{"the same again", auth.Config{Secrets: []auth.Secret{old}}, ""},
+			{"a rotation begins", auth.Config{Secrets: []auth.Secret{current, old}}, ""},
+			{"a process with the old list", auth.Config{Secrets: []auth.Secret{old}}, ""},
+			{"the rotation ends", auth.Config{Secrets: []auth.Secret{current}}, ""},
+			{"the next rotation", auth.Config{Secrets: []auth.Secret{next, current}}, ""},
+			{"a process that was forgotten", auth.Config{Secrets: []auth.Secret{old}}, "secrets"},
+			{"the others again", auth.Config{Secrets: []auth.Secret{next}}, "secrets"},
+			{"another issuer", auth.Config{Secrets: []auth.Secret{next}, Issuer: "staging", Audience: "auth"}, "issuer"},
+			{"that issuer stays", auth.Config{Secrets: []auth.Secret{next}, Issuer: "staging", Audience: "auth"}, ""},
+			{"another audience and prefix", auth.Config{Secrets: []auth.Secret{next}, Issuer: "staging", Audience: "app", APIKeyPrefix: "sk_test_"}, "audience, api_key_prefix"},
+			{"everything is another", auth.Config{Secrets: []auth.Secret{foreign}}, "secrets, issuer, audience, api_key_prefix"},
+		} {
+			log := &lockedBuffer{}
+			start.cfg.Logger = log.logger()
+			h := authtest.With(t, s, start.cfg)
+			auth.AwaitBackground(h.Manager)
+			u, err := signUp(h.Manager, strings.ReplaceAll(start.what, " ", ".")+"@example.com")
+			if err != nil || u.ID == "" {
+				t.Errorf("%s: it does not work: %v", start.what, err)
+			}
+			if err := h.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var told []string
+			for _, e := range h.Events.All() {
+				if e.Type == auth.EventStoreMismatch {
+					told = append(told, e.Reason)
+					if e.Actor != "manager" || e.Time.IsZero() {
+						t.Errorf("%s: %+v", start.what, e)
+					}
+				}
+			}
+			if got := strings.Join(told, ", "); got != start.want || strings.Count(log.String(), "level=ERROR") != len(told) {
+				t.Errorf("%s: told %q, want %q; logged: %s", start.what, got, start.want, log)
+			}
+		}
+		items, err := s.List(t.Context(), "m.auth/", "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range []auth.Secret{old, current, next, foreign} {
+			if slices.ContainsFunc(items, func(it store.Item) bool { return holds(it.Value, string(secret)) != "" }) {
+				t.Error("the store has a secret")
+			}
+		}
+	})
+}
