@@ -179,12 +179,13 @@ type HashParams struct {
 type Limits struct {
 	// LoginByAddress: logins, second steps, repeated proofs of the password and new second
 	// factors from one network, for any account, right or wrong. A call that computes
-	// several hashes counts each, up to half of the Burst: ten backup codes are ten. A
-	// network is an IPv4 address or an IPv6 /64. An IPv4 /24 and an IPv6 /56 have 4 times as
-	// much for all that is in them, and a /48 has 16 times as much. Logins from known
-	// networks and calls of sessions count on the narrow network only. An account has 10 of
-	// these, and one more every 5 minutes; beyond that, they count on the wider ones too.
-	// Default 200, and one more every 2 seconds.
+	// two hashes counts both. Those of new backup codes have a counter of their own with 3
+	// times as much: a network turns 60 second factors on at once, and one more every 7
+	// seconds. A network is an IPv4 address or an IPv6 /64. An IPv4 /24 and an IPv6 /56 have
+	// 4 times as much for all that is in them, and a /48 has 16 times as much. Logins from
+	// known networks and calls of sessions count on the narrow network only. An account has
+	// 10 of these, and one more every 5 minutes; beyond that, they count on the wider ones
+	// too. Default 200, and one more every 2 seconds.
 	LoginByAddress store.Limit
 	// LoginByAccountAddress: wrong passwords for one account from one such network.
 	// Default 5, and one more every 3 minutes.

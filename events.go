@@ -119,7 +119,9 @@ const (
 //	EventRateLimited          Reason  the budget: address, account_address, account, session,
 //	                                  code, code_total, confirm, register, new_factor,
 //	                                  new_key, new_codes, changes
-//	                                  network, register_network: of a wider network
+//	                                  setup: turning second factors on, of a network
+//	                                  network, register_network, setup_network: of a wider
+//	                                  network
 //	                                  code_elsewhere, code_elsewhere_total: of all networks
 //	                                  that are not known
 //	EventSecondFactorFailed   Action  login, confirm, disable, change_email, new_key,

@@ -53,6 +53,21 @@ func (m *Manager) addressBudgets(ctx context.Context) []budget {
 	return networkBudgets(ctx, narrow, "login", "network")
 }
 
+// setupFactor is how many hashes of backup codes a network may cause, as a multiple of
+// LoginByAddress. By default that is sixty sets of ten at once. People of one office may all
+// turn their second factor on in the same hour, and must be able to log in meanwhile.
+const setupFactor = 3
+
+// setupBudgets are the budgets of the client's networks for a call that hashes a set of backup
+// codes. They count each hash. They are not those of logins, of which twenty such calls would
+// use up all. Each account has a limit of its own for such calls.
+func (m *Manager) setupBudgets(ctx context.Context) []budget {
+	l := m.cfg.Limits.LoginByAddress
+	l = store.Limit{Burst: min(l.Burst*setupFactor, 1_000_000), Every: max(l.Every/setupFactor, time.Microsecond)}
+	narrow := budget{name: "setup", key: "a." + clientPrefix(ctx) + "/setup", limit: l, keepOnSuccess: true}
+	return hashing(backupCodes, networkBudgets(ctx, narrow, "setup", "setup_network"))
+}
+
 // registerBudgets are the budgets of the client's networks for calls that show whether an
 // email address has an account.
 func (m *Manager) registerBudgets(ctx context.Context) []budget {

@@ -150,3 +150,74 @@ func TestALoginFromAKnownNetworkIsChargedToNoBudgetOfStrangers(t *testing.T) {
 		}
 	})
 }
+
+// DO-2: the codes that an office hashes to turn its factors on are not logins. Twenty of them left the office none.
+func TestAnOfficeTurnsSixtySecondFactorsOnAndStillLogsIn(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		office := clientAt(t, "192.0.2.7")
+		enrolment := func(n int) (auth.Identity, auth.TwoFactorEnrollment) {
+			email := fmt.Sprintf("person%d@example.com", n)
+			if err := register(office, h.Manager, email); err != nil {
+				t.Fatalf("person %d registers: %v", n, err)
+			}
+			failLogins(office, t, h.Manager, email, 1)
+			r, err := h.Manager.Login(office, email, authtest.Password)
+			if err != nil {
+				t.Fatalf("person %d logs in: %v", n, err)
+			}
+			id, err := h.VerifyAccessToken(office, r.AccessToken.Token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := h.EnableTwoFactor(office, id, "")
+			if err != nil {
+				t.Fatalf("person %d begins: %v", n, err)
+			}
+			return id, e
+		}
+		for n := range 60 {
+			id, e := enrolment(n)
+			if err := h.ConfirmTwoFactor(office, id, codeAt(e, h.Clock.Now())); err != nil {
+				t.Fatalf("person %d confirms: %v", n, err)
+			}
+			if r, err := h.Manager.Login(office, fmt.Sprintf("person%d@example.com", n), authtest.Password); err != nil || !r.TwoFactorRequired() {
+				t.Fatalf("person %d logs in with a second factor: %+v, %v", n, r, err)
+			}
+			h.Clock.Advance(6 * time.Second)
+		}
+	})
+}
+
+// DO-2: sixty times the ten hashes of backup codes at once, and one time more every 7 seconds.
+func TestANetworkHashesSixtySetsOfBackupCodesAtOnce(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		office := clientAt(t, "192.0.2.7")
+		var pending []func() error
+		for range 62 {
+			id := h.Register().Identity()
+			e := enrol(t, h, id)
+			pending = append(pending, func() error { return h.ConfirmTwoFactor(office, id, codeAt(e, h.Clock.Now())) })
+		}
+		for n, confirm := range pending[:60] {
+			if err := confirm(); err != nil {
+				t.Fatalf("confirmation %d: %v", n, err)
+			}
+		}
+		if after := retryAfter(t, pending[60]()); after > 7*time.Second {
+			t.Errorf("one more waits %v", after)
+		}
+		if err := login(office, h.Manager, "user62@example.com", authtest.Password); err != nil {
+			t.Errorf("a login beside it: %v", err)
+		}
+		h.Clock.Advance(7 * time.Second)
+		if err := pending[60](); err != nil {
+			t.Errorf("7 seconds later: %v", err)
+		}
+		retryAfter(t, pending[61]())
+		if e := last(t, h, auth.EventRateLimited); e.Reason != "setup" {
+			t.Errorf("the event has the reason %q", e.Reason)
+		}
+	})
+}

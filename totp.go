@@ -178,8 +178,8 @@ func (m *Manager) beginEnrolment(ctx context.Context, id Identity, c *principal,
 //   - ErrInvalidCode if the code is wrong or the enrolment was replaced.
 //   - ErrTwoFactorNotEnabled if no enrolment of this session waits to be confirmed.
 //   - ErrTwoFactorEnabled if the second factor is on already.
-//   - ErrRateLimited. The ten backup codes are hashed then, so a right code counts as ten
-//     attempts of Config.Limits.LoginByAddress.
+//   - ErrRateLimited, also after 60 right codes from one network at once: see
+//     Config.Limits.LoginByAddress.
 //   - ErrOverloaded if no hashing slot came free.
 func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
 	defer m.calls.begin()()
@@ -195,12 +195,12 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 		return ErrTwoFactorNotEnabled
 	}
 	ctx = m.callerContext(ctx, c) // for the hashes of the backup codes
-	address := m.addressBudgets(ctx)
-	budgets := append(hashing(backupCodes, slices.Clone(address)), m.confirmBudget(c.uid))
+	setup := m.setupBudgets(ctx)
+	budgets := slices.Concat(m.addressBudgets(ctx), setup, []budget{m.confirmBudget(c.uid)})
 	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
 		err := m.confirmPending(ctx, id, c, totp, code)
 		if errors.Is(err, ErrInvalidCode) { // nothing was hashed, so it costs what other wrong codes do
-			m.refund(ctx, hashing(backupCodes-1, address), false)
+			m.refund(ctx, setup, false)
 			m.emit(ctx, id.codeEvent("confirm", codeReason(code)))
 		}
 		return err == nil, err

@@ -214,7 +214,7 @@ func newCodesBudget(uid string) budget {
 //     both are charged.
 //   - ErrTwoFactorNotEnabled if the second factor is not on.
 //   - ErrRateLimited, also after 10 calls at once. One more is allowed every 10 minutes. The
-//     ten hashes count as ten attempts of Config.Limits.LoginByAddress.
+//     network has a limit too: see Config.Limits.LoginByAddress.
 //   - ErrOverloaded if no hashing slot came free. Neither code nor password is charged then.
 func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPassword, code Secret) ([]Secret, error) {
 	defer m.calls.begin()()
@@ -257,8 +257,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPa
 
 // chargeNewCodes charges the budgets of ten hashes and computes them.
 func (m *Manager) chargeNewCodes(ctx context.Context, uid string, codes codeList) (set backupSet, err error) {
-	budgets := append(hashing(len(codes), m.addressBudgets(ctx)),
-		newCodesBudget(uid))
+	budgets := append(m.setupBudgets(ctx), newCodesBudget(uid))
 	err = m.throttled(ctx, uid, budgets, func() (bool, error) {
 		set, err = m.hashBackupCodes(ctx, codes)
 		return err == nil, err
