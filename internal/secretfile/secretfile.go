@@ -89,7 +89,12 @@ func check(f *os.File) error {
 	if known && owner == root && owner != os.Geteuid() {
 		forbidden &^= 0o040 // a secret that an orchestrator mounts for the group of the process
 	}
-	if mode := info.Mode().Perm(); mode&forbidden != 0 {
+	mode := info.Mode().Perm()
+	switch {
+	case mode&forbidden == 0:
+	case forbidden&0o040 == 0: // this process is not the owner, so it cannot change the mode
+		return fmt.Errorf("mode %#o gives access to every user; mount it with mode 0440 and group %d, which is that of this process", mode, os.Getegid())
+	default:
 		return fmt.Errorf("mode %#o gives access to users other than its owner; run: chmod 600 %s", mode, f.Name())
 	}
 	if known && owner != os.Geteuid() && owner != root {

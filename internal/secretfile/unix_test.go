@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -65,8 +66,12 @@ func TestAMountedSecretOfRootIsAccepted(t *testing.T) {
 		c.Env = append(os.Environ(), "SECRETFILE_PATH="+path)
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
 		c.Dir = "/"
-		if out, err := c.CombinedOutput(); (err == nil) != accepted {
+		out, err := c.CombinedOutput()
+		if (err == nil) != accepted {
 			t.Errorf("mode %#o: %v, want accepted %v: %s", mode, err, accepted, out)
+		}
+		if !accepted && (!strings.Contains(string(out), "mount it with mode 0440 and group 12345") || strings.Contains(string(out), "chmod")) {
+			t.Errorf("mode %#o: the user cannot change it, and the error does not say what to do: %s", mode, out)
 		}
 		must(t, os.Remove(path))
 	}
