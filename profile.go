@@ -102,7 +102,7 @@ func checkProfile(change ProfileChange, old string) (canonical string, err error
 	if change.Email != nil {
 		var ok bool
 		if canonical, ok = emailaddr.Canonical(*change.Email); !ok {
-			fields = append(fields, FieldError{"email", "invalid_email", "It is not an email address."})
+			fields = append(fields, FieldError{"email", "invalid_email", notAnAddress})
 		} else if !emailaddr.Same(old, canonical) {
 			fields = appendMisread(fields, canonical)
 		}

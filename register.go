@@ -16,6 +16,8 @@ import (
 const (
 	maxName   = 100     // code points in a person's, an organization's or a key's name
 	roleAdmin = "admin" // of a user who registers
+
+	notAnAddress = "It is not an email address in ASCII, without spaces and quotes."
 )
 
 // A Registration is what a person enters to get an account.
@@ -87,7 +89,7 @@ func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, 
 	case u.Email == "":
 		fields = append(fields, FieldError{"email", "required", "It is required."})
 	case !ok:
-		fields = append(fields, FieldError{"email", "invalid_email", "It is not an email address."})
+		fields = append(fields, FieldError{"email", "invalid_email", notAnAddress})
 	default:
 		fields = appendMisread(fields, canonical)
 	}
