@@ -77,7 +77,7 @@ type Config struct {
 	// PasswordHashBefore are up to 4 costs that stored hashes may still have. While there
 	// are any, each comparison of a password does the work of PasswordHash and of all of
 	// them, also for an address without an account. Without the old cost here, the time
-	// of a wrong password tells who has an account. A hash of a cost that is in neither
+	// of a wrong password shows who has an account. A hash of a cost that is in neither
 	// field takes longer than others. Default: none.
 	PasswordHashBefore []HashParams
 	// TwoFactorPolicy says who must have a second factor. The zero value: nobody.
@@ -124,9 +124,8 @@ type Config struct {
 	HashSlots int
 	// HashQueue is how many hashes may wait for a slot, up to 10,000. The rest get
 	// ErrOverloaded at once. Networks take turns: an IPv4 /24 or an IPv6 /48 each. As many
-	// more may wait in a lane of its own, which is served first. It has the logins from
-	// networks that are known to the account, and the calls of sessions. Default 64;
-	// negative: none.
+	// more may wait in a second queue, which is served first. It is for logins from networks
+	// that are known to the account and for calls of sessions. Default 64; negative: none.
 	HashQueue int
 	// HashWait is how long one of them waits, 1 ms to 1 minute. Default 2 seconds.
 	HashWait time.Duration

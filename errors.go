@@ -36,8 +36,8 @@ var (
 	ErrInvalidCode = errors.New("auth: invalid code")
 
 	// ErrReauthenticationRequired reports a sensitive call from a session whose login is
-	// not fresh (Config.FreshLogin). The call is without the password, or without the
-	// code that it needs too. HTTP 403; from PATCH /me and the rules of package httpauth
+	// not fresh (Config.FreshLogin). The password is missing, or the code that is needed
+	// beside it. HTTP 403; from PATCH /me and the rules of package httpauth
 	// it is 401 with a challenge.
 	ErrReauthenticationRequired = errors.New("auth: reauthentication required")
 
@@ -67,8 +67,9 @@ var (
 	// there is no setup to confirm. HTTP 400.
 	ErrTwoFactorNotEnabled = errors.New("auth: two-factor authentication is not enabled")
 
-	// ErrRateLimited reports an attempt that exceeds Config.Limits, or a code after 100
-	// wrong ones in a row. Nothing was compared. The error is a *RetryError. HTTP 429.
+	// ErrRateLimited reports an attempt that exceeds Config.Limits or a limit of the
+	// method, or a code after 100 wrong ones in a row. Nothing was changed, and what the
+	// limit is for was not compared. The error is a *RetryError. HTTP 429.
 	ErrRateLimited = errors.New("auth: too many attempts")
 
 	// ErrOverloaded reports that password hashing has no free slot: its queue was

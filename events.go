@@ -219,22 +219,22 @@ func (e Event) LogValue() slog.Value {
 }
 
 // An EventHandler receives events one at a time and in order, from a queue of 4,096. So a slow
-// handler delays no call. A full queue drops and counts events, and whose they are decides:
+// handler delays no call. A full queue drops events and counts them, in this order:
 //
-//   - First go refusals that clients can cause in great number and sampled events. They take
-//     only half of the queue. Last go changes of a password, an address, a factor, a role or
-//     the state of an account, and reused tokens.
+//   - Sampled events, and refusals that clients can cause in great number, are dropped first.
+//     They take half of the queue at most. Changes of a password, an address, a factor, a role
+//     or the state of an account, and reused tokens, are dropped last.
 //   - Of the same rank, the user with the most events in the queue loses the newest.
 //   - One network (an IPv4 /24 or an IPv6 /48) has a quarter of the queue. Beyond it, each user
-//     has four events of each rank but the first. What your program does has no network.
+//     has four events of each rank but the first. Calls of your program count for no network.
 //
-// Events that a client can cause without end are sampled: EventRateLimited, the three of
-// credentials, EventAccessDenied, EventOverloaded, EventStoreFailed and malformed codes.
-// Sampled are also EventTokenRefreshed, EventProfileChanged and EventTwoFactorStarted, which
-// cost no hash. Each type, reason, account and such network gets 20 at once and one more every
-// 3 seconds. For EventOverloaded and EventStoreFailed account and network do not count. What
-// changes a password, an address, a factor, a key or a role, or ends a session, is never
-// sampled.
+// Events that a client can cause without end are sampled: EventRateLimited, EventTokenRefused,
+// EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied, EventOverloaded,
+// EventStoreFailed and malformed codes. So are EventTokenRefreshed, EventProfileChanged and
+// EventTwoFactorStarted, which cost no hash. Each type, reason, account and network (a /24 or a
+// /48) gets 20 at once and one more every 3 seconds. For EventOverloaded and EventStoreFailed,
+// account and network do not count. What changes a password, an address, a factor, a key or a
+// role, or ends a session, is never sampled.
 //
 // Events that were dropped or not sampled are counted and reported as EventOmitted, within a
 // minute and at Close.
@@ -298,9 +298,9 @@ type Notice struct {
 //
 // No user is displaced. Notices of EventAPIKeyCreated and EventLoginNewNetwork wait behind all
 // others, which are of security. Users take turns, each with their oldest notice. So a notice
-// of security waits for the one that is being sent, and for one of every other user before
-// each of its own user's. It waits for no other notice, whoever causes it. A full queue drops
-// notices as it drops events: see EventHandler.
+// of security waits for the one that is being sent, for older ones of the same user, and for
+// one of every other user in each turn. A full queue drops notices as it drops events: see
+// EventHandler.
 //
 // What is not sent is logged once a minute, by type and number.
 type Notifier interface {

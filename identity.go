@@ -130,8 +130,9 @@ func IdentityFrom(ctx context.Context) (id Identity, ok bool) {
 	return fromContext[Identity](ctx, identityKey)
 }
 
-// A Client says where a request comes from. Attempts are counted by its network: an IPv4
-// address, or the /64 of an IPv6 address, and the networks around it. Sessions and events record it.
+// A Client says where a request comes from. Attempts are counted by its network, which is an
+// IPv4 address or the /64 of an IPv6 address, and by the wider networks around it. Sessions and
+// events record the Client.
 type Client struct {
 	Addr      netip.Addr // the zero Addr is unknown: all such calls share one budget
 	UserAgent string     // at most 200 bytes of it are recorded
@@ -146,9 +147,8 @@ const (
 
 // WithClient returns a context that carries c. Package httpauth calls it for the requests
 // that it serves. If your program calls a Manager for remote users, it must call WithClient
-// itself. Otherwise all of them share the budgets of one unknown address. Of texts that are
-// far longer than what is recorded, the context has the beginning. So nothing that keeps the
-// context, such as a queued event, keeps a megabyte that a stranger sent.
+// itself. Otherwise all of them share the budgets of one unknown address. The context keeps
+// only the beginning of a text that is far longer than what is recorded.
 func WithClient(ctx context.Context, c Client) context.Context {
 	c.UserAgent, c.RequestID = printable.Bound(c.UserAgent, maxUserAgent), printable.Bound(c.RequestID, maxRequestID)
 	return &ctxValue[Client]{ctx, clientKey, c}

@@ -32,10 +32,10 @@ func passwordRow(uid string) record.Row[passwordRecord] {
 }
 
 // ChangePassword sets a new password and ends the user's other sessions at once, in every
-// process. The caller's session goes on. If a second factor is on, it also allows 100 codes
-// again from networks that are not known, at most once in 30 days: whoever used them up knew
-// the old password. The new password is checked before the current one
-// is compared, so ErrWeakPassword shows nothing about the current one. The error is an
+// process. The caller's session goes on. If a second factor is on, 100 codes from networks that
+// are not known are allowed again, at most once in 30 days: whoever used them up knew the old
+// password. The new password is checked before the current one is compared, so
+// ErrWeakPassword shows nothing about the current one. The error is an
 // [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not the password.
 // It may also be ErrRateLimited or ErrOverloaded.
 func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {

@@ -19,7 +19,7 @@ const (
 // A Job is a call that waits, and whose it is.
 type Job struct {
 	Class Class
-	User  string // has caused the call, or is told by it; "" is a user like any other
+	User  string // has caused the call, or gets its notice; "" is a user like any other
 	// Source is where the call was caused, such as a network. The empty one has no share.
 	Source string
 	// Same is the text that jobs with the same content have. If Most of them wait, one
