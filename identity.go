@@ -90,6 +90,7 @@ const (
 	identityKey contextKey = iota
 	clientKey
 	laneKey
+	workKey
 	actorKey
 )
 

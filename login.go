@@ -55,7 +55,7 @@ func (m *Manager) Login(ctx context.Context, email string, password Secret) (Log
 		return LoginResult{}, err
 	}
 	var result LoginResult
-	err = m.settle(ctx, charged, func() (done bool, err error) {
+	err = m.settle(ctx, charged, func(ctx context.Context) (done bool, err error) {
 		result, err = m.login(ctx, uid, canonical, password, firstStepOf(ctx, isKnown, charged))
 		if errors.Is(err, ErrInvalidCredentials) {
 			m.emit(ctx, Event{Type: EventLoginFailed, UserID: userIDOf(uid)})

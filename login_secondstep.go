@@ -130,7 +130,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	}
 	var result LoginResult
 	budgets := append(m.addressBudgets(ctx), m.codeBudgets(uid, step.prefix, step.first.has(firstKnown))...)
-	err := m.throttled(ctx, uid, budgets, func() (bool, error) {
+	err := m.throttled(ctx, uid, budgets, func(ctx context.Context) (bool, error) {
 		if err := m.countTry(ctx, &step); err != nil {
 			return false, beforeChange(err)
 		}

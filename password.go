@@ -50,7 +50,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 	}
 	ctx = m.callerContext(ctx, c)
 	budgets := hashing(2, m.callerBudgets(ctx, c)) // the current password and the new one
-	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
+	err = m.throttled(ctx, c.uid, budgets, func(ctx context.Context) (bool, error) {
 		if err := m.checkBreached(ctx, "new_password", replacement); err != nil {
 			return false, err
 		}
@@ -147,7 +147,10 @@ func (m *Manager) withHashSlot(ctx context.Context, f func()) error {
 // withSlot runs f in a slot of s. If it does not run f, the error is ErrOverloaded or, if ctx
 // ended first, errNotRun.
 func (m *Manager) withSlot(ctx context.Context, s *slots.Slots, f func()) error {
-	err := s.Do(ctx, hashCaller(ctx), f)
+	err := s.Do(ctx, hashCaller(ctx), func() {
+		noteWork(ctx)
+		f()
+	})
 	switch {
 	case err == nil:
 		return nil

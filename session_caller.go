@@ -116,7 +116,7 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal,
 		return m.refuseStale(ctx, id)
 	}
 	ctx = m.callerContext(ctx, c)
-	return m.throttled(ctx, c.uid, m.callerBudgets(ctx, c), func() (bool, error) {
+	return m.throttled(ctx, c.uid, m.callerBudgets(ctx, c), func(ctx context.Context) (bool, error) {
 		err := m.provePassword(ctx, id, pass, pw)
 		return err == nil, err
 	})
@@ -156,7 +156,7 @@ func newFactors(id Identity, pw, code Secret) *factors {
 // ErrInvalidCredentials, whichever it was, and both are charged. It is ErrTwoFactorNotEnabled
 // if the factor is turned off by then. Principal and factors are as they were read at one
 // instant; on success they are what was written.
-func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() ([]store.Op, error)) error {
+func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func(ctx context.Context) ([]store.Op, error)) error {
 	_, known, err := m.emailOwner(ctx, c.emailDigest())
 	if err != nil {
 		return err
@@ -167,14 +167,14 @@ func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f
 		budgets = hashing(2, budgets) // the password and the code
 	}
 	budgets = append(budgets, m.codeBudgets(c.uid, prefix, slices.Contains(known.Rec.Prefixes, prefix))...)
-	return m.throttled(ctx, c.uid, budgets, func() (bool, error) {
+	return m.throttled(ctx, c.uid, budgets, func(ctx context.Context) (bool, error) {
 		err := m.spendFactors(ctx, id, c, f, action, act)
 		return err == nil, err
 	})
 }
 
 // spendFactors is proveFactors after its budgets were charged.
-func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func() ([]store.Op, error)) error {
+func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func(ctx context.Context) ([]store.Op, error)) error {
 	wrongPassword := m.provePassword(ctx, id, &f.pass, f.password)
 	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
 		return wrongPassword
@@ -203,7 +203,7 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		if !ok || wrongPassword != nil || f.pass.Rec.Hash != proven {
 			return ErrInvalidCredentials
 		}
-		ops, err := act()
+		ops, err := act(ctx)
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ func (m *Manager) proveFresh(ctx context.Context, id Identity, c *principal, f *
 	if f.password == "" || f.code == "" {
 		return m.refuseStale(ctx, id)
 	}
-	err := m.proveFactors(ctx, id, c, f, action, func() ([]store.Op, error) {
+	err := m.proveFactors(ctx, id, c, f, action, func(context.Context) ([]store.Op, error) {
 		return []store.Op{c.acct.Unchanged(), c.session.Unchanged(), f.totp.Put()}, nil
 	})
 	if errors.Is(err, ErrTwoFactorNotEnabled) { // turned off meanwhile, so no code is right

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/datixlab/auth/internal/jose"
@@ -22,6 +23,7 @@ type budget struct {
 	resetOnSuccess bool
 	// keepOnSuccess: a success stays counted. It has cost a hash, and a client with many
 	// accounts of its own could keep every slot busy with right passwords.
+	// For the same reason, an attempt that is refunded gets back no more than it has not hashed.
 	keepOnSuccess bool
 	// or is charged instead if this budget refuses. Nil: the attempt is refused.
 	or *budget
@@ -45,7 +47,7 @@ func (b budget) hits() int { return min(max(b.cost, 1), (b.limit.Burst+1)/2) }
 // throttled is the way to check a password or a code. It charges every budget first and
 // then calls verify, so parallel attempts cannot exceed a budget. See settle for what is
 // refunded.
-func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, verify func() (done bool, err error)) error {
+func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, verify func(ctx context.Context) (done bool, err error)) error {
 	charged, err := m.charge(ctx, uid, budgets)
 	if err != nil {
 		return err
@@ -56,13 +58,52 @@ func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, v
 // settle calls verify for an attempt that was charged. The attempt is refunded if verify
 // returns done. It is also refunded if nothing was found wrong: no slot came free, the new
 // password was refused, a further budget was used up, or no token could be signed. Otherwise
-// it stays charged.
-func (m *Manager) settle(ctx context.Context, charged []budget, verify func() (done bool, err error)) error {
-	done, err := verify()
+// it stays charged. What was hashed before such an error stays charged too, to the budgets that
+// count work: a client can cause the error after the hash, by leaving or with a busy queue.
+func (m *Manager) settle(ctx context.Context, charged []budget, verify func(ctx context.Context) (done bool, err error)) error {
+	ctx = &ctxValue[*work]{ctx, workKey, new(work)}
+	done, err := verify(ctx)
 	if done || errors.Is(err, ErrOverloaded) || errors.Is(err, ErrRateLimited) || errors.Is(err, errNotRun) || errors.Is(err, ErrWeakPassword) || errors.Is(err, jose.ErrNotSigned) {
-		m.refund(ctx, charged, done)
+		m.refund(ctx, withoutWork(workOf(ctx), charged), done)
 	}
 	return err
+}
+
+// work is how much an attempt has hashed or drawn.
+type work struct{ n atomic.Int64 }
+
+// noteWork counts one piece of work of the attempt that ctx belongs to.
+func noteWork(ctx context.Context) {
+	if w, ok := fromContext[*work](ctx, workKey); ok {
+		w.n.Add(1)
+	}
+}
+
+// workOf returns how much the attempt that ctx belongs to has hashed or drawn.
+func workOf(ctx context.Context) int {
+	w, ok := fromContext[*work](ctx, workKey)
+	if !ok {
+		return 0
+	}
+	return int(w.n.Load())
+}
+
+// withoutWork returns budgets for a refund of what is left of an attempt. Those that count work
+// keep so much of it.
+func withoutWork(done int, charged []budget) []budget {
+	if done == 0 {
+		return charged
+	}
+	var left []budget
+	for _, b := range charged {
+		if b.keepOnSuccess {
+			if b.cost = b.hits() - done; b.cost <= 0 {
+				continue
+			}
+		}
+		left = append(left, b)
+	}
+	return left
 }
 
 // charge counts one attempt on each budget in turn, up to the first that refuses. It returns

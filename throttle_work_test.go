@@ -24,25 +24,27 @@ const (
 type workMeter struct {
 	store.Store
 	mu      sync.Mutex
-	refuse  bool   // every budget is used up
-	began   uint64 // TotalAlloc at the begin of the call
-	unpaid  uint64 // bytes until the first charge
-	charged map[string]int
+	refuse  bool           // every budget is used up
+	last    int            // charges that are admitted before one is refused, if above 0
+	began   uint64         // TotalAlloc at the begin of the call
+	unpaid  uint64         // bytes until the first charge
+	paid    bool           // a budget was charged
+	charged map[string]int // and not given back
 }
 
 func (s *workMeter) Hit(ctx context.Context, key string, l store.Limit, n int, now time.Time) (store.Decision, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n > 0 && len(s.charged) == 0 {
-		s.unpaid = totalAlloc() - s.began
-	}
-	if n > 0 && s.refuse {
-		s.charged[key] = 0
-		return store.Decision{RetryAfter: time.Hour}, nil
+	if n > 0 && !s.paid {
+		s.paid, s.unpaid = true, totalAlloc()-s.began
 	}
 	if n > 0 {
-		s.charged[key] += n
+		s.last--
 	}
+	if n > 0 && (s.refuse || s.last == 0) {
+		return store.Decision{RetryAfter: time.Hour}, nil
+	}
+	s.charged[key] += n
 	return s.Store.Hit(ctx, key, l, n, now)
 }
 
@@ -50,13 +52,13 @@ func (s *workMeter) Hit(ctx context.Context, key string, l store.Limit, n int, n
 // attempts that were charged to the client's address, and the call's error.
 func (s *workMeter) measure(refuse bool, call func() error) (all, unpaid uint64, toAddress int, err error) {
 	s.mu.Lock()
-	s.refuse, s.charged, s.began = refuse, map[string]int{}, totalAlloc()
+	s.refuse, s.paid, s.charged, s.began = refuse, false, map[string]int{}, totalAlloc()
 	s.mu.Unlock()
 	err = call()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all = totalAlloc() - s.began
-	if len(s.charged) == 0 {
+	if !s.paid {
 		s.unpaid = all
 	}
 	for key, n := range s.charged {
@@ -64,7 +66,7 @@ func (s *workMeter) measure(refuse bool, call func() error) (all, unpaid uint64,
 			toAddress += n
 		}
 	}
-	s.refuse = false
+	s.refuse, s.last = false, 0
 	return all, s.unpaid, toAddress, err
 }
 
@@ -78,16 +80,46 @@ func totalAlloc() uint64 {
 var hostCalls = []string{"CreateUser", "SetPassword"}
 
 // DO-2: every method of a Manager, also one that is added later, since everyCall has them all.
-// Those that do something else with a second factor or a password follow, each with what it
-// needs to succeed.
 func TestNothingIsHashedOrDrawnBeforeABudgetIsCharged(t *testing.T) {
-	cfg := auth.Config{
-		PasswordHash: auth.HashParams{Memory: hashBytes >> 10, Time: 1, Threads: 1}, InsecureCheapHashing: true,
-		APIKeysNeedFreshLogin: true,
+	calls := workCalls()
+	for name := range everyCall(authtest.New(t).Register(), auth.Identity{}, "") {
+		if slices.Contains(hostCalls, name) {
+			continue
+		}
+		calls[name] = func(w *workWorld) error {
+			return everyCall(w.plain, w.plain.Identity(), w.key)[name](w.Manager)
+		}
 	}
-	probe := authtest.New(t)
-	names := everyCall(probe.Register(), auth.Identity{}, "")
-	special := map[string]func(w *workWorld) error{
+	for name, call := range calls {
+		for _, refuse := range []bool{true, false} {
+			w := newWorkWorld(t, costly)
+			all, unpaid, toAddress, err := w.meter.measure(refuse, func() error { return call(w) })
+			if unpaid > noWork {
+				t.Errorf("%s: %d bytes of work before a budget is charged: %v", name, unpaid, err)
+			}
+			if refuse && all > noWork {
+				t.Errorf("%s: %d bytes of work with every budget used up: %v", name, all, err)
+			}
+			if hashes := int(all / hashBytes); hashes > toAddress {
+				t.Errorf("%s: %d hashes, and %d are charged to the address", name, hashes, toAddress)
+			}
+			if !refuse && strings.Contains(name, ": ") && !strings.Contains(name, "wrong") && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			_ = w.Close()
+		}
+	}
+}
+
+// workCalls are the calls that hash or draw, each with what it needs to succeed, and those that
+// do so although they fail.
+func workCalls() map[string]func(w *workWorld) error {
+	return map[string]func(w *workWorld) error{
+		"Register: new":   func(w *workWorld) error { return register(w.ctx, w.Manager, "new@example.com") },
+		"Login: password": func(w *workWorld) error { return login(w.ctx, w.Manager, w.plain.Email, authtest.Password) },
+		"ChangePassword: password": func(w *workWorld) error {
+			return w.ChangePassword(w.ctx, w.plain.Identity(), authtest.Password, otherPassword)
+		},
 		"VerifyTwoFactor: backup code": func(w *workWorld) error { return secondStep(w.ctx, w.Manager, w.temp, w.codes[0]) },
 		"VerifyTwoFactor: wrong code":  func(w *workWorld) error { return secondStep(w.ctx, w.Manager, w.temp, "00000000") },
 		"ConfirmTwoFactor: right code": func(w *workWorld) error {
@@ -123,29 +155,56 @@ func TestNothingIsHashedOrDrawnBeforeABudgetIsCharged(t *testing.T) {
 			return err
 		},
 	}
-	for name := range names {
-		special[name] = func(w *workWorld) error {
-			return everyCall(w.plain, w.plain.Identity(), w.key)[name](w.Manager)
+}
+
+// costly is a configuration with which a hash can be seen by its memory.
+var costly = auth.Config{
+	PasswordHash: auth.HashParams{Memory: hashBytes >> 10, Time: 1, Threads: 1}, InsecureCheapHashing: true,
+	APIKeysNeedFreshLogin: true,
+}
+
+// A leaving client goes away once a call has hashed so often.
+type leaving struct {
+	context.Context
+	meter  *workMeter
+	hashes uint64
+}
+
+func (l leaving) Err() error {
+	if (totalAlloc()-l.meter.began)/hashBytes >= l.hashes {
+		return context.Canceled
+	}
+	return l.Context.Err()
+}
+
+// DO-2: a client that leaves between two hashes of a call has paid for the first.
+func TestWhoLeavesAfterAHashHasPaidForIt(t *testing.T) {
+	for name, call := range workCalls() {
+		for after := 1; after <= 12; after += 1 + after/2 {
+			w := newWorkWorld(t, costly)
+			w.ctx = leaving{w.ctx, w.meter, uint64(after)}
+			all, _, toAddress, _ := w.meter.measure(false, func() error { return call(w) })
+			hashes := int(all / hashBytes)
+			if hashes > toAddress {
+				t.Errorf("%s: %d hashes before the client left, and %d stay charged to the address", name, hashes, toAddress)
+			}
+			_ = w.Close()
+			if hashes < after { // it never got so far
+				break
+			}
 		}
 	}
-	for name, call := range special {
-		if slices.Contains(hostCalls, name) {
-			continue
-		}
-		for _, refuse := range []bool{true, false} {
-			w := newWorkWorld(t, cfg)
-			all, unpaid, toAddress, err := w.meter.measure(refuse, func() error { return call(w) })
-			if unpaid > noWork {
-				t.Errorf("%s: %d bytes of work before a budget is charged: %v", name, unpaid, err)
-			}
-			if refuse && all > noWork {
-				t.Errorf("%s: %d bytes of work with every budget used up: %v", name, all, err)
-			}
+}
+
+// DO-2: whichever budget of a call refuses, what was hashed by then is paid.
+func TestWhatWasHashedBeforeABudgetRefusesIsPaid(t *testing.T) {
+	for name, call := range workCalls() {
+		for last := 2; last < 8; last++ {
+			w := newWorkWorld(t, costly)
+			w.meter.last = last
+			all, _, toAddress, _ := w.meter.measure(false, func() error { return call(w) })
 			if hashes := int(all / hashBytes); hashes > toAddress {
-				t.Errorf("%s: %d hashes, and %d are charged to the address", name, hashes, toAddress)
-			}
-			if !refuse && strings.Contains(name, ": ") && !strings.Contains(name, "wrong") && err != nil {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: %d hashes before budget %d refused, and %d stay charged to the address", name, hashes, last, toAddress)
 			}
 			_ = w.Close()
 		}

@@ -136,7 +136,7 @@ func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Sec
 		budgets = append(m.addressBudgets(ctx), budgets...)
 	}
 	var e TwoFactorEnrollment
-	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
+	err = m.throttled(ctx, c.uid, budgets, func(ctx context.Context) (bool, error) {
 		e, err = m.beginEnrolment(ctx, id, c, totp)
 		return err == nil, err
 	})
@@ -197,10 +197,12 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	ctx = m.callerContext(ctx, c) // for the hashes of the backup codes
 	setup := m.setupBudgets(ctx)
 	budgets := slices.Concat(m.addressBudgets(ctx), setup, []budget{m.confirmBudget(c.uid)})
-	err = m.throttled(ctx, c.uid, budgets, func() (bool, error) {
+	err = m.throttled(ctx, c.uid, budgets, func(ctx context.Context) (bool, error) {
 		err := m.confirmPending(ctx, id, c, totp, code)
-		if errors.Is(err, ErrInvalidCode) { // nothing was hashed, so it costs what other wrong codes do
-			m.refund(ctx, setup, false)
+		if errors.Is(err, ErrInvalidCode) {
+			if workOf(ctx) == 0 { // so it costs what other wrong codes do
+				m.refund(ctx, setup, false)
+			}
 			m.emit(ctx, id.codeEvent("confirm", codeReason(code)))
 		}
 		return err == nil, err
@@ -270,7 +272,7 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, c
 	if c.acct.Rec.Enrolment == "" {
 		return ErrTwoFactorNotEnabled
 	}
-	err = m.proveFactors(ctx, id, c, f, "disable", func() ([]store.Op, error) {
+	err = m.proveFactors(ctx, id, c, f, "disable", func(context.Context) ([]store.Op, error) {
 		c.acct.Rec.Enrolment = ""
 		return append(c.endOtherSessions(), f.totp.Remove()), nil
 	})

@@ -231,7 +231,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPa
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
 	var set *backupSet
 	left := 0 // of the old codes
-	err = m.proveFactors(ctx, id, c, f, action, func() ([]store.Op, error) {
+	err = m.proveFactors(ctx, id, c, f, action, func(ctx context.Context) ([]store.Op, error) {
 		if set == nil {
 			made, err := m.chargeNewCodes(ctx, c.uid, codes)
 			if err != nil {
@@ -258,7 +258,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPa
 // chargeNewCodes charges the budgets of ten hashes and computes them.
 func (m *Manager) chargeNewCodes(ctx context.Context, uid string, codes codeList) (set backupSet, err error) {
 	budgets := append(m.setupBudgets(ctx), newCodesBudget(uid))
-	err = m.throttled(ctx, uid, budgets, func() (bool, error) {
+	err = m.throttled(ctx, uid, budgets, func(ctx context.Context) (bool, error) {
 		set, err = m.hashBackupCodes(ctx, codes)
 		return err == nil, err
 	})
