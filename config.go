@@ -124,8 +124,9 @@ type Config struct {
 	HashSlots int
 	// HashQueue is how many hashes may wait for a slot, up to 10,000. The rest get
 	// ErrOverloaded at once. Networks take turns: an IPv4 /24 or an IPv6 /48 each. As many
-	// more may wait in a second queue, which is served first. It is for logins from networks
-	// that are known to the account and for calls of sessions. Default 64; negative: none.
+	// more may wait in a second queue, which has three of four slots. It is for logins from
+	// networks that are known to the account and for calls of sessions. Default 64; negative:
+	// none.
 	HashQueue int
 	// HashWait is how long one of them waits, 1 ms to 1 minute. Default 2 seconds.
 	HashWait time.Duration

@@ -3,8 +3,9 @@
 //
 // # Fair to many sources
 //
-// Callers wait in one of two lanes. A slot that becomes free goes to the preferred lane
-// while anyone waits there. In a lane the sources of callers take turns: the next slot goes
+// Callers wait in one of two lanes. While anyone waits in the preferred lane, it has the slots
+// that become free. But one of four goes to the other lane if anyone waits there: whoever has
+// many accounts could otherwise keep the preferred lane busy, and newcomers out. In a lane the sources of callers take turns: the next slot goes
 // to the source that has waited longest for one. The callers of one source are served in the
 // order of their arrival.
 //
@@ -26,7 +27,7 @@ var ErrBusy = errors.New("slots: busy")
 
 // A Caller says in which queue a call waits.
 type Caller struct {
-	Preferred bool   // waits in the lane that is served first
+	Preferred bool   // waits in the lane that has three of four slots
 	Source    string // takes turns with the others of its lane
 }
 
@@ -36,6 +37,7 @@ type Slots struct {
 	mu               sync.Mutex
 	free             int // more than 0 only while nobody waits
 	preferred, other lane
+	inRow            int // slots of the preferred lane since the last one of the other
 	wait             time.Duration
 }
 
@@ -114,13 +116,28 @@ func (s *Slots) acquire(ctx context.Context, c Caller) error {
 func (s *Slots) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := s.preferred.next()
-	if w == nil {
-		w = s.other.next()
-	}
+	w := s.next()
 	if w == nil {
 		s.free++
 		return
 	}
 	close(w.done)
+}
+
+// otherTurn says that of so many slots in a row, the last is the other lane's.
+const otherTurn = 4
+
+// next removes and returns the waiter whose turn it is, or nil if nobody waits.
+func (s *Slots) next() *waiter {
+	if s.inRow < otherTurn-1 {
+		if w := s.preferred.next(); w != nil {
+			s.inRow++
+			return w
+		}
+	}
+	if w := s.other.next(); w != nil {
+		s.inRow = 0
+		return w
+	}
+	return s.preferred.next()
 }

@@ -285,8 +285,8 @@ func TestSourcesTakeTurns(t *testing.T) {
 	})
 }
 
-// DO-1: the lane of those who are known is never behind that of strangers.
-func TestThePreferredLaneIsServedFirstAndHasPlacesOfItsOwn(t *testing.T) {
+// DO-1: a flood in one lane does not keep the other from its slots.
+func TestThePreferredLaneHasThreeOfFourSlotsAndPlacesOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := occupied(t, 4)
 		b.arrive(false, "a", "b", "c", "d", "a")
@@ -294,9 +294,38 @@ func TestThePreferredLaneIsServedFirstAndHasPlacesOfItsOwn(t *testing.T) {
 		if len(b.busy) != 1 || b.busy[0].Source != "a" {
 			t.Errorf("turned away: %v, want one of a", b.busy)
 		}
-		if got := strings.Join(b.served(), ""); got != "xyxxabcd" {
-			t.Errorf("served in the order %s, want xyxxabcd", got)
+		if got := strings.Join(b.served(), ""); got != "xyxaxbcd" {
+			t.Errorf("served in the order %s, want xyxaxbcd", got)
 		}
+	})
+}
+
+// DO-1: the preferred lane is full without end, and a newcomer to the other waits for 3 slots.
+func TestAFullPreferredLaneDelaysTheOtherByThreeSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := slots.New(1, 8, 2*time.Second)
+		ctx, end := context.WithCancel(t.Context())
+		const work = 100 * time.Millisecond
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_ = s.Do(ctx, slots.Caller{Preferred: true, Source: strconv.Itoa(i)}, func() { time.Sleep(work) })
+				}
+			})
+		}
+		for range 20 {
+			time.Sleep(work / 3)
+			began := time.Now()
+			if err := s.Do(ctx, slots.Caller{Source: "new"}, func() { time.Sleep(work) }); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > 5*work {
+				t.Errorf("it took %v", took)
+			}
+		}
+		end()
+		wg.Wait()
 	})
 }
 
