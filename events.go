@@ -226,7 +226,8 @@ func (e Event) LogValue() slog.Value {
 //     or the state of an account, and reused tokens, are dropped last.
 //   - Of the same rank, the user with the most events in the queue loses the newest.
 //   - One network (an IPv4 /24 or an IPv6 /48) has a quarter of the queue. Beyond it, each user
-//     has four events of each rank but the first. Calls of your program count for no network.
+//     has four events of each rank but the first, and one of each type. Calls of your program
+//     count for no network.
 //
 // Events that a client can cause without end are sampled: EventRateLimited, EventTokenRefused,
 // EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied, EventOverloaded,

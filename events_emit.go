@@ -103,7 +103,7 @@ func (m *Manager) emit(ctx context.Context, e Event) {
 // memory.
 func (m *Manager) offerEvent(ctx context.Context, e Event) {
 	m.events.Offer(ctx, queue.Job{
-		Class: e.class(), User: e.UserID, Source: e.source(),
+		Class: e.class(), User: e.UserID, Kind: string(e.Type), Source: e.source(),
 		Run:     func(ctx context.Context) { m.cfg.Events.HandleEvent(ctx, e) },
 		Dropped: func() { m.sampler.CountOmitted(e.kind()) },
 	})

@@ -111,6 +111,45 @@ func TestAFloodOfNoticesDelaysNoNoticeOfSecurityOfAnother(t *testing.T) {
 	}
 }
 
+// LO-1, PR-2: a thief who knows the password fills the share of a network, and then the places that
+// the victim has beside it, before the act that matters.
+func TestAThiefDoesNotSilenceAChangeByChangesBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		notices, events := map[string]int{}, map[string]int{}
+		s := memstore.New()
+		defer s.Close()
+		h := authtest.With(t, s, auth.Config{
+			Limits: unlimited(),
+			Notifier: notifierFunc(func(_ context.Context, n auth.Notice) error {
+				time.Sleep(5 * time.Millisecond)
+				notices[n.UserID+" "+string(n.Type)]++
+				return nil
+			}),
+			Events: handlerFunc(func(_ context.Context, e auth.Event) {
+				time.Sleep(5 * time.Millisecond)
+				events[e.UserID+" "+string(e.Type)]++
+			}),
+		})
+		ctx := clientAt(t, "203.0.113.5")
+		victim := h.Register()
+		for _, u := range crowd(t, h, 210) {
+			changePasswords(ctx, t, h.Manager, u.Identity(), 5)
+		}
+		changePasswords(ctx, t, h.Manager, victim.Identity(), 4)
+		email := "mallory@example.org"
+		if _, err := h.UpdateProfile(ctx, victim.Identity(), auth.ProfileChange{Email: &email}); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		changed := victim.ID + " email_changed"
+		if notices[changed] == 0 || events[changed] != 1 {
+			t.Errorf("the victim got %d notices of the new address, and the audit %d events", notices[changed], events[changed])
+		}
+	})
+}
+
 // LO-1: a slow audit hears of a thief beside thousands of successes from the thief's network.
 func TestManyAccountsOfOneNetworkDoNotFillTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

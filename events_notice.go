@@ -53,7 +53,7 @@ func (n Notice) budgetKey() string {
 func (m *Manager) offerNotice(ctx context.Context, n Notice) {
 	key := n.budgetKey()
 	m.notices.Offer(ctx, queue.Job{
-		Class: n.class(), User: n.UserID, Source: sourceOf(n.Client),
+		Class: n.class(), User: n.UserID, Kind: string(n.Type), Source: sourceOf(n.Client),
 		Same: key + " " + n.UserID, Most: n.limit().Burst,
 		Run:     func(ctx context.Context) { m.sendNotice(ctx, key, n) },
 		Dropped: func() { m.unsent.CountOmitted(sampler.Kind{Type: string(n.Type), Reason: "queue"}) },

@@ -28,7 +28,9 @@ const (
 //
 //   - A call is dropped for one of a higher [Class], never for one of a lower class.
 //   - In a class, the newest call of the user with the most is dropped, for a user with fewer.
-//   - A source has a quarter of the places. Beyond it, a user has 4 of each class but Low.
+//     That user's own repeated one is dropped for the first of a kind.
+//   - A source has a quarter of the places. Beyond it, a user has 4 of each class but Low, and
+//     one of each [Job.Kind].
 //   - A call of Low needs a queue, and a share of its source, that is not half full.
 //
 // The number of dropped calls is logged, once a minute at the most.

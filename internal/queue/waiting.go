@@ -3,6 +3,7 @@ package queue
 import (
 	"container/list"
 	"context"
+	"iter"
 )
 
 // A Class says what a full queue drops first.
@@ -20,6 +21,9 @@ const (
 type Job struct {
 	Class Class
 	User  string // has caused the call, or gets its notice; "" is a user like any other
+	// Kind is what the call is about. Of a class above Low, the first of its kind that waits for
+	// a user is not dropped for what else that user has. The empty one has no such place.
+	Kind string
 	// Source is where the call was caused, such as a network. The empty one has no share.
 	Source string
 	// Same is the text that jobs with the same content have. If Most of them wait, one
@@ -83,8 +87,12 @@ type waiting struct {
 }
 
 // ownPlaces is how many jobs of a class above Low a user may have, whatever their source has.
-// A thief can fill the share of a source, and then act from it.
+// A thief can fill the share of a source, and then act from it. One more of each kind has a
+// place, or the thief would fill these places too before the act that matters.
 const ownPlaces = 4
+
+// maxScan is how many jobs of a user are looked at for their kinds.
+const maxScan = 64
 
 func newWaiting(order Order, capacity int) *waiting {
 	w := &waiting{order: order, capacity: capacity, sources: map[string]int{}, same: map[string][]*entry{}}
@@ -128,17 +136,24 @@ func (w *waiting) admits(j *Job) bool {
 			return false
 		}
 	}
-	return j.Source == "" || w.sources[j.Source] < ofSource ||
-		j.Class > Low && w.levels[j.Class].size(j.User) < ownPlaces
+	if j.Source == "" || w.sources[j.Source] < ofSource {
+		return true
+	}
+	l := &w.levels[j.Class]
+	return j.Class > Low && (l.size(j.User) < ownPlaces || l.firstOfKind(j))
 }
 
 // victim returns the job to drop for j, or nil. It is of the lowest class that has jobs. In
 // that class it is the newest of a user who has the most. Of the class of j, it is of a user
-// who has more than that of j.
+// who has more than that of j. Without one, it is of the user of j, who has another of its
+// kind, if j is the first of its own.
 func (w *waiting) victim(j *Job) *entry {
 	for c := Low; c <= j.Class; c++ {
 		l := &w.levels[c]
 		if c == j.Class && l.longest <= l.size(j.User) {
+			if c > Low && l.firstOfKind(j) {
+				return l.repeated(j.User)
+			}
 			return nil
 		}
 		if l.longest > 0 {
@@ -216,6 +231,48 @@ func (l *level) size(user string) int {
 		return lane.jobs.Len()
 	}
 	return 0
+}
+
+// firstOfKind reports whether the user of j has no job of its kind.
+func (l *level) firstOfKind(j *Job) bool {
+	if j.Kind == "" {
+		return false
+	}
+	for e := range l.newest(j.User) {
+		if e.job.Kind == j.Kind {
+			return false
+		}
+	}
+	return true
+}
+
+// repeated returns the newest job of the user that is not the only one of its kind, or nil.
+func (l *level) repeated(user string) *entry {
+	kinds := map[string]int{}
+	for e := range l.newest(user) {
+		kinds[e.job.Kind]++
+	}
+	for e := range l.newest(user) {
+		if kinds[e.job.Kind] > 1 {
+			return e
+		}
+	}
+	return nil
+}
+
+// newest yields up to maxScan jobs of the user, the newest first.
+func (l *level) newest(user string) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		lane := l.lanes[user]
+		if lane == nil {
+			return
+		}
+		for n, e := 0, lane.jobs.Back(); e != nil && n < maxScan; n, e = n+1, e.Prev() {
+			if !yield(e.Value.(*entry)) {
+				return
+			}
+		}
+	}
 }
 
 // lane returns the lane of the user, which may be new.

@@ -78,7 +78,8 @@ func (m *model) add(t *testing.T, j, dropped *Job) {
 		}
 	}
 	ofSource := m.of(func(k *Job) bool { return k.Source == j.Source })
-	shared := j.Source == "" || ofSource < m.capacity/4 || m.ofUser(j.Class, j.User) < ownPlaces
+	first := j.Class > Low && j.Kind != "" && m.ofKind(j) == 0
+	shared := j.Source == "" || ofSource < m.capacity/4 || m.ofUser(j.Class, j.User) < ownPlaces || first
 	if j.Class == Low {
 		shared = len(m.jobs) < m.capacity/2 && (j.Source == "" || ofSource < m.capacity/8)
 	}
@@ -99,9 +100,18 @@ func (m *model) add(t *testing.T, j, dropped *Job) {
 			}
 		}
 		if lowest == j.Class && most <= m.ofUser(j.Class, j.User) {
-			if dropped != j {
+			want := j
+			if first {
+				want = m.repeated(j)
+			}
+			if dropped != want {
 				t.Fatalf("%+v is of a user with the most, but %+v was dropped", j, dropped)
 			}
+			if want == j {
+				return
+			}
+			m.remove(want)
+			m.push(j)
 			return
 		}
 		if dropped == nil || dropped == j || dropped.Class != lowest || m.ofUser(lowest, dropped.User) != most {
@@ -119,10 +129,28 @@ func (m *model) add(t *testing.T, j, dropped *Job) {
 	} else if dropped != nil {
 		t.Fatalf("%+v was dropped from a queue with places", dropped)
 	}
+	m.push(j)
+}
+
+func (m *model) push(j *Job) {
 	m.jobs = append(m.jobs, j)
 	if !slices.Contains(m.turns[j.Class], j.User) {
 		m.turns[j.Class] = append(m.turns[j.Class], j.User)
 	}
+}
+
+func (m *model) ofKind(j *Job) int {
+	return m.of(func(k *Job) bool { return k.Class == j.Class && k.User == j.User && k.Kind == j.Kind })
+}
+
+// repeated returns the newest job of j's class and user that has another of its kind, or j.
+func (m *model) repeated(j *Job) *Job {
+	for _, k := range slices.Backward(m.jobs) {
+		if k.Class == j.Class && k.User == j.User && m.ofKind(k) > 1 {
+			return k
+		}
+	}
+	return j
 }
 
 // LO-1
@@ -146,6 +174,9 @@ func TestWhatWaitsAndWhatIsDroppedFollowsTheRules(t *testing.T) {
 				j := &Job{Class: Class(r.IntN(int(classes))), User: fmt.Sprint("u", r.IntN(users)), Run: func(context.Context) { told = i }}
 				if n := r.IntN(sources); n > 0 {
 					j.Source = fmt.Sprint("s", n)
+				}
+				if n := r.IntN(4); n > 0 {
+					j.Kind = fmt.Sprint("k", n)
 				}
 				if r.IntN(3) == 0 {
 					j.Same, j.Most = fmt.Sprint(j.Class, j.User, j.Source), 2
