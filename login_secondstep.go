@@ -74,6 +74,14 @@ func (t *tempRecord) pruneFirsts() {
 	t.Firsts = slices.DeleteFunc(t.Firsts, func(f firstStep) bool { return t.find(f.Digest) < 0 })
 }
 
+// dropOne removes the oldest login from a network that was not known or, without one, the oldest.
+// So a thief of the password does not push out the logins of the owner at home.
+func (t *tempRecord) dropOne() {
+	i := slices.IndexFunc(t.Logins, func(w pendingLogin) bool { return !t.first(w.Digest).has(firstKnown) })
+	i = max(i, 0)
+	t.Logins = slices.Delete(t.Logins, i, i+1)
+}
+
 // first returns the first step of the login with this digest. If an older program made the
 // login there is none, and the zero firstStep has no flag.
 func (t *tempRecord) first(digest []byte) firstStep {
@@ -277,8 +285,8 @@ func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row
 		return "", err
 	}
 	temps.Rec.prune(&acct.Rec, now)
-	if surplus := len(temps.Rec.Logins) - maxTemps + 1; surplus > 0 {
-		temps.Rec.Logins = slices.Delete(temps.Rec.Logins, 0, surplus)
+	for len(temps.Rec.Logins) >= maxTemps {
+		temps.Rec.dropOne()
 	}
 	temps.Rec.Logins = append(temps.Rec.Logins, pendingLogin{
 		Digest: digest[:], Expires: now.Add(m.cfg.TempTokenTTL), Epoch: acct.Rec.Epoch,

@@ -401,3 +401,41 @@ func TestNoTempTokenOrSessionIsUsedAfterItsEnd(t *testing.T) {
 		}
 	})
 }
+
+// LG-8: a thief of the password begins more logins than may wait, from as many networks.
+func TestPendingLoginsFromElsewhereDoNotPushOutThoseOfTheOwnerAtHome(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		const email = "ada@example.com"
+		home := clientAt(t, "192.0.2.7")
+		if err := register(home, h.Manager, email); err != nil {
+			t.Fatal(err)
+		}
+		r, err := h.Login(home, email, authtest.Password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := enrol(t, h, identityOf(t, h.Manager, r.AccessToken.Token))
+		if err := h.ConfirmTwoFactor(home, identityOf(t, h.Manager, r.AccessToken.Token), codeAt(e, h.Clock.Now())); err != nil {
+			t.Fatal(err)
+		}
+		h.Clock.Advance(time.Minute)
+		if r, err = h.Login(home, email, authtest.Password); err != nil {
+			t.Fatal(err)
+		}
+		var last auth.Secret
+		for i := range 15 {
+			thief, err := h.Login(clientAt(t, fmt.Sprintf("203.0.%d.1", i)), email, authtest.Password)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = thief.TempToken
+		}
+		if err := secondStep(home, h.Manager, r.TempToken, codeAt(e, h.Clock.Now())); err != nil {
+			t.Errorf("the owner at home: %v", err)
+		}
+		if err := secondStep(home, h.Manager, last, "000000"); !errors.Is(err, auth.ErrInvalidCode) {
+			t.Errorf("the newest login from elsewhere: %v", err)
+		}
+	})
+}
