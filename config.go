@@ -192,8 +192,9 @@ type Limits struct {
 	LoginByAccountAddress store.Limit
 	// LoginByAccount: wrong passwords for one account from networks that are not known to
 	// it. Known ones are limited by LoginByAccountAddress alone, and so is each session.
-	// While it is used up, each IPv4 /24 and IPv6 /48 has one attempt a day. Default 20,
-	// and one more every 3 minutes.
+	// While it is used up, each IPv4 /24 and IPv6 /48 has one attempt a day, and an IPv4 /16 or
+	// IPv6 /32 has 50, and one more every 30 minutes. Default 20, and one more every 3
+	// minutes.
 	LoginByAccount store.Limit
 	// RegisterByAddress: registrations and changes of the email address from one such
 	// network, also those that fail because the email address is taken. Wider networks

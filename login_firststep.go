@@ -13,7 +13,7 @@ const (
 	firstKnown     uint64 = 1 << iota // its network was known to the account
 	firstPreferred                    // it had a place in the preferred lane
 	firstOnAccount                    // it was charged to accountBudget
-	firstOnDaily                      // it was charged to dailyBudget
+	firstOnDaily                      // it was charged to dailyBudgets
 )
 
 // firstStepOf returns the first step of a login that was charged to these budgets.
@@ -45,7 +45,7 @@ func (m *Manager) chargedFor(f firstStep, digest, prefix string) []budget {
 		budgets = append(budgets, m.accountBudget(digest, prefix))
 	}
 	if f.has(firstOnDaily) {
-		budgets = append(budgets, m.dailyBudget(digest, prefix))
+		budgets = append(budgets, m.dailyBudgets(digest, prefix)...)
 	}
 	return budgets
 }

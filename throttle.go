@@ -25,8 +25,8 @@ type budget struct {
 	// accounts of its own could keep every slot busy with right passwords.
 	// For the same reason, an attempt that is refunded gets back no more than it has not hashed.
 	keepOnSuccess bool
-	// or is charged instead if this budget refuses. Nil: the attempt is refused.
-	or *budget
+	// or are all charged instead if this budget refuses. None: the attempt is refused.
+	or []budget
 }
 
 // hashing returns the budgets of a call that computes n hashes. Those that count work, right or
@@ -112,36 +112,41 @@ func withoutWork(done int, charged []budget) []budget {
 // on a locked account use up the client's own budget, and after that none that others share.
 func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) (charged []budget, err error) {
 	for _, b := range budgets {
-		counted, wait, err := m.chargeOne(ctx, &b)
+		counted, wait, err := m.chargeOne(ctx, b)
 		if err != nil {
 			return charged, err
 		}
-		if counted == nil {
+		if len(counted) == 0 {
 			m.emit(ctx, Event{Type: EventRateLimited, UserID: userIDOf(uid), Reason: b.name})
 			return charged, &RetryError{Err: ErrRateLimited, After: wait}
 		}
-		charged = append(charged, *counted)
+		charged = append(charged, counted...)
 	}
 	return charged, nil
 }
 
-// chargeOne counts one attempt on b or, where that refuses, on the budget that it names
-// instead. It returns the budget that was charged. If all refuse it returns nil, and the time
-// until the first of them admits an attempt.
-func (m *Manager) chargeOne(ctx context.Context, b *budget) (counted *budget, wait time.Duration, err error) {
-	for ; b != nil; b = b.or {
-		d, err := m.records.Hit(ctx, b.key, b.limit, b.hits(), m.now())
+// chargeOne counts one attempt on b or, where that refuses, on all budgets that it names
+// instead. It returns those that were charged. If they refuse it returns none, and the time
+// until an attempt may be admitted.
+func (m *Manager) chargeOne(ctx context.Context, b budget) (counted []budget, wait time.Duration, err error) {
+	d, err := m.records.Hit(ctx, b.key, b.limit, b.hits(), m.now())
+	if err != nil {
+		return nil, 0, err
+	}
+	if d.OK {
+		return []budget{b}, 0, nil
+	}
+	for i, instead := range b.or {
+		other, err := m.records.Hit(ctx, instead.key, instead.limit, instead.hits(), m.now())
 		if err != nil {
 			return nil, 0, err
 		}
-		if d.OK {
-			return b, 0, nil
-		}
-		if wait == 0 || d.RetryAfter < wait {
-			wait = d.RetryAfter
+		if !other.OK {
+			m.refund(ctx, b.or[:i], false) // nothing was compared
+			return nil, min(d.RetryAfter, other.RetryAfter), nil
 		}
 	}
-	return nil, wait, nil
+	return b.or, d.RetryAfter, nil
 }
 
 // refund gives an attempt back to the budgets that it was charged to. The decision has been

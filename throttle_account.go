@@ -28,16 +28,19 @@ func (m *Manager) accountAddressBudget(digest, prefix string) budget {
 }
 
 // accountBudget is the budget of one account for the address prefixes that are not known.
-// While strangers hold it used up, an attempt is charged to dailyBudget.
+// While strangers hold it used up, an attempt is charged to dailyBudgets.
 func (m *Manager) accountBudget(digest, prefix string) budget {
-	daily := m.dailyBudget(digest, prefix)
-	return budget{name: "account", key: "e." + digest + "/password", limit: m.cfg.Limits.LoginByAccount, or: &daily}
+	return budget{name: "account", key: "e." + digest + "/password", limit: m.cfg.Limits.LoginByAccount, or: m.dailyBudgets(digest, prefix)}
 }
 
-// dailyBudget admits one attempt a day on one account from each wide network. It is for an
-// owner who travels. Strangers need a network of their own for each attempt.
-func (m *Manager) dailyBudget(digest, prefix string) budget {
-	return budget{name: "account_daily", key: "e." + digest + "/daily." + widestOf(prefix), limit: store.Limit{Burst: 1, Every: 24 * time.Hour}}
+// dailyBudgets admit one attempt a day on one account from each wide network, and about 50 from
+// each region around it. They are for an owner who travels. Strangers need a network of their
+// own for each attempt, and a registry gives whoever asks all 65,536 of an IPv6 /32.
+func (m *Manager) dailyBudgets(digest, prefix string) []budget {
+	return []budget{
+		{name: "account_daily", key: "e." + digest + "/daily." + widestOf(prefix), limit: store.Limit{Burst: 1, Every: 24 * time.Hour}},
+		{name: "account_region", key: "e." + digest + "/daily." + regionOf(prefix), limit: store.Limit{Burst: 50, Every: 30 * time.Minute}},
+	}
 }
 
 // callerContext returns ctx for a call of a proven session, which may hash in the preferred

@@ -83,6 +83,41 @@ func TestBeyondTheBudgetOfAnAccountANetworkHasOneAttemptADay(t *testing.T) {
 	})
 }
 
+// LG-8: the attempts of a day are no more guesses for who has a whole /32 or /16. Other regions
+// have theirs all the same.
+func TestARegionHasFiftyOfTheAttemptsOfADay(t *testing.T) {
+	for name, network := range map[string]func(i int) string{
+		"a /32": func(i int) string { return fmt.Sprintf("2001:db8:%x::1", i) },
+		"a /16": func(i int) string { return fmt.Sprintf("203.0.%d.1", i%256) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s store.Store) {
+				h := authtest.With(t, s, auth.Config{Limits: auth.Limits{LoginByAccount: store.Limit{Burst: 1, Every: 300 * 24 * time.Hour}}})
+				u := h.Register()
+				failLogins(clientAt(t, "198.51.100.1"), t, h.Manager, u.Email, 1)
+				for day, most := range []int{50, 48, 48} {
+					looked := 0
+					for i := range 256 {
+						if errors.Is(login(clientAt(t, network(i)), h.Manager, u.Email, "wrong, and long enough"), auth.ErrInvalidCredentials) {
+							looked++
+						}
+					}
+					if looked != most {
+						t.Errorf("day %d: %d wrong passwords were compared, want %d", day, looked, most)
+					}
+					if wait := retryAfter(t, login(clientAt(t, network(255)), h.Manager, u.Email, authtest.Password)); wait > 30*time.Minute {
+						t.Errorf("a network that has its attempt waits for %v", wait)
+					}
+					h.Clock.Advance(24 * time.Hour)
+				}
+				if err := login(clientAt(t, "192.0.2.1"), h.Manager, u.Email, authtest.Password); err != nil {
+					t.Errorf("the owner in another region: %v", err)
+				}
+			})
+		})
+	}
+}
+
 // LG-8: with a second factor the attempt comes back with the second step.
 func TestTheAttemptOfADayComesBackWithTheSecondStep(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

@@ -22,6 +22,12 @@ func widestOf(prefix string) string {
 	return netprefix.Networks(a)[0]
 }
 
+// regionOf returns the region around a clientPrefix.
+func regionOf(prefix string) string {
+	a, _ := netip.ParseAddr(prefix) // netprefix.Unknown has none
+	return netprefix.Region(a)
+}
+
 // wideFactor is how many times the budget of a network each wider one has. A subscriber often
 // has a /56 or a /48 of IPv6, and every address of an IPv4 /24 may be one machine of a botnet.
 // Many other subscribers may also share a /24.

@@ -47,6 +47,21 @@ func Networks(a netip.Addr) []string {
 	return append(names, Text(a))
 }
 
+// Region returns the name of the network around those of [Networks] that one registry entry
+// has as a rule: an IPv4 /16 or an IPv6 /32. For the zero Addr it is "unknown/0".
+func Region(a netip.Addr) string {
+	a = client(a)
+	if !a.IsValid() {
+		return Unknown + "/0"
+	}
+	bits := 32
+	if a.Is4() {
+		bits = 16
+	}
+	p, _ := a.Prefix(bits)
+	return p.String()
+}
+
 // Wide returns the network of the site or operator of a: the /24 of an IPv4 address, the /48
 // of an IPv6 address. Machines of one site change their addresses within it. For the zero
 // Addr it is the zero Prefix.

@@ -28,6 +28,16 @@ func TestNetworksAreNamedFromTheWidestToTheNarrowest(t *testing.T) {
 			t.Errorf("%s: %q, want %q", addr, got, want)
 		}
 	}
+	for addr, want := range map[string]string{
+		"192.0.2.7": "192.0.0.0/16", "64:ff9b::192.0.2.7": "192.0.0.0/16", "2001:db8:1:2ff:3::1%lan": "2001:db8::/32",
+	} {
+		if got := netprefix.Region(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s is in the region %q, want %q", addr, got, want)
+		}
+	}
+	if got := netprefix.Region(netip.Addr{}); got != "unknown/0" {
+		t.Errorf("the region of no address: %q", got)
+	}
 	if got := netprefix.Networks(netip.Addr{}); !slices.Equal(got, []string{netprefix.Unknown}) {
 		t.Errorf("of no address: %q", got)
 	}
