@@ -47,9 +47,13 @@ func (m *Manager) refuseKeyID(ctx context.Context, id Identity, keyID string) er
 	return ErrNotFound
 }
 
-// removeKey removes the key that was read into k, damaged or not.
+// removeKey removes the key that was read into k, damaged or not. If there is none it takes no
+// turn: a client can ask for that without end.
 func (m *Manager) removeKey(ctx context.Context, uid string, k record.Row[keyRecord]) error {
-	return m.records.RetryFrom(ctx, userPartition(uid), func() error { return m.readAnyKey(ctx, &k) }, func() error {
+	if !k.Exists() {
+		return ErrNotFound
+	}
+	return m.records.RetryAnywayFrom(ctx, userPartition(uid), func() error { return m.readAnyKey(ctx, &k) }, func() error {
 		if !k.Exists() {
 			return ErrNotFound
 		}

@@ -149,7 +149,7 @@ func (m *Manager) revokeUser(ctx context.Context, uid string, r Revocation) (don
 }
 
 func (m *Manager) voidBackupCodes(ctx context.Context, uid string) error {
-	return m.records.Retry(ctx, userPartition(uid), func() error {
+	return m.records.RetryAnyway(ctx, userPartition(uid), func() error {
 		totp := totpRow(uid)
 		if err := m.records.Read(ctx, &totp); err != nil || len(totp.Rec.Active.Backup.Tags) == 0 {
 			return err

@@ -12,12 +12,13 @@ import (
 )
 
 // This file has the calls by which your program manages accounts. No route of httpauth makes
-// them. The Actor of their events is that of [WithActor].
+// them. The Actor of their events is that of [WithActor]. They wait for the turn of their
+// account, and go on without it if none comes: no flood of changes holds them up for long.
 
 // editAccount edits an account that exists, again after each conflict, and returns its
 // organization.
 func (m *Manager) editAccount(ctx context.Context, userID string, edit func(*account) error) (org string, err error) {
-	err = m.records.Retry(ctx, partitionOf(userID), func() error {
+	err = m.records.RetryAnyway(ctx, partitionOf(userID), func() error {
 		_, acct, err := m.findUser(ctx, userID)
 		if err != nil {
 			return err
@@ -131,7 +132,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	defer m.calls.begin()()
 	var uid string
 	var acct *record.Row[account]
-	err := m.records.Retry(ctx, partitionOf(userID), func() (err error) {
+	err := m.records.RetryAnyway(ctx, partitionOf(userID), func() (err error) {
 		if uid, acct, err = m.findUser(ctx, userID); err != nil {
 			return err
 		}
@@ -176,7 +177,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	if err := m.forgetNetworks(ctx, emailDigest(canonical), uid); err != nil {
 		return beforeChange(err)
 	}
-	err = m.records.Retry(ctx, partitionOf(userID), func() error {
+	err = m.records.RetryAnyway(ctx, partitionOf(userID), func() error {
 		_, a, err := m.findUser(ctx, userID)
 		if err != nil {
 			return err

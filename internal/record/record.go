@@ -44,6 +44,8 @@ type Records struct {
 	// own context has ended. The call is "get", "list", "commit", "hit" or "walk", or
 	// "damaged" for a record that Read found damaged. Nil: failures are returned only.
 	Fault func(ctx context.Context, call string)
+
+	needsNoTurn bool // see RetryAnyway
 }
 
 // wrap returns cause as the one kind of failure.
@@ -213,11 +215,27 @@ const maxAttempts = 200
 // after 200 conflicts.
 //
 // Calls for one partition take turns, so a conflict comes from another process, or from a
-// Commit without Retry. With a partition of "" there are no turns. Step must not call Retry for the same partition, and should not do
-// long work: others wait. If 256 others wait, or if no turn comes within Timeout, the error is
-// Unavailable, and step is not called.
+// Commit without Retry. With a partition of "" there are no turns. Step must not call Retry for
+// the same partition, and should not do long work: others wait. If 256 others wait, or if no
+// turn comes within Timeout, the error is Unavailable, and step is not called.
 func (r Records) Retry(ctx context.Context, partition string, step func() error) error {
 	return r.retry(ctx, partition, func(bool) error { return step() })
+}
+
+// RetryAnyway is [Records.Retry] for a change that nobody may keep from happening, such as a
+// revocation. If it gets no turn, it goes on without one.
+func (r Records) RetryAnyway(ctx context.Context, partition string, step func() error) error {
+	return r.anyway().Retry(ctx, partition, step)
+}
+
+// RetryAnywayFrom is [Records.RetryFrom] in the way of [Records.RetryAnyway].
+func (r Records) RetryAnywayFrom(ctx context.Context, partition string, read, step func() error) error {
+	return r.anyway().RetryFrom(ctx, partition, read, step)
+}
+
+func (r Records) anyway() Records {
+	r.needsNoTurn = true
+	return r
 }
 
 // retry is Retry. Fresh tells step whether this is its first call and no other change of the
@@ -227,13 +245,15 @@ func (r Records) retry(ctx context.Context, partition string, step func(fresh bo
 	if r.Turns != nil && partition != "" {
 		done, others, err := r.Turns.take(ctx, partition, r.Timeout)
 		switch {
+		case err == nil:
+			defer done()
+		case errors.Is(err, errBusy) && r.needsNoTurn:
 		case errors.Is(err, errBusy) && r.Busy != nil:
 			r.Busy(ctx)
 			return r.wrap(err)
-		case err != nil:
+		default:
 			return r.wrap(err)
 		}
-		defer done()
 		waited = others
 	}
 	for n := range maxAttempts {

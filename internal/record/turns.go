@@ -38,7 +38,7 @@ type turn struct {
 func (t *Turns) take(ctx context.Context, partition string, wait time.Duration) (done func(), waited bool, err error) {
 	own, err := t.join(partition)
 	if err != nil {
-		return nil, false, err
+		return nil, true, err
 	}
 	done = func() { <-own.running; t.leave(partition, own) }
 	select {

@@ -93,6 +93,42 @@ func TestAChangeWithoutATurnIsBusy(t *testing.T) {
 	})
 }
 
+// What ends a credential must not depend on a queue that a client can fill.
+func TestAChangeThatMustHappenGoesOnWithoutATurn(t *testing.T) {
+	for _, waiting := range []int{1, maxWaiting} { // the queue has room, or is full
+		synctest.Test(t, func(t *testing.T) {
+			r, f := over(memstore.New())
+			end := make(chan struct{})
+			var wg sync.WaitGroup
+			for range 1 + waiting {
+				wg.Go(func() {
+					_ = r.Retry(t.Context(), "p", func() error { <-end; return nil })
+				})
+			}
+			synctest.Wait()
+			reads, steps := 0, 0
+			read := func() error { reads++; return nil }
+			step := func() error { steps++; return nil }
+			if err := r.RetryAnywayFrom(t.Context(), "p", read, step); err != nil || reads != 1 || steps != 1 {
+				t.Errorf("beside %d: %v after %d reads and %d steps", waiting, err, reads, steps)
+			}
+			if err := r.RetryAnyway(t.Context(), "p", step); err != nil || steps != 2 {
+				t.Errorf("beside %d: %v after %d steps", waiting, err, steps)
+			}
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := r.RetryAnyway(gone, "p", step); waiting == 1 && !errors.Is(err, context.Canceled) {
+				t.Errorf("a caller that has gone: %v", err)
+			}
+			close(end)
+			wg.Wait()
+			if len(r.Turns.turns) != 0 || len(f.calls) != 0 {
+				t.Errorf("%d partitions are kept, reported %q", len(r.Turns.turns), f.calls)
+			}
+		})
+	}
+}
+
 // n changes cost n reads and n Commits, and not their square.
 func TestManyChangesAtOnceCostOneCommitEach(t *testing.T) {
 	const n = 200
