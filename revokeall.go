@@ -40,9 +40,9 @@ const revokedAtOnce = 16
 // a service runs, it ends at least all that existed when it began.
 //
 // It works account by account. What it has ended is rejected everywhere from then on. If it
-// fails or is interrupted, run it again: that does no harm. If records of an account are
-// damaged, it ends the rest of that account and goes on with the others. At the end it returns
-// ErrUnavailable with the number of damaged accounts. It emits one EventAllRevoked.
+// fails or is interrupted, also by Close, run it again: that does no harm. If records of an
+// account are damaged, it ends the rest of that account and goes on with the others. At the end
+// it returns ErrUnavailable with the number of damaged accounts. It emits one EventAllRevoked.
 //
 // The store must be a [store.Walker]; otherwise it returns an error and does nothing. An
 // account that a walk returns twice is counted twice.
@@ -79,6 +79,9 @@ func (m *Manager) revokeEach(ctx context.Context, s store.Walker, r Revocation) 
 			return done, err
 		}
 		for uids := range slices.Chunk(accountsOf(page), revokedAtOnce) {
+			if err := m.ready(); err != nil { // Close waits for the event, but not for all accounts
+				return done, err
+			}
 			if err := m.revokeSome(ctx, uids, r, &done); err != nil {
 				return done, err
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -217,6 +218,45 @@ func TestEveryAccountIsFoundOnWhateverPageItIs(t *testing.T) {
 		if verify(t, h.Manager, token) {
 			t.Error("a session is alive")
 		}
+	}
+}
+
+// Close waits for the event of a run, and not for a million accounts.
+func TestCloseInterruptsRevokeAll(t *testing.T) {
+	t.Parallel()
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{})
+	const n = 100
+	for range n {
+		h.Register()
+	}
+	held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" })
+	var done auth.Revoked
+	var err error
+	over, closed := make(chan struct{}), make(chan error)
+	go func() {
+		defer close(over)
+		done, err = h.RevokeAll(context.Background(), auth.Revocation{})
+	}()
+	held()
+	go func() { closed <- h.Close() }()
+	for {
+		if _, err := h.User(context.Background(), "user_none"); errors.Is(err, auth.ErrClosed) {
+			break
+		}
+		runtime.Gosched()
+	}
+	release()
+	<-over
+	if done.Users == 0 || done.Users == n || !errors.Is(err, auth.ErrClosed) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	all := h.Events.All()
+	if e := all[len(all)-1]; e.Type != auth.EventAllRevoked || e.Reason != "unfinished" || e.Count != done.Users {
+		t.Errorf("reported is %+v", e)
 	}
 }
 
