@@ -15,8 +15,9 @@ import (
 // the left of it may have been written by the client. The address is the zero Addr if the
 // peer has none, as on a Unix socket.
 func (h *Handler) client(r *http.Request) auth.Client {
-	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r), Addr: h.clientAddr(r)}
-	if !public(c.Addr) && forwarded(r.Header) && !h.unnamed.Swap(true) {
+	addr, first := h.clientAddr(r)
+	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r), Addr: addr}
+	if !first && !public(c.Addr) && forwarded(r.Header) && !h.unnamed.Swap(true) {
 		h.log.LogAttrs(r.Context(), slog.LevelWarn,
 			"httpauth: a request comes through a proxy that Config.TrustedProxies does not name; all its clients share the budgets of one",
 			slog.String("proxy", r.RemoteAddr), slog.String("address", c.Addr.String()))
@@ -24,14 +25,16 @@ func (h *Handler) client(r *http.Request) auth.Client {
 	return c
 }
 
-func (h *Handler) clientAddr(r *http.Request) netip.Addr {
+// clientAddr returns the address of the client. First reports that it is the first hop of
+// X-Forwarded-For, so nobody was in front of it: a client of a private network, and no proxy.
+func (h *Handler) clientAddr(r *http.Request) (client netip.Addr, first bool) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return netip.Addr{}
+		return netip.Addr{}, false
 	}
-	client := netprefix.Unmapped(peer.Addr())
+	client = netprefix.Unmapped(peer.Addr())
 	if !h.trusted(client) {
-		return client
+		return client, false
 	}
 	lines := r.Header["X-Forwarded-For"]
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -40,15 +43,15 @@ func (h *Handler) clientAddr(r *http.Request) netip.Addr {
 			rest, hop, more = cutLast(rest)
 			addr, ok := parseHop(hop)
 			if !ok {
-				return client
+				return client, false
 			}
 			client = addr
 			if !h.trusted(addr) {
-				return client
+				return client, i == 0 && !more
 			}
 		}
 	}
-	return client
+	return client, false
 }
 
 // public reports whether a is an address of the internet. Others are those of proxies, of

@@ -162,6 +162,8 @@ func TestAProxyThatIsNotNamedIsLoggedOnce(t *testing.T) {
 		{"10.0.0.1:1000", "X-Forwarded-For", "1.1.1.1, 172.16.0.2", true}, // the second of two proxies
 		{"10.0.0.1:1000", "X-Forwarded-For", "192.0.2.1", false},
 		{"10.0.0.1:1000", "X-Forwarded-For", "192.0.2.1, 10.0.0.2", false},
+		{"10.0.0.1:1000", "X-Forwarded-For", "172.16.0.9", false},           // a client in a private network
+		{"10.0.0.1:1000", "X-Forwarded-For", "172.16.0.9, 10.0.0.2", false}, // the same behind two proxies
 		{"172.16.0.1:1000", "Accept", "*/*", false},
 		{"192.0.2.1:1000", "X-Forwarded-For", "1.1.1.1", false}, // a client that writes the header itself
 	} {
