@@ -65,7 +65,7 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 // version did whose deletion was cut off. Otherwise the error is ErrNotFound.
 func (m *Manager) writeTombstone(ctx context.Context, uid string) (left account, err error) {
 	deleted := false
-	err = m.records.Retry(ctx, userPartition(uid), func() error {
+	err = m.records.RetryAnyway(ctx, userPartition(uid), func() error {
 		acct := accountRow(uid)
 		if err := m.records.Read(ctx, &acct); err != nil {
 			return err
