@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/datixlab/auth"
@@ -55,7 +56,10 @@ func play(t *testing.T, s store.Store, act func(*stage), nth int, f fault) (o ou
 	type ofAct struct{}
 	st.ctx = context.WithValue(ctx, ofAct{}, true)
 	closed := make(chan error, 1)
+	var mu sync.Mutex // what undoes a registration commits to several partitions at once
 	during := func(ctx context.Context, c storeCall, when fault) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if c.kind != "Commit" || ctx.Value(ofAct{}) == nil || len(o.commits) != nth {
 			return nil
 		}
@@ -77,7 +81,9 @@ func play(t *testing.T, s store.Store, act func(*stage), nth int, f fault) (o ou
 	}
 	tap.tap(func(ctx context.Context, c storeCall) error {
 		if c.kind == "Commit" && ctx.Value(ofAct{}) != nil {
+			mu.Lock()
 			o.commits = append(o.commits, c.keys[0])
+			mu.Unlock()
 		}
 		return during(ctx, c, clientLeaves)
 	}, func(ctx context.Context, c storeCall) error { return during(ctx, c, answerLost) })
