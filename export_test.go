@@ -32,7 +32,10 @@ func occupy(s *slots.Slots) (release func()) {
 
 // WithoutTurns makes calls of m change one account at the same time, as those of many
 // processes do.
-func (m *Manager) WithoutTurns() { m.records.Turns = nil }
+func (m *Manager) WithoutTurns() {
+	AwaitBackground(m) // it reads m.records
+	m.records.Turns = nil
+}
 
 // WaitingToHash returns how many calls wait for a hashing slot in each lane.
 func (m *Manager) WaitingToHash() (preferred, other int) { return m.hashSlots.Waiting() }
