@@ -19,7 +19,7 @@ OPTIONAL := bench
 
 # The packages that may not build on other systems: they have files for some systems only,
 # or call the system.
-ELSEWHERE := ./store/boltstore ./examples/server ./cmd/copystore ./internal/redistest ./internal/cputime
+ELSEWHERE := ./store/boltstore ./examples/server ./cmd/copystore ./internal/redistest ./internal/secretfile
 
 # $(call each,COMMAND,MODULES) runs a command in every module, until one fails.
 each = @for module in $(or $(2),$(MODULES)); do \
