@@ -34,9 +34,8 @@ done
 # the go command too and are to find the same packages compiled.
 # interop is left to test-short: the handler that it calls is raced by its own tests.
 RACED := $(filter-out interop,$(MODULES))
-# Three packages at a time, also on two processors: some tests wait for a Redis server.
 RACE = GOFLAGS="$$GOFLAGS -gcflags=github.com/boombuler/barcode/...=-race=false" \
-	go test -race -shuffle=on -vet=off -timeout 20m -p 3
+	go test -race -shuffle=on -vet=off -timeout 20m
 
 .PHONY: help
 help: ## Say what there is.

@@ -53,6 +53,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 		string(goodSecret), string(authtest.Secret), authtest.Password, string(r.AccessToken.Token), string(key),
 		string(enrolment.Secret), string(enrolment.URI), string(enrolment.BackupCodes[0]), string(enrolment.BackupCodes[9]),
 	}
+	auth.AwaitBackground(m)          // printing reads what it writes
 	type holder struct{ hidden any } // fmt cannot call methods of what is in an unexported field
 	wrong := auth.Secret(authtest.Password)
 	values := map[string]any{

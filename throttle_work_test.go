@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	hashBytes = 4 << 20  // of a hash in these tests: more than the 1.5 MB of the first QR code
+	hashBytes = 2 << 20  // of a hash in these tests: more than the 1.5 MB of the first QR code
 	noWork    = 64 << 10 // a call that hashes and draws nothing allocates less
 )
 
@@ -83,6 +83,9 @@ var hostCalls = []string{"CreateUser", "SetPassword"}
 
 // DO-2: every method of a Manager, also one that is added later, since everyCall has them all.
 func TestNothingIsHashedOrDrawnBeforeABudgetIsCharged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures for seconds")
+	}
 	calls := workCalls()
 	for name := range everyCall(authtest.New(t).Register(), auth.Identity{}, "") {
 		if slices.Contains(hostCalls, name) {
@@ -181,6 +184,9 @@ func (l leaving) Err() error {
 
 // DO-2: a client that leaves between two hashes of a call has paid for the first.
 func TestWhoLeavesAfterAHashHasPaidForIt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures for seconds")
+	}
 	for name, call := range workCalls() {
 		for after := 1; after <= 12; after += 1 + after/2 {
 			w := newWorkWorld(t, costly)
@@ -200,6 +206,9 @@ func TestWhoLeavesAfterAHashHasPaidForIt(t *testing.T) {
 
 // DO-2: whichever budget of a call refuses, what was hashed by then is paid.
 func TestWhatWasHashedBeforeABudgetRefusesIsPaid(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures for seconds")
+	}
 	for name, call := range workCalls() {
 		for last := 2; last < 8; last++ {
 			w := newWorkWorld(t, costly)

@@ -481,6 +481,7 @@ func TestNothingPrintsASigningKey(t *testing.T) {
 			secrets = append(secrets, string(k.D.Bytes()), k.D.String())
 		}
 		h := authtest.With(t, memstore.New(), cfg)
+		auth.AwaitBackground(h.Manager) // printing reads what it writes
 		checkPrinted(t, alg+" in the JWKS", h.JWKS(), secrets)
 		type holder struct{ hidden any }
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
