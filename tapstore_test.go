@@ -24,7 +24,7 @@ type tapStore struct {
 	mu            sync.Mutex
 	before, after func(ctx context.Context, c storeCall) error
 	partitions    map[string]bool // that a record was ever put into
-	commits       atomic.Int64    // that were carried out
+	commits       atomic.Int64    // that were carried out, without those of the background
 }
 
 // A storeCall is one call of a store: its method and its keys.
@@ -102,7 +102,9 @@ func (s *tapStore) Commit(ctx context.Context, ops ...store.Op) error {
 		if err := s.Store.Commit(ctx, ops...); err != nil {
 			return err
 		}
-		s.commits.Add(1)
+		if !auth.InBackground(ctx) {
+			s.commits.Add(1)
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.partitions[store.Partition(ops[0].Key)] = true
