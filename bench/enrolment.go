@@ -1,9 +1,13 @@
 package main
 
 import (
+	"strings"
+	"time"
+
 	"github.com/boombuler/barcode/qr"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/store"
 )
 
 // enrolment is all of enable-2fa on memory, compared with the time that the QR library
@@ -14,7 +18,14 @@ func enrolment(f *fixture) []*subject {
 	h := f.manager(f.onMemory(), auth.Config{})
 	id := h.Register().Identity()
 	var last auth.TwoFactorEnrollment
-	enable := func() (err error) { last, err = h.EnableTwoFactor(client, id, ""); return err }
+	budget := "u." + strings.TrimPrefix(id.User.ID, "user_") + "/newfactor" // of ten
+	enable := func() (err error) {
+		if last, err = h.EnableTwoFactor(client, id, ""); err != nil {
+			return err
+		}
+		_, err = h.Store.Hit(client, budget, store.Limit{Burst: 10, Every: 10 * time.Minute}, -10, h.Now())
+		return err
+	}
 	must(enable())
 	uri := string(last.URI)
 	return []*subject{
