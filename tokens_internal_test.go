@@ -43,6 +43,7 @@ func newForger(t testing.TB) *forger {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
+	AwaitBackground(m) // it reads f.now
 	ctx := context.Background()
 	if _, err := m.Register(ctx, Registration{Email: "ada@example.com", Password: "correct horse battery", FullName: "Ada"}); err != nil {
 		t.Fatal(err)
