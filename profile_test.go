@@ -275,6 +275,7 @@ func TestAWrongPasswordIsChargedWhenTheCodeCannotBeChecked(t *testing.T) {
 		u.EnableTwoFactor()
 		u.Login()
 		id, email := u.Identity(), "new@example.com"
+		auth.AwaitBackground(h.Manager) // it asks for the time too
 		armed.Store(true)
 		_, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &email, CurrentPassword: "wrong wrong wrong", Code: "12345678"})
 		armed.Store(false)
