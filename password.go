@@ -119,7 +119,8 @@ const maxChecks = 64
 // checkBreached asks Config.PasswordChecker about a new password. It returns an [*InputError]
 // if the password is breached. If the checker fails, panics or does not answer in time, the
 // password is accepted and the failure is logged. A call for a client charges its budgets
-// first, which limits how often a client can cause a call of the checker.
+// first, and a breached password gives the attempt back. So a session can cause a call of the
+// checker as often as it likes, maxChecks of them at once.
 func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) error {
 	if m.cfg.PasswordChecker == nil {
 		return nil

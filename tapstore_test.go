@@ -71,6 +71,24 @@ func (s *tapStore) around(ctx context.Context, c storeCall, call func() error) e
 	return nil
 }
 
+// cutOff makes every call fail from the nth on, from 1 on, and returns the number of calls. If
+// carriedOut, they take effect all the same.
+func (s *tapStore) cutOff(nth int64, carriedOut bool) (calls *atomic.Int64) {
+	calls = new(atomic.Int64)
+	fault := func(context.Context, storeCall) error {
+		if calls.Add(1) >= nth {
+			return errOutage
+		}
+		return nil
+	}
+	if carriedOut {
+		s.tap(nil, fault)
+	} else {
+		s.tap(fault, nil)
+	}
+	return calls
+}
+
 func (s *tapStore) Get(ctx context.Context, keys ...string) (values [][]byte, err error) {
 	err = s.around(ctx, storeCall{"Get", keys}, func() error {
 		values, err = s.Store.Get(ctx, keys...)

@@ -60,9 +60,10 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 }
 
 // writeTombstone puts a tombstone in place of the account and returns it. While it says what is
-// left to remove in other partitions, it has no end. An earlier tombstone is written again, since its Commit may have
-// been unconfirmed. An account that is gone gets one if it has left records, as an older
-// version did whose deletion was cut off. Otherwise the error is ErrNotFound.
+// left to remove in other partitions, it has no end. An earlier tombstone is written again,
+// since its Commit may have been unconfirmed. An account that is gone gets one if it has left
+// records, as an older version did whose deletion was cut off. Otherwise the error is
+// ErrNotFound.
 func (m *Manager) writeTombstone(ctx context.Context, uid string) (left account, err error) {
 	deleted := false
 	err = m.records.RetryAnyway(ctx, userPartition(uid), func() error {

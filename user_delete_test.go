@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,18 +125,7 @@ func TestADeletionCutOffAnywhereIsFinishedByAnotherHoweverLate(t *testing.T) {
 				if keys, _ := remains(t, s, h.Clock.Now(), u.words...); len(keys) < 9 {
 					t.Fatalf("before the deletion there is only %v", keys)
 				}
-				var n atomic.Int64
-				fault := func(context.Context, storeCall) error {
-					if n.Add(1) >= nth {
-						return errOutage
-					}
-					return nil
-				}
-				if carriedOut {
-					tap.tap(nil, fault)
-				} else {
-					tap.tap(fault, nil)
-				}
+				n := tap.cutOff(nth, carriedOut)
 				err := h.DeleteUser(t.Context(), u.ID)
 				tap.tap(nil, nil)
 				if over = n.Load() < nth; over != (err == nil) || err != nil && !errors.Is(err, auth.ErrUnavailable) {
@@ -200,18 +188,7 @@ func TestADeletionRemovesTheClaimsOfChangesThatWereCutOff(t *testing.T) {
 				h := authtest.With(t, tap, auth.Config{Now: h.Clock.Now, Limits: unlimited()})
 				first, second, third := emailOf("first", round), emailOf("second", round), emailOf("third", round)
 				id := member(t, h.Manager, first)
-				var n atomic.Int64
-				fault := func(context.Context, storeCall) error {
-					if n.Add(1) >= nth {
-						return errOutage
-					}
-					return nil
-				}
-				if carriedOut {
-					tap.tap(nil, fault)
-				} else {
-					tap.tap(fault, nil)
-				}
+				n := tap.cutOff(nth, carriedOut)
 				over = moveTo(h.Manager, id, second) == nil && n.Load() < nth
 				tap.tap(nil, nil)
 				if round%2 == 0 {
