@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -177,28 +175,33 @@ func TestAPIKeysAreKeptWhereThatIsAskedFor(t *testing.T) {
 	})
 }
 
-// crumbs is a store whose walk has one record a page, each between two empty ones.
+// crumbs is a store whose walk has one record a page, each after an empty one.
 type crumbs struct{ *memstore.Store }
 
+// Walk goes on after a key and not after a count: the records that come and go
+// meanwhile (the Manager writes some of its own) move nothing.
 func (s crumbs) Walk(ctx context.Context, after string) (page store.Page, err error) {
-	at, _ := strconv.Atoi(after)
-	var all []store.Record
+	key, empty := strings.CutSuffix(after, "|")
+	if !empty {
+		return store.Page{Next: key + "|"}, nil
+	}
+	var first store.Record
 	for place := ""; ; {
 		p, err := s.Store.Walk(ctx, place)
 		if err != nil {
 			return page, err
 		}
-		all = append(all, p.Records...)
+		for _, r := range p.Records {
+			if r.Key > key && (first.Key == "" || r.Key < first.Key) {
+				first = r
+			}
+		}
 		if place = p.Next; place == "" {
 			break
 		}
 	}
-	slices.SortFunc(all, func(a, b store.Record) int { return strings.Compare(a.Key, b.Key) })
-	if at%2 == 1 {
-		page.Records = all[at/2 : at/2+1]
-	}
-	if at < 2*len(all) {
-		page.Next = strconv.Itoa(at + 1)
+	if first.Key != "" {
+		page = store.Page{Records: []store.Record{first}, Next: first.Key}
 	}
 	return page, nil
 }
