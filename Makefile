@@ -1,6 +1,7 @@
 # The project's commands. `make test` is the gate, and what CI runs.
 
 SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := test
 
 FUZZTIME ?= 10s
@@ -26,40 +27,49 @@ each = @for module in $(or $(2),$(MODULES)); do \
 	if [[ ' $(OPTIONAL) ' == *" $$module "* ]] && ! (cd $$module && go mod download); then \
 		echo "$$module: not checked, its modules cannot be had here"; continue; \
 	fi; \
-	echo "cd $$module && "'$(1)'; (set -o pipefail; cd $$module && $(1)) || exit 1; \
+	echo "cd $$module && "'$(1)'; (cd $$module && $(1)) || exit 1; \
 done
 
 # The race detector would take a fifth of its time for the encoder of QR codes, which shares
 # no memory: that package is compiled without it. GOFLAGS and not an argument, as tests run
 # the go command too and are to find the same packages compiled.
-# interop is left to test-short: the handler that it calls is raced by its own tests.
-RACED := $(filter-out interop,$(MODULES))
-RACE = GOFLAGS="$$GOFLAGS -gcflags=github.com/boombuler/barcode/...=-race=false" \
-	go test -race -shuffle=on -vet=off -timeout 20m
+RACE = GOFLAGS="$$GOFLAGS -gcflags=github.com/boombuler/barcode/...=-race=false" go test -race
+
+# What shares memory. interop has one goroutine, and bench is run to measure.
+RACED := . examples/routers
+
+# -vet=off: vet has run by then. With CI set, nothing may be left out: a missing program
+# fails the tests that need it, and a test that skips fails the run. -v is what makes go
+# test tell of skips.
+EVERY := -shuffle=on -vet=off -timeout 20m $(if $(CI),-v)
+VERDICT := $(if $(CI),| awk -f $(CURDIR)/.ci/verdict.awk)
 
 .PHONY: help
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# What fails soonest comes first: test-short is no part of the proof. With CI set, nothing
-# may be left out: a missing program fails the tests that need it, and a test that skips
-# fails the run, but for test-short. -v is what makes go test tell of skips. At last every
-# parser is fuzzed with a thousand inputs, beyond the seeds that every run tries: that is
-# the same on a busy machine.
+# What fails soonest comes first. Under the race detector, where a test takes five times as
+# long, tests have their short form. The adapter for Redis is the exception: its goroutines
+# follow failovers, which the short form leaves out, so it is tested there whole and only
+# there. Then comes every test in its full form. At last every parser is fuzzed with a
+# thousand inputs, beyond the seeds that every run tries: that is the same on a busy machine.
 .PHONY: test
-test: deps fmt vet arrows test-short ## The gate: formatting, vet, then every test, at last under the race detector in random order.
-ifdef CI
-	@.ci/plain
-	$(call each,$(RACE) -v ./... | awk -f $(CURDIR)/.ci/verdict.awk,$(RACED))
+test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests under the race detector, then every test, all in random order.
+	$(call each,go test $(EVERY) $$(go list ./... | grep -v /store/redisstore$$) $(VERDICT))
 	@.ci/fuzz 1000x
-else
-	@.ci/plain
-	$(call each,$(RACE) ./...,$(RACED))
-endif
 
-# Without the race detector, on memory where a test is one for every store, with fewer
-# rounds, and without what measures time, starts processes or needs several Redis servers. The suites of the
-# adapters have no short form, and are left out.
+.PHONY: test-race
+test-race: ## Every test in its short form under the race detector, and the adapter for Redis in full.
+	$(call each,$(RACE) -short -shuffle=on -vet=off -timeout 20m $$(go list ./... | grep -v /store/redisstore$$),$(RACED))
+	$(RACE) $(EVERY) ./store/redisstore $(VERDICT)
+
+.PHONY: race
+race: ## Every test in its full form under the race detector: before a release, and for what is new and shares memory.
+	$(call each,$(RACE) -shuffle=on -vet=off -timeout 30m ./...,$(RACED))
+
+# The short form of a test has fewer rounds and memory alone where every store has its turn.
+# It leaves out what measures time, starts processes or needs several Redis servers. The
+# suites of the adapters take longest even so, and are left out here.
 .PHONY: test-short
 test-short: ## The inner loop: what every test says, on memory and without the race detector.
 	$(call each,go test -short -vet=off -timeout 10m $$(go list ./... | grep -vE "/store/(boltstore|redisstore|storetest)$$"))

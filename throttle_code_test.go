@@ -65,8 +65,8 @@ func TestAYearOfGuessingCodesBesideTheOwnersLoginsHasAChanceBelowOneInAThousand(
 			t.Fatal(err)
 		}
 		looked, logins, refused := 0, 0, 0
-		for hour := range 365 * 24 {
-			h.Clock.Advance(time.Hour)
+		for hour := 0; hour < 365*24; hour += 3 {
+			h.Clock.Advance(3 * time.Hour)
 			looked += guess(t, h, "ada@example.com", e)
 			if hour%(24/perDay) > 0 {
 				continue

@@ -33,7 +33,8 @@ func hit(table *hitcount.Table, key string, l store.Limit, n int, now time.Time)
 
 // LG-11, ST-6, Advisory 32 (CVE-2024-21662): a million other keys push out no counter, and memory is bounded.
 func TestFourFailuresOfAVictimOutliveAFloodOfAMillionOtherKeys(t *testing.T) {
-	const room, flood = 1 << 16, 1_000_000
+	const room = 1 << 16
+	flood := rounds(1_000_000)
 	table := hitcount.New(room)
 	for range 4 {
 		hit(table, "login/victim", guesses, 1, start)
@@ -199,6 +200,14 @@ func TestRacersAreNeverAdmittedBeyondTheLimit(t *testing.T) {
 	}
 }
 
+// rounds is how often a race of n rounds is run: a fifth of it with -short.
+func rounds(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 // together calls all of fs at the same time, round after round, until a check after one of
 // them fails. Nobody sleeps in between: to wake up takes longer than what races here.
 func together(rounds int, check func(round int) bool, fs ...func(round int)) {
@@ -248,7 +257,8 @@ func neighbours(table *hitcount.Table, n int) (keys []string) {
 
 // RC-22: counters that have run out are counted on and, as new keys come, dropped.
 func TestAHitThatRacesADropIsNeverLost(t *testing.T) {
-	const rounds, strangers = 2500, 10
+	const strangers = 10
+	n := rounds(2500)
 	once := store.Limit{Burst: 1, Every: time.Hour}
 	for _, tracked := range []bool{false, true} {
 		table := hitcount.New(0)
@@ -258,7 +268,7 @@ func TestAHitThatRacesADropIsNeverLost(t *testing.T) {
 		keys := neighbours(table, 6*strangers)
 		victims := keys[2*strangers:]
 		day := func(round int) time.Time { return start.AddDate(0, 0, 2+round) }
-		together(rounds, func(round int) bool {
+		together(n, func(round int) bool {
 			for _, key := range victims {
 				if hit(table, key, once, 1, day(round)).OK {
 					t.Errorf("tracked %v, round %d: the only attempt was forgotten", tracked, round)
@@ -304,7 +314,7 @@ func TestHitsThatRaceAddUp(t *testing.T) {
 // RC-22: the buckets double a dozen times, and the counters move with them.
 func TestNoHitIsLostWhileTheTableGrows(t *testing.T) {
 	const known, strangers = 100, 20_000
-	for range 5 {
+	for range rounds(5) {
 		table := hitcount.New(0)
 		admitted := make([]atomic.Int32, known)
 		crowd := func(name string) func(int) {
@@ -427,7 +437,8 @@ func TestWhatDirtyReturnedRestoresTheTable(t *testing.T) {
 // The writer behind reads while others hit and counters come and go: what it was given
 // last of each is what the table has.
 func TestNoChangeIsLostBetweenHitAndDirty(t *testing.T) {
-	const rounds, strangers = 2000, 10
+	const strangers = 10
+	n := rounds(2000)
 	table := hitcount.New(0)
 	table.Track()
 	keys := neighbours(table, 6*strangers)
@@ -440,7 +451,7 @@ func TestNoChangeIsLostBetweenHitAndDirty(t *testing.T) {
 		}
 		return len(got) == 7
 	}
-	together(rounds, func(round int) bool {
+	together(n, func(round int) bool {
 		for write() {
 		}
 		held := map[string]int64{}

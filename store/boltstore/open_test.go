@@ -234,6 +234,9 @@ func TestAFileLeftByACrashDuringCreationDoesNotPreventTheNext(t *testing.T) {
 }
 
 func TestOpeningAHugeFileIsQuick(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time, after writing 75 MB")
+	}
 	path := newPath(t)
 	s := mustOpen(t, path, boltstore.Options{})
 	value := make([]byte, store.MaxValue)

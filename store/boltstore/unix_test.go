@@ -74,6 +74,9 @@ func TestOpenNeverWaitsForWhatIsNoFile(t *testing.T) {
 }
 
 func TestOnAFullDiskReadsGoOnAndWritesRecoverWithoutARestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a process")
+	}
 	child, lines := launch(t, "full", newPath(t))
 	for lines.Scan() {
 		t.Log(lines.Text())
