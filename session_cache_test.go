@@ -52,7 +52,7 @@ func eachPair(t *testing.T, cfg auth.Config, test func(t *testing.T, a, b *autht
 				}
 				t.Cleanup(func() { _ = s.Close() })
 				if lag > 0 {
-					redistest.Within(t, 10*time.Second, func() error { // else nothing would be remembered at first
+					redistest.Within(t, raceTime, func() error { // else nothing would be remembered at first
 						if _, known := s.Stamp("any"); !known {
 							return errors.New("no stamp is known")
 						}
