@@ -149,7 +149,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 		own := slices.Clone(*n.Scopes)
 		n.Scopes = &own
 	}
-	if err := checkNewAPIKey(n); err != nil {
+	if err := m.CheckNewAPIKey(n); err != nil {
 		return APIKey{}, "", err
 	}
 	if err := m.allowNewKey(ctx, id, c, proof); err != nil {
@@ -194,7 +194,9 @@ func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pr
 	return err
 }
 
-func checkNewAPIKey(n NewAPIKey) error {
+// CheckNewAPIKey returns the [*InputError] with which CreateAPIKey would refuse n, or nil. It
+// is for forms of your own, and reads no store.
+func (m *Manager) CheckNewAPIKey(n NewAPIKey) error {
 	var fields []FieldError
 	if e := checkText("name", n.Name, maxName, true); e != nil {
 		fields = append(fields, *e)

@@ -45,8 +45,8 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 	if err != nil {
 		return err
 	}
-	if weak := m.checkPassword("new_password", replacement, c.acct.Rec.Email); weak != nil {
-		return inputError(ErrWeakPassword, *weak)
+	if err := m.CheckNewPassword(replacement, c.acct.Rec.Email); err != nil {
+		return err
 	}
 	ctx = m.callerContext(ctx, c)
 	budgets := hashing(2, m.callerBudgets(ctx, c)) // the current password and the new one
@@ -78,18 +78,32 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 	return err
 }
 
+// CheckNewPassword returns the [*InputError] with which ChangePassword would refuse a new
+// password of the account with this email address, or nil. Call it before you use up what
+// allows a change, such as a link by mail. It reads no store, hashes nothing, and asks no
+// PasswordChecker.
+func (m *Manager) CheckNewPassword(pw Secret, email string) error {
+	if weak := m.checkPassword("new_password", pw, email); weak != nil {
+		return inputError(ErrWeakPassword, *weak)
+	}
+	return nil
+}
+
 // checkPassword returns why a new password is refused, or nil. The email address, the part
 // before its '@' and the issuer are refused as passwords too.
 func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldError {
+	policy := password.Policy{Min: m.cfg.PasswordMinLength}
+	blocklist := append([]string{m.cfg.Issuer}, m.cfg.PasswordBlocklist...)
 	local, _, _ := strings.Cut(email, "@")
-	words := append([]string{email, local, m.cfg.Issuer}, m.cfg.PasswordBlocklist...)
-	switch reason := (password.Policy{Min: m.cfg.PasswordMinLength}).Check(string(pw), words...); {
+	switch reason := policy.Check(string(pw), append(blocklist, email, local)...); {
 	case pw == "":
 		return &FieldError{field, "required", "It is required."}
 	case reason == password.TooShort:
 		return &FieldError{field, string(reason), fmt.Sprintf("It has fewer than %d characters.", m.cfg.PasswordMinLength)}
 	case reason == password.TooLong:
 		return &FieldError{field, string(reason), fmt.Sprintf("It has more than %d characters.", password.DefaultMax)}
+	case reason == password.Blocked && policy.Check(string(pw), blocklist...) == password.OK:
+		return &FieldError{field, string(reason), "It is the email address, or the part before the @."}
 	case reason == password.Blocked:
 		return &FieldError{field, string(reason), "It is one of the passwords that are tried first."}
 	case reason != password.OK:

@@ -87,6 +87,14 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	return c.acct.Rec.user(id.User.ID), nil
 }
 
+// CheckProfileChange returns the [*InputError] with which UpdateProfile would refuse change
+// for the account that has this email address now, or nil. It is for forms of your own, and
+// reads no store.
+func (m *Manager) CheckProfileChange(change ProfileChange, email string) error {
+	_, err := checkProfile(change, email)
+	return err
+}
+
 // checkProfile returns the canonical form of the address in change. An address that is the old
 // one in another spelling is not new, so mail programs may read it as they like.
 func checkProfile(change ProfileChange, old string) (canonical string, err error) {

@@ -45,8 +45,7 @@ type NewUser struct {
 // Config.Limits.RegisterByAddress limits how often a client can ask.
 func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	defer m.calls.begin()()
-	u := NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: roleAdmin}
-	canonical, err := m.checkNewUser(u, checkText("organization_name", r.OrganizationName, maxName, false))
+	u, canonical, err := m.checkRegistration(r)
 	if err != nil {
 		return User{}, err
 	}
@@ -56,6 +55,20 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	event := Event{Type: EventRegistered, Role: u.Role}
 	known := []string{clientPrefix(ctx)} // the caller chose the password, so strangers there are no more likely
 	return m.create(ctx, u, canonical, known, event, entry{name: cmp.Or(r.OrganizationName, r.FullName)})
+}
+
+// CheckRegistration returns the [*InputError] with which Register would refuse r, or nil. It
+// is for forms of your own: it reads no store, hashes nothing, and asks no PasswordChecker.
+func (m *Manager) CheckRegistration(r Registration) error {
+	_, _, err := m.checkRegistration(r)
+	return err
+}
+
+// checkRegistration returns the account that r asks for and the canonical form of its address.
+func (m *Manager) checkRegistration(r Registration) (u NewUser, canonical string, err error) {
+	u = NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: roleAdmin}
+	canonical, err = m.checkNewUser(u, checkText("organization_name", r.OrganizationName, maxName, false))
+	return u, canonical, err
 }
 
 // CreateUser makes an account in an organization that exists. It is for your program: it

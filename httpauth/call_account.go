@@ -20,13 +20,19 @@ type registration struct {
 	CreatedAt      string `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
 }
 
-func register(c *call, in registerBody) (any, error) {
-	u, err := c.manager.Register(c, auth.Registration{
+func (in registerBody) registration() auth.Registration {
+	return auth.Registration{
 		Email:            in.Email,
 		Password:         in.Password,
 		FullName:         in.FullName,
 		OrganizationName: orZero(in.OrganizationName),
-	})
+	}
+}
+
+func (in registerBody) check(c *call) error { return c.manager.CheckRegistration(in.registration()) }
+
+func register(c *call, in registerBody) (any, error) {
+	u, err := c.manager.Register(c, in.registration())
 	if err != nil {
 		return nil, err
 	}
@@ -73,13 +79,24 @@ type updateProfileBody struct {
 	Code            *auth.Secret `json:"code" doc:"With current_password, if two-factor authentication is on: a TOTP code, or a backup code."`
 }
 
-func updateProfile(c *call, in updateProfileBody) (any, error) {
-	u, err := c.manager.UpdateProfile(c, c.identity, auth.ProfileChange{
+func (in updateProfileBody) change() auth.ProfileChange {
+	return auth.ProfileChange{
 		FullName:        in.FullName,
 		Email:           in.Email,
 		CurrentPassword: orZero(in.CurrentPassword),
 		Code:            orZero(in.Code),
-	})
+	}
+}
+
+func (in updateProfileBody) check(c *call) error {
+	if in.FullName == nil && in.Email == nil { // the member that was sent is the one that could not be read
+		return nil
+	}
+	return c.manager.CheckProfileChange(in.change(), c.identity.User.Email)
+}
+
+func updateProfile(c *call, in updateProfileBody) (any, error) {
+	u, err := c.manager.UpdateProfile(c, c.identity, in.change())
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +106,10 @@ func updateProfile(c *call, in updateProfileBody) (any, error) {
 type changePasswordBody struct {
 	CurrentPassword auth.Secret `json:"current_password" example:"SecurePass123!"`
 	NewPassword     auth.Secret `json:"new_password" input:"password" example:"NewPass456!" doc:"Any text. Common passwords and the email are refused."`
+}
+
+func (in changePasswordBody) check(c *call) error {
+	return c.manager.CheckNewPassword(in.NewPassword, c.identity.User.Email)
 }
 
 func changePassword(c *call, in changePasswordBody) (any, error) {

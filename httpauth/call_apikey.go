@@ -24,15 +24,21 @@ type createdKey struct {
 	Scopes    []string `json:"scopes,omitempty" example:"reports:read" doc:"Only if the key was made with scopes."`
 }
 
-func createAPIKey(c *call, in createKeyBody) (any, error) {
-	k, key, err := c.manager.CreateAPIKey(c, c.identity, auth.NewAPIKey{
+func (in createKeyBody) newKey() auth.NewAPIKey {
+	return auth.NewAPIKey{
 		Name:        in.Name,
 		Description: orZero(in.Description),
 		ExpiresIn:   time.Duration(orZero(in.ExpiresInDays)) * 24 * time.Hour,
 		Scopes:      in.Scopes,
 		Password:    orZero(in.Password),
 		Code:        orZero(in.Code),
-	})
+	}
+}
+
+func (in createKeyBody) check(c *call) error { return c.manager.CheckNewAPIKey(in.newKey()) }
+
+func createAPIKey(c *call, in createKeyBody) (any, error) {
+	k, key, err := c.manager.CreateAPIKey(c, c.identity, in.newKey())
 	if err != nil {
 		return nil, err
 	}
@@ -44,13 +50,14 @@ type keyList struct {
 }
 
 type listedKey struct {
-	ID         string   `json:"id" example:"key_1a2b3c"`
-	Name       string   `json:"name" example:"Production"`
-	KeyPrefix  string   `json:"key_prefix" example:"sk_live_xyz..."`
-	CreatedAt  string   `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
-	ExpiresAt  *string  `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null: never."`
-	LastUsedAt *string  `json:"last_used_at" format:"date-time" example:"2026-01-16T08:00:00Z" doc:"Null until the first use."`
-	Scopes     []string `json:"scopes,omitempty" example:"reports:read" doc:"Only if the key was made with scopes."`
+	ID          string   `json:"id" example:"key_1a2b3c"`
+	Name        string   `json:"name" example:"Production"`
+	Description string   `json:"description" example:"Nightly export" doc:"Empty if there is none."`
+	KeyPrefix   string   `json:"key_prefix" example:"sk_live_xyz..."`
+	CreatedAt   string   `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
+	ExpiresAt   *string  `json:"expires_at" format:"date-time" example:"2026-04-15T10:30:00Z" doc:"Null: never."`
+	LastUsedAt  *string  `json:"last_used_at" format:"date-time" example:"2026-01-16T08:00:00Z" doc:"Null until the first use."`
+	Scopes      []string `json:"scopes,omitempty" example:"reports:read" doc:"Only if the key was made with scopes."`
 }
 
 func listAPIKeys(c *call) (any, error) {
@@ -60,7 +67,7 @@ func listAPIKeys(c *call) (any, error) {
 	}
 	list := keyList{make([]listedKey, len(keys))}
 	for i, k := range keys {
-		list.APIKeys[i] = listedKey{k.ID, k.Name, k.Prefix, formatTime(k.CreatedAt), formatTimeOrNull(k.ExpiresAt), formatTimeOrNull(k.LastUsedAt), k.Scopes}
+		list.APIKeys[i] = listedKey{k.ID, k.Name, k.Description, k.Prefix, formatTime(k.CreatedAt), formatTimeOrNull(k.ExpiresAt), formatTimeOrNull(k.LastUsedAt), k.Scopes}
 	}
 	return list, nil
 }

@@ -40,7 +40,7 @@ func TestAPIKeyLife(t *testing.T) {
 			return dig(list[0])
 		}
 		k := listed()
-		wantMembers(t, "listed key", k, "id", "name", "key_prefix", "created_at", "expires_at", "last_used_at")
+		wantMembers(t, "listed key", k, "id", "name", "description", "key_prefix", "created_at", "expires_at", "last_used_at")
 		prefix, dots := strings.CutSuffix(fmt.Sprint(k["key_prefix"]), "...")
 		if !dots || !strings.HasPrefix(key, prefix) || !strings.HasPrefix(prefix, "sk_live_") || len(prefix) > len("sk_live_")+6 {
 			t.Errorf("key_prefix is %v", k["key_prefix"])
@@ -91,8 +91,15 @@ func TestAPIKeyExpiryInDays(t *testing.T) {
 		{"3651", "expires_in_days:out_of_range"},
 		{"99999999999999999999999999", "expires_in_days:out_of_range"},
 		{"1.5", "expires_in_days:wrong_type"},
-		{"30.0", "expires_in_days:wrong_type"},
-		{"1e2", "expires_in_days:wrong_type"},
+		{"-0.0", "expires_in_days:out_of_range"},
+		{"0e999999999999999999999", "expires_in_days:out_of_range"},
+		{"1e4", "expires_in_days:out_of_range"},
+		{"1e999999999999999999999", "expires_in_days:out_of_range"},
+		{"-1e999999999999999999999", "expires_in_days:out_of_range"},
+		{"1e-1", "expires_in_days:wrong_type"},
+		{"1e-999999999999999999999", "expires_in_days:wrong_type"},
+		{"30.0000000000000000000000000001", "expires_in_days:wrong_type"},
+		{"0.30e0", "expires_in_days:wrong_type"},
 		{`"30"`, "expires_in_days:wrong_type"},
 		{"true", "expires_in_days:wrong_type"},
 		{"[30]", "expires_in_days:wrong_type"},
@@ -105,7 +112,16 @@ func TestAPIKeyExpiryInDays(t *testing.T) {
 		`,"expires_in_days":1`:    "2026-01-16T10:30:00Z",
 		`,"expires_in_days":3650`: "2036-01-13T10:30:00Z",
 		`,"expires_in_days":null`: "2027-01-15T10:30:00Z", // the default, 365 days
-		``:                        "2027-01-15T10:30:00Z",
+
+		// The integers of JSON Schema.
+		`,"expires_in_days":1.0`:                                    "2026-01-16T10:30:00Z",
+		`,"expires_in_days":1e0`:                                    "2026-01-16T10:30:00Z",
+		`,"expires_in_days":0.1E+1`:                                 "2026-01-16T10:30:00Z",
+		`,"expires_in_days":3.65E3`:                                 "2036-01-13T10:30:00Z",
+		`,"expires_in_days":36500e-1`:                               "2036-01-13T10:30:00Z",
+		`,"expires_in_days":3650.000000000000000000000000000000000`: "2036-01-13T10:30:00Z",
+		`,"expires_in_days":0.000000000000000000000000000000001e33`: "2026-01-16T10:30:00Z",
+		``: "2027-01-15T10:30:00Z",
 	} {
 		if got := f.call("POST", "/api-keys", `{"name":"x"`+days+`}`, bearer(token)).want(201).text("expires_at"); got != expires {
 			t.Errorf("%q: expires_at is %s, want %s", days, got, expires)
@@ -211,10 +227,13 @@ func TestAPIKeyScopes(t *testing.T) {
 		made := f.call("POST", "/api-keys", members{"name": "x", "scopes": []string{"b:read", "a"}}, bearer(token)).
 			want(201).wantMembers("id", "name", "key", "created_at", "expires_at", "scopes")
 		f.apiKey(token)
+		null := f.call("POST", "/api-keys", `{"name":"x","scopes":null,"description":null}`, bearer(token)).
+			want(201).wantMembers("id", "name", "key", "created_at", "expires_at")
+		f.call("DELETE", "/api-keys/"+null.text("id"), nil, bearer(token)).want(200)
 		list := f.call("GET", "/api-keys", nil, bearer(token)).want(200).body["api_keys"].([]any)
 		limited := 0
 		for _, k := range list {
-			if names := []string{"id", "name", "key_prefix", "created_at", "expires_at", "last_used_at"}; dig(k)["id"] == made.text("id") {
+			if names := []string{"id", "name", "description", "key_prefix", "created_at", "expires_at", "last_used_at"}; dig(k)["id"] == made.text("id") {
 				wantMembers(t, "key with scopes", dig(k), append(names, "scopes")...)
 				if fmt.Sprint(dig(k)["scopes"], made.body["scopes"]) != "[a b:read] [a b:read]" {
 					t.Errorf("the scopes are %v and %v", dig(k)["scopes"], made.body["scopes"])
@@ -229,7 +248,7 @@ func TestAPIKeyScopes(t *testing.T) {
 		}
 		f.call("GET", "/me", nil, bearer(made.text("key"))).want(200)
 		for scopes, field := range map[string]string{
-			`[]`: "scopes:required", `null`: "scopes:required", `["a",null]`: "scopes:wrong_type", `"a"`: "scopes:wrong_type",
+			`[]`: "scopes:required", `["a",null]`: "scopes:wrong_type", `"a"`: "scopes:wrong_type",
 			`"*"`: "scopes:wrong_type", `{}`: "scopes:wrong_type", `true`: "scopes:wrong_type", `1`: "scopes:wrong_type", `[1]`: "scopes:wrong_type",
 			`[["a"]]`: "scopes:wrong_type", `[""]`: "scopes:invalid_characters", `["a b"]`: "scopes:invalid_characters",
 			`["a\"b"]`: "scopes:invalid_characters", `["a","a"]`: "scopes:duplicate", `["` + strings.Repeat("a", 65) + `"]`: "scopes:too_long",

@@ -27,10 +27,12 @@
 //   - A credential comes in the Authorization header (Bearer, an access token or an
 //     API key) or in X-API-Key. Query, form and cookies are never read. So no page of
 //     another origin can make a browser send a credential, and there is no CSRF to
-//     protect against. Two credentials in one request are refused.
+//     protect against. Two credentials in one request are refused. An Authorization of
+//     another scheme, for a proxy in front, is none.
 //   - A body is one JSON object in UTF-8, at most 64 KiB, sent within 10 seconds as
 //     application/json. An object that names a member twice, or one of the known
-//     members in another case, is refused; unknown members are ignored.
+//     members in another case, is refused; unknown members are ignored. Null
+//     in an optional member is the member left out, and 30.0 is the integer 30.
 //   - No route reads parameters of the query. A query is ignored.
 //   - If auth.Config.TwoFactorPolicy requires a second factor of the user first, an access
 //     token is accepted by GET /me, enable-2fa, confirm-2fa, refresh and logout only. All

@@ -169,7 +169,12 @@ func TestErrorsAndTheirAnswers(t *testing.T) {
 		w := httptest.NewRecorder()
 		f.handler.WriteProblem(w, httptest.NewRequest("GET", "/", nil), errors.Join(c.err, errors.New("secret-detail")))
 		body, err := parseObject(w.Body.Bytes())
-		if err != nil || w.Code != c.status || body["code"] != string(c.code) || body["status"] != float64(c.status) || w.Header().Get("Retry-After") != c.retry {
+		inBody := ""
+		if n, ok := body["retry_after"]; ok {
+			inBody = fmt.Sprint(n)
+		}
+		if err != nil || w.Code != c.status || body["code"] != string(c.code) || body["status"] != float64(c.status) ||
+			w.Header().Get("Retry-After") != c.retry || inBody != c.retry {
 			t.Errorf("%v: %d %v %s", c.err, w.Code, w.Header(), w.Body)
 		}
 		if strings.Contains(w.Body.String(), "secret-detail") {

@@ -96,8 +96,7 @@ func keywords(l auth.InputLimits) map[string]object {
 
 const schemaRef = "#/components/schemas/"
 
-// request returns the schema of a body. Its pointers are optional and, except lists, may be
-// null. Struct tags add what Go's types lack: input and list (names in keywords), format,
+// request returns the schema of a body. Its pointers are optional and may be null. Struct tags add what Go's types lack: input and list (names in keywords), format,
 // pattern, enum, minimum, maximum, either, doc, example. So the document describes the type
 // that is decoded.
 func (d *documenter) request(t reflect.Type) object {
@@ -142,8 +141,7 @@ func (d *documenter) structure(t reflect.Type, required func(reflect.StructField
 func (d *documenter) member(f reflect.StructField, required func(reflect.StructField) bool) object {
 	t, nullable := f.Type, false
 	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-		nullable = t.Kind() != reflect.Slice
+		t, nullable = t.Elem(), true
 	}
 	var schema object
 	switch {

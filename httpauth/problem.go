@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,7 +64,7 @@ var problemTypes = map[Code]problemType{
 	CodeInvalidRequest:           {http.StatusBadRequest, "CodeInvalidRequest", "Invalid request", "The request is not valid."},
 	CodeWeakPassword:             {http.StatusBadRequest, "CodeWeakPassword", "Password refused", "The new password cannot be used; errors says why."},
 	CodeTwoFactorNotEnabled:      {http.StatusBadRequest, "CodeTwoFactorNotEnabled", "Two-factor authentication is not enabled", "There is no second factor to confirm or to turn off."},
-	CodeAuthenticationRequired:   {http.StatusUnauthorized, "CodeAuthenticationRequired", "Authentication required", "Send an access token or an API key in the Authorization header."},
+	CodeAuthenticationRequired:   {http.StatusUnauthorized, "CodeAuthenticationRequired", "Authentication required", "Send an access token or an API key: Authorization: Bearer, a space, the token."},
 	CodeInvalidToken:             {http.StatusUnauthorized, "CodeInvalidToken", "Invalid token", "The token is malformed, unknown, expired, used or revoked."},
 	CodeInvalidCredentials:       {http.StatusUnauthorized, "CodeInvalidCredentials", "Invalid credentials", "The credentials are not valid."},
 	CodeInvalidCode:              {http.StatusUnauthorized, "CodeInvalidCode", "Invalid code", "The code is malformed, wrong, expired or used. Send its digits without spaces. If new codes fail too, set the clock of the authenticator."},
@@ -83,6 +84,46 @@ var problemTypes = map[Code]problemType{
 	CodeInternalError:            {http.StatusInternalServerError, "CodeInternalError", "Internal error", "Something went wrong."},
 	CodeOverloaded:               {http.StatusServiceUnavailable, "CodeOverloaded", "Overloaded", "Too much to do at the moment; wait as long as Retry-After says."},
 	CodeUnavailable:              {http.StatusServiceUnavailable, "CodeUnavailable", "Unavailable", "The request could not be decided; try again later."},
+}
+
+// A Problem is an error with an answer of your own, for [Handler.WriteProblem] and for your
+// [Rule] functions. All of it is sent to the client. So it must have no secret and nothing that
+// concerns the operator alone. Without a Code, or with a Status that is no refusal, the answer
+// is internal_error.
+type Problem struct {
+	// Status is the HTTP status, 400 to 599.
+	Status int
+
+	// Code is for programs, such as "plan_limit". Choose one that no [Code] is.
+	Code string
+
+	// Detail is a sentence for people about this request, or "".
+	Detail string
+
+	// Type is a URI that identifies the kind of problem, and Title its name. Without them they
+	// are "about:blank" and the text of the status (RFC 9457 section 4.2.1).
+	Type, Title string
+
+	// Fields says what is wrong with each member of the request. It may be nil.
+	Fields []auth.FieldError
+
+	// RetryAfter is how long the client should wait, rounded up to whole seconds. 0 is not said,
+	// but a 429 and a 503 always say something.
+	RetryAfter time.Duration
+}
+
+// Error returns the code. The detail may be about a user, so it is not repeated.
+func (p *Problem) Error() string { return "httpauth: " + p.Code }
+
+func (p *Problem) problem() problem {
+	body := problem{
+		Type: cmp.Or(p.Type, "about:blank"), Title: cmp.Or(p.Title, http.StatusText(p.Status)), Status: p.Status,
+		Detail: p.Detail, Code: p.Code,
+	}
+	for _, f := range p.Fields {
+		body.Errors = append(body.Errors, problemField(f))
+	}
+	return body
 }
 
 // A refusal is an error whose answer this package chose by itself.
@@ -118,12 +159,13 @@ func (e *missingScope) Unwrap() error { return ErrInsufficientScope }
 
 // A problem is the body of a refusal, RFC 9457.
 type problem struct {
-	Type   string         `json:"type" format:"uri" doc:"Where the code is documented."`
-	Title  string         `json:"title" example:"Invalid credentials"`
-	Status int            `json:"status" example:"401"`
-	Detail string         `json:"detail" example:"The credentials are not valid."`
-	Code   string         `json:"code" example:"invalid_credentials" doc:"What went wrong, stable and machine-readable."`
-	Errors []problemField `json:"errors,omitempty" doc:"The members at fault."`
+	Type       string         `json:"type" format:"uri" doc:"Where the code is documented."`
+	Title      string         `json:"title" example:"Invalid credentials"`
+	Status     int            `json:"status" example:"401"`
+	Detail     string         `json:"detail" example:"The credentials are not valid."`
+	Code       string         `json:"code" example:"invalid_credentials" doc:"What went wrong, stable and machine-readable."`
+	RetryAfter int64          `json:"retry_after,omitempty" example:"30" doc:"Seconds to wait, as in Retry-After."`
+	Errors     []problemField `json:"errors,omitempty" doc:"The members at fault."`
 }
 
 type problemField struct {
@@ -142,9 +184,21 @@ func newProblem(code Code) problem {
 	return p
 }
 
+// problemOf returns the [Problem] that err is, or nil if it is none or cannot be sent.
+func problemOf(err error) *Problem {
+	var p *Problem
+	if errors.As(err, &p) && p != nil && p.Code != "" && p.Status >= 400 && p.Status <= 599 {
+		return p
+	}
+	return nil
+}
+
 // codeOf returns the code of the answer to err. It is internal_error for an unknown error, so
 // that nothing is allowed and nothing is revealed.
 func codeOf(err error) Code {
+	if host := problemOf(err); host != nil {
+		return Code(host.Code)
+	}
 	var own *refusal
 	if errors.As(err, &own) {
 		return own.code
@@ -189,11 +243,14 @@ var codeByError = []struct {
 
 // WriteProblem answers r with err as application/problem+json, with the headers WWW-Authenticate,
 // Retry-After and Allow as needed. It knows every error of package auth and of
-// [Handler.Check]. Any other error is a 500 without details. The text of err is never sent.
+// [Handler.Check], and any [Problem]. Any other error is a 500 without details. The text of err is never sent.
 // Failures that concern the operator are logged.
 func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	code := codeOf(err)
 	p := newProblem(code)
+	if host := problemOf(err); host != nil {
+		p = host.problem()
+	}
 	var own *refusal
 	if errors.As(err, &own) {
 		if own.detail != "" {
@@ -219,10 +276,10 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 	if p.Status == http.StatusUnauthorized || code == CodeInsufficientScope {
 		w.Header().Set("WWW-Authenticate", challenge(err, more))
 	}
-	if after, ok := retryAfter(p.Status, err); ok {
-		w.Header().Set("Retry-After", after)
+	if p.RetryAfter = retryAfter(p.Status, err); p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(p.RetryAfter, 10))
 	}
-	h.logFailure(r, code, err)
+	h.logFailure(r, p.Status, code, err)
 	body, _ := json.Marshal(p) // strings and an int
 	write(w, r, p.Status, "application/problem+json; charset=utf-8", noStore, body)
 }
@@ -245,25 +302,28 @@ func challenge(err error, more *stepUp) string {
 	return bearer
 }
 
-// retryAfter returns the Retry-After of err, in whole seconds and rounded up. So a client that
-// waits that long is not too early (RFC 9110 section 10.2.3).
-func retryAfter(status int, err error) (seconds string, ok bool) {
-	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
-		return "", false
+// retryAfter returns the Retry-After of err, in whole seconds and rounded up, or 0 if there is
+// none. So a client that waits that long is not too early (RFC 9110 section 10.2.3).
+func retryAfter(status int, err error) (seconds int64) {
+	var wait time.Duration
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		wait = 5 * time.Second // if err does not say
 	}
-	wait := 5 * time.Second // if err does not say
 	var retry *auth.RetryError
-	if errors.As(err, &retry) {
+	if errors.As(err, &retry) && wait > 0 {
 		wait = max(retry.After, time.Second)
 	}
-	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10), true
+	if host := problemOf(err); host != nil && host.RetryAfter > 0 {
+		wait = host.RetryAfter
+	}
+	return int64((wait + time.Second - 1) / time.Second)
 }
 
 // logFailure logs the details that are not sent to the client. It does not log the path of the
 // request, which may contain secrets of your program.
-func (h *Handler) logFailure(r *http.Request, code Code, err error) {
+func (h *Handler) logFailure(r *http.Request, status int, code Code, err error) {
 	gone := code == CodeUnavailable && r.Context().Err() != nil
-	if problemTypes[code].status < http.StatusInternalServerError || code == CodeOverloaded || gone {
+	if status < http.StatusInternalServerError || code == CodeOverloaded || gone {
 		return
 	}
 	attrs := []slog.Attr{slog.String("method", r.Method), slog.String("code", string(code)), slog.Any("error", err)}

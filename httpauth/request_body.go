@@ -75,10 +75,9 @@ func checkMediaType(head http.Header) error {
 	if err != nil || media != "application/json" {
 		return refused
 	}
-	for name, value := range params {
-		if name != "charset" || !strings.EqualFold(value, "utf-8") {
-			return refused
-		}
+	// Other parameters have no meaning (RFC 8259 section 11), so none is at fault.
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
+		return refused
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func TestBodyMustSayThatItIsJSON(t *testing.T) {
 		for _, contentType := range []string{
 			"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json",
 			"application/json5", "application/problem+json", "application/*", "*/*", "application/json, text/plain",
-			"application/json; charset=latin1", "application/json; charset=utf-16", "application/json; x=y",
+			"application/json; charset=latin1", "application/json; charset=utf-16", "application/json; x=y; charset=cp1252",
 			"application/json; charset=utf-8; charset=utf-7", "application/json;;", "json",
 		} {
 			f.call(c.method, c.path, c.body+"}", c.credential, func(r *http.Request) {
@@ -74,10 +74,13 @@ func TestBodyMustSayThatItIsJSON(t *testing.T) {
 	}
 }
 
-func TestBodyMayNameItsCharset(t *testing.T) {
+func TestBodyMayNameItsCharsetAndWhatElseItLikes(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.register("ada@example.com")
-	for _, contentType := range []string{"application/json; charset=utf-8", "Application/JSON;charset=UTF-8", `application/json; charset="utf-8"`} {
+	for _, contentType := range []string{
+		"application/json; charset=utf-8", "Application/JSON;charset=UTF-8", `application/json; charset="utf-8"`,
+		"application/json; charset=utf8", "application/json; odata=verbose", "application/json;v=2; charset=UTF-8",
+	} {
 		f.call("POST", "/login", members{"email": "ada@example.com", "password": password}, func(r *http.Request) {
 			r.Header.Set("Content-Type", contentType)
 			r.Header.Set("Content-Encoding", "identity")

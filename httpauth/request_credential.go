@@ -38,18 +38,24 @@ type credential struct {
 }
 
 // parseCredential returns the one credential in the headers. It does not read the query, which
-// is written to logs, nor forms and cookies, which a page of another origin can send.
+// is written to logs, nor forms and cookies, which a page of another origin can send. An
+// Authorization of another scheme than Bearer, for a proxy in front, is no credential, and
+// neither is an empty header.
 func parseCredential(head http.Header) (c credential, err error) {
-	bearers, keys := head[headerAuthorization], head[headerAPIKey]
-	switch {
-	case len(bearers)+len(keys) > 1:
+	authorizations, keys := head[headerAuthorization], head[headerAPIKey]
+	if len(authorizations) > 1 || len(keys) > 1 { // each has one value (RFC 9110, sections 5.3 and 11.6.2)
 		return c, ErrManyCredentials
-	case len(keys) == 1:
-		c = credential{headerAPIKey, keys[0]}
-	case len(bearers) == 1:
-		if scheme, token, _ := strings.Cut(bearers[0], " "); strings.EqualFold(scheme, "Bearer") {
-			c = credential{headerAuthorization, token}
+	}
+	if len(authorizations) == 1 {
+		if scheme, token, _ := strings.Cut(authorizations[0], " "); strings.EqualFold(scheme, "Bearer") {
+			c = credential{headerAuthorization, strings.TrimLeft(token, " ")} // 1*SP (RFC 9110, section 11.4)
 		}
+	}
+	if len(keys) == 1 && keys[0] != "" {
+		if c.text != "" {
+			return credential{}, ErrManyCredentials
+		}
+		c = credential{headerAPIKey, keys[0]}
 	}
 	if c.text == "" {
 		return credential{}, ErrNoCredential

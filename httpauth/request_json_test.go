@@ -12,6 +12,15 @@ import (
 	"github.com/datixlab/auth/internal/fuzztest"
 )
 
+// A byte order mark, as editors and shells of Windows write it, is refused by name (RFC 8259,
+// section 8.1).
+func TestAByteOrderMarkIsNamed(t *testing.T) {
+	a := newFixture(t, setup{}).call("POST", "/login", "\ufeff{}").want(400, httpauth.CodeInvalidJSON)
+	if !strings.Contains(a.text("detail"), "byte order mark") {
+		t.Error(a.raw)
+	}
+}
+
 func TestStrictJSONTakesWhatIsFine(t *testing.T) {
 	for _, text := range []string{
 		`{}`, " {\n\t} \r", `{"a":"\ud83d\ude00","b":["\\ud800","\\\\u"],"c":"\u0000"}`, `{"a":{"a":{"a":1}},"b":{"a":1}}`,

@@ -126,7 +126,7 @@ func withBody[Body any](f func(*call, Body) (any, error)) endpoint {
 		var in Body
 		if c.body != nil {
 			if err := decode(c.body, &in); err != nil {
-				return nil, err
+				return nil, withFaultsOf(in, c, err)
 			}
 		}
 		return f(c, in)

@@ -128,8 +128,11 @@ func TestAQueryIsReadStrictly(t *testing.T) {
 		"?limit":                           "limit:wrong_type",
 		"?limit=-":                         "limit:wrong_type",
 		"?limit=ten":                       "limit:wrong_type",
-		"?limit=1.0":                       "limit:wrong_type",
-		"?limit=1e1":                       "limit:wrong_type",
+		"?limit=1.0":                       " 1", // an integer of JSON Schema, as in a body
+		"?limit=1e1":                       " 10",
+		"?limit=1.5":                       "limit:wrong_type",
+		"?limit=01":                        "limit:wrong_type",
+		"?limit=%201":                      "limit:wrong_type",
 		"?limit=+1":                        "limit:wrong_type", // which says " 1"
 		"?limit=%2B1":                      "limit:wrong_type",
 		"?limit=1&limit=1":                 "limit:duplicate",

@@ -15,6 +15,7 @@ const MaxDepth = 32
 
 // The errors of Check. Each completes a sentence: "The body " + err + ".".
 var (
+	errMark      = errors.New("begins with a byte order mark, which JSON has not")
 	errNotUTF8   = errors.New("is not valid UTF-8")
 	errSyntax    = errors.New("is not valid JSON")
 	errNotObject = errors.New("is not a JSON object")
@@ -28,6 +29,9 @@ var (
 // and no object names a member twice. Objects and arrays nest at most MaxDepth deep.
 // The text of an error may be shown to the client.
 func Check(data []byte) error {
+	if bytes.HasPrefix(data, []byte("\ufeff")) {
+		return errMark
+	}
 	if !utf8.Valid(data) {
 		return errNotUTF8
 	}

@@ -156,6 +156,8 @@ func values(schema *openapi3.Schema, right any) (list []variant) {
 		add("a fraction", 1.5)
 		if schema.Min != nil {
 			add("the least", *schema.Min)
+			add("the least with a fraction", json.RawMessage(fmt.Sprintf("%v.0", *schema.Min)))
+			add("the least with an exponent", json.RawMessage(fmt.Sprintf("%ve0", *schema.Min)))
 			add("less than the least", *schema.Min-1)
 		}
 		if schema.Max != nil {
