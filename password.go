@@ -11,6 +11,7 @@ import (
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/slots"
+	"github.com/datixlab/auth/store"
 )
 
 // A passwordRecord is the password of an account.
@@ -37,7 +38,8 @@ func passwordRow(uid string) record.Row[passwordRecord] {
 // password. The new password is checked before the current one is compared, so
 // ErrWeakPassword shows nothing about the current one. The error is an
 // [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not the password.
-// It may also be ErrRateLimited or ErrOverloaded.
+// It may also be ErrRateLimited or ErrOverloaded. With a Config.PasswordChecker, one user has 60
+// calls at once, and one more a minute.
 func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
 	defer m.calls.begin()()
 	pass := passwordRow(uidOf(id))
@@ -51,6 +53,9 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 	ctx = m.callerContext(ctx, c)
 	budgets := hashing(2, m.callerBudgets(ctx, c)) // the current password and the new one
 	err = m.throttled(ctx, c.uid, budgets, func(ctx context.Context) (bool, error) {
+		if err := m.chargeCheck(ctx, c.uid); err != nil {
+			return false, err
+		}
 		if err := m.checkBreached(ctx, "new_password", replacement); err != nil {
 			return false, err
 		}
@@ -130,11 +135,27 @@ const checkTimeout = 2 * time.Second
 // password is accepted without a call.
 const maxChecks = 64
 
+// checkLimit bounds how often a user can have Config.PasswordChecker called. Nothing gives a
+// call back: a refused password costs no attempt, so it could be tried again without end.
+var checkLimit = store.Limit{Burst: 60, Every: time.Minute}
+
+func checkBudget(uid string) budget {
+	return budget{name: "password_check", key: userKey(uid, "newpassword"), limit: checkLimit}
+}
+
+// chargeCheck charges the budget of the user for a call of the checker, if there is one.
+func (m *Manager) chargeCheck(ctx context.Context, uid string) error {
+	if m.cfg.PasswordChecker == nil {
+		return nil
+	}
+	_, err := m.charge(ctx, uid, []budget{checkBudget(uid)})
+	return err
+}
+
 // checkBreached asks Config.PasswordChecker about a new password. It returns an [*InputError]
 // if the password is breached. If the checker fails, panics or does not answer in time, the
-// password is accepted and the failure is logged. A call for a client charges its budgets
-// first, and a breached password gives the attempt back. So a session can cause a call of the
-// checker as often as it likes, maxChecks of them at once.
+// password is accepted and the failure is logged. A call for a client is charged before: for a
+// new account to the client's network, and otherwise by chargeCheck.
 func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) error {
 	if m.cfg.PasswordChecker == nil {
 		return nil

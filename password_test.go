@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -139,4 +140,50 @@ func TestARefusedNewPasswordCostsNoAttempt(t *testing.T) {
 	if err := h.ChangePassword(t.Context(), id, authtest.Password, otherPassword); err != nil {
 		t.Errorf("a good one after that: %v", err)
 	}
+}
+
+// Passwords that the checker reports cost no attempt, so they have a budget of their own. It is
+// one for all instances, and no success refills it.
+func TestOneUserHasTheCheckerCalledSixtyTimes(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		var calls atomic.Int64
+		cfg := auth.Config{PasswordChecker: checkerFunc(func(_ context.Context, pw auth.Secret) (bool, error) {
+			calls.Add(1)
+			return pw == "a breached password", nil
+		})}
+		h := authtest.With(t, s, cfg)
+		managers := []*auth.Manager{h.Manager, twin(t, h, cfg).Manager}
+		alice, bob := h.Register(), h.Register()
+		id := alice.Identity()
+		calls.Store(0)
+		try := func(i int, current, pw auth.Secret) error {
+			return managers[i%2].ChangePassword(clientAt(t, fmt.Sprintf("192.0.2.%d", i%7)), id, current, pw)
+		}
+		if err := try(0, authtest.Password, otherPassword); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 59 {
+			if err := try(i, "wrong horse battery staple", "a breached password"); !errors.Is(err, auth.ErrWeakPassword) {
+				t.Fatalf("call %d: %v", i, err)
+			}
+		}
+		for i := range 20 {
+			if after := retryAfter(t, try(i, otherPassword, "a breached password")); after > time.Minute {
+				t.Errorf("it waits %v", after)
+			}
+		}
+		if n := calls.Load(); n != 60 {
+			t.Errorf("%d calls of the checker, want 60", n)
+		}
+		if err := h.ChangePassword(t.Context(), bob.Identity(), authtest.Password, otherPassword); err != nil {
+			t.Errorf("another user: %v", err)
+		}
+		h.Clock.Advance(time.Minute)
+		if err := try(0, otherPassword, authtest.Password); err != nil {
+			t.Errorf("a minute later, with the right password: %v", err)
+		}
+		if e := last(t, h, auth.EventRateLimited); e.Reason != "password_check" {
+			t.Errorf("the event has the reason %q", e.Reason)
+		}
+	})
 }

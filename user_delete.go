@@ -134,7 +134,7 @@ func (m *Manager) removeBesideAccount(ctx context.Context, uid string) error {
 // are not known any more, and of sessions, end by themselves.
 func (m *Manager) userBudgets(uid string) []budget {
 	return append(m.elsewhereCodeBudgets(uid), m.confirmBudget(uid), forgiveBudget(uid), m.newKeyBudget(uid), newCodesBudget(uid),
-		newFactorBudget(uid))
+		newFactorBudget(uid), checkBudget(uid))
 }
 
 // refillKnown empties the counters of codes from the networks that are known to the user beside
