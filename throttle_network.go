@@ -64,14 +64,15 @@ func (m *Manager) addressBudgets(ctx context.Context) []budget {
 // turn their second factor on in the same hour, and must be able to log in meanwhile.
 const setupFactor = 3
 
-// setupBudgets are the budgets of the client's networks for a call that hashes a set of backup
-// codes. They count each hash. They are not those of logins, of which twenty such calls would
-// use up all. Each account has a limit of its own for such calls.
-func (m *Manager) setupBudgets(ctx context.Context) []budget {
+// setupBudgets are the budgets of a call of a proven session that hashes a set of backup codes.
+// That of the client's network counts each hash. It is not that of logins, of which twenty
+// such calls would use up all. The wider networks, which strangers share, are not charged: the
+// budget of the account bounds the sets.
+func (m *Manager) setupBudgets(ctx context.Context, account budget) []budget {
 	l := m.cfg.Limits.LoginByAddress
 	l = store.Limit{Burst: min(l.Burst*setupFactor, 1_000_000), Every: max(l.Every/setupFactor, time.Microsecond)}
 	narrow := budget{name: "setup", key: "a." + clientPrefix(ctx) + "/setup", limit: l, keepOnSuccess: true}
-	return hashing(backupCodes, networkBudgets(ctx, narrow, "setup", "setup_network"))
+	return append(hashing(backupCodes, []budget{narrow}), account)
 }
 
 // registerBudgets are the budgets of the client's networks for calls that show whether an

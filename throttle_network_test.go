@@ -223,3 +223,49 @@ func TestANetworkHashesSixtySetsOfBackupCodesAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// LG-8, DO-2: strangers in the network around cannot use up what a session needs to set up its
+// second factor. The account bounds it instead, from however many networks.
+func TestBackupCodesAreChargedToTheAccountAndNotToTheNetworksAround(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{})
+		u := h.Register()
+		home := clientAt(t, "2001:db8:1:5::1")
+		around := map[string]int{}
+		tap.tap(func(_ context.Context, c storeCall) error {
+			if c.kind == "Hit" && strings.HasSuffix(c.keys[0], "/setup") {
+				around[c.keys[0]]++
+			}
+			return nil
+		}, nil)
+		id := u.Identity()
+		e, err := h.EnableTwoFactor(home, id, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.ConfirmTwoFactor(home, id, codeAt(e, h.Clock.Now())); err != nil {
+			t.Fatal(err)
+		}
+		codes := e.BackupCodes
+		for i := range 10 {
+			ctx := clientAt(t, fmt.Sprintf("2001:db8:%x:5::1", i))
+			if codes, err = h.ReplaceBackupCodes(ctx, id, authtest.Password, codes[0]); err != nil {
+				t.Fatalf("set %d: %v", i, err)
+			}
+		}
+		_, err = h.ReplaceBackupCodes(clientAt(t, "198.51.100.1"), id, authtest.Password, codes[0])
+		if after := retryAfter(t, err); after > 10*time.Minute {
+			t.Errorf("one set more waits %v", after)
+		}
+		tap.tap(nil, nil)
+		if around["a.2001:db8:1:5::/setup"] == 0 {
+			t.Errorf("the network of the client is not charged: %v", around)
+		}
+		for key := range around {
+			if strings.Contains(key, "/48/") || strings.Contains(key, "/56/") || strings.Contains(key, "/24/") {
+				t.Errorf("%s is charged", key)
+			}
+		}
+	})
+}

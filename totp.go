@@ -178,8 +178,8 @@ func (m *Manager) beginEnrolment(ctx context.Context, id Identity, c *principal,
 //   - ErrInvalidCode if the code is wrong or the enrolment was replaced.
 //   - ErrTwoFactorNotEnabled if no enrolment of this session waits to be confirmed.
 //   - ErrTwoFactorEnabled if the second factor is on already.
-//   - ErrRateLimited, also after 60 right codes from one network at once: see
-//     Config.Limits.LoginByAddress.
+//   - ErrRateLimited, also after 60 right codes from one network at once, see
+//     Config.Limits.LoginByAddress, or 20 of one user. One more is allowed every 10 minutes.
 //   - ErrOverloaded if no hashing slot came free.
 func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
 	defer m.calls.begin()()
@@ -195,14 +195,10 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 		return ErrTwoFactorNotEnabled
 	}
 	ctx = m.callerContext(ctx, c) // for the hashes of the backup codes
-	setup := m.setupBudgets(ctx)
-	budgets := slices.Concat(m.addressBudgets(ctx), setup, []budget{m.confirmBudget(c.uid)})
+	budgets := append(m.addressBudgets(ctx), m.confirmBudget(c.uid))
 	err = m.throttled(ctx, c.uid, budgets, func(ctx context.Context) (bool, error) {
 		err := m.confirmPending(ctx, id, c, totp, code)
 		if errors.Is(err, ErrInvalidCode) {
-			if workOf(ctx) == 0 { // so it costs what other wrong codes do
-				m.refund(ctx, setup, false)
-			}
 			m.emit(ctx, id.codeEvent("confirm", codeReason(code)))
 		}
 		return err == nil, err
@@ -237,7 +233,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 			return ErrInvalidCode
 		}
 		if backup == nil { // after the conditions: a call that comes too late hashes nothing
-			made, err := m.hashBackupCodes(ctx, codes)
+			made, err := m.chargeNewCodes(ctx, firstCodesBudget(c.uid), c.uid, codes)
 			if err != nil {
 				return err
 			}

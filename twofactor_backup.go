@@ -206,6 +206,15 @@ func newCodesBudget(uid string) budget {
 	return budget{name: "new_codes", key: userKey(uid, "newcodes"), limit: newCodesLimit, keepOnSuccess: true}
 }
 
+// firstCodesLimit bounds how often a user can have those codes hashed that a new second factor
+// begins with. Each enrolment has one set, and confirmations of it at the same time in many
+// processes have one each.
+var firstCodesLimit = store.Limit{Burst: 20, Every: 10 * time.Minute}
+
+func firstCodesBudget(uid string) budget {
+	return budget{name: "new_codes", key: userKey(uid, "firstcodes"), limit: firstCodesLimit, keepOnSuccess: true}
+}
+
 // ReplaceBackupCodes makes ten new backup codes for the caller and returns them. They cannot
 // be read again. It needs the password and a code, TOTP or backup, however fresh the login is:
 // with ten codes a session could move the address and turn the second factor off. From its
@@ -233,7 +242,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPa
 	left := 0 // of the old codes
 	err = m.proveFactors(ctx, id, c, f, action, func(ctx context.Context) ([]store.Op, error) {
 		if set == nil {
-			made, err := m.chargeNewCodes(ctx, c.uid, codes)
+			made, err := m.chargeNewCodes(ctx, newCodesBudget(c.uid), c.uid, codes)
 			if err != nil {
 				return nil, err
 			}
@@ -255,10 +264,9 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPa
 	return codes.secrets(), nil
 }
 
-// chargeNewCodes charges the budgets of ten hashes and computes them.
-func (m *Manager) chargeNewCodes(ctx context.Context, uid string, codes codeList) (set backupSet, err error) {
-	budgets := append(m.setupBudgets(ctx), newCodesBudget(uid))
-	err = m.throttled(ctx, uid, budgets, func(ctx context.Context) (bool, error) {
+// chargeNewCodes charges the budgets of ten hashes, with that of the account, and computes them.
+func (m *Manager) chargeNewCodes(ctx context.Context, account budget, uid string, codes codeList) (set backupSet, err error) {
+	err = m.throttled(ctx, uid, m.setupBudgets(ctx, account), func(ctx context.Context) (bool, error) {
 		set, err = m.hashBackupCodes(ctx, codes)
 		return err == nil, err
 	})
