@@ -30,6 +30,9 @@ type emailClaim struct {
 	User  string
 	Since time.Time
 	Nonce string // makes the bytes of every claim different, so that removing one removes no other
+	// Org is the digits of the organization that the registration makes for the account. Whoever
+	// voids the claim removes it. "" for other claims and those of older versions.
+	Org   string
 	newer []byte
 }
 
@@ -38,6 +41,7 @@ func (e *emailClaim) Fields(c *record.Codec) {
 	c.String(&e.User)
 	c.Time(&e.Since)
 	c.String(&e.Nonce)
+	c.String(&e.Org)
 	c.Rest(&e.newer)
 }
 
@@ -54,8 +58,8 @@ const tombstoneTTL = 24 * time.Hour
 // claimEmail writes the claim of uid on the address canonical, or returns ErrEmailTaken. The
 // claim is void until the account of uid names the address. The Commit that writes the claim
 // also carries out more, which writes or removes the known networks. Without more it removes
-// those of another user.
-func (m *Manager) claimEmail(ctx context.Context, canonical, uid string, more ...store.Op) (record.Row[emailClaim], error) {
+// those of another user. Org is emailClaim.Org.
+func (m *Manager) claimEmail(ctx context.Context, canonical, uid, org string, more ...store.Op) (record.Row[emailClaim], error) {
 	claim := claimRow(emailDigest(canonical)) // not read yet: the Commit fails if there is one
 	err := m.records.RetryFrom(ctx, "", func() error { return m.records.Read(ctx, &claim) }, func() error {
 		if claim.Exists() && claim.Rec.User != uid {
@@ -66,7 +70,7 @@ func (m *Manager) claimEmail(ctx context.Context, canonical, uid string, more ..
 		if claim.Rec.User != uid && len(more) == 0 {
 			more = []store.Op{store.Delete(knownKey(claimDigest(claim.Key)))} // of the user that had the address before
 		}
-		claim.Rec = emailClaim{User: uid, Since: m.now(), Nonce: ident.Random()}
+		claim.Rec = emailClaim{User: uid, Since: m.now(), Nonce: ident.Random(), Org: org}
 		return m.records.Write(ctx, &claim, claim.Put(), more...)
 	})
 	return claim, err
@@ -90,9 +94,12 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 	case !acct.Exists() && underWay:
 		return ErrEmailTaken
 	case !acct.Exists():
-		return m.voidAccount(ctx, &acct)
+		if err := m.voidAccount(ctx, &acct); err != nil {
+			return err
+		}
+		return m.leaveClaimed(ctx, claim)
 	case acct.Rec.Deleted:
-		return nil
+		return m.leaveClaimed(ctx, claim)
 	case emailaddr.Same(acct.Rec.Email, canonical):
 		return ErrEmailTaken
 	case !emailaddr.Same(acct.Rec.PendingEmail, canonical):
@@ -109,6 +116,16 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 func (m *Manager) voidAccount(ctx context.Context, acct *record.Row[account]) error {
 	acct.Rec = account{Deleted: true}
 	return m.records.Commit(ctx, acct.Put().Until(m.now().Add(tombstoneTTL)))
+}
+
+// leaveClaimed ends what a registration made in the organization of its claim. There is no
+// account and never will be. So the organization goes, unless somebody else is a member of it
+// or is about to be. As long as this fails, the claim stays, and says what is left.
+func (m *Manager) leaveClaimed(ctx context.Context, claim emailClaim) error {
+	if claim.Org == "" {
+		return nil
+	}
+	return m.leaveOrganization(ctx, claim.Org, claim.User, false)
 }
 
 // forgetEmail removes the claim of a deleted user on the address with this digest, and the
@@ -204,7 +221,7 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 	if err != nil {
 		return claim, beforeChange(err)
 	}
-	if claim, err = m.claimEmail(ctx, canonical, c.uid); err != nil {
+	if claim, err = m.claimEmail(ctx, canonical, c.uid, ""); err != nil {
 		if errors.Is(err, ErrEmailTaken) {
 			m.abandonEmail(ctx, c.uid, pending)
 		}

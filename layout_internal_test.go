@@ -57,7 +57,7 @@ func samples() map[string]sample {
 			Agents: []string{"a", "", "c"}, Created: at, Disabled: true, Deleted: true, Epoch: 1<<64 - 1, Enrolment: "e", Digests: []string{"d", "f"}}),
 		"u.1/pass":        sampleOf("u.1/pass", passwordRecord{Hash: "$argon2id$", Changed: at}),
 		"u.1/s.2":         sampleOf("u.1/s.2", sessionRecord{Epoch: 7, Created: at, Expires: at.Add(1), AMR: []string{"pwd", "mfa"}, Address: "::1", UserAgent: "x", tokenIDs: tokenIDs{"t", []superseded{{"a", at}, {"b", at.Add(2)}}}, Issued: at}),
-		"e.1/claim":       sampleOf("e.1/claim", emailClaim{User: "1", Since: at, Nonce: "n"}),
+		"e.1/claim":       sampleOf("e.1/claim", emailClaim{User: "1", Since: at, Nonce: "n", Org: "2"}),
 		"e.1/known":       sampleOf("e.1/known", knownNetworks{Prefixes: []string{"192.0.2.7", "unknown"}, User: "1"}),
 		"o.1/org":         sampleOf("o.1/org", orgRecord{Name: "Org", Created: at}),
 		"o.1/roster":      sampleOf("o.1/roster", rosterRecord{Version: 7, Admins: []string{"1", "2"}, MoreAdmins: true}),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -53,9 +52,9 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 }
 
 // foundOrganization makes an organization whose only member is the admin uid. The account is
-// created after it: if that fails, the caller calls dissolve.
-func (m *Manager) foundOrganization(ctx context.Context, name, uid string, now time.Time) (memberChange, error) {
-	oid := ident.Timed(now)
+// created after it: if that fails, the caller calls dissolve. If the caller dies before, whoever
+// voids its claim removes the organization, see emailClaim.
+func (m *Manager) foundOrganization(ctx context.Context, oid, name, uid string, now time.Time) (memberChange, error) {
 	rows := newMemberRows(oid, uid)
 	rows.org.Rec = orgRecord{Name: name, Created: now}
 	ops := rows.put(memberRecord{Role: roleAdmin, Joined: now}, true)
@@ -65,8 +64,8 @@ func (m *Manager) foundOrganization(ctx context.Context, name, uid string, now t
 
 // dissolve removes an organization that foundOrganization has made, and whose account was not
 // created.
-func (m *Manager) dissolve(ctx context.Context, c memberChange) {
+func (m *Manager) dissolve(ctx context.Context, c memberChange) error {
 	rows := newMemberRows(c.oid, c.uid)
-	_ = m.records.Commit(ctx,
+	return m.records.Commit(ctx,
 		store.Delete(rows.org.Key), store.Delete(rows.roster.Key), store.Delete(rows.member.Key))
 }

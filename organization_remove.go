@@ -9,8 +9,8 @@ import (
 )
 
 // leaveOrganization removes the record of a member whose account is deleted or was not created,
-// and the organization with its last member.
-func (m *Manager) leaveOrganization(ctx context.Context, oid, uid string) error {
+// and the organization with its last member. End is that of removeIfEmpty.
+func (m *Manager) leaveOrganization(ctx context.Context, oid, uid string, end bool) error {
 	err := m.records.Retry(ctx, orgPartition(oid), func() error {
 		rows, err := m.readMember(ctx, oid, uid)
 		if err != nil {
@@ -21,7 +21,7 @@ func (m *Manager) leaveOrganization(ctx context.Context, oid, uid string) error 
 	if err != nil {
 		return err
 	}
-	return m.removeIfEmpty(ctx, oid, true)
+	return m.removeIfEmpty(ctx, oid, end)
 }
 
 // removeIfEmpty removes an organization without a member that has an account. With end it ends

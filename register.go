@@ -141,7 +141,10 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	}
 	now := m.now()
 	uid := ident.Timed(now)
-	claim, err := m.claimEmail(ctx, canonical, uid, newKnownNetworks(canonical, uid, known))
+	if e.name != "" {
+		e.oid = ident.Timed(now)
+	}
+	claim, err := m.claimEmail(ctx, canonical, uid, e.founds(), newKnownNetworks(canonical, uid, known))
 	if errors.Is(err, ErrEmailTaken) {
 		m.emit(ctx, event.taken())
 	}
@@ -210,30 +213,39 @@ func (m *Manager) uncreate(ctx context.Context, commitErr error, acct record.Row
 	return err == nil
 }
 
-// An entry is the organization of a new account: one that exists, or the name of one that is
+// An entry is the organization of a new account: one that exists or, with a name, one that is
 // made for it.
 type entry struct{ oid, name string }
 
+// founds returns the organization that is made for the account, or "".
+func (e entry) founds() string {
+	if e.name == "" {
+		return ""
+	}
+	return e.oid
+}
+
 func (m *Manager) enter(ctx context.Context, e entry, uid, role string, now time.Time) (memberChange, error) {
-	if e.oid == "" {
-		return m.foundOrganization(ctx, e.name, uid, now)
+	if e.name != "" {
+		return m.foundOrganization(ctx, e.oid, e.name, uid, now)
 	}
 	return m.joinOrganization(ctx, e.oid, uid, role, now)
 }
 
-// undo ends an entry, and removes a claim, of an account that was not created.
+// undo ends an entry, and removes a claim, of an account that was not created. If the
+// organization of the claim cannot be removed, the claim stays, for whoever voids it.
 func (m *Manager) undo(ctx context.Context, e entry, c memberChange, canonical string, claim record.Row[emailClaim]) {
 	ctx = context.WithoutCancel(ctx)
-	parallel.Do(
-		func() { m.abandonClaim(ctx, canonical, claim) },
-		func() {
-			if e.oid == "" {
-				m.dissolve(ctx, c)
-			} else {
-				_ = m.leaveOrganization(ctx, c.oid, c.uid)
-			}
-		},
-	)
+	if e.founds() == "" {
+		parallel.Do(
+			func() { m.abandonClaim(ctx, canonical, claim) },
+			func() { _ = m.leaveOrganization(ctx, c.oid, c.uid, true) },
+		)
+		return
+	}
+	if m.dissolve(ctx, c) == nil {
+		m.abandonClaim(ctx, canonical, claim)
+	}
 }
 
 // taken returns the event for an account that was not made because the address is taken.

@@ -378,9 +378,10 @@ func TestARegistrationThatIsTooSlowFails(t *testing.T) {
 
 // A slow registration that meets its takeover in each of its steps.
 func TestOfASlowRegistrationAndItsTakeoverOneWins(t *testing.T) {
-	for step := range 7 { // its calls of the store
+	calls := 1
+	for step := -1; step < calls; step++ { // of its calls of the store; at first they are counted
 		tap := newTapStore(memstore.New())
-		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
+		h := manyProcesses(authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute}))
 		if _, err := signUp(h.Manager, "warm@example.com"); err != nil {
 			t.Fatal(err)
 		}
@@ -391,6 +392,14 @@ func TestOfASlowRegistrationAndItsTakeoverOneWins(t *testing.T) {
 		}
 		h.Clock.Advance(31 * time.Second)
 		n := 0
+		if step < 0 {
+			tap.tap(func(context.Context, storeCall) error { n++; return nil }, nil)
+			if _, err := signUp(h.Manager, "ada@example.com"); err != nil {
+				t.Fatal(err)
+			}
+			calls = n
+			continue
+		}
 		held, release := stall(t, tap, func(storeCall) bool { n++; return n == step+1 })
 		first := make(chan error)
 		go func() { _, err := signUp(h.Manager, "ada@example.com"); first <- err }()
@@ -725,4 +734,102 @@ func TestNoMoreThan64QuestionsAreOpenAtOnce(t *testing.T) {
 			t.Errorf("once the checker answers again: %v", err)
 		}
 	})
+}
+
+// A process that dies in a registration leaves nothing behind once somebody has taken the address
+// over, wherever it and those that take over die.
+func TestTheOrganizationOfARegistrationThatDiedGoesWithItsClaim(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		clock, round := authtest.NewClock(), 0
+		begin := func() (*authtest.Harness, *tapStore) {
+			tap := newTapStore(s)
+			h := authtest.With(t, tap, auth.Config{Now: clock.Now})
+			auth.AwaitBackground(h.Manager)
+			return h, tap
+		}
+		for died := range int64(4) {
+			for next := range int64(6) {
+				round++
+				email := emailOf("ada", round)
+				for _, stop := range []int64{died, next} {
+					h, tap := begin()
+					stopped(tap, stop, round%2 == 0)
+					_, _ = signUp(h.Manager, email)
+					tap.tap(nil, nil)
+					clock.Advance(time.Minute)
+				}
+				h, _ := begin()
+				u, err := signUp(h.Manager, email)
+				if errors.Is(err, auth.ErrEmailTaken) { // one of the two had gone so far
+					u, err = h.UserByEmail(t.Context(), email)
+				}
+				if err != nil {
+					t.Fatalf("died after %d and %d: %v", died, next, err)
+				}
+				if orgs := organizationsIn(t, s); !slices.Equal(orgs, []string{u.OrganizationID}) {
+					t.Fatalf("died after %d and %d: there are %v, want %s alone", died, next, orgs, u.OrganizationID)
+				}
+				if err := h.DeleteUser(t.Context(), u.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+// Nor does it go if somebody else has become a member, or may become one.
+func TestAnOrganizationWithAnotherMemberOutlivesTheClaimOfItsRegistration(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		for name, commits := range map[string]int64{"a member": 0, "one under way": 2} {
+			tap := newTapStore(s)
+			h := authtest.With(t, tap, auth.Config{})
+			auth.AwaitBackground(h.Manager)
+			email := strings.ReplaceAll(name, " ", "-") + "@example.com"
+			before := organizationsIn(t, s)
+			stopped(tap, 2, true)
+			if _, err := signUp(h.Manager, email); !errors.Is(err, auth.ErrUnavailable) {
+				t.Fatal(err)
+			}
+			tap.tap(nil, nil)
+			orgs := slices.DeleteFunc(organizationsIn(t, s), func(o string) bool { return slices.Contains(before, o) })
+			if len(orgs) != 1 {
+				t.Fatalf("%s: it left %v", name, orgs)
+			}
+			h.Clock.Advance(time.Minute)
+			if commits > 0 {
+				stopped(tap, commits, true)
+			}
+			_, err := h.CreateUser(t.Context(), auth.NewUser{Email: "colleague-of-" + email, Password: authtest.Password, FullName: "Colleague", OrganizationID: orgs[0], Role: "member"})
+			tap.tap(nil, nil)
+			if (commits == 0) != (err == nil) {
+				t.Fatal(err)
+			}
+			if _, err := signUp(h.Manager, email); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.Organization(t.Context(), orgs[0]); err != nil {
+				t.Errorf("%s: the organization: %v", name, err)
+			}
+		}
+	})
+}
+
+// organizationsIn returns the ids of the organizations that s has records of.
+func organizationsIn(t *testing.T, s store.Store) (ids []string) {
+	t.Helper()
+	for next := ""; ; {
+		page, err := s.(store.Walker).Walk(t.Context(), next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			if partition := store.Partition(r.Key); strings.HasPrefix(partition, "o.") {
+				ids = append(ids, "org_"+strings.TrimPrefix(partition, "o."))
+			}
+		}
+		if next = page.Next; next == "" {
+			slices.Sort(ids)
+			return slices.Compact(ids)
+		}
+	}
 }

@@ -50,7 +50,7 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 		return err
 	}
 	if oid, ok := parseOrganization(left.Org); ok {
-		if err := m.leaveOrganization(ctx, oid, uid); err != nil {
+		if err := m.leaveOrganization(ctx, oid, uid, true); err != nil {
 			return err
 		}
 	}
