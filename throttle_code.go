@@ -21,6 +21,11 @@ var elsewhereCodes = store.Limit{Burst: 100, Every: 3 * 24 * time.Hour}
 // codeBudgets are the budgets of an account's second factor, for TOTP and backup codes alike.
 // At a login, prefix is that of the password step. Each known network has its own: a success
 // elsewhere does not clear what an attacker there has used up.
+//
+// Those of a network that is no longer known stay until they have refilled, up to 100 years, and
+// nothing is gained from that. A code from there is charged to elsewhereCodeBudgets meanwhile.
+// When the network is known again its budgets are as they were, so pushing it out of the known
+// ones and back gives no more codes.
 func (m *Manager) codeBudgets(uid, prefix string, known bool) []budget {
 	if !known {
 		return m.elsewhereCodeBudgets(uid)

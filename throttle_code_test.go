@@ -240,3 +240,52 @@ func TestASuccessFromOneKnownNetworkDoesNotClearTheCodesOfAnother(t *testing.T) 
 		}
 	})
 }
+
+// LG-7: what was used up from a known network stays used up while the network is not known, and
+// after it is known again.
+func TestANetworkThatIsKnownAgainHasNoMoreCodes(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		limits := noLoginLimits()
+		limits.CodeByAccount = store.Limit{Burst: 3, Every: 30 * 24 * time.Hour}
+		h := authtest.With(t, s, auth.Config{Limits: limits})
+		u := h.Register()
+		u.EnableTwoFactor()
+		complete := func(addr string) error {
+			h.Clock.Advance(time.Minute) // another code
+			ctx := clientAt(t, addr)
+			r, err := h.Login(ctx, u.Email, authtest.Password)
+			if err != nil {
+				return err
+			}
+			return secondStep(ctx, h.Manager, r.TempToken, auth.Secret(u.Code()))
+		}
+		const home = "192.0.2.7"
+		if err := complete(home); err != nil {
+			t.Fatal(err)
+		}
+		wrong := func() error {
+			r, err := h.Login(clientAt(t, home), u.Email, authtest.Password)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return secondStep(clientAt(t, home), h.Manager, r.TempToken, wrongCode(u.Code()))
+		}
+		for range 3 {
+			if err := wrong(); !errors.Is(err, auth.ErrInvalidCode) {
+				t.Fatal(err)
+			}
+		}
+		for i := range 8 { // home is pushed out
+			if err := complete(fmt.Sprintf("198.51.100.%d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := wrong(); !errors.Is(err, auth.ErrInvalidCode) {
+			t.Errorf("a wrong code from a network that is not known: %v", err)
+		}
+		if err := complete(home); err != nil {
+			t.Fatalf("the owner at home, which is known again: %v", err)
+		}
+		retryAfter(t, wrong())
+	})
+}
