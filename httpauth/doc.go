@@ -39,8 +39,9 @@
 //     other calls, and every call with an API key, are 403 two_factor_setup_required.
 //   - A path is matched as it is written. HEAD is answered as GET is, without a body.
 //     OPTIONS is answered with 204 and Allow, to everybody. Another method is 405 with
-//     Allow. The Handler has no CORS. A program that needs it answers the preflight in
-//     front of the Handler, for the origins that it chooses.
+//     Allow. The Handler has no CORS but for the two public answers, which pages of any
+//     origin may read. A program that needs more answers the preflight in front of the
+//     Handler, for the origins that it chooses.
 //   - Every refusal is a problem of RFC 9457 whose code, a [Code], is stable. The texts of
 //     errors are not sent.
 //   - Every answer forbids caching, sniffing, framing and referrers. Two answers are the

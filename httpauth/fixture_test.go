@@ -311,8 +311,12 @@ func (f *fixture) send(r *http.Request) answer {
 // inspect holds an answer against what is promised of all.
 func (f *fixture) inspect(method, path string, a answer) {
 	f.t.Helper()
-	caching, media := "no-store", "application/json; charset=utf-8"
-	if public := path == "/.well-known/jwks.json" || path == "/openapi.json"; public && method != "OPTIONS" && a.status < 400 {
+	caching, media, readers := "no-store", "application/json; charset=utf-8", ""
+	public := (path == "/.well-known/jwks.json" || path == "/openapi.json") && a.status < 400
+	if public {
+		readers = "*"
+	}
+	if public && method != "OPTIONS" {
 		caching = "public, max-age=300"
 		if path == "/.well-known/jwks.json" {
 			media = "application/jwk-set+json"
@@ -327,12 +331,13 @@ func (f *fixture) inspect(method, path string, a answer) {
 		media = ""
 	}
 	for name, want := range map[string]string{
-		"Cache-Control":               caching,
-		"X-Content-Type-Options":      "nosniff",
-		"Referrer-Policy":             "no-referrer",
-		"Content-Security-Policy":     "default-src 'none'; frame-ancestors 'none'",
-		"Access-Control-Allow-Origin": "",
-		"Set-Cookie":                  "",
+		"Cache-Control":                    caching,
+		"X-Content-Type-Options":           "nosniff",
+		"Referrer-Policy":                  "no-referrer",
+		"Content-Security-Policy":          "default-src 'none'; frame-ancestors 'none'",
+		"Access-Control-Allow-Origin":      readers,
+		"Access-Control-Allow-Credentials": "",
+		"Set-Cookie":                       "",
 	} {
 		if got := a.header.Get(name); got != want {
 			f.t.Errorf("%s: %d has %s %q, want %q", a.what, a.status, name, got, want)

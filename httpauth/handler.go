@@ -95,6 +95,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if res.etag != "" {
 		w.Header().Set("ETag", res.etag)
 	}
+	if res.public {
+		allowReading(w.Header(), r.Method == http.MethodOptions)
+	}
 	write(w, r, res.status, res.contentType, res.cacheControl, res.body)
 }
 
@@ -107,7 +110,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 		return res, &refusal{code: CodeNotFound}
 	}
 	if r.Method == http.MethodOptions {
-		return response{status: http.StatusNoContent, cacheControl: noStore, allow: n.allow}, nil
+		get := n.route(http.MethodGet)
+		return response{status: http.StatusNoContent, cacheControl: noStore, allow: n.allow, public: get != nil && get.public}, nil
 	}
 	rt := n.route(r.Method)
 	if rt != nil && !rt.public && !h.mounted.Load() { // public routes may be mounted a second time, elsewhere
@@ -133,7 +137,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 	if err != nil {
 		return res, err
 	}
-	res = response{status: rt.status, contentType: rt.contentType(), cacheControl: rt.cacheControl()}
+	res = response{status: rt.status, contentType: rt.contentType(), cacheControl: rt.cacheControl(), public: rt.public}
 	p, ok := answer.(*published)
 	if !ok {
 		res.body, err = json.Marshal(answer)

@@ -98,3 +98,54 @@ type zipped struct {
 }
 
 func (w zipped) Write(p []byte) (int, error) { return w.z.Write(p) }
+
+// HT-8: what is public may be read by a page of any origin, with its ETag; nothing else may.
+func TestAPageOfAnyOriginReadsPublicAnswersAndNoOthers(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	page := header("Origin", "https://app.example")
+	for _, path := range []string{"/openapi.json", "/.well-known/jwks.json"} {
+		tag := ""
+		for _, method := range []string{"GET", "HEAD"} {
+			a := f.call(method, path, nil, page).want(200)
+			if tag = a.header.Get("ETag"); a.header.Get("Access-Control-Allow-Origin") != "*" || a.header.Get("Access-Control-Expose-Headers") != "ETag" {
+				t.Errorf("%s: %v", a.what, a.header)
+			}
+		}
+		if a := f.call("GET", path, nil, page, header("If-None-Match", tag)).want(304); a.header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: 304 %v", a.what, a.header)
+		}
+		a := f.call("OPTIONS", path, nil, page, header("Access-Control-Request-Method", "GET"), header("Access-Control-Request-Headers", "if-none-match")).want(204)
+		for name, want := range map[string]string{
+			"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET, HEAD", "Access-Control-Allow-Headers": "*, Authorization", "Access-Control-Max-Age": "7200",
+		} {
+			if got := a.header.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", a.what, name, got, want)
+			}
+		}
+	}
+	for _, a := range []answer{
+		f.call("GET", "/me", nil, bearer(token), page).want(200),
+		f.call("OPTIONS", "/me", nil, page, header("Access-Control-Request-Method", "GET")).want(204),
+		f.call("OPTIONS", "/login", nil, page, header("Access-Control-Request-Method", "POST")).want(204),
+		f.call("POST", "/openapi.json", nil, page).want(405),
+		f.call("GET", "/nothing", nil, page).want(404),
+	} {
+		for name := range a.header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s: it has %s", a.what, name)
+			}
+		}
+	}
+}
+
+func TestMiddlewareDecidesWhichPagesReadPublicAnswers(t *testing.T) {
+	h := publicHandler(t)
+	rec := httptest.NewRecorder()
+	rec.Header().Set("Access-Control-Allow-Origin", "https://app.example")
+	rec.Header().Set("Access-Control-Allow-Credentials", "true")
+	h.ServeHTTP(rec, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
+	if got := rec.Header()["Access-Control-Allow-Origin"]; len(got) != 1 || got[0] != "https://app.example" {
+		t.Error(got)
+	}
+}

@@ -15,6 +15,7 @@ type response struct {
 	cacheControl string
 	body         []byte
 	allow, etag  string // headers, unless ""
+	public       bool   // pages of any origin may read it
 }
 
 // longBody is the longest body, in bytes, for which net/http sets Content-Length by itself.
@@ -40,6 +41,23 @@ func write(w http.ResponseWriter, r *http.Request, status int, contentType, cach
 	if !isHead {
 		_, _ = w.Write(body) // an error means that the client has gone
 	}
+}
+
+// allowReading lets pages of any origin read a public answer and its ETag. It answers their
+// preflights too, which a page's If-None-Match causes. Middleware that has decided already has
+// precedence: it may allow credentials, which "*" does not go with.
+func allowReading(head http.Header, preflight bool) {
+	if head.Get("Access-Control-Allow-Origin") != "" {
+		return
+	}
+	head.Set("Access-Control-Allow-Origin", "*")
+	if !preflight {
+		head.Set("Access-Control-Expose-Headers", "ETag")
+		return
+	}
+	head.Set("Access-Control-Allow-Methods", "GET, HEAD")
+	head.Set("Access-Control-Allow-Headers", "*, Authorization") // of clients that send it everywhere
+	head.Set("Access-Control-Max-Age", "7200")
 }
 
 // A published is the answer of a public route. It is made once and sent many times.

@@ -84,7 +84,7 @@ type route struct {
 	answers      []any  // a value of each type the call answers with, the usual one first; nil is the OpenAPI document
 	codes        []Code // problems of its own, besides those that all such routes share
 	media        string // of the answer; "" is jsonMedia
-	public       bool   // the answer is the same for everybody: it may be cached, and has an ETag
+	public       bool   // the answer is the same for everybody: it may be cached, has an ETag, and any page may read it
 
 	variables []string // the names in path, set by newRouting
 }
