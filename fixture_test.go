@@ -3,6 +3,7 @@ package auth_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -484,14 +485,20 @@ func stall(t *testing.T, tap *tapStore, match func(storeCall) bool) (held, relea
 	return held, func() { close(on) }
 }
 
-// verifierOf is another service that has read the JWKS.
-func verifierOf(t testing.TB, h *authtest.Harness) *auth.Verifier {
+// keysOf returns what another service reads in the JWKS.
+func keysOf(t testing.TB, h *authtest.Harness) []crypto.PublicKey {
 	t.Helper()
 	keys, err := auth.ParseJWKS(h.JWKS())
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := auth.NewVerifier(auth.VerifierConfig{Issuer: "auth", Keys: keys, Now: h.Clock.Now})
+	return keys
+}
+
+// verifierOf is another service that has read the JWKS.
+func verifierOf(t testing.TB, h *authtest.Harness) *auth.Verifier {
+	t.Helper()
+	v, err := auth.NewVerifier(auth.VerifierConfig{Issuer: "auth", Keys: keysOf(t, h), Now: h.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,14 +67,25 @@ func (k SigningKey) tokenSigner(public *jose.PublicKey) jose.Signer {
 func (m *Manager) JWKS() []byte { return []byte(m.jwks) }
 
 // ParseJWKS returns the keys of a JSON Web Key Set (RFC 7517) that can verify access
-// tokens, 1 to 32. It skips keys of other types, curves, algorithms or uses (RFC 7517,
-// 5). It returns an error for
+// tokens, 1 to 32, in their order. It leaves out every other key (RFC 7517, 5):
 //
-//   - more than 64 KiB, or text that is not strict JSON.
-//   - a private or symmetric key.
-//   - a key or kid that occurs twice.
-//   - a malformed or weak key.
-func ParseJWKS(document []byte) ([]crypto.PublicKey, error) { return jose.ParseJWKS(document) }
+//   - a key of another type, curve, algorithm, use or operation. An Ed25519 key may name its
+//     algorithm EdDSA or Ed25519 (RFC 9864).
+//   - a malformed or weak key, such as RSA under 2048 bits, and one whose x5c is not of it.
+//   - a private or symmetric key, and the public key of a private key that is in the set.
+//   - a key that is there a second time, and those beyond 32.
+//
+// A member that is null counts as absent. Two keys may have the same kid: a [Verifier] goes by
+// thumbprints. The error says that no key is left, that there is no list of keys, or that the
+// document has more than 64 KiB. Use [ParseJWKSFunc] to hear of keys that are left out.
+func ParseJWKS(document []byte) ([]crypto.PublicKey, error) { return jose.ParseJWKS(document, nil) }
+
+// ParseJWKSFunc is [ParseJWKS], and calls skipped for each key that is left out. The error
+// that skipped receives names the key by its place and its kid, and says the reason. It has no
+// part of the key. Log it: a key that is weak or private needs the attention of its owner.
+func ParseJWKSFunc(document []byte, skipped func(error)) ([]crypto.PublicKey, error) {
+	return jose.ParseJWKS(document, skipped)
+}
 
 // A Verifier checks access tokens without a store. It is for a service that has only the
 // public keys of a Manager (see [ParseJWKS]). It checks who signed a token, for whom, and

@@ -494,3 +494,26 @@ func TestNothingPrintsASigningKey(t *testing.T) {
 		}
 	}
 }
+
+// Who cannot read the set of keys of a peer because of one key cannot check any token.
+func TestAServiceReadsTheKeysOfASetDespiteAnOddOneAndHearsOfIt(t *testing.T) {
+	h := authtest.With(t, memstore.New(), signedBy(signers()["EdDSA"], signers()["ES256"].Public()))
+	odd := `{"kty":"RSA","kid":"old","e":"AQAB","n":"AQAB"}`
+	set := []byte(strings.Replace(string(h.JWKS()), `[`, `[`+odd+`,`, 1))
+	var told []string
+	keys, err := auth.ParseJWKSFunc(set, func(err error) { told = append(told, err.Error()) })
+	if err != nil || len(keys) != 2 || len(told) != 1 || !strings.Contains(told[0], `keys[0] (kid "old")`) {
+		t.Errorf("%d keys, %v, told %q", len(keys), err, told)
+	}
+	again, err := auth.ParseJWKS(set)
+	if err != nil || len(again) != 2 {
+		t.Fatalf("%d keys, %v", len(again), err)
+	}
+	v, err := auth.NewVerifier(auth.VerifierConfig{Issuer: "auth", Keys: again, Now: h.Clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(auth.Secret(h.Register().Token())); err != nil {
+		t.Error(err)
+	}
+}

@@ -162,7 +162,7 @@ func TestATokenForgedForAPublicKeyIsRefused(t *testing.T) {
 			t.Fatal("what is made like a Manager's is refused: the rest proves nothing")
 		}
 		for _, change := range []map[string]any{
-			{"alg": "none"}, {"alg": "HS256"}, {"alg": "PS256"}, {"alg": "ES384"}, {"alg": nil}, {"typ": nil}, {"typ": "JWT"}, {"typ": "AT+JWT"}, {"crit": []string{"exp"}},
+			{"alg": "none"}, {"alg": "HS256"}, {"alg": "PS256"}, {"alg": "ES384"}, {"alg": "Ed448"}, {"alg": "ed25519"}, {"alg": nil}, {"typ": nil}, {"typ": "JWT"}, {"typ": "AT+JWT"}, {"crit": []string{"exp"}},
 			{"kid": nil}, {"kid": "other"}, {"kid": ""}, {"jwk": map[string]string{"kty": "OKP"}}, {"jku": "https://evil.example"}, {"x5c": []string{"MII"}}, {"b64": false}, {"zip": "DEF"},
 		} {
 			if tries(header(change), claims) {
@@ -182,6 +182,10 @@ func TestATokenForgedForAPublicKeyIsRefused(t *testing.T) {
 					t.Errorf("%s %v: accepted", name, value)
 				}
 			}
+		}
+		// RFC 9864 has another name for EdDSA with an Ed25519 key, and for nothing else.
+		if got := tries(header(map[string]any{"alg": "Ed25519"}), claims); got != (alg == "EdDSA") {
+			t.Errorf("under the name Ed25519: accepted %v", got)
 		}
 		// Another key under this one's id, and this one under another's.
 		for a, k := range signers() {

@@ -73,6 +73,9 @@ func jwkOf(key crypto.PublicKey) (jwk, error) {
 		if k.N.Bit(0) == 0 || k.E < 1<<16 || k.E > 1<<31-1 || k.E%2 == 0 {
 			return jwk{}, errors.New("an RSA key with an odd modulus and an odd exponent of 65537 to 2^31-1 is needed")
 		}
+		if isROCA(k.N) {
+			return jwk{}, errors.New("its RSA modulus is one that can be factored (ROCA, CVE-2017-15361)")
+		}
 		return jwk{Kty: "RSA", E: text(big.NewInt(int64(k.E)).Bytes()), N: text(k.N.Bytes())}, nil
 	case nil:
 		return jwk{}, errors.New("there is no key")

@@ -60,15 +60,24 @@ func newPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 	return &PublicKey{j, key, j.alg()}, nil
 }
 
-// KeysOf returns public keys as [Keys].
+// KeysOf returns public keys as [Keys]. A header may have any name of the key's algorithm.
 func KeysOf(public []*PublicKey) (keys Keys) {
 	for _, k := range public {
-		keys = append(keys, Key{k.header(), k})
+		for _, alg := range names(k.method) {
+			keys = append(keys, Key{header(alg, k.jwk.thumbprint()), k})
+		}
 	}
 	return keys
 }
 
-func (k *PublicKey) header() string { return header(k.method.Alg(), k.jwk.thumbprint()) }
+// names returns the names of an algorithm. The first is the one that is written. EdDSA on
+// Ed25519 has two: RFC 9864 replaces the older one, which more libraries know.
+func names(method jwt.SigningMethod) []string {
+	if method == jwt.SigningMethodEdDSA {
+		return []string{"EdDSA", "Ed25519"}
+	}
+	return []string{method.Alg()}
+}
 
 // verify accepts only one text of a signature. Ed25519 and RSA have only one. Of an ECDSA
 // signature anybody can make a second one, with n−s for s: the one with the lower s is
