@@ -24,7 +24,8 @@ import (
 
 // A Manager does all of authentication over one store. Any number of goroutines may call
 // it. Any number of Managers, in any number of processes, may share a store if they have
-// the same Secrets, Issuer, Audience and APIKeyPrefix and know each other's public keys.
+// the same Secrets, Issuer, Audience, TokenType and APIKeyPrefix and know each other's public
+// keys.
 //
 // Methods that take an [Identity] act for that user. All except [Manager.ReportDenied] read
 // the session again, and return:
@@ -110,7 +111,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		changes:      hitcount.New(maxChangedUsers),
 		peppers:      map[string]func() []byte{},
 		checkerCalls: callback.New(maxChecks, checkTimeout),
-		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, userPrefix, sessionPrefix),
+		format:       jose.NewFormat(cfg.Issuer, cfg.Audience, cfg.ClientID, userPrefix, sessionPrefix),
 		sampler:      sampler.New(sampleLimit),
 		notified:     hitcount.New(maxNotified),
 		cache:        newCheckCache(s, cfg.MaxRemembered),
@@ -127,18 +128,19 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 			m.emit(ctx, Event{Type: EventStoreFailed, Actor: actorManager, Reason: call})
 		}
 	}
+	typ := jose.Type(cfg.TokenType)
 	tokenKeys, peppers := keys.Derive(labelToken, 32), keys.Derive(labelPepper, 32)
 	for i, id := range keys.IDs() {
-		signer, key := jose.NewHMAC(id, tokenKeys[i])
+		signer, key := jose.NewHMAC(id, tokenKeys[i], typ)
 		m.tokenKeys = append(m.tokenKeys, key)
 		m.peppers[id] = inClosure(peppers[i])
 		if i == 0 {
 			m.signer = signer
 		}
 	}
-	m.tokenKeys = append(m.tokenKeys, jose.KeysOf(public)...)
+	m.tokenKeys = append(m.tokenKeys, jose.KeysOf(public, typ)...)
 	if signingKey.Signer != nil {
-		m.signer = signingKey.tokenSigner(public[0])
+		m.signer = signingKey.tokenSigner(public[0], typ)
 	}
 	m.jwks = jose.WriteJWKS(public)
 	m.lanes = hitcount.New(maxLanes)

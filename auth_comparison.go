@@ -1,10 +1,12 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 
+	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -16,6 +18,7 @@ type managersRecord struct {
 	Issuer       string
 	Audience     string
 	APIKeyPrefix string
+	TokenType    string // "" is at+jwt: an older version wrote the record
 	newer        []byte
 }
 
@@ -25,6 +28,7 @@ func (r *managersRecord) Fields(c *record.Codec) {
 	c.String(&r.Issuer)
 	c.String(&r.Audience)
 	c.String(&r.APIKeyPrefix)
+	c.String(&r.TokenType)
 	c.Rest(&r.newer)
 }
 
@@ -45,6 +49,9 @@ func (r *managersRecord) misfits(own managersRecord) (reasons []string) {
 	if r.APIKeyPrefix != own.APIKeyPrefix {
 		reasons = append(reasons, "api_key_prefix")
 	}
+	if cmp.Or(r.TokenType, string(jose.AccessToken)) != own.TokenType {
+		reasons = append(reasons, "token_type")
+	}
 	return reasons
 }
 
@@ -55,7 +62,10 @@ func (r *managersRecord) misfits(own managersRecord) (reasons []string) {
 // The record of Secrets is kept if it has all of this Manager's. So a process that is started
 // with the old list during a rotation does not hide the new secret.
 func (m *Manager) newComparison() func(context.Context) error {
-	own := managersRecord{Secrets: m.keys.IDs(), Issuer: m.cfg.Issuer, Audience: m.cfg.Audience, APIKeyPrefix: m.cfg.APIKeyPrefix}
+	own := managersRecord{
+		Secrets: m.keys.IDs(), Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
+		APIKeyPrefix: m.cfg.APIKeyPrefix, TokenType: m.cfg.TokenType,
+	}
 	told := map[string]bool{}
 	compare := func(ctx context.Context) error {
 		row := managersRow()

@@ -30,7 +30,9 @@ func TestAManagerThatDoesNotFitToTheOneBeforeItIsTold(t *testing.T) {
 			{"another issuer", auth.Config{Secrets: []auth.Secret{next}, Issuer: "staging", Audience: "auth"}, "issuer"},
 			{"that issuer stays", auth.Config{Secrets: []auth.Secret{next}, Issuer: "staging", Audience: "auth"}, ""},
 			{"another audience and prefix", auth.Config{Secrets: []auth.Secret{next}, Issuer: "staging", Audience: "app", APIKeyPrefix: "sk_test_"}, "audience, api_key_prefix"},
-			{"everything is another", auth.Config{Secrets: []auth.Secret{foreign}}, "secrets, issuer, audience, api_key_prefix"},
+			{"another type of token", auth.Config{Secrets: []auth.Secret{next}, Issuer: "staging", Audience: "app", APIKeyPrefix: "sk_test_", TokenType: "JWT"}, "token_type"},
+			{"everything is another", auth.Config{Secrets: []auth.Secret{foreign}}, "secrets, issuer, audience, api_key_prefix, token_type"},
+			{"the usual type by its name", auth.Config{Secrets: []auth.Secret{foreign}, TokenType: "at+jwt"}, ""},
 		} {
 			log := &lockedBuffer{}
 			start.cfg.Logger = log.logger()

@@ -16,7 +16,8 @@ import (
 //   - What to begin with: Secrets and Issuer.
 //   - Sessions: AccessTokenTTL to MaxSessions.
 //   - Passwords and the second factor: PasswordMinLength to BackupCodeLength.
-//   - Keys, both API keys and those that sign: APIKeyPrefix to Audience.
+//   - Keys, both API keys and those that sign, and what tokens say: APIKeyPrefix to
+//     TokenNotBefore.
 //   - Limits: Limits to HashWait.
 //   - Operations: Events to InsecureCheapHashing.
 type Config struct {
@@ -30,8 +31,10 @@ type Config struct {
 	// secret needs it until its user has used one code, and backup codes until the user
 	// has made new ones. Every process on a store must have the same Secrets.
 	Secrets []Secret
-	// Issuer is the iss claim of tokens, and the name that authenticator programs show:
-	// 1 to 100 printable characters without ':'. Default "auth".
+	// Issuer is the iss claim of tokens: 1 to 200 printable characters. Text with a ':' must
+	// be a URI (RFC 7519, 2), such as "https://auth.example.com". All processes on a store
+	// must have the same. A change refuses every token that is out, so it logs everybody
+	// out. Default "auth".
 	Issuer string
 
 	// Sessions: AccessTokenTTL is how long an access token lives, 1 minute to 24 hours.
@@ -63,7 +66,7 @@ type Config struct {
 	PasswordMinLength int
 	// PasswordBlocklist are words that are refused as passwords, in any case and as the
 	// whole password. The common passwords of a built-in list, the email address, the part
-	// before its '@' and the Issuer are always refused.
+	// before its '@', the Issuer and the TOTPIssuer are always refused.
 	PasswordBlocklist []string
 	// PasswordChecker is asked about every new password, such as a list of breached ones.
 	// Nil: none.
@@ -80,6 +83,10 @@ type Config struct {
 	// of a wrong password shows who has an account. A hash of a cost that is in neither
 	// field takes longer than others. Default: none.
 	PasswordHashBefore []HashParams
+	// TOTPIssuer is the name that authenticator programs show for an account: 1 to 100
+	// printable characters without ':'. Users keep the name from their enrolment. Default:
+	// Issuer if it has no ':', or else its host, or else "auth".
+	TOTPIssuer string
 	// TwoFactorPolicy says who must have a second factor. The zero value: nobody.
 	TwoFactorPolicy TwoFactorPolicy
 	// BackupCodeLength is how many digits new backup codes have, 8 to 32. Codes that
@@ -111,9 +118,24 @@ type Config struct {
 	// key here in every process before any process signs with it. Keep an old one for
 	// one AccessTokenTTL after its last use.
 	VerifyKeys []crypto.PublicKey
-	// Audience is the aud claim of tokens, 1 to 200 printable characters. Default:
-	// Issuer.
+	// Audience is the aud claim of tokens, 1 to 200 printable characters. All processes on
+	// a store must have the same. Default: Issuer.
 	Audience string
+	// ClientID is the client_id claim of tokens, 1 to 200 printable characters. RFC 9068,
+	// 2.2, demands it: it names the client that a token was issued to. Here users log in at
+	// the issuer itself, so all tokens have the same. No Manager or Verifier checks it.
+	// Default: Issuer.
+	ClientID string
+	// TokenType is the typ in the header of tokens: "at+jwt" (RFC 9068), or "JWT" for
+	// services that know no other. A token of the other type is refused. So a change logs
+	// everybody out, and all processes on a store must have the same. With "JWT", sign
+	// nothing else with SigningKey: only its claims tell another JWT from an access token
+	// (RFC 8725, 3.11). Default "at+jwt".
+	TokenType string
+	// TokenNotBefore writes the claim nbf into tokens, 30 seconds before iat. It is for
+	// services that demand nbf, and for a rolling upgrade from a version that does.
+	// Default: tokens have none, since iat and exp say when they are valid.
+	TokenNotBefore bool
 
 	// Limits: Limits are the budgets of attempts.
 	Limits Limits

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -40,6 +41,9 @@ func (c Config) withDefaults() Config {
 	c.PasswordHashBefore = append([]HashParams(nil), c.PasswordHashBefore...)
 	c.Issuer = cmp.Or(c.Issuer, "auth")
 	c.Audience = cmp.Or(c.Audience, c.Issuer)
+	c.ClientID = cmp.Or(c.ClientID, c.Issuer)
+	c.TOTPIssuer = cmp.Or(c.TOTPIssuer, labelOf(c.Issuer))
+	c.TokenType = cmp.Or(c.TokenType, string(jose.AccessToken))
 	if c.APIKeyPrefix == "" {
 		c.APIKeyPrefix = "sk_live_"
 	}
@@ -134,11 +138,21 @@ func (c Config) validate() error {
 			bad(fmt.Sprintf("Secrets[%d]", i), why)
 		}
 	}
-	if strings.Contains(c.Issuer, ":") || !printable.Line(c.Issuer, 100) {
-		bad("Issuer", "a name of 1 to 100 printable characters without ':' is needed")
+	if !printable.Line(c.Issuer, 200) || strings.Contains(c.Issuer, ":") && !isURI(c.Issuer) {
+		bad("Issuer", "1 to 200 printable characters are needed, and text with a ':' must be a URI")
 	}
-	if !printable.Line(c.Audience, 200) {
-		bad("Audience", "1 to 200 printable characters are needed")
+	if strings.Contains(c.TOTPIssuer, ":") || !printable.Line(c.TOTPIssuer, 100) {
+		bad("TOTPIssuer", "a name of 1 to 100 printable characters without ':' is needed")
+	}
+	line := func(field, value string) {
+		if !printable.Line(value, 200) {
+			bad(field, "1 to 200 printable characters are needed")
+		}
+	}
+	line("Audience", c.Audience)
+	line("ClientID", c.ClientID)
+	if !jose.Type(c.TokenType).Valid() {
+		bad("TokenType", badTokenType)
 	}
 	if !validKeyPrefix(c.APIKeyPrefix) {
 		bad("APIKeyPrefix", "2 to 32 letters, digits and '_' are needed, ending in '_'")
@@ -184,6 +198,26 @@ func (c Config) validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+const badTokenType = `"at+jwt" or "JWT" is needed`
+
+// labelOf returns the name that authenticator programs show for an issuer.
+func labelOf(issuer string) string {
+	if !strings.Contains(issuer, ":") {
+		return issuer
+	}
+	if u, err := url.Parse(issuer); err == nil && u.Hostname() != "" && !strings.Contains(u.Hostname(), ":") {
+		return u.Hostname()
+	}
+	return "auth"
+}
+
+// isURI reports whether text is an absolute URI (RFC 3986): it has a scheme, and is ASCII
+// without spaces.
+func isURI(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme != "" && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // A namedLimit is a field of Limits.

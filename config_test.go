@@ -45,10 +45,17 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 			func(c *auth.Config) { c.TwoFactorPolicy.From = time.Now() }, func(c *auth.Config) { c.TwoFactorPolicy.ReportOnly = true },
 		},
 		"Issuer": {
-			func(c *auth.Config) { c.Issuer = "a:b" }, func(c *auth.Config) { c.Issuer = " a" },
-			func(c *auth.Config) { c.Issuer = "a\n" }, func(c *auth.Config) { c.Issuer = strings.Repeat("a", 101) },
+			func(c *auth.Config) { c.Issuer = "Acme: staging" }, func(c *auth.Config) { c.Issuer = " a" }, func(c *auth.Config) { c.Issuer = ":a" },
+			func(c *auth.Config) { c.Issuer = "a\n" }, func(c *auth.Config) { c.Issuer = strings.Repeat("a", 201) }, func(c *auth.Config) { c.Issuer = "https://auth.\u00e9xample.com" },
+			func(c *auth.Config) { c.Issuer = "https://auth.example.com/\u200b" }, func(c *auth.Config) { c.Issuer = "https://%zz" },
 		},
-		"Audience": {func(c *auth.Config) { c.Audience = "\u202ea" }, func(c *auth.Config) { c.Audience = strings.Repeat("a", 201) }},
+		"TOTPIssuer": {
+			func(c *auth.Config) { c.TOTPIssuer = "a:b" }, func(c *auth.Config) { c.TOTPIssuer = "a " }, func(c *auth.Config) { c.TOTPIssuer = strings.Repeat("a", 101) },
+			func(c *auth.Config) { c.Issuer = strings.Repeat("a", 101) }, func(c *auth.Config) { c.TOTPIssuer = "https://auth.example.com" },
+		},
+		"ClientID":  {func(c *auth.Config) { c.ClientID = "\u202ea" }, func(c *auth.Config) { c.ClientID = strings.Repeat("a", 201) }},
+		"TokenType": {func(c *auth.Config) { c.TokenType = "jwt" }, func(c *auth.Config) { c.TokenType = "AT+JWT" }, func(c *auth.Config) { c.TokenType = "application/at+jwt" }},
+		"Audience":  {func(c *auth.Config) { c.Audience = "\u202ea" }, func(c *auth.Config) { c.Audience = strings.Repeat("a", 201) }},
 		"APIKeyPrefix": {
 			func(c *auth.Config) { c.APIKeyPrefix = "sk" }, func(c *auth.Config) { c.APIKeyPrefix = "_" },
 			func(c *auth.Config) { c.APIKeyPrefix = "s-k_" }, func(c *auth.Config) { c.APIKeyPrefix = strings.Repeat("a", 32) + "_" },
@@ -116,7 +123,7 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 }
 
 func TestAllFieldsAtFaultAreNamedAtOnce(t *testing.T) {
-	_, err := auth.New(memstore.New(), auth.Config{Issuer: "a:b", SessionTTL: 1, HashSlots: -1})
+	_, err := auth.New(memstore.New(), auth.Config{Issuer: ":b", SessionTTL: 1, HashSlots: -1})
 	for _, field := range []string{"Secrets", "Issuer", "SessionTTL", "HashSlots"} {
 		if err == nil || !strings.Contains(err.Error(), "Config."+field) {
 			t.Errorf("%s is not named in %v", field, err)
@@ -143,7 +150,7 @@ func TestTheEndsOfEveryRangeAreAccepted(t *testing.T) {
 			HashWait: time.Millisecond, StoreTimeout: time.Millisecond,
 		},
 		"most": {
-			Issuer: strings.Repeat("é", 100), Audience: strings.Repeat("b", 200), APIKeyPrefix: strings.Repeat("k", 31) + "_",
+			Issuer: "https://" + strings.Repeat("i", 192), TOTPIssuer: strings.Repeat("é", 100), Audience: strings.Repeat("b", 200), ClientID: strings.Repeat("é", 200), APIKeyPrefix: strings.Repeat("k", 31) + "_",
 			AccessTokenTTL: day, SessionTTL: 400 * day, MultiFactorSessionTTL: 400 * day, RefreshGrace: time.Minute,
 			FreshLogin: time.Hour, TempTokenTTL: 10 * time.Minute, APIKeyTTL: 3650 * day, MaxSessions: 500, MaxAPIKeys: 500,
 			UsageInterval: time.Minute, PasswordMinLength: 64, BackupCodeLength: 32, HashSlots: 1024, HashQueue: 10_000,

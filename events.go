@@ -132,7 +132,8 @@ const (
 //	EventStoreFailed          Reason  get, list, commit, hit, walk
 //	                                  damaged: a record
 //	EventStoreMismatch        Reason  secrets: they have none in common
-//	                                  issuer, audience, api_key_prefix
+//	                                  issuer, audience, api_key_prefix,
+//	                                  token_type
 //	EventTempTokenRefused     Reason  malformed
 //	                                  ended: its login is over
 //	                                  tries: too many wrong codes

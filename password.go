@@ -95,10 +95,10 @@ func (m *Manager) CheckNewPassword(pw Secret, email string) error {
 }
 
 // checkPassword returns why a new password is refused, or nil. The email address, the part
-// before its '@' and the issuer are refused as passwords too.
+// before its '@' and both issuers are refused as passwords too.
 func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldError {
 	policy := password.Policy{Min: m.cfg.PasswordMinLength}
-	blocklist := append([]string{m.cfg.Issuer}, m.cfg.PasswordBlocklist...)
+	blocklist := append([]string{m.cfg.Issuer, m.cfg.TOTPIssuer}, m.cfg.PasswordBlocklist...)
 	local, _, _ := strings.Cut(email, "@")
 	switch reason := policy.Check(string(pw), append(blocklist, email, local)...); {
 	case pw == "":

@@ -29,11 +29,15 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 	if expires.After(s.Expires) {
 		expires = s.Expires.Truncate(time.Second)
 	}
+	validity := jose.Validity{Issued: issued.Unix(), Expires: expires.Unix()}
+	if m.cfg.TokenNotBefore {
+		validity.From = issued.Add(-clockSkew).Unix()
+	}
 	token, err := m.signer.Token(ctx, &jose.Payload{
 		Claims: jose.Claims{
-			Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
+			Issuer: m.cfg.Issuer, Audience: m.cfg.Audience, ClientID: m.cfg.ClientID,
 			Subject: userIDOf(uid), Session: sessionIDOf(sid), ID: s.Token,
-			Validity: jose.Validity{Issued: issued.Unix(), From: issued.Unix(), Expires: expires.Unix()},
+			Validity: validity,
 		},
 		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: a.Org, Role: a.Role,
 		Enrols: m.cfg.TwoFactorPolicy.enrolmentOnly(a.user(userIDOf(uid)), s.Issued),

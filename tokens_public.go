@@ -51,9 +51,9 @@ func (k SigningKey) public() (public crypto.PublicKey) {
 }
 
 // tokenSigner returns the signer of tokens with k, whose public key is given.
-func (k SigningKey) tokenSigner(public *jose.PublicKey) jose.Signer {
+func (k SigningKey) tokenSigner(public *jose.PublicKey, typ jose.Type) jose.Signer {
 	calls := callback.New(maxSignings, signTimeout)
-	return jose.NewSigner(public, func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return jose.NewSigner(public, typ, func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 		return callback.Wait(ctx, calls, func(context.Context) ([]byte, error) {
 			return k.Signer.Sign(rand.Reader, digest, opts)
 		})
@@ -119,6 +119,9 @@ type VerifierConfig struct {
 	// Audience is that of the Manager's Config. Tokens of another audience are refused.
 	// Default: Issuer.
 	Audience string
+	// TokenType is that of the Manager's Config. Tokens of another type are refused.
+	// Default "at+jwt".
+	TokenType string
 	// Keys are 1 to 32 public keys, each an ed25519.PublicKey, a *ecdsa.PublicKey
 	// on P-256 or a *rsa.PublicKey of 2048 to 8192 bits. A key verifies tokens of its
 	// own algorithm only.
@@ -138,8 +141,8 @@ type Claims struct {
 	ExpiresAt      time.Time // UTC
 }
 
-// NewVerifier returns a Verifier. The error names every field that is missing, and every key
-// that is given twice, malformed or weak.
+// NewVerifier returns a Verifier. The error names every field that is missing or wrong, and
+// every key that is given twice, malformed or weak.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	v := &Verifier{issuer: cfg.Issuer, audience: cmp.Or(cfg.Audience, cfg.Issuer), now: cfg.Now}
 	if v.now == nil {
@@ -149,6 +152,10 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if cfg.Issuer == "" {
 		errs = append(errs, errors.New("auth: VerifierConfig.Issuer: it is required, and is the Manager's Config.Issuer"))
 	}
+	typ := cmp.Or(jose.Type(cfg.TokenType), jose.AccessToken)
+	if !typ.Valid() {
+		errs = append(errs, errors.New("auth: VerifierConfig.TokenType: "+badTokenType))
+	}
 	if len(cfg.Keys) == 0 {
 		errs = append(errs, errors.New("auth: VerifierConfig.Keys: at least one is required"))
 	}
@@ -156,7 +163,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
-	v.keys, v.format = jose.KeysOf(keys), jose.NewFormat(v.issuer, v.audience, userPrefix, sessionPrefix)
+	v.keys, v.format = jose.KeysOf(keys, typ), jose.NewFormat(v.issuer, v.audience, "", userPrefix, sessionPrefix)
 	return v, nil
 }
 

@@ -28,13 +28,13 @@ func TestATokenSaysExactlyTheDocumentedClaims(t *testing.T) {
 		t.Errorf("it begins %.25s", alice.Token())
 	}
 	c := payload(t, auth.Secret(alice.Token()))
-	want := []string{"amr", "aud", "auth_time", "exp", "iat", "iss", "jti", "nbf", "org", "role", "sid", "sub"}
+	want := []string{"amr", "aud", "auth_time", "client_id", "exp", "iat", "iss", "jti", "org", "role", "sid", "sub"}
 	if got := slices.Sorted(maps.Keys(c)); !slices.Equal(got, want) {
 		t.Errorf("claims %v, want %v", got, want)
 	}
 	now := float64(h.Clock.Now().Unix())
 	if c["iss"] != "Example" || c["aud"] != "https://api.example.com" || c["sub"] != alice.ID || c["sid"] != alice.Identity().SessionID ||
-		c["iat"] != now || c["nbf"] != now || c["exp"] != now+3600 || c["auth_time"] != now || c["org"] != alice.OrganizationID || c["role"] != "admin" {
+		c["client_id"] != "Example" || c["iat"] != now || c["exp"] != now+3600 || c["auth_time"] != now || c["org"] != alice.OrganizationID || c["role"] != "admin" {
 		t.Errorf("%v", c)
 	}
 	if jti, _ := c["jti"].(string); len(jti) < 22 {

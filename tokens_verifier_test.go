@@ -171,6 +171,9 @@ func TestATokenForgedForAPublicKeyIsRefused(t *testing.T) {
 		}
 		for _, name := range []string{"iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp"} {
 			for _, value := range []any{nil, "", "x", 0, -1, 1e300, []string{"auth"}, true} {
+				if name == "nbf" && (value == nil || value == 0) {
+					continue // which says nothing
+				}
 				changed := map[string]any{}
 				for k, c := range claims {
 					changed[k] = c

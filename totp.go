@@ -149,7 +149,7 @@ func (m *Manager) beginEnrolment(ctx context.Context, id Identity, c *principal,
 	secret := make([]byte, otp.SecretLen)
 	_, _ = rand.Read(secret)
 	codes := newBackupCodes(m.cfg.BackupCodeLength)
-	uri := otp.URI(m.cfg.Issuer, c.acct.Rec.Email, secret)
+	uri := otp.URI(m.cfg.TOTPIssuer, c.acct.Rec.Email, secret)
 	var png []byte
 	slotErr := m.withSlot(ctx, m.pictureSlots, func() { png, err = qr.PNG(uri) })
 	if err := errors.Join(slotErr, err); err != nil {

@@ -67,7 +67,7 @@ func TestTheQRCodeIsASmallPNGInTwoColoursOfExactlyTheURI(t *testing.T) {
 		"common":  {"auth", "ann@example.com"},
 		"longest": {strings.Repeat("ü", 100), strings.Repeat("&", 64) + "@" + strings.Repeat(strings.Repeat("a", 61)+".", 3) + "com"},
 	} {
-		h := authtest.With(t, memstore.New(), auth.Config{Issuer: c.issuer})
+		h := authtest.With(t, memstore.New(), auth.Config{TOTPIssuer: c.issuer})
 		_, err := h.Manager.Register(context.Background(), auth.Registration{Email: c.email, Password: authtest.Password, FullName: "Ann"})
 		if err != nil {
 			t.Fatal(err)

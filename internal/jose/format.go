@@ -8,8 +8,8 @@ import (
 	"github.com/datixlab/auth/internal/ident"
 )
 
-// A Format is how the payloads of one issuer and audience are written. It does not change,
-// and any number of goroutines may use it.
+// A Format is how the payloads of one issuer, audience and client are written. It does not
+// change, and any number of goroutines may use it.
 type Format struct {
 	issuer, audience string // as they are read
 	subject, session string // prefixes of the ids
@@ -18,11 +18,11 @@ type Format struct {
 	beforeSession    string // what is between subject and session, and the session's prefix
 }
 
-// NewFormat returns the format of an issuer and an audience. A subject is the prefix
+// NewFormat returns the format of an issuer, an audience and a client. A subject is the prefix
 // subject and a timed identifier; a session is the prefix session and a random one. Both
 // prefixes are not empty and need no escape in JSON.
-func NewFormat(issuer, audience, subject, session string) *Format {
-	text := marshal(Claims{Issuer: issuer, Audience: audience, Subject: subject})
+func NewFormat(issuer, audience, client, subject, session string) *Format {
+	text := marshal(Claims{Issuer: issuer, Audience: audience, ClientID: client, Subject: subject})
 	var read Claims // text that is not UTF-8 is not read as it was written
 	if err := json.Unmarshal(text, &read); err != nil {
 		panic(err) // what was marshalled is JSON
@@ -75,16 +75,16 @@ func (p *Parsed) scan(payload []byte, f *Format) bool {
 	p.ID = r.id(payload, "", ident.RandomLen)
 	r.expect(`","iat":`)
 	p.Issued = r.number()
-	r.expect(`,"nbf":`)
-	p.From = r.number()
+	if r.accept(`,"nbf":`) {
+		p.From = r.number()
+	}
 	r.expect(`,"exp":`)
 	p.Expires = r.number()
 	r.expect(`,"auth_time":`)
 	r.number()
 	r.expect(`,"amr":["`)
 	r.skipUnescaped()
-	for r.ok && bytes.HasPrefix(r.rest, []byte(`","`)) {
-		r.rest = r.rest[len(`","`):]
+	for r.accept(`","`) {
 		r.skipUnescaped()
 	}
 	r.expect(`"],"org":"`)
@@ -104,11 +104,18 @@ type payloadReader struct {
 
 // expect reads text, which must come next.
 func (r *payloadReader) expect(text string) {
-	if len(r.rest) < len(text) || string(r.rest[:len(text)]) != text {
+	if !r.accept(text) {
 		r.ok = false
-		return
+	}
+}
+
+// accept reads text if it comes next, and reports whether it does.
+func (r *payloadReader) accept(text string) bool {
+	if len(r.rest) < len(text) || string(r.rest[:len(text)]) != text {
+		return false
 	}
 	r.rest = r.rest[len(text):]
+	return true
 }
 
 // id reads n digits of base62 and returns the part of payload with them and with the

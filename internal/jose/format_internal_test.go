@@ -21,12 +21,19 @@ func scanned(p *Parsed, payload []byte, f *Format) bool {
 	return usual && ok && p.scan(text, f)
 }
 
-// read returns the claims as package encoding/json would.
+// read returns the claims as package encoding/json would, but the client's id, which no check
+// needs.
 func (p *Parsed) read() Claims {
 	return Claims{
 		Issuer: p.Issuer, Audience: p.Audience, Subject: string(p.Subject), Session: string(p.Session), ID: string(p.ID),
 		Validity: p.Validity,
 	}
+}
+
+// withoutClient returns what of c a Parsed has.
+func withoutClient(c Claims) Claims {
+	c.ClientID = ""
+	return c
 }
 
 // FuzzScanReadsAsEncodingJSONDoes: of every payload that sign writes, and of each with
@@ -39,6 +46,8 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 	const uid, sid, jti = "user_01234567890123456789012345678", "ses_0123456789012345678901", "0123456789012345678901"
 	const now = int64(1700000000)
 	f.Add("auth", "auth", uid, sid, jti, now, now, now+3600, "admin", byte('0'))
+	f.Add("auth", "auth", uid, sid, jti, now, int64(0), now+3600, "admin", byte('0'))
+	f.Add("https://auth.example.com", "auth", uid, sid, jti, now, now-30, now+3600, "admin", byte(','))
 	f.Add("auth", "https://api.example.com/?a=b", uid, sid, jti, int64(10), int64(100), int64(1000), "r", byte('.'))
 	f.Add("auth", "auth", uid, sid, jti, int64(1e18-1), int64(1e18-1), int64(1e18-1), "r", byte('9'))
 	f.Add("auth", "auth", uid, sid, jti, int64(0), int64(-1), int64(1<<63-1), "r", byte('-'))
@@ -52,9 +61,9 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 	f.Add("auth", "http\x97\xf8//api.example.com/?a=b", uid, sid, jti, now, now, now, "r", byte('.'))
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, iss, aud, sub, sid, jti string, iat, nbf, exp int64, role string, b byte) {
-		format := NewFormat(iss, aud, "user_", "ses_")
+		format := NewFormat(iss, aud, iss+aud, "user_", "ses_")
 		body := jwttest.JSON(Payload{
-			Claims:   Claims{Issuer: iss, Audience: aud, Subject: sub, Session: sid, ID: jti, Validity: Validity{iat, nbf, exp}},
+			Claims:   Claims{Issuer: iss, Audience: aud, ClientID: iss + aud, Subject: sub, Session: sid, ID: jti, Validity: Validity{iat, nbf, exp}},
 			AuthTime: iat, AMR: []string{role}, Org: role, Role: role,
 		})
 		// A signer writes valid JSON in valid UTF-8; whatever else it could have signed
@@ -67,7 +76,7 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 				return false
 			}
 			if utf8.Valid(text) {
-				if err := json.Unmarshal(text, &want); err != nil || got.read() != want {
+				if err := json.Unmarshal(text, &want); err != nil || got.read() != withoutClient(want) {
 					t.Errorf("%s: scan reads %+v, encoding/json %+v, %v", text, got.read(), want, err)
 				}
 			}
@@ -103,8 +112,13 @@ func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 	if !hasIssuer {
 		t.Fatalf("the payload is %s", text)
 	}
+	const nbf = `,"nbf":1899999970,"exp":`
+	dated := strings.Replace(text, `,"exp":`, nbf, 1)
 	for name, body := range map[string]string{
 		"as it is written":      text,
+		"as it is written, nbf": dated,
+		"of an older version":   strings.Replace(dated, `"client_id":"app",`, "", 1),
+		"of another client":     strings.Replace(text, `"app"`, `"other"`, 1),
 		"by name":               string(jwttest.JSON(f.claims)),
 		"indented":              indented.String(),
 		"a space before":        " " + text,
@@ -115,16 +129,20 @@ func TestATokenInAnotherLayoutIsReadAsWell(t *testing.T) {
 		"the issuer said again": `{"iss":"evil","iss":"auth",` + rest,
 	} {
 		token := jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(body)))
-		if c, ok := f.verified(token); !ok || c != p.Claims {
+		want := withoutClient(p.Claims)
+		if strings.Contains(body, nbf) {
+			want.From = 1_899_999_970
+		}
+		if c, ok := f.verified(token); !ok || c != want {
 			t.Errorf("%s: %+v, %v", name, c, ok)
 		}
 		var c Parsed
-		if ok := scanned(&c, []byte(body), f.format); ok != (name == "as it is written") {
+		if ok := scanned(&c, []byte(body), f.format); ok != strings.HasPrefix(name, "as it is written") {
 			t.Errorf("%s: scan takes it: %v", name, ok)
 		}
 	}
 	partly := strings.Replace(text, `,"aud":"auth"`, "", 1) // nothing of what scan had begun to read stays
-	want := p.Claims
+	want := withoutClient(p.Claims)
 	want.Audience = ""
 	c, ok := f.verified(jwttest.Signed(sha256.New, f.key, jwttest.Segment(f.header(nil))+"."+base64.RawURLEncoding.EncodeToString([]byte(partly))))
 	if !ok || c != want {

@@ -16,8 +16,8 @@ const HMACLen = 43
 
 // NewHMAC returns the Signer and the Key of an HS256 key, which it copies. The key must have
 // 32 bytes or more (RFC 7518, 3.2). Headers name it by kid.
-func NewHMAC(kid string, key []byte) (Signer, Key) {
-	header, key := header("HS256", kid), slices.Clone(key)
+func NewHMAC(kid string, key []byte, typ Type) (Signer, Key) {
+	header, key := header("HS256", kid, typ), slices.Clone(key)
 	macs := &sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}
 	sign := func(_ context.Context, text string) ([]byte, error) {
 		h := hmac.New(sha256.New, key)

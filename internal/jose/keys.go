@@ -7,12 +7,24 @@ import (
 	"sync"
 )
 
+// A Type is the typ in the header of the tokens that are signed and accepted.
+type Type string
+
+// The types that a token can have.
+const (
+	AccessToken Type = "at+jwt" // RFC 9068
+	PlainJWT    Type = "JWT"    // RFC 7519, 5.1
+)
+
+// Valid reports whether t is a type that a token can have.
+func (t Type) Valid() bool { return t == AccessToken || t == PlainJWT }
+
 // A Key verifies tokens of one algorithm. A token's header is compared and not interpreted:
 // unless it is the one text that goes with this key, the token is not of this key. So a
 // token cannot choose another algorithm, type, key source or critical extension (RFC 8725,
 // 3.1, 3.11; RFC 7515, 4.1.11).
 type Key struct {
-	header string // base64url of {"alg":…,"kid":…,"typ":"at+jwt"}
+	header string // base64url of {"alg":…,"kid":…,"typ":…}
 	verifier
 }
 
@@ -20,13 +32,13 @@ type Key struct {
 // Of the several base64 spellings of one signature it accepts only one.
 type verifier interface{ verify(text, sig string) bool }
 
-// header returns the one header of tokens of a key.
-func header(alg, kid string) string {
+// header returns the one header of tokens of a key, by a name of its algorithm.
+func header(alg, kid string, typ Type) string {
 	return base64.RawURLEncoding.EncodeToString(marshal(struct {
 		Alg string `json:"alg"`
 		Kid string `json:"kid"`
-		Typ string `json:"typ"`
-	}{alg, kid, "at+jwt"}))
+		Typ Type   `json:"typ"`
+	}{alg, kid, typ}))
 }
 
 // Keys are the keys that a token may be signed with. Any number of goroutines may use them.

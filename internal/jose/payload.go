@@ -17,32 +17,34 @@ const MaxLen = 8 << 10
 const leeway = 30 * time.Second
 
 // Claims are the part of a payload by which a token is checked: RFC 9068 with the id of
-// the session.
+// the session. ClientID is checked by nobody here.
 type Claims struct {
 	Issuer   string `json:"iss"`
 	Audience string `json:"aud"`
+	ClientID string `json:"client_id"`
 	Subject  string `json:"sub"`
 	Session  string `json:"sid"`
 	ID       string `json:"jti"`
 	Validity
 }
 
-// Validity is when a token is valid, in seconds since the Unix epoch.
+// Validity is when a token is valid, in seconds since the Unix epoch. From is 0 in a token
+// that does not say it.
 type Validity struct {
 	Issued  int64 `json:"iat"`
-	From    int64 `json:"nbf"`
+	From    int64 `json:"nbf,omitempty"`
 	Expires int64 `json:"exp"`
 }
 
-// Current reports whether a token is valid at now. Issued and From must be positive and at
-// most 30 seconds after now. Expires must be later than now.
+// Current reports whether a token is valid at now. Issued must be positive, and From must not
+// be negative. Both must be at most 30 seconds after now. Expires must be later than now.
 func (v Validity) Current(now time.Time) bool {
 	at, ahead := now.Unix(), now.Add(leeway).Unix()
-	return at < v.Expires && 0 < v.Issued && v.Issued <= ahead && 0 < v.From && v.From <= ahead
+	return at < v.Expires && 0 < v.Issued && v.Issued <= ahead && 0 <= v.From && v.From <= ahead
 }
 
 // Span returns the first instant at which [Validity.Current] is true, and the first after it
-// at which it is not. Issued and From must be positive.
+// at which it is not. Issued must be positive.
 func (v Validity) Span() (from, until time.Time) {
 	return time.Unix(max(v.Issued, v.From), 0).Add(-leeway), time.Unix(v.Expires, 0)
 }

@@ -60,11 +60,12 @@ func newPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 	return &PublicKey{j, key, j.alg()}, nil
 }
 
-// KeysOf returns public keys as [Keys]. A header may have any name of the key's algorithm.
-func KeysOf(public []*PublicKey) (keys Keys) {
+// KeysOf returns public keys as [Keys], which verify tokens of a type. A header may have any
+// name of the key's algorithm.
+func KeysOf(public []*PublicKey, typ Type) (keys Keys) {
 	for _, k := range public {
 		for _, alg := range names(k.method) {
-			keys = append(keys, Key{header(alg, k.jwk.thumbprint()), k})
+			keys = append(keys, Key{header(alg, k.jwk.thumbprint(), typ), k})
 		}
 	}
 	return keys

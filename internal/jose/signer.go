@@ -33,8 +33,8 @@ func (s Signer) Token(ctx context.Context, p *Payload) (string, error) {
 
 // NewSigner returns a Signer of tokens that public verifies. It calls sign as
 // [crypto.Signer.Sign] is called. A signature that public does not verify is an error.
-func NewSigner(public *PublicKey, sign func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)) Signer {
-	return Signer{header(public.method.Alg(), public.jwk.thumbprint()), func(ctx context.Context, text string) ([]byte, error) {
+func NewSigner(public *PublicKey, typ Type, sign func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)) Signer {
+	return Signer{header(public.method.Alg(), public.jwk.thumbprint(), typ), func(ctx context.Context, text string) ([]byte, error) {
 		message, opts := []byte(text), crypto.Hash(0) // Ed25519 hashes by itself
 		if public.method != jwt.SigningMethodEdDSA {
 			digest := sha256.Sum256(message)
