@@ -9,7 +9,7 @@ import (
 
 //go:embed commit.lua
 var commitText string
-var commitScript = newScript(commitText)
+var commitScript = newScript(masterText + commitText)
 
 // Commit implements store.Store, with one script. A server that is out of memory still
 // carries out a Commit that only removes, so sessions can be ended.

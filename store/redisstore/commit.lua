@@ -28,9 +28,9 @@ for i = 1, #ARGV, 4 do
   local have = find(name)
   if have and #have < #name + 16 then return redis.error_reply('DAMAGED not a record') end
   if when == '1' then
-    if have then return 0 end
+    if have then return demoted() or 0 end
   elseif when == '2' then
-    if not (have and #have == #name + 16 + #old and have:find(old, #name + 17, true)) then return 0 end
+    if not (have and #have == #name + 16 + #old and have:find(old, #name + 17, true)) then return demoted() or 0 end
   elseif when ~= '0' then
     return redis.error_reply('ERR redisstore: bad arguments')
   end
@@ -53,7 +53,7 @@ for i = 1, #ARGV, 4 do
     if was ~= never and was ~= till then remove[#remove + 1] = '\1' .. was .. name end
   end
 end
-if #add == 0 and #remove == 0 then return 1 end
+if #add == 0 and #remove == 0 then return demoted() or 1 end
 local size = call('ZCARD', key)
 if #add > 0 then size = size + call('ZADD', key, unpack(add)) end
 if #remove > 0 then size = size - call('ZREM', key, unpack(remove)) end

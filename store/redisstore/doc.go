@@ -64,9 +64,13 @@
 // few replicas answered, that state is the master's: a failover can still restore a
 // record that reads as absent.
 //
-// A master that an operator demotes by hand (REPLICAOF) still answers connected
-// clients, from its last state. Sentinel ends their connections. An operator who
-// demotes it by hand must end them too: CLIENT KILL TYPE normal.
+// A master that was demoted still answers connected clients, from its last state: one
+// that an operator demotes (REPLICAOF), or the old server behind the one address of a
+// hosted Redis. Sentinel ends their connections, others do not. So every call tries a
+// write that changes nothing, which a replica refuses. That costs 0.3 µs of the server's
+// time and no round trip. The call fails, its connection is closed, and the next call on a
+// new one goes where the address leads by then. This needs replica-read-only yes, the
+// default.
 //
 // # What the operator must set up
 //
@@ -98,6 +102,12 @@
 // The keys are as narrow as they can be: ~auth:* would also cover the prefix "auth:x" of
 // another service. Open logs a warning if its user may touch such keys. SCAN is not
 // narrowed by keys, so the user sees the names of all keys of the database, and no values.
+//
+// Some servers, and proxies before them, lack commands, or their administrator has renamed
+// them. Open logs a warning for each of these that it cannot use, and what then is not
+// known: HELLO, INFO, TIME. It cannot do without these: GET, SETNX, EVALSHA and EVAL,
+// and in scripts ZRANGE, ZREM, ZADD, ZCARD, ZLEXCOUNT, GET, SET, DEL, PEXPIREAT, PERSIST
+// and TIME. WAIT is for Replicas, SCAN for Walk, and SELECT for a database other than 0.
 //
 // Options.MaxLag needs in addition:
 //
@@ -143,7 +153,7 @@
 //
 // # Cost
 //
-// Get, List, Commit and Hit are one command and one round trip each. With
+// Get, List, Commit and Hit are one script and one round trip each. With
 // Options.MaxLag, what was read before takes no round trip. While stamps are in use,
 // each Store publishes about four messages per MaxLag and receives the name of every
 // key that changes. Connections are made when calls need them, up to PoolSize for each

@@ -8,4 +8,4 @@ local call, key, found = redis.call, KEYS[1], {}
 for i, name in ipairs(ARGV) do
   found[i] = call('ZRANGE', key, '[' .. name .. '\0', '(' .. name .. '\1', 'BYLEX')[1] or ''
 end
-return found
+return demoted() or found

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,42 +57,65 @@ func (s *Store) inspectScripts(ctx context.Context) error {
 }
 
 func (s *Store) inspectMaster(ctx context.Context, c *redis.Client, o Options) error {
-	h, err := sayHello(ctx, c)
-	if err != nil {
-		return err
+	server := c.Options().Addr
+	h, noHello := sayHello(ctx, c)
+	if noHello != nil && !unavailable(noHello) {
+		return noHello
+	}
+	text, noInfo := c.Info(ctx).Result()
+	if noInfo != nil && !unavailable(noInfo) {
+		return noInfo
+	}
+	info := fields(text)
+	if noHello != nil {
+		s.log.Warn("redisstore: HELLO is not available, so a new connection to a replica is only noticed when the replica refuses the first call", "server", server, "error", noHello)
+		h = hello{info["redis_version"], info["redis_mode"], info["role"]}
 	}
 	if err := h.check(s.cluster != nil); err != nil {
 		return err
 	}
-	if err := inspectClock(ctx, c); err != nil {
+	if h.version == "" {
+		s.log.Warn("redisstore: the version of the server is not known; 6.2 or later is needed", "server", server)
+	}
+	if err := s.inspectClock(ctx, c); err != nil {
 		return err
 	}
-	text, err := c.Info(ctx).Result()
-	if redis.IsPermissionError(err) {
-		s.log.Warn("redisstore: INFO is not permitted, so whether the server evicts records and keeps a file is not known", "server", c.Options().Addr)
+	if noInfo != nil {
+		s.log.Warn("redisstore: INFO is not available, so whether the server evicts records and keeps a file is not known; set maxmemory-policy noeviction and appendonly yes", "server", server, "error", noInfo)
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	info := fields(text)
 	if err := checkEviction(info); err != nil {
 		return err
 	}
 	if policy := info["maxmemory_policy"]; policy != "noeviction" && policy != "" {
-		s.log.Warn("redisstore: the server will drop records as soon as a maxmemory is set; set maxmemory-policy noeviction", "policy", policy, "server", c.Options().Addr)
+		s.log.Warn("redisstore: the server will drop records as soon as a maxmemory is set; set maxmemory-policy noeviction", "policy", policy, "server", server)
 	}
 	if info["aof_enabled"] == "0" {
 		risk := "what its last snapshot, if there is one, does not hold"
 		if save, err := c.ConfigGet(ctx, "save").Result(); err == nil && save["save"] == "" {
 			risk = "every record"
 		}
-		s.log.Warn("redisstore: the server keeps no append-only file: when it stops, it forgets "+risk, "server", c.Options().Addr)
+		s.log.Warn("redisstore: the server keeps no append-only file: when it stops, it forgets "+risk, "server", server)
 	}
 	if n, err := strconv.Atoi(info["connected_slaves"]); err == nil && n < o.Replicas {
-		s.log.Warn("redisstore: fewer replicas than every Commit is to wait for: until more are connected, every Commit fails", "server", c.Options().Addr, "connected", n, "replicas", o.Replicas)
+		s.log.Warn("redisstore: fewer replicas than every Commit is to wait for: until more are connected, every Commit fails", "server", server, "connected", n, "replicas", o.Replicas)
 	}
 	return nil
+}
+
+// unavailable reports whether err is the reply of a server, or of a proxy before it, that
+// does not have a command or does not permit it. Each has its own words for that.
+func unavailable(err error) bool {
+	if redis.IsPermissionError(err) {
+		return true
+	}
+	reply := redis.Error(nil)
+	if !errors.As(err, &reply) {
+		return false
+	}
+	text := strings.ToLower(reply.Error())
+	says := func(words string) bool { return strings.Contains(text, words) }
+	return slices.ContainsFunc([]string{"unknown command", "unsupported", "not supported", "not allowed", "invalid request", "disabled"}, says)
 }
 
 // defaultUser is the ACL user of a connection that names none.
@@ -121,8 +145,12 @@ func checkEviction(info map[string]string) error {
 
 // inspectClock refuses a server whose clock is so far ahead that it would drop records
 // before their expiry.
-func inspectClock(ctx context.Context, c *redis.Client) error {
+func (s *Store) inspectClock(ctx context.Context, c *redis.Client) error {
 	there, err := c.Time(ctx).Result()
+	if unavailable(err) {
+		s.log.Warn("redisstore: TIME is not available, so whether the clock of the server agrees is not known", "server", c.Options().Addr, "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -158,8 +186,7 @@ func (s *Store) inspectMark(ctx context.Context, must bool) error {
 	return nil
 }
 
-// A hello is what a server reports about itself to every client, whatever its ACL
-// permits.
+// A hello is what a server reports about itself. What is not known is empty.
 type hello struct{ version, mode, role string }
 
 func sayHello(ctx context.Context, c interface {
@@ -175,7 +202,7 @@ func sayHello(ctx context.Context, c interface {
 
 func (h hello) check(cluster bool) error {
 	var major, minor int
-	if _, err := fmt.Sscanf(h.version, "%d.%d", &major, &minor); err != nil || major < 6 || major == 6 && minor < 2 {
+	if _, err := fmt.Sscanf(h.version, "%d.%d", &major, &minor); h.version != "" && (err != nil || major < 6 || major == 6 && minor < 2) {
 		return fmt.Errorf("has version %q; 6.2 or later is needed", h.version)
 	}
 	if !cluster && h.mode == "cluster" {
@@ -184,23 +211,32 @@ func (h hello) check(cluster bool) error {
 	if !cluster && h.mode == "sentinel" {
 		return errors.New("is a Sentinel; set MasterName, or use redis-sentinel:// in the URL")
 	}
+	if !cluster && h.replica() {
+		return errReplica
+	}
 	return nil
 }
 
+var errReplica = errors.New("the server is a replica: its master is the one to connect to")
+
+// replica reports whether the server is known to be a replica. Sentinels have no role.
+func (h hello) replica() bool { return h.mode != "sentinel" && h.role != "master" && h.role != "" }
+
 // onMaster checks every new connection, since a server may no longer be the master that
-// it was at Open. A demoted server would still answer reads, from its last state. A
-// node of a cluster needs no check: it redirects the client to the master.
+// it was at Open. So a connection to a replica is given up before a call meets it. Where the
+// server does not say what it is, the call finds out: see master.lua. A node of a cluster
+// needs no check: it redirects the client to the master.
 //
 // Both next and then may be nil. Next, which is the caller's hook, is called on every
 // connection; then is called after it on connections to a master.
 func onMaster(next, then onConnect) onConnect {
 	return func(ctx context.Context, c *redis.Conn) error {
 		h, err := sayHello(ctx, c)
-		if err != nil {
+		if err != nil && !unavailable(err) {
 			return err
 		}
-		if h.mode != "sentinel" && h.role != "master" { // Sentinels are asked for the master on such connections
-			return errors.New("the server is a replica: its master is the one to connect to")
+		if h.replica() {
+			return errReplica
 		}
 		if next != nil {
 			if err := next(ctx, c); err != nil {

@@ -63,14 +63,14 @@ type Options struct {
 	MaxLag time.Duration
 
 	// Logger receives at Open what puts records at risk without being a reason to
-	// refuse the server: a server that forgets, a connection without TLS, an ACL user
-	// with keys of others. nil is slog.Default().
+	// refuse the server. Examples are a server that forgets or does not say what it is, a
+	// connection without TLS, and an ACL user with keys of others. nil is slog.Default().
 	Logger *slog.Logger
 }
 
 // Open connects to one server, to the master that Sentinel names (u.MasterName), or
-// to a Redis Cluster (u.IsClusterMode, or more than one of u.Addrs). [ParseURL]
-// makes u from a URL.
+// to a Redis Cluster (u.IsClusterMode, or more than one of u.Addrs). An address that
+// begins with a slash is a Unix socket. [ParseURL] makes u from a URL.
 //
 // Before it returns it asks every master, and refuses what would break the contract
 // unnoticed:
@@ -79,6 +79,9 @@ type Options struct {
 //   - A replica, or a server before version 6.2.
 //   - A server that may evict records when its memory is full.
 //   - A server whose clock is five minutes or more ahead.
+//
+// A server that does not say one of these things is accepted with a warning. That it has what a
+// Store needs is tried out.
 //
 // It changes these settings of u. Nothing is sent twice. Every timeout that is not set
 // is 450 ms, and one over a second is a second. Under Sentinel DialTimeout is at least

@@ -375,6 +375,33 @@ func TestOpenWarnsOnceOfAUserWithKeysOfOthers(t *testing.T) {
 	}
 }
 
+func TestAServerIsReachedOnAUnixSocket(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	dir, err := os.MkdirTemp("", "redis") // the path of a socket has 108 bytes at most
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := dir + "/redis.sock"
+	redistest.Start(t, "--appendonly", "yes", "--unixsocket", socket)
+	u, err := redisstore.ParseURL("unix://" + socket + "?db=1")
+	must(t, err)
+	storetest.Run(t, places(u, 0))
+	o := fresh()
+	o.MaxLag = 20 * time.Millisecond
+	s := mustOpen(t, u, o)
+	redistest.Within(t, 10*time.Second, func() error {
+		if _, known := s.Stamp("p"); !known {
+			return errors.New("no stamp is known")
+		}
+		return nil
+	})
+	o.MaxLag = 0
+	if log := warnings(t, u, o); len(log) != 0 {
+		t.Errorf("Open said %q", log)
+	}
+}
+
 func TestOpenWarnsOnceOfAConnectionInTheClear(t *testing.T) {
 	ctx, cancel := context.WithCancel(ever)
 	cancel() // nothing is dialled

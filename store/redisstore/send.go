@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"crypto/sha1" //nolint:gosec // the name that Redis gives to a script, no protection
+	_ "embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -41,6 +42,9 @@ func (s *Store) send(ctx context.Context, c command, args []any) (*command, erro
 
 // A script is a Lua script, with the digest by which the server knows it.
 type script struct{ text, sha string }
+
+//go:embed master.lua
+var masterText string
 
 // newScript makes a script of text. In it keep is the constant of that name, in
 // milliseconds.

@@ -16,8 +16,9 @@ import (
 //	redis://USER:PASSWORD@HOST:PORT/DB
 //	redis-cluster://USER:PASSWORD@HOST:PORT?addr=HOST:PORT&addr=…
 //	redis-sentinel://USER:PASSWORD@HOST:PORT/DB?master_name=NAME&addr=HOST:PORT&addr=…
+//	unix://USER:PASSWORD@/PATH/OF/SOCKET?db=DB
 //
-// and the same with TLS: rediss, rediss-cluster, rediss-sentinel. User, password,
+// and the first three with TLS: rediss, rediss-cluster, rediss-sentinel. User, password,
 // database and every addr are optional. So is the port if it is 6379, or 26379 for
 // Sentinel. Each addr is one more node or Sentinel to ask first. User and password are
 // those of the Redis servers; those of the Sentinels are the parameters
@@ -53,20 +54,28 @@ func parseURL(text string) (o redis.UniversalOptions, err error) {
 	}
 	switch scheme {
 	case "redis":
+	case "unix":
 	case "rediss":
 		// The certificate must name the host that is dialled.
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	default:
-		return o, errors.New("redisstore: URL must begin with redis:, redis-cluster: or redis-sentinel:, or with rediss instead of redis")
+		return o, errors.New("redisstore: URL must begin with redis:, redis-cluster: or redis-sentinel:, with rediss instead of redis, or with unix:")
 	}
 
-	if u.Hostname() == "" {
+	db := strings.TrimPrefix(u.Path, "/")
+	switch {
+	case scheme == "unix" && (kind != "" || u.Host != "" || db == ""):
+		return o, errors.New("redisstore: URL of a Unix socket is unix:///PATH, with an absolute path")
+	case scheme == "unix":
+		o.Addrs, db, kind = []string{u.Path}, "", "unix"
+	case u.Hostname() == "":
 		return o, errors.New("redisstore: URL without a host")
+	default:
+		if u.Port() != "" {
+			port = u.Port()
+		}
+		o.Addrs = []string{net.JoinHostPort(u.Hostname(), port)}
 	}
-	if u.Port() != "" {
-		port = u.Port()
-	}
-	o.Addrs = []string{net.JoinHostPort(u.Hostname(), port)}
 
 	if u.User != nil {
 		password, ok := u.User.Password()
@@ -76,12 +85,20 @@ func parseURL(text string) (o redis.UniversalOptions, err error) {
 		o.Username, o.Password = u.User.Username(), password
 	}
 
-	if db := strings.TrimPrefix(u.Path, "/"); db != "" {
-		if o.DB, err = strconv.Atoi(db); err != nil || o.DB < 0 {
-			return o, errors.New("redisstore: the path of a URL is the number of a database")
+	if db != "" {
+		if o.DB, err = parseDB(db); err != nil {
+			return o, err
 		}
 	}
 	return o, parseQuery(&o, kind, u.RawQuery)
+}
+
+func parseDB(text string) (int, error) {
+	db, err := strconv.Atoi(text)
+	if err != nil || db < 0 {
+		return 0, errors.New("redisstore: the path of a URL, or the db of a Unix socket, is the number of a database")
+	}
+	return db, nil
 }
 
 func parseQuery(o *redis.UniversalOptions, kind, text string) error {
@@ -94,7 +111,11 @@ func parseQuery(o *redis.UniversalOptions, kind, text string) error {
 			"master_name": &o.MasterName, "sentinel_username": &o.SentinelUsername, "sentinel_password": &o.SentinelPassword,
 		}[key]
 		switch {
-		case key == "addr" && kind != "":
+		case key == "db" && kind == "unix" && len(list) == 1:
+			if o.DB, err = parseDB(list[0]); err != nil {
+				return err
+			}
+		case key == "addr" && (kind == "cluster" || kind == "sentinel"):
 			for _, addr := range list {
 				if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
 					return errors.New("redisstore: addr in URL is not HOST:PORT")
@@ -104,7 +125,7 @@ func parseQuery(o *redis.UniversalOptions, kind, text string) error {
 		case single != nil && kind == "sentinel" && len(list) == 1 && list[0] != "":
 			*single = list[0]
 		default:
-			return errors.New("redisstore: unknown, empty or repeated parameter in URL: redis-cluster has addr; redis-sentinel has addr, master_name, sentinel_username and sentinel_password")
+			return errors.New("redisstore: unknown, empty or repeated parameter in URL: redis-cluster has addr; redis-sentinel has addr, master_name, sentinel_username and sentinel_password; unix has db")
 		}
 	}
 	switch {

@@ -29,6 +29,9 @@ func TestURLs(t *testing.T) {
 			Addrs: []string{"a:1", "b:2"}, Username: "app", Password: "p", DB: 4, MasterName: "m",
 			SentinelUsername: "s", SentinelPassword: "q&", TLSConfig: secure,
 		},
+		"unix:///run/redis/redis.sock":               {Addrs: []string{"/run/redis/redis.sock"}},
+		"unix:/run/redis.sock":                       {Addrs: []string{"/run/redis.sock"}},
+		"unix://app:hunter2@/run/a%20b%3F.sock?db=3": {Addrs: []string{"/run/a b?.sock"}, Username: "app", Password: "hunter2", DB: 3},
 	} {
 		if got, err := redisstore.ParseURL(text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("ParseURL(%q) = %+v, %v, want %+v", text, got, err, want)
@@ -43,6 +46,8 @@ var malformed = []string{
 	"redis-cluster://a/1", "redis-cluster://a?addr=b", "redis-cluster://a?addr=:1", "redis-cluster://a?addr=", "redis-cluster://a?read_only=true",
 	"redis-sentinel://a", "redis-sentinel://a?master_name=", "redis-sentinel://a?master_name=m&master_name=n", "redis-sentinel://a?master_name=m&x=%zz",
 	"redis://app:hunter2/x@a", "redis://app:hunter2#@a", "redis://app:12?hunter2@a:1", "redis://app:%hunter2@a", "redis://app:hunter2 @a",
+	"unix:", "unix://", "unix:///", "unix://run/redis.sock", "unix:redis.sock", "unix:///run/a?db=-1", "unix:///run/a?db=hunter2", "unix:///run/a?db=1&db=2",
+	"unix:///run/a?addr=b:1", "unix-cluster:///run/a", "unixs:///run/a", "redis-unix:///run/a", "unix:///run/a?password=hunter2", "unix://app:@/run/a",
 	"hunter2://a", "redis://a/hunter2", "redis-sentinel://a?master_name=m&sentinel_pass=hunter2", "redis-cluster://a?addr=app:hunter2@b:1:2",
 }
 
@@ -65,6 +70,7 @@ func FuzzParseURL(f *testing.F) {
 	}
 	f.Add("rediss-sentinel://app:hunter2@a:1/4?master_name=m&addr=b:2")
 	f.Add("redis-cluster://app:hunter2@a?addr=b:2")
+	f.Add("unix://app:hunter2@/run/redis.sock?db=1")
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		u, err := redisstore.ParseURL(text)

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"crypto/rand"
+	_ "embed"
 	"fmt"
 	"strconv"
 	"strings"
@@ -246,11 +247,15 @@ func (w *watch) heartbeat(ctx context.Context, heartbeats <-chan int64, heard <-
 	}
 }
 
+//go:embed beat.lua
+var beatText string
+var beatScript = newScript(masterText + beatText)
+
 // publish sends a heartbeat in the same way as every other call.
 func (w *watch) publish(ctx context.Context, n int64) error {
 	ctx, cancel := context.WithTimeout(ctx, heartbeatTimeout)
 	defer cancel()
-	_, err := w.s.send(ctx, command{}, []any{"publish", w.channel, n})
+	_, err := w.s.run(ctx, command{}, beatScript, w.s.prefix+"probe", w.channel, n)
 	return err
 }
 
