@@ -4,8 +4,8 @@
 //
 //	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to redis://localhost
 //
-// A store is bolt:PATH or a URL as in [redisstore.ParseURL], with the key prefix
-// "auth:". A URL with a password goes into a file that only you may read, since every user
+// A store is bolt:PATH or a URL as in [redisstore.ParseURL]. Its keys have the prefix
+// "auth:", or that of -from-prefix and -to-prefix. A URL with a password goes into a file that only you may read, since every user
 // of the machine sees the command line:
 //
 //	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to-file redis.url
@@ -69,10 +69,16 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exit int) {
 	flags := flag.NewFlagSet("copystore", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	from := flags.String("from", "", "the `store` to read: bolt:PATH, redis://…, redis-cluster://… or redis-sentinel://…")
-	to := flags.String("to", "", "the `store` to fill")
-	fromFile := flags.String("from-file", "", "`file` with what -from would say, for a URL with a password: on the command line others see it; its mode is 0600")
-	toFile := flags.String("to-file", "", "`file` with what -to would say")
+	from, to := side{name: "-from"}, side{name: "-to"}
+	var a access
+	flags.StringVar(&from.spec, "from", "", "the `store` to read: bolt:PATH, redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH")
+	flags.StringVar(&to.spec, "to", "", "the `store` to fill")
+	flags.StringVar(&from.file, "from-file", "", "`file` with what -from would say, for a URL with a password: on the command line others see it; its mode is 0600")
+	flags.StringVar(&to.file, "to-file", "", "`file` with what -to would say")
+	flags.StringVar(&from.prefix, "from-prefix", "", "`prefix` of the keys to read, on a Redis (default "+defaultPrefix+")")
+	flags.StringVar(&to.prefix, "to-prefix", "", "`prefix` of the keys to fill, on a Redis (default "+defaultPrefix+")")
+	flags.DurationVar(&a.lockWait, "lock-wait", 0, "how long to wait for another process to close a bolt file")
+	flags.BoolVar(&a.rules.Insecure, "insecure-file-mode", false, "accept files with records and passwords that other users may read or write")
 	final := flags.Bool("final", false, "nothing is written to the source any more: compare everything, and finish the destination")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -81,13 +87,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exit int
 	if err != nil {
 		return 2
 	}
-	if (*from == "") == (*fromFile == "") || (*to == "") == (*toFile == "") || flags.NArg() > 0 {
+	if (from.spec == "") == (from.file == "") || (to.spec == "") == (to.file == "") || flags.NArg() > 0 {
 		fmt.Fprintln(stderr, "copystore: needs -from or -from-file, -to or -to-file, and no argument")
 		return 2
 	}
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	source, err := specOf("-from", *from, *fromFile, log)
-	target, err2 := specOf("-to", *to, *toFile, log)
+	a.rules.Logger = slog.New(slog.NewTextHandler(stderr, nil))
+	source, err := from.place(a.rules)
+	target, err2 := to.place(a.rules)
 	if err := cmp.Or(err, err2); err != nil {
 		fmt.Fprintln(stderr, "copystore:", err)
 		return 1
@@ -96,20 +102,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exit int
 		fmt.Fprintln(stderr, "copystore: needs two stores, a source and a destination")
 		return 2
 	}
-	if err := move(ctx, source, target, *final, stdout, log); err != nil {
+	if err := move(ctx, a, source, target, *final, stdout); err != nil {
 		fmt.Fprintln(stderr, "copystore:", err)
 		return 1
 	}
 	return 0
 }
 
-func move(ctx context.Context, from, to string, final bool, stdout io.Writer, log *slog.Logger) (err error) {
-	source, err := openSource(ctx, from, log)
+func move(ctx context.Context, a access, from, to place, final bool, stdout io.Writer) (err error) {
+	source, err := a.openSource(ctx, from)
 	if err != nil {
 		return fmt.Errorf("-from: %w", err)
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := openTarget(ctx, to, log)
+	target, err := a.openTarget(ctx, to)
 	if err != nil {
 		return fmt.Errorf("-to: %w", err)
 	}

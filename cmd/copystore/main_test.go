@@ -25,6 +25,7 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 )
@@ -167,7 +168,18 @@ func fill(t *testing.T, s store.Store, n int) {
 // with opens a store as the program does, for as long as f runs.
 func with(t *testing.T, spec string, f func(s store.Walker)) {
 	t.Helper()
-	s, err := openTarget(t.Context(), spec, slog.New(slog.DiscardHandler))
+	withPrefix(t, spec, "", f)
+}
+
+// withPrefix is with for keys with another prefix than the usual one.
+func withPrefix(t *testing.T, spec, prefix string, f func(s store.Walker)) {
+	t.Helper()
+	a := access{rules: secretfile.Rules{Logger: slog.New(slog.DiscardHandler)}}
+	p, err := side{spec: spec, prefix: prefix}.place(a.rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := a.openTarget(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,7 +426,7 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	defer s.Close()
 	file := func(text string) string { return specFile(t, text) }
 	forOthers := file("redis://u:hunter2@127.0.0.1:1")
-	if err := os.Chmod(forOthers, 0o640); err != nil {
+	if err := os.Chmod(forOthers, 0o604); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -436,6 +448,11 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{[]string{"-from", "bolt:" + taken, "-to", "bolt:b"}, 1, "in use"},
 		{[]string{"-from", "bolt:" + dir + "/none.db", "-to", "bolt:b"}, 1, "does not exist"},
 		{[]string{"-from", "memory", "-to", "bolt:b"}, 1, "unknown store"},
+		{[]string{"-from", "bolt:a", "-from-prefix", "a:", "-to", "bolt:b"}, 1, "-from-prefix is for a Redis"},
+		{[]string{"-from", "bolt:a", "-to-prefix", "a:", "-to", "bolt:b"}, 1, "-to-prefix is for a Redis"},
+		{[]string{"-from", "redis://a", "-to", "redis://a", "-to-prefix", "auth:"}, 2, "two stores"},
+		{[]string{"-from", "unix:///none/redis.sock", "-to", "bolt:b"}, 1, "no such file"},
+		{[]string{"-from", "bolt:" + taken, "-to", "bolt:b", "-lock-wait", "-1s"}, 1, "LockWait"},
 		{[]string{"-from", "redis://u:hunter2@[", "-to", "bolt:b"}, 1, "malformed URL"},
 		{[]string{"-from", "redis://u:hunter2@127.0.0.1:1", "-to", "bolt:b"}, 1, "connection refused"},
 	} {
@@ -443,6 +460,53 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		if !strings.Contains(out, c.says) || strings.Contains(out, "hunter2") {
 			t.Errorf("%q: it says %q", c.args, out)
 		}
+	}
+}
+
+// Two services share a Redis, or one moves to another prefix on it.
+func TestRecordsAreCopiedFromOnePrefixToAnother(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	redis := "redis://" + redistest.Start(t).Addr()
+	withPrefix(t, redis, "one:", func(s store.Walker) { fill(t, s, 15) })
+	withPrefix(t, redis, "auth:", func(s store.Walker) { fill(t, s, 35) })
+	copystore(t, 0, "-from", redis, "-from-prefix", "one:", "-to", redis, "-to-prefix", "two:", "-final")
+	file := bolt(t)
+	copystore(t, 0, "-from", redis, "-from-prefix", "two:", "-to", file, "-final")
+	for prefix, want := range map[string]int{"one:": 15, "auth:": 35, "two:": 15} {
+		withPrefix(t, redis, prefix, func(s store.Walker) {
+			if n := recordsIn(t, s); n != want {
+				t.Errorf("%s has %d records, want %d", prefix, n, want)
+			}
+		})
+	}
+	with(t, file, func(s store.Walker) {
+		if n := recordsIn(t, s); n != 15 {
+			t.Errorf("the file has %d records", n)
+		}
+	})
+}
+
+func recordsIn(t *testing.T, s store.Walker) (n int) {
+	t.Helper()
+	if err := walk(t.Context(), s, func(p store.Page) error { n += len(p.Records); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestAFileThatOthersMayReadIsCopiedOnlyInsecurely(t *testing.T) {
+	from, to := bolt(t), bolt(t)
+	with(t, from, func(s store.Walker) { fill(t, s, 3) })
+	if err := os.Chmod(strings.TrimPrefix(from, "bolt:"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out := copystore(t, 1, "-from", from, "-to", to); !strings.Contains(out, "-insecure-file-mode") {
+		t.Errorf("it says %q", out)
+	}
+	if out := copystore(t, 0, "-from", from, "-to", to, "-insecure-file-mode", "-final"); strings.Count(out, "level=WARN") != 1 {
+		t.Errorf("it says %q", out)
 	}
 }
 

@@ -2,12 +2,12 @@ package main
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/datixlab/auth/internal/fuzztest"
+	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/redisstore"
 )
@@ -23,17 +23,17 @@ func FuzzOpen(f *testing.F) {
 	} {
 		f.Add(spec)
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	a := access{rules: secretfile.Rules{Logger: slog.New(slog.DiscardHandler)}}
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, spec string) {
 		if _, err := redisstore.ParseURL(spec); err == nil {
 			return // it would be connected to
 		}
 		path := ""
-		s, err := open(t.Context(), spec, func(p string, _ boltstore.Options) (*boltstore.Store, error) {
+		s, err := a.open(t.Context(), place{spec, defaultPrefix}, func(p string, _ boltstore.Options) (*boltstore.Store, error) {
 			path = p
 			return nil, errOpened
-		}, redisstore.Open, log)
+		}, redisstore.Open)
 		opened := errors.Is(err, errOpened)
 		saw(opened)
 		if s != nil || err == nil || opened != (path != "") || opened && spec != "bolt:"+path {

@@ -12,8 +12,8 @@ import (
 // that may be a password.
 func FuzzParseStore(f *testing.F) {
 	for _, spec := range []string{
-		"memory", "bolt:auth.db", "bolt::", "redis://localhost", "rediss-cluster://app:hunter2@a?addr=b:2", "redis-sentinel://a?master_name=m",
-		"", "memory:", "bolt", "bolt:", "Bolt:auth.db", "redis", "redis:", "redis://", "redisx://app:hunter2@a", "postgres://app:hunter2@a", "://", "auth.db",
+		"memory", "bolt:auth.db", "bolt::", "redis://localhost", "rediss-cluster://app:hunter2@a?addr=b:2", "redis-sentinel://a?master_name=m", "unix:///run/redis.sock", "unix://app:hunter2@/run/redis.sock?db=1",
+		"", "memory:", "bolt", "bolt:", "Bolt:auth.db", "redis", "redis:", "redis://", "redisx://app:hunter2@a", "postgres://app:hunter2@a", "://", "auth.db", "unix:", "unix://redis.sock", "unixs:///a",
 	} {
 		f.Add(spec)
 	}
@@ -32,7 +32,7 @@ func FuzzParseStore(f *testing.F) {
 		switch {
 		case spec == "memory" && p == (place{kind: "memory"}):
 		case p.kind == "bolt" && p.path != "" && p.redis == nil && spec == "bolt:"+p.path:
-		case strings.HasPrefix(p.kind, "redis") && p.path == "" && p.redis != nil && len(p.redis.Addrs) > 0 && strings.HasPrefix(spec, p.kind+":"):
+		case (strings.HasPrefix(p.kind, "redis") || p.kind == "unix") && p.path == "" && p.redis != nil && len(p.redis.Addrs) > 0 && strings.HasPrefix(spec, p.kind+":"):
 		default:
 			t.Fatalf("%q is taken as %+v", spec, p)
 		}

@@ -5,6 +5,7 @@
 //	go run ./examples/server
 //	go run ./examples/server -addr 127.0.0.1:9000 -store bolt:/var/lib/auth/auth.db
 //	go run ./examples/server -store redis://localhost
+//	go run ./examples/server -store unix:///run/redis/redis.sock
 //	go run ./examples/server -store 'redis-cluster://one:7000?addr=two:7000'
 //	go run ./examples/server -store 'redis-sentinel://one:26379?master_name=auth'
 //
@@ -16,10 +17,11 @@
 // Any number of these programs may share one Redis. All need the same secret, which
 // must not change later.
 //
-// The environment variable AUTH_SECRET holds the root secret, 32 random bytes or more.
-// Without it the first start makes one, in a file next to the database. For a Redis
-// that is auth.secret in the working directory. The program speaks plain HTTP: on a
-// network, put TLS in front of it.
+// The root secret, 32 random bytes or more as text, is in a file that -secret-file names, or
+// in the environment variable AUTH_SECRET. Without both, the first start makes one, in a
+// file next to the database. For a Redis that is auth.secret in the working directory. Line
+// breaks at its end are not part of it. The program speaks plain HTTP: on a network, put TLS
+// in front of it. docs/deploy.md has it on Kubernetes, systemd and Docker.
 //
 // It exits with 0 after SIGTERM or SIGINT, 1 if it cannot do what it was asked, and 2
 // if it does not understand the command line.
@@ -42,6 +44,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/secretfile"
 )
 
 func main() {
@@ -56,23 +59,35 @@ func main() {
 type environment struct{ secret, store auth.Secret }
 
 type options struct {
-	addr    string
-	url     string
-	store   storeFlags
-	proxies string
-	env     environment
+	addr             string
+	url              string
+	store            storeFlags
+	secretFile       *string
+	insecureFileMode bool
+	proxies          string
+	env              environment
+}
+
+// flags returns the command line, which sets o.
+func (o *options) flags() *flag.FlagSet {
+	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
+	flags.StringVar(&o.url, "url", "", "public address, such as `https://example.com`, for the OpenAPI document; if empty, it names the path that it was asked for")
+	flags.Func("store", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH (default AUTH_STORE of the environment, or "+defaultStore+")", set(&o.store.spec))
+	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&o.store.file))
+	flags.Func("redis-prefix", "`prefix` of the keys on a Redis (default "+redisPrefix+")", set(&o.store.prefix))
+	flags.DurationVar(&o.store.lockWait, "lock-wait", lockWait, "how long to wait for another process to close the bolt file")
+	flags.Func("secret-file", "`file` with the root secret; its mode is 0600 (default AUTH_SECRET of the environment, or a file that the first start makes)", set(&o.secretFile))
+	flags.BoolVar(&o.insecureFileMode, "insecure-file-mode", false, "accept files with records and secrets that other users may read or write")
+	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
+	return flags
 }
 
 // run is main, with everything that it depends on as an argument.
 func run(ctx context.Context, args []string, env environment, stderr io.Writer) (exit int) {
 	o := options{env: env}
-	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	flags := o.flags()
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
-	flags.StringVar(&o.url, "url", "", "public address, such as `https://example.com`, for the OpenAPI document; if empty, it names the path that it was asked for")
-	flags.Func("store", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://… or redis-sentinel://… (default AUTH_STORE of the environment, or "+defaultStore+")", set(&o.store.spec))
-	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&o.store.file))
-	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -104,11 +119,16 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	place, err := o.store.place(o.env.store, log)
+	rules := secretfile.Rules{Insecure: o.insecureFileMode, Logger: log}
+	place, err := o.store.place(o.env.store, rules, log)
 	if err != nil {
 		return err
 	}
-	secrets, err := place.secrets(o.env.secret)
+	secret, err := given(o.secretFile, o.env.secret, rules)
+	if err != nil {
+		return err
+	}
+	secrets, err := place.secrets(secret)
 	if err != nil {
 		return err
 	}
@@ -121,7 +141,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 		return err
 	}
 	if secrets == nil {
-		if secrets, err = sharedSecret(ctx, records, o.env.secret, sharedSecretFile); err != nil {
+		if secrets, err = sharedSecret(ctx, records, secret, sharedSecretFile, rules); err != nil {
 			return err
 		}
 	}

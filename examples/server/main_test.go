@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/secretfile"
 )
 
 const testSecret auth.Secret = "a root secret that only tests use: 0123456789"
@@ -71,7 +72,14 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"bad URL", []string{"-store", "memory", "-url", "example.com"}, 1, "URL"},
 		{"bad address", []string{"-store", free, "-addr", "nowhere"}, 1, "missing port"},
 		{"busy port", []string{"-store", free, "-addr", busy.Addr().String()}, 1, "address already in use"},
-		{"busy database", []string{"-store", "bolt:" + taken}, 1, "in use by another process"},
+		{"busy database", []string{"-store", "bolt:" + taken, "-lock-wait", "0s"}, 1, "in use by another process"},
+		{"bad lock wait", []string{"-store", free, "-lock-wait", "-1s"}, 1, "LockWait"},
+		{"no secret file", []string{"-store", free, "-secret-file", filepath.Join(dir, "none")}, 1, "-secret-file: stat"},
+		{"short secret", []string{"-store", free, "-secret-file", file("0123456789\r\n")}, 1, "holds 10 bytes"},
+		{"secret file for others", []string{"-store", free, "-secret-file", shared}, 1, "InsecureFileMode"},
+		{"prefix without a Redis", []string{"-store", free, "-redis-prefix", "a:"}, 1, "-redis-prefix is for a Redis"},
+		{"Unix socket that is not there", []string{"-store", "unix://u:hunter2@/none/redis.sock"}, 1, "no such file"},
+		{"relative Unix socket", []string{"-store", "unix://redis.sock"}, 1, "absolute path"},
 		{"missing directory", []string{"-store", "bolt:" + filepath.Join(dir, "no", "auth.db")}, 1, "no such file or directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,12 +135,24 @@ func TestThePasswordOfAStoreNeedsNoCommandLine(t *testing.T) {
 		"a flag with that of Sentinel": {storeFlags{spec: new(url)}, "", "redis-sentinel", 1},
 	} {
 		var log bytes.Buffer
-		p, err := c.flags.place(c.env, slog.New(slog.NewTextHandler(&log, nil)))
+		p, err := c.flags.place(c.env, secretfile.Rules{}, slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil || p.kind != c.kind {
 			t.Errorf("%s: %q, %v", name, p.kind, err)
 		}
 		if strings.Count(log.String(), "level=WARN") != c.warns || strings.Contains(log.String(), "hunter2") {
 			t.Errorf("%s: it says %q", name, &log)
+		}
+	}
+}
+
+func TestTheKeysOfARedisBeginAsItIsSaid(t *testing.T) {
+	for want, flags := range map[string]storeFlags{
+		"auth:": {spec: new("redis://a")},
+		"b:":    {spec: new("unix:///run/redis.sock"), prefix: new("b:")},
+		"":      {spec: new("redis://a"), prefix: new("")}, // which redisstore refuses
+	} {
+		if p, err := flags.place("", secretfile.Rules{}, discard); err != nil || p.prefix != want {
+			t.Errorf("%q, %v, want %q", p.prefix, err, want)
 		}
 	}
 }

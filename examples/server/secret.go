@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/internal/secretfile"
@@ -19,9 +18,22 @@ const (
 	maxSecretFile = 1 << 16 // bytes
 )
 
+// given returns the secret of file or, if that flag is not given, of the environment. Line
+// breaks at its end are not part of it.
+func given(file *string, env auth.Secret, rules secretfile.Rules) (auth.Secret, error) {
+	if file == nil {
+		return auth.Secret(secretfile.Line(string(env))), nil
+	}
+	secret, err := readSecret(*file, rules)
+	if err != nil {
+		return "", fmt.Errorf("-secret-file: %w", err)
+	}
+	return secret, nil
+}
+
 // secrets returns the root secrets. The first one signs. They are
 //
-//   - given, from the environment, if there is one;
+//   - given, if there is one;
 //   - the one in the file next to the database. The first start without given makes it.
 //     If given is set later, it still opens what it sealed;
 //   - for a store in memory, which is lost with the process, a new one;
@@ -48,7 +60,7 @@ func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
 	_, err := os.Stat(p.path)
 	first := errors.Is(err, fs.ErrNotExist)
 	file := p.path + ".secret"
-	kept, err := readSecret(file)
+	kept, err := readSecret(file, p.rules)
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case err != nil && !missing:
@@ -58,9 +70,9 @@ func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
 	case given != "" && given != kept:
 		return []auth.Secret{given, kept}, nil
 	case missing && first:
-		kept, err = makeSecret(file)
+		kept, err = makeSecret(file, p.rules)
 	case missing:
-		return nil, fmt.Errorf("%s exists but its secret, %s, does not: restore that file or set AUTH_SECRET", p.path, file)
+		return nil, fmt.Errorf("%s exists but its secret, %s, does not: restore that file, or set AUTH_SECRET or -secret-file", p.path, file)
 	}
 	if err != nil {
 		return nil, err
@@ -76,23 +88,22 @@ func newSecret() auth.Secret {
 	return auth.Secret(hex.EncodeToString(b[:]))
 }
 
-// readSecret reads the secret in file. It refuses a file that others may read, and the
+// readSecret reads the secret in file. It refuses a file that other users may read, and the
 // file of another user.
-func readSecret(file string) (auth.Secret, error) {
-	text, err := secretfile.Read(file, maxSecretFile)
+func readSecret(file string, rules secretfile.Rules) (auth.Secret, error) {
+	text, err := rules.ReadText(file, maxSecretFile)
 	if err != nil {
 		return "", err
 	}
-	secret := auth.Secret(strings.TrimRight(string(text), "\r\n"))
-	if len(secret) < minSecret {
-		return "", fmt.Errorf("%s holds %d bytes, %d or more are needed; restore it from a backup", file, len(secret), minSecret)
+	if len(text) < minSecret {
+		return "", fmt.Errorf("%s holds %d bytes, %d or more are needed; restore it from a backup", file, len(text), minSecret)
 	}
-	return secret, nil
+	return auth.Secret(text), nil
 }
 
 // makeSecret puts a new secret into file, complete or not at all, and returns the
 // content of file. Two processes that start together get the same one.
-func makeSecret(file string) (auth.Secret, error) {
+func makeSecret(file string, rules secretfile.Rules) (auth.Secret, error) {
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-*") // mode 0600
 	if err != nil {
 		return "", fmt.Errorf("make %s: %w", file, err)
@@ -102,12 +113,11 @@ func makeSecret(file string) (auth.Secret, error) {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}
-	// Unlike a rename, a link never replaces the file of another process.
-	if err := os.Link(f.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := secretfile.Publish(f.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}
 	if err := secretfile.SyncDir(filepath.Dir(file)); err != nil {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}
-	return readSecret(file)
+	return readSecret(file, rules)
 }

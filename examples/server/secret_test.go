@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store/memstore"
 )
 
@@ -81,6 +82,31 @@ func TestAGivenSecretSignsAndTheStoredOneStillVerifies(t *testing.T) {
 	}
 }
 
+// Tools that make a secret for a container end it with a line break, or begin it with a byte
+// order mark. One file and one variable must give one secret.
+func TestASecretIsTheSameFromAFileAndFromTheEnvironment(t *testing.T) {
+	for _, text := range []string{"%s", "%s\n", "%s\r\n", "\ufeff%s\r\n", "%s\n\n"} {
+		text = strings.ReplaceAll(text, "%s", string(testSecret))
+		fromFile, err := given(new(storeFile(t, text)), "another", secretfile.Rules{})
+		if err != nil || fromFile != testSecret {
+			t.Errorf("a file with %q gives %d bytes, %v", text, len(fromFile), err)
+		}
+		if fromEnv, err := given(nil, auth.Secret(text), secretfile.Rules{}); err != nil || fromEnv != testSecret {
+			t.Errorf("a variable with %q gives %d bytes, %v", text, len(fromEnv), err)
+		}
+		p := place{path: filepath.Join(t.TempDir(), "auth.db")}
+		if err := os.WriteFile(p.path+".secret", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if kept, err := p.secrets(""); err != nil || !slices.Equal(kept, []auth.Secret{testSecret}) {
+			t.Errorf("beside the database %q gives %d secrets, %v", text, len(kept), err)
+		}
+	}
+	if none, err := given(nil, "\n", secretfile.Rules{}); err != nil || none != "" {
+		t.Errorf("an empty variable gives %d bytes, %v", len(none), err)
+	}
+}
+
 func TestABadSecretIsRefused(t *testing.T) {
 	if _, err := (place{}).secrets("31 bytes are one too few, alas."); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET has 31 bytes") {
 		t.Errorf("short AUTH_SECRET: %v", err)
@@ -90,7 +116,8 @@ func TestABadSecretIsRefused(t *testing.T) {
 		mode       os.FileMode
 		says       string
 	}{
-		{"readable by the group", string(testSecret), 0o640, "chmod 600"},
+		{"writable by the group", string(testSecret), 0o620, "chmod 600"},
+		{"readable by others", string(testSecret), 0o604, "chmod 600"},
 		{"writable by others", string(testSecret), 0o602, "chmod 600"},
 		{"empty", "", 0o600, "holds 0 bytes"},
 		{"short", strings.Repeat("a", 31) + "\n", 0o600, "holds 31 bytes"},
@@ -135,17 +162,17 @@ func TestADatabaseWhoseSecretIsGoneIsNotGivenANewOne(t *testing.T) {
 func TestOnASharedStoreOneSecretIsMadeAndAnotherRefused(t *testing.T) {
 	s := memstore.New()
 	here, there := filepath.Join(t.TempDir(), "auth.secret"), filepath.Join(t.TempDir(), "auth.secret")
-	made, err := sharedSecret(t.Context(), s, "", here)
+	made, err := sharedSecret(t.Context(), s, "", here, secretfile.Rules{})
 	if err != nil || len(made) != 1 || len(made[0]) < minSecret {
 		t.Fatalf("%d secrets, %v", len(made), err)
 	}
-	if again, err := sharedSecret(t.Context(), s, made[0], there); err != nil || !slices.Equal(again, made) {
+	if again, err := sharedSecret(t.Context(), s, made[0], there, secretfile.Rules{}); err != nil || !slices.Equal(again, made) {
 		t.Errorf("the second start has another secret (%v)", err)
 	}
-	if _, err := sharedSecret(t.Context(), s, newSecret(), here); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET is not the secret") {
+	if _, err := sharedSecret(t.Context(), s, newSecret(), here, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET is not the secret") {
 		t.Errorf("another secret of the environment: %v", err)
 	}
-	if _, err := sharedSecret(t.Context(), s, "", there); err == nil || !strings.Contains(err.Error(), "has records") {
+	if _, err := sharedSecret(t.Context(), s, "", there, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "has records") {
 		t.Errorf("a second machine made a secret of its own: %v", err)
 	}
 	if _, err := os.Stat(there); err == nil {
@@ -154,13 +181,13 @@ func TestOnASharedStoreOneSecretIsMadeAndAnotherRefused(t *testing.T) {
 	if err := os.WriteFile(there, []byte(newSecret()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sharedSecret(t.Context(), s, "", there); err == nil || !strings.Contains(err.Error(), "first used with") {
+	if _, err := sharedSecret(t.Context(), s, "", there, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "first used with") {
 		t.Errorf("a second machine has a secret of its own: %v", err)
 	}
 	if err := os.WriteFile(there, []byte(made[0]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if copied, err := sharedSecret(t.Context(), s, "", there); err != nil || !slices.Equal(copied, made) {
+	if copied, err := sharedSecret(t.Context(), s, "", there, secretfile.Rules{}); err != nil || !slices.Equal(copied, made) {
 		t.Errorf("with the file copied: %v", err)
 	}
 }

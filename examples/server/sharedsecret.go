@@ -9,6 +9,7 @@ import (
 	"io/fs"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store"
 )
 
@@ -17,27 +18,27 @@ const (
 	sharedSecretKey  = "server/secret"
 )
 
-// sharedSecret returns the secret for a store that other machines use too: given, from
-// the environment, or else the one in file. If there is neither and the store is empty,
+// sharedSecret returns the secret for a store that other machines use too: given, or else
+// the one in file. If there is neither and the store is empty,
 // it makes the file. In a store with records another secret could open none of the
 // second factors.
 //
 // A digest of the secret is kept in the store. So a process with another secret is
 // refused at its start, before users meet two secrets.
-func sharedSecret(ctx context.Context, s store.Walker, given auth.Secret, file string) ([]auth.Secret, error) {
-	kept, from := given, "AUTH_SECRET"
+func sharedSecret(ctx context.Context, s store.Walker, given auth.Secret, file string, rules secretfile.Rules) ([]auth.Secret, error) {
+	kept, from := given, "the secret of -secret-file or AUTH_SECRET"
 	var err error
 	if given == "" {
 		from = file
-		kept, err = readSecret(file)
+		kept, err = readSecret(file, rules)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		var empty bool
 		if empty, err = isEmpty(ctx, s); err == nil && !empty {
-			return nil, fmt.Errorf("this Redis has records, and there is no %s: copy that file here (beside a bolt file it is PATH.secret) or set AUTH_SECRET", file)
+			return nil, fmt.Errorf("this Redis has records, and there is no %s: copy that file here (beside a bolt file it is PATH.secret), or set AUTH_SECRET or -secret-file", file)
 		}
 		if err == nil {
-			kept, err = makeSecret(file)
+			kept, err = makeSecret(file, rules)
 		}
 	}
 	if err != nil {

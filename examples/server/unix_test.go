@@ -3,7 +3,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store/memstore"
 )
 
@@ -45,7 +48,7 @@ func TestASecretThatIsNotThisUsersOwnFileIsRefusedAtOnce(t *testing.T) {
 				if _, err := p.secrets(""); err == nil || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("beside the database: %v", err)
 				}
-				if _, err := sharedSecret(t.Context(), memstore.New(), "", shared); err == nil || !strings.Contains(err.Error(), c.says) {
+				if _, err := sharedSecret(t.Context(), memstore.New(), "", shared, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("in the working directory: %v", err)
 				}
 			}()
@@ -55,5 +58,47 @@ func TestASecretThatIsNotThisUsersOwnFileIsRefusedAtOnce(t *testing.T) {
 				t.Fatal("it still waits")
 			}
 		})
+	}
+}
+
+// The kubelet gives a volume to the fsGroup of a pod before each start.
+func TestAVolumeOfKubernetesIsUsedAgain(t *testing.T) { // ST-3
+	dir := t.TempDir()
+	path := filepath.Join(dir, "auth.db")
+	start := func() string {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		log := &output{listening: make(chan string, 1)}
+		exit := make(chan int)
+		go func() {
+			exit <- run(ctx, []string{"-addr", "127.0.0.1:0", "-store", "bolt:" + path}, environment{}, log)
+		}()
+		select {
+		case <-log.listening:
+			stop()
+			if status := <-exit; status != 0 {
+				t.Errorf("exit status %d", status)
+			}
+		case status := <-exit:
+			t.Fatalf("exit status %d: %s", status, log)
+		}
+		return log.String()
+	}
+	if text := start(); strings.Contains(text, "secretfile") {
+		t.Errorf("at the first start it says %q", text)
+	}
+	if err := os.Chmod(dir, 0o770|fs.ModeSetgid); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{path, path + ".secret"} {
+		if err := os.Chmod(file, 0o660); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := start()
+	for _, file := range []string{path, path + ".secret"} {
+		if strings.Count(text, "path="+file+" ") != 1 {
+			t.Errorf("it does not warn once of %s: %q", file, text)
+		}
 	}
 }

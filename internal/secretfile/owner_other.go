@@ -6,4 +6,4 @@ import "io/fs"
 
 const nonblock = 0
 
-func ownerOf(fs.FileInfo) (uid int, known bool) { return 0, false }
+func ownerOf(fs.FileInfo) (uid, gid int, known bool) { return 0, 0, false }

@@ -16,10 +16,10 @@
 // # What the operator must set up
 //
 //   - The file must be on a local file system: bbolt's lock and memory map do not work
-//     on NFS or other shared ones. No other program may write, truncate or replace the
-//     file while it is open: stop the program before you put a backup in its place.
-//     ext4 with fast_commit needs Linux 5.10.94, 5.15.27 or
-//     later.
+//     on NFS or other shared ones. On Linux, Open logs a warning about these. No other
+//     program may write, truncate or replace the file while it is open: stop the program
+//     before you put a backup in its place. ext4 with fast_commit needs Linux 5.10.94,
+//     5.15.27 or later.
 //   - What is deleted stays in free pages of the file until they are used again, and
 //     the file never shrinks. Keep the file and its backups as secret as live records.
 //     Package auth writes nothing into it that is accepted as a credential by itself.
@@ -64,7 +64,7 @@ import (
 var (
 	// ErrLocked reports that the database is open already, in this process or
 	// another.
-	ErrLocked = errors.New("in use by another process; stop it, or work on a copy that Backup made")
+	ErrLocked = errors.New("in use by another process; stop it, wait for it with LockWait, or work on a copy that Backup made")
 
 	// ErrDamaged reports that the file is not what was written to it. Restore a
 	// backup; the file itself has not been changed.
@@ -87,8 +87,19 @@ type Options struct {
 	// time.Now. It must be the clock that Hit is called with.
 	Now func() time.Time
 
-	// Logger receives what no error reports: a bad header page with a good twin,
-	// counters that cannot be written, damage, a file that was replaced. nil is
+	// LockWait is how long Open waits for another process to close the database, beyond the
+	// second that it waits anyway: 0 to 10 minutes. With it a new process can be started
+	// before the old one has ended. Open says in the log that it waits.
+	LockWait time.Duration
+
+	// InsecureFileMode accepts a file that other users may read or write, and the file of
+	// another user. It is for file systems without modes. Whoever may read the file sees
+	// every record; whoever may write it can act as every user.
+	InsecureFileMode bool
+
+	// Logger receives what no error reports. At Open that is a file that others may use, a
+	// file system of another machine, and a bad header page with a good twin. Later it is
+	// counters that cannot be written, damage, and a file that was replaced. nil is
 	// slog.Default().
 	Logger *slog.Logger
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -30,6 +31,8 @@ const (
 	// the free list and the root; Verify checks the rest.
 	checkAtOpen = 64 << 20
 
+	maxLockWait = 10 * time.Minute
+
 	initialMap = 64 << 20 // a file up to this size grows without being mapped again
 	minMaxSize = 32 << 20 // bbolt does not respect a lower bound
 )
@@ -43,11 +46,14 @@ const (
 //   - One that is missing ([fs.ErrNotExist]).
 //   - One that is empty, truncated or damaged ([ErrDamaged]).
 //   - One of another program or of a newer version of this one.
-//   - One that others than its owner may read or write, or whose owner is not the user
-//     of this process. In a container, give the volume to the user that the container
-//     runs as.
+//   - One that every user may read or write, or whose owner is neither the user of this
+//     process nor root. In a container, give the volume to the user that the container
+//     runs as. [Options].InsecureFileMode accepts it.
+//   - One that its group may write, unless its directory has the set-group-ID bit and the
+//     same group. A volume of Kubernetes with an fsGroup has both, and is accepted with a
+//     warning. So is a file that its group may only read.
 //   - A FIFO, a device or a directory, without opening it.
-//   - One that is open already ([ErrLocked], within a second).
+//   - One that is open already ([ErrLocked], within a second and [Options].LockWait).
 //
 // A database of up to 64 MiB is checked page by page. Of a larger one only the header,
 // the free list and the root are checked, so that Open stays quick; see [Store.Verify].
@@ -72,8 +78,11 @@ func Open(path string, o Options) (*Store, error) {
 	if abs, err := filepath.Abs(path); err == nil { // the process may go to another directory
 		s.place = abs
 	}
-	if err := s.open(o); err != nil {
+	if err := s.openWithin(o); err != nil {
 		return nil, describe(path, err)
+	}
+	if remote := remoteFileSystem(s.file); remote != "" {
+		s.log.Warn("boltstore: the file system belongs to another machine; its locks and memory maps may not keep a second process from the file, nor the file from damage", "path", path, "file_system", remote)
 	}
 	go s.run()
 	return s, nil
@@ -82,8 +91,9 @@ func Open(path string, o Options) (*Store, error) {
 // OpenOrCreate opens the database at path like [Open]. Only if there is no file at all,
 // it makes a new one, which only its owner may read and write. The new database appears
 // under path complete or not at all. If the process ends in between, a small file named
-// path.new-… may be left behind and can be deleted. The file system must support hard
-// links.
+// path.new-… may be left behind and can be deleted. On a file system without hard links,
+// such as FAT, the new database is copied to path; if the machine stops meanwhile, Open
+// refuses what is there, and it can be deleted.
 func OpenOrCreate(path string, o Options) (*Store, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
@@ -108,14 +118,35 @@ func describe(path string, err error) error {
 	return fmt.Errorf("boltstore: %s: %w", path, err)
 }
 
-func (s *Store) open(o Options) (err error) {
-	if o.MaxSize != 0 && o.MaxSize < minMaxSize {
+// openWithin opens the file again and again while another process has it, for
+// o.LockWait. Each time it is the file that is at the path then.
+func (s *Store) openWithin(o Options) error {
+	switch {
+	case o.MaxSize != 0 && o.MaxSize < minMaxSize:
 		return fmt.Errorf("MaxSize of %d bytes is below 32 MiB", o.MaxSize)
+	case o.LockWait < 0 || o.LockWait > maxLockWait:
+		return fmt.Errorf("LockWait of %v is not between 0 and %v", o.LockWait, maxLockWait)
 	}
-	if err := s.inspect(); err != nil {
+	rules := secretfile.Rules{Insecure: o.InsecureFileMode, Logger: s.log}
+	end := time.Now().Add(o.LockWait)
+	for {
+		err := s.open(rules, o)
+		if !errors.Is(err, ErrLocked) || !time.Now().Before(end) {
+			return err
+		}
+		if rules.Logger != nil {
+			s.log.Warn("boltstore: the database is in use by another process; waiting for it", "path", s.path, "at_most", o.LockWait)
+			rules.Logger = nil // each warning once
+		}
+	}
+}
+
+func (s *Store) open(rules secretfile.Rules, o Options) (err error) {
+	if err := s.inspect(rules); err != nil {
 		return err
 	}
-	s.db, s.file, err = openBolt(s.path, &bbolt.Options{
+	rules.Logger = nil
+	s.db, s.file, err = openBolt(s.path, rules, &bbolt.Options{
 		Timeout:         lockTimeout,
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: initialMap,
@@ -135,8 +166,8 @@ func (s *Store) open(o Options) (err error) {
 }
 
 // inspect checks the file through a read-only handle, and leaves no lock.
-func (s *Store) inspect() error {
-	db, f, err := openBolt(s.path, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
+func (s *Store) inspect(rules secretfile.Rules) error {
+	db, f, err := openBolt(s.path, rules, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
 	if err != nil {
 		return err
 	}
@@ -176,9 +207,9 @@ func checkFormat(tx *bbolt.Tx) error {
 // openBolt is bbolt.Open, but it never creates or initialises a file and never faults,
 // and it returns the file handle as well. It reads the header before bbolt maps the
 // file: a map that is longer than its file kills the process that reads beyond the end.
-func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, f *os.File, err error) {
+func openBolt(path string, rules secretfile.Rules, o *bbolt.Options) (db *bbolt.DB, f *os.File, err error) {
 	o.OpenFile = func(path string, flag int, _ fs.FileMode) (*os.File, error) {
-		if f, err = secretfile.Open(path, flag); err != nil {
+		if f, err = rules.Open(path, flag); err != nil {
 			return nil, err
 		}
 		if _, err = pages.ReadHeader(f); err != nil {
@@ -196,7 +227,17 @@ func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, f *os.File, err erro
 	case err != nil && f != nil:
 		f.Close() // after a panic bbolt has not closed it
 	}
-	return db, f, err
+	return db, f, explain(err)
+}
+
+// explain says more of an error of a file system that cannot lock or map a file.
+func explain(err error) error {
+	for _, lack := range []error{syscall.ENODEV, syscall.ENOLCK, errors.ErrUnsupported} {
+		if errors.Is(err, lack) {
+			return fmt.Errorf("the file system has no locks or no memory maps, like some of other machines; keep the file on a local disk (%w)", err)
+		}
+	}
+	return err
 }
 
 func guarded(fn func() error) (err error) {
@@ -209,15 +250,16 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// create makes a complete database under another name and links it to path. Unlike a
-// rename, a link never replaces a file that appeared in the meantime.
+// create makes a complete database under another name, and gives it the name path if there
+// is no file.
 func create(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+	_ = f.Chmod(0o600) // a file system without modes refuses it, and Open looks at what it has
+	if err := f.Close(); err != nil {
 		return err
 	}
 	db, err := bbolt.Open(f.Name(), 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
@@ -239,7 +281,7 @@ func create(path string) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), path); !errors.Is(err, fs.ErrExist) {
+	if err := secretfile.Publish(f.Name(), path); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -78,12 +80,48 @@ func TestOpenOfAMissingFileFailsAndMakesNone(t *testing.T) {
 func TestAFileThatOthersMayReadIsRefused(t *testing.T) {
 	path := newPath(t)
 	must(t, mustOpen(t, path, boltstore.Options{}).Close())
-	for _, mode := range []fs.FileMode{0o640, 0o604, 0o620, 0o666} {
+	for _, mode := range []fs.FileMode{0o604, 0o620, 0o660, 0o644, 0o666} {
 		must(t, os.Chmod(path, mode))
-		refused(t, path, "chmod 600 "+path)
+		refused(t, path, "chmod 600 "+path, "InsecureFileMode")
+		if log := opened(t, path, boltstore.Options{InsecureFileMode: true}); strings.Count(log, "level=WARN") != 1 || !strings.Contains(log, "InsecureFileMode") {
+			t.Errorf("mode %#o: with InsecureFileMode it logged %q", mode, log)
+		}
 	}
 	must(t, os.Chmod(path, 0o600))
+	if log := opened(t, path, boltstore.Options{}); log != "" {
+		t.Errorf("it logged %q", log)
+	}
+}
+
+// opened opens path, writes, and returns what is logged.
+func opened(t *testing.T, path string, o boltstore.Options) string {
+	t.Helper()
+	var log bytes.Buffer
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	for _, open := range []func(string, boltstore.Options) (*boltstore.Store, error){boltstore.Open, boltstore.OpenOrCreate} {
+		log.Reset()
+		s, err := open(path, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, s.Commit(ever, store.Put("u/a", nil)))
+		must(t, s.Close())
+	}
+	return log.String()
+}
+
+// Kubernetes gives a volume to the group of the pod before every start: directories get
+// the set-group-ID bit, and files the mode 0660.
+func TestAVolumeOfKubernetesIsOpenedAgainWithAWarning(t *testing.T) { // ST-3
+	path := newPath(t)
 	must(t, mustOpen(t, path, boltstore.Options{}).Close())
+	must(t, os.Chmod(filepath.Dir(path), 0o770|fs.ModeSetgid))
+	for _, mode := range []fs.FileMode{0o660, 0o640} {
+		must(t, os.Chmod(path, mode))
+		if log := opened(t, path, boltstore.Options{}); strings.Count(log, "level=WARN") != 1 || !strings.Contains(log, path) {
+			t.Errorf("mode %#o: it logged %q", mode, log)
+		}
+	}
 }
 
 // ST-7, F-D2.
@@ -161,6 +199,51 @@ func TestASecondOpenInTheSameProcessIsErrLockedWithinASecond(t *testing.T) {
 	isLocked(t, path)
 	must(t, s.Close())
 	must(t, mustOpen(t, path, boltstore.Options{}).Close())
+}
+
+// A new process is started before the old one has ended.
+func TestOpenWaitsForTheProcessBeforeIt(t *testing.T) {
+	path := newPath(t)
+	o := newClock().o()
+	synctest.Test(t, func(t *testing.T) {
+		old := mustOpen(t, path, o)
+		var log bytes.Buffer
+		o := o
+		o.Logger, o.LockWait = slog.New(slog.NewTextHandler(&log, nil)), 20*time.Second
+		go func() {
+			pass(10 * time.Second)
+			must(t, old.Commit(ever, store.Put("u/last", []byte("v"))))
+			must(t, old.Close())
+		}()
+		began := time.Now()
+		s, err := boltstore.Open(path, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if text := log.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, "in use by another process") || !strings.Contains(text, path) {
+			t.Errorf("it logged %q", text)
+		}
+		if v := get(t, s, "u/last"); string(v) != "v" {
+			t.Errorf("the last record of the old process is %q", v)
+		}
+		o.LockWait = 3 * time.Second
+		began = time.Now()
+		if _, err := boltstore.Open(path, o); !errors.Is(err, boltstore.ErrLocked) {
+			t.Errorf("a database that is never closed: %v", err)
+		}
+		if took := time.Since(began); took < 3*time.Second || took > 4*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		must(t, s.Close())
+	})
+	for _, wait := range []time.Duration{-1, time.Hour} {
+		if _, err := boltstore.Open(path, boltstore.Options{LockWait: wait}); err == nil || !strings.Contains(err.Error(), "LockWait") {
+			t.Errorf("a LockWait of %v: %v", wait, err)
+		}
+	}
 }
 
 func isLocked(t *testing.T, path string) {

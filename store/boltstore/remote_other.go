@@ -1,0 +1,7 @@
+//go:build !linux
+
+package boltstore
+
+import "os"
+
+func remoteFileSystem(*os.File) string { return "" }
