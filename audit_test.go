@@ -225,10 +225,29 @@ var audited = map[string]struct {
 		s.Clock.Advance(time.Minute)
 		_, _ = s.Refresh(s.ctx, auth.Secret(s.u.Token()))
 	}, "token_refreshed by ses of u; token_reused by ses of u"},
-	"Refresh: nonsense": {func(s *stage) { _, _ = s.Refresh(s.ctx, "nonsense") }, "token_refused:malformed"},
-	"Logout":            {func(s *stage) { _ = s.Logout(s.ctx, s.id) }, "logged_out by ses of u"},
-	"Logout: twice":     {func(s *stage) { _ = s.Logout(context.Background(), s.id); _ = s.Logout(s.ctx, s.id) }, "token_refused:ended of u"},
-	"Logout: API key":   {func(s *stage) { _ = s.Logout(s.ctx, s.keyIdentity()) }, "access_denied:api_key by key of u"},
+	"Refresh: nonsense":      {func(s *stage) { _, _ = s.Refresh(s.ctx, "nonsense") }, "token_refused:malformed"},
+	"Logout":                 {func(s *stage) { _ = s.Logout(s.ctx, s.id) }, "logged_out by ses of u"},
+	"Logout: twice":          {func(s *stage) { _ = s.Logout(context.Background(), s.id); _ = s.Logout(s.ctx, s.id) }, "token_refused:ended of u"},
+	"LogoutToken":            {func(s *stage) { _ = s.LogoutToken(s.ctx, auth.Secret(s.u.Token())) }, "logged_out by ses of u"},
+	"LogoutToken: malformed": {func(s *stage) { _ = s.LogoutToken(s.ctx, auth.Secret(s.u.Token()[1:])) }, "token_refused:malformed"},
+	"LogoutToken: twice": {func(s *stage) {
+		_ = s.LogoutToken(context.Background(), auth.Secret(s.u.Token()))
+		_ = s.LogoutToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "token_refused:ended of u"},
+	"LogoutToken: superseded": {func(s *stage) {
+		_, _ = s.Refresh(context.Background(), auth.Secret(s.u.Token()))
+		s.Clock.Advance(time.Minute)
+		_ = s.LogoutToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "logged_out:superseded by ses of u"},
+	"LogoutToken: expired": {func(s *stage) {
+		s.Clock.Advance(time.Hour)
+		_ = s.LogoutToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "logged_out:expired by ses of u"},
+	"LogoutToken: disabled": {func(s *stage) {
+		_ = s.DisableUser(context.Background(), s.u.ID)
+		_ = s.LogoutToken(s.ctx, auth.Secret(s.u.Token()))
+	}, "token_refused:disabled of u"},
+	"Logout: API key": {func(s *stage) { _ = s.Logout(s.ctx, s.keyIdentity()) }, "access_denied:api_key by key of u"},
 
 	"ChangePassword": {func(s *stage) { _ = s.ChangePassword(s.ctx, s.id, authtest.Password, otherPassword) },
 		"password_changed by ses of u; → password_changed u"},

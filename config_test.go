@@ -320,6 +320,7 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"VerifyAPIKey": func(m *auth.Manager) error { _, err := m.VerifyAPIKey(ctx, auth.Secret(key)); return err },
 		"Refresh":      func(m *auth.Manager) error { _, err := m.Refresh(ctx, auth.Secret(alice.Token())); return err },
 		"Logout":       func(m *auth.Manager) error { return m.Logout(ctx, id) },
+		"LogoutToken":  func(m *auth.Manager) error { return m.LogoutToken(ctx, auth.Secret(alice.Token())) },
 		"ChangePassword": func(m *auth.Manager) error {
 			return m.ChangePassword(ctx, id, authtest.Password, "another long password")
 		},

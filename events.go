@@ -112,6 +112,7 @@ const (
 //	                                  replace_codes: for new codes
 //	                          Count   codes that are left of those it was one of
 //	EventEmailTaken           Action  register, create_user, change_email
+//	EventLoggedOut            Reason  expired, superseded: the token, which LogoutToken takes
 //	EventOmitted              Reason  type, or type:reason, of the events left out
 //	                          Count   how many
 //	EventOverloaded           Reason  changes: too many of one account at the same time; else hashing

@@ -285,19 +285,3 @@ func (m *Manager) endSession(ctx context.Context, uid, sid string) error {
 	}
 	return m.records.Commit(ctx, store.Delete(s.Key))
 }
-
-// Logout ends the identity's session. From its return on every token of the session is
-// rejected everywhere.
-func (m *Manager) Logout(ctx context.Context, id Identity) error {
-	defer m.calls.begin()()
-	uid, sid, err := m.sessionOf(ctx, id)
-	if err != nil {
-		return err
-	}
-	err = m.endSession(ctx, uid, sid)
-	if errors.Is(err, ErrInvalidToken) {
-		m.emit(ctx, id.ended())
-	}
-	m.report(ctx, err, id.event(EventLoggedOut))
-	return err
-}

@@ -157,9 +157,20 @@ type tokenCheck struct {
 // tokenChecks are used again by later checks. No Identity keeps a part of one.
 var tokenChecks = sync.Pool{New: func() any { return new(tokenCheck) }}
 
-// openToken fills t with the claims of token, or returns ErrInvalidToken. If known is a cached
-// check of the token, the signature is not verified again. The token must be current at now.
+// openToken is readClaims for a token that must be current at now.
 func (m *Manager) openToken(ctx context.Context, token Secret, t *tokenCheck, known *cachedCheck, now time.Time) error {
+	if err := m.readClaims(ctx, token, t, known); err != nil {
+		return err
+	}
+	if !t.claims.Current(now) {
+		return m.refuseExpired(ctx, t)
+	}
+	return nil
+}
+
+// readClaims fills t with the claims of token, or returns ErrInvalidToken. If known is a cached
+// check of the token, the signature is not verified again. The token may have expired.
+func (m *Manager) readClaims(ctx context.Context, token Secret, t *tokenCheck, known *cachedCheck) error {
 	c := &t.claims
 	if known != nil {
 		c.Issuer, c.Audience, c.WellFormed, c.Validity = m.cfg.Issuer, m.cfg.Audience, true, known.times
@@ -171,10 +182,15 @@ func (m *Manager) openToken(ctx context.Context, token Secret, t *tokenCheck, kn
 	switch {
 	case !c.WellFormed:
 		return m.refuseToken(ctx, &User{}, "", "expired") // its ids are not a Manager's, perhaps an email address
-	case c.Issuer != m.cfg.Issuer || c.Audience != m.cfg.Audience || !c.Current(now):
-		return m.refuseToken(ctx, &User{ID: string(c.Subject)}, string(c.Session), "expired")
+	case c.Issuer != m.cfg.Issuer || c.Audience != m.cfg.Audience:
+		return m.refuseExpired(ctx, t)
 	}
 	return nil
+}
+
+// refuseExpired is refuseToken for a token that has expired, or is of another issuer or audience.
+func (m *Manager) refuseExpired(ctx context.Context, t *tokenCheck) error {
+	return m.refuseToken(ctx, &User{ID: string(t.claims.Subject)}, string(t.claims.Session), "expired")
 }
 
 // readToken reads the session and the account of t into in. It returns ErrInvalidToken if the
@@ -199,6 +215,13 @@ func (m *Manager) readRecords(ctx context.Context, from record.Records, t *token
 	err := from.ReadIn(ctx, in, &t.acct, &t.session)
 	t.read = m.now() // the store may have taken some time
 	return err
+}
+
+// event returns an event of type e whose actor is the session of the token.
+func (t *tokenCheck) event(e EventType) Event {
+	return Event{
+		Type: e, Actor: t.sessionID, UserID: t.user, OrganizationID: t.acct.Rec.Org, SessionID: t.sessionID,
+	}
 }
 
 func (t *tokenCheck) alive() bool { return t.session.Rec.alive(&t.acct, t.read) }

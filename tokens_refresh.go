@@ -42,10 +42,7 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 			return err
 		}
 		now, s := t.read, &t.session
-		event := Event{
-			Type: EventTokenRefreshed, Actor: t.sessionID, UserID: t.user,
-			OrganizationID: t.acct.Rec.Org, SessionID: t.sessionID,
-		}
+		event := t.event(EventTokenRefreshed)
 		jti, _, ok := s.Rec.accepts(t.claims.ID, now)
 		if !ok {
 			err := m.records.Commit(ctx, s.Remove())

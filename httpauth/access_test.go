@@ -35,7 +35,7 @@ POST /enable-2fa          | none | 400  | tok  | ok   | auth | on   | on   | ok 
 POST /confirm-2fa         | none | 400  | tok  | no2f | no2f | on   | on   | no2f | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no | no   | no
 POST /disable-2fa         | none | 400  | tok  | no2f | no2f | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no | no   | no
 POST /refresh             | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | end  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
-POST /logout              | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /logout              | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | ok   | tok  | tok  | ok   | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 POST /api-keys            | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 POST /api-keys (input)    | none | 400  | tok  | in   | in   | in   | in   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | in   | in   | no   | no | no   | no
 GET /api-keys             | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no

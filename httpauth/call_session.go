@@ -93,7 +93,7 @@ func refresh(c *call) (any, error) {
 }
 
 func logout(c *call) (any, error) {
-	if err := c.manager.Logout(c, c.identity); err != nil {
+	if err := c.manager.LogoutToken(c, auth.Secret(c.token)); err != nil {
 		return nil, err
 	}
 	return success{true, "Logged out successfully"}, nil

@@ -63,6 +63,29 @@ func TestLogoutEndsTheSessionAndEveryTokenOfIt(t *testing.T) {
 	})
 }
 
+// SE-7
+func TestLogoutTakesATokenThatOpensNothingAnyMore(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		f.account("ada@example.com")
+		for name, old := range map[string]func(token string){
+			"superseded": func(token string) {
+				f.call("POST", "/refresh", nil, bearer(token)).want(200)
+				f.clock.advance(time.Minute)
+			},
+			"expired": func(string) { f.clock.advance(2 * time.Hour) },
+		} {
+			token := f.login("ada@example.com")
+			old(token)
+			f.call("GET", "/me", nil, bearer(token)).want(401, httpauth.CodeInvalidToken)
+			a := f.call("POST", "/logout", nil, bearer(token)).want(200).wantMembers("success", "message")
+			if a.body["success"] != true || a.text("message") != "Logged out successfully" {
+				t.Errorf("%s: got %s", name, a.raw)
+			}
+			f.call("POST", "/logout", nil, bearer(token)).want(401, httpauth.CodeInvalidToken)
+		}
+	})
+}
+
 func TestCallsWithoutBodyIgnoreOne(t *testing.T) {
 	f := newFixture(t, setup{})
 	token := f.account("ada@example.com")

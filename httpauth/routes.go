@@ -17,9 +17,8 @@ const (
 	sessionOnly   access = iota // an access token
 	anyCredential               // an access token or an API key
 	anyone
-	// unprovenToken is an access token that the endpoint itself passes to the Manager. A
-	// refresh with a superseded token must reach the Manager, because it ends the session
-	// that the token was stolen from.
+	// unprovenToken is an access token that the endpoint itself passes to the Manager. Refresh
+	// and logout take tokens that open nothing any more.
 	unprovenToken
 )
 
@@ -227,8 +226,8 @@ func (h *Handler) table() []route {
 		},
 		{
 			method: http.MethodPost, path: "/logout", tag: TagLogin, id: "logout", summary: "Log out",
-			description: "Ends the session and every token of it.",
-			access:      sessionOnly, enrolment: true, call: endpoint{run: logout}, status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
+			description: "Ends the session and every token of it. Takes any token that the session ever had, also one that expired or was refreshed.",
+			access:      unprovenToken, call: endpoint{run: logout}, status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
 		},
 		{
 			method: http.MethodGet, path: "/.well-known/jwks.json", tag: TagPublicKeys, id: "getJWKS", summary: "Read the public keys",
