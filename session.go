@@ -95,6 +95,14 @@ func (t *tokenIDs) accepts(id []byte, now time.Time) (jti string, until time.Tim
 	return "", time.Time{}, false
 }
 
+// has reports whether the session accepts the token with this id, or did before its grace ended.
+func (t *tokenIDs) has(id []byte) bool {
+	if string(id) == t.Token {
+		return true
+	}
+	return slices.ContainsFunc(t.Superseded, func(r superseded) bool { return string(id) == r.Token })
+}
+
 // refreshInterval is the least time between two refreshes of one session that are written.
 const refreshInterval = 5 * time.Second
 

@@ -210,6 +210,33 @@ func TestTheCacheIsNeverStale(t *testing.T) {
 	})
 }
 
+// A laggingStore is a store that hears of what others write only when the test says so, as a Redis
+// within MaxLag.
+type laggingStore struct {
+	store.Store
+	stamp atomic.Uint64
+}
+
+func (s *laggingStore) Stamp(string) (uint64, bool) { return s.stamp.Load(), true }
+
+// A client may bring a new token at once to a process that has not heard of its refresh.
+func TestANewTokenIsAcceptedBeforeItsRefreshIsHeardOf(t *testing.T) {
+	s := memstore.New()
+	far := &laggingStore{Store: s}
+	near := authtest.With(t, s, auth.Config{})
+	other := authtest.With(t, far, auth.Config{Now: near.Clock.Now})
+	first := near.Register().Token()
+	remember(t, other, first)
+	near.Clock.Advance(time.Minute)
+	second := refreshed(t, near.Manager, first)
+	if !verify(t, other.Manager, second) {
+		t.Error("the new token is refused")
+	}
+	if !verify(t, other.Manager, first) {
+		t.Error("within its grace the old token is refused")
+	}
+}
+
 // No check that begins once an end is acknowledged, and the lag is over, succeeds,
 // however many are under way. RC-10, RC-13.
 func TestNoCheckThatBeginsAfterAnEndSucceeds(t *testing.T) {

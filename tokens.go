@@ -108,7 +108,9 @@ func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now t
 		return now, err
 	}
 	s := m.cache.session(t.claims.Subject, t.claims.Session)
-	if s == nil {
+	// On a store whose stamps lag behind, a refresh elsewhere may have made a token that the
+	// cached session does not have yet.
+	if s == nil || !s.ids.has(t.claims.ID) {
 		var err error
 		if s, err = m.readSession(ctx, t); err != nil {
 			return now, err
