@@ -220,8 +220,15 @@ var audited = map[string]struct {
 	}, "token_refused:malformed; api_key_refused:malformed"},
 
 	"Refresh": {func(s *stage) { _, _ = s.Refresh(s.ctx, auth.Secret(s.u.Token())) }, "token_refreshed by ses of u"},
-	"Refresh: reuse": {func(s *stage) {
+	"Refresh: again": {func(s *stage) {
 		_, _ = s.Refresh(s.ctx, auth.Secret(s.u.Token()))
+		_, _ = s.Refresh(s.ctx, auth.Secret(s.u.Token()))
+		s.Clock.Advance(time.Minute)
+		_, _ = s.Refresh(s.ctx, auth.Secret(s.u.Token()))
+	}, "token_refreshed by ses of u; token_refreshed:again by ses of u"},
+	"Refresh: reuse": {func(s *stage) {
+		fresh, _ := s.Refresh(s.ctx, auth.Secret(s.u.Token()))
+		_, _ = s.VerifyAccessToken(context.Background(), fresh.Token)
 		s.Clock.Advance(time.Minute)
 		_, _ = s.Refresh(s.ctx, auth.Secret(s.u.Token()))
 	}, "token_refreshed by ses of u; token_reused by ses of u"},

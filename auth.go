@@ -57,6 +57,7 @@ type Manager struct {
 	unsent       sampler.Counts  // of notices
 	notified     *hitcount.Table // while the store fails, see chargeNotice
 	usage        *keyuse.Tracker
+	firstUses    firstUses
 	changes      *hitcount.Table // of each user, see changeLimit
 	calls        callsUnderWay   // that change something
 	cache        checkCache
@@ -153,12 +154,13 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		m.notices = queue.New("notices", queue.ByTurns, cfg.Logger, m.logUnsent)
 	}
 	m.usage = m.trackKeys()
+	m.startFirstUses()
 	m.startBackground()
 	return m, nil
 }
 
-// Close makes every later call return ErrClosed, and writes the uses of API keys that are
-// still in memory. It waits up to 10 seconds for calls that may change something, so that their
+// Close makes every later call return ErrClosed, and writes the uses of API keys and tokens that
+// are still in memory. It waits up to 10 seconds for calls that may change something, so that their
 // events are sent. It then waits up to 20 seconds for events and notices that are queued or
 // under way, and returns an error if a handler does not return. It does not close the store. A
 // second Close does nothing.
@@ -168,7 +170,7 @@ func (m *Manager) Close() error {
 		m.closed.Store(true)
 		m.calls.wait(closeWait)
 		m.background.close()
-		err = errors.Join(m.usage.Close(), queue.Close(m.events, m.notices))
+		err = errors.Join(m.usage.Close(), m.closeFirstUses(), queue.Close(m.events, m.notices))
 	})
 	return err
 }

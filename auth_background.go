@@ -25,12 +25,17 @@ const (
 
 type backgroundKey struct{}
 
-// inBackground reports whether ctx is that of the background. It logs its failures once, and
-// they are no events: they would be as many as the store fails.
+// inBackground reports whether ctx is that of the background, or of what writes first uses. These
+// log their failures once, and they are no events: they would be as many as the store fails.
 func inBackground(ctx context.Context) bool { return ctx.Value(backgroundKey{}) != nil }
 
+// backgroundContext returns a context for which inBackground is true.
+func backgroundContext() context.Context {
+	return context.WithValue(context.Background(), backgroundKey{}, true)
+}
+
 func (m *Manager) startBackground() {
-	ctx, stop := context.WithCancel(context.WithValue(context.Background(), backgroundKey{}, true))
+	ctx, stop := context.WithCancel(backgroundContext())
 	m.background = background{stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(m.background.done)

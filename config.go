@@ -164,9 +164,9 @@ type Config struct {
 	Logger *slog.Logger
 	// StoreTimeout bounds every call of the store, 1 ms to 1 minute. Default 2 seconds.
 	StoreTimeout time.Duration
-	// UsageInterval is how often the uses of API keys are written to the store, 1 ms to
-	// 1 minute. Other processes see them that late, and a crash loses the uses of that
-	// time. Default 2 seconds.
+	// UsageInterval is how often the uses of API keys, and the first uses of refreshed
+	// tokens, are written to the store: 1 ms to 1 minute. Other processes see them that late,
+	// and a crash loses the uses of that time. Default 2 seconds.
 	UsageInterval time.Duration
 	// MaxRemembered is the size of the cache of checked credentials, and of the cache of
 	// sessions: up to 4,194,304 entries each, rounded up to a power of two. An entry

@@ -138,6 +138,8 @@ const (
 //	EventTempTokenRefused     Reason  malformed
 //	                                  ended: its login is over
 //	                                  tries: too many wrong codes
+//	EventTokenRefreshed       Reason  again: after the grace, since the reply may have been lost.
+//	                                  If a session has many of these, look at its addresses
 //	EventTokenRefused         Reason  malformed: not made by this Manager
 //	                                  expired: or of another issuer or audience
 //	                                  ended: its session is over

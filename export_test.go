@@ -46,6 +46,18 @@ func InBackground(ctx context.Context) bool { return inBackground(ctx) }
 // AwaitBackground waits until the goroutine that New starts has ended.
 func AwaitBackground(m *Manager) { <-m.background.done }
 
+// WriteFirstUses writes the first uses of tokens that m has noted.
+func WriteFirstUses(m *Manager) error { return m.writeFirstUses() }
+
+// Crash loses what a crash of m loses: the first uses of tokens, and the cache. Nobody may call m
+// meanwhile.
+func Crash(m *Manager) {
+	m.cache = newCheckCache(m.records.Store, m.cfg.MaxRemembered)
+	m.firstUses.mu.Lock()
+	defer m.firstUses.mu.Unlock()
+	clear(m.firstUses.uses)
+}
+
 // A RosterView is what an organization's partition says of its members.
 type RosterView struct {
 	Admins  []string // "user_…"

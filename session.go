@@ -39,6 +39,7 @@ type sessionRecord struct {
 	UserAgent string
 	tokenIDs
 	Issued time.Time // when the current token was signed
+	Parent string    // the token that was refreshed for the current one
 	newer  []byte
 }
 
@@ -46,6 +47,9 @@ type sessionRecord struct {
 type tokenIDs struct {
 	Token      string       // the current one's
 	Superseded []superseded // those before it that are still within their grace
+	// Unused is Token until the first use of Token is written, see session_use.go. It is "" for
+	// the token of a login, which has no parent.
+	Unused string
 }
 
 // A superseded token has been refreshed, and is accepted until its grace ends.
@@ -68,6 +72,8 @@ func (s *sessionRecord) Fields(c *record.Codec) {
 		c.String(&t.Token)
 		c.Time(&t.Until)
 	})
+	c.String(&s.Unused)
+	c.String(&s.Parent)
 	c.Rest(&s.newer)
 }
 
@@ -112,13 +118,21 @@ func (s *sessionRecord) justRefreshed(now time.Time) bool {
 	return !s.Issued.Equal(s.Created) && isRecent(s.Issued, now, refreshInterval)
 }
 
-// supersede moves the current token to the superseded ones, with grace.
-func (s *sessionRecord) supersede(now time.Time, grace time.Duration) {
+// rotate makes next the current token. The one before it is accepted for grace.
+func (s *sessionRecord) rotate(next string, now time.Time, grace time.Duration) {
 	s.Superseded = slices.DeleteFunc(s.Superseded, func(r superseded) bool { return !now.Before(r.Until) })
 	s.Superseded = append(s.Superseded, superseded{s.Token, now.Add(grace)})
 	if extra := len(s.Superseded) - maxSuperseded; extra > 0 {
 		s.Superseded = slices.Delete(s.Superseded, 0, extra)
 	}
+	s.Parent, s.Token, s.Unused, s.Issued = s.Token, next, next, now
+}
+
+// repeats reports whether the refresh of the token with this id may be one whose reply was lost:
+// it is the parent of the current token, and no use of that is written. A version without these
+// fields refreshes without changing them, and Unused is not the current token then.
+func (s *sessionRecord) repeats(id []byte) bool {
+	return s.Unused == s.Token && string(id) == s.Parent
 }
 
 // public returns what the owner of the session may see.

@@ -42,7 +42,8 @@ type cachedCheck struct {
 	uses     atomic.Pointer[keyuse.Pending]
 }
 
-// A snapshot is what the records of a session or of an API key say. It does not change.
+// A snapshot is what the records of a session or of an API key say. It does not change, except
+// for noted.
 // It is used only while their partition has the stamp from before they were read, and a
 // new token is compared with the session in it.
 type snapshot struct {
@@ -52,6 +53,7 @@ type snapshot struct {
 	part     string           // partition of the records
 	stamp    stampcache.Stamp // of it, from before they were read
 	size     int              // bytes of the texts and lists that it keeps
+	noted    atomic.Bool      // whether the use of ids.Unused is noted, see noteUse
 }
 
 // maxRememberedSize is the size of the largest snapshot that is cached, in bytes.

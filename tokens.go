@@ -84,6 +84,7 @@ func (m *Manager) identify(ctx context.Context, token Secret, id *Identity) erro
 	at := m.cache.token(string(token))
 	if r := at.entry; r != nil && m.cache.valid(r, now) {
 		r.snapshot.identifyToken(id, r.id, r.times.Expires)
+		m.noteUse(r.snapshot, r.id)
 	} else {
 		var err error
 		if now, err = m.proveToken(ctx, token, at, now, id); err != nil {
@@ -131,6 +132,7 @@ func (m *Manager) proveToken(ctx context.Context, token Secret, at lookup, now t
 		m.cache.put(at, r)
 	}
 	s.identifyToken(id, jti, t.claims.Expires)
+	m.noteUse(s, jti)
 	return now, nil
 }
 

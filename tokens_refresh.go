@@ -9,11 +9,20 @@ import (
 )
 
 // Refresh returns a new token of the same session, whose end does not move. The old token is
-// accepted for Config.RefreshGrace. Refreshing it again within that time returns the same
-// new token (with ES256 under another signature), so racing clients continue one session. A
-// token that a refresh returned less than 5 seconds ago is returned again, and nothing is
-// written. Refreshing a superseded token later means that it was copied: the session ends, and
-// the error is ErrInvalidToken. The other errors are those of [Manager.VerifyForEnrollment].
+// accepted for Config.RefreshGrace.
+//
+// Refreshing the old token again returns the same new token (with ES256 under another signature):
+// within that time always, so racing clients continue one session. Later it does for as long as the
+// new token was never used, since the reply may have been lost on the way. Refreshing any other
+// token of the session that was superseded means that it was copied: the session ends, and the
+// error is ErrInvalidToken.
+//
+// A use is a check of the token, or its refresh. This Manager knows of it at once, and others within
+// Config.UsageInterval. A [Verifier] reports none. The use is lost if the process crashes before it
+// is written.
+//
+// A token that a refresh returned less than 5 seconds ago is returned again, and nothing is
+// written. The other errors are those of [Manager.VerifyForEnrollment].
 func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
 	defer m.calls.begin()()
 	if err := m.ready(); err != nil {
@@ -41,40 +50,54 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 		if err := m.readToken(ctx, t, new(record.Arena)); err != nil {
 			return err
 		}
-		now, s := t.read, &t.session
-		event := t.event(EventTokenRefreshed)
-		jti, _, ok := s.Rec.accepts(t.claims.ID, now)
-		if !ok {
-			err := m.records.Commit(ctx, s.Remove())
-			event.Type = EventTokenReused
-			m.report(ctx, err, event)
-			if err != nil {
-				return err
-			}
-			return ErrInvalidToken
-		}
-		if jti != s.Rec.Token || s.Rec.justRefreshed(now) {
-			var err error
-			fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec)
-			fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
-			return err
-		}
-		s.Rec.supersede(now, m.cfg.RefreshGrace)
-		s.Rec.Token, s.Rec.Issued = ident.Random(), now
 		var err error
-		if fresh, err = m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec); err != nil {
-			return err
-		}
-		err = m.records.Commit(ctx, t.acct.Unchanged(), s.Put().Until(s.Rec.Expires))
-		m.report(ctx, err, event)
-		if err != nil {
-			return err
-		}
-		m.cacheSession(ctx, t.uid, t.sid, t.stamp)
-		return nil
+		fresh, err = m.refreshOnce(ctx, t)
+		return err
 	})
 	if err != nil {
 		return AccessToken{}, err
 	}
+	return fresh, nil
+}
+
+// refreshOnce refreshes a token whose session and account were just read. It returns
+// store.ErrConflict if they have changed since.
+func (m *Manager) refreshOnce(ctx context.Context, t *tokenCheck) (AccessToken, error) {
+	now, s := t.read, &t.session
+	event := t.event(EventTokenRefreshed)
+	jti, _, ok := s.Rec.accepts(t.claims.ID, now)
+	switch {
+	case ok:
+	case s.Rec.repeats(t.claims.ID) && !m.firstUses.has(t.sid, s.Rec.Token):
+		event.Reason = "again"
+		m.emit(ctx, event)
+	default:
+		event.Type = EventTokenReused
+		err := m.records.Commit(ctx, s.Remove())
+		m.report(ctx, err, event)
+		if err != nil {
+			return AccessToken{}, err
+		}
+		return AccessToken{}, ErrInvalidToken
+	}
+	if jti != s.Rec.Token || s.Rec.justRefreshed(now) {
+		if ok && jti == s.Rec.Unused { // the reply has arrived
+			m.firstUses.add(t.uid, t.sid, jti)
+		}
+		fresh, err := m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec)
+		fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
+		return fresh, err
+	}
+	s.Rec.rotate(ident.Random(), now, m.cfg.RefreshGrace)
+	fresh, err := m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec)
+	if err != nil {
+		return AccessToken{}, err
+	}
+	err = m.records.Commit(ctx, t.acct.Unchanged(), s.Put().Until(s.Rec.Expires))
+	m.report(ctx, err, event)
+	if err != nil {
+		return AccessToken{}, err
+	}
+	m.cacheSession(ctx, t.uid, t.sid, t.stamp)
 	return fresh, nil
 }

@@ -105,9 +105,10 @@ var principals = map[string]func(b *builder) principal{
 		return p
 	},
 	"due": func(b *builder) principal { return b.due(b.user()) }, // who has to set one up
-	"sup": func(b *builder) principal { // a token that was refreshed, after its grace
+	"sup": func(b *builder) principal { // a token that was refreshed, after its grace and a use of the new one
 		p := b.user()
-		b.call("POST", "/refresh", nil, p.with).want(200)
+		fresh := b.call("POST", "/refresh", nil, p.with).want(200).text("access_token")
+		b.call("GET", "/me", nil, bearer(fresh)).want(200)
 		b.clock.advance(time.Minute)
 		return p
 	},
