@@ -27,7 +27,7 @@ type Config struct {
 	// signs and seals, the others only verify and open.
 	//
 	// To rotate, put the new one first. Keep the old one until nothing needs it. Access
-	// tokens need it for one AccessTokenTTL, temp tokens for one TempTokenTTL. A TOTP
+	// tokens need it for AccessTokenTTL + RefreshAfterExpiry, temp tokens for one TempTokenTTL. A TOTP
 	// secret needs it until its user has used one code, and backup codes until the user
 	// has made new ones. Every process on a store must have the same Secrets.
 	Secrets []Secret
@@ -41,11 +41,19 @@ type Config struct {
 	// Default 1 hour.
 	AccessTokenTTL time.Duration
 	// SessionTTL is how long a session lasts from its login, however often it is
-	// refreshed: 1 minute to 400 days. Default 30 days.
+	// refreshed: 1 minute to 400 days. Default 30 days. Without a refresh it ends with its
+	// token, or RefreshAfterExpiry later.
 	SessionTTL time.Duration
 	// MultiFactorSessionTTL is SessionTTL for a session that began with a second factor.
-	// Default 24 hours.
+	// Default 24 hours, as NIST SP 800-63B-4 has it for AAL2.
 	MultiFactorSessionTTL time.Duration
+	// RefreshAfterExpiry is how long after its expiry the latest token of a session may still
+	// be refreshed, up to 400 days and never past the end of the session. It opens nothing else
+	// meanwhile. Without it a client that sleeps for longer than AccessTokenTTL has to log in
+	// again. Take it for people on their own devices, 14 days for instance. In exchange, a
+	// stolen token that has expired is worth something for that long: its thief can refresh it,
+	// which ends the session at the owner's next refresh. Default: not at all.
+	RefreshAfterExpiry time.Duration
 	// RefreshGrace is how long a token is still accepted after it was refreshed, up to 1
 	// minute. With it, two tabs do not end each other's session. Default 10 seconds;
 	// negative: not at all.
@@ -116,7 +124,7 @@ type Config struct {
 	// VerifyKeys are further public keys whose tokens are accepted: ed25519.PublicKey,
 	// *ecdsa.PublicKey or *rsa.PublicKey, at most 32 with that of SigningKey. Add a new
 	// key here in every process before any process signs with it. Keep an old one for
-	// one AccessTokenTTL after its last use.
+	// AccessTokenTTL + RefreshAfterExpiry after its last use.
 	VerifyKeys []crypto.PublicKey
 	// Audience is the aud claim of tokens, 1 to 200 printable characters. All processes on
 	// a store must have the same. Default: Issuer.

@@ -160,6 +160,7 @@ func (c Config) validate() error {
 	within("AccessTokenTTL", c.AccessTokenTTL, time.Minute, day)
 	within("SessionTTL", c.SessionTTL, time.Minute, 400*day)
 	within("MultiFactorSessionTTL", c.MultiFactorSessionTTL, time.Minute, 400*day)
+	within("RefreshAfterExpiry", c.RefreshAfterExpiry, 0, 400*day)
 	within("RefreshGrace", c.RefreshGrace, 0, time.Minute)
 	within("FreshLogin", c.FreshLogin, 0, time.Hour)
 	within("TempTokenTTL", c.TempTokenTTL, 10*time.Second, 10*time.Minute)

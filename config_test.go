@@ -63,6 +63,7 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 		"AccessTokenTTL":        {func(c *auth.Config) { c.AccessTokenTTL = time.Minute - 1 }, func(c *auth.Config) { c.AccessTokenTTL = day + 1 }, func(c *auth.Config) { c.AccessTokenTTL = -1 }},
 		"SessionTTL":            {func(c *auth.Config) { c.SessionTTL = time.Minute - 1 }, func(c *auth.Config) { c.SessionTTL = 400*day + 1 }, func(c *auth.Config) { c.SessionTTL = -1 }},
 		"MultiFactorSessionTTL": {func(c *auth.Config) { c.MultiFactorSessionTTL = time.Minute - 1 }, func(c *auth.Config) { c.MultiFactorSessionTTL = 400*day + 1 }},
+		"RefreshAfterExpiry":    {func(c *auth.Config) { c.RefreshAfterExpiry = -1 }, func(c *auth.Config) { c.RefreshAfterExpiry = 400*day + 1 }},
 		"RefreshGrace":          {func(c *auth.Config) { c.RefreshGrace = time.Minute + 1 }},
 		"FreshLogin":            {func(c *auth.Config) { c.FreshLogin = time.Hour + 1 }},
 		"TempTokenTTL":          {func(c *auth.Config) { c.TempTokenTTL = 10*time.Minute + 1 }, func(c *auth.Config) { c.TempTokenTTL = -time.Minute }},
@@ -144,14 +145,14 @@ func TestTheEndsOfEveryRangeAreAccepted(t *testing.T) {
 		"defaults": {},
 		"least": {
 			Issuer: "a", Audience: "b", APIKeyPrefix: "k_", AccessTokenTTL: time.Minute, SessionTTL: time.Minute,
-			MultiFactorSessionTTL: time.Minute, RefreshGrace: -1, FreshLogin: -1, TempTokenTTL: 10 * time.Second, APIKeyTTL: -1,
+			MultiFactorSessionTTL: time.Minute, RefreshAfterExpiry: 1, RefreshGrace: -1, FreshLogin: -1, TempTokenTTL: 10 * time.Second, APIKeyTTL: -1,
 			MaxSessions: 1, MaxAPIKeys: 1, UsageInterval: time.Millisecond, PasswordMinLength: 8, BackupCodeLength: 8,
 			PasswordHash: auth.HashParams{Memory: 7168, Time: 5, Threads: 1}, HashSlots: 1, HashQueue: -1,
 			HashWait: time.Millisecond, StoreTimeout: time.Millisecond,
 		},
 		"most": {
 			Issuer: "https://" + strings.Repeat("i", 192), TOTPIssuer: strings.Repeat("é", 100), Audience: strings.Repeat("b", 200), ClientID: strings.Repeat("é", 200), APIKeyPrefix: strings.Repeat("k", 31) + "_",
-			AccessTokenTTL: day, SessionTTL: 400 * day, MultiFactorSessionTTL: 400 * day, RefreshGrace: time.Minute,
+			AccessTokenTTL: day, SessionTTL: 400 * day, MultiFactorSessionTTL: 400 * day, RefreshAfterExpiry: 400 * day, RefreshGrace: time.Minute,
 			FreshLogin: time.Hour, TempTokenTTL: 10 * time.Minute, APIKeyTTL: 3650 * day, MaxSessions: 500, MaxAPIKeys: 500,
 			UsageInterval: time.Minute, PasswordMinLength: 64, BackupCodeLength: 32, HashSlots: 1024, HashQueue: 10_000,
 			PasswordHashBefore: []auth.HashParams{{Memory: 8, Time: 1, Threads: 1}, {Memory: 262144, Time: 10, Threads: 16}, {Memory: 16, Time: 1, Threads: 2}, {Memory: 16, Time: 1, Threads: 1}},
@@ -189,8 +190,8 @@ func TestDefaultsAreWhatTheDocumentationSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := sessions[0].ExpiresAt.Sub(sessions[0].CreatedAt); got != 30*24*time.Hour {
-		t.Errorf("a session lives %v", got)
+	if got := sessions[0].ExpiresAt.Sub(sessions[0].CreatedAt); got != time.Hour {
+		t.Errorf("a session lives %v without a refresh", got)
 	}
 	if key := alice.APIKey(); !strings.HasPrefix(key, "sk_live_") {
 		t.Errorf("an API key begins %.8s", key)

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -21,7 +22,7 @@ type Session struct {
 	Client      Client    // where the login came from; without RequestID
 	CreatedAt   time.Time // when the login was, UTC
 	RefreshedAt time.Time // when the last refresh was, or the login, UTC
-	ExpiresAt   time.Time // when it ends however often it is refreshed, UTC
+	ExpiresAt   time.Time // when it ends unless it is refreshed before, UTC
 }
 
 // maxSuperseded is how many superseded tokens of a session may be within their grace at
@@ -40,7 +41,10 @@ type sessionRecord struct {
 	tokenIDs
 	Issued time.Time // when the current token was signed
 	Parent string    // the token that was refreshed for the current one
-	newer  []byte
+	// Lifetime is how long the current token is accepted, before the session ends. It is 0 in the
+	// record of a version that did not store it: then it is Config.AccessTokenTTL.
+	Lifetime time.Duration
+	newer    []byte
 }
 
 // tokenIDs are the jtis of the tokens that a session accepts.
@@ -74,6 +78,9 @@ func (s *sessionRecord) Fields(c *record.Codec) {
 	})
 	c.String(&s.Unused)
 	c.String(&s.Parent)
+	lifetime := uint64(s.Lifetime)
+	c.Uint(&lifetime)
+	s.Lifetime = time.Duration(lifetime)
 	c.Rest(&s.newer)
 }
 
@@ -118,14 +125,23 @@ func (s *sessionRecord) justRefreshed(now time.Time) bool {
 	return !s.Issued.Equal(s.Created) && isRecent(s.Issued, now, refreshInterval)
 }
 
-// rotate makes next the current token. The one before it is accepted for grace.
-func (s *sessionRecord) rotate(next string, now time.Time, grace time.Duration) {
+// rotate makes next the current token, for lifetime. The one before it is accepted for grace.
+func (s *sessionRecord) rotate(next string, now time.Time, lifetime, grace time.Duration) {
 	s.Superseded = slices.DeleteFunc(s.Superseded, func(r superseded) bool { return !now.Before(r.Until) })
 	s.Superseded = append(s.Superseded, superseded{s.Token, now.Add(grace)})
 	if extra := len(s.Superseded) - maxSuperseded; extra > 0 {
 		s.Superseded = slices.Delete(s.Superseded, 0, extra)
 	}
-	s.Parent, s.Token, s.Unused, s.Issued = s.Token, next, next, now
+	s.Parent, s.Token, s.Unused, s.Issued, s.Lifetime = s.Token, next, next, now, lifetime
+}
+
+// tokenExpires returns when the current token expires. Usual is Config.AccessTokenTTL.
+func (s *sessionRecord) tokenExpires(usual time.Duration) time.Time {
+	expires := s.Issued.Truncate(time.Second).Add(cmp.Or(s.Lifetime, usual))
+	if expires.After(s.Expires) {
+		expires = s.Expires
+	}
+	return expires.Truncate(time.Second)
 }
 
 // repeats reports whether the refresh of the token with this id may be one whose reply was lost:
@@ -135,12 +151,25 @@ func (s *sessionRecord) repeats(id []byte) bool {
 	return s.Unused == s.Token && string(id) == s.Parent
 }
 
+// end returns when a session ends unless it is refreshed before: no token of it opens anything or
+// can be refreshed from then on.
+func (m *Manager) end(s *sessionRecord) time.Time {
+	end := s.tokenExpires(m.cfg.AccessTokenTTL)
+	if m.cfg.RefreshAfterExpiry == 0 {
+		return end
+	}
+	if end = end.Add(m.cfg.RefreshAfterExpiry); end.After(s.Expires) {
+		return s.Expires
+	}
+	return end
+}
+
 // public returns what the owner of the session may see.
-func (s *sessionRecord) public(sid string) Session {
+func (s *sessionRecord) public(sid string, end time.Time) Session {
 	addr, _ := netip.ParseAddr(s.Address)
 	return Session{
 		ID: sessionIDOf(sid), AMR: s.AMR, Client: Client{Addr: addr, UserAgent: s.UserAgent},
-		CreatedAt: s.Created, RefreshedAt: s.Issued, ExpiresAt: s.Expires,
+		CreatedAt: s.Created, RefreshedAt: s.Issued, ExpiresAt: end,
 	}
 }
 
@@ -182,6 +211,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	s.Rec = sessionRecord{
 		Epoch: acct.Rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
 		UserAgent: client.UserAgent, tokenIDs: tokenIDs{Token: ident.Random()}, Issued: now,
+		Lifetime: m.cfg.AccessTokenTTL,
 	}
 	if client.Addr.IsValid() {
 		s.Rec.Address = netprefix.Unmapped(client.Addr).String()
@@ -247,8 +277,8 @@ func (m *Manager) sessionRows(ctx context.Context, uid string) ([]record.Row[ses
 	return record.All[sessionRecord](ctx, m.records, sessionKey(uid, ""))
 }
 
-// Sessions returns the user's live sessions, the newest login first. The error is ErrNotFound
-// if there is no such user.
+// Sessions returns the sessions of the user that open something or can be refreshed, the newest
+// login first. The error is ErrNotFound if there is no such user.
 func (m *Manager) Sessions(ctx context.Context, userID string) ([]Session, error) {
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
@@ -259,9 +289,10 @@ func (m *Manager) Sessions(ctx context.Context, userID string) ([]Session, error
 		return nil, err
 	}
 	var live []Session
+	now := m.now()
 	for _, s := range rows {
-		if s.Rec.alive(acct, m.now()) {
-			live = append(live, s.Rec.public(strings.TrimPrefix(s.Key, sessionKey(uid, ""))))
+		if end := m.end(&s.Rec); s.Rec.alive(acct, now) && now.Before(end) {
+			live = append(live, s.Rec.public(strings.TrimPrefix(s.Key, sessionKey(uid, "")), end))
 		}
 	}
 	slices.SortFunc(live, func(a, b Session) int { return b.CreatedAt.Compare(a.CreatedAt) })

@@ -67,7 +67,7 @@ func TestATokenThatAnOlderVersionRefreshedIsNotRefreshedAgain(t *testing.T) {
 	} {
 		row := record.New[sessionRecord](key)
 		row.Rec = sessionRecord{Created: at, Expires: at.Add(24 * time.Hour), Issued: at, tokenIDs: tokenIDs{Token: "first"}}
-		row.Rec.rotate("second", at.Add(time.Minute), time.Second)
+		row.Rec.rotate("second", at.Add(time.Minute), time.Hour, time.Second)
 		if !row.Rec.repeats([]byte("first")) || row.Rec.repeats([]byte("second")) {
 			t.Fatal("the parent is another")
 		}

@@ -25,10 +25,7 @@ type AccessToken struct {
 // which draws a random number.
 func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sessionRecord) (AccessToken, error) {
 	issued := s.Issued.Truncate(time.Second)
-	expires := issued.Add(m.cfg.AccessTokenTTL)
-	if expires.After(s.Expires) {
-		expires = s.Expires.Truncate(time.Second)
-	}
+	expires := s.tokenExpires(m.cfg.AccessTokenTTL)
 	validity := jose.Validity{Issued: issued.Unix(), Expires: expires.Unix()}
 	if m.cfg.TokenNotBefore {
 		validity.From = issued.Add(-clockSkew).Unix()

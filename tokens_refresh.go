@@ -21,6 +21,9 @@ import (
 // Config.UsageInterval. A [Verifier] reports none. The use is lost if the process crashes before it
 // is written.
 //
+// The old token must not have expired more than Config.RefreshAfterExpiry ago. If the new token has
+// expired, its time begins again.
+//
 // A token that a refresh returned less than 5 seconds ago is returned again, and nothing is
 // written. The other errors are those of [Manager.VerifyForEnrollment].
 func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error) {
@@ -32,7 +35,15 @@ func (m *Manager) Refresh(ctx context.Context, token Secret) (AccessToken, error
 	var t *tokenCheck
 	open := func() error {
 		t = new(tokenCheck)
-		return m.openToken(ctx, token, t, m.cache.token(string(token)).entry, m.now())
+		if err := m.readClaims(ctx, token, t, m.cache.token(string(token)).entry); err != nil {
+			return err
+		}
+		late := t.claims.Validity
+		late.Expires += int64(m.cfg.RefreshAfterExpiry / time.Second)
+		if !late.Current(m.now()) {
+			return m.refuseExpired(ctx, t)
+		}
+		return nil
 	}
 	if err := open(); err != nil {
 		return AccessToken{}, err
@@ -70,7 +81,6 @@ func (m *Manager) refreshOnce(ctx context.Context, t *tokenCheck) (AccessToken, 
 	case ok:
 	case s.Rec.repeats(t.claims.ID) && !m.firstUses.has(t.sid, s.Rec.Token):
 		event.Reason = "again"
-		m.emit(ctx, event)
 	default:
 		event.Type = EventTokenReused
 		err := m.records.Commit(ctx, s.Remove())
@@ -80,15 +90,22 @@ func (m *Manager) refreshOnce(ctx context.Context, t *tokenCheck) (AccessToken, 
 		}
 		return AccessToken{}, ErrInvalidToken
 	}
-	if jti != s.Rec.Token || s.Rec.justRefreshed(now) {
+	switch {
+	case jti == s.Rec.Token && !s.Rec.justRefreshed(now):
+		s.Rec.rotate(ident.Random(), now, m.cfg.AccessTokenTTL, m.cfg.RefreshGrace)
+	case !now.Before(s.Rec.tokenExpires(m.cfg.AccessTokenTTL)):
+		s.Rec.Issued, s.Rec.Lifetime = now, m.cfg.AccessTokenTTL // the same token, with a new time
+	default:
 		if ok && jti == s.Rec.Unused { // the reply has arrived
 			m.firstUses.add(t.uid, t.sid, jti)
+		}
+		if event.Reason != "" {
+			m.emit(ctx, event)
 		}
 		fresh, err := m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec)
 		fresh.ExpiresIn = max(time.Second, fresh.ExpiresAt.Sub(now).Truncate(time.Second))
 		return fresh, err
 	}
-	s.Rec.rotate(ident.Random(), now, m.cfg.RefreshGrace)
 	fresh, err := m.mint(ctx, t.uid, t.sid, &t.acct.Rec, &s.Rec)
 	if err != nil {
 		return AccessToken{}, err

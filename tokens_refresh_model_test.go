@@ -41,6 +41,7 @@ type model struct {
 	clock    *authtest.Clock
 	managers []*auth.Manager
 	gens     []generation
+	late     time.Duration // Config.RefreshAfterExpiry
 	over     bool
 	log      []string
 	stats    map[string]int
@@ -90,7 +91,8 @@ func (m *model) use(h *holder, manager int) {
 func (m *model) refresh(h *holder, manager int, lost bool) (ended bool) {
 	m.t.Helper()
 	g, now, last := &m.gens[h.gen], m.clock.Now(), len(m.gens)-1
-	expired := !now.Before(g.expires())
+	expired := !now.Before(g.expires().Add(m.late))
+	lapsed := h.gen < last && !now.Before(m.current().expires())
 	young := last > 0 && now.Sub(m.current().issued) < 5*time.Second
 	inGrace := h.gen < last && now.Before(g.superseded.Add(modelGrace))
 	again := h.gen == last-1 && !m.knows(manager)
@@ -119,6 +121,13 @@ func (m *model) refresh(h *holder, manager int, lost bool) (ended bool) {
 	case err != nil:
 		m.failf("%s refreshes token %d of %d: %v", h.name, h.gen, last, err)
 	case h.gen < last || young:
+		if lapsed {
+			if payload(m.t, auth.Secret(got))["jti"] != payload(m.t, auth.Secret(m.current().token))["jti"] {
+				m.failf("%s refreshes token %d and has another than token %d, which expired", h.name, h.gen, last)
+			}
+			m.current().token, m.current().issued = got, now
+			m.stats["lapsed"]++
+		}
 		if got != m.current().token {
 			m.failf("%s refreshes token %d and has another than token %d", h.name, h.gen, last)
 		}
@@ -158,14 +167,17 @@ func (m *model) crash(manager int) {
 
 func (m *model) pass() {
 	steps := []time.Duration{time.Second, 4 * time.Second, 6 * time.Second, 11 * time.Second, time.Minute, 10 * time.Minute, 25 * time.Minute}
+	if m.late > 0 { // the client sleeps
+		steps = append(steps, 2*time.Hour, 5*time.Hour)
+	}
 	m.clock.Advance(steps[m.rng.IntN(len(steps))])
 }
 
 // newModel begins a session on three Managers.
-func newModel(t *testing.T, managers []*authtest.Harness, rng *rand.Rand, stats map[string]int) *model {
+func newModel(t *testing.T, managers []*authtest.Harness, late time.Duration, rng *rand.Rand, stats map[string]int) *model {
 	alice := managers[0].Register()
 	now := managers[0].Clock.Now()
-	m := &model{t: t, rng: rng, clock: managers[0].Clock, stats: stats, gens: []generation{{
+	m := &model{t: t, rng: rng, clock: managers[0].Clock, late: late, stats: stats, gens: []generation{{
 		token: alice.Token(), issued: now, used: map[string]bool{}, known: map[int]bool{},
 	}}}
 	for _, h := range managers {
@@ -175,11 +187,11 @@ func newModel(t *testing.T, managers []*authtest.Harness, rng *rand.Rand, stats 
 	return m
 }
 
-// eachModel plays rounds of sessions on every store.
-func eachModel(t *testing.T, play func(m *model)) {
+// eachModel plays rounds of sessions on every store. Late is Config.RefreshAfterExpiry.
+func eachModel(t *testing.T, late time.Duration, play func(m *model)) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		cfg := slowUses()
-		cfg.Limits = unlimited()
+		cfg.Limits, cfg.RefreshAfterExpiry = unlimited(), late
 		h := authtest.With(t, s, cfg)
 		managers := []*authtest.Harness{h, twin(t, h, cfg), twin(t, h, cfg)}
 		rounds := 40
@@ -188,58 +200,67 @@ func eachModel(t *testing.T, play func(m *model)) {
 		}
 		stats := map[string]int{}
 		for seed := range uint64(rounds) {
-			play(newModel(t, managers, rand.New(rand.NewPCG(seed, 13)), stats))
+			play(newModel(t, managers, late, rand.New(rand.NewPCG(seed, 13)), stats))
 		}
 		t.Logf("%v", stats)
-		for _, what := range []string{"again", "crash"} {
-			if stats[what] < rounds/4 {
-				t.Errorf("%s happened %d times: the test tries nothing", what, stats[what])
-			}
+		if stats["again"] < rounds/4 || stats["crash"] < rounds || late > 0 && stats["lapsed"] < rounds/8 {
+			t.Errorf("%v: the test tries nothing", stats)
 		}
 	})
 }
 
 // SE-6: whatever replies are lost, whichever tab asks, however often, and whoever crashes.
 func TestAnOwnerAloneNeverLosesTheSession(t *testing.T) {
-	eachModel(t, func(m *model) {
-		tabs := &holder{name: "the owner"} // all of them: they share the token
-		for range 60 {
-			manager, other := m.rng.IntN(3), m.rng.IntN(3)
-			switch m.rng.IntN(8) {
-			case 0, 1:
-				m.use(tabs, manager)
-			case 2, 3:
-				m.refresh(tabs, manager, m.rng.IntN(2) == 0)
-			case 4: // two tabs at once, with the same token
-				second := *tabs
-				m.refresh(tabs, manager, m.rng.IntN(2) == 0)
-				m.refresh(&second, other, m.rng.IntN(2) == 0)
-				tabs.gen = max(tabs.gen, second.gen)
-			case 5:
-				m.write(manager)
-			case 6:
-				m.crash(manager)
-			case 7:
-				m.pass()
-			}
-			if m.clock.Now().Add(27 * time.Minute).After(m.gens[tabs.gen].expires()) { // a client refreshes in time
-				for range 1 + m.rng.IntN(3) {
-					m.refresh(tabs, m.rng.IntN(3), true)
-					m.clock.Advance(11 * time.Second)
-				}
-				m.refresh(tabs, manager, false)
-			}
-			if m.over {
-				m.failf("the owner lost the session")
-			}
+	eachModel(t, 0, ownerAlone)
+}
+
+// SE-3, SE-6: the same for clients that sleep for hours.
+func TestAnOwnerWhoSleepsNeverLosesTheSession(t *testing.T) {
+	eachModel(t, 24*time.Hour, ownerAlone)
+}
+
+func ownerAlone(m *model) {
+	longest := 27 * time.Minute // that a step and the retries take
+	if m.late > 0 {
+		longest = 6 * time.Hour
+	}
+	tabs := &holder{name: "the owner"} // all of them: they share the token
+	for range 60 {
+		manager, other := m.rng.IntN(3), m.rng.IntN(3)
+		switch m.rng.IntN(8) {
+		case 0, 1:
+			m.use(tabs, manager)
+		case 2, 3:
+			m.refresh(tabs, manager, m.rng.IntN(2) == 0)
+		case 4: // two tabs at once, with the same token
+			second := *tabs
+			m.refresh(tabs, manager, m.rng.IntN(2) == 0)
+			m.refresh(&second, other, m.rng.IntN(2) == 0)
+			tabs.gen = max(tabs.gen, second.gen)
+		case 5:
+			m.write(manager)
+		case 6:
+			m.crash(manager)
+		case 7:
+			m.pass()
 		}
-	})
+		if m.clock.Now().Add(longest).After(m.gens[tabs.gen].expires().Add(m.late)) { // a client refreshes in time
+			for range 1 + m.rng.IntN(3) {
+				m.refresh(tabs, m.rng.IntN(3), true)
+				m.clock.Advance(11 * time.Second)
+			}
+			m.refresh(tabs, manager, false)
+		}
+		if m.over || !m.clock.Now().Before(m.gens[tabs.gen].expires().Add(m.late)) {
+			m.failf("the owner lost the session")
+		}
+	}
 }
 
 // SE-6: two cannot go on with one session. Once one of them has used a token that the other does
 // not have, and that is known where the other comes, the other's next refresh ends it.
 func TestAThiefWithACopyIsFoundAtTheNextRefresh(t *testing.T) {
-	eachModel(t, func(m *model) {
+	eachModel(t, 0, func(m *model) {
 		owner := &holder{name: "the owner"}
 		var thief *holder
 		for range 80 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
 )
 
@@ -43,6 +44,21 @@ func TestRefreshNeedsALiveToken(t *testing.T) {
 	f.call("POST", "/refresh", nil, bearer("nonsense")).want(401, httpauth.CodeInvalidToken)
 	f.clock.advance(time.Hour)
 	f.call("POST", "/refresh", nil, bearer(token)).want(401, httpauth.CodeInvalidToken)
+}
+
+// SE-2.
+func TestRefreshAfterLunchNeedsTheSetting(t *testing.T) {
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.RefreshAfterExpiry = 24 * time.Hour }})
+	token := f.account("ada@example.com")
+	f.clock.advance(2 * time.Hour)
+	f.call("GET", "/me", nil, bearer(token)).want(401, httpauth.CodeInvalidToken)
+	a := f.call("POST", "/refresh", nil, bearer(token)).want(200)
+	f.call("GET", "/me", nil, bearer(a.text("access_token"))).want(200)
+	if a.body["expires_in"] != float64(3600) {
+		t.Errorf("got %s", a.raw)
+	}
+	f.clock.advance(25 * time.Hour)
+	f.call("POST", "/refresh", nil, bearer(a.text("access_token"))).want(401, httpauth.CodeInvalidToken)
 }
 
 func TestLogoutEndsTheSessionAndEveryTokenOfIt(t *testing.T) {

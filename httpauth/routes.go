@@ -169,7 +169,7 @@ func (h *Handler) table() []route {
 		},
 		{
 			method: http.MethodPost, path: "/refresh", tag: TagLogin, id: "refresh", summary: "Refresh the token",
-			description: "Returns a new access token of the same session. The old one stays valid for a short grace.",
+			description: "Returns a new access token of the same session. The old one stays valid for a short grace. If the answer was lost, send the same token again.",
 			access:      unprovenToken, call: endpoint{run: refresh}, status: http.StatusOK, success: "The new access token.", answers: []any{accessToken{}},
 		},
 		{
