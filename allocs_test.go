@@ -38,7 +38,8 @@ const (
 	allocsVerifierES256 = 46
 	allocsVerifierRS256 = 33
 
-	allocsGuard = 3 // httpauth's Require, besides those of what it guards
+	allocsGuard   = 3 // httpauth's Require, besides those of what it guards
+	allocsProfile = 3 // GET /me, besides those of a handler that writes one header and a body
 
 	allocsHit = 0 // Store.Hit
 )
@@ -142,7 +143,7 @@ func TestHotPathsKeepToTheirAllocations(t *testing.T) {
 	bare := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello\n") })
 	serve := func(h http.Handler, credential string) float64 {
 		t.Helper()
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/me", http.NoBody)
 		r.Header.Set("Authorization", "Bearer "+credential)
 		return count(func() error {
 			w := httptest.NewRecorder()
@@ -155,4 +156,6 @@ func TestHotPathsKeepToTheirAllocations(t *testing.T) {
 	user, guarded := memory.Register(), handler.Require()(bare)
 	within(allocsGuard, "Require with a token", serve(guarded, user.Token())-serve(bare, ""))
 	within(allocsGuard, "Require with a key", serve(guarded, user.APIKey())-serve(bare, ""))
+	within(allocsProfile, "GET /me with a token", serve(handler, user.Token())-serve(bare, ""))
+	within(allocsProfile, "GET /me with a key", serve(handler, user.APIKey())-serve(bare, ""))
 }

@@ -64,6 +64,10 @@ func logins(*fixture) []*subject {
 
 // runJob is the main function of the process of a sample.
 func runJob(name string) {
+	if serve, ok := profileServers[name]; ok {
+		serveProfiles(serve)
+		return
+	}
 	var r jobResult
 	if name == "login" {
 		r = loginJob()

@@ -33,6 +33,7 @@ var rows = []row{
 	{name: "API key", subjects: apiKeys},
 	{name: "middleware", subjects: middleware},
 	{name: "middleware over HTTP", subjects: middlewareOverHTTP},
+	{name: "GET /me over HTTP", subjects: profileOverHTTP},
 	{name: "login under 64 clients", subjects: logins, slow: true},
 	{name: "durable Commit", subjects: commits},
 	{name: "Hit", subjects: hits},

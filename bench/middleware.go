@@ -91,24 +91,33 @@ func middleware(f *fixture) []*subject {
 	}
 }
 
-// served serves requests on a loopback port to 16 connections. Each of them sends its
-// next request after the answer to the last one. The clients share the processors with
-// the server, so they are as cheap as possible: they write bytes and read as many bytes
-// as they expect.
+// served serves requests on a loopback port.
 func (g guarded) served(f *fixture, name string) *subject {
-	const connections = 16
 	server := httptest.NewServer(g.Handler)
 	f.Cleanup(server.Close)
-	request := "GET /hello HTTP/1.1\r\nHost: bench\r\n"
+	return asked(f, name, server.Listener.Addr().String(), g.request("/hello"))
+}
+
+// request returns the text of a request that g accepts.
+func (g guarded) request(path string) string {
+	text := "GET " + path + " HTTP/1.1\r\nHost: bench\r\n"
 	if g.header != "" {
-		request += g.header + ": " + g.value + "\r\n"
+		text += g.header + ": " + g.value + "\r\n"
 	}
-	request += "\r\n"
+	return text + "\r\n"
+}
+
+// asked sends one request again and again to a server, from 16 connections. Each of them
+// sends its next request after the answer to the last one. The clients share the
+// processors with the server, so they are as cheap as possible: they write bytes and read
+// as many bytes as they expect.
+func asked(f *fixture, name, address, request string) *subject {
+	const connections = 16
 	conns := make([]net.Conn, connections)
 	answer := make([]byte, 4096)
 	for i := range conns {
 		var err error
-		conns[i], err = net.Dial("tcp", server.Listener.Addr().String())
+		conns[i], err = net.Dial("tcp", address)
 		must(err)
 		f.Cleanup(func() { _ = conns[i].Close() })
 		_, err = io.WriteString(conns[i], request)

@@ -30,8 +30,11 @@ type success struct {
 	Message string `json:"message" example:"Done" doc:"For people."`
 }
 
-// formatTime writes t as all answers do: RFC 3339, in UTC, whole seconds.
-func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+// timeLayout is for times in UTC: RFC 3339, whole seconds, with a Z at the end.
+const timeLayout = time.RFC3339
+
+// formatTime writes t as all answers do, in UTC by timeLayout.
+func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 // formatTimeOrNull is formatTime, and nil for the zero time.
 func formatTimeOrNull(t time.Time) *string {

@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,14 +80,14 @@ func newHandler(m *auth.Manager, cfg Config, more ...route) (*Handler, error) {
 // its last slash. The first 404 that a prefix may have caused is logged.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	boundBodyTime(w, r)
-	r = r.WithContext(h.withClient(r))
+	ctx := h.withClient(r)
 	var res response
 	err := catchPanic(func() (err error) {
-		res, err = h.serve(w, r)
+		res, err = h.serve(ctx, w, r)
 		return err
 	})
 	if err != nil {
-		h.WriteProblem(w, r, err)
+		h.WriteProblem(w, r.WithContext(ctx), err)
 		return
 	}
 	if res.allow != "" {
@@ -101,17 +102,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	write(w, r, res.status, res.contentType, res.cacheControl, res.body)
 }
 
-// serve runs the call that r makes and returns its answer. It does not write the answer to w.
-// So a failure at any step, a panic included, can still be answered.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, err error) {
+// serve runs the call that r makes in ctx and returns its answer. It does not write the answer
+// to w. So a failure at any step, a panic included, can still be answered. The request is not
+// copied for ctx: the copy would cost as much as the check.
+func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request) (res response, err error) {
 	n, values := h.routes.find(r)
 	if n == nil {
-		h.warnOfPrefix(r)
+		h.warnOfPrefix(ctx, r)
 		return res, &refusal{code: CodeNotFound}
 	}
 	if r.Method == http.MethodOptions {
 		get := n.route(http.MethodGet)
-		return response{status: http.StatusNoContent, cacheControl: noStore, allow: n.allow, public: get != nil && get.public}, nil
+		return response{status: http.StatusNoContent, cacheControl: notStored, allow: n.allow, public: get != nil && get.public}, nil
 	}
 	rt := n.route(r.Method)
 	if rt != nil && !rt.public && !h.mounted.Load() { // public routes may be mounted a second time, elsewhere
@@ -120,7 +122,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 	if rt == nil {
 		return res, &refusal{code: CodeMethodNotAllowed, allow: n.allow}
 	}
-	c := &call{Context: r.Context(), manager: h.manager, route: rt, values: values, query: r.URL.RawQuery, uri: r.RequestURI}
+	c := &call{Context: ctx, manager: h.manager, route: rt, values: values, query: r.URL.RawQuery, uri: r.RequestURI}
 	if err := h.authenticate(c, r, rt); err != nil {
 		return res, err
 	}
@@ -138,14 +140,20 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 		return res, err
 	}
 	res = response{status: rt.status, contentType: rt.contentType(), cacheControl: rt.cacheControl(), public: rt.public}
-	p, ok := answer.(*published)
-	if !ok {
+	var p *published
+	switch answer := answer.(type) {
+	case *published:
+		p = answer
+	case appender:
+		res.body = answer.appendJSON()
+		return res, nil
+	default:
 		res.body, err = json.Marshal(answer)
 		return res, err
 	}
 	res.body, res.etag = p.body, p.etag
 	if matchesETag(r.Header["If-None-Match"], res.etag) {
-		res.status, res.contentType, res.body = http.StatusNotModified, "", nil
+		res.status, res.contentType, res.body = http.StatusNotModified, nil, nil
 	}
 	return res, nil
 }
@@ -153,7 +161,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (res response, e
 // warnOfPrefix logs, once, that a path without a route ends in the path of one. It does not
 // if a prefix was stripped with its slash left, or if a path had a route before: then the
 // mount is right. It logs the path of that route and nothing else of the request.
-func (h *Handler) warnOfPrefix(r *http.Request) {
+func (h *Handler) warnOfPrefix(ctx context.Context, r *http.Request) {
 	if h.mounted.Load() || r.URL.RawPath != "" || stripped(r) {
 		return
 	}
@@ -161,7 +169,7 @@ func (h *Handler) warnOfPrefix(r *http.Request) {
 	if path == "" || h.mounted.Swap(true) {
 		return
 	}
-	h.log.LogAttrs(r.Context(), slog.LevelWarn,
+	h.log.LogAttrs(ctx, slog.LevelWarn,
 		"httpauth: a path that is not served ends in that of a route; mount the Handler with http.StripPrefix and a prefix without a slash at its end",
 		slog.String("route", path))
 }

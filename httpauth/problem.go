@@ -281,7 +281,7 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 	}
 	h.logFailure(r, p.Status, code, err)
 	body, _ := json.Marshal(p) // strings and an int
-	write(w, r, p.Status, "application/problem+json; charset=utf-8", noStore, body)
+	write(w, r, p.Status, contentProblem, notStored, body)
 }
 
 // challenge returns the WWW-Authenticate of a 401, or of a key without a scope. Its error is

@@ -89,25 +89,24 @@ type route struct {
 }
 
 const (
-	jsonMedia   = "application/json"
-	noStore     = "no-store"
-	publicCache = "public, max-age=300"
+	jsonMedia = "application/json"
+	noStore   = "no-store"
 )
 
 func (rt *route) mediaType() string { return cmp.Or(rt.media, jsonMedia) }
 
-func (rt *route) contentType() string {
+func (rt *route) contentType() []string {
 	if rt.media != "" {
-		return rt.media
+		return []string{rt.media}
 	}
-	return jsonMedia + "; charset=utf-8"
+	return contentJSON
 }
 
-func (rt *route) cacheControl() string {
+func (rt *route) cacheControl() []string {
 	if rt.public {
-		return publicCache
+		return publiclyCached
 	}
-	return noStore
+	return notStored
 }
 
 // An endpoint runs a call. It writes nothing: its answer is marshalled, its error
