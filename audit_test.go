@@ -101,6 +101,12 @@ var audited = map[string]struct {
 	"Register: taken":      {func(s *stage) { _, _ = s.Manager.Register(s.ctx, registration(s.u.Email)) }, "email_taken.register"},
 	"Register: bad input":  {func(s *stage) { _, _ = s.Manager.Register(s.ctx, registration("nowhere")) }, ""},
 	"Register: overloaded": {func(s *stage) { s.shed(); _, _ = s.Manager.Register(s.ctx, registration("b@example.com")) }, "overloaded"},
+	"Register: closed": {func(s *stage) {
+		closed := authtest.With(s.t, s.Store, auth.Config{NoRegistration: true, Events: s.Events})
+		_, _ = closed.Manager.Register(s.ctx, registration("b@example.com"))
+		_ = closed.Close()
+	}, ""},
+	"RegistrationOpen": {func(s *stage) { _ = s.RegistrationOpen() }, ""},
 	"Register: too many": {func(s *stage) {
 		for range 3 {
 			_, _ = s.Manager.Register(s.ctx, registration(s.u.Email))
@@ -358,6 +364,20 @@ var audited = map[string]struct {
 		_, _ = s.ReplaceBackupCodes(s.ctx, s.u.Identity(), authtest.Password, noCode)
 	}, "second_factor_failed.replace_codes:wrong by ses of u; → second_factor_failed u"},
 	"ReplaceBackupCodes: no factor": {func(s *stage) { _, _ = s.ReplaceBackupCodes(s.ctx, s.id, authtest.Password, noCode) }, ""},
+
+	"CreateOrganization":            {func(s *stage) { _, _ = s.CreateOrganization(s.ctx, "Engines") }, "organization_created by host"},
+	"CreateOrganization: bad input": {func(s *stage) { _, _ = s.CreateOrganization(s.ctx, "") }, ""},
+	"CreateOrganization: no write": {func(s *stage) { s.broken("Commit"); _, _ = s.CreateOrganization(s.ctx, "Engines") },
+		"store_failed:commit by manager; organization_created:unknown by host"},
+	"DeleteOrganization": {func(s *stage) {
+		auth.AwaitBackground(s.Manager)
+		_ = s.DeleteOrganization(auth.WithActor(s.ctx, "admin:jane"), s.u.OrganizationID)
+		_ = s.DeleteOrganization(s.ctx, s.u.OrganizationID)
+	}, "organization_deleted by admin:jane; user_deleted by admin:jane of u"},
+	"DeleteOrganization: nobody's": {func(s *stage) {
+		auth.AwaitBackground(s.Manager)
+		_ = s.DeleteOrganization(s.ctx, "org_"+strings.Repeat("0", 29))
+	}, ""},
 
 	"CreateAPIKey": {func(s *stage) {
 		_, key, _ := s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{Name: "ci"})

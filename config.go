@@ -12,8 +12,9 @@ import (
 // every other field means the default that its comment names, and each default is safe.
 // [New] copies the Config and refuses one that is unsafe.
 //
-// The fields are in six groups:
+// The fields are in seven groups:
 //   - What to begin with: Secrets and Issuer.
+//   - Registration: FirstRole and NoRegistration.
 //   - Sessions: AccessTokenTTL to MaxSessions.
 //   - Passwords and the second factor: PasswordMinLength to BackupCodeLength.
 //   - Keys, both API keys and those that sign, and what tokens say: APIKeyPrefix to
@@ -36,6 +37,18 @@ type Config struct {
 	// must have the same. A change refuses every token that is out, so it logs everybody
 	// out. Default "auth".
 	Issuer string
+
+	// Registration: FirstRole is the role of a user who registers, in the organization that
+	// is made for them: 1 to 64 letters, digits, '_', '-', '.' or ':'. Any stranger can get
+	// it, as long as registration is open. So a rule that asks for it guards what belongs to
+	// one organization, and not what belongs to your company. "member" is refused: it is the
+	// role of users who are no admins. Accounts keep the role that they have when FirstRole
+	// changes. Every process on a store must have the same. Default "admin".
+	FirstRole string
+	// NoRegistration closes registration: Manager.Register returns ErrRegistrationClosed, and
+	// POST /register is answered with 403. Your program makes organizations and accounts with
+	// CreateOrganization and CreateUser, which stay open. Default: anyone may register.
+	NoRegistration bool
 
 	// Sessions: AccessTokenTTL is how long an access token lives, 1 minute to 24 hours.
 	// Default 1 hour.

@@ -44,6 +44,7 @@ func (c Config) withDefaults() Config {
 	c.ClientID = cmp.Or(c.ClientID, c.Issuer)
 	c.TOTPIssuer = cmp.Or(c.TOTPIssuer, labelOf(c.Issuer))
 	c.TokenType = cmp.Or(c.TokenType, string(jose.AccessToken))
+	c.FirstRole = cmp.Or(c.FirstRole, roleAdmin)
 	if c.APIKeyPrefix == "" {
 		c.APIKeyPrefix = "sk_live_"
 	}
@@ -156,6 +157,9 @@ func (c Config) validate() error {
 	}
 	if !validKeyPrefix(c.APIKeyPrefix) {
 		bad("APIKeyPrefix", "2 to 32 letters, digits and '_' are needed, ending in '_'")
+	}
+	if !validRole(c.FirstRole) || c.FirstRole == roleMember {
+		bad("FirstRole", "1 to 64 letters, digits, '_', '-', '.' or ':' are needed, and not \"member\"")
 	}
 	within("AccessTokenTTL", c.AccessTokenTTL, time.Minute, day)
 	within("SessionTTL", c.SessionTTL, time.Minute, 400*day)

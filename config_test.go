@@ -60,6 +60,10 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 			func(c *auth.Config) { c.APIKeyPrefix = "sk" }, func(c *auth.Config) { c.APIKeyPrefix = "_" },
 			func(c *auth.Config) { c.APIKeyPrefix = "s-k_" }, func(c *auth.Config) { c.APIKeyPrefix = strings.Repeat("a", 32) + "_" },
 		},
+		"FirstRole": {
+			func(c *auth.Config) { c.FirstRole = "member" }, func(c *auth.Config) { c.FirstRole = "an owner" },
+			func(c *auth.Config) { c.FirstRole = "größter" }, func(c *auth.Config) { c.FirstRole = strings.Repeat("a", 65) },
+		},
 		"AccessTokenTTL":        {func(c *auth.Config) { c.AccessTokenTTL = time.Minute - 1 }, func(c *auth.Config) { c.AccessTokenTTL = day + 1 }, func(c *auth.Config) { c.AccessTokenTTL = -1 }},
 		"SessionTTL":            {func(c *auth.Config) { c.SessionTTL = time.Minute - 1 }, func(c *auth.Config) { c.SessionTTL = 400*day + 1 }, func(c *auth.Config) { c.SessionTTL = -1 }},
 		"MultiFactorSessionTTL": {func(c *auth.Config) { c.MultiFactorSessionTTL = time.Minute - 1 }, func(c *auth.Config) { c.MultiFactorSessionTTL = 400*day + 1 }},
@@ -306,9 +310,11 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.CreateUser(ctx, auth.NewUser{Email: "new@example.com", Password: authtest.Password, FullName: "New", OrganizationID: alice.OrganizationID, Role: "user"})
 			return err
 		},
-		"Organization":    func(m *auth.Manager) error { _, err := m.Organization(ctx, alice.OrganizationID); return err },
-		"Login":           func(m *auth.Manager) error { _, err := m.Login(ctx, alice.Email, authtest.Password); return err },
-		"VerifyTwoFactor": func(m *auth.Manager) error { _, err := m.VerifyTwoFactor(ctx, "temp_x", "123456"); return err },
+		"CreateOrganization": func(m *auth.Manager) error { _, err := m.CreateOrganization(ctx, "Engines"); return err },
+		"DeleteOrganization": func(m *auth.Manager) error { return m.DeleteOrganization(ctx, alice.OrganizationID) },
+		"Organization":       func(m *auth.Manager) error { _, err := m.Organization(ctx, alice.OrganizationID); return err },
+		"Login":              func(m *auth.Manager) error { _, err := m.Login(ctx, alice.Email, authtest.Password); return err },
+		"VerifyTwoFactor":    func(m *auth.Manager) error { _, err := m.VerifyTwoFactor(ctx, "temp_x", "123456"); return err },
 		"VerifyAccessToken": func(m *auth.Manager) error {
 			_, err := m.VerifyAccessToken(ctx, auth.Secret(alice.Token()))
 			return err

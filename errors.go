@@ -50,6 +50,10 @@ var (
 	// The user must set one up first. HTTP 403.
 	ErrTwoFactorSetupRequired = errors.New("auth: a second factor must be set up")
 
+	// ErrRegistrationClosed reports that nobody can register, by Config.NoRegistration.
+	// HTTP 403.
+	ErrRegistrationClosed = errors.New("auth: registration is closed")
+
 	// ErrAPIKeyLimit reports that the user has Config.MaxAPIKeys API keys. HTTP 403.
 	ErrAPIKeyLimit = errors.New("auth: too many API keys")
 

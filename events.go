@@ -42,7 +42,9 @@ const (
 	EventUserEnabled           EventType = "user_enabled"
 	EventUserUnlocked          EventType = "user_unlocked"
 	EventUserDeleted           EventType = "user_deleted"
-	EventAllRevoked            EventType = "all_revoked" // by RevokeAll, for all users
+	EventOrganizationCreated   EventType = "organization_created" // by CreateOrganization; Register has EventRegistered
+	EventOrganizationDeleted   EventType = "organization_deleted" // by DeleteOrganization, when it begins; each member has EventUserDeleted
+	EventAllRevoked            EventType = "all_revoked"          // by RevokeAll, for all users
 
 	// A completed login from a network that is not among the last eight of the account's
 	// registration and logins. The first login to an account that your program made is not

@@ -36,7 +36,7 @@ func (e Event) class() queue.Class {
 		return queue.Low
 	case EventPasswordChanged, EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
 		EventBackupCodeUsed, EventBackupCodesReplaced, EventTokenReused, EventRoleChanged, EventAssignedAgentsChanged,
-		EventUserDisabled, EventUserEnabled, EventUserUnlocked, EventUserDeleted, EventAllRevoked:
+		EventUserDisabled, EventUserEnabled, EventUserUnlocked, EventUserDeleted, EventOrganizationDeleted, EventAllRevoked:
 		return queue.High
 	}
 	if e.sampled() {

@@ -59,7 +59,7 @@ func samples() map[string]sample {
 		"u.1/s.2":         sampleOf("u.1/s.2", sessionRecord{Epoch: 7, Created: at, Expires: at.Add(1), AMR: []string{"pwd", "mfa"}, Address: "::1", UserAgent: "x", tokenIDs: tokenIDs{"t", []superseded{{"a", at}, {"b", at.Add(2)}}, "t"}, Issued: at, Parent: "p", Lifetime: time.Hour}),
 		"e.1/claim":       sampleOf("e.1/claim", emailClaim{User: "1", Since: at, Nonce: "n", Org: "2"}),
 		"e.1/known":       sampleOf("e.1/known", knownNetworks{Prefixes: []string{"192.0.2.7", "unknown"}, User: "1"}),
-		"o.1/org":         sampleOf("o.1/org", orgRecord{Name: "Org", Created: at}),
+		"o.1/org":         sampleOf("o.1/org", orgRecord{Name: "Org", Created: at, Kept: true, Ended: true}),
 		"o.1/roster":      sampleOf("o.1/roster", rosterRecord{Version: 7, Admins: []string{"1", "2"}, MoreAdmins: true}),
 		"o.1/m.2":         sampleOf("o.1/m.2", memberRecord{Role: "admin", Disabled: true, Joined: at, Pending: at, PendingID: "p", Overlap: true}),
 		"m.auth/managers": sampleOf("m.auth/managers", managersRecord{Secrets: []string{"a", "b"}, Issuer: "i", Audience: "a", APIKeyPrefix: "p_", TokenType: "JWT"}),

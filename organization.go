@@ -9,7 +9,7 @@ import (
 )
 
 // An Organization is a group of users. Every user is in exactly one. An organization ends with
-// its last user: see [Manager.DeleteUser].
+// its last user, see [Manager.DeleteUser], unless [Manager.CreateOrganization] made it.
 type Organization struct {
 	ID        string // "org_…"
 	Name      string
@@ -20,6 +20,8 @@ type Organization struct {
 type orgRecord struct {
 	Name    string
 	Created time.Time
+	Kept    bool // it stays without a member
+	Ended   bool // it is being deleted: nobody joins it any more
 	newer   []byte
 }
 
@@ -27,12 +29,15 @@ type orgRecord struct {
 func (o *orgRecord) Fields(c *record.Codec) {
 	c.String(&o.Name)
 	c.Time(&o.Created)
+	c.Bool(&o.Kept)
+	c.Bool(&o.Ended)
 	c.Rest(&o.newer)
 }
 
 func orgRow(oid string) record.Row[orgRecord] { return record.New[orgRecord](orgKey(oid)) }
 
-// Organization returns the organization with this id, or ErrNotFound.
+// Organization returns the organization with this id. The error is ErrNotFound if there is
+// none, and as soon as its deletion has begun.
 func (m *Manager) Organization(ctx context.Context, organizationID string) (Organization, error) {
 	if err := m.ready(); err != nil {
 		return Organization{}, err
@@ -45,7 +50,7 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 	if err := m.records.Read(ctx, &org); err != nil {
 		return Organization{}, err
 	}
-	if !org.Exists() {
+	if !org.Exists() || org.Rec.Ended {
 		return Organization{}, ErrNotFound
 	}
 	return Organization{ID: organizationID, Name: org.Rec.Name, CreatedAt: org.Rec.Created}, nil
@@ -57,7 +62,7 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 func (m *Manager) foundOrganization(ctx context.Context, oid, name, uid string, now time.Time) (memberChange, error) {
 	rows := newMemberRows(oid, uid)
 	rows.org.Rec = orgRecord{Name: name, Created: now}
-	ops := rows.put(memberRecord{Role: roleAdmin, Joined: now}, true)
+	ops := rows.put(memberRecord{Role: m.cfg.FirstRole, Joined: now}, true)
 	ops[0] = rows.org.Put()
 	return memberChange{oid: oid, uid: uid}, m.records.Commit(ctx, ops...)
 }

@@ -92,6 +92,7 @@ func (r *rosterRecord) setAdmin(uid string, admin bool) {
 // memberRows are the rows that change together with a member.
 type memberRows struct {
 	uid    string
+	first  string // Config.FirstRole, whose users are admins too
 	org    record.Row[orgRecord]
 	roster record.Row[rosterRecord]
 	member record.Row[memberRecord]
@@ -103,6 +104,7 @@ func newMemberRows(oid, uid string) memberRows {
 
 func (m *Manager) readMember(ctx context.Context, oid, uid string) (memberRows, error) {
 	r := newMemberRows(oid, uid)
+	r.first = m.cfg.FirstRole
 	return r, m.records.Read(ctx, &r.org, &r.roster, &r.member)
 }
 
@@ -136,7 +138,7 @@ func (r *memberRows) follow(a *account) (rec memberRecord, admin bool) {
 	}
 	rec.Role, rec.Disabled = a.Role, a.Disabled
 	rec.Pending, rec.PendingID, rec.Overlap = time.Time{}, "", false
-	return rec, a.Role == roleAdmin && !a.Disabled
+	return rec, (a.Role == roleAdmin || a.Role == r.first) && !a.Disabled
 }
 
 // settled reports whether the rows say what the account does.
@@ -206,7 +208,7 @@ func (m *Manager) joinOrganization(ctx context.Context, oid, uid, role string, n
 		if err != nil {
 			return err
 		}
-		if !rows.org.Exists() {
+		if !rows.org.Exists() || rows.org.Rec.Ended {
 			return ErrNotFound
 		}
 		rec := memberRecord{Role: role, Joined: now, Pending: m.now(), PendingID: c.id}

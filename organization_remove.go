@@ -64,9 +64,10 @@ func (m *Manager) removeIfEmpty(ctx context.Context, oid string, end bool) error
 const membersAtFirst = 16
 
 // removeUnlessMembers removes the organization if it has no member's record, with all that is
-// in its partition. Otherwise it returns up to most of its members.
+// in its partition. Otherwise it returns up to most of its members. One that stays without a
+// member is left alone until its deletion has begun.
 func (m *Manager) removeUnlessMembers(ctx context.Context, oid string, most int) (uids []string, err error) {
-	prefix := memberKey(oid, "")
+	prefix, removed := memberKey(oid, ""), false
 	err = m.records.Retry(ctx, orgPartition(oid), func() error {
 		rows := newMemberRows(oid, "")
 		if err := m.records.Read(ctx, &rows.org, &rows.roster); err != nil {
@@ -80,12 +81,12 @@ func (m *Manager) removeUnlessMembers(ctx context.Context, oid string, most int)
 		for _, it := range items {
 			uids = append(uids, strings.TrimPrefix(it.Key, prefix))
 		}
-		if len(uids) > 0 {
+		if removed = len(uids) == 0 && (!rows.org.Rec.Kept || rows.org.Rec.Ended); !removed {
 			return nil
 		}
 		return m.records.Commit(ctx, store.Delete(rows.org.Key).Was(rows.org.Raw), store.Delete(rows.roster.Key).Was(rows.roster.Raw))
 	})
-	if err == nil && len(uids) == 0 {
+	if err == nil && removed {
 		_, err = m.removeAll(ctx, orgRecords(oid))
 	}
 	return uids, err

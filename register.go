@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	maxName   = 100     // code points in a person's, an organization's or a key's name
-	roleAdmin = "admin" // of a user who registers
+	maxName    = 100      // code points in a person's, an organization's or a key's name
+	roleAdmin  = "admin"  // of an organization; the default of Config.FirstRole
+	roleMember = "member" // of a user who is no admin
 
 	notAnAddress = "It is not an email address in ASCII, without spaces and quotes."
 )
@@ -39,12 +40,16 @@ type NewUser struct {
 	Role           string // as for Manager.SetRole
 }
 
-// Register makes an account, and an organization with the account as its first admin. The
-// error is an [*InputError] that names every field at fault, ErrEmailTaken, ErrRateLimited or
-// ErrOverloaded. ErrEmailTaken shows the client that the address has an account, so
+// Register makes an account, and an organization with the account as its first admin. The role
+// of the account is Config.FirstRole. The error is an [*InputError] that names every field at
+// fault, ErrEmailTaken, ErrRateLimited or ErrOverloaded. With Config.NoRegistration it is
+// ErrRegistrationClosed: nothing is looked at, counted or reported. ErrEmailTaken shows the client that the address has an account, so
 // Config.Limits.RegisterByAddress limits how often a client can ask.
 func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	defer m.calls.begin()()
+	if m.cfg.NoRegistration {
+		return User{}, ErrRegistrationClosed
+	}
 	u, canonical, err := m.checkRegistration(r)
 	if err != nil {
 		return User{}, err
@@ -66,14 +71,18 @@ func (m *Manager) CheckRegistration(r Registration) error {
 
 // checkRegistration returns the account that r asks for and the canonical form of its address.
 func (m *Manager) checkRegistration(r Registration) (u NewUser, canonical string, err error) {
-	u = NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: roleAdmin}
+	u = NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: m.cfg.FirstRole}
 	canonical, err = m.checkNewUser(u, checkText("organization_name", r.OrganizationName, maxName, false))
 	return u, canonical, err
 }
 
+// RegistrationOpen reports whether anyone may register: Config.NoRegistration is not set.
+func (m *Manager) RegistrationOpen() bool { return !m.cfg.NoRegistration }
+
 // CreateUser makes an account in an organization that exists. It is for your program: it
-// checks no permission and no limit of attempts. The error is ErrNotFound if there is no such
-// organization, an [*InputError], ErrEmailTaken or ErrOverloaded.
+// checks no permission, no limit of attempts and no Config.NoRegistration. The error is
+// ErrNotFound if there is no such organization, an [*InputError], ErrEmailTaken or
+// ErrOverloaded.
 func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	defer m.calls.begin()()
 	org, err := m.Organization(ctx, u.OrganizationID)

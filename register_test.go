@@ -56,6 +56,62 @@ func TestRegisterMakesAnAdminOfANewOrganization(t *testing.T) {
 	})
 }
 
+// An organization is made by who registers, and its roster names them as an admin.
+func TestWhoRegistersGetsTheFirstRole(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{FirstRole: "owner"})
+		u := h.Register()
+		if u.Role != "owner" || u.Identity().User.Role != "owner" {
+			t.Errorf("the roles are %q and %q", u.Role, u.Identity().User.Role)
+		}
+		admin := mustJoin(t, h, u.OrganizationID, "admin@example.com", "admin")
+		reader := mustJoin(t, h, u.OrganizationID, "reader@example.com", "reader")
+		check := func(when string, admins ...string) {
+			t.Helper()
+			slices.Sort(admins)
+			if got, err := auth.Roster(t.Context(), h.Manager, u.OrganizationID); err != nil || !slices.Equal(got.Admins, admins) || got.Members[u.ID].Role == "" {
+				t.Errorf("%s: %v, the roster is %+v, and the admins are %v", when, err, got, admins)
+			}
+		}
+		check("an owner, an admin and a reader", u.ID, admin.ID)
+		for _, change := range []struct{ id, role string }{{reader.ID, "owner"}, {u.ID, "reader"}} {
+			if err := h.SetRole(t.Context(), change.id, change.role); err != nil {
+				t.Fatal(err)
+			}
+		}
+		check("the reader is an owner, and the owner a reader", reader.ID, admin.ID)
+	})
+}
+
+func TestClosedRegistrationIsClosedToEverybodyButTheProgram(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		open := authtest.With(t, s, auth.Config{})
+		u := open.Register()
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{NoRegistration: true, Now: open.Clock.Now})
+		auth.AwaitBackground(h.Manager)
+		tap.tap(func(context.Context, storeCall) error { return errOutage }, nil)
+		for _, email := range []string{"new@example.com", u.Email, "nonsense"} {
+			if _, err := signUp(h.Manager, email); !errors.Is(err, auth.ErrRegistrationClosed) || errors.Is(err, auth.ErrInvalidInput) {
+				t.Errorf("Register %q: %v", email, err)
+			}
+		}
+		tap.tap(nil, nil)
+		if h.RegistrationOpen() || !open.RegistrationOpen() {
+			t.Error("one is open and one is closed")
+		}
+		if _, err := h.UserByEmail(t.Context(), "new@example.com"); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("after the refusal: %v", err)
+		}
+		if made := mustJoin(t, h, u.OrganizationID, "new@example.com", "member"); made.OrganizationID != u.OrganizationID {
+			t.Errorf("made %+v", made)
+		}
+		if _, err := h.Login(t.Context(), u.Email, authtest.Password); err != nil {
+			t.Errorf("who has an account: %v", err)
+		}
+	})
+}
+
 func TestWithoutAnOrganizationNameOneIsNamedAfterTheUser(t *testing.T) {
 	h := authtest.New(t)
 	u, err := h.Manager.Register(context.Background(), auth.Registration{Email: "ada@example.com", Password: authtest.Password, FullName: "Ada Lovelace"})

@@ -13,7 +13,7 @@ type User struct {
 	ID               string // "user_…"
 	Email            string // as the user wrote it
 	FullName         string
-	Role             string // "admin" after Register; else what your program set
+	Role             string // Config.FirstRole after Register; else what your program set
 	OrganizationID   string // "org_…"
 	TwoFactorEnabled bool
 	AssignedAgents   []string // set by your program with Manager.SetAssignedAgents

@@ -9,7 +9,8 @@ import (
 
 // DeleteUser deletes the account and all that the store has of the user. That is sessions, API
 // keys, the second factor, the claim of the email address, the networks of the last logins and
-// the membership of the organization. The organization ends with its last user. One Commit puts
+// the membership of the organization. The organization ends with its last user, unless
+// [Manager.CreateOrganization] made it. One Commit puts
 // a tombstone in place of the account, which ends every credential and frees the address. The
 // rest is removed after it.
 //
@@ -31,22 +32,8 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	if !ok {
 		return ErrNotFound
 	}
-	left, err := m.writeTombstone(ctx, uid)
+	left, err := m.deleteAccount(ctx, uid)
 	if err != nil {
-		return err
-	}
-	for _, digest := range left.Digests {
-		if err := m.refillKnown(ctx, digest, uid); err != nil {
-			return err
-		}
-		if err := m.forgetEmail(ctx, digest, uid); err != nil {
-			return err
-		}
-	}
-	if err := m.removeBesideAccount(ctx, uid); err != nil {
-		return err
-	}
-	if err := m.refill(ctx, m.userBudgets(uid)); err != nil {
 		return err
 	}
 	if oid, ok := parseOrganization(left.Org); ok {
@@ -54,6 +41,31 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 			return err
 		}
 	}
+	return m.finishDeletion(ctx, uid, left)
+}
+
+// deleteAccount puts a tombstone in place of the account and removes all that is left of the
+// user, but for the membership of the organization.
+func (m *Manager) deleteAccount(ctx context.Context, uid string) (left account, err error) {
+	if left, err = m.writeTombstone(ctx, uid); err != nil {
+		return left, err
+	}
+	for _, digest := range left.Digests {
+		if err := m.refillKnown(ctx, digest, uid); err != nil {
+			return left, err
+		}
+		if err := m.forgetEmail(ctx, digest, uid); err != nil {
+			return left, err
+		}
+	}
+	if err := m.removeBesideAccount(ctx, uid); err != nil {
+		return left, err
+	}
+	return left, m.refill(ctx, m.userBudgets(uid))
+}
+
+// finishDeletion writes the tombstone bare, with an end: nothing is left to remove.
+func (m *Manager) finishDeletion(ctx context.Context, uid string, left account) error {
 	done := accountRow(uid)
 	done.Rec = account{Deleted: true, Epoch: left.Epoch}
 	return m.records.Commit(ctx, done.Overwrite().Until(m.now().Add(tombstoneTTL)))

@@ -35,6 +35,32 @@ func TestRegisterAnswersAsTheContractSays(t *testing.T) {
 	})
 }
 
+func TestClosedRegistrationIsAnsweredWithItsCode(t *testing.T) {
+	onEachStoreWith(t, func(cfg *auth.Config) { cfg.NoRegistration = true }, func(t *testing.T, f *fixture) {
+		for _, email := range []string{"ada@example.com", "ada"} {
+			a := f.call("POST", "/register", members{"email": email, "password": password, "full_name": "Ada"})
+			a.want(403, httpauth.CodeRegistrationClosed)
+		}
+		listed := (validator{f.document}).resolve(dig(f.document, "paths", "/register", "post", "responses", "403"))
+		if text := jsonOf(t, listed); !strings.Contains(text, "registration_closed") {
+			t.Errorf("the document lists %s", text)
+		}
+	})
+	if open := newFixture(t, setup{}); dig(open.document, "paths", "/register", "post", "responses", "403") != nil {
+		t.Error("the document of an open service says that it is closed")
+	}
+}
+
+func TestTheFirstRoleIsInEveryAnswer(t *testing.T) {
+	onEachStoreWith(t, func(cfg *auth.Config) { cfg.FirstRole = "owner" }, func(t *testing.T, f *fixture) {
+		a := f.call("POST", "/register", members{"email": "ada@example.com", "password": password, "full_name": "Ada"}).want(201)
+		token := f.login("ada@example.com")
+		if me := f.call("GET", "/me", nil, bearer(token)).want(200); a.text("role") != "owner" || me.text("role") != "owner" {
+			t.Errorf("registered as %s, and is %s", a.raw, me.raw)
+		}
+	})
+}
+
 func TestRegisterWithoutOrganizationNameMakesAPersonalOne(t *testing.T) {
 	f := newFixture(t, setup{})
 	for email, name := range map[string]any{"a@example.com": nil, "b@example.com": ""} {

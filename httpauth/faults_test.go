@@ -147,6 +147,7 @@ func TestErrorsAndTheirAnswers(t *testing.T) {
 		{auth.ErrReauthenticationRequired, 403, httpauth.CodeReauthenticationRequired, ""},
 		{auth.ErrForbidden, 403, httpauth.CodeForbidden, ""},
 		{httpauth.ErrInsufficientScope, 403, httpauth.CodeInsufficientScope, ""},
+		{auth.ErrRegistrationClosed, 403, httpauth.CodeRegistrationClosed, ""},
 		{auth.ErrAPIKeyLimit, 403, httpauth.CodeAPIKeyLimit, ""},
 		{auth.ErrNotFound, 404, httpauth.CodeNotFound, ""},
 		{auth.ErrEmailTaken, 409, httpauth.CodeEmailTaken, ""},

@@ -33,6 +33,7 @@ const (
 	CodeInsufficientScope        Code = "insufficient_scope"         // 403: the API key does not have the scope; the challenge says which
 	CodeTwoFactorSetupRequired   Code = "two_factor_setup_required"  // 403: the user must set up a second factor first
 	CodeAPIKeyLimit              Code = "api_key_limit"              // 403: as many keys as a user may have
+	CodeRegistrationClosed       Code = "registration_closed"        // 403: nobody can register
 	CodeNotFound                 Code = "not_found"                  // 404
 	CodeMethodNotAllowed         Code = "method_not_allowed"         // 405: Allow has the methods
 	CodeRequestTimeout           Code = "request_timeout"            // 408: the body took too long
@@ -73,6 +74,7 @@ var problemTypes = map[Code]problemType{
 	CodeInsufficientScope:        {http.StatusForbidden, "CodeInsufficientScope", "Insufficient scope", "The API key was made for other things than this."},
 	CodeTwoFactorSetupRequired:   {http.StatusForbidden, "CodeTwoFactorSetupRequired", "Second factor required", "The account must have a second factor for this; set one up with enable-2fa and confirm-2fa."},
 	CodeAPIKeyLimit:              {http.StatusForbidden, "CodeAPIKeyLimit", "Too many API keys", "Revoke an API key before creating another."},
+	CodeRegistrationClosed:       {http.StatusForbidden, "CodeRegistrationClosed", "Registration closed", "Nobody can register here; ask the operator of the service for an account."},
 	CodeNotFound:                 {http.StatusNotFound, "CodeNotFound", "Not found", "There is nothing here."},
 	CodeMethodNotAllowed:         {http.StatusMethodNotAllowed, "CodeMethodNotAllowed", "Method not allowed", "This cannot be called with this method."},
 	CodeRequestTimeout:           {http.StatusRequestTimeout, "CodeRequestTimeout", "Request timeout", "The body took too long to arrive."},
@@ -233,6 +235,7 @@ var codeByError = []struct {
 	{ErrInsufficientScope, CodeInsufficientScope}, // which is an ErrForbidden too
 	{auth.ErrForbidden, CodeForbidden},
 	{auth.ErrAPIKeyLimit, CodeAPIKeyLimit},
+	{auth.ErrRegistrationClosed, CodeRegistrationClosed},
 	{auth.ErrNotFound, CodeNotFound},
 	{auth.ErrEmailTaken, CodeEmailTaken},
 	{auth.ErrTwoFactorEnabled, CodeTwoFactorAlreadyEnabled},

@@ -147,12 +147,16 @@ func served(all []route, m *auth.Manager, without []Tag) ([]route, error) {
 // table returns every route, in the order of the document: as a user needs them, from the
 // registration on.
 func (h *Handler) table() []route {
+	registering := []Code{CodeWeakPassword, CodeEmailTaken, CodeRateLimited, CodeOverloaded}
+	if !h.manager.RegistrationOpen() {
+		registering = append(registering, CodeRegistrationClosed)
+	}
 	return []route{
 		{
 			method: http.MethodPost, path: "/register", tag: TagRegistration, id: "register", summary: "Register",
 			description: "Creates an account and its organization, with the account as the organization's first admin.",
 			access:      anyone, call: withBody(register), status: http.StatusCreated, success: "The account.", answers: []any{registration{}},
-			codes: []Code{CodeWeakPassword, CodeEmailTaken, CodeRateLimited, CodeOverloaded},
+			codes: registering,
 		},
 		{
 			method: http.MethodPost, path: "/login", tag: TagLogin, id: "login", summary: "Log in",
