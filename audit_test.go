@@ -365,6 +365,8 @@ var audited = map[string]struct {
 	}, "second_factor_failed.replace_codes:wrong by ses of u; → second_factor_failed u"},
 	"ReplaceBackupCodes: no factor": {func(s *stage) { _, _ = s.ReplaceBackupCodes(s.ctx, s.id, authtest.Password, noCode) }, ""},
 
+	"Ready": {func(s *stage) { s.broken("Get"); _ = s.Ready(s.ctx) }, ""},
+
 	"CreateOrganization":            {func(s *stage) { _, _ = s.CreateOrganization(s.ctx, "Engines") }, "organization_created by host"},
 	"CreateOrganization: bad input": {func(s *stage) { _, _ = s.CreateOrganization(s.ctx, "") }, ""},
 	"CreateOrganization: no write": {func(s *stage) { s.broken("Commit"); _, _ = s.CreateOrganization(s.ctx, "Engines") },

@@ -62,6 +62,7 @@ type Manager struct {
 	calls        callsUnderWay   // that change something
 	cache        checkCache
 	background   background
+	readiness    readiness
 	complete     atomic.Bool // the rosters, see rostersComplete
 	closed       atomic.Bool
 	closing      sync.Once

@@ -310,6 +310,7 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.CreateUser(ctx, auth.NewUser{Email: "new@example.com", Password: authtest.Password, FullName: "New", OrganizationID: alice.OrganizationID, Role: "user"})
 			return err
 		},
+		"Ready":              func(m *auth.Manager) error { return m.Ready(ctx) },
 		"CreateOrganization": func(m *auth.Manager) error { _, err := m.CreateOrganization(ctx, "Engines"); return err },
 		"DeleteOrganization": func(m *auth.Manager) error { return m.DeleteOrganization(ctx, alice.OrganizationID) },
 		"Organization":       func(m *auth.Manager) error { _, err := m.Organization(ctx, alice.OrganizationID); return err },

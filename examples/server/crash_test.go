@@ -91,7 +91,7 @@ func serveUntilKilled(spec string) (exit int) {
 		os.Exit(1)
 	}()
 	fmt.Printf("msg=listening addr=%s\n", l.Addr())
-	fmt.Println(newServer(routes(h), discard).Serve(l))
+	fmt.Println(newServer(routes(h, alwaysReady), discard).Serve(l))
 	return 1
 }
 

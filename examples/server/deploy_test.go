@@ -127,7 +127,8 @@ func TestThePageOnDeploymentFitsTogether(t *testing.T) {
 
 func TestTheProbesOfThePageAreAnswered(t *testing.T) {
 	_, blocks := deployPage(t)
-	h, err := httpauth.New(authtest.New(t).Manager, httpauth.Config{})
+	m := authtest.New(t).Manager
+	h, err := httpauth.New(m, httpauth.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func TestTheProbesOfThePageAreAnswered(t *testing.T) {
 	}
 	for _, probe := range probes {
 		w := httptest.NewRecorder()
-		routes(h).ServeHTTP(w, httptest.NewRequest(http.MethodGet, probe[1], nil))
+		routes(h, m.Ready).ServeHTTP(w, httptest.NewRequest(http.MethodGet, probe[1], nil))
 		if w.Code != http.StatusOK {
 			t.Errorf("%s is answered %d", probe[1], w.Code)
 		}

@@ -23,6 +23,9 @@
 // breaks at its end are not part of it. The program speaks plain HTTP: on a network, put TLS
 // in front of it. docs/deploy.md has it on Kubernetes, systemd and Docker.
 //
+// GET /livez and /healthz answer 200 as long as the process serves. GET /readyz answers 503
+// if the store does not answer, and after the signal to stop.
+//
 // It exits with 0 after SIGTERM or SIGINT, 1 if it cannot do what it was asked, and 2
 // if it does not understand the command line.
 package main
@@ -128,6 +131,10 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	whereSecret, first := place.firstSecret(secret)
+	if o.secretFile != nil {
+		whereSecret = *o.secretFile
+	}
 	secrets, err := place.secrets(secret)
 	if err != nil {
 		return err
@@ -164,6 +171,25 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "addr", listener.Addr().String(), "store", place.kind)
-	return serveUntil(ctx, newServer(routes(handler), log), listener)
+	base := web.URL
+	if base == "" {
+		base = "http://" + listener.Addr().String() + mount
+	}
+	log.Info("listening", "addr", listener.Addr().String(), "store", place.kind, "url", base)
+	if first {
+		log.Info("first start", "register", "POST "+base+"/register", "document", base+"/openapi.json", "secret", whereSecret,
+			"next", "keep the secret with every backup of the store: without it no token and no second factor works")
+	}
+	return serveUntil(ctx, newServer(routes(handler, readiness(ctx, manager)), log), listener)
+}
+
+// readiness returns the readiness of the program: the store answers, and no signal to stop has
+// come.
+func readiness(ctx context.Context, m *auth.Manager) func(context.Context) error {
+	return func(request context.Context) error {
+		if ctx.Err() != nil {
+			return auth.ErrClosed
+		}
+		return m.Ready(request)
+	}
 }

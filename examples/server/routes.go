@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"github.com/datixlab/auth"
@@ -11,13 +13,47 @@ import (
 // mount is the path of the authentication API.
 const mount = "/v1/auth"
 
-// routes mounts the authentication API and the program's own resource, which it guards.
-func routes(h *httpauth.Handler) http.Handler {
+// routes mounts the authentication API, the program's own resource, which it guards, and what
+// probes ask. Ready is the readiness of the program.
+func routes(h *httpauth.Handler, ready func(context.Context) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(mount+"/", http.StripPrefix(mount, h))
 	mux.Handle("/.well-known/jwks.json", h) // where other services look for the public keys
 	mux.Handle("GET /v1/agents", h.Require()(http.HandlerFunc(listAgents)))
+	mux.HandleFunc("/v1/agents", onlyGet)
+	for _, path := range []string{"/livez", "/healthz", "/readyz"} {
+		mux.HandleFunc(path, onlyGet)
+	}
+	mux.HandleFunc("GET /livez", alive) // as a pattern of net/http, GET is HEAD too
+	mux.HandleFunc("GET /healthz", alive)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := ready(r.Context()); err != nil {
+			h.WriteProblem(w, r, err)
+			return
+		}
+		alive(w, r)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { h.WriteProblem(w, r, auth.ErrNotFound) })
 	return mux
+}
+
+// alive answers that the process serves. It asks nothing.
+func alive(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// onlyGet answers other methods of a path that is read only. It writes a problem of RFC 9457, as
+// the rest of the program does.
+func onlyGet(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Allow", "GET, HEAD")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "application/problem+json; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusMethodNotAllowed)
+	_, _ = io.WriteString(w, `{"type":"about:blank","title":"Method Not Allowed","status":405}`)
 }
 
 type agentList struct {

@@ -80,6 +80,22 @@ func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
 	return []auth.Secret{kept}, nil
 }
 
+// firstSecret says where the root secret is if there is none there yet, so that this is the first
+// start: given, from the environment, or the file that is about to be made. A store in memory
+// keeps none.
+func (p place) firstSecret(given auth.Secret) (where string, first bool) {
+	missing := func(file string) bool { _, err := os.Lstat(file); return errors.Is(err, fs.ErrNotExist) }
+	switch {
+	case p.path != "" && given != "":
+		return "AUTH_SECRET", missing(p.path)
+	case p.path != "":
+		return p.path + ".secret", missing(p.path + ".secret")
+	case p.redis != nil && given == "":
+		return sharedSecretFile, missing(sharedSecretFile)
+	}
+	return "", false
+}
+
 // newSecret returns 32 random bytes as text, which can be moved to AUTH_SECRET as it
 // is.
 func newSecret() auth.Secret {
