@@ -1,11 +1,18 @@
 // Package authtest is for the tests of programs that use package auth. It has a Manager
 // on a store in memory, with a clock that the test advances and hashing that costs
-// nothing. Users, tokens, codes and keys take one line each.
+// nothing. Users, colleagues, tokens, codes and keys take one line each.
 //
 //	h := authtest.New(t)
-//	alice := h.Register()
+//	alice := h.Register()            // the admin of an organization
+//	bob := alice.Colleague("member") // in the same one
+//	carol := h.RegisterTwoFactor()   // logged in with a second factor
 //	req.Header.Set("Authorization", "Bearer "+alice.Token())
 //	h.Clock.Advance(2 * time.Hour) // alice's token has expired
+//	alice.Login()
+//
+// A test may make any number of users: the budgets of one address do not stop it. What was
+// reported or would be mailed is in h.Events and h.Notices. AwaitEvent and AwaitNotice wait for
+// one, since the Manager sends them from a queue.
 package authtest
 
 import (
@@ -13,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,8 +47,11 @@ type Harness struct {
 	Clock  *Clock
 	Store  store.Store
 	Events *Events
-	t      testing.TB
-	users  atomic.Int64
+	// Notices are what users would be mailed. With connects them only if its Config has a
+	// *Notices as Notifier.
+	Notices *Notices
+	t       testing.TB
+	users   atomic.Int64
 }
 
 // New returns a Harness over a fresh store in memory. The Manager is closed at the end
@@ -49,7 +60,7 @@ func New(t testing.TB) *Harness {
 	t.Helper()
 	clock, s := NewClock(), memstore.New()
 	s.Now = clock.Now
-	return with(t, clock, s, auth.Config{})
+	return with(t, clock, s, auth.Config{Notifier: &Notices{}})
 }
 
 // With returns a Harness over s, configured by cfg. If cfg has no Secrets, Now, Logger,
@@ -64,6 +75,9 @@ func With(t testing.TB, s store.Store, cfg auth.Config) *Harness {
 func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 	t.Helper()
 	h := &Harness{Store: s, Clock: clock, Events: &Events{}, t: t}
+	if h.Notices, _ = cfg.Notifier.(*Notices); h.Notices == nil {
+		h.Notices = &Notices{}
+	}
 	if cfg.Secrets == nil {
 		cfg.Secrets = []auth.Secret{Secret}
 	}
@@ -93,26 +107,68 @@ func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 type User struct {
 	auth.User // as registered; Identity().User is how it is now
 	h         *Harness
+	n         int64 // of the harness
 	token     string
 	secret    auth.Secret // of the second factor
 	backup    []auth.Secret
 }
 
-// Register makes a user and logs it in. The user is the admin of a new organization.
-// Every user has another email address.
+// Register makes a user and logs it in. The user is the admin of a new organization, or has
+// the role of Config.FirstRole. Every user has another email address.
 func (h *Harness) Register() *User {
 	h.t.Helper()
 	n := h.users.Add(1)
-	u, err := h.Manager.Register(context.Background(), auth.Registration{
-		Email: fmt.Sprintf("user%d@example.com", n), Password: Password,
-		FullName: fmt.Sprintf("User %d", n), OrganizationName: fmt.Sprintf("Organization %d", n),
+	user := &User{h: h, n: n}
+	err := user.attempt(func(ctx context.Context) (err error) {
+		user.User, err = h.Manager.Register(ctx, auth.Registration{
+			Email: emailOf(n), Password: Password, FullName: fmt.Sprintf("User %d", n), OrganizationName: fmt.Sprintf("Organization %d", n),
+		})
+		return err
 	})
 	if err != nil {
 		h.t.Fatalf("authtest: register: %v", err)
 	}
-	user := &User{User: u, h: h}
 	user.Login()
 	return user
+}
+
+// RegisterTwoFactor is Register for a user with a second factor, who has logged in with it. It
+// advances the clock by a minute at most.
+func (h *Harness) RegisterTwoFactor() *User {
+	h.t.Helper()
+	user := h.Register()
+	user.EnableTwoFactor()
+	user.Login()
+	return user
+}
+
+// Colleague makes another user in the user's organization, with this role, and logs it in.
+func (u *User) Colleague(role string) *User {
+	u.h.t.Helper()
+	n := u.h.users.Add(1)
+	made, err := u.h.CreateUser(context.Background(), auth.NewUser{
+		Email: emailOf(n), Password: Password, FullName: fmt.Sprintf("User %d", n), OrganizationID: u.OrganizationID, Role: role,
+	})
+	if err != nil {
+		u.h.t.Fatalf("authtest: colleague: %v", err)
+	}
+	user := &User{User: made, h: u.h, n: n}
+	user.Login()
+	return user
+}
+
+func emailOf(n int64) string { return fmt.Sprintf("user%d@example.com", n) }
+
+// attempt calls do as a client without an address. If the budgets of that are used up, it calls
+// do again as a client with an address of the user's own, in a network of its own.
+func (u *User) attempt(do func(ctx context.Context) error) error {
+	ctx := context.Background()
+	err := do(ctx)
+	if errors.Is(err, auth.ErrRateLimited) {
+		network := [16]byte{0x20, 0x01, 0x0d, 0xb8, byte(u.n >> 8), byte(u.n), 15: 1} // a /48 of RFC 3849
+		err = do(auth.WithClient(ctx, auth.Client{Addr: netip.AddrFrom16(network)}))
+	}
+	return err
 }
 
 // Login begins a new session, with the second factor if the user has one, and returns
@@ -120,15 +176,18 @@ func (h *Harness) Register() *User {
 // seconds.
 func (u *User) Login() string {
 	u.h.t.Helper()
-	ctx := context.Background()
-	r, err := u.h.Manager.Login(ctx, u.Email, Password)
-	if err == nil && r.TwoFactorRequired() {
-		temp := r.TempToken
-		if r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code())); errors.Is(err, auth.ErrInvalidCode) {
-			u.h.Clock.Advance(30 * time.Second)
-			r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code()))
+	var r auth.LoginResult
+	err := u.attempt(func(ctx context.Context) (err error) {
+		r, err = u.h.Manager.Login(ctx, u.Email, Password)
+		if err == nil && r.TwoFactorRequired() {
+			temp := r.TempToken
+			if r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code())); errors.Is(err, auth.ErrInvalidCode) {
+				u.h.Clock.Advance(30 * time.Second)
+				r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code()))
+			}
 		}
-	}
+		return err
+	})
 	if err != nil {
 		u.h.t.Fatalf("authtest: log in: %v", err)
 	}
@@ -154,11 +213,13 @@ func (u *User) Identity() auth.Identity {
 // advances the clock by 30 seconds, so that the next Code is a new one.
 func (u *User) EnableTwoFactor() []auth.Secret {
 	u.h.t.Helper()
-	ctx := context.Background()
-	e, err := u.h.Manager.EnableTwoFactor(ctx, u.Identity(), Password)
-	if err == nil {
-		err = u.h.ConfirmTwoFactor(ctx, u.Identity(), auth.Secret(TOTPCode(e.Secret, u.h.Clock.Now())))
-	}
+	var e auth.TwoFactorEnrollment
+	err := u.attempt(func(ctx context.Context) (err error) {
+		if e, err = u.h.Manager.EnableTwoFactor(ctx, u.Identity(), Password); err != nil {
+			return err
+		}
+		return u.h.ConfirmTwoFactor(ctx, u.Identity(), auth.Secret(TOTPCode(e.Secret, u.h.Clock.Now())))
+	})
 	if err != nil {
 		u.h.t.Fatalf("authtest: enable two-factor: %v", err)
 	}
@@ -179,7 +240,11 @@ func (u *User) ScopedAPIKey(scopes ...string) string { u.h.t.Helper(); return u.
 
 func (u *User) newKey(scopes *[]string) string {
 	u.h.t.Helper()
-	_, key, err := u.h.CreateAPIKey(context.Background(), u.Identity(), auth.NewAPIKey{Name: "test", Scopes: scopes, Password: Password})
+	var key auth.Secret
+	err := u.attempt(func(ctx context.Context) (err error) {
+		_, key, err = u.h.CreateAPIKey(ctx, u.Identity(), auth.NewAPIKey{Name: "test", Scopes: scopes, Password: Password})
+		return err
+	})
 	if err != nil {
 		u.h.t.Fatalf("authtest: create API key: %v", err)
 	}
@@ -219,25 +284,4 @@ func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
-}
-
-// Events records the events that a Manager emitted.
-type Events struct {
-	mu  sync.Mutex
-	all []auth.Event
-}
-
-// HandleEvent implements [auth.EventHandler].
-func (e *Events) HandleEvent(_ context.Context, ev auth.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.all = append(e.all, ev)
-}
-
-// All returns the events so far. The Manager delivers them asynchronously: the events
-// of a call are certain to be included after the Manager's Close.
-func (e *Events) All() []auth.Event {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return append([]auth.Event(nil), e.all...)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store/memstore"
 )
 
 func TestAUserATokenACodeAndAKeyWorkInOneLineEach(t *testing.T) {
@@ -37,5 +38,76 @@ func TestAUserATokenACodeAndAKeyWorkInOneLineEach(t *testing.T) {
 	_ = h.Close()
 	if len(h.Events.All()) == 0 {
 		t.Error("no event was kept")
+	}
+}
+
+// The budgets of one address end at 200 logins and at 60 new second factors.
+func TestATestMayHaveAnyNumberOfUsers(t *testing.T) {
+	for name, h := range map[string]*authtest.Harness{"New": authtest.New(t), "With": authtest.With(t, memstore.New(), auth.Config{})} {
+		seen := map[string]bool{}
+		for range 450 {
+			u := h.Register()
+			seen[u.ID], seen[u.Email] = true, true
+		}
+		alice := h.Register()
+		for range 210 {
+			u := alice.Colleague("member")
+			seen[u.ID], seen[u.Email] = true, true
+		}
+		if len(seen) != 2*660 {
+			t.Errorf("%s: %d ids and addresses of 660 users", name, len(seen))
+		}
+		for range 70 {
+			if u := h.RegisterTwoFactor(); !u.Identity().MultiFactor() {
+				t.Fatalf("%s: logged in without the second factor", name)
+			}
+		}
+		for range 30 { // of one user
+			alice.Login()
+		}
+	}
+}
+
+func TestAColleagueIsInTheSameOrganizationWithTheRole(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{FirstRole: "owner"})
+	alice := h.Register()
+	bob := alice.Colleague("reader")
+	if bob.OrganizationID != alice.OrganizationID || bob.ID == alice.ID || bob.Email == alice.Email {
+		t.Errorf("the two are %+v and %+v", alice.User, bob.User)
+	}
+	if alice.Identity().User.Role != "owner" || bob.Identity().User.Role != "reader" {
+		t.Errorf("the roles are %q and %q", alice.Identity().User.Role, bob.Identity().User.Role)
+	}
+	bob.EnableTwoFactor()
+	if bob.Login(); !bob.Identity().MultiFactor() {
+		t.Error("a colleague has no second factor")
+	}
+	if _, err := h.VerifyAPIKey(t.Context(), auth.Secret(bob.ScopedAPIKey("reports:read"))); err != nil {
+		t.Errorf("a colleague's key: %v", err)
+	}
+	if cat := bob.Colleague("admin"); cat.OrganizationID != alice.OrganizationID {
+		t.Error("a colleague's colleague is elsewhere")
+	}
+}
+
+func TestWhatIsSentCanBeAwaited(t *testing.T) {
+	h := authtest.New(t)
+	for range 50 {
+		alice, bob := h.RegisterTwoFactor(), h.Register()
+		if e := h.AwaitEvent(alice, auth.EventTwoFactorEnabled); e.SessionID == "" {
+			t.Errorf("the event is %+v", e)
+		}
+		if n := h.AwaitNotice(alice, auth.EventTwoFactorEnabled); n.To != alice.Email || n.Name != alice.FullName {
+			t.Errorf("the notice is %+v", n)
+		}
+		if e := h.AwaitEvent(bob, auth.EventLoginSucceeded); e.UserID != bob.ID {
+			t.Errorf("the event is of %+v", e)
+		}
+	}
+	sent := &authtest.Notices{}
+	other := authtest.With(t, memstore.New(), auth.Config{Notifier: sent})
+	carol := other.RegisterTwoFactor()
+	if other.AwaitNotice(carol, auth.EventTwoFactorEnabled); len(sent.All()) != 1 || other.Notices != sent {
+		t.Errorf("the notices are %+v", sent.All())
 	}
 }

@@ -3,11 +3,14 @@ package httpauth
 import (
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"path"
 	"strings"
 	"unicode"
+
+	"github.com/datixlab/auth"
 )
 
 // Config is what your program may set. The zero value of every field is safe.
@@ -36,6 +39,15 @@ type Config struct {
 	// of yours sets on every request. Empty: the id is that of the auth.Client in
 	// the request's context, where middleware of yours may put it.
 	RequestIDHeader string
+
+	// OnIdentity is called once for each request whose credential is proven, by the Handler,
+	// [Handler.Require] and [Handler.Check]. The rules come after it, so it also sees a
+	// request that a rule refuses. It is for an access log or a trace outside of the guard,
+	// whose request has no identity: the log puts a pointer into the context, and OnIdentity
+	// finds it in that of r. It decides nothing: to refuse, write a [Rule]. It must not wait,
+	// and not write to the slices of id. Any number of goroutines call it. It is not called for
+	// login, verify-2fa and refresh: their credential is proven while they answer. Nil: none.
+	OnIdentity func(r *http.Request, id auth.Identity)
 
 	// Logger receives failures whose details are not sent to the client: a store that does
 	// not answer, an unexpected error, a panic. Nil: slog.Default().

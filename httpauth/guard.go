@@ -78,6 +78,9 @@ func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, i
 	if *id, err = verify(ctx, auth.Secret(cred.text)); err != nil {
 		return err
 	}
+	if h.proven != nil {
+		h.proven(r, *id)
+	}
 	for _, rule := range rules {
 		if err := rule(Access{Request: r, Identity: *id, Now: h.manager.Now()}); err != nil {
 			h.manager.ReportDenied(ctx, *id, string(codeOf(err)))

@@ -1,6 +1,7 @@
 package httpauth_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -38,6 +39,90 @@ func guarded(f *fixture, rules []httpauth.Rule, changes ...with) answer {
 		f.inspectChallenge(a)
 	}
 	return a
+}
+
+type logKey struct{}
+
+// logged is an access log outside of a handler: it returns who made a request.
+func logged(h http.Handler, r *http.Request) (status int, users []string) {
+	ctx := context.WithValue(r.Context(), logKey{}, &users)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r.WithContext(ctx))
+	return w.Code, users
+}
+
+func logIdentity(r *http.Request, id auth.Identity) {
+	if users, ok := r.Context().Value(logKey{}).(*[]string); ok {
+		who := id.User.ID
+		if id.IsAPIKey() {
+			who += " by key"
+		}
+		if id.EnrollmentOnly {
+			who += " to enrol"
+		}
+		*users = append(*users, who)
+	}
+}
+
+// A copy of the request, as every middleware in between makes one, hides nothing.
+func TestAnAccessLogOutsideSeesWhoCalls(t *testing.T) {
+	f := newFixture(t, setup{http: func(c *httpauth.Config) { c.OnIdentity = logIdentity }, auth: func(c *auth.Config) {
+		c.TwoFactorPolicy.Of = func(u auth.User) bool { return u.Role == "bound" }
+	}})
+	token, bound := f.account("ada@example.com"), f.account("bob@example.com")
+	_, key := f.apiKey(token)
+	ada, err := f.manager.UserByEmail(t.Context(), "ada@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob, err := f.manager.UserByEmail(t.Context(), "bob@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.manager.SetRole(t.Context(), bob.ID, "bound"); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/auth/", http.StripPrefix("/v1/auth", f.handler))
+	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {})
+	mux.Handle("GET /agents", f.handler.Require()(ok))
+	mux.Handle("GET /operators", f.handler.Require(httpauth.Role("operator"))(ok))
+	mux.HandleFunc("GET /checked", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := f.handler.Check(r); err != nil {
+			f.handler.WriteProblem(w, r, err)
+		}
+	})
+	between := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		type other struct{}
+		mux.ServeHTTP(w, r.Clone(context.WithValue(r.Context(), other{}, 1)))
+	})
+	for _, c := range []struct {
+		method, path, credential string
+		status                   int
+		want                     string
+	}{
+		{"GET", "/agents", token, 200, ada.ID}, {"GET", "/agents", key, 200, ada.ID + " by key"}, {"GET", "/checked", token, 200, ada.ID},
+		{"GET", "/operators", token, 403, ada.ID}, {"GET", "/v1/auth/me", token, 200, ada.ID}, {"GET", "/v1/auth/me", key, 200, ada.ID + " by key"},
+		{"GET", "/v1/auth/api-keys", key, 403, ada.ID + " by key"}, {"GET", "/v1/auth/me", bound, 200, bob.ID + " to enrol"}, {"GET", "/agents", bound, 403, ""},
+		{"GET", "/agents", "", 401, ""}, {"GET", "/agents", "forged", 401, ""}, {"GET", "/v1/auth/me", "forged", 401, ""},
+		{"GET", "/v1/auth/openapi.json", token, 200, ""}, {"GET", "/v1/auth/nothing", token, 404, ""}, {"POST", "/v1/auth/refresh", token, 200, ""},
+	} {
+		r := httptest.NewRequest(c.method, c.path, nil)
+		if c.credential != "" {
+			r.Header.Set("Authorization", "Bearer "+c.credential)
+		}
+		if status, users := logged(between, r); status != c.status || strings.Join(users, "|") != c.want {
+			t.Errorf("%s %s: %d of %q, want %d of %q", c.method, c.path, status, users, c.status, c.want)
+		}
+	}
+}
+
+// As with a rule, a panic lets nobody in.
+func TestAPanicOfOnIdentityIsAnAnswer(t *testing.T) {
+	f := newFixture(t, setup{http: func(c *httpauth.Config) { c.OnIdentity = func(*http.Request, auth.Identity) { panic("log") } }})
+	token := f.account("ada@example.com")
+	guarded(f, nil, bearer(token)).want(500, httpauth.CodeInternalError)
+	f.call("GET", "/me", nil, bearer(token)).want(500, httpauth.CodeInternalError)
 }
 
 func rules(rs ...httpauth.Rule) []httpauth.Rule { return rs }

@@ -25,6 +25,7 @@ type Handler struct {
 	idName   string // of the header
 	proxies  []netip.Prefix
 	log      *slog.Logger
+	proven   func(*http.Request, auth.Identity) // Config.OnIdentity, or nil
 	routes   routing
 	document *document
 	jwks     *published
@@ -55,6 +56,7 @@ func newHandler(m *auth.Manager, cfg Config, more ...route) (*Handler, error) {
 		idName:  cfg.RequestIDHeader,
 		proxies: slices.Clone(cfg.TrustedProxies),
 		log:     cfg.Logger,
+		proven:  cfg.OnIdentity,
 		jwks:    publish(m.JWKS()),
 	}
 	if h.log == nil {

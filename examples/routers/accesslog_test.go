@@ -30,13 +30,11 @@ func accessLog(log *slog.Logger, router http.Handler) http.Handler {
 	})
 }
 
-// noteCaller is a rule that refuses nobody. Name it first, and the log also has the user
-// that a later rule refused.
-func noteCaller(a httpauth.Access) error {
-	if caller, ok := a.Request.Context().Value(callerKey{}).(*atomic.Pointer[auth.Identity]); ok {
-		caller.Store(&a.Identity)
+// noteCaller is httpauth.Config.OnIdentity.
+func noteCaller(r *http.Request, id auth.Identity) {
+	if caller, ok := r.Context().Value(callerKey{}).(*atomic.Pointer[auth.Identity]); ok {
+		caller.Store(&id)
 	}
-	return nil
 }
 
 func TestTheAccessLogHasTheCaller(t *testing.T) {
@@ -51,9 +49,9 @@ func TestTheAccessLogHasTheCaller(t *testing.T) {
 				want  int
 				user  string
 			}{
-				{[]httpauth.Rule{noteCaller}, user.Token(), 200, user.ID},
-				{[]httpauth.Rule{noteCaller, httpauth.Role("operator")}, user.Token(), 403, user.ID},
-				{[]httpauth.Rule{noteCaller}, "forged", 401, `""`},
+				{nil, user.Token(), 200, user.ID},
+				{[]httpauth.Rule{httpauth.Role("operator")}, user.Token(), 403, user.ID},
+				{nil, "forged", 401, `""`},
 			} {
 				var log bytes.Buffer
 				w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/one/sub/two", nil)

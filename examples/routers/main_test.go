@@ -51,7 +51,7 @@ func onEachRouter(t *testing.T, test func(t *testing.T, s site)) {
 
 func newHandler(t *testing.T, h *authtest.Harness) *httpauth.Handler {
 	t.Helper()
-	handler, err := httpauth.New(h.Manager, httpauth.Config{Logger: slog.New(slog.DiscardHandler)})
+	handler, err := httpauth.New(h.Manager, httpauth.Config{Logger: slog.New(slog.DiscardHandler), OnIdentity: noteCaller})
 	if err != nil {
 		t.Fatal(err)
 	}
