@@ -122,7 +122,7 @@ func (s *stage) closedError() error {
 func (o outcome) decisive(scenario string) int {
 	decisive := 0
 	for i, key := range o.commits {
-		if strings.HasPrefix(key, "u.") && (decisive == 0 || scenario != "DeleteUser") {
+		if strings.HasPrefix(key, "u.") && (decisive == 0 || !strings.HasPrefix(scenario, "Delete")) {
 			decisive = i + 1
 		}
 	}

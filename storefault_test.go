@@ -52,6 +52,7 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 				for nth := int64(1); ; nth++ {
 					tap := newTapStore(memstore.New())
 					h := authtest.With(t, tap, auth.Config{Limits: unlimited(), APIKeysNeedFreshLogin: true})
+					auth.AwaitBackground(h.Manager) // no organization ends before
 					alice := h.Register()
 					call := wantsFaults(alice, alice.Identity(), alice.APIKey())[name]
 					var n atomic.Int64
