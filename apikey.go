@@ -197,6 +197,9 @@ func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pr
 // CheckNewAPIKey returns the [*InputError] with which CreateAPIKey would refuse n, or nil. It
 // is for forms of your own, and reads no store.
 func (m *Manager) CheckNewAPIKey(n NewAPIKey) error {
+	if err := m.ready(); err != nil {
+		return err
+	}
 	var fields []FieldError
 	if e := checkText("name", n.Name, maxName, true); e != nil {
 		fields = append(fields, *e)

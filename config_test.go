@@ -310,6 +310,10 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.CreateUser(ctx, auth.NewUser{Email: "new@example.com", Password: authtest.Password, FullName: "New", OrganizationID: alice.OrganizationID, Role: "user"})
 			return err
 		},
+		"CheckRegistration":  func(m *auth.Manager) error { return m.CheckRegistration(auth.Registration{}) },
+		"CheckProfileChange": func(m *auth.Manager) error { return m.CheckProfileChange(auth.ProfileChange{}, alice.Email) },
+		"CheckNewPassword":   func(m *auth.Manager) error { return m.CheckNewPassword("x", alice.Email) },
+		"CheckNewAPIKey":     func(m *auth.Manager) error { return m.CheckNewAPIKey(auth.NewAPIKey{}) },
 		"Ready":              func(m *auth.Manager) error { return m.Ready(ctx) },
 		"CreateOrganization": func(m *auth.Manager) error { _, err := m.CreateOrganization(ctx, "Engines"); return err },
 		"DeleteOrganization": func(m *auth.Manager) error { return m.DeleteOrganization(ctx, alice.OrganizationID) },

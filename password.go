@@ -88,6 +88,9 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 // allows a change, such as a link by mail. It reads no store, hashes nothing, and asks no
 // PasswordChecker.
 func (m *Manager) CheckNewPassword(pw Secret, email string) error {
+	if err := m.ready(); err != nil {
+		return err
+	}
 	if weak := m.checkPassword("new_password", pw, email); weak != nil {
 		return inputError(ErrWeakPassword, *weak)
 	}

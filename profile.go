@@ -91,6 +91,9 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 // for the account that has this email address now, or nil. It is for forms of your own, and
 // reads no store.
 func (m *Manager) CheckProfileChange(change ProfileChange, email string) error {
+	if err := m.ready(); err != nil {
+		return err
+	}
 	_, err := checkProfile(change, email)
 	return err
 }
