@@ -144,14 +144,15 @@ func TestNoRefreshOutrunsALogoutByAnOldToken(t *testing.T) {
 		for range 10 {
 			old := alice.Login()
 			h.Clock.Advance(time.Minute)
-			tokens := []string{refreshed(t, h.Manager, old)}
+			current := refreshed(t, h.Manager, old)
+			tokens := []string{current}
 			h.Clock.Advance(time.Minute)
 			var mu sync.Mutex
 			errs := atOnce(t, 4, func(i int) error {
 				if i == 0 {
 					return h.LogoutToken(context.Background(), auth.Secret(old))
 				}
-				fresh, err := other.Refresh(context.Background(), auth.Secret(tokens[0]))
+				fresh, err := other.Refresh(context.Background(), auth.Secret(current))
 				if err == auth.ErrInvalidToken {
 					return nil
 				}
