@@ -247,7 +247,7 @@ func (m *Manager) addAPIKey(
 		return m.records.Commit(ctx, append(ops, made.Put())...)
 	}, &made)
 	if errors.Is(err, ErrAPIKeyLimit) { // none was made, so none is charged
-		m.refund(ctx, []budget{m.newKeyBudget(uid)}, false)
+		m.refund(ctx, []budget{m.newKeyBudget(uid)}, budget.hits)
 		m.ReportDenied(ctx, id, "api_key_limit")
 	}
 	key := k.Rec.public(kidOf(uid, k.Key), keyuse.Usage{})

@@ -171,7 +171,8 @@ type Config struct {
 	// networks that are known to the account and for calls of sessions. Default 64; negative:
 	// none.
 	HashQueue int
-	// HashWait is how long one of them waits, 1 ms to 1 minute. Default 2 seconds.
+	// HashWait is how long one of them waits, 1 ms to 1 minute. An attempt may wait as long before
+	// that for others at the same time, see Limits. Default 2 seconds.
 	HashWait time.Duration
 
 	// Operations: Events receives what happens, for audit and alarms. Nil: there are no
@@ -215,13 +216,21 @@ type HashParams struct {
 // before the password or code is compared. A correct password, with the second factor if the
 // login needs one, gives its attempt back to LoginByAccount and refills
 // LoginByAccountAddress. A correct code from a known network refills CodeByAccount for that
-// network; one from elsewhere gives its attempt back. The other three count every attempt.
+// network; one from elsewhere gives its attempt back. LoginByAddress gets 19 twentieths of its
+// attempt back. The other two count every attempt.
+//
+// An attempt that one of the first three or CodeByAccount refuses waits while others on it are
+// under way, in any process: right ones give theirs back. It waits at most HashWait.
+//
+// A call whose context has no Client is your program's own. It counts on no budget of a network,
+// and not on LoginByAccount.
 //
 // The known networks of an account are the last eight that it was registered or logged in
 // from.
 type Limits struct {
 	// LoginByAddress: logins, second steps, repeated proofs of the password and new second
-	// factors from one network, for any account, right or wrong. A call that computes
+	// factors from one network, for any account. A right one counts as a twentieth, for the
+	// hash that it costs: by default 4,000 at once and ten more a second. A call that computes
 	// two hashes counts both. Those of new backup codes have a counter of their own with 3
 	// times as much: a network turns 60 second factors on at once, and one more every 7
 	// seconds. A network is an IPv4 address or an IPv6 /64. An IPv4 /24 and an IPv6 /56 have

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"runtime"
 	"strings"
@@ -302,10 +303,10 @@ func TestEveryCallAfterCloseReturnsErrClosed(t *testing.T) {
 
 // everyCall is each method of a Manager that may ask the store, as alice would call it.
 func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]func(*auth.Manager) error {
-	ctx := context.Background()
+	ctx := auth.WithClient(context.Background(), auth.Client{Addr: netip.MustParseAddr("192.0.2.1")})
 	name := "Ada King"
 	return map[string]func(*auth.Manager) error{
-		"Register": func(m *auth.Manager) error { _, err := signUp(m, "new@example.com"); return err },
+		"Register": func(m *auth.Manager) error { return register(ctx, m, "new@example.com") },
 		"CreateUser": func(m *auth.Manager) error {
 			_, err := m.CreateUser(ctx, auth.NewUser{Email: "new@example.com", Password: authtest.Password, FullName: "New", OrganizationID: alice.OrganizationID, Role: "user"})
 			return err

@@ -135,7 +135,7 @@ func IdentityFrom(ctx context.Context) (id Identity, ok bool) {
 // IPv4 address or the /64 of an IPv6 address, and by the wider networks around it. Sessions and
 // events record the Client.
 type Client struct {
-	Addr      netip.Addr // the zero Addr is unknown: all such calls share one budget
+	Addr      netip.Addr // the zero Addr is unknown: all such clients share one budget
 	UserAgent string     // at most 200 bytes of it are recorded
 	RequestID string     // an id that your program gives it, for events; at most 100 bytes are recorded
 }
@@ -148,8 +148,8 @@ const (
 
 // WithClient returns a context that carries c. Package httpauth calls it for the requests
 // that it serves. If your program calls a Manager for remote users, it must call WithClient
-// itself. Otherwise all of them share the budgets of one unknown address. The context keeps
-// only the beginning of a text that is far longer than what is recorded.
+// itself. Otherwise a call counts as your program's own, and no budget of a network limits it. The
+// context keeps only the beginning of a text that is far longer than what is recorded.
 func WithClient(ctx context.Context, c Client) context.Context {
 	c.UserAgent, c.RequestID = printable.Bound(c.UserAgent, maxUserAgent), printable.Bound(c.RequestID, maxRequestID)
 	return &ctxValue[Client]{ctx, clientKey, c}

@@ -22,6 +22,7 @@ type LoginResult struct {
 	EnrollmentOnly bool
 
 	session string // "ses_…"
+	hasRoom bool   // of TempToken: see hasRoom
 }
 
 // TwoFactorRequired reports whether the login waits for its second factor.
@@ -46,7 +47,7 @@ func (m *Manager) Login(ctx context.Context, email string, password Secret) (Log
 	if err != nil {
 		return LoginResult{}, err
 	}
-	isKnown := slices.Contains(known.Rec.Prefixes, prefix)
+	isKnown := byProgram(ctx) || slices.Contains(known.Rec.Prefixes, prefix)
 	if isKnown {
 		ctx = m.preferLane(ctx, digest)
 	}
@@ -60,7 +61,12 @@ func (m *Manager) Login(ctx context.Context, email string, password Secret) (Log
 		if errors.Is(err, ErrInvalidCredentials) {
 			m.emit(ctx, Event{Type: EventLoginFailed, UserID: userIDOf(uid)})
 		}
-		return err == nil && !result.TwoFactorRequired(), err
+		if err == nil && result.TwoFactorRequired() {
+			m.refund(ctx, rightFirstStep(charged, result.hasRoom), budget.backOnSuccess)
+			result.hasRoom = false // it concerns nobody else
+			return false, nil
+		}
+		return err == nil, err
 	})
 	if err == nil && !result.TwoFactorRequired() {
 		m.noteNetwork(ctx, known, prefix, result)

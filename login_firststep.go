@@ -35,6 +35,20 @@ func firstStepOf(ctx context.Context, known bool, charged []budget) (f firstStep
 	return f
 }
 
+// rightFirstStep returns those of the budgets of a right password that get back their attempt
+// before the second step. The others stay charged: that of strangers together, since a thief of
+// the password must not begin logins without end. So does the tight one of the account, unless
+// the network has few logins that wait. Nothing is reset.
+func rightFirstStep(charged []budget, hasRoom bool) (back []budget) {
+	for _, b := range charged {
+		if b.keepOnSuccess || hasRoom && b.name == "account_address" {
+			b.resetOnSuccess = false
+			back = append(back, b)
+		}
+	}
+	return back
+}
+
 func (f firstStep) has(flag uint64) bool { return f.Flags&flag != 0 }
 
 // chargedFor returns the budgets of the account that the first step was charged to. A complete

@@ -20,6 +20,7 @@ import (
 
 const (
 	maxTemps     = 10 // logins of one user that may wait for their second factor
+	roomyTemps   = 5  // of them from one network, before they use up its budget of passwords
 	maxTempTries = 5  // codes that are compared for one of them
 	tempSecret   = 32 // bytes of a temp token's secret part
 )
@@ -82,6 +83,18 @@ func (t *tempRecord) dropOne() {
 	t.Logins = slices.Delete(t.Logins, i, i+1)
 }
 
+// hasRoom reports whether few logins wait from the network. Those and as many as its budget of
+// passwords admits at once push no other out.
+func (t *tempRecord) hasRoom(prefix string) bool {
+	n := 0
+	for _, w := range t.Logins {
+		if w.Prefix == prefix {
+			n++
+		}
+	}
+	return n <= roomyTemps
+}
+
 // first returns the first step of the login with this digest. If an older program made the
 // login there is none, and the zero firstStep has no flag.
 func (t *tempRecord) first(digest []byte) firstStep {
@@ -140,7 +153,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	budgets := append(m.addressBudgets(ctx), m.codeBudgets(uid, step.prefix, step.first.has(firstKnown))...)
 	err := m.throttled(ctx, uid, budgets, func(ctx context.Context) (bool, error) {
 		if err := m.countTry(ctx, &step); err != nil {
-			return false, beforeChange(err)
+			return false, overtakenLogin(beforeChange(err))
 		}
 		var err error
 		result, failed.Reason, err = m.completeLogin(ctx, &step, code)
@@ -148,7 +161,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 			m.emit(ctx, failed)
 			m.notifyAccount(ctx, EventSecondFactorFailed, uid, &step.acct.Rec, step.acct.Rec.Email)
 		}
-		return err == nil, err
+		return err == nil, overtakenLogin(err)
 	})
 	if errors.Is(err, ErrInvalidToken) { // spent or ended by another call
 		return LoginResult{}, m.refuseTemp(ctx, Event{UserID: failed.UserID, OrganizationID: failed.OrganizationID, Reason: "ended"})
@@ -167,7 +180,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		digest := emailDigest(canonical)
 		parallel.Do(
 			func() {
-				m.refund(ctx, m.chargedFor(step.first, digest, step.prefix), true)
+				m.refund(ctx, m.chargedFor(step.first, digest, step.prefix), budget.backOnSuccess)
 			},
 			func() {
 				if _, known, err := m.emailOwner(ctx, digest); err == nil {
@@ -177,6 +190,15 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		)
 	}
 	return result, nil
+}
+
+// overtakenLogin returns err for settle. ErrInvalidToken says that another call has spent or
+// ended the login: no code was compared, or it was right.
+func overtakenLogin(err error) error {
+	if errors.Is(err, ErrInvalidToken) {
+		return overtaken{err}
+	}
+	return err
 }
 
 // refuseTemp returns ErrInvalidToken for a temp token and emits the reason in e.
@@ -275,14 +297,14 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 // newTempToken makes a temp token: 256 random bits and the digits of the user, sealed
 // together. The user's partition has the record of it. It returns store.ErrConflict if the
 // account has changed.
-func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row[account], first firstStep) (Secret, error) {
+func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row[account], first firstStep) (result LoginResult, err error) {
 	secret := make([]byte, tempSecret)
 	_, _ = rand.Read(secret)
 	digest := sha256.Sum256(secret)
 	now := m.now()
 	temps := tempRow(uid)
 	if err := m.records.Read(ctx, &temps); err != nil {
-		return "", err
+		return result, err
 	}
 	temps.Rec.prune(&acct.Rec, now)
 	for len(temps.Rec.Logins) >= maxTemps {
@@ -296,10 +318,12 @@ func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row
 	temps.Rec.Firsts = append(temps.Rec.Firsts, first)
 	temps.Rec.pruneFirsts()
 	if err := m.records.Commit(ctx, acct.Unchanged(), temps.Put().Until(now.Add(m.cfg.TempTokenTTL))); err != nil {
-		return "", err
+		return result, err
 	}
 	sealed := m.keys.Seal(labelTemp, slices.Concat(secret, []byte(uid)), nil)
-	return Secret(tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)), nil
+	return LoginResult{
+		TempToken: Secret(tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)), hasRoom: temps.Rec.hasRoom(clientPrefix(ctx)),
+	}, nil
 }
 
 // parseTempToken returns the user and the digest of a temp token. It returns false unless a

@@ -336,7 +336,7 @@ func TestATempTokenThatEndsDuringItsUseIsRefused(t *testing.T) {
 			}
 			return nil
 		}, nil)
-		err := secondStep(t.Context(), h.Manager, temp, codes[0])
+		err := secondStep(clientAt(t, "192.0.2.7"), h.Manager, temp, codes[0])
 		switch {
 		case writing && err != nil:
 			t.Errorf("it ended at call %d, when the session was being written: %v", nth, err)

@@ -69,7 +69,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		}
 		err = m.retryAs(ctx, id, c, func() error {
 			if pass.Rec.Hash != proven { // changed meanwhile: current is no longer the password
-				return ErrInvalidCredentials
+				return overtaken{ErrInvalidCredentials}
 			}
 			pass.Rec.Hash, pass.Rec.Changed = hash, m.now()
 			return m.records.Commit(ctx, append(c.endOtherSessions(), pass.Put())...)
@@ -180,7 +180,11 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 // withHashSlot runs f, which computes an Argon2id hash, in a hashing slot. A budget was charged
 // for it before.
 func (m *Manager) withHashSlot(ctx context.Context, f func()) error {
-	return m.withSlot(ctx, m.hashSlots, f)
+	return m.withSlot(ctx, m.hashSlots, func() {
+		began := time.Now()
+		f()
+		m.pace.note(time.Since(began), m.cfg.HashSlots)
+	})
 }
 
 // withSlot runs f in a slot of s. If it does not run f, the error is ErrOverloaded or, if ctx
@@ -195,7 +199,7 @@ func (m *Manager) withSlot(ctx context.Context, s *slots.Slots, f func()) error 
 		return nil
 	case errors.Is(err, slots.ErrBusy):
 		m.emit(ctx, Event{Type: EventOverloaded})
-		return &RetryError{Err: ErrOverloaded, After: max(m.cfg.HashWait, time.Second)}
+		return &RetryError{Err: ErrOverloaded, After: m.pace.after(max(m.cfg.HashWait, time.Second))}
 	default:
 		return unavailable(fmt.Errorf("%w: %w", errNotRun, err))
 	}

@@ -43,6 +43,32 @@ func (s *tapStore) abreast(t *testing.T, n int, suffix string, f func(ctx contex
 	})
 }
 
+// informed calls f n times at the same time and holds each caller after its first Get with a key
+// that ends in suffix until all have read it: none knows what another does. f passes its
+// context on.
+func (s *tapStore) informed(t *testing.T, n int, suffix string, f func(ctx context.Context, i int) error) []error {
+	t.Helper()
+	type racer struct{}
+	var waiting sync.WaitGroup
+	waiting.Add(n)
+	arrive := make([]func(), n)
+	for i := range arrive {
+		arrive[i] = sync.OnceFunc(waiting.Done)
+	}
+	s.tap(nil, func(ctx context.Context, c storeCall) error {
+		if i, ok := ctx.Value(racer{}).(int); ok && c.kind == "Get" && c.names(suffix) {
+			arrive[i]()
+			waiting.Wait()
+		}
+		return nil
+	})
+	defer s.tap(nil, nil)
+	return atOnce(t, n, func(i int) error {
+		defer arrive[i]()
+		return f(context.WithValue(t.Context(), racer{}, i), i)
+	})
+}
+
 // overtaken calls slow, makes all of fast while the first Commit of slow with a key that
 // ends in suffix is held up, and returns what slow returns then.
 func (s *tapStore) overtaken(t *testing.T, suffix string, slow, fast func() error) error {

@@ -54,12 +54,14 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	if _, err := m.charge(ctx, "", m.registerBudgets(ctx)); err != nil {
-		return User{}, err
-	}
 	event := Event{Type: EventRegistered, Role: u.Role}
 	known := []string{clientPrefix(ctx)} // the caller chose the password, so strangers there are no more likely
-	return m.create(ctx, u, canonical, known, event, entry{name: cmp.Or(r.OrganizationName, r.FullName)})
+	var user User
+	err = m.throttled(ctx, "", m.registerBudgets(ctx), func(ctx context.Context) (done bool, err error) {
+		user, err = m.create(ctx, u, canonical, known, event, entry{name: cmp.Or(r.OrganizationName, r.FullName)})
+		return err == nil, err
+	})
+	return user, err
 }
 
 // CheckRegistration returns the [*InputError] with which Register would refuse r, or nil. It
@@ -95,7 +97,7 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	}
 	event := Event{Type: EventRegistered, Actor: actorOf(ctx), Role: u.Role}
 	oid, _ := parseOrganization(org.ID)
-	return m.create(ctx, u, canonical, nil, event, entry{oid: oid})
+	return m.create(withPreferredLane(ctx), u, canonical, nil, event, entry{oid: oid})
 }
 
 // checkNewUser returns the canonical form of the email address, or an error that names every
@@ -141,11 +143,11 @@ func appendMisread(fields []FieldError, canonical string) []FieldError {
 // See emailClaim and memberRecord for a crash in between. Known are the first known networks of
 // the account. The event has the actor, and is emitted as it is or as taken.
 func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known []string, event Event, e entry) (User, error) {
-	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
+	hash, err := m.hashPassword(ctx, u.Password) // first: a call that is shed writes nothing and asks nobody
+	if err != nil {
 		return User{}, err
 	}
-	hash, err := m.hashPassword(ctx, u.Password) // before the claim: a call that is shed writes nothing
-	if err != nil {
+	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
 		return User{}, err
 	}
 	now := m.now()

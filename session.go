@@ -192,12 +192,12 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	}
 	user := acct.Rec.user(userIDOf(uid))
 	if acct.Rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
-		temp, err := m.newTempToken(ctx, uid, acct, first)
+		result, err := m.newTempToken(ctx, uid, acct, first)
 		if err != nil {
 			return LoginResult{}, err
 		}
 		m.emit(ctx, Event{Type: EventSecondFactorRequired, UserID: user.ID, OrganizationID: user.OrganizationID})
-		return LoginResult{TempToken: temp}, nil
+		return result, nil
 	}
 
 	now := m.now()

@@ -74,21 +74,27 @@ func (m *Manager) loadEnrolling(ctx context.Context, id Identity, more ...record
 	return c, nil
 }
 
-// retryAs is RetryFrom for a step of the caller. Before every attempt except the first it
-// loads c again, in the way that c was loaded, and rows with it. So a step is not retried
-// after the session has ended.
+// retryAs is RetryFrom for a step of the caller. Before every attempt except the first, and the
+// first of a call that has waited for others, it loads c again, in the way that c was loaded, and
+// rows with it. So a step is not retried after the session has ended.
 func (m *Manager) retryAs(ctx context.Context, id Identity, c *principal, step func() error, rows ...record.Reader) error {
 	load := m.loadPrincipal
 	if c.enrols {
 		load = m.loadEnrolling
 	}
-	return m.records.RetryFrom(ctx, userPartition(c.uid), func() error {
+	reload := func() error {
 		now, err := load(ctx, id, rows...)
 		if err == nil {
 			*c = *now
 		}
 		return err
-	}, step)
+	}
+	if hasWaited(ctx) { // others have succeeded meanwhile
+		if err := reload(); err != nil {
+			return err
+		}
+	}
+	return m.records.RetryFrom(ctx, userPartition(c.uid), reload, step)
 }
 
 // endOtherSessions returns the operations that write the caller's account and end every
@@ -166,7 +172,7 @@ func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f
 	if isBackupCode(f.code) {
 		budgets = hashing(2, budgets) // the password and the code
 	}
-	budgets = append(budgets, m.codeBudgets(c.uid, prefix, slices.Contains(known.Rec.Prefixes, prefix))...)
+	budgets = append(budgets, m.codeBudgets(c.uid, prefix, byProgram(ctx) || slices.Contains(known.Rec.Prefixes, prefix))...)
 	return m.throttled(ctx, c.uid, budgets, func(ctx context.Context) (bool, error) {
 		err := m.spendFactors(ctx, id, c, f, action, act)
 		return err == nil, err
@@ -186,8 +192,11 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		}
 	}
 	return m.retryAs(ctx, id, c, func() error {
+		if c.acct.Rec.Enrolment == "" && wrongPassword != nil {
+			return ErrTwoFactorNotEnabled // it was compared, so it stays charged
+		}
 		if c.acct.Rec.Enrolment == "" {
-			return ErrTwoFactorNotEnabled
+			return overtaken{ErrTwoFactorNotEnabled}
 		}
 		ok, err := m.spendCode(ctx, c.uid, &c.acct.Rec, &f.totp.Rec, f.code, &proof)
 		if err != nil && wrongPassword != nil {
@@ -200,8 +209,11 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 			m.emit(ctx, id.codeEvent(action, proof.reason))
 			m.notifyAccount(ctx, EventSecondFactorFailed, c.uid, &c.acct.Rec, c.acct.Rec.Email)
 		}
-		if !ok || wrongPassword != nil || f.pass.Rec.Hash != proven {
+		if !ok || wrongPassword != nil {
 			return ErrInvalidCredentials
+		}
+		if f.pass.Rec.Hash != proven { // changed meanwhile
+			return overtaken{ErrInvalidCredentials}
 		}
 		ops, err := act(ctx)
 		if err != nil {

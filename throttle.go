@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,16 +18,24 @@ type budget struct {
 	key   string
 	limit store.Limit
 	cost  int // attempts that one call counts as, see hashing; 0 is 1
+	unit  int // hits of the limit that one attempt is; 0 is 1
 	// resetOnSuccess: a success empties the counter instead of giving one attempt back.
 	// Only counters of one account have it: a login to one account must not reset a
 	// counter that other accounts share.
 	resetOnSuccess bool
-	// keepOnSuccess: a success stays counted. It has cost a hash, and a client with many
-	// accounts of its own could keep every slot busy with right passwords.
+	// keepOnSuccess: of a success, one hit for each attempt stays counted. It has cost a hash,
+	// and a client with many accounts of its own could keep every slot busy with right passwords.
 	// For the same reason, an attempt that is refunded gets back no more than it has not hashed.
 	keepOnSuccess bool
 	// or are all charged instead if this budget refuses. None: the attempt is refused.
 	or []budget
+	// waits is for which attempts one waits that this budget refuses.
+	waits waitScope
+
+	// Of a budget that was charged:
+	line   string // the key of the line in which the attempt counts as under way, or ""
+	marked bool   // so it is marked in the store
+	waited bool   // the attempt has waited in the line
 }
 
 // hashing returns the budgets of a call that computes n hashes. Those that count work, right or
@@ -40,9 +49,14 @@ func hashing(n int, budgets []budget) []budget {
 	return budgets
 }
 
-// hits returns how many attempts the budget counts. They are no more than half of a small
+// attempts returns how many attempts a call counts as. They are no more than half of a small
 // Burst, so that the call which comes before another, such as EnableTwoFactor, leaves enough.
-func (b budget) hits() int { return min(max(b.cost, 1), (b.limit.Burst+1)/2) }
+func (b budget) attempts() int {
+	return min(max(b.cost, 1), (b.limit.Burst/max(b.unit, 1)+1)/2)
+}
+
+// hits returns how many hits a call is.
+func (b budget) hits() int { return b.attempts() * max(b.unit, 1) }
 
 // throttled is the way to check a password or a code. It charges every budget first and
 // then calls verify, so parallel attempts cannot exceed a budget. See settle for what is
@@ -56,21 +70,73 @@ func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, v
 }
 
 // settle calls verify for an attempt that was charged. The attempt is refunded if verify
-// returns done. It is also refunded if nothing was found wrong: no slot came free, the new
-// password was refused, a further budget was used up, or no token could be signed. Otherwise
-// it stays charged. What was hashed before such an error stays charged too, to the budgets that
-// count work: a client can cause the error after the hash, by leaving or with a busy queue.
+// returns done. It is also refunded if nothing was found wrong. Otherwise it stays charged. What
+// was hashed before such an error stays charged too, to the budgets that count work: a client
+// can cause the error after the hash, by leaving or with a busy queue.
 func (m *Manager) settle(ctx context.Context, charged []budget, verify func(ctx context.Context) (done bool, err error)) error {
-	ctx = &ctxValue[*work]{ctx, workKey, new(work)}
+	defer m.endAttempt(ctx, charged)
+	waited := slices.ContainsFunc(charged, func(b budget) bool { return b.waited })
+	ctx = &ctxValue[*work]{ctx, workKey, &work{waited: waited}}
 	done, err := verify(ctx)
-	if done || errors.Is(err, ErrOverloaded) || errors.Is(err, ErrRateLimited) || errors.Is(err, errNotRun) || errors.Is(err, ErrWeakPassword) || errors.Is(err, jose.ErrNotSigned) {
-		m.refund(ctx, withoutWork(workOf(ctx), charged), done)
+	switch {
+	case done:
+		m.refund(ctx, charged, budget.backOnSuccess)
+	case isNoGuess(err):
+		hashed := workOf(ctx)
+		m.refund(ctx, charged, func(b budget) int { return b.backUnhashed(hashed) })
+	}
+	var late overtaken
+	if errors.As(err, &late) {
+		return late.error
 	}
 	return err
 }
 
+// isNoGuess reports whether err says nothing about the password or code of an attempt. No slot
+// came free, the new password was refused, a further budget was used up, no token could be
+// signed, or another call was faster.
+func isNoGuess(err error) bool {
+	for _, target := range []error{ErrOverloaded, ErrRateLimited, errNotRun, ErrWeakPassword, jose.ErrNotSigned} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return errors.As(err, new(overtaken))
+}
+
+// overtaken is the error of a call whose password or code was right, or was not compared, and
+// which came too late: another call at the same time has changed what it was about. settle
+// returns the error in it.
+type overtaken struct{ error }
+
+// Unwrap returns the error of the call.
+func (o overtaken) Unwrap() error { return o.error }
+
+// backOnSuccess returns how many hits a success gives back.
+func (b budget) backOnSuccess() int {
+	switch {
+	case b.resetOnSuccess:
+		return b.limit.Burst
+	case b.keepOnSuccess:
+		return b.hits() - b.attempts()
+	}
+	return b.hits()
+}
+
+// backUnhashed returns how many hits an attempt gets back that has computed so many hashes and
+// was not found wrong.
+func (b budget) backUnhashed(hashed int) int {
+	if b.keepOnSuccess {
+		return max(0, b.hits()-hashed)
+	}
+	return b.hits()
+}
+
 // work is how much an attempt has hashed or drawn.
-type work struct{ n atomic.Int64 }
+type work struct {
+	n      atomic.Int64
+	waited bool // before it was charged, so what was read before that is old
+}
 
 // noteWork counts one piece of work of the attempt that ctx belongs to.
 func noteWork(ctx context.Context) {
@@ -88,37 +154,33 @@ func workOf(ctx context.Context) int {
 	return int(w.n.Load())
 }
 
-// withoutWork returns budgets for a refund of what is left of an attempt. Those that count work
-// keep so much of it.
-func withoutWork(done int, charged []budget) []budget {
-	if done == 0 {
-		return charged
-	}
-	var left []budget
-	for _, b := range charged {
-		if b.keepOnSuccess {
-			if b.cost = b.hits() - done; b.cost <= 0 {
-				continue
-			}
-		}
-		left = append(left, b)
-	}
-	return left
+// hasWaited reports whether the attempt that ctx belongs to has waited for others.
+func hasWaited(ctx context.Context) bool {
+	w, ok := fromContext[*work](ctx, workKey)
+	return ok && w.waited
 }
 
 // charge counts one attempt on each budget in turn, up to the first that refuses. It returns
-// the budgets that were charged. If one refuses, what was counted by then stays counted. For
-// passwords and second steps, the first budget is that of the client's address. So attempts
-// on a locked account use up the client's own budget, and after that none that others share.
+// the budgets that were charged. If one of them waits, settle must be called with them. If one
+// refuses, what was counted by then stays counted. For passwords and second steps, the first
+// budget is that of the client's address. So attempts on a locked account use up the client's
+// own budget, and after that none that others share.
 func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) (charged []budget, err error) {
+	p := &patience{most: m.cfg.HashWait}
+	defer p.stop()
 	for _, b := range budgets {
-		counted, wait, err := m.chargeOne(ctx, b)
+		counted, wait, err := m.chargeInLine(ctx, b, p)
+		if errors.Is(err, errNotRun) { // nothing was compared
+			m.refund(ctx, charged, budget.hits)
+		}
 		if err != nil {
-			return charged, err
+			m.endAttempt(ctx, charged)
+			return nil, err
 		}
 		if len(counted) == 0 {
+			m.endAttempt(ctx, charged)
 			m.emit(ctx, Event{Type: EventRateLimited, UserID: userIDOf(uid), Reason: b.name})
-			return charged, &RetryError{Err: ErrRateLimited, After: wait}
+			return nil, &RetryError{Err: ErrRateLimited, After: wait}
 		}
 		charged = append(charged, counted...)
 	}
@@ -134,7 +196,7 @@ func (m *Manager) chargeOne(ctx context.Context, b budget) (counted []budget, wa
 		return nil, 0, err
 	}
 	if d.OK {
-		return []budget{b}, 0, nil
+		return m.underWay(ctx, b, []budget{b}, 2*d.Left < b.limit.Burst), 0, nil
 	}
 	for i, instead := range b.or {
 		other, err := m.records.Hit(ctx, instead.key, instead.limit, instead.hits(), m.now())
@@ -142,30 +204,36 @@ func (m *Manager) chargeOne(ctx context.Context, b budget) (counted []budget, wa
 			return nil, 0, err
 		}
 		if !other.OK {
-			m.refund(ctx, b.or[:i], false) // nothing was compared
+			m.refund(ctx, b.or[:i], budget.hits) // nothing was compared
 			return nil, min(d.RetryAfter, other.RetryAfter), nil
 		}
 	}
-	return b.or, d.RetryAfter, nil
+	return m.underWay(ctx, b, slices.Clone(b.or), true), d.RetryAfter, nil
 }
 
-// refund gives an attempt back to the budgets that it was charged to. The decision has been
-// made: if the store fails here, the budget only stays smaller.
-func (m *Manager) refund(ctx context.Context, charged []budget, success bool) {
+// underWay notes in what was charged for b that the attempt is under way.
+func (m *Manager) underWay(ctx context.Context, b budget, charged []budget, nearlyUsedUp bool) []budget {
+	if b.waits != waitsNot && len(charged) > 0 {
+		charged[0].line = b.key
+		charged[0].marked = nearlyUsedUp && b.waits == waitsEverywhere && m.mark(ctx, charged[0], markHits)
+	}
+	return charged
+}
+
+// refund gives an attempt back to the budgets that it was charged to, to each as many hits as
+// back says. The decision has been made: if the store fails here, the budget only stays smaller.
+func (m *Manager) refund(ctx context.Context, charged []budget, back func(budget) int) {
 	ctx = context.WithoutCancel(ctx)                            // even if the client has gone
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout) // for all of them: the client waits
 	defer cancel()
 	var calls []func()
 	for _, b := range charged {
-		n := -b.hits()
-		switch {
-		case success && b.keepOnSuccess:
+		n := back(b)
+		if n == 0 {
 			continue
-		case success && b.resetOnSuccess:
-			n = -b.limit.Burst
 		}
 		calls = append(calls, func() {
-			if _, err := m.records.Hit(ctx, b.key, b.limit, n, m.now()); err != nil {
+			if _, err := m.records.Hit(ctx, b.key, b.limit, -n, m.now()); err != nil {
 				m.cfg.Logger.WarnContext(ctx, "auth: an attempt was not given back", "err", err)
 			}
 		})

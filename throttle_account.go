@@ -24,13 +24,13 @@ func (m *Manager) loginBudgets(ctx context.Context, digest string, known bool) [
 
 // accountAddressBudget is the budget of one account for one address prefix.
 func (m *Manager) accountAddressBudget(digest, prefix string) budget {
-	return budget{name: "account_address", key: "e." + digest + "/password." + prefix, limit: m.cfg.Limits.LoginByAccountAddress, resetOnSuccess: true}
+	return budget{name: "account_address", key: "e." + digest + "/password." + prefix, limit: m.cfg.Limits.LoginByAccountAddress, resetOnSuccess: true, waits: waitsEverywhere}
 }
 
 // accountBudget is the budget of one account for the address prefixes that are not known.
 // While strangers hold it used up, an attempt is charged to dailyBudgets.
 func (m *Manager) accountBudget(digest, prefix string) budget {
-	return budget{name: "account", key: "e." + digest + "/password", limit: m.cfg.Limits.LoginByAccount, or: m.dailyBudgets(digest, prefix)}
+	return budget{name: "account", key: "e." + digest + "/password", limit: m.cfg.Limits.LoginByAccount, or: m.dailyBudgets(digest, prefix), waits: waitsEverywhere}
 }
 
 // dailyBudgets admit one attempt a day on one account from each wide network, and about 50 from
@@ -56,7 +56,7 @@ func (m *Manager) callerContext(ctx context.Context, c *principal) context.Conte
 // session has no more guesses than that session's.
 func (m *Manager) callerBudgets(ctx context.Context, c *principal) []budget {
 	return append(m.addressBudgets(ctx), m.accountAddressBudget(c.emailDigest(), clientPrefix(ctx)), budget{
-		name: "session", key: userKey(c.uid, "reauth."+c.sid), limit: m.cfg.Limits.LoginByAccountAddress, resetOnSuccess: true,
+		name: "session", key: userKey(c.uid, "reauth."+c.sid), limit: m.cfg.Limits.LoginByAccountAddress, resetOnSuccess: true, waits: waitsEverywhere,
 	})
 }
 

@@ -31,23 +31,23 @@ func (m *Manager) codeBudgets(uid, prefix string, known bool) []budget {
 		return m.elsewhereCodeBudgets(uid)
 	}
 	return []budget{
-		{name: "code", key: userKey(uid, "code."+prefix), limit: m.cfg.Limits.CodeByAccount, resetOnSuccess: true},
-		{name: "code_total", key: userKey(uid, "codes."+prefix), limit: knownCodes, resetOnSuccess: true},
+		{name: "code", key: userKey(uid, "code."+prefix), limit: m.cfg.Limits.CodeByAccount, resetOnSuccess: true, waits: waitsEverywhere},
+		{name: "code_total", key: userKey(uid, "codes."+prefix), limit: knownCodes, resetOnSuccess: true, waits: waitsEverywhere},
 	}
 }
 
 // elsewhereCodeBudgets are those of all networks together that are not known.
 func (m *Manager) elsewhereCodeBudgets(uid string) []budget {
 	return []budget{
-		{name: "code_elsewhere", key: userKey(uid, "code"), limit: m.cfg.Limits.CodeByAccount},
-		{name: "code_elsewhere_total", key: userKey(uid, "codes"), limit: elsewhereCodes},
+		{name: "code_elsewhere", key: userKey(uid, "code"), limit: m.cfg.Limits.CodeByAccount, waits: waitsEverywhere},
+		{name: "code_elsewhere_total", key: userKey(uid, "codes"), limit: elsewhereCodes, waits: waitsEverywhere},
 	}
 }
 
 // confirmBudget is the budget of the codes that turn a second factor on. The caller was given
 // the secret, so a code guesses nothing.
 func (m *Manager) confirmBudget(uid string) budget {
-	return budget{name: "confirm", key: userKey(uid, "confirm"), limit: m.cfg.Limits.CodeByAccount, resetOnSuccess: true}
+	return budget{name: "confirm", key: userKey(uid, "confirm"), limit: m.cfg.Limits.CodeByAccount, resetOnSuccess: true, waits: waitsEverywhere}
 }
 
 // forgiveLimit is how often a change of the password refills the budgets of codes. Otherwise a

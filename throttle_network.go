@@ -15,6 +15,13 @@ import (
 // all of a /64.
 func clientPrefix(ctx context.Context) string { return netprefix.Text(ClientFrom(ctx).Addr) }
 
+// byProgram reports whether a call is your program's own: its context has no Client. So what
+// strangers use up does not concern it. A client whose address is unknown is a stranger.
+func byProgram(ctx context.Context) bool {
+	_, remote := fromContext[Client](ctx, clientKey)
+	return !remote
+}
+
 // widestOf returns the widest network around a clientPrefix. One subscriber or site may have
 // it whole.
 func widestOf(prefix string) string {
@@ -48,11 +55,24 @@ func networkBudgets(ctx context.Context, narrow budget, purpose, name string) []
 	return budgets
 }
 
+// successes is how many right passwords count as much as a wrong one on the budgets of
+// networks. Each has cost a hash, so an address with accounts of its own must not have them
+// without end. But an office, or a machine that runs tests, is no attacker: by default it has
+// 4,000 at once and ten more a second. What keeps others from waiting is the hashing queue, in
+// which networks take turns.
+const successes = 20
+
 // addressBudgets are the budgets of the client's networks for logins and proofs, for any
 // account. An attempt in the preferred lane is not charged to the wider networks, which
-// strangers share: the limit of the lane bounds it.
+// strangers share: the limit of the lane bounds it. A call by your program is charged to none.
 func (m *Manager) addressBudgets(ctx context.Context) []budget {
-	narrow := budget{name: "address", key: "a." + clientPrefix(ctx) + "/login", limit: m.cfg.Limits.LoginByAddress, keepOnSuccess: true}
+	if byProgram(ctx) {
+		return nil
+	}
+	l := m.cfg.Limits.LoginByAddress
+	unit := max(1, min(successes, 1_000_000/(l.Burst*wideFactor*wideFactor)))
+	l = store.Limit{Burst: l.Burst * unit, Every: max(l.Every/time.Duration(unit), time.Microsecond)}
+	narrow := budget{name: "address", key: "a." + clientPrefix(ctx) + "/login", limit: l, unit: unit, keepOnSuccess: true, waits: waitsHere}
 	if inPreferredLane(ctx) {
 		return []budget{narrow}
 	}
@@ -69,6 +89,9 @@ const setupFactor = 3
 // such calls would use up all. The wider networks, which strangers share, are not charged: the
 // budget of the account bounds the sets.
 func (m *Manager) setupBudgets(ctx context.Context, account budget) []budget {
+	if byProgram(ctx) {
+		return []budget{account}
+	}
 	l := m.cfg.Limits.LoginByAddress
 	l = store.Limit{Burst: min(l.Burst*setupFactor, 1_000_000), Every: max(l.Every/setupFactor, time.Microsecond)}
 	narrow := budget{name: "setup", key: "a." + clientPrefix(ctx) + "/setup", limit: l, keepOnSuccess: true}
@@ -78,6 +101,9 @@ func (m *Manager) setupBudgets(ctx context.Context, account budget) []budget {
 // registerBudgets are the budgets of the client's networks for calls that show whether an
 // email address has an account.
 func (m *Manager) registerBudgets(ctx context.Context) []budget {
-	narrow := budget{name: "register", key: "a." + clientPrefix(ctx) + "/register", limit: m.cfg.Limits.RegisterByAddress}
+	if byProgram(ctx) {
+		return nil
+	}
+	narrow := budget{name: "register", key: "a." + clientPrefix(ctx) + "/register", limit: m.cfg.Limits.RegisterByAddress, keepOnSuccess: true}
 	return networkBudgets(ctx, narrow, "register", "register_network")
 }

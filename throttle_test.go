@@ -48,8 +48,8 @@ func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsChecked(t *testing.T) {
 	})
 }
 
-// LG-5: nor is more than the budget hashed. Hashing is one slot that is taken: whoever
-// is answered has not waited for it.
+// LG-5: nor is more than the budget hashed. The others wait for as long as those are under way,
+// and are refused as soon as the last of them is found wrong.
 func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsHashed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: 500})
@@ -60,17 +60,21 @@ func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsHashed(t *testing.T) {
 			go func() { answers <- login(t.Context(), h.Manager, u.Email, "wrong, and long enough") }()
 		}
 		synctest.Wait()
-		if n := len(answers); n != 195 {
-			t.Errorf("%d of 200 are answered without a hash, want 195", n)
+		if preferred, other := h.WaitingToHash(); preferred+other != 5 || len(answers) != 0 {
+			t.Errorf("%d wait for a slot and %d are answered, want 5 and none", preferred+other, len(answers))
 		}
-		for range len(answers) {
-			retryAfter(t, <-answers)
-		}
+		began := time.Now()
 		release()
-		for range 5 {
-			if err := <-answers; !errors.Is(err, auth.ErrInvalidCredentials) {
-				t.Errorf("one that was hashed: %v", err)
+		wrong := 0
+		for range cap(answers) {
+			if err := <-answers; errors.Is(err, auth.ErrInvalidCredentials) {
+				wrong++
+			} else {
+				retryAfter(t, err)
 			}
+		}
+		if took := time.Since(began); wrong != 5 || took > 10*time.Millisecond {
+			t.Errorf("%d were compared, and the others refused after %v; want 5, at once", wrong, took)
 		}
 	})
 }
@@ -157,14 +161,16 @@ func TestASuccessOfOneAccountClearsNoCounterOfAnother(t *testing.T) {
 			}
 		}
 		retryAfter(t, login(ctx, h.Manager, victim.Email, authtest.Password))
-		// Five wrong and five right ones, one that was refused, and three for others are
-		// all that the address has.
-		failLogins(ctx, t, h.Manager, "nobody@example.com", 3)
+		// Of 14 the address has had five wrong ones and one that was refused. The five right
+		// ones count as a quarter of one.
+		failLogins(ctx, t, h.Manager, "nobody@example.com", 5)
+		failLogins(ctx, t, h.Manager, "nobody2@example.com", 2)
 		retryAfter(t, login(ctx, h.Manager, attacker.Email, authtest.Password))
 	})
 }
 
-// LG-6: nor is the password step of a login with two steps a success yet.
+// LG-6: nor is the password step of a login with two steps a success yet. It gives back its own
+// attempt while few logins wait from the network, and no other.
 func TestThePasswordStepAloneDoesNotClearTheCounters(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
@@ -172,14 +178,38 @@ func TestThePasswordStepAloneDoesNotClearTheCounters(t *testing.T) {
 		u.EnableTwoFactor()
 		ctx := t.Context()
 		for i := range 5 {
-			pw := []auth.Secret{"wrong, and long enough", authtest.Password}[i%2]
-			if err := login(ctx, h.Manager, u.Email, pw); err != nil && !errors.Is(err, auth.ErrInvalidCredentials) {
-				t.Fatalf("attempt %d: %v", i, err)
+			failLogins(ctx, t, h.Manager, u.Email, 1)
+			if i < 4 {
+				if err := login(ctx, h.Manager, u.Email, authtest.Password); err != nil {
+					t.Fatalf("right password %d: %v", i, err)
+				}
 			}
 		}
 		h.Clock.Advance(retryAfter(t, login(ctx, h.Manager, u.Email, authtest.Password)))
 		u.Login() // both steps: now they are cleared
 		failLogins(ctx, t, h.Manager, u.Email, 5)
+	})
+}
+
+// LG-6, TT-4: logins that wait for their code use the budget up once there are five from a
+// network. So who has the password cannot push the owner's out.
+func TestLoginsThatWaitForTheirCodeAreLimited(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		u.EnableTwoFactor()
+		owner := firstStep(t, h, u.Email)
+		for i := range 9 {
+			if err := login(t.Context(), h.Manager, u.Email, authtest.Password); err != nil {
+				t.Fatalf("right password %d: %v", i, err)
+			}
+		}
+		for range 5 {
+			retryAfter(t, login(t.Context(), h.Manager, u.Email, authtest.Password))
+		}
+		if err := secondStep(t.Context(), h.Manager, owner, auth.Secret(u.Code())); err != nil {
+			t.Errorf("the owner's login: %v", err)
+		}
 	})
 }
 
@@ -403,8 +433,8 @@ func TestAnAddressOutOfBudgetUsesUpNoOtherBudget(t *testing.T) {
 	})
 }
 
-// LG-6: what a right password cost stays counted where it is about work, the address,
-// and is given back where it is about guessing.
+// LG-6: a right password is given back where it is about guessing. On the address it counts as
+// a twentieth of a wrong one, for the hash that it has cost.
 func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		few := store.Limit{Burst: 3, Every: time.Hour}
@@ -416,12 +446,14 @@ func TestASuccessStaysCountedOnTheAddressAndOnNothingElse(t *testing.T) {
 			}
 		}
 		home := clientAt(t, "198.51.100.1")
-		for range 4 {
+		for i := range 61 { // 4 × 20, and one needs room for a wrong one
 			if err := login(home, h.Manager, u.Email, authtest.Password); err != nil {
-				t.Fatal(err)
+				t.Fatalf("right password %d from one address: %v", i, err)
 			}
 		}
-		retryAfter(t, login(home, h.Manager, u.Email, authtest.Password))
+		if after := retryAfter(t, login(home, h.Manager, u.Email, authtest.Password)); after > 3*time.Minute {
+			t.Errorf("one more waits %v, want a twentieth of an hour", after)
+		}
 
 		u.EnableTwoFactor()
 		for i := range 12 {

@@ -28,6 +28,7 @@ type workMeter struct {
 	mu      sync.Mutex
 	refuse  bool           // every budget is used up
 	last    int            // charges that are admitted before one is refused, if above 0
+	spent   string         // the key of the budget that was refused so
 	began   uint64         // TotalAlloc at the begin of the call
 	unpaid  uint64         // bytes until the first charge
 	paid    bool           // a budget was charged
@@ -43,7 +44,10 @@ func (s *workMeter) Hit(ctx context.Context, key string, l store.Limit, n int, n
 	if n > 0 {
 		s.last--
 	}
-	if n > 0 && (s.refuse || s.last == 0) {
+	if s.last == 0 && n > 0 {
+		s.spent = key
+	}
+	if n > 0 && (s.refuse || key == s.spent) {
 		return store.Decision{RetryAfter: time.Hour}, nil
 	}
 	s.charged[key] += n
@@ -54,7 +58,7 @@ func (s *workMeter) Hit(ctx context.Context, key string, l store.Limit, n int, n
 // attempts that were charged to the client's address, and the call's error.
 func (s *workMeter) measure(refuse bool, call func() error) (all, unpaid uint64, toAddress int, err error) {
 	s.mu.Lock()
-	s.refuse, s.paid, s.charged, s.began = refuse, false, map[string]int{}, totalAlloc()
+	s.refuse, s.spent, s.paid, s.charged, s.began = refuse, "", false, map[string]int{}, totalAlloc()
 	s.mu.Unlock()
 	err = call()
 	s.mu.Lock()
@@ -68,7 +72,7 @@ func (s *workMeter) measure(refuse bool, call func() error) (all, unpaid uint64,
 			toAddress += n
 		}
 	}
-	s.refuse, s.last = false, 0
+	s.refuse, s.last, s.spent = false, 0, ""
 	return all, s.unpaid, toAddress, err
 }
 
@@ -237,7 +241,7 @@ type workWorld struct {
 
 func newWorkWorld(t *testing.T, cfg auth.Config) *workWorld {
 	t.Helper()
-	w := &workWorld{ctx: t.Context(), meter: &workMeter{Store: memstore.New(), charged: map[string]int{}}}
+	w := &workWorld{ctx: clientAt(t, "192.0.2.1"), meter: &workMeter{Store: memstore.New(), charged: map[string]int{}}}
 	w.Harness = authtest.With(t, w.meter, cfg)
 	w.plain, w.u = w.Register(), w.Register()
 	w.key = w.plain.APIKey()

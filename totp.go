@@ -159,7 +159,7 @@ func (m *Manager) beginEnrolment(ctx context.Context, id Identity, c *principal,
 	sealed := m.sealFactor(c.uid, enrolment, slices.Concat(secret, codes.joined()))
 	err = m.retryAs(ctx, id, c, func() error {
 		if c.acct.Rec.Enrolment != "" {
-			return ErrTwoFactorEnabled
+			return overtaken{ErrTwoFactorEnabled}
 		}
 		totp.Rec.Pending = pendingFactor{ID: enrolment, Sealed: sealed, Since: m.now()}
 		totp.Rec.PendingBy = enrolment + "/" + c.sid
@@ -227,7 +227,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 	var backup *backupSet
 	return m.retryAs(ctx, id, c, func() error {
 		if c.acct.Rec.Enrolment != "" {
-			return ErrTwoFactorEnabled
+			return overtaken{ErrTwoFactorEnabled}
 		}
 		if totp.Rec.Pending.ID != pending.ID { // replaced meanwhile
 			return ErrInvalidCode

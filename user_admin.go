@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -114,7 +115,7 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 		return err
 	}
 	budgets := append(m.elsewhereCodeBudgets(uid), m.confirmBudget(uid), m.accountBudget(digest, ""))
-	for _, prefix := range known.Rec.Prefixes {
+	for _, prefix := range append(known.Rec.Prefixes, netprefix.Unknown) {
 		budgets = append(budgets, m.accountAddressBudget(digest, prefix))
 		budgets = append(budgets, m.codeBudgets(uid, prefix, true)...)
 	}
@@ -169,7 +170,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 	if err := m.checkBreached(ctx, "password", replacement); err != nil {
 		return err
 	}
-	hash, err := m.hashPassword(ctx, replacement)
+	hash, err := m.hashPassword(withPreferredLane(ctx), replacement)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/store"
 )
 
@@ -145,7 +146,8 @@ func (m *Manager) removeBesideAccount(ctx context.Context, uid string) error {
 // userBudgets are the budgets whose key has the user's id and no network. Those of networks that
 // are not known any more, and of sessions, end by themselves.
 func (m *Manager) userBudgets(uid string) []budget {
-	return append(m.elsewhereCodeBudgets(uid), m.confirmBudget(uid), forgiveBudget(uid), m.newKeyBudget(uid), newCodesBudget(uid), firstCodesBudget(uid),
+	budgets := append(m.elsewhereCodeBudgets(uid), m.codeBudgets(uid, netprefix.Unknown, true)...)
+	return append(budgets, m.confirmBudget(uid), forgiveBudget(uid), m.newKeyBudget(uid), newCodesBudget(uid), firstCodesBudget(uid),
 		newFactorBudget(uid), checkBudget(uid))
 }
 

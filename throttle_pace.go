@@ -1,0 +1,40 @@
+package auth
+
+import (
+	"sync"
+	"time"
+)
+
+// A pace tells callers that are turned away when to come back: one after the other, as fast as
+// passwords are hashed. If all came back at the same instant, most would be turned away again.
+type pace struct {
+	mu   sync.Mutex
+	each time.Duration // from one caller to the next
+	next time.Time     // for whoever is turned away next
+}
+
+// longestPace is the latest time that a pace names.
+const longestPace = time.Minute
+
+// note notes how long one of so many slots was taken.
+func (p *pace) note(took time.Duration, slots int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.each += (took/time.Duration(slots) - p.each) / 8
+}
+
+// after returns how long the next caller waits, and no less than least.
+func (p *pace) after(least time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	at := now.Add(least)
+	if p.next.After(at) {
+		at = p.next
+	}
+	p.next = at.Add(p.each)
+	if last := now.Add(max(longestPace, least)); at.After(last) {
+		at, p.next = last, last
+	}
+	return at.Sub(now)
+}
