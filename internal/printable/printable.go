@@ -6,22 +6,88 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
+// Trim returns s without white space at its ends. It also removes the invisible characters
+// that are copied with a text: joiners, marks of the direction of writing, the byte order mark
+// and the like. The two that override the direction stay, since no text needs them.
+func Trim(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(copied, r) })
+}
+
+// copied are the invisible characters that Trim removes.
+var copied = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{0x00AD, 0x00AD, 1}, {0x061C, 0x061C, 1}, {0x200B, 0x200F, 1}, {0x202A, 0x202C, 1}, {0x2060, 0x2069, 1}, {0xFEFF, 0xFEFF, 1},
+	},
+	LatinOffset: 1,
+}
+
+// Tidy returns s as it is stored and shown: in Unicode form NFC, with U+0020 for every kind of
+// space, and trimmed by [Trim]. It is what the profile OpaqueString of RFC 8265 does, and
+// the trimming. Tidy of a tidy text is the text. Text that is not UTF-8 stays as it is.
+func Tidy(s string) string {
+	if !utf8.ValidString(s) {
+		return s
+	}
+	return Trim(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Zs, r) {
+			return ' '
+		}
+		return r
+	}, norm.NFC.String(s)))
+}
+
 // Line reports whether s can be shown on one line without deceiving its reader. S must be 1
-// to most code points of valid UTF-8, without space at either end. Control, format, private
-// and line-breaking characters are refused. One of them is U+202E, which reverses the
-// direction of writing. U+FFFD, which stands for invalid text, is refused too.
+// to most code points of valid UTF-8, and trimmed by [Trim]. One of them must be visible.
+//
+// Line takes all that the FreeformClass of RFC 8264 takes, and what that class lacks: emoji
+// sequences, variation sequences, and characters that are newer than the tables. Control,
+// format, private and line-breaking characters are refused. One of them is U+202E, which
+// reverses the direction of writing. Joiners are taken where a script or an emoji needs them:
+// see joins. U+FFFD, which stands for invalid text, is refused too.
 func Line(s string, most int) bool {
-	if s == "" || len(s) > utf8.UTFMax*most || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || strings.TrimSpace(s) != s {
+	if s == "" || len(s) > utf8.UTFMax*most || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || Trim(s) != s {
 		return false
 	}
-	for _, r := range s {
-		if r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) {
+	text, seen := []rune(s), false
+	for i, r := range text {
+		if !shownAt(text, i) {
 			return false
 		}
+		seen = seen || visible(r)
 	}
-	return true
+	return seen
+}
+
+// shownAt reports whether the character at i may stand there.
+func shownAt(text []rune, i int) bool {
+	switch r := text[i]; {
+	case r == utf8.RuneError, unicode.Is(unicode.Noncharacter_Code_Point, r):
+		return false
+	case unicode.Is(unicode.Variation_Selector, r):
+		return i > 0 && visible(text[i-1])
+	case r == zwj || r == zwnj || r == zwsp:
+		return joins(text, i)
+	case unicode.Is(tags, r):
+		return inFlag(text, i)
+	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && unicode.Is(unicode.Cn, r):
+		return false
+	default:
+		return !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs)
+	}
+}
+
+// visible reports whether r shows something: it is no space, no selector and no filler, as
+// U+3164 and U+2800 are.
+func visible(r rune) bool {
+	switch {
+	case r == ' ', r == '\u2800', unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
+		return false
+	}
+	return unicode.IsPrint(r) || unicode.Is(unicode.Cn, r)
 }
 
 // Clip returns s as text that is safe to store and to print: valid UTF-8 of at most n bytes.

@@ -4,7 +4,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/secure/precis"
 
 	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/internal/printable"
@@ -12,7 +15,8 @@ import (
 
 // AK-9, LO-3
 func TestDisplayableTextIsOneLineWithoutHiddenCharacters(t *testing.T) {
-	for _, s := range []string{"a", "Ada Lovelace", "Ünïcödé", "日本語", "👍", "<script>", "a  b", strings.Repeat("é", 100)} {
+	for _, s := range []string{"a", "Ada Lovelace", "Ünïcödé", "日本語", "👍", "<script>", "a  b", strings.Repeat("é", 100),
+		"阿卜杜拉·买买提", "محـمد", "Xin\u00b7Li", "山田・太郎", "한", "\U0001FAE9", "\u0301a"} {
 		if !printable.Line(s, 100) {
 			t.Errorf("%q is refused", s)
 		}
@@ -57,17 +61,102 @@ func TestClippingLooksAtWhatItKeepsAndNoMore(t *testing.T) {
 	}
 }
 
-// FuzzDisplayable holds the rule for text against itself, said once more as a pattern.
+// AK-9: a name is written as its script, and its emoji, are written.
+func TestJoinersStandWhereAScriptOrAnEmojiNeedsThem(t *testing.T) {
+	for _, s := range []string{
+		"علی\u200cرضا", "محمد\u200cرضا", "می\u200cنا", "ه\u200d. الف. سایه", // Persian
+		"ශ්\u200dරී ලංකා", "ක්\u200dෂ", "क्\u200dष", "लक्ष्\u200dमी", "ക്\u200dഷ", "நா", "র\u200d্যাচেল", "রা\u0981", "ಕ್\u200cರ", "ර්\u200dය", // Sinhala, Devanagari, Malayalam, Bengali, Kannada
+		"សុខ\u200bភា", "ဇော်\u200bဇော်", "ᠮᠣᠩᠭᠣᠯ\u180b", // Khmer, Burmese, Mongolian
+		"👨\u200d👩\u200d👧\u200d👦", "👩🏽\u200d🚀", "🏳\ufe0f\u200d🌈", "❤\ufe0f\u200d🔥", "🙂\u200d↔\ufe0f", "🧑🏾\u200d❤\ufe0f\u200d💋\u200d🧑🏻", "🐻\u200d❄\ufe0f", "🇩🇪", "1\ufe0f\u20e3", "👍🏿", "☺\ufe0e",
+		"🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", "Ada 👩\u200d💻", // Scotland
+		"葛\U000e0100城", "邉\U000e0101", "a\u034f", "각", "\u1112\u1161\u11ab", // variants of Kanji, jamo
+	} {
+		if !printable.Line(s, 100) {
+			t.Errorf("%+q is refused", s)
+		}
+		if tidy := printable.Tidy(s); !printable.Line(tidy, 100) {
+			t.Errorf("%+q is refused", tidy)
+		}
+	}
+	for _, s := range []string{
+		"a\u200cb", "pay\u200dpal", "a\u200b", "a\u200bb", "日\u200b本", "علی\u200cAli", "ء\u200c", "1\u200d2", "👩\u200d", "\u200d👩", "👩\u200da", "a\u200d👩", "👩\u200d\u200d👩", "क्\u200d\u200dष", "क्\u200c\u200dष", "\u200c", "\u200d",
+		"\ufe0f", "a\ufe0f\ufe0f", " \ufe0f", "a \ufe0fb", "a\U000e0100\U000e0101", // hidden data in selectors
+		"🏴\U000e0067\U000e0062", "\U000e0067\U000e0062\U000e0073\U000e007f", "🏴\U000e007f", "🏴" + strings.Repeat("\U000e0061", 7) + "\U000e007f", "🏴\U000e0020\U000e0021\U000e0022\U000e007f", "a\U000e0001b", // and in tags
+		"a\u202eb", "a\u202db", "a\u2066b", "a\u2069b", "a\u200fb", "a\u2060b", "a\ufeffb", "a\ufff9b", "a\u2065b", "a\uffffb", "a\ufdd0b", "a\U000e0002b", "a\rb", "a\u0085b",
+		"\u3164", "\u2800", "\u115f\u1160", "\uffa0 \u3164", "\u034f", "\u180b", "\u2800 \u2800", // nothing that can be seen
+	} {
+		if printable.Line(s, 100) {
+			t.Errorf("%+q is accepted", s)
+		}
+	}
+}
+
+func TestTidyTextHasOneFormAndNoSpaceAtItsEnds(t *testing.T) {
+	for in, want := range map[string]string{
+		"Ada": "Ada", " Ada\t\r\n": "Ada", "\u00a0Ada\u3000Lovelace\u200b": "Ada Lovelace", "\ufeffZoe\u0308": "Zoë", "\u2068Ada\u2069": "Ada", "a  b": "a  b", "A\u202fB": "A B",
+		"\u1112\u1161\u11ab": "한", " \u200d\u00a0": "", "": "", "①ﬁ": "①ﬁ", "\u202eada": "\u202eada", "a\nb": "a\nb", " \xff": " \xff",
+		"🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f": "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+	} {
+		if got := printable.Tidy(in); got != want {
+			t.Errorf("%+q became %+q, want %+q", in, got, want)
+		}
+	}
+}
+
+// texts are seeds for what a name may be.
+var texts = []string{
+	"", "Ada Lovelace", "日本語", " a", "a ", "a\nb", "\u202eb", "a\u200bb", "\ufeffa", "\u00a0a", "\ue000", "\xff", "\ufffd", "\U000e0041x", strings.Repeat("é", 100), strings.Repeat("é", 101),
+	"علی\u200cرضا", "ශ්\u200dරී", "র\u200d্যা", "👩🏽\u200d🚀", "🏳\ufe0f\u200d🌈", "1\ufe0f\u20e3", "🏴\U000e0067\U000e0062\U000e0073\U000e007f", "a\ufe0f\ufe0f", "\u3164", "សុខ\u200bភា", "e\u0301\u3000x", "l·l", "\u1100\u1161\u11a8", "a" + strings.Repeat("\u0301", 64),
+}
+
+// FuzzDisplayable holds the rule for text against itself, said once more as a pattern, and
+// against the FreeformClass of RFC 8264: what that takes is taken.
 func FuzzDisplayable(f *testing.F) {
-	for _, s := range []string{"", "Ada Lovelace", "日本語", " a", "a ", "a\nb", "\u202eb", "a\u200bb", "\ufeffa", "\u00a0a", "\ue000", "\xff", "\ufffd", "\U000e0041x", strings.Repeat("é", 100), strings.Repeat("é", 101)} {
+	for _, s := range texts {
 		f.Add(s)
 	}
-	rule := regexp.MustCompile(`^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\x{fffd}]{1,100}$`) // bytes that are no UTF-8 read as U+FFFD
+	never := regexp.MustCompile(`[\p{Cc}\p{Zl}\p{Zp}\p{Co}\p{Cs}\x{fffd}\x{ad}\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{feff}]`) // bytes that are no UTF-8 read as U+FFFD
+	hidden := regexp.MustCompile(`[\p{Cf}\p{Mn}\x{115f}\x{1160}\x{3164}\x{ffa0}\x{2800}]`)
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, s string) {
 		ok := printable.Line(s, 100)
-		if saw(ok); ok != (rule.MatchString(s) && strings.TrimSpace(s) == s) {
-			t.Fatalf("printable.Line(%q) = %v", s, ok)
+		saw(ok)
+		size := utf8.RuneCountInString(s)
+		switch {
+		case ok && (never.MatchString(s) || s != printable.Trim(s) || size > 100 || s == ""):
+			t.Fatalf("%+q is accepted", s)
+		case !ok && s != "" && size <= 100 && s == printable.Trim(s) && !never.MatchString(s) && !hidden.MatchString(s):
+			for _, r := range s {
+				if unicode.Is(unicode.Noncharacter_Code_Point, r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) {
+					return
+				}
+			}
+			t.Fatalf("%+q is refused", s)
+		}
+		if p, err := precis.OpaqueString.String(s); err == nil && !ok {
+			if tidy := printable.Tidy(p); tidy != "" && utf8.RuneCountInString(tidy) <= 100 && !strings.ContainsAny(tidy, "\u2800\ufffd") && !printable.Line(tidy, 100) {
+				t.Fatalf("PRECIS takes %+q", tidy)
+			}
+		}
+	})
+}
+
+// FuzzTidy: a tidy text is its own tidy form, and what could be shown still can.
+func FuzzTidy(f *testing.F) {
+	for _, s := range texts {
+		f.Add(s)
+	}
+	saw := fuzztest.BothWays(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		tidy := printable.Tidy(s)
+		if saw(tidy == s); printable.Tidy(tidy) != tidy {
+			t.Fatalf("%+q: %+q becomes %+q", s, tidy, printable.Tidy(tidy))
+		}
+		if printable.Line(s, 4096) && !printable.Line(tidy, 4096) {
+			t.Fatalf("%+q can be shown, and %+q cannot", s, tidy)
+		}
+		if p, err := precis.OpaqueString.String(s); err == nil && utf8.ValidString(s) && printable.Trim(p) != tidy {
+			t.Fatalf("PRECIS has %+q for %+q, not %+q", p, s, tidy)
 		}
 	})
 }
