@@ -119,7 +119,8 @@ func (t *tempRecord) find(digest []byte) int {
 // calls.
 //
 // After ErrInvalidToken the login must begin again. After ErrInvalidCode the temp token may be
-// tried again, 5 times in all; a malformed code is not counted. The error may also be
+// tried again, 5 times in all; a malformed code is not counted. White space, '-', '.' and '_'
+// in a code are no part of it. The error may also be
 // ErrRateLimited or, for a backup code, ErrOverloaded.
 func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (LoginResult, error) {
 	defer m.calls.begin()()
@@ -141,7 +142,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	if step.login().Tries >= maxTempTries {
 		return LoginResult{}, m.refuseTemp(ctx, Event{UserID: failed.UserID, OrganizationID: failed.OrganizationID, Reason: "tries"})
 	}
-	if !wellFormedCode(code) {
+	if code = tidyCode(code); !wellFormedCode(code) {
 		failed.Reason = malformed
 		m.emit(ctx, failed)
 		return LoginResult{}, ErrInvalidCode

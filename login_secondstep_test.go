@@ -300,7 +300,7 @@ func TestAMalformedCodeIsRefusedAndCostsNoTry(t *testing.T) {
 	u.EnableTwoFactor()
 	temp, code := firstStep(t, h, u.Email), u.Code()
 	for _, bad := range []string{
-		"", " " + code, code + " ", "\u00a0" + code, code[:3] + " " + code[3:], code[:5], "0" + code, code + strings.Repeat("0", 27), "１２３４５６",
+		"", " ", "-", "\u00a0" + code, code[:3] + "\u2009" + code[3:], code[:3] + "\u2010" + code[3:], code[:3] + ":" + code[3:], code[:5], code[:5] + "O", "0" + code, code + strings.Repeat("0", 27), "１２３４５６",
 		"12345a", "12345\x00", "-12345", strings.Repeat("1", 1<<20), "1234567", strings.Repeat("1", 33),
 		"1234567a", "+12345", "12.345", "0x1234", "1e5000", "abcdef", // more than there are tries
 	} {

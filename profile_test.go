@@ -138,7 +138,7 @@ func TestANewAddressNeedsACodeAndThePasswordWhereTheFactorIsOn(t *testing.T) {
 		}
 		for what, brings := range map[string][2]auth.Secret{
 			"wrong code":                    {authtest.Password, wrongFor(e, h.Clock.Now())},
-			"malformed code":                {authtest.Password, " " + right},
+			"malformed code":                {authtest.Password, "+" + right},
 			"replayed code":                 {authtest.Password, codeAt(e, h.Clock.Now().Add(-11*time.Minute))},
 			"another's backup code":         {authtest.Password, others[0]},
 			"wrong password":                {wrongPassword, right},

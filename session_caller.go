@@ -148,10 +148,11 @@ type factors struct {
 	totp           record.Row[totpRecord]
 }
 
-// newFactors returns the factors of a call, with rows that are not read yet.
+// newFactors returns the factors of a call, the code in its form, with rows that are not read
+// yet.
 func newFactors(id Identity, pw, code Secret) *factors {
 	return &factors{
-		password: pw, code: code,
+		password: pw, code: tidyCode(code),
 		pass: passwordRow(uidOf(id)), totp: totpRow(uidOf(id)),
 	}
 }
@@ -159,10 +160,15 @@ func newFactors(id Identity, pw, code Secret) *factors {
 // proveFactors checks the password and an unspent code of the account. If both are right it
 // commits the operations of act, which also spend the code. They require account, session and
 // factor as read. If act returns an error, nothing is spent. If one is wrong the error is
-// ErrInvalidCredentials, whichever it was, and both are charged. It is ErrTwoFactorNotEnabled
-// if the factor is turned off by then. Principal and factors are as they were read at one
+// ErrInvalidCredentials, whichever it was, and both are charged. A code without the form of one
+// has the same error, and nothing is charged. It is ErrTwoFactorNotEnabled if the factor is
+// turned off by then. Principal and factors are as they were read at one
 // instant; on success they are what was written.
 func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func(ctx context.Context) ([]store.Op, error)) error {
+	if !wellFormedCode(f.code) { // nothing is compared, so nothing is learned or charged
+		m.emit(ctx, id.codeEvent(action, malformed))
+		return ErrInvalidCredentials
+	}
 	_, known, err := m.emailOwner(ctx, c.emailDigest())
 	if err != nil {
 		return err

@@ -175,7 +175,8 @@ func (m *Manager) beginEnrolment(ctx context.Context, id Identity, c *principal,
 // ConfirmTwoFactor turns the second factor on. Code is a TOTP code, which proves that the
 // authenticator works. From its return on the user's other sessions are rejected everywhere;
 // the caller's goes on. The error is:
-//   - ErrInvalidCode if the code is wrong or the enrolment was replaced.
+//   - ErrInvalidCode if the code is wrong or the enrolment was replaced. A text that is not six
+//     digits is not charged. White space and hyphens in a code are no part of it.
 //   - ErrTwoFactorNotEnabled if no enrolment of this session waits to be confirmed.
 //   - ErrTwoFactorEnabled if the second factor is on already.
 //   - ErrRateLimited, also after 60 right codes from one network at once, see
@@ -194,12 +195,16 @@ func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret
 	if !totp.Rec.pendingFor(c.sid, m.now()) {
 		return ErrTwoFactorNotEnabled
 	}
+	if code = tidyCode(code); len(code) != otp.Digits || !wellFormedCode(code) {
+		m.emit(ctx, id.codeEvent("confirm", malformed))
+		return ErrInvalidCode
+	}
 	ctx = m.callerContext(ctx, c) // for the hashes of the backup codes
 	budgets := append(m.addressBudgets(ctx), m.confirmBudget(c.uid))
 	err = m.throttled(ctx, c.uid, budgets, func(ctx context.Context) (bool, error) {
 		err := m.confirmPending(ctx, id, c, totp, code)
 		if errors.Is(err, ErrInvalidCode) {
-			m.emit(ctx, id.codeEvent("confirm", codeReason(code)))
+			m.emit(ctx, id.codeEvent("confirm", wrong))
 		}
 		return err == nil, err
 	})
@@ -272,7 +277,7 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, c
 		c.acct.Rec.Enrolment = ""
 		return append(c.endOtherSessions(), f.totp.Remove()), nil
 	})
-	if isBackupCode(code) {
+	if isBackupCode(f.code) {
 		e := id.event(EventBackupCodeUsed)
 		e.Action, e.Count = "disable", f.totp.Rec.Active.Backup.left()
 		m.report(ctx, err, e)

@@ -2,9 +2,28 @@ package auth
 
 import (
 	"context"
+	"strings"
 
 	"github.com/datixlab/auth/internal/otp"
 	"github.com/datixlab/auth/internal/record"
+)
+
+// tidyCode returns code as it was made, without what people type in it and what programs show
+// in it. These are ASCII white space, '-', '.' and '_'. In a backup code, an O is read as 0,
+// and an I or l as 1: the codes are digits, so no other code is meant. Nothing outside ASCII
+// is read as a digit or as a space. Whether a code was used before is judged by its step or
+// tag, never by its text.
+func tidyCode(code Secret) Secret {
+	digits := separators.Replace(string(code))
+	if backupLength(len(digits)) {
+		digits = lookalikes.Replace(digits)
+	}
+	return Secret(digits)
+}
+
+var (
+	separators = strings.NewReplacer(" ", "", "\t", "", "\n", "", "\v", "", "\f", "", "\r", "", "-", "", ".", "", "_", "")
+	lookalikes = strings.NewReplacer("O", "0", "o", "0", "I", "1", "i", "1", "L", "1", "l", "1")
 )
 
 // wellFormedCode reports whether code has the form of a TOTP or backup code.
@@ -28,14 +47,6 @@ const (
 	replayed  = "replayed"
 )
 
-// codeReason returns what is wrong with a code that matches nothing.
-func codeReason(code Secret) string {
-	if wellFormedCode(code) {
-		return wrong
-	}
-	return malformed
-}
-
 // codeEvent returns the event of a code of the identity's that was refused.
 func (id Identity) codeEvent(action, reason string) Event {
 	e := id.event(EventSecondFactorFailed)
@@ -43,18 +54,15 @@ func (id Identity) codeEvent(action, reason string) Event {
 	return e
 }
 
-// spendCode reports whether code is an unspent code of the account's active factor, and marks
-// it as spent in t. The Commit that writes t spends it. For a code that is refused, proof has
-// the reason.
+// spendCode reports whether code, which is well formed, is an unspent code of the account's
+// active factor, and marks it as spent in t. The Commit that writes t spends it. For a code
+// that is refused, proof has the reason.
 func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totpRecord, code Secret, proof *codeCheck) (ok bool, err error) {
 	f := &t.Active
 	if f.ID == "" || f.ID != a.Enrolment {
 		return false, unavailable(record.ErrDamaged)
 	}
-	proof.reason = codeReason(code)
-	if proof.reason == malformed {
-		return false, nil
-	}
+	proof.reason = wrong
 	if isBackupCode(code) {
 		return m.spendBackupCode(ctx, &f.Backup, code, proof)
 	}

@@ -171,22 +171,31 @@ func TestTheLastStepIsNeverAheadOfTheClockByMoreThanTheDrift(t *testing.T) {
 	})
 }
 
-// FuzzCode: six ASCII digits are a code, eight to 32 a backup code, and nothing else is.
+// FuzzCode: six ASCII digits are a code, eight to 32 a backup code, and nothing else is. What
+// is left of a text without its separators is what it was all along.
 func FuzzCode(f *testing.F) {
 	for _, s := range []string{"081804", "050471", "081805", "00000000", "99999999", "", "08180", "0818040", "081804 ", "+81804", "٠٨١٨٠٤", "0x1804", "08180\n", "1e5000",
-		" 005924", "\u00a0005924", "005 924", "05924", "0005924", "００５９２４", "00592\x004", "005924\x00", "-05924",
-		strings.Repeat("7", 20), strings.Repeat("0", 32), strings.Repeat("0", 33), strings.Repeat("٠", 4), "0000000x"} {
+		" 005924", "\u00a0005924", "005 924", "05924", "0005924", "００５９２４", "00592\x004", "005924\x00", "-05924", "1234-5678", "12.34.56", "12_34_56", "O123-4567", "oil-LI0-11", "O12345",
+		strings.Repeat("7", 20), strings.Repeat("0", 32), strings.Repeat("0", 33), strings.Repeat("٠", 4), "0000000x", "00000000" + strings.Repeat(" ", 100)} {
 		f.Add(s)
 	}
 	form := regexp.MustCompile(`\A([0-9]{6}|[0-9]{8,32})\z`)
+	typed := regexp.MustCompile(`\A[\t-\r ._-]*(([0-9][\t-\r ._-]*){6}|([0-9OoIiLl][\t-\r ._-]*){8,32})\z`)
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, s string) {
-		ok := wellFormedCode(Secret(s))
-		if saw(ok); ok != form.MatchString(s) {
-			t.Fatalf("wellFormedCode(%q) = %v", s, ok)
+		if got := wellFormedCode(Secret(s)); got != form.MatchString(s) {
+			t.Fatalf("wellFormedCode(%q) = %v", s, got)
 		}
-		if backup := isBackupCode(Secret(s)); backup != (ok && len(s) != otp.Digits) {
-			t.Fatalf("isBackupCode(%q) = %v", s, backup)
+		code := tidyCode(Secret(s))
+		ok := wellFormedCode(code)
+		if saw(ok); ok != typed.MatchString(s) {
+			t.Fatalf("%q is read as %q", s, string(code))
+		}
+		if tidyCode(code) != code || form.MatchString(s) && string(code) != s {
+			t.Fatalf("%q is read as %q, and that as %q", s, string(code), string(tidyCode(code)))
+		}
+		if backup := isBackupCode(code); backup != (ok && len(code) != otp.Digits) {
+			t.Fatalf("isBackupCode(%q) = %v", string(code), backup)
 		}
 	})
 }

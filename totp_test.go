@@ -535,7 +535,7 @@ func TestDisablingNeedsThePasswordAndACodeAndWipesEverything(t *testing.T) {
 		for name, try := range map[string][2]auth.Secret{
 			"wrong code":        {authtest.Password, wrongFor(first, h.Clock.Now())},
 			"no code":           {authtest.Password, ""},
-			"malformed code":    {authtest.Password, " " + right},
+			"malformed code":    {authtest.Password, "+" + right},
 			"wrong password":    {"wrong, and long enough", right},
 			"no password":       {"", right},
 			"both wrong":        {"wrong, and long enough", wrongFor(first, h.Clock.Now())},

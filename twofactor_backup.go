@@ -252,7 +252,7 @@ func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPa
 		f.totp.Rec.Active.Backup = *set
 		return []store.Op{c.acct.Unchanged(), c.session.Unchanged(), f.totp.Put()}, nil
 	})
-	if isBackupCode(code) {
+	if isBackupCode(f.code) {
 		e := id.event(EventBackupCodeUsed)
 		e.Action, e.Count = action, left
 		m.report(ctx, err, e)

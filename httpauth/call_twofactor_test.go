@@ -117,7 +117,7 @@ func TestEveryWrongCodeHasTheSameAnswer(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.enrol(f.account("ada@example.com"))
 	var first answer
-	for i, code := range []string{"000000", "00000000", "", "12345", "abcdef", " 123456", "１２３４５６", strings.Repeat("1", 5000), "123456\x00"} {
+	for i, code := range []string{"000000", "00000000", "", "12345", "abcdef", " 1 234567 ", "123\u00a0456", "１２３４５６", strings.Repeat("1", 5000), "123456\x00"} {
 		f.clock.advance(time.Hour)
 		step := f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200)
 		a := f.call("POST", "/verify-2fa", members{"temp_token": step.text("temp_token"), "code": code}).
