@@ -14,6 +14,7 @@ import (
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/parallel"
+	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -149,6 +150,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 		own := slices.Clone(*n.Scopes)
 		n.Scopes = &own
 	}
+	n.tidy()
 	if err := m.CheckNewAPIKey(n); err != nil {
 		return APIKey{}, "", err
 	}
@@ -194,6 +196,11 @@ func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pr
 	return err
 }
 
+// tidy brings the texts of n into the form in which they are stored.
+func (n *NewAPIKey) tidy() {
+	n.Name, n.Description = printable.Tidy(n.Name), printable.Tidy(n.Description)
+}
+
 // CheckNewAPIKey returns the [*InputError] with which CreateAPIKey would refuse n, or nil. It
 // is for forms of your own, and reads no store.
 func (m *Manager) CheckNewAPIKey(n NewAPIKey) error {
@@ -201,6 +208,7 @@ func (m *Manager) CheckNewAPIKey(n NewAPIKey) error {
 		return err
 	}
 	var fields []FieldError
+	n.tidy()
 	if e := checkText("name", n.Name, maxName, true); e != nil {
 		fields = append(fields, *e)
 	}

@@ -172,8 +172,8 @@ func TestAKeysNameIsTextThatCanBeShown(t *testing.T) {
 	id := h.Register().Identity()
 	for name, k := range map[string]auth.NewAPIKey{
 		"no name": {}, "blank": {Name: "  "}, "a line": {Name: "a\nb"}, "a NUL": {Name: "a\x00"}, "an escape": {Name: "\x1b[31m"},
-		"bidi override": {Name: "a\u202eb"}, "bidi isolate": {Name: "a\u2066b"}, "zero width": {Name: "a\u200bb"}, "byte order": {Name: "\ufeffa"},
-		"line separator": {Name: "a\u2028b"}, "not UTF-8": {Name: "a\xff"}, "long": {Name: strings.Repeat("é", 101)}, "space at an end": {Name: "a "},
+		"bidi override": {Name: "a\u202eb"}, "bidi isolate": {Name: "a\u2066b"}, "zero width": {Name: "a\u200bb"}, "byte order": {Name: "a\ufeffb"}, "nothing seen": {Name: "\u3164"},
+		"line separator": {Name: "a\u2028b"}, "not UTF-8": {Name: "a\xff"}, "long": {Name: strings.Repeat("é", 101)}, "too long with its space": {Name: strings.Repeat("é", 101) + " "},
 		"description": {Name: "a", Description: "a\u202eb"}, "long description": {Name: "a", Description: strings.Repeat("x", 501)},
 		"negative": {Name: "a", ExpiresIn: -1}, "too long a life": {Name: "a", ExpiresIn: 3650*24*time.Hour + 1},
 	} {

@@ -285,7 +285,7 @@ type Notice struct {
 	// EventSecondFactorFailed. The last one means that somebody knows the password. For a
 	// type that you do not send, return nil.
 	Type   EventType
-	To     string // the email address; of EventEmailChanged the old and the new one get a Notice each
+	To     string // the email address, in ASCII; of EventEmailChanged the old and the new one get a Notice each
 	UserID string
 	Name   string // the user's full name
 	Time   time.Time

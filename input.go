@@ -53,7 +53,8 @@ func invalidField(field, code, detail string) error {
 }
 
 // checkText returns nil if printable.Line is true of s with at most most code points, else
-// the error about field. An empty text is an error only if it is required.
+// the error about field. An empty text is an error only if it is required. What people type
+// is brought into its form by printable.Tidy first.
 func checkText(field, s string, most int, required bool) *FieldError {
 	switch {
 	case s == "" && !required:
@@ -63,7 +64,7 @@ func checkText(field, s string, most int, required bool) *FieldError {
 	case utf8.RuneCountInString(s) > most:
 		return &FieldError{field, "too_long", "It is too long."}
 	case !printable.Line(s, most):
-		return &FieldError{field, "invalid_characters", "It has characters that are not allowed, or space at an end."}
+		return &FieldError{field, "invalid_characters", "It has characters that are not allowed where they are, or none that can be seen."}
 	}
 	return nil
 }
@@ -83,7 +84,10 @@ func validKeyPrefix(p string) bool {
 
 // checkRole returns what is wrong with a role, or nil.
 func checkRole(role string) *FieldError {
-	if validRole(role) {
+	switch {
+	case role == "":
+		return &FieldError{"role", "required", "It is required."}
+	case validRole(role):
 		return nil
 	}
 	return &FieldError{"role", "invalid_characters", "A role is 1 to 64 letters, digits, '_', '-', '.' or ':'."}
@@ -110,7 +114,7 @@ type InputLimits struct {
 	MaxPassword     int // of a new password
 	MaxName         int // of a person's, an organization's and an API key's name
 	MaxDescription  int // of an API key's description
-	MaxEmail        int // bytes
+	MaxEmail        int // bytes, without white space around it and with A-labels
 	MaxAPIKeyDays   int // of an API key's lifetime
 	MaxScopes       int // of an API key, how many
 	MaxScope        int // of one scope, bytes

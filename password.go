@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/callback"
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/slots"
@@ -97,13 +98,17 @@ func (m *Manager) CheckNewPassword(pw Secret, email string) error {
 	return nil
 }
 
-// checkPassword returns why a new password is refused, or nil. The email address, the part
-// before its '@' and both issuers are refused as passwords too.
+// checkPassword returns why a new password is refused, or nil. The email address in any
+// spelling, the part before its '@' and both issuers are refused as passwords too.
 func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldError {
 	policy := password.Policy{Min: m.cfg.PasswordMinLength}
 	blocklist := append([]string{m.cfg.Issuer, m.cfg.TOTPIssuer}, m.cfg.PasswordBlocklist...)
 	local, _, _ := strings.Cut(email, "@")
-	switch reason := policy.Check(string(pw), append(blocklist, email, local)...); {
+	own := []string{email, local}
+	if canonical, ok := emailaddr.Canonical(string(pw)); ok && emailaddr.Same(email, canonical) {
+		own = append(own, string(pw))
+	}
+	switch reason := policy.Check(string(pw), append(blocklist, own...)...); {
 	case pw == "":
 		return &FieldError{field, "required", "It is required."}
 	case reason == password.TooShort:

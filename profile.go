@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/record"
 )
 
@@ -43,7 +44,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return User{}, err
 	}
 	old := c.acct.Rec.Email
-	canonical, err := checkProfile(change, old)
+	canonical, err := checkProfile(&change, old)
 	if err != nil {
 		return User{}, err
 	}
@@ -94,25 +95,30 @@ func (m *Manager) CheckProfileChange(change ProfileChange, email string) error {
 	if err := m.ready(); err != nil {
 		return err
 	}
-	_, err := checkProfile(change, email)
+	_, err := checkProfile(&change, email)
 	return err
 }
 
-// checkProfile returns the canonical form of the address in change. An address that is the old
-// one in another spelling is not new, so mail programs may read it as they like.
-func checkProfile(change ProfileChange, old string) (canonical string, err error) {
+// checkProfile brings the texts in change into the form in which they are stored. It returns
+// the canonical form of the address. An address that is the old one in another spelling is not
+// new, so mail programs may read it as they like.
+func checkProfile(change *ProfileChange, old string) (canonical string, err error) {
 	var fields []FieldError
 	if change.FullName == nil && change.Email == nil {
 		fields = append(fields, FieldError{"full_name", "required", "One of full_name and email is required."})
 	}
 	if change.FullName != nil {
-		if e := checkText("full_name", *change.FullName, maxName, true); e != nil {
+		name := printable.Tidy(*change.FullName) // the caller's text stays as it is
+		change.FullName = &name
+		if e := checkText("full_name", name, maxName, true); e != nil {
 			fields = append(fields, *e)
 		}
 	}
 	if change.Email != nil {
-		var ok bool
-		if canonical, ok = emailaddr.Canonical(*change.Email); !ok {
+		address, ok := emailaddr.Clean(*change.Email)
+		canonical, _ = emailaddr.Canonical(address)
+		change.Email = &address
+		if !ok {
 			fields = append(fields, FieldError{"email", "invalid_email", notAnAddress})
 		} else if !emailaddr.Same(old, canonical) {
 			fields = appendMisread(fields, canonical)

@@ -9,6 +9,7 @@ import (
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/parallel"
+	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -18,14 +19,14 @@ const (
 	roleAdmin  = "admin"  // of an organization; the default of Config.FirstRole
 	roleMember = "member" // of a user who is no admin
 
-	notAnAddress = "It is not an email address in ASCII, without spaces and quotes."
+	notAnAddress = "It is not an email address: a name in ASCII, without spaces and quotes, an '@' and a domain."
 )
 
 // A Registration is what a person enters to get an account.
 type Registration struct {
-	Email    string
-	Password Secret
-	FullName string
+	Email    string // what a browser takes, see Manager.Register
+	Password Secret // every character counts, also a space at an end
+	FullName string // 1 to 100 characters on one line
 	// OrganizationName is the name of the organization that is made for the account.
 	// Empty: FullName.
 	OrganizationName string
@@ -41,16 +42,24 @@ type NewUser struct {
 }
 
 // Register makes an account, and an organization with the account as its first admin. The role
-// of the account is Config.FirstRole. The error is an [*InputError] that names every field at
-// fault, ErrEmailTaken, ErrRateLimited or ErrOverloaded. With Config.NoRegistration it is
-// ErrRegistrationClosed: nothing is looked at, counted or reported. ErrEmailTaken shows the client that the address has an account, so
+// of the account is Config.FirstRole.
+//
+// The address is one that every browser takes in <input type=email>, or has a domain of IDNA
+// 2008. White space around it is dropped. The domain is stored as its A-labels, and both its
+// forms are one address. Every call that takes an address reads it in this way. A new address
+// is refused if mail programs read it as something else. Names are stored in Unicode form NFC,
+// without space at their ends.
+//
+// The error is an [*InputError] that names every field at fault, ErrEmailTaken, ErrRateLimited
+// or ErrOverloaded. With Config.NoRegistration it is ErrRegistrationClosed: nothing is looked
+// at, counted or reported. ErrEmailTaken shows the client that the address has an account, so
 // Config.Limits.RegisterByAddress limits how often a client can ask.
 func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	defer m.calls.begin()()
 	if m.cfg.NoRegistration {
 		return User{}, ErrRegistrationClosed
 	}
-	u, canonical, err := m.checkRegistration(r)
+	u, canonical, err := m.checkRegistration(&r)
 	if err != nil {
 		return User{}, err
 	}
@@ -58,7 +67,7 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	known := []string{clientPrefix(ctx)} // the caller chose the password, so strangers there are no more likely
 	var user User
 	err = m.throttled(ctx, "", m.registerBudgets(ctx), func(ctx context.Context) (done bool, err error) {
-		user, err = m.create(ctx, u, canonical, known, event, entry{name: cmp.Or(r.OrganizationName, r.FullName)})
+		user, err = m.create(ctx, u, canonical, known, event, entry{name: cmp.Or(r.OrganizationName, u.FullName)})
 		return err == nil, err
 	})
 	return user, err
@@ -67,14 +76,16 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 // CheckRegistration returns the [*InputError] with which Register would refuse r, or nil. It
 // is for forms of your own: it reads no store, hashes nothing, and asks no PasswordChecker.
 func (m *Manager) CheckRegistration(r Registration) error {
-	_, _, err := m.checkRegistration(r)
+	_, _, err := m.checkRegistration(&r)
 	return err
 }
 
-// checkRegistration returns the account that r asks for and the canonical form of its address.
-func (m *Manager) checkRegistration(r Registration) (u NewUser, canonical string, err error) {
+// checkRegistration brings the name of the organization into the form in which it is stored. It
+// returns the account that r asks for and the canonical form of its address.
+func (m *Manager) checkRegistration(r *Registration) (u NewUser, canonical string, err error) {
 	u = NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: m.cfg.FirstRole}
-	canonical, err = m.checkNewUser(u, checkText("organization_name", r.OrganizationName, maxName, false))
+	r.OrganizationName = printable.Tidy(r.OrganizationName)
+	canonical, err = m.checkNewUser(&u, checkText("organization_name", r.OrganizationName, maxName, false))
 	return u, canonical, err
 }
 
@@ -91,7 +102,7 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	canonical, err := m.checkNewUser(u, checkRole(u.Role))
+	canonical, err := m.checkNewUser(&u, checkRole(u.Role))
 	if err != nil {
 		return User{}, err
 	}
@@ -100,17 +111,19 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	return m.create(withPreferredLane(ctx), u, canonical, nil, event, entry{oid: oid})
 }
 
-// checkNewUser returns the canonical form of the email address, or an error that names every
-// field at fault. Other is the error of a field that only the caller of checkNewUser has, or
-// nil.
-func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, err error) {
+// checkNewUser brings the email address and the name of u into the form in which they are
+// stored. It returns the canonical form of the address, or an error that names every field at
+// fault. Other is the error of a field that only the caller of checkNewUser has, or nil.
+func (m *Manager) checkNewUser(u *NewUser, other *FieldError) (canonical string, err error) {
 	if err := m.ready(); err != nil {
 		return "", err
 	}
 	var fields []FieldError
-	canonical, ok := emailaddr.Canonical(u.Email)
-	switch {
-	case u.Email == "":
+	u.FullName = printable.Tidy(u.FullName)
+	typed := printable.Trim(u.Email)
+	canonical, ok := emailaddr.Canonical(typed)
+	switch u.Email, _ = emailaddr.Clean(typed); {
+	case typed == "":
 		fields = append(fields, FieldError{"email", "required", "It is required."})
 	case !ok:
 		fields = append(fields, FieldError{"email", "invalid_email", notAnAddress})
@@ -123,7 +136,7 @@ func (m *Manager) checkNewUser(u NewUser, other *FieldError) (canonical string, 
 	if other != nil {
 		fields = append(fields, *other)
 	}
-	if weak := m.checkPassword("password", u.Password, u.Email); weak != nil {
+	if weak := m.checkPassword("password", u.Password, typed); weak != nil {
 		return "", inputError(ErrWeakPassword, append([]FieldError{*weak}, fields...)...)
 	}
 	return canonical, inputError(ErrInvalidInput, fields...)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -143,7 +144,11 @@ func TestCreateUserAddsToAnOrganizationThatExists(t *testing.T) {
 		}
 	}
 	n.OrganizationID = alice.OrganizationID
-	for _, role := range []string{"", "an admin", "admin\n", "rôle", strings.Repeat("r", 65), "a\"b"} {
+	n.Role = ""
+	if _, err := h.CreateUser(ctx, n); !slices.Equal(fieldCodes(err), []string{"role: required"}) {
+		t.Errorf("no role: %v", err)
+	}
+	for _, role := range []string{" ", "an admin", "admin\n", "rôle", strings.Repeat("r", 65), "a\"b"} {
 		n.Role = role
 		if _, err := h.CreateUser(ctx, n); !slices.Equal(fieldCodes(err), []string{"role: invalid_characters"}) {
 			t.Errorf("role %q: %v", role, err)
@@ -175,10 +180,156 @@ func TestSpellingsOfOneAddressAreOneAccount(t *testing.T) {
 	})
 }
 
+// spellings are texts that people, keyboards and programs write for one address. The first is
+// how it is stored.
+var spellings = [][]string{
+	{"Ada@Example.com", "ada@example.com", " ada@example.com", "ada@example.com \r\n", "\u00a0\u3000ADA@EXAMPLE.COM\u200b", "\ufeffada@example.com", "\u202aada@example.com\u202c", "ada＠example.com", "ada@example。com"},
+	{"eva@xn--bcher-kva.example", "eva@bücher.example", "EVA@BÜCHER.EXAMPLE", "eva@bu\u0308cher.example", "eva@XN--BCHER-KVA.example", "\teva@Bücher．example "},
+	{"Tanaka..@docomo.ne.jp", "tanaka..@docomo.ne.jp", "tanaka..＠docomo。ne。jp"},
+	{"li@xn--fsqu00a.xn--0zwm56d", "li@例子.测试", "li＠例子。测试", "LI@例子｡测试\u200e"},
+	{"reza@xn--mgba3gch31f060k.com", "reza@نامه\u200cای.com", "\u200freza@نامه\u200cای.COM\u200f"},
+	{"+4917012345678@mms.example", "+4917012345678@MMS.example\n"},
+	{"root@localhost", "Root@LocalHost"},
+}
+
+// LG-13, Advisory 15 (CVE-2025-6004): a login finds what a registration stored, whichever
+// spelling each of them had, and no other account can have it.
+func TestEverySpellingThatRegisterTakesFindsTheOneAccount(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
+		eve := member(t, h.Manager, "eve@example.com")
+		for _, all := range spellings {
+			for _, first := range all {
+				u, err := signUp(h.Manager, first)
+				if err != nil || !strings.EqualFold(u.Email, all[0]) {
+					t.Fatalf("register %+q: %q, %v", first, u.Email, err)
+				}
+				for _, spelling := range append(slices.Clone(all), u.Email) {
+					if _, err := signUp(h.Manager, spelling); err != auth.ErrEmailTaken {
+						t.Errorf("register %+q after %+q: %v", spelling, first, err)
+					}
+					h.Clock.Advance(time.Second) // that much each change of a profile takes
+					if err := moveTo(h.Manager, eve, spelling); err != auth.ErrEmailTaken {
+						t.Errorf("move to %+q after %+q: %v", spelling, first, err)
+					}
+					if r, err := h.Login(t.Context(), spelling, authtest.Password); err != nil || r.User.ID != u.ID || r.User.Email != u.Email {
+						t.Errorf("login with %+q after %+q: %+q, %v", spelling, first, r.User.Email, err)
+					}
+					if found, err := h.UserByEmail(t.Context(), spelling); err != nil || found.ID != u.ID {
+						t.Errorf("looked up by %+q after %+q: %v", spelling, first, err)
+					}
+				}
+				if err := h.DeleteUser(t.Context(), u.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+// RC-1: the spellings are of one address while they race as well.
+func TestOfSpellingsThatRaceOneIsRegistered(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
+		for _, all := range spellings[:4] {
+			errs := atOnce(t, len(all), func(i int) error {
+				_, err := signUp(h.Manager, all[i])
+				return err
+			})
+			if won := countIs(errs, nil); won != 1 || countIs(errs, auth.ErrEmailTaken) != len(all)-1 {
+				t.Errorf("%+q: %v", all[0], errs)
+			}
+		}
+	})
+}
+
+// A user may write their own address in another way, and it is stored in one.
+func TestAnAddressIsStoredInOneForm(t *testing.T) {
+	var mu sync.Mutex
+	var told []string
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited(), Notifier: notifierFunc(func(_ context.Context, n auth.Notice) error {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, n.To)
+		return nil
+	})})
+	id := member(t, h.Manager, "eva@bücher.example")
+	for _, spelling := range []string{" Eva@BÜCHER.example", "Eva@bücher.example\u00a0"} {
+		u, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &spelling})
+		if err != nil || u.Email != "Eva@xn--bcher-kva.example" {
+			t.Errorf("%+q is stored as %q, %v", spelling, u.Email, err)
+		}
+	}
+	next := "eva@müller.example "
+	u, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &next})
+	if err != nil || u.Email != "eva@xn--mller-kva.example" {
+		t.Errorf("%q, %v", u.Email, err)
+	}
+	if next != "eva@müller.example " {
+		t.Errorf("the caller's text became %q", next)
+	}
+	_ = h.Close()
+	if !slices.Equal(told, []string{"Eva@xn--bcher-kva.example", "eva@xn--mller-kva.example"}) {
+		t.Errorf("the notices went to %q", told)
+	}
+}
+
+// Names are stored in one form, too: NFC, without space at the ends.
+func TestNamesAreStoredAsTheirScriptsWriteThem(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
+	names := map[string]string{
+		" Zoe\u0308\u00a0Müller\t": "Zoë Müller", "علی\u200cرضا": "علی\u200cرضا", "ශ්\u200dරී": "ශ්\u200dරී", "लक्ष्\u200dमी": "लक्ष्\u200dमी", "👩🏽\u200d🚀 Mae": "👩🏽\u200d🚀 Mae",
+		"葛\U000e0100城": "葛\U000e0100城", "阿卜杜拉·买买提": "阿卜杜拉·买买提", "Ada\r\n": "Ada", "ｱﾀﾞ": "ｱﾀﾞ", strings.Repeat("é", 100) + "   ": strings.Repeat("é", 100), strings.Repeat("e\u0301", 100): strings.Repeat("é", 100),
+	}
+	for typed, want := range names {
+		u, err := h.Manager.Register(t.Context(), auth.Registration{Email: "ada@example.com", Password: authtest.Password, FullName: typed, OrganizationName: typed})
+		if err != nil || u.FullName != want {
+			t.Fatalf("%+q is stored as %+q, %v", typed, u.FullName, err)
+		}
+		if org, err := h.Organization(t.Context(), u.OrganizationID); err != nil || org.Name != want {
+			t.Errorf("%+q: the organization is %+q, %v", typed, org.Name, err)
+		}
+		id := sessionOf(t, h, "ada@example.com")
+		if p, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{FullName: &typed}); err != nil || p.FullName != want {
+			t.Errorf("%+q is changed to %+q, %v", typed, p.FullName, err)
+		}
+		if k, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: typed, Description: typed}); err != nil || k.Name != want || k.Description != want {
+			t.Errorf("%+q: the key is %+q, %+q, %v", typed, k.Name, k.Description, err)
+		}
+		if err := h.DeleteUser(t.Context(), u.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := h.Manager.Register(t.Context(), auth.Registration{Email: "ada@example.com", Password: authtest.Password, FullName: "Ada ", OrganizationName: " \u3000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if org, err := h.Organization(t.Context(), u.OrganizationID); err != nil || org.Name != "Ada" {
+		t.Errorf("a blank organization_name is %q, %v", org.Name, err)
+	}
+}
+
+// PW-3: a password is not trimmed, and its letters have one form.
+func TestAPasswordIsTheTextThatWasTyped(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
+	const chosen = " zoe\u0308 and a long phrase "
+	if _, err := h.Manager.Register(t.Context(), auth.Registration{Email: "ada@example.com", Password: chosen, FullName: "Ada"}); err != nil {
+		t.Fatal(err)
+	}
+	for pw, want := range map[auth.Secret]error{
+		chosen: nil, " zo\u00eb and a long phrase ": nil,
+		auth.Secret(strings.TrimSpace(chosen)): auth.ErrInvalidCredentials, " Zoe\u0308 and a long phrase ": auth.ErrInvalidCredentials, "\u00a0zoe\u0308 and a long phrase ": auth.ErrInvalidCredentials,
+	} {
+		if err := login(t.Context(), h.Manager, "ada@example.com", pw); err != want {
+			t.Errorf("%+q: %v, want %v", string(pw), err, want)
+		}
+	}
+}
+
 // LG-13, Advisory 27.
 func TestAddressesThatFoldToAnotherAreRefused(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
-	for _, email := range []string{"kevin@example.com", "i@example.com", "s@example.com", "a@example.com", "a@b.example", "a@k.example"} {
+	for _, email := range []string{"kevin@example.com", "i@example.com", "s@example.com", "a@example.com", "a@b.example", "a@k.example", "ada@paypal.example"} {
 		member(t, h.Manager, email)
 	}
 	id := member(t, h.Manager, "eve@example.com")
@@ -196,30 +347,31 @@ func TestAddressesThatFoldToAnotherAreRefused(t *testing.T) {
 }
 
 var notAddresses = []string{
-	"", "a", "@", "a@", "@b.example", "a@b", "a@@b.example", "a@b@c.example", "a b@c.example", " a@b.example", "a@b.example ",
-	"a@b.example.", "a@.b.example", "a@b..example", ".a@b.example", "a.@b.example", "a..b@c.example", "a@-b.example", "a@b-.example",
+	"", "a", "@", "a@", "@b.example", "a@@b.example", "a@b@c.example", "a b@c.example", "a @b.example", "a@ b.example",
+	"a@b.example.", "a@.b.example", "a@b..example", "a@-b.example", "a@b-.example", "a@1.2.3.4", "a@ü.1",
 	"Bob <a@b.example>", "<a@b.example>", `"a b"@c.example`, `"a"@c.example`, "a@[127.0.0.1]", "a@[IPv6:::1]", "a@b.example(x)", "a(x)@b.example",
-	"a@b.example\n", "a\x00@b.example", "a\r\nBcc: c@d.example@b.example", "a,b@c.example", "a;b@c.example", `a\b@c.example`, "a:b@c.example",
-	"\u212aevin@example.com", "\u0130@example.com", "a@\u212a.example", "ſ@example.com", "é@example.com", "e\u0301@example.com", "a@bücher.example",
-	"ａ@example.com", "a\u200b@example.com", "\ufeffa@example.com", "a@example\u3002com", "\xff@example.com",
-	strings.Repeat("a", 65) + "@example.com", "a@" + strings.Repeat("b", 64) + ".example", "a@" + strings.Repeat("b.", 126) + "example",
+	"a@b\n.example", "a@b.example\x00", "a\x00@b.example", "a\r\nBcc: c@d.example@b.example", "a,b@c.example", "a;b@c.example", `a\b@c.example`, "a:b@c.example",
+	"\u212aevin@example.com", "\u0130@example.com", "a@\u212a.example", "ſ@example.com", "é@example.com", "e\u0301@example.com", "ada@p\u200dayp\u200dal.example", "ada@ｐaypal.example", "a@i❤.example",
+	"ａ@example.com", "a\u200b@example.com", "a@exam\ufeffple.com", "\xff@example.com", "a@\xff.example",
+	"a@" + strings.Repeat("b", 64) + ".example", "a@" + strings.Repeat("b.", 126) + "example",
 }
 
 // PW-1, PW-5, PW-6
 func TestAWeakPasswordIsRefusedWithItsReason(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Issuer: "Example Service", PasswordBlocklist: []string{"acme corporation"}})
 	for pw, code := range map[auth.Secret]string{
-		"":                         "required",
-		"kwzbvqx":                  "too_short",
-		"😀😀😀😀😀😀😀":                  "too_short",
-		"password123":              "blocked",
-		"PASSWORD123":              "blocked",
-		"ada.lovelace@example.com": "blocked",
-		"ADA.lovelace":             "blocked",
-		"example service":          "blocked",
-		"ACME Corporation":         "blocked",
-		"a \xff password":          "invalid",
-		"a \ufffd password":        "invalid",
+		"":                            "required",
+		"kwzbvqx":                     "too_short",
+		"😀😀😀😀😀😀😀":                     "too_short",
+		"password123":                 "blocked",
+		"PASSWORD123":                 "blocked",
+		"ada.lovelace@example.com":    "blocked",
+		"ADA.lovelace":                "blocked",
+		" ada.lovelace@example.com\n": "blocked",
+		"example service":             "blocked",
+		"ACME Corporation":            "blocked",
+		"a \xff password":             "invalid",
+		"a \ufffd password":           "invalid",
 		auth.Secret(strings.Repeat("kwzb", 64) + "k"): "too_long",
 	} {
 		_, err := h.Manager.Register(context.Background(), auth.Registration{Email: "ada.lovelace@example.com", Password: pw, FullName: "Ada"})
@@ -251,9 +403,10 @@ func TestEveryFieldAtFaultIsNamed(t *testing.T) {
 			[]string{"email: invalid_email", "full_name: too_long"}},
 		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "\u202eadA", OrganizationName: strings.Repeat("o", 101)}, auth.ErrInvalidInput,
 			[]string{"full_name: invalid_characters", "organization_name: too_long"}},
-		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "Ada "}, auth.ErrInvalidInput, []string{"full_name: invalid_characters"}},
+		{auth.Registration{Email: " \u00a0", Password: authtest.Password, FullName: "\u200b\ufeff"}, auth.ErrInvalidInput, []string{"email: required", "full_name: required"}},
+		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "\u3164 \u2800"}, auth.ErrInvalidInput, []string{"full_name: invalid_characters"}},
 		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "Ada\x1b[31m"}, auth.ErrInvalidInput, []string{"full_name: invalid_characters"}},
-		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "A", OrganizationName: "   "}, auth.ErrInvalidInput, []string{"organization_name: required"}},
+		{auth.Registration{Email: "a@b.example", Password: authtest.Password, FullName: "A", OrganizationName: "a\u200bb"}, auth.ErrInvalidInput, []string{"organization_name: invalid_characters"}},
 	} {
 		_, err := h.Manager.Register(context.Background(), tc.r)
 		if got := fieldCodes(err); !errors.Is(err, tc.is) || !slices.Equal(got, tc.want) {

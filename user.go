@@ -11,7 +11,7 @@ import (
 // A User describes an account. It has no secret.
 type User struct {
 	ID               string // "user_…"
-	Email            string // as the user wrote it
+	Email            string // as the user wrote it, with A-labels for an international domain
 	FullName         string
 	Role             string // Config.FirstRole after Register; else what your program set
 	OrganizationID   string // "org_…"
@@ -23,7 +23,7 @@ type User struct {
 
 // An account is the state that every request of a user is checked against.
 type account struct {
-	Email        string // as the user wrote it; the claim is of emailaddr.Canonical(Email)
+	Email        string // emailaddr.Clean of what the user wrote; the claim is of emailaddr.Canonical
 	PendingEmail string // the new address of a change that is under way, see email_claim.go
 	PendingSince time.Time
 	PendingID    string // of this change, so that another to the same address differs
@@ -109,7 +109,8 @@ func (m *Manager) User(ctx context.Context, userID string) (User, error) {
 	return acct.Rec.user(userID), nil
 }
 
-// UserByEmail returns the account that has this address, or ErrNotFound. Do not show the
+// UserByEmail returns the account that has this address, in any of its spellings, or
+// ErrNotFound. Send mail to User.Email and not to the address that was typed. Do not show the
 // result to strangers: it reveals who has an account.
 func (m *Manager) UserByEmail(ctx context.Context, email string) (User, error) {
 	if err := m.ready(); err != nil {

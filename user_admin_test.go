@@ -198,10 +198,13 @@ func TestRolesAndAgentsOutOfRangeAreRefused(t *testing.T) {
 	h := authtest.New(t)
 	ctx := context.Background()
 	alice := h.Register()
-	for _, role := range []string{"", "a b", "a\n", "é", strings.Repeat("r", 65)} {
+	for _, role := range []string{" ", "a b", "a\n", "é", strings.Repeat("r", 65)} {
 		if err := h.SetRole(ctx, alice.ID, role); !slices.Equal(fieldCodes(err), []string{"role: invalid_characters"}) {
 			t.Errorf("%q: %v", role, err)
 		}
+	}
+	if err := h.SetRole(ctx, alice.ID, ""); !slices.Equal(fieldCodes(err), []string{"role: required"}) {
+		t.Errorf("no role: %v", err)
 	}
 	for what, agents := range map[string][]string{
 		"too many": make([]string, 1001), "empty": {""}, "long": {strings.Repeat("a", 101)}, "bidi": {"\u202ea"},
