@@ -149,7 +149,7 @@ func walk(ctx context.Context, address string) error {
 
 func keys(ctx context.Context, address string, me *api.Client) error {
 	created, err := is[api.CreatedKey](me.CreateAPIKey(ctx, &api.CreateKeyBody{
-		Name: "Nightly", ExpiresInDays: api.NewOptNilInt(90), Scopes: []string{"reports:read"},
+		Name: "Nightly", ExpiresInDays: api.NewOptNilInt(90), Scopes: api.NewOptNilStringArray([]string{"reports:read"}),
 	}))
 	if err != nil {
 		return err
