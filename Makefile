@@ -102,8 +102,8 @@ bench: ## Measure the hot paths beside what they are compared with, into PERFORM
 	cd bench && go run . -write ../PERFORMANCE.md
 
 .PHONY: interop
-interop: ## Generate clients of the document, use them, and lint the document; needs Node 20 with npm.
-	cd interop && go run .
+interop: ## Try other people's clients, libraries, proxies and viewers on the API; installs them on Debian as root. Half an hour.
+	cd interop && ./deps && go run .
 
 .PHONY: scale
 scale: ## What a store of USERS users costs (1000000) at each power of ten: STORE=bolt or redis, of LISTPACK 64; with a plot.

@@ -9,10 +9,13 @@
 //
 //	AUTH_URL       the address that the handler is mounted at
 //	AUTH_DOCUMENT  a file that has the document
+//	AUTH_SERVER    the program that serves it, for a tool that starts its own
 //	SCRATCH        an empty directory of its own
 //
 // Interop says one line for each tool, and what a tool wrote where it failed; -v says
-// that of every tool. It exits with 1 if one failed.
+// that of every tool. It exits with 1 if one failed. What a tool could not try, because
+// the machine does not have it, is said too and is no failure: the tool writes a line
+// for it that begins with "not installed: ". A tool that could try nothing exits with 77.
 package main
 
 import (
@@ -30,8 +33,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/datixlab/auth/interop/trial"
 )
 
 const (
@@ -39,6 +45,8 @@ const (
 	starting = 20 * time.Second // until the server listens
 	stopping = 10 * time.Second // after SIGTERM
 	mount    = "/v1/auth"
+
+	notTried = 77 // the exit status of a tool that could try nothing
 )
 
 func main() {
@@ -77,19 +85,28 @@ func run(ctx context.Context, named []string, verbose bool) (failed int, err err
 		return 0, err
 	}
 
+	missing := 0
 	for _, tool := range tools {
 		own := filepath.Join(scratch, tool+".scratch")
 		if err := os.Mkdir(own, 0o700); err != nil {
 			return failed, err
 		}
 		began := time.Now()
-		output, err := runTool(ctx, tool, "AUTH_URL="+s.url, "AUTH_DOCUMENT="+document, "SCRATCH="+own)
+		output, err := runTool(ctx, tool, "AUTH_URL="+s.url, "AUTH_DOCUMENT="+document, "AUTH_SERVER="+s.cmd.Path, "SCRATCH="+own)
 		word := "ok"
-		if err != nil {
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == notTried {
+			word, err = "none", nil
+		} else if err != nil {
 			failed++
 			word = "FAIL"
 		}
 		fmt.Printf("%-4s %-20s %6.1fs\n", word, tool, time.Since(began).Seconds())
+		for line := range strings.Lines(string(output)) {
+			if strings.HasPrefix(line, trial.NotInstalled) {
+				missing++
+				fmt.Print("     ", line)
+			}
+		}
 		if err != nil || verbose {
 			fmt.Printf("%s", output)
 		}
@@ -100,7 +117,7 @@ func run(ctx context.Context, named []string, verbose bool) (failed int, err err
 			return failed, ctx.Err()
 		}
 	}
-	fmt.Printf("%d tools, %d failed\n", len(tools), failed)
+	fmt.Printf("%d tools, %d failed, %d programs not installed\n", len(tools), failed, missing)
 	return failed, nil
 }
 
