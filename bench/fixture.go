@@ -113,10 +113,16 @@ var unlimited = func() auth.Limits {
 // manager returns a Manager over s, configured by cfg, with the real clock unless cfg
 // has one. Its hashing costs nothing.
 func (f *fixture) manager(s store.Store, cfg auth.Config) *authtest.Harness {
+	cfg.Limits = unlimited
+	return f.limited(s, cfg)
+}
+
+// limited is manager with the limits of cfg.
+func (f *fixture) limited(s store.Store, cfg auth.Config) *authtest.Harness {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cfg.Limits, cfg.Events = unlimited, nobody{}
+	cfg.Events = nobody{}
 	return authtest.With(f, s, cfg)
 }
 
