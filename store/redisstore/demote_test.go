@@ -48,8 +48,11 @@ func TestNoReadIsAnsweredByAServerThatWasDemoted(t *testing.T) { // ST-9
 			if err := read(ever, s); err == nil || !strings.Contains(err.Error(), "is a replica") && !redis.IsReadOnlyError(err) {
 				t.Errorf("the first call after it: %v", err)
 			}
+			if err := read(ever, s); err == nil || !strings.Contains(err.Error(), "the server is a replica: its master") {
+				t.Errorf("the next call is not on a new connection: %v", err)
+			}
 			server.Do("replicaof", "no", "one")
-			must(t, read(ever, s)) // on a new connection
+			must(t, read(ever, s))
 		})
 	}
 }
@@ -105,4 +108,26 @@ func TestNoStampIsKnownOfAServerThatWasDemoted(t *testing.T) {
 	}
 	server.Do("replicaof", "no", "one")
 	knows(true)
+}
+
+// A script copies every value through Lua, which blocks the server for ten milliseconds for each of
+// 128 kB.
+func TestAPageOfLargeValuesIsReadByNoScript(t *testing.T) {
+	if !redistest.Available(t) {
+		return
+	}
+	server := redistest.Start(t)
+	s := mustOpen(t, at(server.Addr()), fresh())
+	must(t, s.Commit(ever, store.Put("p/a", make([]byte, store.MaxValue))))
+	server.Do("config", "resetstat")
+	for name, read := range map[string]func() error{
+		"Get":  func() error { _, err := s.Get(ever, "p/a"); return err },
+		"List": func() error { _, err := s.List(ever, "p/", "", 100); return err },
+		"Walk": func() error { _, err := s.Walk(ever, ""); return err },
+	} {
+		must(t, read())
+		if calls := server.Field("commandstats", "cmdstat_evalsha"); calls != "" {
+			t.Errorf("%s ran a script: %s", name, calls)
+		}
+	}
 }

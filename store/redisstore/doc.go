@@ -105,9 +105,9 @@
 //
 // Some servers, and proxies before them, lack commands, or their administrator has renamed
 // them. Open logs a warning for each of these that it cannot use, and what then is not
-// known: HELLO, INFO, TIME. It cannot do without these: GET, SETNX, EVALSHA and EVAL,
-// and in scripts ZRANGE, ZREM, ZADD, ZCARD, ZLEXCOUNT, GET, SET, DEL, PEXPIREAT, PERSIST
-// and TIME. WAIT is for Replicas, SCAN for Walk, and SELECT for a database other than 0.
+// known: HELLO, INFO, TIME. It cannot do without these: GET, SETNX, ZRANGE, ZREM, EVALSHA
+// and EVAL, and in scripts ZRANGE, ZREM, ZADD, ZCARD, ZLEXCOUNT, GET, SET, DEL, PEXPIREAT,
+// PERSIST and TIME. WAIT is for Replicas, SCAN for Walk, and SELECT for a database other than 0.
 //
 // Options.MaxLag needs in addition:
 //
@@ -153,7 +153,7 @@
 //
 // # Cost
 //
-// Get, List, Commit and Hit are one script and one round trip each. With
+// Get, List, Commit and Hit are one round trip each. With
 // Options.MaxLag, what was read before takes no round trip. While stamps are in use,
 // each Store publishes about four messages per MaxLag and receives the name of every
 // key that changes. Connections are made when calls need them, up to PoolSize for each

@@ -1,4 +1,5 @@
--- Whatever a script answers without a write of its own, it answers as `demoted() or …`.
+-- Whatever a script answers without a write of its own, it answers as `demoted() or …`. Plain commands have the same before
+-- them, see Store.read.
 --
 -- A server that was demoted answers reads from its last state. It refuses a write before it looks at anything else, so
 -- demoted tries one that changes nothing: on every call, on a connection of any age. Whatever else refuses that write, such as

@@ -40,6 +40,26 @@ func (s *Store) send(ctx context.Context, c command, args []any) (*command, erro
 	return &c, nil
 }
 
+// read sends a command that only reads key, in one packet behind a write that changes
+// nothing. A server that was demoted refuses that write, see master.lua.
+func (s *Store) read(ctx context.Context, key string, args []any) (*command, error) {
+	tried := command{Cmd: redis.NewCmd(ctx, "zrem", key, "")}
+	c := command{Cmd: redis.NewCmd(ctx, args...)}
+	pipe := s.client.Pipeline()
+	_ = pipe.Process(ctx, &tried) // only queues it
+	_ = pipe.Process(ctx, &c)
+	_, _ = pipe.Exec(ctx) // every command has its own error
+	err := c.Err()
+	if redis.IsReadOnlyError(tried.Err()) {
+		err = tried.Err()
+	}
+	if err != nil {
+		s.follow(err)
+		return nil, describe(ctx, err)
+	}
+	return &c, nil
+}
+
 // A script is a Lua script, with the digest by which the server knows it.
 type script struct{ text, sha string }
 
