@@ -20,9 +20,11 @@ func routes(h *httpauth.Handler, ready func(context.Context) error) http.Handler
 	mux.Handle(mount+"/", http.StripPrefix(mount, h))
 	mux.Handle("/.well-known/jwks.json", h) // where other services look for the public keys
 	mux.Handle("GET /v1/agents", h.Require()(http.HandlerFunc(listAgents)))
-	mux.HandleFunc("/v1/agents", onlyGet)
-	for _, path := range []string{"/livez", "/healthz", "/readyz"} {
-		mux.HandleFunc(path, onlyGet)
+	for _, path := range []string{"/v1/agents", "/livez", "/healthz", "/readyz"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", "GET, HEAD")
+			h.WriteProblem(w, r, errOnlyGet)
+		})
 	}
 	mux.HandleFunc("GET /livez", alive) // as a pattern of net/http, GET is HEAD too
 	mux.HandleFunc("GET /healthz", alive)
@@ -45,16 +47,8 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "ok\n")
 }
 
-// onlyGet answers other methods of a path that is read only. It writes a problem of RFC 9457, as
-// the rest of the program does.
-func onlyGet(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Allow", "GET, HEAD")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Type", "application/problem+json; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusMethodNotAllowed)
-	_, _ = io.WriteString(w, `{"type":"about:blank","title":"Method Not Allowed","status":405}`)
-}
+// errOnlyGet is the answer to other methods of a path that is read only.
+var errOnlyGet = &httpauth.Problem{Status: http.StatusMethodNotAllowed, Code: "only_get", Detail: "This can be read only."}
 
 type agentList struct {
 	OrganizationID string   `json:"organization_id"`
