@@ -1,6 +1,6 @@
-// Httpclients walks through the API with HTTP clients that nobody of this project wrote:
-// each registers, logs in, reads the profile, refreshes, changes its name, logs out, and
-// is told by an error that it can read what went wrong. It needs AUTH_URL.
+// Httpclients walks through the API with HTTP clients that nobody of this project wrote. Each
+// registers, logs in, reads the profile, refreshes, changes its name and logs out. An error
+// tells it what went wrong. Httpclients needs AUTH_URL.
 package main
 
 import (
