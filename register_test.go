@@ -289,6 +289,9 @@ func TestNamesAreStoredAsTheirScriptsWriteThem(t *testing.T) {
 		if org, err := h.Organization(t.Context(), u.OrganizationID); err != nil || org.Name != want {
 			t.Errorf("%+q: the organization is %+q, %v", typed, org.Name, err)
 		}
+		if org, err := h.CreateOrganization(t.Context(), typed); err != nil || org.Name != want {
+			t.Errorf("%+q: your program's organization is %+q, %v", typed, org.Name, err)
+		}
 		id := sessionOf(t, h, "ada@example.com")
 		if p, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{FullName: &typed}); err != nil || p.FullName != want {
 			t.Errorf("%+q is changed to %+q, %v", typed, p.FullName, err)
