@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,6 +63,20 @@ var clients = []client{
 			args = append(args, "--json", c.Body)
 		}
 		return args
+	}},
+	{name: "curl as PowerShell sends", debian: "curl", needs: []string{"curl", "--version"}, command: func(c call) []string {
+		// ConvertTo-Json indents, ends lines with CR LF and escapes quotes. Version 5.1 waits
+		// for 100 Continue.
+		args := []string{"curl", "--silent", "--include", "--request", c.Method, c.URL, "--header", "Authorization: Bearer " + c.Token}
+		if c.Token == "" {
+			args = args[:len(args)-2]
+		}
+		var body bytes.Buffer
+		if json.Indent(&body, []byte(c.Body), "", "    ") != nil { // there is none
+			return args
+		}
+		text := strings.NewReplacer("\n", "\r\n", "'", `\u0027`).Replace(body.String())
+		return append(args, "--header", "Content-Type: application/json; charset=utf-8", "--header", "Expect: 100-continue", "--data-binary", text)
 	}},
 	{name: "wget", debian: "wget", blind: 6, needs: []string{"wget", "--version"}, command: func(c call) []string {
 		args := []string{"wget", "--quiet", "--content-on-error", "--save-headers", "--tries=1", "--output-document=-", "--method=" + c.Method, c.URL}
@@ -159,7 +174,8 @@ func (c client) send(ctx context.Context, what call) (answer, error) {
 	if exit := (*exec.ExitError)(nil); c.blind > 0 && errors.As(err, &exit) && exit.ExitCode() == c.blind {
 		return answer{status: http.StatusUnauthorized}, nil
 	}
-	m := head.FindStringSubmatch(strings.ReplaceAll(output, "\r\n", "\n"))
+	output = strings.TrimPrefix(strings.ReplaceAll(output, "\r\n", "\n"), "HTTP/1.1 100 Continue\n\n")
+	m := head.FindStringSubmatch(output)
 	if m == nil {
 		return answer{}, fmt.Errorf("no answer: %w\n%s", err, output)
 	}
