@@ -15,6 +15,7 @@ func newServeMux(handler *httpauth.Handler) http.Handler {
 	mux.Handle("/v1/auth/", http.StripPrefix("/v1/auth", handler))
 	mux.Handle("GET /whoami", handler.Require()(answer("whoami")))
 	mux.Handle("POST /billing", handler.Require(httpauth.SessionOnly, httpauth.Role("admin"))(answer("billing")))
+	mux.Handle("POST /seats", handler.Require()(addSeat(handler)))
 	mux.Handle("GET /organizations/{organization}/reports", handler.Require(ownOrganization)(http.HandlerFunc(reports)))
 
 	admin := http.NewServeMux() // a group of routes behind one guard
@@ -42,4 +43,12 @@ func writeReports(w http.ResponseWriter, organization string) {
 // reports runs behind ownOrganization, which has compared the path value.
 func reports(w http.ResponseWriter, r *http.Request) {
 	writeReports(w, r.PathValue("organization"))
+}
+
+var errPlanLimit = &httpauth.Problem{Status: http.StatusPaymentRequired, Code: "plan_limit", Detail: "The plan has 3 seats."}
+
+func addSeat(handler *httpauth.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.WriteProblem(w, r, errPlanLimit)
+	})
 }
