@@ -3,12 +3,10 @@ package auth
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/record"
-	"github.com/datixlab/auth/store"
 )
 
 // A managersRecord is what the Managers on a store were last configured with. It has no secret:
@@ -94,10 +92,6 @@ func (m *Manager) newComparison() func(context.Context) error {
 		return m.records.Commit(ctx, row.Put())
 	}
 	return func(ctx context.Context) error {
-		for {
-			if err := compare(ctx); !errors.Is(err, store.ErrConflict) {
-				return err
-			}
-		}
+		return m.records.Retry(ctx, "", func() error { return compare(ctx) })
 	}
 }

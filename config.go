@@ -28,9 +28,9 @@ type Config struct {
 	// signs and seals, the others only verify and open.
 	//
 	// To rotate, put the new one first. Keep the old one until nothing needs it. Access
-	// tokens need it for AccessTokenTTL + RefreshAfterExpiry, temp tokens for one TempTokenTTL. A TOTP
-	// secret needs it until its user has used one code, and backup codes until the user
-	// has made new ones. Every process on a store must have the same Secrets.
+	// tokens need it for AccessTokenTTL + RefreshAfterExpiry, temp tokens for one
+	// TempTokenTTL. A TOTP secret needs it until its user has used one code, and backup codes
+	// until the user has made new ones. Every process on a store must have the same Secrets.
 	Secrets []Secret
 	// Issuer is the iss claim of tokens: 1 to 200 printable characters. Text with a ':' must
 	// be a URI (RFC 7519, 2), such as "https://auth.example.com". All processes on a store

@@ -254,8 +254,9 @@ type EventHandler interface {
 
 // LogEvents returns an EventHandler that writes each event to l as one record: the
 // message "auth" and the group "event" of [Event.LogValue]. The level is Error for
-// EventStoreFailed and EventStoreMismatch. It is Warn for other refusals, for EventOmitted and for what is unusual: a
-// login from a new network, or an unusual use of an API key. It is Info for the rest.
+// EventStoreFailed and EventStoreMismatch. It is Warn for other refusals, for EventOmitted and
+// for what is unusual: a login from a new network, or an unusual use of an API key. It is Info
+// for the rest.
 func LogEvents(l *slog.Logger) EventHandler { return logEvents{l} }
 
 type logEvents struct{ l *slog.Logger }

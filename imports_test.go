@@ -95,7 +95,7 @@ var mayImport = map[string][]string{
 	"/internal/qr":         nil,
 	"/internal/queue":      nil,
 	"/internal/sampler":    {"/store"},
-	"/internal/record":     {"/internal/stampcache", "/store"},
+	"/internal/record":     {"/internal/parallel", "/internal/stampcache", "/store"},
 	"/internal/stampcache": {"/store"},
 	"/internal/scope":      nil,
 	"/internal/seal":       nil,

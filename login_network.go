@@ -42,7 +42,8 @@ func knownRow(digest string) record.Row[knownNetworks] {
 }
 
 // newKnownNetworks returns the operation that makes prefixes the only known networks of a
-// user, beside the claim of the email address. A new account has none of whoever had the address before.
+// user, beside the claim of the email address. A new account has none of whoever had the
+// address before.
 func newKnownNetworks(canonical, uid string, prefixes []string) store.Op {
 	known := knownRow(emailDigest(canonical))
 	if len(prefixes) == 0 {

@@ -120,8 +120,8 @@ func (t *tempRecord) find(digest []byte) int {
 //
 // After ErrInvalidToken the login must begin again. After ErrInvalidCode the temp token may be
 // tried again, 5 times in all; a malformed code is not counted. White space, '-', '.' and '_'
-// in a code are no part of it. The error may also be
-// ErrRateLimited or, for a backup code, ErrOverloaded.
+// in a code are no part of it. The error may also be ErrRateLimited or, for a backup code,
+// ErrOverloaded.
 func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (LoginResult, error) {
 	defer m.calls.begin()()
 	if err := m.ready(); err != nil {

@@ -14,7 +14,8 @@ import (
 // [Manager.DeleteOrganization], also without a member, and is otherwise like one that
 // [Manager.Register] makes: CreateUser adds to it. It is for your program: it checks no
 // permission and no limit of attempts. Two organizations may have one name, of 1 to 100
-// characters. A name is stored as that of a registration is. The error is an [*InputError] for the field "name".
+// characters. A name is stored as that of a registration is. The error is an [*InputError] for
+// the field "name".
 func (m *Manager) CreateOrganization(ctx context.Context, name string) (Organization, error) {
 	defer m.calls.begin()()
 	if err := m.ready(); err != nil {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -86,7 +84,7 @@ func (m *Manager) addAccounts(ctx context.Context, s store.Walker) (empty bool, 
 	for {
 		added, damaged := 0, 0
 		empty = true
-		err := m.walkInParts(ctx, s, func(page store.Page) (calls []func() error) {
+		err := m.records.WalkEach(ctx, s, func(page store.Page) (calls []func() error) {
 			empty = empty && len(organizationsOf(page)) == 0
 			for _, uid := range accountsOf(page) {
 				calls = append(calls, func() error { return m.addAccount(ctx, uid) })
@@ -147,7 +145,7 @@ const sweepMargin = time.Hour
 
 // sweepOrganizations removes every organization without a member.
 func (m *Manager) sweepOrganizations(ctx context.Context, s store.Walker) error {
-	return m.walkInParts(ctx, s, func(page store.Page) (calls []func() error) {
+	return m.records.WalkEach(ctx, s, func(page store.Page) (calls []func() error) {
 		for _, oid := range organizationsOf(page) {
 			calls = append(calls, func() error {
 				rows := newMemberRows(oid, "")
@@ -168,35 +166,6 @@ func (m *Manager) sweepOrganizations(ctx context.Context, s store.Walker) error 
 		return err
 	})
 }
-
-// walkInParts walks s and makes the calls of each page, walkedAtOnce at the same time. An error
-// of a call ends the walk if failed returns one for it.
-func (m *Manager) walkInParts(ctx context.Context, s store.Walker, callsOf func(store.Page) []func() error, failed func(error) error) error {
-	for place := ""; ; {
-		page, err := m.records.Walk(ctx, s, place)
-		if err != nil {
-			return err
-		}
-		for calls := range slices.Chunk(callsOf(page), walkedAtOnce) {
-			errs, run := make([]error, len(calls)), make([]func(), len(calls))
-			for i, call := range calls {
-				run[i] = func() { errs[i] = call() }
-			}
-			parallel.Do(run...)
-			for _, err := range errs {
-				if err != nil && failed(err) != nil {
-					return err
-				}
-			}
-		}
-		if place = page.Next; place == "" {
-			return nil
-		}
-	}
-}
-
-// walkedAtOnce is how many accounts or organizations of a walk are looked at at the same time.
-const walkedAtOnce = 8
 
 // organizationsOf returns the organizations whose records are on the page.
 func organizationsOf(page store.Page) (oids []string) {

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"sync"
 
-	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -29,10 +28,6 @@ type Revoked struct {
 	APIKeys int // keys that it removed
 	Damaged int // accounts with damaged records, for which it must run again after their repair
 }
-
-// revokedAtOnce is how many accounts are revoked at the same time. On bbolt they share syncs,
-// on Redis the wait for an answer.
-const revokedAtOnce = 16
 
 // RevokeAll ends all sessions, all logins that wait for their second factor, and all API keys
 // of every account, also of disabled ones. It is for a backup that was restored: credentials
@@ -73,23 +68,25 @@ func (m *Manager) RevokeAll(ctx context.Context, r Revocation) (Revoked, error) 
 }
 
 func (m *Manager) revokeEach(ctx context.Context, s store.Walker, r Revocation) (done Revoked, err error) {
-	for place := ""; ; {
-		page, err := m.records.Walk(ctx, s, place)
-		if err != nil {
-			return done, err
+	var mu sync.Mutex
+	err = m.records.WalkEach(ctx, s, func(page store.Page) (calls []func() error) {
+		for _, uid := range accountsOf(page) {
+			calls = append(calls, func() error {
+				if err := m.ready(); err != nil { // Close waits for the event, but not for all accounts
+					return err
+				}
+				one, err := m.revokeUser(ctx, uid, r)
+				mu.Lock()
+				defer mu.Unlock()
+				done.Users += one.Users
+				done.APIKeys += one.APIKeys
+				done.Damaged += one.Damaged
+				return err
+			})
 		}
-		for uids := range slices.Chunk(accountsOf(page), revokedAtOnce) {
-			if err := m.ready(); err != nil { // Close waits for the event, but not for all accounts
-				return done, err
-			}
-			if err := m.revokeSome(ctx, uids, r, &done); err != nil {
-				return done, err
-			}
-		}
-		if place = page.Next; place == "" {
-			return done, nil
-		}
-	}
+		return calls
+	}, func(err error) error { return err })
+	return done, err
 }
 
 // accountsOf returns the users whose accounts are on the page.
@@ -101,23 +98,6 @@ func accountsOf(page store.Page) (uids []string) {
 		}
 	}
 	return uids
-}
-
-// revokeSome revokes the users at the same time and adds the numbers to done. It returns every
-// error except damage, which it counts.
-func (m *Manager) revokeSome(ctx context.Context, uids []string, r Revocation, done *Revoked) error {
-	each, errs := make([]Revoked, len(uids)), make([]error, len(uids))
-	calls := make([]func(), len(uids))
-	for i, uid := range uids {
-		calls[i] = func() { each[i], errs[i] = m.revokeUser(ctx, uid, r) }
-	}
-	parallel.Do(calls...)
-	for _, one := range each {
-		done.Users += one.Users
-		done.APIKeys += one.APIKeys
-		done.Damaged += one.Damaged
-	}
-	return errors.Join(errs...)
 }
 
 // revokeUser revokes one user. It ends the sessions first, so that none of them makes another

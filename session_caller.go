@@ -162,8 +162,8 @@ func newFactors(id Identity, pw, code Secret) *factors {
 // factor as read. If act returns an error, nothing is spent. If one is wrong the error is
 // ErrInvalidCredentials, whichever it was, and both are charged. A code without the form of one
 // has the same error, and nothing is charged. It is ErrTwoFactorNotEnabled if the factor is
-// turned off by then. Principal and factors are as they were read at one
-// instant; on success they are what was written.
+// turned off by then. Principal and factors are as they were read at one instant; on success
+// they are what was written.
 func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func(ctx context.Context) ([]store.Op, error)) error {
 	if !wellFormedCode(f.code) { // nothing is compared, so nothing is learned or charged
 		m.emit(ctx, id.codeEvent(action, malformed))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -127,21 +126,17 @@ func (m *Manager) closeFirstUses() error {
 func (m *Manager) writeFirstUses() error {
 	return withoutPanic(backgroundContext(), func(ctx context.Context) error {
 		uses := m.firstUses.all()
-		for sids := range slices.Chunk(slices.Collect(maps.Keys(uses)), usesAtOnce) {
-			calls, errs := make([]func(), len(sids)), make([]error, len(sids))
-			for i, sid := range sids {
-				calls[i] = func() {
-					if errs[i] = m.writeFirstUse(ctx, sid, uses[sid]); errs[i] == nil || errors.Is(errs[i], record.ErrDamaged) {
-						m.firstUses.remove(sid, uses[sid])
-					}
+		var calls []func() error
+		for sid, use := range uses {
+			calls = append(calls, func() error {
+				err := m.writeFirstUse(ctx, sid, use)
+				if err == nil || errors.Is(err, record.ErrDamaged) {
+					m.firstUses.remove(sid, use)
 				}
-			}
-			parallel.Do(calls...)
-			if err := errors.Join(errs...); err != nil {
 				return err
-			}
+			})
 		}
-		return nil
+		return parallel.Try(usesAtOnce, calls, func(err error) error { return err })
 	})
 }
 

@@ -10,10 +10,10 @@ import (
 )
 
 // The preferred lane of the hashing queue is for attempts that a stranger cannot make: logins
-// from a network that is known to the account, calls of a session, and those of your program. So a flood of other
-// attempts does not keep owners out. Each account has laneLimit attempts in it, right or wrong,
-// and those beyond it wait with everybody else. So attackers with accounts of their own gain
-// little.
+// from a network that is known to the account, calls of a session, and those of your program.
+// So a flood of other attempts does not keep owners out. Each account has laneLimit attempts in
+// it, right or wrong, and those beyond it wait with everybody else. So attackers with accounts
+// of their own gain little.
 var laneLimit = store.Limit{Burst: 10, Every: 5 * time.Minute}
 
 // maxLanes is how many accounts are counted at once. Beyond it, accounts share counters.

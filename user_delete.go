@@ -11,9 +11,8 @@ import (
 // DeleteUser deletes the account and all that the store has of the user. That is sessions, API
 // keys, the second factor, the claim of the email address, the networks of the last logins and
 // the membership of the organization. The organization ends with its last user, unless
-// [Manager.CreateOrganization] made it. One Commit puts
-// a tombstone in place of the account, which ends every credential and frees the address. The
-// rest is removed after it.
+// [Manager.CreateOrganization] made it. One Commit puts a tombstone in place of the account,
+// which ends every credential and frees the address. The rest is removed after it.
 //
 // Nil means that the deletion is done. For 24 hours a tombstone stays, with nothing but the
 // user's id in its key. If DeleteUser returns ErrUnavailable or is cut off, call it again until
@@ -59,7 +58,7 @@ func (m *Manager) deleteAccount(ctx context.Context, uid string) (left account, 
 			return left, err
 		}
 	}
-	if err := m.removeBesideAccount(ctx, uid); err != nil {
+	if _, err := m.removeAllBut(ctx, accountKey(uid), userKey(uid, "")); err != nil {
 		return left, err
 	}
 	return left, m.refill(ctx, m.userBudgets(uid))
@@ -121,28 +120,6 @@ func (a *account) tombstone() account {
 	return t
 }
 
-// removeBesideAccount removes every record of the user but the account.
-func (m *Manager) removeBesideAccount(ctx context.Context, uid string) error {
-	for {
-		items, err := m.records.List(ctx, userKey(uid, ""), store.MaxOps)
-		if err != nil {
-			return err
-		}
-		var ops []store.Op
-		for _, it := range items {
-			if it.Key != accountKey(uid) {
-				ops = append(ops, store.Delete(it.Key))
-			}
-		}
-		if len(ops) == 0 {
-			return nil
-		}
-		if err := m.records.Commit(ctx, ops...); err != nil {
-			return err
-		}
-	}
-}
-
 // userBudgets are the budgets whose key has the user's id and no network. Those of networks that
 // are not known any more, and of sessions, end by themselves.
 func (m *Manager) userBudgets(uid string) []budget {
@@ -167,18 +144,28 @@ func (m *Manager) refillKnown(ctx context.Context, digest, uid string) error {
 
 // removeAll removes every record under prefix and returns how many there were.
 func (m *Manager) removeAll(ctx context.Context, prefix string) (n int, err error) {
+	return m.removeAllBut(ctx, "", prefix)
+}
+
+// removeAllBut is removeAll, and leaves the record with the key kept.
+func (m *Manager) removeAllBut(ctx context.Context, kept, prefix string) (n int, err error) {
 	for {
 		items, err := m.records.List(ctx, prefix, store.MaxOps)
-		if err != nil || len(items) == 0 {
+		if err != nil {
 			return n, err
 		}
-		ops := make([]store.Op, len(items))
-		for i, it := range items {
-			ops[i] = store.Delete(it.Key)
+		var ops []store.Op
+		for _, it := range items {
+			if it.Key != kept {
+				ops = append(ops, store.Delete(it.Key))
+			}
+		}
+		if len(ops) == 0 {
+			return n, nil
 		}
 		if err := m.records.Commit(ctx, ops...); err != nil {
 			return n, err
 		}
-		n += len(items)
+		n += len(ops)
 	}
 }

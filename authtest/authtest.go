@@ -10,9 +10,9 @@
 //	h.Clock.Advance(2 * time.Hour) // alice's token has expired
 //	alice.Login()
 //
-// A test may make any number of users: the budgets of one address do not stop it. What was
-// reported or would be mailed is in h.Events and h.Notices. AwaitEvent and AwaitNotice wait for
-// one, since the Manager sends them from a queue.
+// A test may make any number of users: a Harness calls the Manager as your program does, and no
+// budget of a network stops that. What was reported or would be mailed is in h.Events and
+// h.Notices. AwaitEvent and AwaitNotice wait for one, since the Manager sends them from a queue.
 package authtest
 
 import (
@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -107,7 +106,6 @@ func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 type User struct {
 	auth.User // as registered; Identity().User is how it is now
 	h         *Harness
-	n         int64 // of the harness
 	token     string
 	secret    auth.Secret // of the second factor
 	backup    []auth.Secret
@@ -118,16 +116,13 @@ type User struct {
 func (h *Harness) Register() *User {
 	h.t.Helper()
 	n := h.users.Add(1)
-	user := &User{h: h, n: n}
-	err := user.attempt(func(ctx context.Context) (err error) {
-		user.User, err = h.Manager.Register(ctx, auth.Registration{
-			Email: emailOf(n), Password: Password, FullName: fmt.Sprintf("User %d", n), OrganizationName: fmt.Sprintf("Organization %d", n),
-		})
-		return err
+	u, err := h.Manager.Register(context.Background(), auth.Registration{
+		Email: emailOf(n), Password: Password, FullName: fmt.Sprintf("User %d", n), OrganizationName: fmt.Sprintf("Organization %d", n),
 	})
 	if err != nil {
 		h.t.Fatalf("authtest: register: %v", err)
 	}
+	user := &User{User: u, h: h}
 	user.Login()
 	return user
 }
@@ -152,42 +147,27 @@ func (u *User) Colleague(role string) *User {
 	if err != nil {
 		u.h.t.Fatalf("authtest: colleague: %v", err)
 	}
-	user := &User{User: made, h: u.h, n: n}
+	user := &User{User: made, h: u.h}
 	user.Login()
 	return user
 }
 
 func emailOf(n int64) string { return fmt.Sprintf("user%d@example.com", n) }
 
-// attempt calls do as a client without an address. If the budgets of that are used up, it calls
-// do again as a client with an address of the user's own, in a network of its own.
-func (u *User) attempt(do func(ctx context.Context) error) error {
-	ctx := context.Background()
-	err := do(ctx)
-	if errors.Is(err, auth.ErrRateLimited) {
-		network := [16]byte{0x20, 0x01, 0x0d, 0xb8, byte(u.n >> 8), byte(u.n), 15: 1} // a /48 of RFC 3849
-		err = do(auth.WithClient(ctx, auth.Client{Addr: netip.AddrFrom16(network)}))
-	}
-	return err
-}
-
 // Login begins a new session, with the second factor if the user has one, and returns
 // its access token. If the current code has been used, Login advances the clock by 30
 // seconds.
 func (u *User) Login() string {
 	u.h.t.Helper()
-	var r auth.LoginResult
-	err := u.attempt(func(ctx context.Context) (err error) {
-		r, err = u.h.Manager.Login(ctx, u.Email, Password)
-		if err == nil && r.TwoFactorRequired() {
-			temp := r.TempToken
-			if r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code())); errors.Is(err, auth.ErrInvalidCode) {
-				u.h.Clock.Advance(30 * time.Second)
-				r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code()))
-			}
+	ctx := context.Background()
+	r, err := u.h.Manager.Login(ctx, u.Email, Password)
+	if err == nil && r.TwoFactorRequired() {
+		temp := r.TempToken
+		if r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code())); errors.Is(err, auth.ErrInvalidCode) {
+			u.h.Clock.Advance(30 * time.Second)
+			r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code()))
 		}
-		return err
-	})
+	}
 	if err != nil {
 		u.h.t.Fatalf("authtest: log in: %v", err)
 	}
@@ -213,13 +193,11 @@ func (u *User) Identity() auth.Identity {
 // advances the clock by 30 seconds, so that the next Code is a new one.
 func (u *User) EnableTwoFactor() []auth.Secret {
 	u.h.t.Helper()
-	var e auth.TwoFactorEnrollment
-	err := u.attempt(func(ctx context.Context) (err error) {
-		if e, err = u.h.Manager.EnableTwoFactor(ctx, u.Identity(), Password); err != nil {
-			return err
-		}
-		return u.h.ConfirmTwoFactor(ctx, u.Identity(), auth.Secret(TOTPCode(e.Secret, u.h.Clock.Now())))
-	})
+	ctx := context.Background()
+	e, err := u.h.Manager.EnableTwoFactor(ctx, u.Identity(), Password)
+	if err == nil {
+		err = u.h.ConfirmTwoFactor(ctx, u.Identity(), auth.Secret(TOTPCode(e.Secret, u.h.Clock.Now())))
+	}
 	if err != nil {
 		u.h.t.Fatalf("authtest: enable two-factor: %v", err)
 	}
@@ -240,11 +218,7 @@ func (u *User) ScopedAPIKey(scopes ...string) string { u.h.t.Helper(); return u.
 
 func (u *User) newKey(scopes *[]string) string {
 	u.h.t.Helper()
-	var key auth.Secret
-	err := u.attempt(func(ctx context.Context) (err error) {
-		_, key, err = u.h.CreateAPIKey(ctx, u.Identity(), auth.NewAPIKey{Name: "test", Scopes: scopes, Password: Password})
-		return err
-	})
+	_, key, err := u.h.CreateAPIKey(context.Background(), u.Identity(), auth.NewAPIKey{Name: "test", Scopes: scopes, Password: Password})
 	if err != nil {
 		u.h.t.Fatalf("authtest: create API key: %v", err)
 	}

@@ -101,9 +101,9 @@ func keywords(l auth.InputLimits) map[string]object {
 
 const schemaRef = "#/components/schemas/"
 
-// request returns the schema of a body. Its pointers are optional and may be null. Struct tags add what Go's types lack: input and list (names in keywords), format,
-// pattern, enum, minimum, maximum, either, doc, example. So the document describes the type
-// that is decoded.
+// request returns the schema of a body. Its pointers are optional and may be null. Struct tags
+// add what Go's types lack: input and list (names in keywords), format, pattern, enum, minimum,
+// maximum, either, doc, example. So the document describes the type that is decoded.
 func (d *documenter) request(t reflect.Type) object {
 	return d.structure(t, func(f reflect.StructField) bool { return f.Type.Kind() != reflect.Pointer })
 }

@@ -68,7 +68,7 @@ var problemTypes = map[Code]problemType{
 	CodeAuthenticationRequired:   {http.StatusUnauthorized, "CodeAuthenticationRequired", "Authentication required", "Send an access token or an API key: Authorization: Bearer, a space, the token."},
 	CodeInvalidToken:             {http.StatusUnauthorized, "CodeInvalidToken", "Invalid token", "The token is malformed, unknown, expired, used or revoked."},
 	CodeInvalidCredentials:       {http.StatusUnauthorized, "CodeInvalidCredentials", "Invalid credentials", "The credentials are not valid."},
-	CodeInvalidCode:              {http.StatusUnauthorized, "CodeInvalidCode", "Invalid code", "The code is malformed, wrong, expired or used. Send its digits without spaces. If new codes fail too, set the clock of the authenticator."},
+	CodeInvalidCode:              {http.StatusUnauthorized, "CodeInvalidCode", "Invalid code", "The code is malformed, wrong, expired or used. Send the digits of the authenticator, or those of a backup code. If new codes fail too, set the clock of the authenticator."},
 	CodeReauthenticationRequired: {http.StatusForbidden, "CodeReauthenticationRequired", "Reauthentication required", "The login is too old or too weak for this; log in again, or send the password, and a code of the second factor, where the call takes them."},
 	CodeForbidden:                {http.StatusForbidden, "CodeForbidden", "Forbidden", "The credential does not allow this."},
 	CodeInsufficientScope:        {http.StatusForbidden, "CodeInsufficientScope", "Insufficient scope", "The API key was made for other things than this."},
@@ -246,8 +246,8 @@ var codeByError = []struct {
 
 // WriteProblem answers r with err as application/problem+json, with the headers WWW-Authenticate,
 // Retry-After and Allow as needed. It knows every error of package auth and of
-// [Handler.Check], and any [Problem]. Any other error is a 500 without details. The text of err is never sent.
-// Failures that concern the operator are logged.
+// [Handler.Check], and any [Problem]. Any other error is a 500 without details. The text of
+// err is never sent. Failures that concern the operator are logged.
 func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	code := codeOf(err)
 	p := newProblem(code)

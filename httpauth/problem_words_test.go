@@ -34,7 +34,7 @@ func TestACallThatIsRepeatedAfterALostAnswerEndsWhereTheFirstDid(t *testing.T) {
 		secret := f.call("POST", "/enable-2fa", nil, bearer(token)).want(200).text("secret")
 		code := f.code(secret)
 		other := f.call("POST", "/confirm-2fa", members{"code": code + "0"}, bearer(token))
-		says(other.want(401, httpauth.CodeInvalidCode), "without spaces")
+		says(other.want(401, httpauth.CodeInvalidCode), "the digits of the authenticator")
 		says(other, "clock")
 		f.call("POST", "/confirm-2fa", members{"code": " " + code[:3] + "\t" + code[3:] + "\n"}, bearer(token)).want(200)
 		says(f.call("POST", "/confirm-2fa", members{"code": code}, bearer(token)).want(409, httpauth.CodeTwoFactorAlreadyEnabled), "is on")

@@ -41,9 +41,9 @@ func APIKeyOnly(a Access) error {
 // the credential was made. Otherwise, and if no role is named, 403.
 //
 // Every user who registers has auth.Config.FirstRole, by default "admin", in a new organization
-// of their own. While registration is open, Role("admin") lets in any stranger. For
-// what belongs to your company, name a role that registering never gives, such as "operator".
-// For what belongs to one organization, also compare User.OrganizationID.
+// of their own. While registration is open, Role("admin") lets in any stranger. For what
+// belongs to your company, name a role that registering never gives, such as "operator". For
+// what belongs to one organization, also compare User.OrganizationID.
 func Role(roles ...string) Rule {
 	roles = slices.Clone(roles)
 	return func(a Access) error {

@@ -5,8 +5,8 @@
 //	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to redis://localhost
 //
 // A store is bolt:PATH or a URL as in [redisstore.ParseURL]. Its keys have the prefix
-// "auth:", or that of -from-prefix and -to-prefix. A URL with a password goes into a file that only you may read, since every user
-// of the machine sees the command line:
+// "auth:", or that of -from-prefix and -to-prefix. A URL with a password goes into a file that
+// only you may read, since every user of the machine sees the command line:
 //
 //	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to-file redis.url
 //

@@ -76,8 +76,8 @@ func Canonical(s string) (spelling string, ok bool) {
 // program that shows or looks up the name would then mean another domain.
 //
 // Exim's default configuration refuses most of these as well. The other characters stay:
-// people have an '&', a '\” and a '/' in their addresses. A '+' at the beginning is one of a
-// telephone number, and only to mailx a folder.
+// people have ampersands, apostrophes and slashes in their addresses. A '+' at the beginning
+// is one of a telephone number, and only to mailx a folder.
 func Misread(address string) (what string) {
 	local, domain, _ := strings.Cut(address, "@")
 	switch {

@@ -1,7 +1,10 @@
 // Package parallel makes calls at the same time.
 package parallel
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Do makes calls at the same time and returns when all of them have returned. They must not
 // depend on each other. The first runs in the caller's goroutine. On a store behind a
@@ -32,4 +35,25 @@ func Do(calls ...func()) {
 		})
 	}
 	calls[0]()
+}
+
+// Try makes calls, atOnce at the same time. Failed judges each error. If it returns one, Try
+// returns that and makes no more calls than those under way.
+func Try(atOnce int, calls []func() error, failed func(error) error) error {
+	for some := range slices.Chunk(calls, atOnce) {
+		errs, run := make([]error, len(some)), make([]func(), len(some))
+		for i, call := range some {
+			run[i] = func() { errs[i] = call() }
+		}
+		Do(run...)
+		for _, err := range errs {
+			if err == nil {
+				continue
+			}
+			if err := failed(err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

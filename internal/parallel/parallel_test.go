@@ -1,6 +1,8 @@
 package parallel_test
 
 import (
+	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -31,4 +33,35 @@ func TestCallsMadeTogetherAreAllMadeAndTheirPanicIsTheCallers(t *testing.T) {
 		}
 	}
 	parallel.Do()
+}
+
+func TestCallsAreTriedSomeAtATimeUntilOneFails(t *testing.T) {
+	mild, bad := errors.New("mild"), errors.New("bad")
+	var made, running, most atomic.Int64
+	calls := make([]func() error, 10)
+	for i := range calls {
+		calls[i] = func() error {
+			made.Add(1)
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			switch i {
+			case 1:
+				return mild
+			case 4:
+				return bad
+			}
+			return nil
+		}
+	}
+	var seen []error
+	err := parallel.Try(3, calls, func(err error) error {
+		seen = append(seen, err)
+		if err == mild {
+			return nil
+		}
+		return err
+	})
+	if err != bad || made.Load() != 6 || most.Load() > 3 || !slices.Equal(seen, []error{mild, bad}) {
+		t.Errorf("%v after %d calls, up to %d at once: %v", err, made.Load(), most.Load(), seen)
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/stampcache"
 	"github.com/datixlab/auth/store"
 )
@@ -193,6 +194,27 @@ func (r Records) Walk(ctx context.Context, w store.Walker, after string) (store.
 		return page, r.failed(ctx, "walk", err)
 	}
 	return page, nil
+}
+
+// walkedAtOnce is how many calls of WalkEach are under way at the same time. On bbolt they share
+// syncs, and on Redis they do not wait for each other's round trips.
+const walkedAtOnce = 16
+
+// WalkEach walks w from its beginning and makes the calls of each page, some at the same time.
+// Failed judges the error of a call: if it returns one, WalkEach ends with it.
+func (r Records) WalkEach(ctx context.Context, w store.Walker, callsOf func(store.Page) []func() error, failed func(error) error) error {
+	for place := ""; ; {
+		page, err := r.Walk(ctx, w, place)
+		if err != nil {
+			return err
+		}
+		if err := parallel.Try(walkedAtOnce, callsOf(page), failed); err != nil {
+			return err
+		}
+		if place = page.Next; place == "" {
+			return nil
+		}
+	}
 }
 
 // Hit counts n attempts on key at now, or gives them back if n is negative.

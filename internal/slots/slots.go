@@ -5,9 +5,9 @@
 //
 // Callers wait in one of two lanes. While anyone waits in the preferred lane, it has the slots
 // that become free. But one of four goes to the other lane if anyone waits there: whoever has
-// many accounts could otherwise keep the preferred lane busy, and newcomers out. In a lane the sources of callers take turns: the next slot goes
-// to the source that has waited longest for one. The callers of one source are served in the
-// order of their arrival.
+// many accounts could otherwise keep the preferred lane busy, and newcomers out. In a lane the
+// sources of callers take turns: the next slot goes to the source that has waited longest for
+// one. The callers of one source are served in the order of their arrival.
 //
 // A full lane turns away a caller of the source that has most places there, or of several
 // the one that had a slot last. This may be the newcomer or one that waits. So a flood

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// remoteFileSystem returns the name of the file system that f is on, if it is known to be one of another machine.
-// The numbers are those of statfs(2).
+// remoteFileSystem returns the name of the file system that f is on, if it is known to be one of
+// another machine. The numbers are those of statfs(2).
 func remoteFileSystem(f *os.File) string {
 	var fs syscall.Statfs_t
 	if err := syscall.Fstatfs(int(f.Fd()), &fs); err != nil {
