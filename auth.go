@@ -19,6 +19,7 @@ import (
 	"github.com/datixlab/auth/internal/sampler"
 	"github.com/datixlab/auth/internal/seal"
 	"github.com/datixlab/auth/internal/slots"
+	"github.com/datixlab/auth/internal/waitline"
 	"github.com/datixlab/auth/store"
 )
 
@@ -48,8 +49,8 @@ type Manager struct {
 	peppers      map[string]func() []byte // by key id
 	hashSlots    *slots.Slots
 	lanes        *hitcount.Table // attempts in the preferred lane of hashSlots
-	lines        lines           // of attempts that wait for others on a budget
-	pace         pace            // of those that are turned away
+	lines        waitline.Lines  // of attempts that wait for others on a budget
+	pace         slots.Pace      // of those that are turned away
 	pictureSlots *slots.Slots    // of QR codes, so that they never delay a login
 	checkerCalls *callback.Calls // of Config.PasswordChecker
 	passwords    *password.Comparer

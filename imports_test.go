@@ -103,6 +103,7 @@ var mayImport = map[string][]string{
 	"/internal/slots":      nil,
 	"/internal/stamps":     nil,
 	"/internal/strictjson": nil,
+	"/internal/waitline":   nil,
 
 	"/store/boltstore/internal/pages": nil,
 

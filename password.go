@@ -188,7 +188,7 @@ func (m *Manager) withHashSlot(ctx context.Context, f func()) error {
 	return m.withSlot(ctx, m.hashSlots, func() {
 		began := time.Now()
 		f()
-		m.pace.note(time.Since(began), m.cfg.HashSlots)
+		m.pace.Note(time.Since(began), m.cfg.HashSlots)
 	})
 }
 
@@ -204,7 +204,7 @@ func (m *Manager) withSlot(ctx context.Context, s *slots.Slots, f func()) error 
 		return nil
 	case errors.Is(err, slots.ErrBusy):
 		m.emit(ctx, Event{Type: EventOverloaded})
-		return &RetryError{Err: ErrOverloaded, After: m.pace.after(max(m.cfg.HashWait, time.Second))}
+		return &RetryError{Err: ErrOverloaded, After: m.pace.After(max(m.cfg.HashWait, time.Second))}
 	default:
 		return unavailable(fmt.Errorf("%w: %w", errNotRun, err))
 	}

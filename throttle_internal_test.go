@@ -4,13 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/netip"
-	"slices"
-	"strconv"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/datixlab/auth/internal/slots"
 	"github.com/datixlab/auth/store/memstore"
@@ -106,65 +101,5 @@ func TestClientPrefixIsTheNetworkAndNotItsSpelling(t *testing.T) {
 	}
 	if got := clientPrefix(context.Background()); got != "unknown" {
 		t.Errorf("no address: %s", got)
-	}
-}
-
-// HT-11: callers that are turned away at the same time come back one after the other, as fast as
-// passwords are hashed.
-func TestCallersThatAreTurnedAwayComeBackOneAfterTheOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var p pace
-		for range 100 {
-			p.note(20*time.Millisecond, 2)
-		}
-		for i := range 150 {
-			want := 2*time.Second + time.Duration(i)*10*time.Millisecond
-			if got := p.after(2 * time.Second); got > want || got < want-want/100 {
-				t.Fatalf("caller %d comes back after %v, want %v", i, got, want)
-			}
-		}
-		time.Sleep(10 * time.Second)
-		if got := p.after(2 * time.Second); got != 2*time.Second {
-			t.Errorf("when they are gone, one comes back after %v", got)
-		}
-		for range 100_000 {
-			if got := p.after(2 * time.Second); got > time.Minute {
-				t.Fatalf("one comes back after %v", got)
-			}
-		}
-	})
-}
-
-// DO-1: attempts that wait are bounded in number. Whoever has most of them is turned away, and
-// nobody else.
-func TestALineThatIsTooLongTurnsItsOwnAway(t *testing.T) {
-	var s lines
-	turnedAway := func(key string) bool {
-		w, away := s.join(key)
-		if away != nil {
-			away.refuse(time.Second)
-		}
-		return away == w
-	}
-	for i := range 2 * maxInLines {
-		if away := turnedAway("e.flood/password"); away != (i >= maxInLines) {
-			t.Fatalf("attempt %d of the flood is turned away: %t", i, away)
-		}
-	}
-	for i := range 100 {
-		if turnedAway("e.owner" + strconv.Itoa(i) + "/password") {
-			t.Errorf("owner %d is turned away", i)
-		}
-	}
-	if s.waiting != maxInLines {
-		t.Errorf("%d wait", s.waiting)
-	}
-	for key, l := range maps.Clone(s.byKey) {
-		for _, w := range slices.Clone(l.waiters) {
-			s.leave(key, w, false)
-		}
-	}
-	if s.waiting != 0 || len(s.byKey) != 0 {
-		t.Errorf("%d wait, and %d lines are left", s.waiting, len(s.byKey))
 	}
 }
