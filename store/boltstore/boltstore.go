@@ -45,7 +45,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -276,17 +275,6 @@ func (s *Store) recoverPanic(err *error) {
 	if p := recover(); p != nil {
 		*err = s.fail(fmt.Errorf("%w: %v", ErrDamaged, p))
 	}
-}
-
-// inPlace fails the Store if its path no longer leads to the open file. If that cannot be
-// seen, the file counts as being in place: a directory that this process may not search
-// any more is no reason to stop.
-func (s *Store) inPlace() error {
-	there, err := os.Stat(s.place)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(there, s.opened) {
-		return s.fail(ErrReplaced)
-	}
-	return nil
 }
 
 // fail makes the Store refuse writes from now on, and returns the reason.

@@ -229,8 +229,8 @@ func (t *tables) replace(w *write) error {
 var errNothingWritten = errors.New("nothing written")
 
 // update runs fn in a write transaction and returns after the sync; if fn wrote
-// nothing, there is no sync. It then makes sure that the file is still in its place. Only the committer calls it, and Close after the committer
-// has ended.
+// nothing, there is no sync. It then makes sure that the file is still in its place.
+// Only the committer calls it, and Close after the committer has ended.
 func (s *Store) update(fn func(*tables) (wrote bool, err error)) (err error) {
 	if err := s.writeErr.Load(); err != nil {
 		return *err
