@@ -107,7 +107,7 @@ func TestOfARegistrationAndAChangeToOneAddressExactlyOneWins(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
-		other := authtest.With(t, tap, auth.Config{Limits: unlimited(), Now: h.Clock.Now})
+		other := twinOn(t, h, tap, auth.Config{Limits: unlimited()})
 		for round := range 10 {
 			id := member(t, h.Manager, emailOf("old", round))
 			goal := emailOf("goal", round)
@@ -210,7 +210,7 @@ func TestAChangeOfAddressThatIsTooSlowFails(t *testing.T) {
 	lost := 0
 	for step := range 9 {
 		tap := newTapStore(memstore.New())
-		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 		id := member(t, h.Manager, "old@example.com")
 		n := 0
 		held, release := stall(t, tap, func(c storeCall) bool { n++; return n == step+1 })
@@ -245,7 +245,7 @@ func TestAChangeOfAddressThatIsTooSlowFails(t *testing.T) {
 // the intention it finds is its own.
 func TestAStalledChangeDoesNotFinishByTheIntentOfALaterOne(t *testing.T) {
 	tap := newTapStore(memstore.New())
-	h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 	id := member(t, h.Manager, "old@example.com")
 	hold := func(match func(storeCall) bool, act func() error) (release func(), result chan error) {
 		held, release := stall(t, tap, match)
@@ -264,7 +264,7 @@ func TestAStalledChangeDoesNotFinishByTheIntentOfALaterOne(t *testing.T) {
 			return false
 		}
 	}
-	process := twin(t, h, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()}) // in one process the second would wait
+	process := twin(t, h, auth.Config{Limits: unlimited()}) // in one process the second would wait
 	change := func(m *auth.Manager) func() error {
 		return func() error { return moveTo(m, id, "new@example.com") }
 	}
@@ -298,7 +298,7 @@ func TestAStalledChangeDoesNotFinishByTheIntentOfALaterOne(t *testing.T) {
 func TestLoginWorksWhileAnAddressIsChangedAndChangedBack(t *testing.T) {
 	for step := 0; ; step++ {
 		tap := newTapStore(memstore.New())
-		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 		id := member(t, h.Manager, "old@example.com")
 		n, reached := 0, make(chan struct{})
 		on := make(chan struct{})
@@ -319,7 +319,7 @@ func TestLoginWorksWhileAnAddressIsChangedAndChangedBack(t *testing.T) {
 			}
 			return
 		}
-		process := twin(t, h, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()}) // in one process it would wait
+		process := twin(t, h, auth.Config{Limits: unlimited()}) // in one process it would wait
 		back := moveTo(process.Manager, id, "old@example.com")
 		close(on)
 		for _, err := range []error{back, <-first} {
@@ -337,14 +337,14 @@ func TestLoginWorksWhileAnAddressIsChangedAndChangedBack(t *testing.T) {
 func TestANewSpellingDuringAChangeDoesNotBringBackTheOldAddress(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
+		h := authtest.With(t, tap, auth.Config{})
 		id := member(t, h.Manager, "old@example.com")
 		n := 0
 		held, release := stall(t, tap, func(c storeCall) bool { n++; return n == 2 })
 		respelled := make(chan error, 1)
 		go func() { respelled <- moveTo(h.Manager, id, "OLD@example.com") }()
 		held()
-		process := twin(t, h, auth.Config{StoreTimeout: time.Minute}) // in one process it would wait
+		process := twin(t, h, auth.Config{}) // in one process it would wait
 		if err := moveTo(process.Manager, id, "new@example.com"); err != nil {
 			t.Fatal(err)
 		}
@@ -364,7 +364,7 @@ func TestANewSpellingDuringAChangeDoesNotBringBackTheOldAddress(t *testing.T) {
 func TestAStalledChangeDoesNotFinishOnALaterOnesAnnouncementOfTheSameInstant(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := manyProcesses(authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()}))
+		h := manyProcesses(authtest.With(t, tap, auth.Config{Limits: unlimited()}))
 		id := member(t, h.Manager, "old@example.com")
 		hold := func(match func(storeCall) bool, act func() error) (release func(), result chan error) {
 			held, release := stall(t, tap, match)

@@ -164,8 +164,14 @@ func unlimited() auth.Limits {
 // twin is another Manager, as of another process, on the store and clock of h.
 func twin(t *testing.T, h *authtest.Harness, cfg auth.Config) *authtest.Harness {
 	t.Helper()
+	return twinOn(t, h, h.Store, cfg)
+}
+
+// twinOn is twin over another store, or over a wrapper of the same.
+func twinOn(t *testing.T, h *authtest.Harness, s store.Store, cfg auth.Config) *authtest.Harness {
+	t.Helper()
 	cfg.Now = h.Clock.Now
-	other := authtest.With(t, h.Store, cfg)
+	other := authtest.With(t, s, cfg)
 	other.Clock = h.Clock
 	return other
 }

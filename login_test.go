@@ -277,7 +277,7 @@ func TestALoginRenewsAHashThatIsCheaperThanConfigured(t *testing.T) {
 		if passwordHash(t, s, bob.ID) == before {
 			t.Error("two users with one password have one hash")
 		}
-		now := authtest.With(t, s, auth.Config{PasswordHash: higherCost, InsecureCheapHashing: true, Now: h.Clock.Now})
+		now := twin(t, h, auth.Config{PasswordHash: higherCost, InsecureCheapHashing: true})
 		ctx := context.Background()
 		if _, err := now.Login(ctx, alice.Email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
 			t.Fatal(err)
@@ -306,7 +306,7 @@ func TestARenewedHashNeverUndoesAChangeOfPassword(t *testing.T) {
 		alice := old.Register()
 		ctx, id := context.Background(), alice.Identity()
 		tap := newTapStore(s)
-		now := authtest.With(t, tap, auth.Config{PasswordHash: higherCost, InsecureCheapHashing: true, Now: old.Clock.Now})
+		now := twinOn(t, old, tap, auth.Config{PasswordHash: higherCost, InsecureCheapHashing: true})
 		held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/pass") })
 		done := make(chan error)
 		go func() { _, err := now.Login(ctx, alice.Email, authtest.Password); done <- err }()
@@ -347,7 +347,7 @@ func TestNoLoginOutlivesACallThatEndsSessionsDuringIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := memstore.New()
 			h := authtest.With(t, s, auth.Config{Limits: unlimited(), MaxSessions: 500})
-			other := authtest.With(t, s, auth.Config{Limits: unlimited(), MaxSessions: 500, Now: h.Clock.Now})
+			other := twin(t, h, auth.Config{Limits: unlimited(), MaxSessions: 500})
 			for range 10 {
 				alice := h.Register()
 				id := alice.Identity()

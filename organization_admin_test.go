@@ -80,7 +80,7 @@ func TestTheMigrationKeepsTheOrganizationsOfTheProgram(t *testing.T) {
 			}
 			return nil
 		}, nil)
-		h := authtest.With(t, tap, auth.Config{Now: old.Clock.Now})
+		h := twinOn(t, old.Harness, tap, auth.Config{})
 		org, used := mustFound(t, h, "Engines"), mustFound(t, h, "Looms")
 		u := mustJoin(t, h, used.ID, "new@example.com", "admin")
 		if err := h.DeleteUser(t.Context(), u.ID); err != nil {
@@ -93,7 +93,7 @@ func TestTheMigrationKeepsTheOrganizationsOfTheProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 		old.Clock.Advance(48 * time.Hour)
-		h = authtest.With(t, s, auth.Config{Now: old.Clock.Now})
+		h = twin(t, old.Harness, auth.Config{})
 		auth.AwaitBackground(h.Manager)
 		for _, kept := range []auth.Organization{org, used} {
 			if got, err := h.Organization(t.Context(), kept.ID); err != nil || got != kept {
@@ -259,7 +259,7 @@ func TestOfTheDeletionOfAnOrganizationAndANewUserExactlyOneHappens(t *testing.T)
 // An account that is being made when the organization is deleted is not made.
 func TestACreationFailsWhoseOrganizationIsDeletedMeanwhile(t *testing.T) {
 	tap := newTapStore(memstore.New())
-	h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 	auth.AwaitBackground(h.Manager)
 	org := mustFound(t, h, "Engines")
 	held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/pass") })

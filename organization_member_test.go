@@ -156,7 +156,7 @@ func TestChangesOfMembersAtTheSameTimeEndInWhatTheAccountsSay(t *testing.T) {
 // PR-8. A change that ends does not call the record settled while another is under way.
 func TestOfTwoChangesOfAMemberNoneSettlesTheOther(t *testing.T) {
 	tap := newTapStore(memstore.New())
-	h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
+	h := authtest.With(t, tap, auth.Config{})
 	h.WithoutTurns()
 	u := h.Register()
 	for _, announcedFirst := range []bool{true, false} {

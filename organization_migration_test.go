@@ -90,7 +90,7 @@ func (o oldStore) check(t *testing.T, h *authtest.Harness) {
 func TestTheAccountsOfAnOlderVersionGetTheirRosters(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		old := newOldStore(t, s)
-		h := authtest.With(t, s, auth.Config{Now: old.Clock.Now})
+		h := twin(t, old.Harness, auth.Config{})
 		auth.AwaitBackground(h.Manager)
 		old.check(t, h)
 	})
@@ -118,7 +118,7 @@ func TestAMigrationCutOffAnywhereIsCompletedByTheNextManager(t *testing.T) {
 				}
 				return nil
 			})
-			h := authtest.With(t, tap, auth.Config{Now: old.Clock.Now})
+			h := twinOn(t, old.Harness, tap, auth.Config{})
 			done := make(chan struct{})
 			go func() { auth.AwaitBackground(h.Manager); close(done) }()
 			select {
@@ -146,7 +146,7 @@ func TestSeveralManagersMigrateAStoreAtTheSameTime(t *testing.T) {
 		old := newOldStore(t, s)
 		var all [4]*authtest.Harness
 		for i := range all {
-			all[i] = authtest.With(t, s, auth.Config{Now: old.Clock.Now})
+			all[i] = twinOn(t, old.Harness, s, auth.Config{})
 		}
 		if err := all[0].SetRole(t.Context(), old.ann.ID, "reader"); err != nil { // beside it
 			t.Fatal(err)
@@ -173,7 +173,7 @@ func TestNoOrganizationEndsBeforeTheRostersAreComplete(t *testing.T) {
 			}
 			return nil
 		}, nil)
-		h := authtest.With(t, tap, auth.Config{Now: old.Clock.Now, StoreTimeout: time.Minute})
+		h := twinOn(t, old.Harness, tap, auth.Config{})
 		<-walking
 		for _, u := range []auth.User{old.ann, old.cat} {
 			if err := h.DeleteUser(t.Context(), u.ID); err != nil {
@@ -204,7 +204,7 @@ func TestADamagedAccountKeepsEveryOrganizationUntilItIsMended(t *testing.T) {
 		bob := "u." + strings.TrimPrefix(old.bob.ID, "user_") + "/acct"
 		damage(t, s, bob)
 		log := &lockedBuffer{}
-		h := authtest.With(t, s, auth.Config{Now: old.Clock.Now, Logger: log.logger()})
+		h := twin(t, old.Harness, auth.Config{Logger: log.logger()})
 		time.Sleep(time.Hour) // the bubble's time
 		synctest.Wait()
 		if err := h.DeleteUser(t.Context(), old.cat.ID); err != nil {
@@ -261,11 +261,11 @@ func TestAMigrationIsDoneOnce(t *testing.T) {
 	tap := newTapStore(memstore.New())
 	tap.background = true
 	old := newOldStore(t, tap)
-	first := authtest.With(t, tap, auth.Config{Now: old.Clock.Now})
+	first := twinOn(t, old.Harness, tap, auth.Config{})
 	auth.AwaitBackground(first.Manager)
 	var calls []storeCall
 	tap.tap(func(_ context.Context, c storeCall) error { calls = append(calls, c); return nil }, nil)
-	second := authtest.With(t, tap, auth.Config{Now: old.Clock.Now})
+	second := twinOn(t, old.Harness, tap, auth.Config{})
 	auth.AwaitBackground(second.Manager)
 	if len(calls) != 2 || calls[0].kind != "Get" || calls[1].kind != "Get" {
 		t.Errorf("the second start calls %v", calls)

@@ -124,7 +124,7 @@ func TestACreationCutOffAnywhereKeepsNoOrganizationThatNobodyIsIn(t *testing.T) 
 // A creation that is under way does not keep an organization whose last user is deleted.
 func TestACreationFailsWhoseOrganizationEndsMeanwhile(t *testing.T) {
 	tap := newTapStore(memstore.New())
-	h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute, Limits: unlimited()})
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 	auth.AwaitBackground(h.Manager)
 	ann := h.Register()
 	held, release := stall(t, tap, func(c storeCall) bool {
@@ -155,7 +155,7 @@ func TestACreationFailsWhoseOrganizationEndsMeanwhile(t *testing.T) {
 // PR-9.
 func TestARegistrationThatFailsLeavesNoOrganization(t *testing.T) {
 	tap := newTapStore(memstore.New())
-	h := authtest.With(t, tap, auth.Config{HashSlots: 1, HashQueue: -1, StoreTimeout: time.Minute, Limits: unlimited()})
+	h := authtest.With(t, tap, auth.Config{HashSlots: 1, HashQueue: -1, Limits: unlimited()})
 	none := func(when string) {
 		t.Helper()
 		if keys, _ := remains(t, tap.Store, h.Clock.Now(), "Analytical"); len(keys) != 0 {

@@ -20,7 +20,7 @@ import (
 func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
-		other := authtest.With(t, s, auth.Config{Now: h.Clock.Now})
+		other := twin(t, h, auth.Config{})
 		ctx := context.Background()
 		alice, bob := h.Register(), h.Register()
 		elsewhere := alice.Token()

@@ -90,7 +90,7 @@ func (s *tapStore) overtaken(t *testing.T, suffix string, slow, fast func() erro
 func raced() auth.Config {
 	limits := noLoginLimits()
 	limits.CodeByAccount = plenty
-	return auth.Config{Limits: limits, HashQueue: 500, HashWait: time.Minute, StoreTimeout: time.Minute}
+	return auth.Config{Limits: limits, HashQueue: 500, HashWait: time.Minute}
 }
 
 // manyProcesses returns h, whose calls change one account as those of many processes do: they

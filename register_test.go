@@ -89,7 +89,7 @@ func TestClosedRegistrationIsClosedToEverybodyButTheProgram(t *testing.T) {
 		open := authtest.With(t, s, auth.Config{})
 		u := open.Register()
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, auth.Config{NoRegistration: true, Now: open.Clock.Now})
+		h := twinOn(t, open, tap, auth.Config{NoRegistration: true})
 		auth.AwaitBackground(h.Manager)
 		tap.tap(func(context.Context, storeCall) error { return errOutage }, nil)
 		for _, email := range []string{"new@example.com", u.Email, "nonsense"} {
@@ -446,7 +446,7 @@ func TestOfManyRegistrationsOfOneAddressExactlyOneSucceeds(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
-		other := authtest.With(t, tap, auth.Config{Limits: unlimited(), Now: h.Clock.Now})
+		other := twinOn(t, h, tap, auth.Config{Limits: unlimited()})
 		spellings := []string{"ada@example.com", "ADA@EXAMPLE.COM", "Ada@Example.com", "aDA@example.COM"}
 		errs := atOnce(t, 100, func(i int) error {
 			m := []*auth.Manager{h.Manager, other.Manager}[i%2]
@@ -567,7 +567,7 @@ func TestAnAddressIsReservedWhileItsRegistrationRuns(t *testing.T) {
 func TestARegistrationThatIsTooSlowFails(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
-		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
+		h := authtest.With(t, tap, auth.Config{})
 		held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
 		slow := make(chan error)
 		go func() { _, err := signUp(h.Manager, "ada@example.com"); slow <- err }()
@@ -593,7 +593,7 @@ func TestOfASlowRegistrationAndItsTakeoverOneWins(t *testing.T) {
 	calls := 1
 	for step := -1; step < calls; step++ { // of its calls of the store; at first they are counted
 		tap := newTapStore(memstore.New())
-		h := manyProcesses(authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute}))
+		h := manyProcesses(authtest.With(t, tap, auth.Config{}))
 		if _, err := signUp(h.Manager, "warm@example.com"); err != nil {
 			t.Fatal(err)
 		}

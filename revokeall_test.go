@@ -90,7 +90,7 @@ func TestWhatWasRevokedAfterABackupIsEndedOnceItIsRestored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := authtest.With(t, backup, auth.Config{Limits: noLoginLimits(), Now: h.Clock.Now, UsageInterval: rarely})
+		r := twinOn(t, h, backup, auth.Config{Limits: noLoginLimits(), UsageInterval: rarely})
 		alive := func() (n int) {
 			for _, token := range tokens {
 				if verify(t, r.Manager, token) {

@@ -30,9 +30,7 @@ func eachPair(t *testing.T, cfg auth.Config, test func(t *testing.T, a, b *autht
 	t.Helper()
 	pair := func(t *testing.T, sa, sb store.Store, lag time.Duration) {
 		a := authtest.With(t, sa, cfg)
-		cfg := cfg
-		cfg.Now = a.Clock.Now
-		test(t, a, authtest.With(t, sb, cfg), lag)
+		test(t, a, twinOn(t, a, sb, cfg), lag)
 	}
 	eachStore(t, func(t *testing.T, s store.Store) { pair(t, s, s, 0) })
 	if !redistest.Available(t) {
@@ -224,7 +222,7 @@ func TestANewTokenIsAcceptedBeforeItsRefreshIsHeardOf(t *testing.T) {
 	s := memstore.New()
 	far := &laggingStore{Store: s}
 	near := authtest.With(t, s, auth.Config{})
-	other := authtest.With(t, far, auth.Config{Now: near.Clock.Now})
+	other := twinOn(t, near, far, auth.Config{})
 	first := near.Register().Token()
 	remember(t, other, first)
 	near.Clock.Advance(time.Minute)

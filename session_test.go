@@ -32,7 +32,7 @@ func TestATokenWithoutItsSessionRecordIsRefused(t *testing.T) {
 func TestATokenIsRefusedByAnEmptyStore(t *testing.T) {
 	h := authtest.New(t)
 	token := h.Register().Token()
-	if verify(t, authtest.With(t, memstore.New(), auth.Config{Now: h.Clock.Now}).Manager, token) {
+	if verify(t, twinOn(t, h, memstore.New(), auth.Config{}).Manager, token) {
 		t.Error("it is accepted")
 	}
 }
@@ -41,7 +41,7 @@ func TestATokenIsRefusedByAnEmptyStore(t *testing.T) {
 func TestARevokedSessionIsRevokedEverywhereAndAlone(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
-		other := authtest.With(t, s, auth.Config{Now: h.Clock.Now})
+		other := twin(t, h, auth.Config{})
 		ctx := context.Background()
 		alice, bob := h.Register(), h.Register()
 		first := alice.Token()

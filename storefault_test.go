@@ -46,6 +46,7 @@ func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]
 // carried out, is ErrUnavailable, or it did not matter. It is never a refusal.
 func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 	t.Parallel()
+	const timeout = 2 * time.Second
 	synctest.Test(t, func(t *testing.T) {
 		probe := authtest.New(t)
 		probeUser := probe.Register()
@@ -54,7 +55,7 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 				failed := 0
 				for nth := int64(1); ; nth++ {
 					tap := newTapStore(memstore.New())
-					h := authtest.With(t, tap, auth.Config{Limits: unlimited(), APIKeysNeedFreshLogin: true})
+					h := authtest.With(t, tap, auth.Config{StoreTimeout: timeout, Limits: unlimited(), APIKeysNeedFreshLogin: true})
 					auth.AwaitBackground(h.Manager) // no organization ends before
 					alice := h.Register()
 					call := wantsFaults(alice, alice.Identity(), alice.APIKey())[name]
@@ -100,7 +101,7 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 						if !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrInvalidToken) || errors.Is(err, auth.ErrInvalidCredentials) {
 							t.Errorf("%s, whose store %s from call %d on: %v", name, how, nth, err)
 						}
-						if limit := 2 * 2 * time.Second; took > limit {
+						if took > 2*timeout {
 							t.Errorf("%s, whose store %s from call %d on: took %v", name, how, nth, took)
 						}
 					}

@@ -19,7 +19,7 @@ import (
 
 // patient is a Config with the default limits, on a machine that may be busy.
 func patient() auth.Config {
-	return auth.Config{HashQueue: 500, HashWait: raceTime, StoreTimeout: raceTime}
+	return auth.Config{HashQueue: 500, HashWait: raceTime}
 }
 
 // LG-5: sixteen clients log in to one account again and again, in two processes.
@@ -257,7 +257,7 @@ func TestAnAttemptWaitsNoLongerThanHashWait(t *testing.T) {
 func TestARefusalWaitsForNothingThatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tap := newTapStore(memstore.New())
-		h := authtest.With(t, tap, auth.Config{})
+		h := authtest.With(t, tap, auth.Config{StoreTimeout: 2 * time.Second})
 		u := h.Register()
 		ctx := clientAt(t, "192.0.2.7")
 		var down atomic.Bool

@@ -131,7 +131,7 @@ func TestNotBeforeIsWrittenWhereItIsAskedForAndLiesInThePast(t *testing.T) {
 	if _, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return keysOf(t, h)[0], nil }, jwt.WithTimeFunc(behind)); err != nil {
 		t.Errorf("golang-jwt, whose clock is behind: %v", err)
 	}
-	without := authtest.With(t, h.Store, auth.Config{SigningKey: cfg.SigningKey, Now: h.Clock.Now})
+	without := twin(t, h, auth.Config{SigningKey: cfg.SigningKey})
 	if next := refreshed(t, without.Manager, token); payload(t, auth.Secret(next))["nbf"] != nil || !verify(t, h.Manager, next) {
 		t.Error("two Managers that write tokens differently do not take each other's")
 	}
@@ -147,9 +147,9 @@ func TestOnlyTheTypeOfTokenThatIsWrittenIsAccepted(t *testing.T) {
 			cfg := signedBy(key)
 			cfg.TokenType = typ
 			h := authtest.With(t, memstore.New(), cfg)
-			hs256 := authtest.With(t, h.Store, auth.Config{TokenType: typ, VerifyKeys: keysOf(t, h), Now: h.Clock.Now})
-			cfg.TokenType, cfg.Now = other, h.Clock.Now
-			wrong := authtest.With(t, h.Store, cfg)
+			hs256 := twin(t, h, auth.Config{TokenType: typ, VerifyKeys: keysOf(t, h)})
+			cfg.TokenType = other
+			wrong := twin(t, h, cfg)
 			verifier := func(typ string) *auth.Verifier {
 				v, err := auth.NewVerifier(auth.VerifierConfig{Issuer: "auth", Keys: keysOf(t, h), TokenType: typ, Now: h.Clock.Now})
 				if err != nil {

@@ -454,7 +454,7 @@ func TestNoTokenIsRefusedWhileSigningKeysAreRotated(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		signed := authtest.With(t, s, auth.Config{SigningKey: auth.SigningKey{Signer: ed}, Now: h.Clock.Now})
+		signed := twin(t, h, auth.Config{SigningKey: auth.SigningKey{Signer: ed}})
 		token := refreshed(t, signed.Manager, users[0].Login())
 		if verify(t, h.Manager, token) {
 			t.Error("a token of a key that is not known is accepted")

@@ -309,7 +309,7 @@ func TestChecksDoNotWaitForTheWriteOfAFirstUse(t *testing.T) {
 		tap := newTapStore(memstore.New())
 		tap.background = true
 		log := &lockedBuffer{}
-		h := authtest.With(t, tap, auth.Config{Logger: log.logger()})
+		h := authtest.With(t, tap, auth.Config{Logger: log.logger(), StoreTimeout: 2 * time.Second})
 		first := h.Register().Token()
 		second := refreshed(t, h.Manager, first)
 		h.Clock.Advance(time.Minute)

@@ -228,8 +228,7 @@ func TestATokenIsAcceptedForItsOwnIssuerAudienceAndSecretOnly(t *testing.T) {
 		"another secret":        {auth.Config{Secrets: []auth.Secret{goodSecret}}, false},
 		"a new secret in front": {auth.Config{Secrets: []auth.Secret{goodSecret, authtest.Secret}}, true},
 	} {
-		tc.cfg.Now = h.Clock.Now
-		if got := verify(t, authtest.With(t, s, tc.cfg).Manager, token); got != tc.want {
+		if got := verify(t, twin(t, h, tc.cfg).Manager, token); got != tc.want {
 			t.Errorf("%s: accepted %v", name, got)
 		}
 	}
@@ -242,7 +241,7 @@ func TestARotatedSecretSignsAndTheOldOneStillVerifies(t *testing.T) {
 		alice := before.Register()
 		old := alice.Token()
 		with := func(secrets ...auth.Secret) *auth.Manager {
-			return authtest.With(t, s, auth.Config{Secrets: secrets, Now: before.Clock.Now}).Manager
+			return twin(t, before, auth.Config{Secrets: secrets}).Manager
 		}
 		during, after := with(goodSecret, authtest.Secret), with(goodSecret)
 		fresh := refreshed(t, during, old)
@@ -469,7 +468,7 @@ func TestManyRefreshesOfOneTokenContinueOneSession(t *testing.T) {
 func TestNoTokenOfASessionWorksAfterItsLogout(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
-		other := authtest.With(t, s, auth.Config{Now: h.Clock.Now, Limits: unlimited()})
+		other := twin(t, h, auth.Config{Limits: unlimited()})
 		alice := h.Register()
 		for range 10 {
 			token := alice.Login()
@@ -593,7 +592,7 @@ func TestNoTokenIsRefusedWhileSecretsAreRotated(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		with := func(secrets ...auth.Secret) *auth.Manager {
-			return authtest.With(t, s, auth.Config{Secrets: secrets, Now: h.Clock.Now}).Manager
+			return twin(t, h, auth.Config{Secrets: secrets}).Manager
 		}
 		ahead := with(authtest.Secret, goodSecret) // verifies the new one already, signs with the old one
 		users := []*authtest.User{h.Register(), h.Register(), h.Register(), h.Register()}

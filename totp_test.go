@@ -845,9 +845,7 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 				t.Fatal(err)
 			}
 			s = open()
-			restarted := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), Now: h.Clock.Now})
-			restarted.Clock = h.Clock
-			h = restarted
+			h = twinOn(t, h, s, auth.Config{Limits: noLoginLimits()})
 		}
 		if i == 5 { // those five tries of the temp token outlived a restart
 			if err := secondStep(t.Context(), h.Manager, temp, codeAt(e, h.Clock.Now())); !errors.Is(err, auth.ErrInvalidToken) {

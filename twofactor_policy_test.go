@@ -165,7 +165,7 @@ func TestABoundUserCanDoNothingButEnrolAndThenEverything(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		policy := auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: auth.Admins}}
 		h := authtest.With(t, s, policy)
-		other := authtest.With(t, s, auth.Config{TwoFactorPolicy: policy.TwoFactorPolicy, Now: h.Clock.Now})
+		other := twin(t, h, auth.Config{TwoFactorPolicy: policy.TwoFactorPolicy})
 		ctx := t.Context()
 		u := h.Register()
 		r, err := h.Login(ctx, u.Email, authtest.Password)
@@ -219,7 +219,7 @@ func TestABoundUserCanDoNothingButEnrolAndThenEverything(t *testing.T) {
 func TestAPolicyFollowsTheUserAtOnceOnEveryManager(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}})
-		other := authtest.With(t, s, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}, Now: h.Clock.Now})
+		other := twin(t, h, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}})
 		ctx := t.Context()
 		w := newPolicyWorld(t, h)
 		check := func(when string, want error) {
@@ -468,7 +468,7 @@ func TestTheDateOfAPolicyPassesDuringAnyStepOfACall(t *testing.T) {
 func TestEveryCallDuringAConfirmationIsRefusedOrDone(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}, Limits: unlimited()})
-		other := authtest.With(t, s, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}, Limits: unlimited(), Now: h.Clock.Now})
+		other := twin(t, h, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}, Limits: unlimited()})
 		for range 5 {
 			w := newPolicyWorld(t, h)
 			bind(t, h.Manager, w.user)

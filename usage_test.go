@@ -263,7 +263,7 @@ func TestWritingAUseLeavesNoRecordOfAKeyRevokedDuringIt(t *testing.T) {
 		h := authtest.With(t, spy, auth.Config{UsageInterval: rarely})
 		u := h.Register()
 		id, key := u.Identity(), u.APIKey()
-		other := authtest.With(t, s, auth.Config{UsageInterval: rarely, Now: h.Clock.Now})
+		other := twin(t, h, auth.Config{UsageInterval: rarely})
 		made := theKey(t, h.Manager, id)
 		use(t, h.Manager, key, "192.0.2.1")
 		spy.beforeCommit = func([]store.Op) error {
@@ -285,7 +285,7 @@ func TestWritingAUseLeavesNoRecordOfAKeyRevokedDuringIt(t *testing.T) {
 func TestAUseDuringAWriteIsWrittenLater(t *testing.T) {
 	spy := &spyStore{Store: memstore.New()}
 	h := authtest.With(t, spy, auth.Config{UsageInterval: time.Millisecond})
-	other := authtest.With(t, spy, auth.Config{UsageInterval: rarely, Now: h.Clock.Now})
+	other := twinOn(t, h, spy, auth.Config{UsageInterval: rarely})
 	u := h.Register()
 	id, key := u.Identity(), u.APIKey()
 	again := make(chan error, 1)

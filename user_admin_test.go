@@ -23,7 +23,7 @@ import (
 func TestNoCredentialOfADisabledUserIsAccepted(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
-		other := authtest.With(t, s, auth.Config{Now: h.Clock.Now})
+		other := twin(t, h, auth.Config{})
 		ctx := context.Background()
 		alice := h.Register()
 		token, key := alice.Token(), alice.APIKey()
@@ -70,7 +70,7 @@ func TestADeletedUserIsNotFoundAndTheAddressIsFreeAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{})
-		other := authtest.With(t, tap, auth.Config{Now: h.Clock.Now})
+		other := twinOn(t, h, tap, auth.Config{})
 		ctx := context.Background()
 		alice := h.Register()
 		token, key, id := alice.Token(), alice.APIKey(), alice.Identity()
@@ -117,7 +117,7 @@ func TestADeletedUserIsNotFoundAndTheAddressIsFreeAtOnce(t *testing.T) {
 func TestNoCallDuringADeletionSucceedsAfterItOrBringsTheUserBack(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
-		other := authtest.With(t, s, auth.Config{Limits: unlimited(), Now: h.Clock.Now})
+		other := twin(t, h, auth.Config{Limits: unlimited()})
 		ctx := context.Background()
 		for round := range 5 {
 			alice := h.Register()
@@ -173,7 +173,7 @@ func TestNoCallDuringADeletionSucceedsAfterItOrBringsTheUserBack(t *testing.T) {
 func TestASetRoleAndAgentsAreSeenByLiveTokensAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
-		other := authtest.With(t, s, auth.Config{Now: h.Clock.Now})
+		other := twin(t, h, auth.Config{})
 		ctx := context.Background()
 		alice := h.Register()
 		agents := []string{"billing", "Ünïcode agent"}

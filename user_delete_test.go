@@ -109,19 +109,19 @@ func (u departed) isGone(t *testing.T, s store.Store, now time.Time, when string
 // PR-7. A deletion is cut off before and after every call of the store, and days pass.
 func TestADeletionCutOffAnywhereIsFinishedByAnotherHoweverLate(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, newTapStore(s), auth.Config{})
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{})
 		auth.AwaitBackground(h.Manager)
 		round := 0
 		for _, carriedOut := range []bool{false, true} {
 			for nth, over := int64(1), false; !over; nth++ {
 				round++
-				tap := newTapStore(s)
-				h := authtest.With(t, tap, auth.Config{Now: h.Clock.Now, Limits: noLoginLimits(), UsageInterval: rarely})
+				h := twin(t, h, auth.Config{Limits: noLoginLimits(), UsageInterval: rarely})
 				u := departing(t, h, round)
 				if err := h.Close(); err != nil { // the use of the key is written
 					t.Fatal(err)
 				}
-				h = authtest.With(t, tap, auth.Config{Now: h.Clock.Now})
+				h = twin(t, h, auth.Config{})
 				if keys, _ := remains(t, s, h.Clock.Now(), u.words...); len(keys) < 9 {
 					t.Fatalf("before the deletion there is only %v", keys)
 				}
@@ -178,14 +178,14 @@ func TestADeletionWhoseTombstoneIsGoneIsFinished(t *testing.T) {
 // PR-7. Claims that a change of address left when it was cut off go with the account.
 func TestADeletionRemovesTheClaimsOfChangesThatWereCutOff(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
-		h := authtest.With(t, newTapStore(s), auth.Config{})
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{})
 		auth.AwaitBackground(h.Manager)
 		round := 0
 		for _, carriedOut := range []bool{false, true} {
 			for nth, over := int64(1), false; !over; nth++ {
 				round++
-				tap := newTapStore(s)
-				h := authtest.With(t, tap, auth.Config{Now: h.Clock.Now, Limits: unlimited()})
+				h := twin(t, h, auth.Config{Limits: unlimited()})
 				first, second, third := emailOf("first", round), emailOf("second", round), emailOf("third", round)
 				id := member(t, h.Manager, first)
 				n := tap.cutOff(nth, carriedOut)
@@ -269,7 +269,7 @@ func TestACallThatIsHeldUpUntilTheUserIsDeletedLeavesNothing(t *testing.T) {
 		}},
 	} {
 		tap := newTapStore(memstore.New())
-		h := authtest.With(t, tap, auth.Config{StoreTimeout: time.Minute})
+		h := authtest.With(t, tap, auth.Config{})
 		auth.AwaitBackground(h.Manager)
 		h.WithoutTurns()
 		u := h.Register()

@@ -63,8 +63,9 @@ func New(t testing.TB) *Harness {
 }
 
 // With returns a Harness over s, configured by cfg. If cfg has no Secrets, Now, Logger,
-// Events or PasswordHash, With sets those for tests. If cfg has a Now or Events, the
-// Harness's Clock or Events are not connected. The Manager is closed at the end of the
+// Events, PasswordHash or StoreTimeout, With sets those for tests: the timeout is a minute, as
+// the machine may be busy. If cfg has a Now or Events, the Harness's Clock or Events are not
+// connected. The Manager is closed at the end of the
 // test; the caller closes the store.
 func With(t testing.TB, s store.Store, cfg auth.Config) *Harness {
 	t.Helper()
@@ -92,6 +93,9 @@ func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 	if cfg.PasswordHash == (auth.HashParams{}) {
 		cfg.PasswordHash = auth.HashParams{Memory: 8, Time: 1, Threads: 1}
 		cfg.InsecureCheapHashing = true
+	}
+	if cfg.StoreTimeout == 0 {
+		cfg.StoreTimeout = time.Minute
 	}
 	m, err := auth.New(s, cfg)
 	if err != nil {
@@ -196,7 +200,7 @@ func (u *User) EnableTwoFactor() []auth.Secret {
 	ctx := context.Background()
 	e, err := u.h.Manager.EnableTwoFactor(ctx, u.Identity(), Password)
 	if err == nil {
-		err = u.h.ConfirmTwoFactor(ctx, u.Identity(), auth.Secret(TOTPCode(e.Secret, u.h.Clock.Now())))
+		err = u.h.ConfirmTwoFactor(ctx, u.Identity(), auth.Secret(TOTPCode(e.Secret, u.h.Now())))
 	}
 	if err != nil {
 		u.h.t.Fatalf("authtest: enable two-factor: %v", err)
@@ -208,7 +212,7 @@ func (u *User) EnableTwoFactor() []auth.Secret {
 
 // Code returns the code that the user's authenticator shows now. A code works once;
 // advance the clock by 30 seconds for the next. Call it after [User.EnableTwoFactor].
-func (u *User) Code() string { return TOTPCode(u.secret, u.h.Clock.Now()) }
+func (u *User) Code() string { return TOTPCode(u.secret, u.h.Now()) }
 
 // APIKey makes an API key for the user, without scopes.
 func (u *User) APIKey() string { u.h.t.Helper(); return u.newKey(nil) }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 )
 
@@ -110,4 +112,28 @@ func TestWhatIsSentCanBeAwaited(t *testing.T) {
 	if other.AwaitNotice(carol, auth.EventTwoFactorEnabled); len(sent.All()) != 1 || other.Notices != sent {
 		t.Errorf("the notices are %+v", sent.All())
 	}
+}
+
+// A slowStore answers as on a machine that does much else.
+type slowStore struct{ store.Store }
+
+func (s slowStore) Get(ctx context.Context, keys ...string) ([][]byte, error) {
+	time.Sleep(10 * time.Second)
+	return s.Store.Get(ctx, keys...)
+}
+
+func TestNoCallFailsOnABusyMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := authtest.With(t, slowStore{memstore.New()}, auth.Config{})
+		h.Register().EnableTwoFactor()
+	})
+}
+
+func TestTheCodesOfAHarnessAreThoseOfItsManagersClock(t *testing.T) {
+	s, clock := memstore.New(), authtest.NewClock()
+	clock.Advance(time.Hour)
+	u := authtest.With(t, s, auth.Config{Now: clock.Now}).Register()
+	u.EnableTwoFactor()
+	clock.Advance(30 * time.Second)
+	u.Login()
 }
