@@ -140,7 +140,7 @@ func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
 // n.Password or n.Code is wrong. It does not say which, and both are charged.
 // ErrReauthenticationRequired means that one is missing and the login is not fresh.
 func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (APIKey, Secret, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	made, proof := keysMadeRow(uidOf(id)), newFactors(id, n.Password, n.Code)
 	c, err := m.loadPrincipal(ctx, id, m.rowsForNewKey(proof, &made)...)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // RevokeAPIKey removes a key of the caller. From its return on the key is rejected
 // everywhere. For a key that is unknown or another user's the error is ErrNotFound.
 func (m *Manager) RevokeAPIKey(ctx context.Context, id Identity, keyID string) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	kid, ok := parseKeyID(keyID)
 	k := keyRow(uidOf(id), kid)
 	var more []record.Reader
@@ -76,7 +76,7 @@ func (m *Manager) readAnyKey(ctx context.Context, k *record.Row[keyRecord]) erro
 // is ErrNotFound for a key that is not the caller's or has expired, or one of
 // [Manager.CreateAPIKey].
 func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, overlap time.Duration, password, code Secret) (APIKey, Secret, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	if overlap < 0 || overlap > 30*24*time.Hour {
 		return APIKey{}, "", invalidField("overlap", "out_of_range", "It is not within 0 and 30 days.")
 	}

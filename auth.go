@@ -13,6 +13,7 @@ import (
 	"github.com/datixlab/auth/internal/hitcount"
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/keyuse"
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/password"
 	"github.com/datixlab/auth/internal/queue"
 	"github.com/datixlab/auth/internal/record"
@@ -61,8 +62,8 @@ type Manager struct {
 	notified     *hitcount.Table // while the store fails, see chargeNotice
 	usage        *keyuse.Tracker
 	firstUses    firstUses
-	changes      *hitcount.Table // of each user, see changeLimit
-	calls        callsUnderWay   // that change something
+	changes      *hitcount.Table  // of each user, see changeLimit
+	calls        parallel.Pending // that may change something: Close waits for them
 	cache        checkCache
 	background   background
 	readiness    readiness
@@ -172,7 +173,7 @@ func (m *Manager) Close() error {
 	var err error
 	m.closing.Do(func() {
 		m.closed.Store(true)
-		m.calls.wait(closeWait)
+		m.calls.Wait(closeWait)
 		m.background.close()
 		err = errors.Join(m.usage.Close(), m.closeFirstUses(), queue.Close(m.events, m.notices))
 	})

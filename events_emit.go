@@ -2,12 +2,14 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/queue"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/sampler"
 	"github.com/datixlab/auth/store"
 )
@@ -153,3 +155,57 @@ func (m *Manager) notify(ctx context.Context, n Notice) {
 	n.Time, n.Client = m.now(), clientOf(ctx)
 	m.offerNotice(ctx, n)
 }
+
+// outcomeUnknown is the Reason of an event or a notice of a change that may have been made or
+// not.
+const outcomeUnknown = "unknown"
+
+// report emits the event and sends the notices of a change whose last Commit returned err. If
+// the outcome of that Commit is unknown, they have the reason "unknown": one event too many is
+// better than none. If the change was not made, report does nothing.
+func (m *Manager) report(ctx context.Context, err error, e Event, notices ...Notice) {
+	switch {
+	case err == nil:
+	case errors.Is(err, record.ErrOutcomeUnknown):
+		e.Reason = outcomeUnknown
+		for i := range notices {
+			notices[i].Reason = outcomeUnknown
+		}
+	default:
+		return
+	}
+	m.emit(ctx, e)
+	for _, n := range notices {
+		m.notify(ctx, n)
+	}
+}
+
+// reportByProgram is report for a call by your program.
+func (m *Manager) reportByProgram(ctx context.Context, err error, e Event, notices ...Notice) {
+	e.Actor = actorOf(ctx)
+	m.report(ctx, err, e, notices...)
+}
+
+// An earlierStep is the error of a Commit before the last one of a change. If its outcome is
+// unknown, the change was not made all the same. So it does not match
+// record.ErrOutcomeUnknown, and matches whatever else its error does.
+type earlierStep struct{ err error }
+
+// beforeChange returns the error of a Commit before the last one of a change.
+func beforeChange(err error) error {
+	if !errors.Is(err, record.ErrOutcomeUnknown) {
+		return err
+	}
+	return earlierStep{err}
+}
+
+// Error implements error.
+func (e earlierStep) Error() string { return e.err.Error() }
+
+// Is is for [errors.Is].
+func (e earlierStep) Is(target error) bool {
+	return target != record.ErrOutcomeUnknown && errors.Is(e.err, target)
+}
+
+// As is for [errors.As].
+func (e earlierStep) As(target any) bool { return errors.As(e.err, target) }

@@ -123,7 +123,7 @@ func (t *tempRecord) find(digest []byte) int {
 // in a code are no part of it. The error may also be ErrRateLimited or, for a backup code,
 // ErrOverloaded.
 func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (LoginResult, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
 	}

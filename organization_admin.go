@@ -17,7 +17,7 @@ import (
 // characters. A name is stored as that of a registration is. The error is an [*InputError] for
 // the field "name".
 func (m *Manager) CreateOrganization(ctx context.Context, name string) (Organization, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
 		return Organization{}, err
 	}
@@ -52,7 +52,7 @@ func (m *Manager) CreateOrganization(ctx context.Context, name string) (Organiza
 // ErrUnavailable. That is on a store that is no [store.Walker]. A store of before there were
 // rosters must complete them first.
 func (m *Manager) DeleteOrganization(ctx context.Context, organizationID string) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
 		return err
 	}

@@ -187,7 +187,7 @@ func (m *Manager) announceMember(ctx context.Context, userID string) (memberChan
 // changeMember is changeAccount for what the member's record has too. Urgent changes do not
 // wait for the roster: they are made also if it cannot be read or written.
 func (m *Manager) changeMember(ctx context.Context, userID string, urgent bool, e Event, edit func(*account) error) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	c, err := m.announceMember(ctx, userID)
 	if err != nil && (!urgent || !errors.Is(err, ErrUnavailable)) {
 		return err

@@ -42,7 +42,7 @@ func passwordRow(uid string) record.Row[passwordRecord] {
 // It may also be ErrRateLimited or ErrOverloaded. With a Config.PasswordChecker, one user has 60
 // calls at once, and one more a minute.
 func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	pass := passwordRow(uidOf(id))
 	c, err := m.loadPrincipal(ctx, id, &pass)
 	if err != nil {

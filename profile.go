@@ -3,10 +3,12 @@ package auth
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
 )
 
 // A ProfileChange is what a user changes about themselves. A nil field stays as it is; one of
@@ -33,7 +35,7 @@ type ProfileChange struct {
 //   - ErrEmailTaken if another account has the address.
 //   - ErrRateLimited, also after 60 changes at once; one more is allowed every second.
 func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change ProfileChange) (User, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	var more []record.Reader
 	f := newFactors(id, change.CurrentPassword, change.Code)
 	if change.Email != nil {
@@ -143,4 +145,29 @@ func (m *Manager) editProfile(ctx context.Context, id Identity, c *principal, ch
 		}
 		return m.records.Write(ctx, &c.acct, c.acct.Put(), c.session.Unchanged())
 	})
+}
+
+// changeLimit is the budget of one user for edits of the profile, which cost a client nothing
+// but write records and an event. Each process counts for itself. Other changes have budgets of
+// their own: a session writes one refresh in refreshInterval, keys have Limits.APIKeyByAccount,
+// and a proof has the budgets of passwords and codes. So the thief of a token cannot use up
+// what the owner needs to change the password. What ends something, such as a logout or the
+// revocation of a key, has no budget.
+var changeLimit = store.Limit{Burst: 60, Every: time.Second}
+
+// maxChangedUsers is how many users have a counter of changes at the same time.
+const maxChangedUsers = 1 << 16
+
+// chargeChange counts one change that the user makes. It returns a [*RetryError] with
+// ErrRateLimited if there were too many.
+func (m *Manager) chargeChange(ctx context.Context, uid string) error {
+	d, err := m.changes.Hit(userKey(uid, "changes"), changeLimit, 1, m.now())
+	if err != nil {
+		return unavailable(err)
+	}
+	if !d.OK {
+		m.emit(ctx, Event{Type: EventRateLimited, UserID: userIDOf(uid), Reason: "changes"})
+		return &RetryError{Err: ErrRateLimited, After: d.RetryAfter}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -302,4 +303,47 @@ func TestAWrongPasswordIsChargedWhenTheCodeCannotBeChecked(t *testing.T) {
 	if onlyThePassword == 0 {
 		t.Error("no slot was ever taken away between the two")
 	}
+}
+
+func TestOneAccountCannotWriteWithoutEnd(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{})
+		alice, bob := h.Register(), h.Register()
+		var commits atomic.Int64
+		tap.tap(func(_ context.Context, c storeCall) error {
+			if c.kind == "Commit" {
+				commits.Add(1)
+			}
+			return nil
+		}, nil)
+		rename := func(id auth.Identity, n int) error {
+			name := fmt.Sprintf("Ada %d", n)
+			_, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{FullName: &name})
+			return err
+		}
+		id := alice.Identity()
+		refused := 0
+		for i, err := range atOnce(t, 100, func(i int) error { return rename(id, i) }) {
+			switch {
+			case errors.Is(err, auth.ErrRateLimited):
+				refused++
+			case err != nil:
+				t.Errorf("change %d: %v", i, err)
+			}
+		}
+		if refused != 100-60 || commits.Load() > 2*60 {
+			t.Errorf("100 changes at once: %d were refused, %d Commits", refused, commits.Load())
+		}
+		if err := rename(bob.Identity(), 1); err != nil {
+			t.Errorf("another user's change: %v", err)
+		}
+		if err := h.ChangePassword(t.Context(), id, authtest.Password, otherPassword); err != nil {
+			t.Errorf("a change of the password after them: %v", err)
+		}
+		h.Clock.Advance(time.Second)
+		if err := errors.Join(rename(id, 1), h.Logout(t.Context(), id)); err != nil {
+			t.Errorf("a second later: %v", err)
+		}
+	})
 }

@@ -55,7 +55,7 @@ type NewUser struct {
 // at, counted or reported. ErrEmailTaken shows the client that the address has an account, so
 // Config.Limits.RegisterByAddress limits how often a client can ask.
 func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	if m.cfg.NoRegistration {
 		return User{}, ErrRegistrationClosed
 	}
@@ -97,7 +97,7 @@ func (m *Manager) RegistrationOpen() bool { return !m.cfg.NoRegistration }
 // ErrNotFound if there is no such organization, an [*InputError], ErrEmailTaken or
 // ErrOverloaded.
 func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	org, err := m.Organization(ctx, u.OrganizationID)
 	if err != nil {
 		return User{}, err

@@ -47,7 +47,7 @@ type Revoked struct {
 // were stolen. Backup codes that were used since work again, unless VoidBackupCodes is set. A
 // TOTP code that was used since works again within its 90 seconds.
 func (m *Manager) RevokeAll(ctx context.Context, r Revocation) (Revoked, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
 		return Revoked{}, err
 	}

@@ -51,7 +51,7 @@ type sessionRecord struct {
 type tokenIDs struct {
 	Token      string       // the current one's
 	Superseded []superseded // those before it that are still within their grace
-	// Unused is Token until the first use of Token is written, see session_use.go. It is "" for
+	// Unused is Token until the first use of Token is written, see firstUses. It is "" for
 	// the token of a login, which has no parent.
 	Unused string
 }
@@ -302,7 +302,7 @@ func (m *Manager) Sessions(ctx context.Context, userID string) ([]Session, error
 // RevokeSession ends one session of the user at once, in every process. The error is
 // ErrNotFound if the user has no such session.
 func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // Logout ends the identity's session. From its return on every token of the session is
 // rejected everywhere.
 func (m *Manager) Logout(ctx context.Context, id Identity) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	uid, sid, err := m.sessionOf(ctx, id)
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (m *Manager) Logout(ctx context.Context, id Identity) error {
 //
 // So an old token, from a log for instance, ends its session while that lives. It opens nothing.
 func (m *Manager) LogoutToken(ctx context.Context, token Secret) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
 		return err
 	}

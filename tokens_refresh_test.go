@@ -365,3 +365,44 @@ func TestManyRefreshesAfterALostReplyContinueOneSession(t *testing.T) {
 		}
 	})
 }
+
+func TestARefreshRightAfterAnotherWritesNothing(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{})
+		alice := h.Register()
+		var commits atomic.Int64
+		tap.tap(func(_ context.Context, c storeCall) error {
+			if c.kind == "Commit" {
+				commits.Add(1)
+			}
+			return nil
+		}, nil)
+		refresh := func(token auth.Secret) auth.Secret {
+			t.Helper()
+			fresh, err := h.Refresh(t.Context(), token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fresh.Token
+		}
+		first := auth.Secret(alice.Token())
+		h.Clock.Advance(time.Millisecond)
+		second := refresh(first) // right after the login, which a client may do
+		if second == first {
+			t.Error("the first refresh returned the old token")
+		}
+		for range 1000 {
+			if again := refresh(second); again != second {
+				t.Fatal("a refresh right after another made a token")
+			}
+		}
+		if n := commits.Load(); n != 1 {
+			t.Errorf("1001 refreshes made %d Commits, want 1", n)
+		}
+		h.Clock.Advance(5 * time.Second)
+		if third := refresh(second); third == second || commits.Load() != 2 {
+			t.Errorf("5 seconds later there is no new token, %d Commits", commits.Load())
+		}
+	})
+}

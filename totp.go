@@ -119,7 +119,7 @@ func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest
 //     minutes.
 //   - ErrOverloaded if no slot for the password or the QR code came free.
 func (m *Manager) EnableTwoFactor(ctx context.Context, id Identity, password Secret) (TwoFactorEnrollment, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	totp, pass := totpRow(uidOf(id)), passwordRow(uidOf(id))
 	c, err := m.loadEnrolling(ctx, id, &totp, &pass)
 	if err != nil {
@@ -183,7 +183,7 @@ func (m *Manager) beginEnrolment(ctx context.Context, id Identity, c *principal,
 //     Config.Limits.LoginByAddress, or 20 of one user. One more is allowed every 10 minutes.
 //   - ErrOverloaded if no hashing slot came free.
 func (m *Manager) ConfirmTwoFactor(ctx context.Context, id Identity, code Secret) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	totp := totpRow(uidOf(id))
 	c, err := m.loadEnrolling(ctx, id, &totp)
 	if err != nil {
@@ -264,7 +264,7 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 // is confirmed, the caller's session can do nothing else, and the user's API keys are
 // rejected.
 func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, code Secret) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	f := newFactors(id, password, code)
 	c, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)
 	if err != nil {

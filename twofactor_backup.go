@@ -226,7 +226,7 @@ func firstCodesBudget(uid string) budget {
 //     network has a limit too: see Config.Limits.LoginByAddress.
 //   - ErrOverloaded if no hashing slot came free. Neither code nor password is charged then.
 func (m *Manager) ReplaceBackupCodes(ctx context.Context, id Identity, currentPassword, code Secret) ([]Secret, error) {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	const action = "replace_codes"
 	f := newFactors(id, currentPassword, code)
 	c, err := m.loadPrincipal(ctx, id, &f.totp, &f.pass)

@@ -35,7 +35,7 @@ func (m *Manager) editAccount(ctx context.Context, userID string, edit func(*acc
 
 // changeAccount is editAccount, and emits e for the account.
 func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edit func(*account) error) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	org, err := m.editAccount(ctx, userID, edit)
 	e.UserID, e.OrganizationID = userID, org
 	m.reportByProgram(ctx, err, e)
@@ -103,7 +103,7 @@ func (m *Manager) EnableUser(ctx context.Context, userID string) error {
 // refills those of all networks together, and those of the networks that are known. The
 // budgets of other networks and of sessions refill with time.
 func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 // [Manager.UnlockUser]. It is for a user who has lost both the authenticator and the backup
 // codes. Your program makes sure that it is the user who asks. The error is ErrNotFound.
 func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	var uid string
 	var acct *record.Row[account]
 	err := m.records.RetryAnyway(ctx, partitionOf(userID), func() (err error) {
@@ -159,7 +159,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 // the address, also call ResetTwoFactor and RevokeUserAPIKey. The error is an [*InputError] with
 // ErrWeakPassword, or ErrNotFound.
 func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Secret) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func (m *Manager) UserAPIKeys(ctx context.Context, userID string) ([]APIKey, err
 // RevokeUserAPIKey removes an API key of the user, as [Manager.RevokeAPIKey] does. It is for a
 // key that was leaked. The error is ErrNotFound.
 func (m *Manager) RevokeUserAPIKey(ctx context.Context, userID, keyID string) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err

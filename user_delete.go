@@ -24,7 +24,7 @@ import (
 // it: on a store that is no [store.Walker], and on a store of before there were rosters until
 // they are complete.
 func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
-	defer m.calls.begin()()
+	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
 		return err
 	}

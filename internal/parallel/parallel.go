@@ -1,4 +1,4 @@
-// Package parallel makes calls at the same time.
+// Package parallel makes calls at the same time, and counts those that are under way.
 package parallel
 
 import (
