@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/datixlab/auth/internal/stampcache"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 )
@@ -132,7 +131,7 @@ func TestASessionIsRememberedUntilItsRecordsChange(t *testing.T) {
 // read later.
 func TestASessionThatIsRememberedTwiceIsKnownAgainAfterAChange(t *testing.T) {
 	s := memstore.New()
-	m := newCheckCache(s, stampcache.Ways)
+	m := newCheckCache(s, 1)
 	for range 2 {
 		m.sessions.Put(0, m.sessionOf("s"), nil, m.outdated)
 	}

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 
 	"github.com/datixlab/auth"
-	"github.com/datixlab/auth/internal/strictjson"
 )
 
 // What the tests of package httpauth_test reach inside for.
@@ -15,7 +14,7 @@ var StrictJSON = strictJSON
 
 const (
 	MaxBody  = maxBody
-	MaxDepth = strictjson.MaxDepth
+	MaxDepth = 32 // of package strictjson
 	BodyTime = bodyTime
 )
 

@@ -23,8 +23,8 @@ const (
 	headerLen = 1 + idLen
 )
 
-// Overhead is how many bytes Seal adds to a plaintext.
-const Overhead = headerLen + 12 + 16
+// overhead is how many bytes Seal adds to a plaintext.
+const overhead = headerLen + 12 + 16
 
 // Seal encrypts and authenticates plaintext under the current root secret (AES-256-GCM,
 // random nonce of 96 bits). The result opens only with the same label and aad. The
@@ -35,7 +35,7 @@ const Overhead = headerLen + 12 + 16
 // beyond any number of enrolments.
 func (k *Keyring) Seal(label string, plaintext, aad []byte) []byte {
 	r := k.roots[0]
-	sealed := make([]byte, 0, len(plaintext)+Overhead)
+	sealed := make([]byte, 0, len(plaintext)+overhead)
 	sealed = append(sealed, version)
 	sealed = append(sealed, r.id[:]...)
 	return r.aead.Seal(sealed, nil, plaintext, bind(sealed, label, aad))
@@ -46,7 +46,7 @@ func (k *Keyring) Seal(label string, plaintext, aad []byte) []byte {
 // one can be removed some day. The error is [ErrOpen] or [ErrUnknownKey]. No input
 // makes Open panic.
 func (k *Keyring) Open(label string, sealed, aad []byte) (plaintext []byte, current bool, err error) {
-	if len(sealed) < Overhead || sealed[0] != version {
+	if len(sealed) < overhead || sealed[0] != version {
 		return nil, false, ErrOpen
 	}
 	header, body := sealed[:headerLen], sealed[headerLen:]

@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Ways is how many values of one set a [Table] can hold. A Table that is not off has one set
+// ways is how many values of one set a [Table] can hold. A Table that is not off has one set
 // or more.
-const Ways = 4
+const ways = 4
 
 // A Table holds values by their hash, up to a fixed number. A value stays in memory until
 // another takes its place. Any number of goroutines may call its methods, and none of them
@@ -19,17 +19,17 @@ type Table[T any] struct {
 // A set has the values that share a part of their hash.
 type set[T any] struct {
 	once atomic.Uint64 // hash of the last value that was noted once
-	ways [Ways]atomic.Pointer[T]
+	ways [ways]atomic.Pointer[T]
 }
 
-// New returns a Table for at least most values: for [Ways] times a power of two. It is off
+// New returns a Table for at least most values: for [ways] times a power of two. It is off
 // if most is 0 or less.
 func New[T any](most int) Table[T] {
 	if most <= 0 {
 		return Table[T]{}
 	}
 	n := 1
-	for n*Ways < most {
+	for n*ways < most {
 		n *= 2
 	}
 	return Table[T]{make([]set[T], n)}
@@ -57,7 +57,7 @@ func (t *Table[T]) Find(hash uint64, is func(*T) bool) *T {
 // replaces a value for which outdated returns true, or else a random one.
 func (t *Table[T]) Put(hash uint64, v, old *T, outdated func(*T) bool) {
 	s := t.set(hash)
-	at := int(rand.Uint32() % Ways) //nolint:gosec // which entry goes is no secret
+	at := int(rand.Uint32() % ways) //nolint:gosec // which entry goes is no secret
 	for i := range s.ways {
 		has := s.ways[i].Load()
 		if has == nil || has == old {

@@ -48,14 +48,14 @@ func TestWhatATableHoldsIsBounded(t *testing.T) {
 
 // A set that is full gives a place away; what is known again keeps its own.
 func TestWhatIsKnownAgainTakesItsOwnPlace(t *testing.T) {
-	table := New[string](Ways)
-	for i := range Ways {
+	table := New[string](ways)
+	for i := range ways {
 		put(&table, 7, strconv.Itoa(i))
 	}
 	for range 100 {
 		put(&table, 7, "0")
 	}
-	for i := range Ways {
+	for i := range ways {
 		if table.Find(7, is(strconv.Itoa(i))) == nil {
 			t.Errorf("%d is forgotten", i)
 		}
@@ -63,19 +63,19 @@ func TestWhatIsKnownAgainTakesItsOwnPlace(t *testing.T) {
 }
 
 func TestWhatIsOutdatedGoesFirst(t *testing.T) {
-	table := New[string](Ways)
-	for i := range Ways {
+	table := New[string](ways)
+	for i := range ways {
 		put(&table, 7, strconv.Itoa(i))
 	}
 	text := "new"
 	table.Put(7, &text, nil, is("2"))
-	if table.Find(7, is("2")) != nil || table.Find(7, is("new")) != &text || table.count() != Ways {
+	if table.Find(7, is("2")) != nil || table.Find(7, is("new")) != &text || table.count() != ways {
 		t.Error("another went")
 	}
 }
 
 func TestWhatIsThereTwiceIsReplacedWhereItIsFound(t *testing.T) {
-	table := New[string](Ways)
+	table := New[string](ways)
 	for range 2 {
 		text := "s"
 		table.Put(7, &text, nil, never)
@@ -88,7 +88,7 @@ func TestWhatIsThereTwiceIsReplacedWhereItIsFound(t *testing.T) {
 }
 
 func TestAgainIsTrueOfTheLastThatWasNoted(t *testing.T) {
-	table := New[string](Ways) // one set
+	table := New[string](ways) // one set
 	for i, c := range []struct {
 		hash  uint64
 		again bool

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep objects and arrays may nest.
-const MaxDepth = 32
+// maxDepth is how deep objects and arrays may nest.
+const maxDepth = 32
 
 // The errors of Check. Each completes a sentence: "The body " + err + ".".
 var (
@@ -26,7 +26,7 @@ var (
 
 // Check returns nil if data is one JSON object with nothing after it, in UTF-8 (RFC
 // 8259) and within I-JSON (RFC 7493, sections 2.1 and 2.3). So every string is Unicode,
-// and no object names a member twice. Objects and arrays nest at most MaxDepth deep.
+// and no object names a member twice. Objects and arrays nest at most maxDepth deep.
 // The text of an error may be shown to the client.
 func Check(data []byte) error {
 	if bytes.HasPrefix(data, []byte("\ufeff")) {
@@ -55,7 +55,7 @@ func Check(data []byte) error {
 
 // walk reads d to the end of the object or array that it has just entered.
 func walk(d *json.Decoder, kind json.Delim, depth int) error {
-	if depth > MaxDepth {
+	if depth > maxDepth {
 		return errDepth
 	}
 	var seen []string
