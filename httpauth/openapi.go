@@ -202,7 +202,7 @@ func (d *documenter) answers(rt *route) (all object) {
 	all.set(strconv.Itoa(rt.status), append(success, member{"content", object{{rt.mediaType(), d.success(rt)}}}))
 	if rt.public {
 		all.set("304", object{
-			{"description", "Not modified: If-None-Match has the ETag of this."},
+			{"description", "Not modified: If-None-Match has the current ETag."},
 			{"headers", object{{"ETag", header("string", "The same as with 200.")}}},
 		})
 	}
@@ -279,15 +279,15 @@ func (d *documenter) refusal(status int, codes []Code) object {
 	return object{{"$ref", "#/components/responses/" + name}}
 }
 
-// commonRefusals are the codes that most calls share, under one name.
+// commonRefusals are the codes that most calls share. Their name is that of the status.
 var commonRefusals = []struct {
 	name  string
 	codes []Code
 }{
 	{"BadRequest", []Code{CodeInvalidJSON, CodeInvalidRequest, CodeInvalidInput}},
 	{"Unauthorized", []Code{CodeAuthenticationRequired, CodeInvalidToken}},
-	{"NotAllowed", []Code{CodeTwoFactorSetupRequired, CodeForbidden}},
-	{"TryLater", []Code{CodeOverloaded, CodeUnavailable}},
+	{"Forbidden", []Code{CodeTwoFactorSetupRequired, CodeForbidden}},
+	{"ServiceUnavailable", []Code{CodeOverloaded, CodeUnavailable}},
 }
 
 // refusalName returns the name of a response with one of codes. It depends on nothing else, so
