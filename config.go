@@ -12,13 +12,13 @@ import (
 // every other field means the default that its comment names, and each default is safe.
 // [New] copies the Config and refuses one that is unsafe.
 //
-// The fields are in seven groups:
+// The fields are in eight groups:
 //   - What to begin with: Secrets and Issuer.
 //   - Registration: FirstRole and NoRegistration.
 //   - Sessions: AccessTokenTTL to MaxSessions.
 //   - Passwords and the second factor: PasswordMinLength to BackupCodeLength.
-//   - Keys, both API keys and those that sign, and what tokens say: APIKeyPrefix to
-//     TokenNotBefore.
+//   - API keys: APIKeyPrefix to APIKeysNeedFreshLogin.
+//   - Access tokens, who signs them and what they say: SigningKey to TokenNotBefore.
 //   - Limits: Limits to HashWait.
 //   - Operations: Events to InsecureCheapHashing.
 type Config struct {
@@ -115,7 +115,7 @@ type Config struct {
 	// For the saved recovery codes of its section 4.2.1.1, 64 bits or more, take 20.
 	BackupCodeLength int
 
-	// Keys: APIKeyPrefix begins every API key: 2 to 32 letters, digits and '_', ending
+	// API keys: APIKeyPrefix begins every API key: 2 to 32 letters, digits and '_', ending
 	// in '_'. Default "sk_live_".
 	APIKeyPrefix string
 	// APIKeyTTL is the lifetime of a key if the call that makes it names none, up to
@@ -129,7 +129,8 @@ type Config struct {
 	// a change of password, so without it a stolen token makes a credential for a year.
 	// Default: any session may.
 	APIKeysNeedFreshLogin bool
-	// SigningKey signs access tokens, so that other services can check them with its
+
+	// Access tokens: SigningKey signs them, so that other services can check them with its
 	// public key alone: see Manager.JWKS and NewVerifier. Default: none, and tokens are
 	// signed with HS256 and a key that is derived from Secrets. Such tokens stay valid
 	// with a SigningKey, so setting one ends no session.

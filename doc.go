@@ -63,8 +63,7 @@
 //
 // # What your program does to accounts
 //
-//   - Make and find them: [Manager.CreateUser], [Manager.User], [Manager.UserByEmail],
-//     [Manager.Organization].
+//   - Make and find them: [Manager.CreateUser], [Manager.User], [Manager.UserByEmail].
 //   - Change them: [Manager.SetRole], [Manager.SetAssignedAgents], [Manager.SetPassword],
 //     [Manager.ResetTwoFactor], [Manager.UnlockUser].
 //   - See what they have: [Manager.Sessions], [Manager.UserAPIKeys],
@@ -72,7 +71,16 @@
 //   - End what they have: [Manager.RevokeSession], [Manager.RevokeSessions],
 //     [Manager.RevokeUserAPIKey].
 //   - End them: [Manager.DisableUser], [Manager.EnableUser], [Manager.DeleteUser].
+//   - Their organizations: [Manager.CreateOrganization], [Manager.Organization],
+//     [Manager.DeleteOrganization].
 //   - After a restore from a backup: [Manager.RevokeAll].
+//
+// # What your own forms and probes need
+//
+//   - Faults before the call: [Manager.CheckRegistration], [Manager.CheckNewPassword],
+//     [Manager.CheckProfileChange], [Manager.CheckNewAPIKey].
+//   - Whether to show them: [Manager.RegistrationOpen].
+//   - Whether the store answers: [Manager.Ready].
 //
 // # For other services
 //

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -240,5 +241,30 @@ func TestTheCodeInTheDocumentationCompiles(t *testing.T) {
 			parts = append(parts, base)
 		}
 		_, _ = config.Check("page", fset, parts, nil) // Error has told of what is wrong
+	}
+}
+
+var managerMethod = regexp.MustCompile(`(?m)^func \(m \*Manager\) ([A-Z]\w*)\(`)
+
+// A reader of the package comment finds every method under what it is for.
+func TestThePackageCommentListsEveryMethodOfAManager(t *testing.T) {
+	comment, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := []string{"Close", "Format", "LogValue", "Now", "String"} // of every value, or in the example
+	for _, file := range sourceFiles(t, ".go") {
+		if strings.Contains(file, "/") || strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range managerMethod.FindAllStringSubmatch(string(text), -1) {
+			if !slices.Contains(others, m[1]) && !strings.Contains(string(comment), "[Manager."+m[1]+"]") {
+				t.Errorf("doc.go does not list Manager.%s", m[1])
+			}
+		}
 	}
 }

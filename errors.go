@@ -76,8 +76,8 @@ var (
 	// limit is for was not compared. The error is a *RetryError. HTTP 429.
 	ErrRateLimited = errors.New("auth: too many attempts")
 
-	// ErrOverloaded reports that password hashing has no free slot: its queue was
-	// full, or none came free within Config.HashWait. Nothing was decided. The error is
+	// ErrOverloaded reports that there was no free slot to hash a password or to draw a QR
+	// code: the queue was full, or none came free within Config.HashWait. Nothing was decided. The error is
 	// a *RetryError. HTTP 503.
 	ErrOverloaded = errors.New("auth: overloaded")
 

@@ -48,9 +48,9 @@ func (m *Manager) CreateOrganization(ctx context.Context, name string) (Organiza
 // off, some members may still be able to log in. Call it again until it returns nil, at any
 // time: it continues. ErrNotFound means that there is no such organization and nothing of it.
 //
-// While it is not certain who is in the organization, it deletes nothing and returns
-// ErrUnavailable. That is on a store that is no [store.Walker]. A store of before there were
-// rosters must complete them first.
+// It deletes nothing and returns ErrUnavailable if its list of members may be incomplete. It may
+// be on a store that is no [store.Walker], and on a store with accounts of a version without
+// rosters until [New] has added them.
 func (m *Manager) DeleteOrganization(ctx context.Context, organizationID string) error {
 	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {

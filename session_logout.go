@@ -32,7 +32,8 @@ func (m *Manager) Logout(ctx context.Context, id Identity) error {
 // for a disabled user, and nothing is changed then. It is ErrUnavailable if the store did not
 // answer.
 //
-// So an old token, from a log for instance, ends its session while that lives. It opens nothing.
+// So a stranger that finds an old token, in a log for instance, can end its session with it, and
+// nothing else.
 func (m *Manager) LogoutToken(ctx context.Context, token Secret) error {
 	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {

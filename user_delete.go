@@ -19,10 +19,9 @@ import (
 // it returns nil, at any time: it continues. ErrNotFound means that there is no such account
 // and nothing of it.
 //
-// What strangers typed is not of the user: counters of attempts at an address go by themselves,
-// as Config.Limits say. An organization stays while it is not certain that nobody else is in
-// it: on a store that is no [store.Walker], and on a store of before there were rosters until
-// they are complete.
+// Counters of attempts at an address belong to whoever typed it: they stay until they expire, as
+// Config.Limits says. An organization stays if its list of members may be incomplete, see
+// [Manager.DeleteOrganization].
 func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
