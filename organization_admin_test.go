@@ -256,28 +256,41 @@ func TestOfTheDeletionOfAnOrganizationAndANewUserExactlyOneHappens(t *testing.T)
 	})
 }
 
-// An account that is being made when the organization is deleted is not made.
-func TestACreationFailsWhoseOrganizationIsDeletedMeanwhile(t *testing.T) {
-	tap := newTapStore(memstore.New())
-	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
-	auth.AwaitBackground(h.Manager)
-	org := mustFound(t, h, "Engines")
+// failingCreation makes an account in the organization and calls end after its claim, which must
+// end the organization. The creation must fail and leave nothing.
+func failingCreation(t *testing.T, h *authtest.Harness, tap *tapStore, organizationID string, end func() error) {
+	t.Helper()
 	held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/pass") })
 	slow := make(chan error, 1)
 	go func() {
-		_, err := colleague(context.Background(), h.Manager, org.ID, "bob@example.com", "admin")
+		_, err := colleague(context.Background(), h.Manager, organizationID, "bob@example.com", "admin")
 		slow <- err
 	}()
 	held()
 	tap.tap(nil, nil)
-	if err := h.DeleteOrganization(t.Context(), org.ID); err != nil {
+	if err := end(); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := h.Organization(t.Context(), organizationID); !errors.Is(err, auth.ErrNotFound) {
+		t.Errorf("the organization, with a creation under way: %v", err)
 	}
 	release()
 	if err := <-slow; !errors.Is(err, auth.ErrNotFound) {
 		t.Errorf("the creation: %v", err)
 	}
-	if keys, _ := remains(t, tap.Store, h.Clock.Now(), strings.TrimPrefix(org.ID, "org_")); len(keys) != 0 {
+	if keys, _ := remains(t, tap.Store, h.Clock.Now(), strings.TrimPrefix(organizationID, "org_")); len(keys) != 0 {
 		t.Errorf("there is %v", keys)
 	}
+}
+
+// An account that is being made does not keep an organization that is deleted, or whose last
+// user is.
+func TestACreationFailsWhoseOrganizationEndsMeanwhile(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+	auth.AwaitBackground(h.Manager)
+	org := mustFound(t, h, "Engines")
+	failingCreation(t, h, tap, org.ID, func() error { return h.DeleteOrganization(t.Context(), org.ID) })
+	ann := h.Register()
+	failingCreation(t, h, tap, ann.OrganizationID, func() error { return h.DeleteUser(t.Context(), ann.ID) })
 }

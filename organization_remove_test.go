@@ -121,37 +121,6 @@ func TestACreationCutOffAnywhereKeepsNoOrganizationThatNobodyIsIn(t *testing.T) 
 	})
 }
 
-// A creation that is under way does not keep an organization whose last user is deleted.
-func TestACreationFailsWhoseOrganizationEndsMeanwhile(t *testing.T) {
-	tap := newTapStore(memstore.New())
-	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
-	auth.AwaitBackground(h.Manager)
-	ann := h.Register()
-	held, release := stall(t, tap, func(c storeCall) bool {
-		return c.kind == "Commit" && c.names("/pass") && !strings.Contains(c.keys[0], ann.ID[5:])
-	})
-	slow := make(chan error, 1)
-	go func() {
-		_, err := colleague(context.Background(), h.Manager, ann.OrganizationID, "bob@example.com", "admin")
-		slow <- err
-	}()
-	held()
-	tap.tap(nil, nil)
-	if err := h.DeleteUser(t.Context(), ann.ID); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.Organization(t.Context(), ann.OrganizationID); !errors.Is(err, auth.ErrNotFound) {
-		t.Errorf("with a creation under way: %v", err)
-	}
-	release()
-	if err := <-slow; !errors.Is(err, auth.ErrNotFound) {
-		t.Errorf("the creation whose organization has ended: %v", err)
-	}
-	if keys, _ := remains(t, tap.Store, h.Clock.Now(), strings.TrimPrefix(ann.OrganizationID, "org_")); len(keys) != 0 {
-		t.Errorf("there is %v", keys)
-	}
-}
-
 // PR-9.
 func TestARegistrationThatFailsLeavesNoOrganization(t *testing.T) {
 	tap := newTapStore(memstore.New())
