@@ -10,11 +10,8 @@ import (
 
 // What the tests of package httpauth_test reach inside for.
 
-var StrictJSON = strictJSON
-
 const (
 	MaxBody  = maxBody
-	MaxDepth = 32 // of package strictjson
 	BodyTime = bodyTime
 )
 

@@ -158,7 +158,7 @@ func TestBodyMustBeOneStrictObject(t *testing.T) {
 			"half of its member":   replaceMember(t, c.body+"}", c.member, `"\ud800aaaaaaaaaaaaaaa"`),
 			"the other half of it": replaceMember(t, c.body+"}", c.member, `"\udfffaaaaaaaaaaaaaaa"`),
 			"a half in a name":     c.body + `,"\ud800x":1}`,
-			"depth":                c.body + `,"x":` + strings.Repeat("[", httpauth.MaxDepth) + strings.Repeat("]", httpauth.MaxDepth) + "}",
+			"depth":                c.body + `,"x":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + "}",
 			"great depth":          c.body + `,"x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + "}",
 			"a control character":  c.body + ",\"x\":\"a\nb\"}",
 			"NaN":                  c.body + `,"x":NaN}`,
@@ -225,4 +225,13 @@ func TestBodyIsNoCredential(t *testing.T) {
 func TestACallerWithoutAccessIsRefusedBeforeTheBodyIsRead(t *testing.T) {
 	f := newFixture(t, setup{})
 	f.call("POST", "/api-keys", "{", func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }).want(401)
+}
+
+// A byte order mark, as editors and shells of Windows write it, is refused by name (RFC 8259,
+// section 8.1).
+func TestAByteOrderMarkIsNamed(t *testing.T) {
+	a := newFixture(t, setup{}).call("POST", "/login", "\ufeff{}").want(400, httpauth.CodeInvalidJSON)
+	if !strings.Contains(a.text("detail"), "byte order mark") {
+		t.Error(a.raw)
+	}
 }

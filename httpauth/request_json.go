@@ -13,15 +13,6 @@ import (
 	"github.com/datixlab/auth/internal/strictjson"
 )
 
-// strictJSON returns nil if data is one object that all JSON parsers read in the same way
-// ([strictjson.Check]).
-func strictJSON(data []byte) error {
-	if err := strictjson.Check(data); err != nil {
-		return malformed("The body " + err.Error() + ".")
-	}
-	return nil
-}
-
 func malformed(detail string) error { return &refusal{code: CodeInvalidJSON, detail: detail} }
 
 // decode reads data, one strict JSON object, into the struct that v points to.
@@ -35,8 +26,8 @@ func malformed(detail string) error { return &refusal{code: CodeInvalidJSON, det
 // another request. Members that v does not have are ignored, unless they differ from one of
 // v's in case only.
 func decode(data []byte, v any) error {
-	if err := strictJSON(data); err != nil {
-		return err
+	if err := strictjson.Check(data); err != nil {
+		return malformed("The body " + err.Error() + ".")
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil {

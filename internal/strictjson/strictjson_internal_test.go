@@ -1,4 +1,4 @@
-package httpauth_test
+package strictjson
 
 import (
 	"bytes"
@@ -8,36 +8,25 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/datixlab/auth/httpauth"
 	"github.com/datixlab/auth/internal/fuzztest"
 )
 
-// A byte order mark, as editors and shells of Windows write it, is refused by name (RFC 8259,
-// section 8.1).
-func TestAByteOrderMarkIsNamed(t *testing.T) {
-	a := newFixture(t, setup{}).call("POST", "/login", "\ufeff{}").want(400, httpauth.CodeInvalidJSON)
-	if !strings.Contains(a.text("detail"), "byte order mark") {
-		t.Error(a.raw)
-	}
-}
-
-func TestStrictJSONTakesWhatIsFine(t *testing.T) {
+func TestEverySpellingOfAPlainObjectIsAccepted(t *testing.T) {
 	for _, text := range []string{
 		`{}`, " {\n\t} \r", `{"a":"\ud83d\ude00","b":["\\ud800","\\\\u"],"c":"\u0000"}`, `{"a":{"a":{"a":1}},"b":{"a":1}}`,
 		`{"a":[{"b":1},{"b":2}]}`, `{"a":1e999,"b":-0.0E-7}`, `{"":""}`, `{"A":1,"a":2}`, `{"a":"ключ \u00e9 é"}`,
-		`{"x":` + strings.Repeat("[", httpauth.MaxDepth-1) + strings.Repeat("]", httpauth.MaxDepth-1) + `}`,
+		`{"x":` + strings.Repeat("[", maxDepth-1) + strings.Repeat("]", maxDepth-1) + `}`,
 	} {
-		if err := httpauth.StrictJSON([]byte(text)); err != nil {
+		if err := Check([]byte(text)); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
 
 // HT-3.
-// FuzzStrictJSON holds the strict reader against encoding/json: it takes a subset,
-// and what it takes means one thing only, to itself and to a reader that writes it
-// anew.
-func FuzzStrictJSON(f *testing.F) {
+// FuzzCheck compares Check with encoding/json. Check accepts a subset, and what it accepts
+// means the same to a reader that writes it anew.
+func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"email":"a","password":"b"}`, `{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, `{"a":"\ud800"}`, `{"a":"\ud800\udc00"}`, `{"a":"\udc00\ud800"}`,
 		`{"a":"\ud800\u0041"}`, `{"a":"\\ud800"}`, `{"a":"\\\ud800"}`, `{"a":"x\ud800`, `{"a":"\ud8`, "{\"a\":\"\xff\"}", `{"a":[{"b":1,"b":2}]}`, `[{}]`, `null`, ``, ` `,
@@ -48,7 +37,7 @@ func FuzzStrictJSON(f *testing.F) {
 	saw := fuzztest.BothWays(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		before := bytes.Clone(data)
-		err := httpauth.StrictJSON(data)
+		err := Check(data)
 		saw(err == nil)
 		if !bytes.Equal(before, data) {
 			t.Fatal("the text was changed")
@@ -63,19 +52,19 @@ func FuzzStrictJSON(f *testing.F) {
 		if err != nil {
 			// Refused: then it is not plain. A text whose rewriting is as long as
 			// itself has no duplicate, no half surrogate and nothing behind it.
-			if rewritten, e := json.Marshal(loose); looseErr == nil && e == nil && loose != nil && depth(loose) <= httpauth.MaxDepth && bytes.Equal(rewritten, data) {
+			if rewritten, e := json.Marshal(loose); looseErr == nil && e == nil && loose != nil && depth(loose) <= maxDepth && bytes.Equal(rewritten, data) {
 				t.Fatalf("refused %q: %v", data, err)
 			}
 			return
 		}
-		if looseErr != nil || loose == nil || !utf8.Valid(data) || depth(loose) > httpauth.MaxDepth {
+		if looseErr != nil || loose == nil || !utf8.Valid(data) || depth(loose) > maxDepth {
 			t.Fatalf("accepted %q, encoding/json says %v", data, looseErr)
 		}
 		if strings.Contains(string(mustMarshal(t, loose)), `\ufffd`) && !bytes.Contains(data, []byte("\ufffd")) && !strings.Contains(strings.ToLower(string(data)), `\ufffd`) {
 			t.Fatalf("accepted %q with what is not Unicode", data)
 		}
 		again := mustMarshal(t, loose)
-		if err := httpauth.StrictJSON(again); err != nil && len(again) < 1<<20 {
+		if err := Check(again); err != nil && len(again) < 1<<20 {
 			t.Fatalf("%q is fine but %q is not: %v", data, again, err)
 		}
 		if n, m := membersIn(data), membersIn(again); n != m {
