@@ -72,7 +72,7 @@ func (m *Manager) untilDone(ctx context.Context, what string, task func(context.
 			return
 		}
 		if !logged {
-			m.cfg.Logger.WarnContext(ctx, "auth: "+what+" failed, it will be tried again", "err", err)
+			m.cfg.Logger.WarnContext(ctx, "auth: "+what+" failed; the Manager tries again", "err", err)
 			logged = true
 		}
 		again := time.NewTimer(wait)

@@ -32,9 +32,9 @@ func (r *managersRecord) Fields(c *record.Codec) {
 
 func managersRow() record.Row[managersRecord] { return record.New[managersRecord](managersKey) }
 
-// misfits returns what of own does not fit to r, as Event.Reason. Secrets fit if they share
-// one, as they do while they are rotated.
-func (r *managersRecord) misfits(own managersRecord) (reasons []string) {
+// differences returns what own and r differ in, as Event.Reason. Secrets agree if they share one,
+// as they do while they are rotated.
+func (r *managersRecord) differences(own managersRecord) (reasons []string) {
 	if !slices.ContainsFunc(own.Secrets, func(id string) bool { return slices.Contains(r.Secrets, id) }) {
 		reasons = append(reasons, "secrets")
 	}
@@ -54,8 +54,8 @@ func (r *managersRecord) misfits(own managersRecord) (reasons []string) {
 }
 
 // newComparison returns the comparison of this Manager with the one that was last on the store.
-// What does not fit is logged and emitted once. Then the record is that of this Manager. So a
-// change that is meant is told once, and of two Managers that take turns each start is told.
+// A difference is logged and emitted once. Then the record is that of this Manager. So
+// an intended change is reported once, and of two Managers that take turns each start is.
 //
 // The record of Secrets is kept if it has all of this Manager's. So a process that is started
 // with the old list during a rotation does not hide the new secret.
@@ -72,12 +72,12 @@ func (m *Manager) newComparison() func(context.Context) error {
 		}
 		var reasons []string
 		if row.Exists() {
-			reasons = row.Rec.misfits(own)
+			reasons = row.Rec.differences(own)
 		}
 		for _, reason := range reasons {
 			if !told[reason] {
 				told[reason] = true
-				m.cfg.Logger.ErrorContext(ctx, "auth: this Manager does not fit to the one that used the store before; all Managers on a store need the same", "config", reason)
+				m.cfg.Logger.ErrorContext(ctx, "auth: this Manager is configured differently from the one that used the store before; all Managers on a store need the same value", "config", reason)
 				m.emit(ctx, Event{Type: EventStoreMismatch, Actor: actorManager, Reason: reason})
 			}
 		}

@@ -8,7 +8,7 @@ func TestARecordWithoutATypeOfTokensIsOfTheUsualOne(t *testing.T) {
 	for typ, want := range map[string]int{"at+jwt": 0, "JWT": 1} {
 		own := old
 		own.TokenType = typ
-		if got := old.misfits(own); len(got) != want {
+		if got := old.differences(own); len(got) != want {
 			t.Errorf("%s: %v", typ, got)
 		}
 	}

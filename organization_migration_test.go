@@ -213,7 +213,7 @@ func TestADamagedAccountKeepsEveryOrganizationUntilItIsMended(t *testing.T) {
 		if _, err := h.Organization(t.Context(), old.cat.OrganizationID); err != nil {
 			t.Errorf("while an account is damaged: %v", err)
 		}
-		if n := strings.Count(log.String(), "will be tried again"); n != 1 {
+		if n := strings.Count(log.String(), "the Manager tries again"); n != 1 {
 			t.Errorf("it is logged %d times: %s", n, log)
 		}
 		damage(t, s, bob) // mended

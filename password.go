@@ -172,7 +172,7 @@ func (m *Manager) checkBreached(ctx context.Context, field string, pw Secret) er
 		return m.cfg.PasswordChecker.Breached(ctx, pw)
 	})
 	if err != nil {
-		m.cfg.Logger.WarnContext(ctx, "auth: the password checker failed, the password is accepted", "err", err)
+		m.cfg.Logger.WarnContext(ctx, "auth: the password checker failed; the password is accepted", "err", err)
 		return nil
 	}
 	if breached {

@@ -68,7 +68,7 @@ func (t *Tracker) loop() {
 		select {
 		case <-tick.C:
 			if err := t.flush(); err != nil {
-				t.cfg.Log.Warn("auth: the use of API keys was not written, it will be tried again", "err", err)
+				t.cfg.Log.Warn("auth: the uses of API keys were not written; the Manager tries again", "err", err)
 			}
 		case <-t.stop:
 			return

@@ -129,7 +129,7 @@ func (s *Store) inspectReach(ctx context.Context, user string) {
 	if err := s.client.Exists(ctx, s.prefix+"x:probe").Err(); err != nil {
 		return // not permitted, or it cannot be known
 	}
-	s.log.Warn("redisstore: the ACL user may touch keys that are not of this prefix, such as those of a prefix that begins with it; the documentation of the package has a closer ACL",
+	s.log.Warn("redisstore: the ACL user may touch keys that are not of this prefix, such as those of a prefix that begins with it; the documentation of the package has a stricter ACL",
 		"user", user, "prefix", s.prefix)
 }
 

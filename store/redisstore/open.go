@@ -122,7 +122,7 @@ func open(ctx context.Context, u redis.UniversalOptions, o Options, mustExist bo
 	}
 	s := &Store{prefix: o.Prefix, log: o.Logger}
 	if host := inClear(&u); host != "" {
-		s.log.Warn("redisstore: no TLS: whoever is on the way to the server reads its password and every record, and can write them; use rediss://", "server", host)
+		s.log.Warn("redisstore: no TLS: anyone on the network path can read the password and every record, and change records; use rediss://", "server", host)
 	}
 	s.connect(u, o)
 	if err := s.inspect(ctx, o, mustExist); err != nil {
