@@ -15,7 +15,7 @@ import (
 
 // awkward are texts that encoding/json does not write as they are, and some that it does.
 var awkward = []string{
-	"", "Ada", `a "quoted" \ text`, "<script>&amp;</script>", "line\nbreak\ttab\x00\x1f\x7f", "Jörg Müller", "علی‌رضا", "👩‍👧",
+	"", "Ada", `a "quoted" \ text`, "<script>&amp;</script>", "line\nbreak\ttab\x00\x1f\x7f", "Jörg Müller", "علی\u200cرضا", "👩\u200d👧",
 	"\u2028\u2029", "half \xc3", "\xff\xfe", "\xed\xa0\x80", "\ufffd", "e\u0301", strings.Repeat("long ", 200), strings.Repeat("\x01", 300),
 }
 

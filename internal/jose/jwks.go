@@ -51,7 +51,7 @@ func ParseJWKS(document []byte, skipped func(error)) ([]crypto.PublicKey, error)
 	all, exposed := make([]setKey, len(entries)), map[jwk]bool{}
 	for i, entry := range entries {
 		all[i] = parseJWK(entry)
-		if all[i].err == errPrivate {
+		if errors.Is(all[i].err, errPrivate) {
 			exposed[all[i].pair()] = true
 		}
 	}

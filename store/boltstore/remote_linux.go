@@ -12,7 +12,7 @@ func remoteFileSystem(f *os.File) string {
 	if err := syscall.Fstatfs(int(f.Fd()), &fs); err != nil {
 		return ""
 	}
-	return remoteNames[uint32(fs.Type)] //nolint:gosec // the numbers have 32 bits
+	return remoteNames[uint32(fs.Type)] // the numbers have 32 bits
 }
 
 var remoteNames = map[uint32]string{

@@ -59,7 +59,7 @@ func parseURL(text string) (o redis.UniversalOptions, err error) {
 		// The certificate must name the host that is dialled.
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	default:
-		return o, errors.New("redisstore: URL must begin with redis:, redis-cluster: or redis-sentinel:, with rediss instead of redis, or with unix:")
+		return o, errors.New("redisstore: URL must begin with redis:, redis-cluster: or redis-sentinel:, with unix:, or with rediss instead of redis")
 	}
 
 	db := strings.TrimPrefix(u.Path, "/")
