@@ -47,7 +47,8 @@ func Tidy(s string) string {
 // sequences, variation sequences, and characters that are newer than the tables. Control,
 // format, private and line-breaking characters are refused. One of them is U+202E, which
 // reverses the direction of writing. Joiners are taken where a script or an emoji needs them:
-// see joins. U+FFFD, which stands for invalid text, is refused too.
+// see joins. A selector or filler is taken behind a visible character, or a filler first: a row
+// of them would be text that nobody sees. U+FFFD, which stands for invalid text, is refused too.
 func Line(s string, most int) bool {
 	if s == "" || len(s) > utf8.UTFMax*most || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || Trim(s) != s {
 		return false
@@ -69,12 +70,12 @@ func shownAt(text []rune, i int) bool {
 		return false
 	case unicode.Is(unicode.Variation_Selector, r):
 		return i > 0 && visible(text[i-1])
+	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r):
+		return !unicode.Is(unicode.Cn, r) && (i == 0 || visible(text[i-1]))
 	case r == zwj || r == zwnj || r == zwsp:
 		return joins(text, i)
 	case unicode.Is(tags, r):
 		return inFlag(text, i)
-	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && unicode.Is(unicode.Cn, r):
-		return false
 	default:
 		return !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs)
 	}
