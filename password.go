@@ -10,6 +10,7 @@ import (
 	"github.com/datixlab/auth/internal/callback"
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/password"
+	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/slots"
 	"github.com/datixlab/auth/store"
@@ -103,6 +104,7 @@ func (m *Manager) CheckNewPassword(pw Secret, email string) error {
 func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldError {
 	policy := password.Policy{Min: m.cfg.PasswordMinLength}
 	blocklist := append([]string{m.cfg.Issuer, m.cfg.TOTPIssuer}, m.cfg.PasswordBlocklist...)
+	email = printable.Bound(email, emailaddr.MaxLen) // what is longer is no address, and is read before anything is charged
 	local, _, _ := strings.Cut(email, "@")
 	own := []string{email, local}
 	if canonical, ok := emailaddr.Canonical(string(pw)); ok && emailaddr.Same(email, canonical) {

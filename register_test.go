@@ -392,6 +392,30 @@ func TestAWeakPasswordIsRefusedWithItsReason(t *testing.T) {
 	}
 }
 
+// Nothing is charged for a registration whose fields are at fault, so that must cost no more than
+// reading the request.
+func TestOfAHugeRegistrationNothingIsBroughtIntoItsForm(t *testing.T) {
+	h := authtest.New(t)
+	huge := strings.Repeat("e\u0301", 20_000)
+	for name, r := range map[string]auth.Registration{
+		"address":      {Email: huge, Password: authtest.Password, FullName: "Ada"},
+		"password":     {Email: "ada@example.com", Password: auth.Secret(huge), FullName: "Ada"},
+		"name":         {Email: "ada@example.com", Password: authtest.Password, FullName: huge},
+		"organization": {Email: "ada@example.com", Password: authtest.Password, FullName: "Ada", OrganizationName: huge},
+	} {
+		n := allocatedBy(func() {
+			for range 10 {
+				if err := h.CheckRegistration(r); err == nil {
+					t.Error(name)
+				}
+			}
+		}) / 10
+		if n > uint64(len(huge)/2) {
+			t.Errorf("%s: %d bytes of memory for %d", name, n, len(huge))
+		}
+	}
+}
+
 func TestEveryFieldAtFaultIsNamed(t *testing.T) {
 	h := authtest.New(t)
 	for _, tc := range []struct {

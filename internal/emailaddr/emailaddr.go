@@ -13,6 +13,7 @@ const (
 	MaxLen = 254 // bytes that a cleaned address has at most (RFC 5321, 4.5.3.1.3)
 
 	maxTyped = 1024 // bytes of an address as it is typed, with a domain outside ASCII
+	maxLabel = 63   // characters of a label
 )
 
 // Clean returns the address in s as it is stored, shown and written to, or "" and false if s
@@ -118,7 +119,7 @@ func localPart(s string) bool {
 func hostName(s string) bool {
 	labels := strings.Split(s, ".")
 	for _, label := range labels {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
 		for i := range len(label) {

@@ -119,6 +119,19 @@ func TestAnInternationalDomainIsItsALabel(t *testing.T) {
 	}
 }
 
+// Every login reads an address before anything is charged.
+func TestADomainThatIsTooLongIsRefusedAtOnce(t *testing.T) {
+	for _, label := range []string{strings.Repeat("\u0301", 500), strings.Repeat("ü", 64), strings.Repeat("u\u0308", 64), strings.Repeat("a", 64) + ".ü"} {
+		address := "ada@" + label + ".de"
+		if got, ok := emailaddr.Clean(address); ok {
+			t.Errorf("%q: %q", address, got)
+		}
+		if n := testing.AllocsPerRun(10, func() { emailaddr.Clean(address) }); n > 10 {
+			t.Errorf("%.20q: %v allocations", address, n)
+		}
+	}
+}
+
 func idnaOf(label string) string {
 	ascii, _ := idna.Punycode.ToASCII(label)
 	return strings.TrimPrefix(ascii, "xn--")

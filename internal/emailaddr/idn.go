@@ -31,6 +31,11 @@ func alabels(domain string) (string, bool) {
 		return "", false
 	}
 	domain = fullStops.Replace(domain)
+	for label := range strings.SplitSeq(norm.NFC.String(domain), ".") {
+		if utf8.RuneCountInString(label) > maxLabel {
+			return "", false // its A-label is longer, and what follows is expensive
+		}
+	}
 	for _, r := range domain + norm.NFC.String(domain) {
 		if r >= utf8.RuneSelf && norm.NFC.String(string(unicode.ToLower(r)))[0] < utf8.RuneSelf {
 			return "", false // such as U+212A, whose lower case is 'k'

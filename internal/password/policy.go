@@ -43,6 +43,9 @@ type Policy struct {
 // whole password, in any case, so a passphrase may contain them. Empty words are
 // ignored.
 func (p Policy) Check(password string, context ...string) Reason {
+	if len(password) > 4*MaxBytes && !strings.ContainsRune(password, utf8.RuneError) {
+		return TooLong // NFC makes a text at most three times shorter, and is expensive
+	}
 	text, err := normalize(password)
 	if err != nil {
 		return Invalid

@@ -42,6 +42,22 @@ func TestLengthIsCountedInCodePointsOfNFC(t *testing.T) {
 	}
 }
 
+// PW-2: it is refused before anything is charged, so reading it must cost little.
+func TestAHugePasswordIsRefusedWithoutBeingNormalised(t *testing.T) {
+	for _, unit := range []string{"e\u0301", "\u1112\u1161\u11ab", "\u0301"} {
+		pw := strings.Repeat(unit, 20_000)
+		if got := (password.Policy{}).Check(pw); got != password.TooLong {
+			t.Errorf("%q: %q", unit, got)
+		}
+		if n := testing.AllocsPerRun(5, func() { password.Policy{}.Check(pw) }); n > 0 {
+			t.Errorf("%q: %v allocations", unit, n)
+		}
+	}
+	if got := (password.Policy{}).Check(strings.Repeat("\xff", 20_000)); got != password.Invalid {
+		t.Errorf("no text: %q", got)
+	}
+}
+
 // PW-3, PW-6
 func TestOnlyWholeCommonPasswordsAreBlocked(t *testing.T) {
 	for _, pw := range []string{

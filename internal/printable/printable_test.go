@@ -104,6 +104,19 @@ func TestTidyTextHasOneFormAndNoSpaceAtItsEnds(t *testing.T) {
 	}
 }
 
+// A text that is too long for a name is refused for that. Its form NFC would cost as much as
+// many requests.
+func TestOfAHugeTextNothingIsBroughtIntoItsForm(t *testing.T) {
+	for _, s := range []string{strings.Repeat("e\u0301", 4<<10), " " + strings.Repeat("\u0301", 4<<10+1)} {
+		if got := printable.Tidy(s); got != s {
+			t.Errorf("%.9q… became %.9q…", s, got)
+		}
+	}
+	if got := printable.Tidy(strings.Repeat(" ", 1<<16) + "e\u0301"); got != "é" {
+		t.Errorf("behind many spaces: %q", got)
+	}
+}
+
 // texts are seeds for what a name may be.
 var texts = []string{
 	"", "Ada Lovelace", "日本語", " a", "a ", "a\nb", "\u202eb", "a\u200bb", "\ufeffa", "\u00a0a", "\ue000", "\xff", "\ufffd", "\U000e0041x", strings.Repeat("é", 100), strings.Repeat("é", 101),
