@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,8 @@ func (m *Manager) checkPassword(field string, pw Secret, email string) *FieldErr
 	policy := password.Policy{Min: m.cfg.PasswordMinLength}
 	blocklist := append([]string{m.cfg.Issuer, m.cfg.TOTPIssuer}, m.cfg.PasswordBlocklist...)
 	email = printable.Bound(email, emailaddr.MaxLen) // what is longer is no address, and is read before anything is charged
-	local, _, _ := strings.Cut(email, "@")
+	address, _ := emailaddr.Clean(email)
+	local, _, _ := strings.Cut(cmp.Or(address, email), "@")
 	own := []string{email, local}
 	if canonical, ok := emailaddr.Canonical(string(pw)); ok && emailaddr.Same(email, canonical) {
 		own = append(own, string(pw))

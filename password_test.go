@@ -47,6 +47,19 @@ func TestAChangedPasswordEndsEveryOtherSessionAtOnce(t *testing.T) {
 	})
 }
 
+// PW-6
+func TestTheAddressAndItsNameAreNoPasswordHoweverTheAddressIsTyped(t *testing.T) {
+	h := authtest.New(t)
+	for _, email := range []string{"adalovelace@bücher.example", "adalovelace＠bücher.example", " adalovelace@xn--bcher-kva.example\n", "AdaLovelace＠BÜCHER。example"} {
+		for _, pw := range []auth.Secret{"adalovelace", "ADALOVELACE", "adalovelace@bücher.example", "adalovelace＠bücher.example", "AdaLovelace@xn--bcher-kva.example"} {
+			err := h.CheckRegistration(auth.Registration{Email: email, Password: pw, FullName: "Ada"})
+			if got := fieldCodes(err); !slices.Equal(got, []string{"password: blocked"}) {
+				t.Errorf("%q for %q: %v", string(pw), email, err)
+			}
+		}
+	}
+}
+
 // PR-4, PW-2, PW-6, DO-2
 func TestTheNewPasswordIsCheckedBeforeTheCurrentOne(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 1, HashQueue: -1, Issuer: "Example Service"})
