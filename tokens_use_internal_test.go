@@ -10,25 +10,36 @@ import (
 )
 
 func TestTheFirstUsesThatWaitAreBounded(t *testing.T) {
-	f := firstUses{uses: map[string]firstUse{}}
+	f := firstUses{uses: map[firstUse]struct{}{}}
 	for i := range maxFirstUses {
-		if !f.add("u", strconv.Itoa(i), "t") {
+		if !f.add(firstUse{"u", strconv.Itoa(i), "t"}) {
 			t.Fatalf("use %d is not noted", i)
 		}
 	}
-	if f.add("u", "another", "t") || f.has("another", "t") {
+	another := firstUse{"u", "another", "t"}
+	if f.add(another) || f.has(another) {
 		t.Error("more than the bound is noted")
 	}
-	if !f.add("u", "7", "t") || !f.add("u", "7", "next") || !f.has("7", "next") || f.has("7", "t") {
-		t.Error("a session that has a place cannot use it")
+	if !f.add(firstUse{"u", "7", "t"}) {
+		t.Error("a use that is noted already is not")
 	}
-	f.remove("7", firstUse{"u", "t"}) // what was written before
-	if !f.has("7", "next") {
-		t.Error("a later use of the session is removed")
-	}
-	f.remove("7", firstUse{"u", "next"})
-	if !f.add("u", "another", "t") {
+	f.remove(firstUse{"u", "7", "t"})
+	if !f.add(another) || !f.has(another) {
 		t.Error("a place that is free again is not taken")
+	}
+}
+
+// SE-6: the checks of two tokens of a session can end in any order, and neither use hides the
+// other.
+func TestAUseOfAnOlderTokenThatIsNotedLateHidesNoLaterOne(t *testing.T) {
+	f := firstUses{uses: map[firstUse]struct{}{}}
+	later, older := firstUse{"u", "s", "later"}, firstUse{"u", "s", "older"}
+	if !f.add(later) || !f.add(older) || !f.has(later) || !f.has(older) {
+		t.Error("a use is lost")
+	}
+	f.remove(older)
+	if !f.has(later) {
+		t.Error("a use that was not written is removed")
 	}
 }
 
