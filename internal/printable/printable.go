@@ -52,8 +52,9 @@ func Tidy(s string) string {
 // sequences, variation sequences, and characters that are newer than the tables. Control,
 // format, private and line-breaking characters are refused. One of them is U+202E, which
 // reverses the direction of writing. Joiners are taken where a script or an emoji needs them:
-// see joins. A selector or filler is taken behind a visible character, or a filler first: a row
-// of them would be text that nobody sees. U+FFFD, which stands for invalid text, is refused too.
+// see joins. A filler is taken behind a visible character, or first, and a selector behind a
+// character of a kind that has variants: anything else would be text that nobody sees. U+FFFD,
+// which stands for invalid text, is refused too.
 func Line(s string, most int) bool {
 	if s == "" || len(s) > utf8.UTFMax*most || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || Trim(s) != s {
 		return false
@@ -74,7 +75,7 @@ func shownAt(text []rune, i int) bool {
 	case r == utf8.RuneError, unicode.Is(unicode.Noncharacter_Code_Point, r):
 		return false
 	case unicode.Is(unicode.Variation_Selector, r):
-		return i > 0 && visible(text[i-1])
+		return i > 0 && varies(text[i-1], r)
 	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r):
 		return !unicode.Is(unicode.Cn, r) && (i == 0 || visible(text[i-1]))
 	case r == zwj || r == zwnj || r == zwsp:
@@ -84,6 +85,24 @@ func shownAt(text []rune, i int) bool {
 	default:
 		return !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs)
 	}
+}
+
+// varies reports whether a variation selector may have an effect on the character before it.
+// Unicode's StandardizedVariants.txt and emoji-variation-sequences.txt have symbols, digits and
+// letters of a few scripts. The selectors from U+E0100 on are for Han characters (UTS 37).
+func varies(before, selector rune) bool {
+	switch {
+	case selector >= 0xE0100:
+		return unicode.Is(unicode.Han, before)
+	case unicode.IsLetter(before):
+		return unicode.In(before, variant...)
+	}
+	return visible(before)
+}
+
+// variant are the scripts whose letters have variants. Common has those of mathematics.
+var variant = []*unicode.RangeTable{
+	unicode.Han, unicode.Common, unicode.Mongolian, unicode.Myanmar, unicode.Phags_Pa, unicode.Manichaean, unicode.Egyptian_Hieroglyphs,
 }
 
 // visible reports whether r shows something: it is no space, no selector and no filler, as

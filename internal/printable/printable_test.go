@@ -69,7 +69,7 @@ func TestJoinersStandWhereAScriptOrAnEmojiNeedsThem(t *testing.T) {
 		"សុខ\u200bភា", "ဇော်\u200bဇော်", "ᠮᠣᠩᠭᠣᠯ\u180b", // Khmer, Burmese, Mongolian
 		"👨\u200d👩\u200d👧\u200d👦", "👩🏽\u200d🚀", "🏳\ufe0f\u200d🌈", "❤\ufe0f\u200d🔥", "🙂\u200d↔\ufe0f", "🧑🏾\u200d❤\ufe0f\u200d💋\u200d🧑🏻", "🐻\u200d❄\ufe0f", "🇩🇪", "1\ufe0f\u20e3", "👍🏿", "☺\ufe0e",
 		"🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", "Ada 👩\u200d💻", // Scotland
-		"葛\U000e0100城", "邉\U000e0101", "a\u034f", "\u034fa", "a\u034fb\u034f", "a\u3164b", "\u115f\u1161", "각", "\u1112\u1161\u11ab", // variants of Kanji, jamo
+		"葛\U000e0100城", "邉\U000e0101", "神\ufe00", "\u1000\ufe00", "0\ufe00", "ℬ\ufe00", "ℹ\ufe0f", "©\ufe0e", "a\u034f", "\u034fa", "a\u034fb\u034f", "a\u3164b", "\u115f\u1161", "각", "\u1112\u1161\u11ab", // variants of Kanji, jamo
 	} {
 		if !printable.Line(s, 100) {
 			t.Errorf("%+q is refused", s)
@@ -80,7 +80,7 @@ func TestJoinersStandWhereAScriptOrAnEmojiNeedsThem(t *testing.T) {
 	}
 	for _, s := range []string{
 		"a\u200cb", "pay\u200dpal", "a\u200b", "a\u200bb", "日\u200b本", "علی\u200cAli", "ء\u200c", "1\u200d2", "👩\u200d", "\u200d👩", "👩\u200da", "a\u200d👩", "👩\u200d\u200d👩", "क्\u200d\u200dष", "क्\u200c\u200dष", "\u200c", "\u200d",
-		"\ufe0f", "a\ufe0f\ufe0f", " \ufe0f", "a \ufe0fb", "a\U000e0100\U000e0101", // hidden data in selectors
+		"\ufe0f", "a\ufe0f\ufe0f", " \ufe0f", "a \ufe0fb", "a\U000e0100\U000e0101", "A\U000e0101d\U000e0102a", "a\ufe00", "ß\ufe0f", "я\ufe01", "א\ufe0e", "日\ufe00\ufe01", "1\U000e0101", "👍\U000e0101", // hidden data in selectors
 		"a\u034f\u034fb", "a\u17b4\u17b5\u17b4b", "a\u3164\uffa0\u3164b", "a\u115f\u1160b", "a \u3164b", "a\ufe0f\u034fb", "a\u034f\ufe0fb", // and in fillers
 		"🏴\U000e0067\U000e0062", "\U000e0067\U000e0062\U000e0073\U000e007f", "🏴\U000e007f", "🏴" + strings.Repeat("\U000e0061", 7) + "\U000e007f", "🏴\U000e0020\U000e0021\U000e0022\U000e007f", "a\U000e0001b", // and in tags
 		"a\u202eb", "a\u202db", "a\u2066b", "a\u2069b", "a\u200fb", "a\u2060b", "a\ufeffb", "a\ufff9b", "a\u2065b", "a\uffffb", "a\ufdd0b", "a\U000e0002b", "a\rb", "a\u0085b",
