@@ -141,8 +141,9 @@ func (m *Manager) endAttempt(ctx context.Context, charged []budget) {
 	}
 }
 
-// markOf is the counter of the attempts on b that are under way. It empties by itself in the
-// time that an attempt takes at most, so a process that dies leaves nothing.
+// markOf is the counter of the attempts on b that are under way. One mark fades by itself in twice
+// the time that an attempt takes at most, and ten in ten times that. So long an attempt that b
+// refuses waits for a process that has died, at most Config.HashWait.
 func (m *Manager) markOf(b budget) (key string, l store.Limit) {
 	most := m.cfg.HashWait + m.cfg.StoreTimeout
 	return b.line + ".underway", store.Limit{Burst: markBurst, Every: max(2*most/markHits, time.Microsecond)}
