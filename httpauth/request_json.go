@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/internal/strictjson"
@@ -152,8 +151,7 @@ const maxDigits = 20
 // no integer. It reads the decimal text, since a float would round. Beyond maxDigits only the
 // size of the result is right.
 func integer(raw string) (digits string, ok bool) {
-	first, _ := utf8.DecodeRuneInString(raw)
-	if !json.Valid([]byte(raw)) || first != '-' && (first < '0' || first > '9') {
+	if !json.Valid([]byte(raw)) || raw[0] != '-' && !isDigit(raw[0]) || !isDigit(raw[len(raw)-1]) { // another value, or white space
 		return "", false
 	}
 	unsigned := strings.TrimPrefix(raw, "-")
@@ -176,3 +174,5 @@ func integer(raw string) (digits string, ok bool) {
 	}
 	return sign + significant + strings.Repeat("0", min(shift, maxDigits)), true
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -127,6 +127,9 @@ func TestAQueryIsReadStrictly(t *testing.T) {
 		"?limit=":                          "limit:wrong_type",
 		"?limit":                           "limit:wrong_type",
 		"?limit=-":                         "limit:wrong_type",
+		"?limit=2%20":                      "limit:wrong_type",
+		"?limit=2e1%20":                    "limit:wrong_type", // it was read as 2
+		"?limit=%202":                      "limit:wrong_type",
 		"?limit=ten":                       "limit:wrong_type",
 		"?limit=1.0":                       " 1", // an integer of JSON Schema, as in a body
 		"?limit=1e1":                       " 10",
