@@ -69,6 +69,40 @@ func TestARefreshWhoseReplyIsLostIsAnsweredAgain(t *testing.T) {
 	}
 }
 
+// SE-6: the first check of the parent has read its session before the parent was refreshed, and
+// ends after the new token was used.
+func TestACheckOfTheParentThatEndsLateDoesNotHideTheUseOfTheNewToken(t *testing.T) {
+	s, cfg := newTapStore(memstore.New()), slowUses()
+	cfg.MaxRemembered = -1 // each check reads
+	h := authtest.With(t, s, cfg)
+	refresh := func(token auth.Secret) auth.Secret {
+		h.Clock.Advance(time.Minute)
+		next, err := h.Refresh(t.Context(), token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next.Token
+	}
+	parent := refresh(auth.Secret(h.Register().Token()))
+	var current auth.Secret
+	s.tap(nil, func(context.Context, storeCall) error {
+		s.tap(nil, nil)
+		current = refresh(parent)
+		_, err := h.VerifyAccessToken(t.Context(), current)
+		return err
+	})
+	if _, err := h.VerifyAccessToken(t.Context(), parent); err != nil {
+		t.Fatal(err)
+	}
+	h.Clock.Advance(time.Minute)
+	if _, err := h.Refresh(t.Context(), parent); !errors.Is(err, auth.ErrInvalidToken) {
+		t.Errorf("the parent was refreshed: %v", err)
+	}
+	if _, err := h.VerifyAccessToken(t.Context(), current); !errors.Is(err, auth.ErrInvalidToken) {
+		t.Errorf("the session goes on: %v", err)
+	}
+}
+
 // SE-6: whatever shows that the reply has arrived.
 func TestAParentIsNotRefreshedOnceTheNewTokenWasUsed(t *testing.T) {
 	for name, use := range map[string]func(t *testing.T, m *auth.Manager, token auth.Secret) error{

@@ -29,20 +29,6 @@ func TestTheFirstUsesThatWaitAreBounded(t *testing.T) {
 	}
 }
 
-// SE-6: the checks of two tokens of a session can end in any order, and neither use hides the
-// other.
-func TestAUseOfAnOlderTokenThatIsNotedLateHidesNoLaterOne(t *testing.T) {
-	f := firstUses{uses: map[firstUse]struct{}{}}
-	later, older := firstUse{"u", "s", "later"}, firstUse{"u", "s", "older"}
-	if !f.add(later) || !f.add(older) || !f.has(later) || !f.has(older) {
-		t.Error("a use is lost")
-	}
-	f.remove(older)
-	if !f.has(later) {
-		t.Error("a use that was not written is removed")
-	}
-}
-
 // An olderSession is the record of a session, to a version that knows nothing of first uses.
 type olderSession struct {
 	sessionRecord
