@@ -37,6 +37,10 @@ func ParseURL(text string) (redis.UniversalOptions, error) {
 }
 
 func parseURL(text string) (o redis.UniversalOptions, err error) {
+	noScheme := errors.New("redisstore: URL must begin with redis://, redis-cluster:// or redis-sentinel://, with rediss instead of redis, or with unix://")
+	if !strings.Contains(text, ":/") {
+		return o, noScheme // or else "localhost:6379" would be one with a malformed password
+	}
 	u, err := url.Parse(text)
 	if err != nil || u.Opaque != "" || u.Fragment != "" {
 		return o, errors.New("redisstore: malformed URL; special characters in a password must be percent-encoded")
@@ -59,7 +63,7 @@ func parseURL(text string) (o redis.UniversalOptions, err error) {
 		// The certificate must name the host that is dialled.
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	default:
-		return o, errors.New("redisstore: URL must begin with redis:, redis-cluster: or redis-sentinel:, with unix:, or with rediss instead of redis")
+		return o, noScheme
 	}
 
 	db := strings.TrimPrefix(u.Path, "/")

@@ -64,6 +64,14 @@ func TestMalformedURLsAreRefusedAndNotRepeated(t *testing.T) {
 	}
 }
 
+func TestAnAddressWithoutASchemeIsToldHowAURLBegins(t *testing.T) {
+	for _, text := range []string{"", "localhost", "localhost:6379", "127.0.0.1:6379", "[::1]:6379", "redis:localhost", "/run/redis.sock", "unix:redis.sock", "hunter2:6379", "tcp://localhost:6379"} {
+		if _, err := redisstore.ParseURL(text); err == nil || !strings.Contains(err.Error(), "must begin with redis://") {
+			t.Errorf("ParseURL(%q): %v", text, err)
+		}
+	}
+}
+
 func FuzzParseURL(f *testing.F) {
 	for _, text := range malformed {
 		f.Add(text)
