@@ -85,6 +85,23 @@ frontend front
 backend back
 	server auth BACK
 `},
+	{name: "Apache", debian: "apache2-bin", needs: []string{"apache2", "-v"},
+		command: []string{"apache2", "-X", "-d", "FILES", "-f", "FILES/Apache", "-E", "/dev/stderr"}, config: `
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
+LoadModule http2_module /usr/lib/apache2/modules/mod_http2.so
+LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so
+LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
+ServerName 127.0.0.1
+PidFile FILES/apache.pid
+ErrorLog /dev/stderr
+Listen FRONT
+Protocols h2 http/1.1
+SSLEngine on
+SSLCertificateFile FILES/proxy.pem
+ProxyPass / http://BACK/
+`},
 }
 
 func main() { trial.Main(run) }
