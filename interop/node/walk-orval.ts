@@ -1,0 +1,33 @@
+// Walks through the whole API with the functions that orval makes of the document.
+import assert from "node:assert/strict";
+import * as api from "./generated/orval.js";
+import { walk, type Api } from "./life.js";
+
+// granted returns the data of an answer whose status the type names as a success.
+async function granted<S extends number, R extends { status: number; data: unknown }>(status: S, answer: Promise<R>) {
+  const r = await answer;
+  assert.equal(r.status, status, JSON.stringify(r.data));
+  return (r as Extract<R, { status: S }>).data as Extract<R, { status: S }>["data"];
+}
+
+function as(credential?: string): Api {
+  const o: RequestInit = { headers: credential ? { Authorization: `Bearer ${credential}` } : {} };
+  return {
+    register: (body) => granted(201, api.register(body, o)),
+    login: (body) => granted(200, api.login(body, o)),
+    verify: (body) => granted(200, api.verifyTwoFactor(body, o)),
+    refresh: () => granted(200, api.refresh(o)),
+    profile: () => granted(200, api.getProfile(o)),
+    update: (body) => granted(200, api.updateProfile(body, o)),
+    createKey: (body) => granted(201, api.createAPIKey(body, o)),
+    keys: () => granted(200, api.listAPIKeys(o)),
+    revoke: (id) => granted(200, api.revokeAPIKey(id, o)),
+    enable: () => granted(200, api.enableTwoFactor(undefined, o)),
+    confirm: (body) => granted(200, api.confirmTwoFactor(body, o)),
+    disable: (body) => granted(200, api.disableTwoFactor(body, o)),
+    changePassword: (body) => granted(200, api.changePassword(body, o)),
+    logout: () => granted(200, api.logout(o)),
+  };
+}
+
+await walk("orval", as, async (body) => (await granted(401, api.login(body))).code);
