@@ -16,6 +16,7 @@
 package authtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ type Harness struct {
 	Notices *Notices
 	t       testing.TB
 	users   atomic.Int64
+	role    string // of users who register
 }
 
 // New returns a Harness over a fresh store in memory. The Manager is closed at the end
@@ -74,7 +76,7 @@ func With(t testing.TB, s store.Store, cfg auth.Config) *Harness {
 
 func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 	t.Helper()
-	h := &Harness{Store: s, Clock: clock, Events: &Events{}, t: t}
+	h := &Harness{Store: s, Clock: clock, Events: &Events{}, t: t, role: cmp.Or(cfg.FirstRole, "admin")}
 	if h.Notices, _ = cfg.Notifier.(*Notices); h.Notices == nil {
 		h.Notices = &Notices{}
 	}
@@ -116,16 +118,41 @@ type User struct {
 }
 
 // Register makes a user and logs it in. The user is the admin of a new organization, or has
-// the role of Config.FirstRole. Every user has another email address.
+// the role of Config.FirstRole. Every user has another email address. With
+// Config.NoRegistration your program makes the accounts, and Register does as it would: by
+// CreateOrganization and CreateUser, with the same role.
 func (h *Harness) Register() *User {
 	h.t.Helper()
 	n := h.users.Add(1)
-	u, err := h.Manager.Register(context.Background(), auth.Registration{
-		Email: emailOf(n), Password: Password, FullName: fmt.Sprintf("User %d", n), OrganizationName: fmt.Sprintf("Organization %d", n),
-	})
+	organization := fmt.Sprintf("Organization %d", n)
+	if !h.RegistrationOpen() {
+		org, err := h.CreateOrganization(context.Background(), organization)
+		if err != nil {
+			h.t.Fatalf("authtest: register: %v", err)
+		}
+		return h.create(n, org.ID, h.role)
+	}
+	u, err := h.Manager.Register(context.Background(), auth.Registration{Email: emailOf(n), Password: Password, FullName: nameOf(n), OrganizationName: organization})
 	if err != nil {
 		h.t.Fatalf("authtest: register: %v", err)
 	}
+	return h.loggedIn(u)
+}
+
+// create makes the n-th user in an organization, and logs it in.
+func (h *Harness) create(n int64, organizationID, role string) *User {
+	h.t.Helper()
+	u, err := h.CreateUser(context.Background(), auth.NewUser{
+		Email: emailOf(n), Password: Password, FullName: nameOf(n), OrganizationID: organizationID, Role: role,
+	})
+	if err != nil {
+		h.t.Fatalf("authtest: create a user: %v", err)
+	}
+	return h.loggedIn(u)
+}
+
+func (h *Harness) loggedIn(u auth.User) *User {
+	h.t.Helper()
 	user := &User{User: u, h: h}
 	user.Login()
 	return user
@@ -144,17 +171,10 @@ func (h *Harness) RegisterTwoFactor() *User {
 // Colleague makes another user in the user's organization, with this role, and logs it in.
 func (u *User) Colleague(role string) *User {
 	u.h.t.Helper()
-	n := u.h.users.Add(1)
-	made, err := u.h.CreateUser(context.Background(), auth.NewUser{
-		Email: emailOf(n), Password: Password, FullName: fmt.Sprintf("User %d", n), OrganizationID: u.OrganizationID, Role: role,
-	})
-	if err != nil {
-		u.h.t.Fatalf("authtest: colleague: %v", err)
-	}
-	user := &User{User: made, h: u.h}
-	user.Login()
-	return user
+	return u.h.create(u.h.users.Add(1), u.OrganizationID, role)
 }
+
+func nameOf(n int64) string { return fmt.Sprintf("User %d", n) }
 
 func emailOf(n int64) string { return fmt.Sprintf("user%d@example.com", n) }
 

@@ -43,6 +43,20 @@ func TestAUserATokenACodeAndAKeyWorkInOneLineEach(t *testing.T) {
 	}
 }
 
+func TestATestOfAServiceWithClosedRegistrationHasUsers(t *testing.T) {
+	for role, cfg := range map[string]auth.Config{"admin": {NoRegistration: true}, "owner": {NoRegistration: true, FirstRole: "owner"}} {
+		h := authtest.With(t, memstore.New(), cfg)
+		alice, carol := h.Register(), h.RegisterTwoFactor()
+		bob := alice.Colleague("operator")
+		if alice.Role != role || bob.Role != "operator" || bob.OrganizationID != alice.OrganizationID || carol.OrganizationID == alice.OrganizationID {
+			t.Errorf("alice %+v, bob %+v, carol %+v", alice.User, bob.User, carol.User)
+		}
+		if !carol.Identity().MultiFactor() {
+			t.Error("carol did not log in with a second factor")
+		}
+	}
+}
+
 // The budgets of one address end at 200 logins and at 60 new second factors.
 func TestATestMayHaveAnyNumberOfUsers(t *testing.T) {
 	for name, h := range map[string]*authtest.Harness{"New": authtest.New(t), "With": authtest.With(t, memstore.New(), auth.Config{})} {
