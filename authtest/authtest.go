@@ -53,6 +53,8 @@ type Harness struct {
 	t       testing.TB
 	users   atomic.Int64
 	role    string // of users who register
+
+	noEvents, noNotices string // why Events or Notices may get nothing, or ""
 }
 
 // New returns a Harness over a fresh store in memory. The Manager is closed at the end
@@ -78,7 +80,7 @@ func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 	t.Helper()
 	h := &Harness{Store: s, Clock: clock, Events: &Events{}, t: t, role: cmp.Or(cfg.FirstRole, "admin")}
 	if h.Notices, _ = cfg.Notifier.(*Notices); h.Notices == nil {
-		h.Notices = &Notices{}
+		h.Notices, h.noNotices = &Notices{}, "; the Notifier of the Config is no *authtest.Notices"
 	}
 	if cfg.Secrets == nil {
 		cfg.Secrets = []auth.Secret{Secret}
@@ -91,6 +93,8 @@ func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 	}
 	if cfg.Events == nil {
 		cfg.Events = h.Events
+	} else {
+		h.noEvents = "; the Config has Events of its own"
 	}
 	if cfg.PasswordHash == (auth.HashParams{}) {
 		cfg.PasswordHash = auth.HashParams{Memory: 8, Time: 1, Threads: 1}
@@ -231,8 +235,15 @@ func (u *User) EnableTwoFactor() []auth.Secret {
 }
 
 // Code returns the code that the user's authenticator shows now. A code works once;
-// advance the clock by 30 seconds for the next. Call it after [User.EnableTwoFactor].
-func (u *User) Code() string { return TOTPCode(u.secret, u.h.Now()) }
+// advance the clock by 30 seconds for the next. It fails the test before
+// [User.EnableTwoFactor], since the user has no authenticator then.
+func (u *User) Code() string {
+	u.h.t.Helper()
+	if u.secret == "" {
+		u.h.t.Fatalf("authtest: %s has no authenticator before EnableTwoFactor", u.Email)
+	}
+	return TOTPCode(u.secret, u.h.Now())
+}
 
 // APIKey makes an API key for the user, without scopes.
 func (u *User) APIKey() string { u.h.t.Helper(); return u.newKey(nil) }

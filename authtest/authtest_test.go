@@ -3,6 +3,9 @@ package authtest_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,4 +153,44 @@ func TestTheCodesOfAHarnessAreThoseOfItsManagersClock(t *testing.T) {
 	u.EnableTwoFactor()
 	clock.Advance(30 * time.Second)
 	u.Login()
+}
+
+// A failing test keeps why it failed, and does not fail the test around it.
+type failing struct {
+	testing.TB
+	why string
+}
+
+func (f *failing) Helper() {}
+
+func (f *failing) Fatalf(format string, args ...any) {
+	f.why = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+func TestAHarnessSaysWhatATestForgot(t *testing.T) {
+	for _, c := range []struct {
+		cfg  auth.Config
+		call func(h *authtest.Harness, u *authtest.User)
+		says string
+	}{
+		{auth.Config{}, func(_ *authtest.Harness, u *authtest.User) { u.Code() }, "before EnableTwoFactor"},
+		{auth.Config{}, func(h *authtest.Harness, u *authtest.User) { h.AwaitNotice(u, auth.EventAPIKeyCreated) }, "the Notifier of the Config is no *authtest.Notices"},
+		{auth.Config{Events: &authtest.Events{}}, func(h *authtest.Harness, u *authtest.User) { h.AwaitEvent(u, auth.EventRegistered) }, "the Config has Events of its own"},
+	} {
+		synctest.Test(t, func(t *testing.T) { // whose ten seconds take no time
+			f := &failing{TB: t}
+			h := authtest.With(f, memstore.New(), c.cfg)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				c.call(h, h.Register())
+			}()
+			<-done
+			if !strings.Contains(f.why, c.says) {
+				t.Errorf("it says %q, want %q", f.why, c.says)
+			}
+			_ = h.Close()
+		})
+	}
 }

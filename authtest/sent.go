@@ -38,7 +38,7 @@ func (h *Harness) AwaitEvent(u *User, t auth.EventType) auth.Event {
 	h.t.Helper()
 	e, ok := h.Events.await(func(e auth.Event) bool { return e.Type == t && e.UserID == u.ID })
 	if !ok {
-		h.t.Fatalf("authtest: no event %s of %s", t, u.ID)
+		h.t.Fatalf("authtest: no event %s of %s%s", t, u.ID, h.noEvents)
 	}
 	return e
 }
@@ -49,7 +49,7 @@ func (h *Harness) AwaitNotice(u *User, t auth.EventType) auth.Notice {
 	h.t.Helper()
 	n, ok := h.Notices.await(func(n auth.Notice) bool { return n.Type == t && n.UserID == u.ID })
 	if !ok {
-		h.t.Fatalf("authtest: no notice %s to %s", t, u.ID)
+		h.t.Fatalf("authtest: no notice %s to %s%s", t, u.ID, h.noNotices)
 	}
 	return n
 }
