@@ -138,7 +138,7 @@ func valuesAround(schema map[string]any) []any {
 		}
 	}
 	if schema["pattern"] != nil {
-		values = append(values, " x", "x ", "a\u0001b", "a\nb", "a\u0085b", "x y", "Ada Ł.", "\u00a0x")
+		values = append(values, " x", "x ", "a\u0001b", "a\nb", "a\u0085b", "x y", "Ada Ł.", "\u00a0x", "\u0085x", "x\u0085", "\u0085")
 		for _, n := range []int{5, 6, 7, 8, 20, 32, 33} {
 			values = append(values, strings.Repeat("1", n), strings.Repeat("1", n-1)+"a")
 		}

@@ -79,8 +79,8 @@ func (o object) values() (list []any) {
 // body's field names the limits of a text, and the list tag those of a list.
 func keywords(l auth.InputLimits) map[string]object {
 	const (
-		line   = `[\s\xa0]*[^\s\x00-\x1f\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\xa0])?[\s\xa0]*` // no control characters; space at the ends is dropped
-		apart  = `[\t-\r ._-]*`                                                                              // separators, which are no part of a code
+		line   = `[\s\x85\xa0]*[^\s\x00-\x1f\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\xa0])?[\s\x85\xa0]*` // no control characters; space at the ends is dropped
+		apart  = `[\t-\r ._-]*`                                                                                      // separators, which are no part of a code
 		digit  = `[0-9]` + apart
 		backup = `[0-9OoIiLl]` + apart // some letters are read as digits
 	)
@@ -88,8 +88,8 @@ func keywords(l auth.InputLimits) map[string]object {
 		"email":    {{"format", "email"}, {"maxLength", l.MaxEmail}},
 		"password": {{"minLength", l.MinPassword}, {"maxLength", l.MaxPassword}},
 		"name":     {{"minLength", 1}, {"maxLength", l.MaxName}, {"pattern", "^" + line + "$"}},
-		"noname":   {{"maxLength", l.MaxName}, {"pattern", "^(" + line + `|[\s\xa0]*)$`}},
-		"text":     {{"maxLength", l.MaxDescription}, {"pattern", "^(" + line + `|[\s\xa0]*)$`}},
+		"noname":   {{"maxLength", l.MaxName}, {"pattern", "^(" + line + `|[\s\x85\xa0]*)$`}},
+		"text":     {{"maxLength", l.MaxDescription}, {"pattern", "^(" + line + `|[\s\x85\xa0]*)$`}},
 		"totp":     {{"pattern", fmt.Sprintf("^%s(%s){%d}$", apart, digit, l.TOTPDigits)}},
 		"code":     {{"pattern", fmt.Sprintf("^%s((%s){%d}|(%s){%d,%d})$", apart, digit, l.TOTPDigits, backup, l.MinBackupDigits, l.MaxBackupDigits)}},
 		"backup":   {{"pattern", fmt.Sprintf("^[0-9]{%d,%d}$", l.MinBackupDigits, l.MaxBackupDigits)}},
