@@ -14,7 +14,7 @@ func parseProxies(list string) (networks []netip.Prefix, err error) {
 	for text := range strings.SplitSeq(list, ",") {
 		network, err := netip.ParsePrefix(strings.TrimSpace(text))
 		if err != nil {
-			return nil, fmt.Errorf("-trusted-proxies: %q is not a network like 10.0.0.0/8 or fd00::/8", text)
+			return nil, fmt.Errorf("-trusted-proxies: %q is not a network like 10.0.0.0/8 or fd00::/8, or like 10.0.0.1/32 for one address", text)
 		}
 		networks = append(networks, network)
 	}
