@@ -240,8 +240,10 @@ func (m *Manager) verifyPassword(ctx context.Context, hash string, pw Secret, us
 		return false, slotErr
 	case errors.Is(err, password.ErrMalformed) && (usable || hash != ""):
 		m.cfg.Logger.ErrorContext(ctx, "auth: an account's password hash is malformed; no password matches it")
+		noteWrong(ctx)
 		return false, ErrInvalidCredentials
 	case err != nil || !ok || !usable:
+		noteWrong(ctx)
 		return false, ErrInvalidCredentials
 	}
 	return stale, nil

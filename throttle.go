@@ -70,9 +70,10 @@ func (m *Manager) throttled(ctx context.Context, uid string, budgets []budget, v
 }
 
 // settle calls verify for an attempt that was charged. The attempt is refunded if verify
-// returns done. It is also refunded if nothing was found wrong. Otherwise it stays charged. What
-// was hashed before such an error stays charged too, to the budgets that count work: a client
-// can cause the error after the hash, by leaving or with a busy queue.
+// returns done. It is also refunded if nothing was found wrong, such as a right password whose
+// client left or whose session the store did not take. Otherwise it stays charged. What was
+// hashed before such an error stays charged too, to the budgets that count work: a client can
+// cause the error after the hash, by leaving or with a busy queue.
 func (m *Manager) settle(ctx context.Context, charged []budget, verify func(ctx context.Context) (done bool, err error)) error {
 	defer m.endAttempt(ctx, charged)
 	waited := slices.ContainsFunc(charged, func(b budget) bool { return b.waited })
@@ -81,7 +82,7 @@ func (m *Manager) settle(ctx context.Context, charged []budget, verify func(ctx 
 	switch {
 	case done:
 		m.refund(ctx, charged, budget.backOnSuccess)
-	case isNoGuess(err):
+	case isNoGuess(err), errors.Is(err, ErrUnavailable) && !foundWrong(ctx):
 		hashed := workOf(ctx)
 		m.refund(ctx, charged, func(b budget) int { return b.backUnhashed(hashed) })
 	}
@@ -132,10 +133,25 @@ func (b budget) backUnhashed(hashed int) int {
 	return b.hits()
 }
 
-// work is how much an attempt has hashed or drawn.
+// work is how much an attempt has hashed or drawn, and what that has shown.
 type work struct {
 	n      atomic.Int64
-	waited bool // before it was charged, so what was read before that is old
+	wrong  atomic.Bool // a password or a code was compared and does not match
+	waited bool        // before it was charged, so what was read before that is old
+}
+
+// noteWrong notes that a password or a code of the attempt that ctx belongs to was compared and
+// does not match. Then the attempt stays charged if the store fails after that.
+func noteWrong(ctx context.Context) {
+	if w, ok := fromContext[*work](ctx, workKey); ok {
+		w.wrong.Store(true)
+	}
+}
+
+// foundWrong reports whether noteWrong was called.
+func foundWrong(ctx context.Context) bool {
+	w, ok := fromContext[*work](ctx, workKey)
+	return ok && w.wrong.Load()
 }
 
 // noteWork counts one piece of work of the attempt that ctx belongs to.
@@ -170,10 +186,8 @@ func (m *Manager) charge(ctx context.Context, uid string, budgets []budget) (cha
 	defer p.stop()
 	for _, b := range budgets {
 		counted, wait, err := m.chargeInLine(ctx, b, p)
-		if errors.Is(err, errNotRun) { // nothing was compared
+		if err != nil { // nothing was compared
 			m.refund(ctx, charged, budget.hits)
-		}
-		if err != nil {
 			m.endAttempt(ctx, charged)
 			return nil, err
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net/netip"
 	"testing"
 
+	"github.com/datixlab/auth/internal/otp"
 	"github.com/datixlab/auth/internal/slots"
 	"github.com/datixlab/auth/store/memstore"
 )
@@ -58,6 +60,45 @@ func TestAnAttemptThatWasShedCostsNothing(t *testing.T) {
 	}
 	if _, err := m.Login(t.Context(), email, "correct horse battery"); !errors.Is(err, ErrRateLimited) {
 		t.Errorf("after five wrong passwords: %v, want ErrRateLimited", err)
+	}
+}
+
+// LG-5: a store that fails gives nobody a guess. What was compared and is wrong stays charged,
+// although the answer is that the store failed.
+func TestAWrongProofStaysChargedIfTheStoreFails(t *testing.T) {
+	m, email, free := busyManager(t)
+	free()
+	failing := func(found func(context.Context)) (err error) {
+		budgets := []budget{m.accountAddressBudget(emailDigest(email), "192.0.2.1")}
+		for range m.cfg.Limits.LoginByAccountAddress.Burst + 1 {
+			err = m.throttled(t.Context(), "", budgets, func(ctx context.Context) (bool, error) {
+				found(ctx)
+				return false, unavailable(errors.New("disk full"))
+			})
+		}
+		return err
+	}
+	if err := failing(func(context.Context) {}); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("where nothing is wrong: %v, want ErrUnavailable", err)
+	}
+	if err := failing(noteWrong); !errors.Is(err, ErrRateLimited) {
+		t.Errorf("after wrong ones: %v, want ErrRateLimited", err)
+	}
+	factor := totpRecord{Active: activeFactor{ID: "e", Sealed: m.sealFactor("u", "e", make([]byte, otp.SecretLen)), LastStep: math.MaxUint64}}
+	for name, compare := range map[string]func(context.Context) (bool, error){
+		"password": func(ctx context.Context) (bool, error) {
+			return m.verifyPassword(ctx, "", "wrong, and long enough", true)
+		},
+		"code": func(ctx context.Context) (bool, error) {
+			return m.spendCode(ctx, "u", &account{Enrolment: "e"}, &factor, "123456", &codeCheck{})
+		},
+	} {
+		_ = m.settle(t.Context(), nil, func(ctx context.Context) (bool, error) {
+			if _, err := compare(ctx); !foundWrong(ctx) {
+				t.Errorf("a wrong %s is not noted: %v", name, err)
+			}
+			return false, nil
+		})
 	}
 }
 

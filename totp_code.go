@@ -63,6 +63,11 @@ func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totp
 		return false, unavailable(record.ErrDamaged)
 	}
 	proof.reason = wrong
+	defer func() {
+		if !ok && err == nil {
+			noteWrong(ctx)
+		}
+	}()
 	if isBackupCode(code) {
 		return m.spendBackupCode(ctx, &f.Backup, code, proof)
 	}
