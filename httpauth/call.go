@@ -45,6 +45,19 @@ func formatTimeOrNull(t time.Time) *string {
 	return &s
 }
 
+// withDetail returns err with a detail for people, if its answer has the code. The answer says
+// nothing else than it would.
+func withDetail(err error, code Code, detail string) error {
+	if err == nil || codeOf(err) != code {
+		return err
+	}
+	return &refusal{code: code, detail: detail}
+}
+
+// wrongProof is the detail where a password and a code are compared, which does not say which of
+// them is wrong.
+const wrongProof = "The password or the code is wrong, or the code was used before. After a login with a code, wait for the next one."
+
 func orZero[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

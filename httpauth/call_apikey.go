@@ -39,6 +39,9 @@ func (in createKeyBody) check(c *call) error { return c.manager.CheckNewAPIKey(i
 
 func createAPIKey(c *call, in createKeyBody) (any, error) {
 	k, key, err := c.manager.CreateAPIKey(c, c.identity, in.newKey())
+	if in.Code != nil {
+		err = withDetail(err, CodeInvalidCredentials, wrongProof)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func verifyTwoFactor(c *call, in verifyTwoFactorBody) (any, error) {
 	res, err := c.manager.VerifyTwoFactor(c, in.TempToken, in.Code)
 	if errors.Is(err, auth.ErrInvalidToken) {
 		// The temp token: not a token that the challenge could speak of.
-		return nil, &refusal{code: CodeInvalidToken}
+		return nil, &refusal{code: CodeInvalidToken, detail: "The temp token is malformed, unknown, expired or used, or had as many wrong codes as it may; log in again."}
 	}
 	if err != nil {
 		return nil, err

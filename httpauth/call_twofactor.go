@@ -34,10 +34,18 @@ type confirmTwoFactorBody struct {
 
 func confirmTwoFactor(c *call, in confirmTwoFactorBody) (any, error) {
 	if err := c.manager.ConfirmTwoFactor(c, c.identity, in.Code); err != nil {
-		return nil, err
+		err = withDetail(err, CodeInvalidCode, notConfirmed)
+		return nil, withDetail(err, CodeTwoFactorNotEnabled, nothingToConfirm)
 	}
 	return success{true, "Two-factor authentication enabled"}, nil
 }
+
+// The details of refused confirmations. A backup code confirms nothing, and a code of an earlier
+// QR code is not one of the last.
+const (
+	notConfirmed     = "The code is malformed, wrong or expired. Send the six digits that the authenticator shows for the last QR code or secret. If new codes fail too, set the clock of the authenticator."
+	nothingToConfirm = "Nothing waits to be confirmed by this session, or it waited for more than ten minutes; call enable-2fa again."
+)
 
 type disableTwoFactorBody struct {
 	Password auth.Secret `json:"password" example:"SecurePass123!"`
@@ -46,7 +54,7 @@ type disableTwoFactorBody struct {
 
 func disableTwoFactor(c *call, in disableTwoFactorBody) (any, error) {
 	if err := c.manager.DisableTwoFactor(c, c.identity, in.Password, in.Code); err != nil {
-		return nil, err
+		return nil, withDetail(err, CodeInvalidCredentials, wrongProof)
 	}
 	return success{true, "Two-factor authentication disabled"}, nil
 }

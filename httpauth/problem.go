@@ -44,7 +44,7 @@ const (
 	CodeRateLimited              Code = "rate_limited"               // 429: Retry-After says when
 	CodeInternalError            Code = "internal_error"             // 500
 	CodeOverloaded               Code = "overloaded"                 // 503: Retry-After says when
-	CodeUnavailable              Code = "unavailable"                // 503: the store did not answer, so nothing was decided
+	CodeUnavailable              Code = "unavailable"                // 503: the store did not answer; a change may have been made all the same
 )
 
 // typeBase and the name of a constant make the type of a problem: a stable address at which
@@ -85,7 +85,7 @@ var problemTypes = map[Code]problemType{
 	CodeRateLimited:              {http.StatusTooManyRequests, "CodeRateLimited", "Too many attempts", "Too many attempts; wait as long as Retry-After says."},
 	CodeInternalError:            {http.StatusInternalServerError, "CodeInternalError", "Internal error", "Something went wrong."},
 	CodeOverloaded:               {http.StatusServiceUnavailable, "CodeOverloaded", "Overloaded", "Too much to do at the moment; wait as long as Retry-After says."},
-	CodeUnavailable:              {http.StatusServiceUnavailable, "CodeUnavailable", "Unavailable", "The request could not be decided; try again later."},
+	CodeUnavailable:              {http.StatusServiceUnavailable, "CodeUnavailable", "Unavailable", "The request was not completed, or its outcome is unknown; try again later."},
 }
 
 // A Problem is an error with an answer of your own, for [Handler.WriteProblem] and for your
@@ -258,6 +258,9 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 	if errors.As(err, &own) {
 		if own.detail != "" {
 			p.Detail = own.detail
+			for i := range p.Errors { // that of CodeInvalidCode
+				p.Errors[i].Detail = own.detail
+			}
 		}
 		if own.allow != "" {
 			w.Header().Set("Allow", own.allow)

@@ -34,7 +34,7 @@ func TestACallThatIsRepeatedAfterALostAnswerEndsWhereTheFirstDid(t *testing.T) {
 		secret := f.call("POST", "/enable-2fa", nil, bearer(token)).want(200).text("secret")
 		code := f.code(secret)
 		other := f.call("POST", "/confirm-2fa", members{"code": code + "0"}, bearer(token))
-		says(other.want(401, httpauth.CodeInvalidCode), "the digits of the authenticator")
+		says(other.want(401, httpauth.CodeInvalidCode), "digits that the authenticator shows for the last QR code")
 		says(other, "clock")
 		f.call("POST", "/confirm-2fa", members{"code": " " + code[:3] + "\t" + code[3:] + "\n"}, bearer(token)).want(200)
 		says(f.call("POST", "/confirm-2fa", members{"code": code}, bearer(token)).want(409, httpauth.CodeTwoFactorAlreadyEnabled), "is on")
@@ -45,6 +45,46 @@ func TestACallThatIsRepeatedAfterALostAnswerEndsWhereTheFirstDid(t *testing.T) {
 			t.Errorf("the list does not name the key that was made, or shows it whole: %s", list.raw)
 		}
 	})
+}
+
+func TestARefusalOfACodeSaysWhatHelps(t *testing.T) {
+	f := newFixture(t, setup{})
+	says := func(a answer, words string) {
+		t.Helper()
+		if !strings.Contains(a.text("detail"), words) {
+			t.Errorf("the detail does not say %q: %s", words, a.raw)
+		}
+	}
+	token := f.account("ada@example.com")
+	nothing := f.call("POST", "/confirm-2fa", members{"code": "123456"}, bearer(token)).want(400, httpauth.CodeTwoFactorNotEnabled)
+	says(nothing, "call enable-2fa again")
+
+	earlier := f.call("POST", "/enable-2fa", nil, bearer(token)).want(200).text("secret")
+	last := f.call("POST", "/enable-2fa", nil, bearer(token)).want(200)
+	wrong := f.call("POST", "/confirm-2fa", members{"code": f.code(earlier)}, bearer(token)).want(401, httpauth.CodeInvalidCode)
+	says(wrong, "the last QR code")
+	if wrong.wantFields("code:invalid_code"); strings.Contains(wrong.raw, "backup") {
+		t.Errorf("a backup code is offered, which confirms nothing: %s", wrong.raw)
+	}
+	code := f.code(last.text("secret"))
+	f.call("POST", "/confirm-2fa", members{"code": code}, bearer(token)).want(200)
+
+	says(f.call("POST", "/verify-2fa", members{"temp_token": "temp_over", "code": code}).want(401, httpauth.CodeInvalidToken), "log in again")
+	for path, body := range map[string]members{
+		"/disable-2fa": {"password": password, "code": code},
+		"/me":          {"email": "countess@example.com", "current_password": password, "code": code},
+	} {
+		method := "POST"
+		if path == "/me" {
+			method = "PATCH"
+		}
+		used := f.call(method, path, body, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
+		says(used, "the code was used before")
+		body["password"], body["current_password"] = "wrong, and long enough", "wrong, and long enough"
+		if other := f.call(method, path, body, bearer(token)); other.raw != used.raw {
+			t.Errorf("%s tells a wrong password from a used code:\n%s\n%s", path, other.raw, used.raw)
+		}
+	}
 }
 
 func TestAnAddressThatIsNoneSaysWhatAnAddressIs(t *testing.T) {
