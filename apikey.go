@@ -187,13 +187,11 @@ func (m *Manager) rowsForNewKey(proof *factors, more ...record.Reader) []record.
 // With APIKeysNeedFreshLogin the caller needs a fresh login or the proof. It charges the
 // budget of new keys.
 func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, proof *factors) error {
+	charge := m.chargingOnce(c.uid, []budget{m.newKeyBudget(c.uid)})
 	if m.cfg.APIKeysNeedFreshLogin {
-		if err := m.proveFresh(ctx, id, c, proof, "new_key"); err != nil {
-			return err
-		}
+		return m.proveFresh(ctx, id, c, proof, "new_key", charge)
 	}
-	_, err := m.charge(ctx, c.uid, []budget{m.newKeyBudget(c.uid)})
-	return err
+	return charge(ctx)
 }
 
 // tidy brings the texts of n into the form in which they are stored.

@@ -112,6 +112,23 @@ func (m *Manager) voidClaim(ctx context.Context, canonical string, claim emailCl
 	return m.records.Commit(ctx, acct.Put())
 }
 
+// checkUntaken returns ErrEmailTaken if the account of another user has the address at this
+// moment. It changes nothing, and only claimEmail decides.
+func (m *Manager) checkUntaken(ctx context.Context, canonical, uid string) error {
+	claim := claimRow(emailDigest(canonical))
+	if err := m.records.Read(ctx, &claim); err != nil || !claim.Exists() || claim.Rec.User == uid {
+		return err
+	}
+	acct := accountRow(claim.Rec.User)
+	if err := m.records.Read(ctx, &acct); err != nil {
+		return err
+	}
+	if acct.Exists() && !acct.Rec.Deleted && emailaddr.Same(acct.Rec.Email, canonical) {
+		return ErrEmailTaken
+	}
+	return nil
+}
+
 // voidAccount puts a tombstone in place of an account that was not created, so that it never is.
 func (m *Manager) voidAccount(ctx context.Context, acct *record.Row[account]) error {
 	acct.Rec = account{Deleted: true}

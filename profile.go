@@ -26,8 +26,9 @@ type ProfileChange struct {
 
 // UpdateProfile changes the caller's profile and returns it. A new address needs a fresh
 // login, or the current password (and a code, if the second factor is on). On success the old
-// address is free, and both addresses get a notice. On an error the profile is unchanged, but
-// a correct code is spent. The error is:
+// address is free, and both addresses get a notice. On an error the profile is unchanged, and
+// a correct code may be spent. It is kept if an account has the address, or if a budget is used
+// up. The error is:
 //   - An [*InputError].
 //   - ErrReauthenticationRequired if the proof is missing. Nothing was compared then.
 //   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
@@ -67,18 +68,26 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return c.acct.Rec.user(id.User.ID), nil
 	}
 
-	if err := m.proveFresh(ctx, id, c, f, "change_email"); err != nil {
-		return User{}, err
+	taken := func(err error) {
+		if errors.Is(err, ErrEmailTaken) {
+			e := id.event(EventEmailTaken)
+			e.Action = "change_email"
+			m.emit(ctx, e)
+		}
 	}
-	if _, err := m.charge(ctx, c.uid, m.registerBudgets(ctx)); err != nil {
+	charge := m.chargingOnce(c.uid, m.registerBudgets(ctx))
+	err = m.proveFresh(ctx, id, c, f, "change_email", func(ctx context.Context) error {
+		if err := charge(ctx); err != nil {
+			return err
+		}
+		return m.checkUntaken(ctx, canonical, c.uid)
+	})
+	if err != nil {
+		taken(err)
 		return User{}, err
 	}
 	claim, err := m.changeEmail(ctx, id, c, change, canonical)
-	if errors.Is(err, ErrEmailTaken) {
-		e := id.event(EventEmailTaken)
-		e.Action = "change_email"
-		m.emit(ctx, e)
-	}
+	taken(err)
 	m.report(ctx, err, id.event(EventEmailChanged), accountNotice(EventEmailChanged, c.uid, &c.acct.Rec, old),
 		accountNotice(EventEmailChanged, c.uid, &c.acct.Rec, *change.Email))
 	if err != nil {

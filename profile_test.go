@@ -166,10 +166,10 @@ func TestANewAddressNeedsACodeAndThePasswordWhereTheFactorIsOn(t *testing.T) {
 		if err := change("newer@example.com", authtest.Password, right); err != auth.ErrInvalidCredentials {
 			t.Errorf("the same code again: %v", err)
 		}
-		if err := change(eve.Email, authtest.Password, e.BackupCodes[0]); err != auth.ErrEmailTaken || codesLeft(t, h, u) != 9 {
+		if err := change(eve.Email, authtest.Password, e.BackupCodes[0]); err != auth.ErrEmailTaken || codesLeft(t, h, u) != 10 {
 			t.Errorf("a backup code for an address that is taken: %v, %d codes left", err, codesLeft(t, h, u))
 		}
-		if err := change("newest@example.com", authtest.Password, e.BackupCodes[1]); err != nil || codesLeft(t, h, u) != 8 {
+		if err := change("newest@example.com", authtest.Password, e.BackupCodes[0]); err != nil || codesLeft(t, h, u) != 9 {
 			t.Errorf("a backup code: %v, %d codes left", err, codesLeft(t, h, u))
 		}
 	})
@@ -344,6 +344,44 @@ func TestOneAccountCannotWriteWithoutEnd(t *testing.T) {
 		h.Clock.Advance(time.Second)
 		if err := errors.Join(rename(id, 1), h.Logout(t.Context(), id)); err != nil {
 			t.Errorf("a second later: %v", err)
+		}
+	})
+}
+
+// PR-2: who mistypes the new address keeps the code, and is not charged for it.
+func TestNoCodeIsSpentOnAnAddressThatIsTaken(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		few := store.Limit{Burst: 2, Every: 24 * time.Hour}
+		h := authtest.With(t, s, auth.Config{Limits: auth.Limits{
+			LoginByAddress: plenty, LoginByAccountAddress: few, CodeByAccount: few, RegisterByAddress: store.Limit{Burst: 5, Every: 24 * time.Hour},
+		}})
+		ctx := clientAt(t, "192.0.2.1")
+		u, other := h.Register(), h.Register()
+		code := u.EnableTwoFactor()[0]
+		u.Login()
+		id := u.Identity()
+		change := func(email string) error {
+			_, err := h.UpdateProfile(ctx, id, auth.ProfileChange{Email: &email, CurrentPassword: authtest.Password, Code: code})
+			return err
+		}
+		for range 3 {
+			if err := change(other.Email); !errors.Is(err, auth.ErrEmailTaken) {
+				t.Fatalf("an address that is taken: %v", err)
+			}
+		}
+		if err := change("moved@example.com"); err != nil {
+			t.Errorf("the same code for a free address: %v", err)
+		}
+		if err := change("again@example.com"); !errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Errorf("the code once more: %v, want ErrInvalidCredentials", err)
+		}
+		h.Clock.Advance(30 * time.Second)
+		code = auth.Secret(u.Code())
+		if err := change(other.Email); !errors.Is(err, auth.ErrEmailTaken) {
+			t.Errorf("a taken address again: %v", err)
+		}
+		if err := change("again@example.com"); !errors.Is(err, auth.ErrRateLimited) {
+			t.Errorf("beyond the budget of registrations: %v, want ErrRateLimited", err)
 		}
 	})
 }

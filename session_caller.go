@@ -242,14 +242,24 @@ func (m *Manager) provePassword(ctx context.Context, id Identity, pass *record.R
 // proveFresh is reauthenticate for a call by which an attacker could keep an account, such as a
 // change of the address. If a second factor is on and the login is not fresh, it needs the
 // password and a code. Action names the call in events.
-func (m *Manager) proveFresh(ctx context.Context, id Identity, c *principal, f *factors, action string) error {
+//
+// Allow says whether the call can go on, after the proof and before the code is spent. So nobody
+// loses a backup code to an address that is taken. It may be called again, and must not use the
+// account's turn.
+func (m *Manager) proveFresh(ctx context.Context, id Identity, c *principal, f *factors, action string, allow func(ctx context.Context) error) error {
 	if c.acct.Rec.Enrolment == "" || f.code == "" && m.fresh(c) {
-		return m.reauthenticate(ctx, id, c, &f.pass, f.password)
+		if err := m.reauthenticate(ctx, id, c, &f.pass, f.password); err != nil {
+			return err
+		}
+		return allow(ctx)
 	}
 	if f.password == "" || f.code == "" {
 		return m.refuseStale(ctx, id)
 	}
-	err := m.proveFactors(ctx, id, c, f, action, func(context.Context) ([]store.Op, error) {
+	err := m.proveFactors(ctx, id, c, f, action, func(ctx context.Context) ([]store.Op, error) {
+		if err := allow(ctx); err != nil {
+			return nil, overtaken{err} // the proof was right
+		}
 		return []store.Op{c.acct.Unchanged(), c.session.Unchanged(), f.totp.Put()}, nil
 	})
 	if errors.Is(err, ErrTwoFactorNotEnabled) { // turned off meanwhile, so no code is right

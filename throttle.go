@@ -264,3 +264,17 @@ func (m *Manager) refill(ctx context.Context, budgets []budget) error {
 	}
 	return nil
 }
+
+// chargingOnce returns a function that charges the budgets at its first call, and nothing at
+// further calls.
+func (m *Manager) chargingOnce(uid string, budgets []budget) func(ctx context.Context) error {
+	charged := false
+	return func(ctx context.Context) error {
+		if charged {
+			return nil
+		}
+		_, err := m.charge(ctx, uid, budgets)
+		charged = err == nil
+		return err
+	}
+}
