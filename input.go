@@ -62,7 +62,7 @@ func checkText(field, s string, most int, required bool) *FieldError {
 	case strings.TrimSpace(s) == "":
 		return &FieldError{field, "required", "It is required."}
 	case utf8.RuneCountInString(s) > most:
-		return &FieldError{field, "too_long", "It is too long."}
+		return &FieldError{field, "too_long", fmt.Sprintf("It has more than %d characters.", most)}
 	case !printable.Line(s, most):
 		return &FieldError{field, "invalid_characters", "It has characters that are not allowed where they are, or none that can be seen."}
 	}

@@ -25,3 +25,9 @@ func FuzzCheckText(f *testing.F) {
 		}
 	})
 }
+
+func TestATextThatIsTooLongSaysHowLongItMayBe(t *testing.T) {
+	if e := checkText("full_name", strings.Repeat("é", maxName+1), maxName, true); e == nil || e.Code != "too_long" || !strings.Contains(e.Detail, "100") {
+		t.Errorf("%+v", e)
+	}
+}
