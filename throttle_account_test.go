@@ -18,6 +18,9 @@ import (
 // addresses of an IPv6 /48 besides. The owner travels, each day to networks where they never
 // were.
 func TestATravellerLogsInWhileABotnetAttacksTheAccount(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short: one goroutine logs in for days")
+	}
 	t.Parallel()
 	h := authtest.New(t)
 	u := h.Register()

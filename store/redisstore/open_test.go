@@ -276,9 +276,10 @@ func TestTheDocumentedACLIsEnough(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes")
 	t.Run("for every rule of a store", func(t *testing.T) {
-		storetest.Run(t, func(tb testing.TB) storetest.Place {
+		keepsTheContract(t, func(tb testing.TB) storetest.Place {
 			o := fresh()
 			rules, _ := documentedACL(t, o.Prefix)
 			u := asUser(server, o.Prefix, rules...)
@@ -379,6 +380,7 @@ func TestAServerIsReachedOnAUnixSocket(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	dir, err := os.MkdirTemp("", "redis") // the path of a socket has 108 bytes at most
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -386,7 +388,7 @@ func TestAServerIsReachedOnAUnixSocket(t *testing.T) {
 	redistest.Start(t, "--appendonly", "yes", "--unixsocket", socket)
 	u, err := redisstore.ParseURL("unix://" + socket + "?db=1")
 	must(t, err)
-	storetest.Run(t, places(u, 0))
+	keepsTheContract(t, places(u, 0))
 	o := fresh()
 	o.MaxLag = 20 * time.Millisecond
 	s := mustOpen(t, u, o)

@@ -14,7 +14,6 @@ import (
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
-	"github.com/datixlab/auth/store/storetest"
 )
 
 // lacking is a connection to a server whose administrator has renamed some commands, or to
@@ -89,9 +88,10 @@ func TestAServerThatSaysNothingOfItselfIsHeldToTheContract(t *testing.T) { // ST
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	server, master := redistest.Start(t), redistest.Start(t)
 	u := without(server, "hello", "info", "time")
-	t.Run("as a store", func(t *testing.T) { storetest.Run(t, places(u, 0)) })
+	t.Run("as a store", func(t *testing.T) { keepsTheContract(t, places(u, 0)) })
 	t.Run("as a replica", func(t *testing.T) {
 		o := fresh()
 		s := mustOpen(t, u, o)

@@ -102,7 +102,7 @@ func race(t *testing.T, writer, remembers *redisstore.Store, rounds int) (late [
 func TestStoresThatWatchKeepTheContract(t *testing.T) {
 	if redistest.Available(t) {
 		t.Parallel()
-		storetest.Run(t, watchingPlaces(at(redistest.SharedServer(t).Addr())))
+		keepsTheContract(t, watchingPlaces(at(redistest.SharedServer(t).Addr())))
 	}
 }
 
