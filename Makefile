@@ -22,8 +22,14 @@ OPTIONAL := bench
 # or call the system.
 ELSEWHERE := ./store/boltstore ./examples/server ./cmd/copystore ./internal/redistest ./internal/secretfile
 
-# $(call each,COMMAND,MODULES) runs a command in every module, until one fails.
-each = @for module in $(or $(2),$(MODULES)); do \
+# Files of the tests and of the go command are in memory where the system offers room for
+# them: bbolt syncs its disk some ten thousand times. The tests of this project make small
+# heaps in quick succession, which a lazier garbage collector collects for half the price.
+test test-race race test-short: export TMPDIR := $(or $(TMPDIR),$(shell .ci/tmpdir))
+test test-race race test-short: export GOGC := $(or $(GOGC),300)
+
+# $(call each,COMMAND) runs a command in every module, until one fails.
+each = @for module in $(MODULES); do \
 	if [[ ' $(OPTIONAL) ' == *" $$module "* ]] && ! (cd $$module && go mod download); then \
 		echo "$$module: not checked, its modules cannot be had here"; continue; \
 	fi; \
@@ -34,9 +40,6 @@ done
 # no memory: that package is compiled without it. GOFLAGS and not an argument, as tests run
 # the go command too and are to find the same packages compiled.
 RACE = GOFLAGS="$$GOFLAGS -gcflags=github.com/boombuler/barcode/...=-race=false" go test -race
-
-# What shares memory. interop has one goroutine, and bench is run to measure.
-RACED := . examples/routers
 
 # -vet=off: vet has run by then. With CI set, nothing may be left out: a missing program
 # fails the tests that need it, and a test that skips fails the run. -v is what makes go
@@ -51,8 +54,9 @@ help: ## Say what there is.
 # What fails soonest comes first. Under the race detector, where a test takes five times as
 # long, tests have their short form. The adapter for Redis is the exception: its goroutines
 # follow failovers, which the short form leaves out, so it is tested there whole and only
-# there. Then comes every test in its full form. At last every parser is fuzzed with a
-# thousand inputs, beyond the seeds that every run tries: that is the same on a busy machine.
+# there. It waits for its servers half of the time, so it runs beside the others. Then comes
+# every test in its full form. At last every parser is fuzzed with a thousand inputs, beyond
+# the seeds that every run tries: that is the same on a busy machine.
 .PHONY: test
 test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests under the race detector, then every test, all in random order.
 	$(call each,go test $(EVERY) $$(go list ./... | grep -v /store/redisstore$$) $(VERDICT))
@@ -60,12 +64,17 @@ test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests un
 
 .PHONY: test-race
 test-race: ## Every test in its short form under the race detector, and the adapter for Redis in full.
-	$(call each,$(RACE) -short -shuffle=on -vet=off -timeout 20m $$(go list ./... | grep -v /store/redisstore$$),$(RACED))
+	@$(MAKE) --no-print-directory -j 2 race-short race-redis
+
+.PHONY: race-short race-redis
+race-short:
+	$(RACE) -short -shuffle=on -vet=off -timeout 20m $$(go list ./... | grep -v /store/redisstore$$)
+race-redis:
 	$(RACE) $(EVERY) ./store/redisstore $(VERDICT)
 
 .PHONY: race
 race: ## Every test in its full form under the race detector: before a release, and for what is new and shares memory.
-	$(call each,$(RACE) -shuffle=on -vet=off -timeout 30m ./...,$(RACED))
+	$(RACE) -shuffle=on -vet=off -timeout 30m ./...
 
 # The short form of a test has fewer rounds and memory alone where every store has its turn.
 # It leaves out what measures time, starts processes or needs several Redis servers. The
