@@ -28,8 +28,8 @@ ELSEWHERE := ./store/boltstore ./examples/server ./cmd/copystore ./internal/redi
 test test-race race test-short: export TMPDIR := $(or $(TMPDIR),$(shell .ci/tmpdir))
 test test-race race test-short: export GOGC := $(or $(GOGC),300)
 
-# $(call each,COMMAND) runs a command in every module, until one fails.
-each = @for module in $(MODULES); do \
+# $(call each,COMMAND,MODULES) runs a command in every module, until one fails.
+each = @for module in $(or $(2),$(MODULES)); do \
 	if [[ ' $(OPTIONAL) ' == *" $$module "* ]] && ! (cd $$module && go mod download); then \
 		echo "$$module: not checked, its modules cannot be had here"; continue; \
 	fi; \
@@ -51,26 +51,24 @@ VERDICT := $(if $(CI),| awk -f $(CURDIR)/.ci/verdict.awk)
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# What fails soonest comes first. Under the race detector, where a test takes five times as
-# long, tests have their short form. The adapter for Redis is the exception: its goroutines
-# follow failovers, which the short form leaves out, so it is tested there whole and only
-# there. It waits for its servers half of the time, so it runs beside the others. Then comes
-# every test in its full form. At last every parser is fuzzed with a thousand inputs, beyond
-# the seeds that every run tries: that is the same on a busy machine.
+# Packages whose tests have a short form, or are built without the race detector. They are
+# tested twice: in the short form under the race detector, where a test takes five times as
+# long, and in full without it. All others are tested once, in full, under the race detector.
+TWICE = $$(.ci/twice)
+ONCE = $$(go list ./... | grep -vxF "$(TWICE)")
+
+# What fails soonest comes first. At last every parser is fuzzed with a thousand inputs,
+# beyond the seeds that every run tries: that is the same on a busy machine.
 .PHONY: test
 test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests under the race detector, then every test, all in random order.
-	$(call each,go test $(EVERY) $$(go list ./... | grep -v /store/redisstore$$) $(VERDICT))
+	go test $(EVERY) $(TWICE) $(VERDICT)
+	$(call each,go test $(EVERY) ./... $(VERDICT),$(filter-out .,$(MODULES)))
 	@.ci/fuzz 1000x
 
 .PHONY: test-race
-test-race: ## Every test in its short form under the race detector, and the adapter for Redis in full.
-	@$(MAKE) --no-print-directory -j 2 race-short race-redis
-
-.PHONY: race-short race-redis
-race-short:
-	$(RACE) -short -shuffle=on -vet=off -timeout 20m $$(go list ./... | grep -v /store/redisstore$$)
-race-redis:
-	$(RACE) $(EVERY) ./store/redisstore $(VERDICT)
+test-race: ## Every package under the race detector, in the short form of its tests if it has one.
+	$(RACE) -short -shuffle=on -vet=off -timeout 20m $(TWICE)
+	$(RACE) $(EVERY) $(ONCE) $(VERDICT)
 
 .PHONY: race
 race: ## Every test in its full form under the race detector: before a release, and for what is new and shares memory.

@@ -107,7 +107,7 @@ func (m *Manager) startFirstUses() {
 			}
 			err := m.writeFirstUses()
 			if err != nil && !failed {
-				m.cfg.Logger.Warn("auth: the first uses of tokens were not written, it will be tried again", "err", err)
+				m.cfg.Logger.Warn("auth: the first uses of tokens were not written; the Manager tries again", "err", err)
 			}
 			failed = err != nil
 		}

@@ -495,7 +495,7 @@ func TestADamagedUsageRecordIsLoggedOnce(t *testing.T) {
 			use(t, h.Manager, key, "192.0.2.1")
 		}
 		time.Sleep(time.Minute)
-		if n := strings.Count(log.String(), "was not written"); n != 1 {
+		if n := strings.Count(log.String(), "were not written"); n != 1 {
 			t.Errorf("%d complaints within a minute, want 1: %s", n, log.String())
 		}
 		if err := h.Close(); err != nil {
