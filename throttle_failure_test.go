@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,20 +88,22 @@ func TestARightProofThatTheStoreOrTheClientCutsOffIsGivenBack(t *testing.T) {
 		ctx := clientAt(t, "192.0.2.1")
 		for name, prepare := range w.calls(t) {
 			for _, leaves := range []bool{false, true} {
-				for nth, met := 1, true; met; nth++ {
-					met = false
+				var met atomic.Bool
+				met.Store(true)
+				for nth := int64(1); met.Load(); nth++ {
+					met.Store(false)
 					for range 3 { // more than a budget admits
 						call := prepare()
 						ctx, leave := context.WithCancel(ctx)
-						n := 0
+						var n atomic.Int64 // a call may ask the store several things at once
 						w.tap.tap(func(_ context.Context, c storeCall) error {
 							if c.kind == "Hit" {
 								return nil
 							}
-							if n++; n != nth {
+							if n.Add(1) != nth {
 								return nil
 							}
-							met = true
+							met.Store(true)
 							if leaves {
 								leave()
 								return nil
