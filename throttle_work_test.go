@@ -99,9 +99,10 @@ func TestNothingIsHashedOrDrawnBeforeABudgetIsCharged(t *testing.T) {
 			return everyCall(w.plain, w.plain.Identity(), w.key)[name](w.Manager)
 		}
 	}
+	world := workWorlds(t, costly)
 	for name, call := range calls {
 		for _, refuse := range []bool{true, false} {
-			w := newWorkWorld(t, costly)
+			w := world()
 			all, unpaid, toAddress, err := w.meter.measure(refuse, func() error { return call(w) })
 			if unpaid > noWork {
 				t.Errorf("%s: %d bytes of work before a budget is charged: %v", name, unpaid, err)
@@ -191,9 +192,10 @@ func TestWhoLeavesAfterAHashHasPaidForIt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it measures for seconds")
 	}
+	world := workWorlds(t, costly)
 	for name, call := range workCalls() {
 		for after := 1; after <= 12; after += 1 + after/2 {
-			w := newWorkWorld(t, costly)
+			w := world()
 			w.ctx = leaving{w.ctx, w.meter, uint64(after)}
 			all, _, toAddress, _ := w.meter.measure(false, func() error { return call(w) })
 			hashes := int(all / hashBytes)
@@ -213,9 +215,10 @@ func TestWhatWasHashedBeforeABudgetRefusesIsPaid(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it measures for seconds")
 	}
+	world := workWorlds(t, costly)
 	for name, call := range workCalls() {
 		for last := 2; last < 8; last++ {
-			w := newWorkWorld(t, costly)
+			w := world()
 			w.meter.last = last
 			all, _, toAddress, _ := w.meter.measure(false, func() error { return call(w) })
 			if hashes := int(all / hashBytes); hashes > toAddress {
@@ -239,25 +242,31 @@ type workWorld struct {
 	temp     auth.Secret
 }
 
-func newWorkWorld(t *testing.T, cfg auth.Config) *workWorld {
+// workWorlds returns a function that returns copies of one workWorld, each on a store of its own.
+func workWorlds(t *testing.T, cfg auth.Config) func() *workWorld {
 	t.Helper()
-	w := &workWorld{ctx: clientAt(t, "192.0.2.1"), meter: &workMeter{Store: memstore.New(), charged: map[string]int{}}}
-	w.Harness = authtest.With(t, w.meter, cfg)
-	w.plain, w.u = w.Register(), w.Register()
-	w.key = w.plain.APIKey()
-	w.pending = enrol(t, w.Harness, w.plain.Identity())
-	w.codes = w.u.EnableTwoFactor()
-	w.temp = firstStep(t, w.Harness, w.u.Email)
-	return w
+	first := workWorld{ctx: clientAt(t, "192.0.2.1")}
+	first.Harness = authtest.With(t, memstore.New(), cfg)
+	first.plain, first.u = first.Register(), first.Register()
+	first.key = first.plain.APIKey()
+	first.pending = enrol(t, first.Harness, first.plain.Identity())
+	first.codes = first.u.EnableTwoFactor()
+	first.temp = firstStep(t, first.Harness, first.u.Email)
+	return func() *workWorld {
+		w := first
+		w.meter = &workMeter{Store: copied(t, first.Store.(store.Walker), memstore.New()), charged: map[string]int{}}
+		w.Harness = twinOn(t, first.Harness, w.meter, cfg)
+		return &w
+	}
 }
 
 // DO-2: of many confirmations at once, one hashes the ten codes, and the others find the factor
 // on.
 func TestConfirmationsAtOnceHashTenCodesOnce(t *testing.T) {
-	w := newWorkWorld(t, auth.Config{
+	w := workWorlds(t, auth.Config{
 		PasswordHash: auth.HashParams{Memory: hashBytes >> 10, Time: 1, Threads: 1}, InsecureCheapHashing: true,
 		HashQueue: 500, HashWait: time.Minute,
-	})
+	})()
 	id, code := w.plain.Identity(), codeAt(w.pending, w.Clock.Now())
 	var errs []error
 	all, _, toAddress, _ := w.meter.measure(false, func() error {
