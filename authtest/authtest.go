@@ -67,10 +67,10 @@ func New(t testing.TB) *Harness {
 }
 
 // With returns a Harness over s, configured by cfg. If cfg has no Secrets, Now, Logger,
-// Events, PasswordHash or StoreTimeout, With sets those for tests: the timeout is a minute, as
-// the machine may be busy. If cfg has a Now or Events, the Harness's Clock or Events are not
-// connected. The Manager is closed at the end of the
-// test; the caller closes the store.
+// Events, PasswordHash, StoreTimeout or MaxRemembered, With sets those for tests: the timeout
+// is a minute, as the machine may be busy, and the caches are small. If cfg has a Now or
+// Events, the Harness's Clock or Events are not connected. The Manager is closed at the end
+// of the test; the caller closes the store.
 func With(t testing.TB, s store.Store, cfg auth.Config) *Harness {
 	t.Helper()
 	return with(t, NewClock(), s, cfg)
@@ -102,6 +102,9 @@ func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 	}
 	if cfg.StoreTimeout == 0 {
 		cfg.StoreTimeout = time.Minute
+	}
+	if cfg.MaxRemembered == 0 {
+		cfg.MaxRemembered = 256
 	}
 	m, err := auth.New(s, cfg)
 	if err != nil {

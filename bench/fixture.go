@@ -122,6 +122,9 @@ func (f *fixture) limited(s store.Store, cfg auth.Config) *authtest.Harness {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.MaxRemembered == 0 {
+		cfg.MaxRemembered = 8192 // the default of a Config, which a Harness has smaller
+	}
 	cfg.Events = nobody{}
 	return authtest.With(f, s, cfg)
 }
