@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -169,31 +168,6 @@ func (m *Manager) CreateAPIKey(ctx context.Context, id Identity, n NewAPIKey) (A
 	return m.addAPIKey(ctx, id, c, made, rec, nil)
 }
 
-// newKeyBudget is the budget of keys that the user makes or rotates.
-func (m *Manager) newKeyBudget(uid string) budget {
-	return budget{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}
-}
-
-// rowsForNewKey adds the records of the proof to the rows that are read before a key is made,
-// if a proof may be needed.
-func (m *Manager) rowsForNewKey(proof *factors, more ...record.Reader) []record.Reader {
-	if m.cfg.APIKeysNeedFreshLogin {
-		more = append(more, &proof.pass, &proof.totp)
-	}
-	return more
-}
-
-// allowNewKey returns nil if the caller may make one more key, whether new or by rotation.
-// With APIKeysNeedFreshLogin the caller needs a fresh login or the proof. It charges the
-// budget of new keys.
-func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, proof *factors) error {
-	charge := m.chargingOnce(c.uid, []budget{m.newKeyBudget(c.uid)})
-	if m.cfg.APIKeysNeedFreshLogin {
-		return m.proveFresh(ctx, id, c, proof, "new_key", charge)
-	}
-	return charge(ctx)
-}
-
 // tidy brings the texts of n into the form in which they are stored.
 func (n *NewAPIKey) tidy() {
 	n.Name, n.Description = printable.Tidy(n.Name), printable.Tidy(n.Description)
@@ -252,10 +226,7 @@ func (m *Manager) addAPIKey(
 		made.Rec.N++
 		return m.records.Commit(ctx, append(ops, made.Put())...)
 	}, &made)
-	if errors.Is(err, ErrAPIKeyLimit) { // none was made, so none is charged
-		m.refund(ctx, []budget{m.newKeyBudget(uid)}, budget.hits)
-		m.ReportDenied(ctx, id, "api_key_limit")
-	}
+	err = m.overKeyLimit(ctx, id, uid, err)
 	key := k.Rec.public(kidOf(uid, k.Key), keyuse.Usage{})
 	m.report(ctx, err, id.keyEvent(EventAPIKeyCreated, key.ID), accountNotice(EventAPIKeyCreated, uid, &c.acct.Rec, c.acct.Rec.Email))
 	if err != nil {

@@ -276,6 +276,44 @@ func TestMakingAndRotatingKeysShareABudget(t *testing.T) {
 	newKey(t, h.Manager, id, auth.NewAPIKey{})
 }
 
+// AK-8: who has as many keys as Config.MaxAPIKeys keeps the code.
+func TestNoCodeIsSpentOnAKeyBeyondTheLimit(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{APIKeysNeedFreshLogin: true, MaxAPIKeys: 1, Limits: auth.Limits{
+			LoginByAddress: plenty, APIKeyByAccount: store.Limit{Burst: 2, Every: 24 * time.Hour},
+		}})
+		u := h.Register()
+		code := u.EnableTwoFactor()[0]
+		u.Login()
+		id := u.Identity()
+		create := func() (auth.APIKey, error) {
+			key, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "k", Password: authtest.Password, Code: code})
+			return key, err
+		}
+		first, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "first"}) // the login is fresh
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := create(); err != auth.ErrAPIKeyLimit {
+				t.Fatalf("a second key: %v, want ErrAPIKeyLimit", err)
+			}
+			if _, _, err := h.RotateAPIKey(t.Context(), id, first.ID, time.Hour, authtest.Password, code); err != auth.ErrAPIKeyLimit {
+				t.Fatalf("a rotation beyond the limit: %v, want ErrAPIKeyLimit", err)
+			}
+		}
+		if err := h.RevokeAPIKey(t.Context(), id, first.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := create(); err != nil {
+			t.Errorf("the same code, once there is room: %v", err)
+		}
+		if _, err := create(); err != auth.ErrInvalidCredentials {
+			t.Errorf("the code once more: %v, want ErrInvalidCredentials", err)
+		}
+	})
+}
+
 // AK-8: a live token alone is not enough where Config.APIKeysNeedFreshLogin is set.
 func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
