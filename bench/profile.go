@@ -96,7 +96,7 @@ func serveProfiles(serve func(*fixture) guarded) {
 // servedApart asks a server in a process of its own, so that the processor time of the
 // clients is not counted. It returns the rate, and that time for each request.
 func servedApart(f *fixture, job, name string) (rate, work *subject) {
-	cmd := exec.Command("/proc/self/exe", "-child", job)
+	cmd := exec.Command("/proc/self/exe", "-child", job) //nolint:gosec // this program
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	must(err)
