@@ -110,7 +110,7 @@ bench: ## Measure the hot paths beside what they are compared with, into PERFORM
 	cd bench && go run . -write ../PERFORMANCE.md
 
 .PHONY: interop
-interop: ## Try other people's clients, libraries, proxies and viewers on the API; installs them on Debian as root. Half an hour.
+interop: ## Try other people's clients, libraries, proxies and viewers on the API; installs them on Debian as root. Five minutes, and more the first time.
 	cd interop && ./deps && go run .
 
 .PHONY: scale
