@@ -38,11 +38,19 @@ type TwoFactorEnrollment struct {
 	BackupCodes []Secret    // 10, of Config.BackupCodeLength digits; each replaces a TOTP code once
 }
 
-// A TwoFactorStatus is the state of a user's second factor.
+// A TwoFactorStatus is the state of a user's second factor, and what Config.TwoFactorPolicy of
+// this Manager says of the user.
 type TwoFactorStatus struct {
 	Enabled         bool
 	EnabledAt       time.Time // UTC; zero while not enabled
 	BackupCodesLeft int       // that are not spent, 0 to 10
+
+	// Required reports whether the policy binds the user, with a second factor or without,
+	// also before its From. It is false if the policy is ReportOnly.
+	Required bool
+	// RequiredFrom is the From of a policy that binds the user, in UTC. It is zero if there is
+	// none, and stays what it is after it has passed.
+	RequiredFrom time.Time
 }
 
 // totpRecord has the pending enrolment and the active one. Until it is confirmed, codes of a
@@ -288,13 +296,18 @@ func (m *Manager) DisableTwoFactor(ctx context.Context, id Identity, password, c
 
 // TwoFactorStatus returns the state of the user's second factor, or ErrNotFound.
 func (m *Manager) TwoFactorStatus(ctx context.Context, userID string) (TwoFactorStatus, error) {
-	uid, _, err := m.findUser(ctx, userID)
+	uid, _ := parseUser(userID)
+	totp := totpRow(uid)
+	_, acct, err := m.findUser(ctx, userID, &totp)
 	if err != nil {
 		return TwoFactorStatus{}, err
 	}
-	acct, totp := accountRow(uid), totpRow(uid)
-	if err := m.records.Read(ctx, &acct, &totp); err != nil || acct.Rec.Enrolment == "" {
-		return TwoFactorStatus{}, err
+	var s TwoFactorStatus
+	if acct.Rec.Enrolment != "" {
+		s = TwoFactorStatus{Enabled: true, EnabledAt: totp.Rec.Active.Since, BackupCodesLeft: totp.Rec.Active.Backup.left()}
 	}
-	return TwoFactorStatus{Enabled: true, EnabledAt: totp.Rec.Active.Since, BackupCodesLeft: totp.Rec.Active.Backup.left()}, nil
+	if p := &m.cfg.TwoFactorPolicy; p.binds(acct.Rec.user(userID)) {
+		s.Required, s.RequiredFrom = true, p.From.UTC()
+	}
+	return s, nil
 }

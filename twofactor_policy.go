@@ -6,8 +6,8 @@ import (
 )
 
 // A TwoFactorPolicy says who must have a second factor. A bound user without one can log in,
-// refresh, read the profile, set up a second factor and log out. Every other call with a
-// session or key of theirs is ErrTwoFactorSetupRequired. The session that confirms a second
+// refresh, read the profile and the [TwoFactorStatus], set up a second factor and log out.
+// Every other call with a session or key of theirs is ErrTwoFactorSetupRequired. The session that confirms a second
 // factor is free from then on. How a session began is another question:
 // [Identity.MultiFactor].
 //
@@ -17,9 +17,10 @@ import (
 // policy, since each uses its own.
 type TwoFactorPolicy struct {
 	// Of reports whether a user is bound. Everyone, Admins and MembersOf are ready-made.
-	// Checks call it from many goroutines, for users without a second factor. It must
-	// depend on nothing but the user, must not change the user's slices and must not
-	// wait. Nil binds nobody, and is refused together with From or ReportOnly.
+	// Checks call it from many goroutines, for users without a second factor.
+	// TwoFactorStatus calls it for users with one too. It must depend on nothing but the
+	// user, must not change the user's slices and must not wait. Nil binds nobody, and is
+	// refused together with From or ReportOnly.
 	Of func(User) bool
 
 	// From is when the policy takes effect, by Config.Now. Before that, a login of a bound
@@ -43,6 +44,12 @@ func Admins(u User) bool { return u.Role == "admin" }
 func MembersOf(organizationIDs ...string) func(User) bool {
 	ids := slices.Clone(organizationIDs)
 	return func(u User) bool { return slices.Contains(ids, u.OrganizationID) }
+}
+
+// binds reports whether p demands a second factor of u, now or from From on, whether u has
+// one or not.
+func (p *TwoFactorPolicy) binds(u User) bool {
+	return p.Of != nil && !p.ReportOnly && p.Of(u)
 }
 
 // unmet reports whether p binds u and u has no second factor, also before From or with

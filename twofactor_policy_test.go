@@ -288,6 +288,44 @@ func TestTheReadyMadePoliciesBindTheirUsersOnly(t *testing.T) {
 	}
 }
 
+// The status says whom the policy binds, whether they have a second factor or not.
+func TestTheStatusSaysWhatThePolicyDemands(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		u := h.Register()
+		from := h.Clock.Now().Add(time.Hour).In(time.FixedZone("", 3600))
+		state := auth.TwoFactorStatus{}
+		holds := func() {
+			t.Helper()
+			for name, tc := range map[string]struct {
+				policy   auth.TwoFactorPolicy
+				required bool
+				from     time.Time
+			}{
+				"nobody":           {auth.TwoFactorPolicy{}, false, time.Time{}},
+				"another group":    {auth.TwoFactorPolicy{Of: bound, From: from}, false, time.Time{}},
+				"now":              {auth.TwoFactorPolicy{Of: auth.Everyone}, true, time.Time{}},
+				"from a date on":   {auth.TwoFactorPolicy{Of: auth.Everyone, From: from}, true, from.UTC()},
+				"shadow":           {auth.TwoFactorPolicy{Of: auth.Everyone, ReportOnly: true}, false, time.Time{}},
+				"shadow of a date": {auth.TwoFactorPolicy{Of: auth.Everyone, From: from, ReportOnly: true}, false, time.Time{}},
+			} {
+				m := authtest.With(t, s, auth.Config{TwoFactorPolicy: tc.policy, Now: h.Clock.Now})
+				want := state
+				want.Required, want.RequiredFrom = tc.required, tc.from
+				if got, err := m.TwoFactorStatus(t.Context(), u.ID); err != nil || got != want {
+					t.Errorf("%s: %+v, %v, want %+v", name, got, err, want)
+				}
+			}
+		}
+		holds()
+		state = auth.TwoFactorStatus{Enabled: true, EnabledAt: h.Clock.Now(), BackupCodesLeft: 10}
+		u.EnableTwoFactor()
+		holds()
+		h.Clock.Advance(2 * time.Hour) // past the date
+		holds()
+	})
+}
+
 // Before its date, and in shadow mode, a policy is an event at each login.
 func TestUntilItsDateAndInShadowModeAPolicyOnlyReports(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

@@ -82,7 +82,7 @@ func (a *account) user(id string) User {
 }
 
 // findUser reads the account with this public id, or returns ErrNotFound.
-func (m *Manager) findUser(ctx context.Context, userID string) (uid string, acct *record.Row[account], err error) {
+func (m *Manager) findUser(ctx context.Context, userID string, more ...record.Reader) (uid string, acct *record.Row[account], err error) {
 	if err := m.ready(); err != nil {
 		return "", nil, err
 	}
@@ -91,7 +91,7 @@ func (m *Manager) findUser(ctx context.Context, userID string) (uid string, acct
 		return "", nil, ErrNotFound
 	}
 	a := accountRow(uid)
-	if err := m.records.Read(ctx, &a); err != nil {
+	if err := m.records.Read(ctx, append(more, &a)...); err != nil {
 		return "", nil, err
 	}
 	if !a.Exists() || a.Rec.Deleted {

@@ -33,6 +33,8 @@ PATCH /me (email)         | none | 400  | tok  | ok   | step | ok   | ok   | 2fa
 POST /change-password     | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 POST /enable-2fa          | none | 400  | tok  | ok   | auth | on   | on   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 POST /confirm-2fa         | none | 400  | tok  | no2f | no2f | on   | on   | no2f | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no | no   | no
+GET /two-factor           | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /backup-codes        | none | 400  | tok  | no2f | no2f | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no | no   | no
 POST /disable-2fa         | none | 400  | tok  | no2f | no2f | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no | no   | no
 POST /refresh             | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | end  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 POST /logout              | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | ok   | tok  | tok  | ok   | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
@@ -167,6 +169,10 @@ var calls = map[string]struct {
 	}},
 	"POST /enable-2fa":  {},
 	"POST /confirm-2fa": {body: func(*builder, principal) any { return members{"code": "123456"} }},
+	"GET /two-factor":   {},
+	"POST /backup-codes": {body: func(b *builder, p principal) any {
+		return members{"password": password, "code": b.codeOr(p, "123456")}
+	}},
 	"POST /disable-2fa": {body: func(b *builder, p principal) any {
 		return members{"password": password, "code": b.codeOr(p, "123456")}
 	}},

@@ -277,6 +277,7 @@ func keyManagesNothing(t *testing.T, scopes []string) {
 	id, key := f.apiKey(token, scopes...)
 	bodies := map[string]any{
 		"/confirm-2fa":     members{"code": "123456"},
+		"/backup-codes":    members{"password": password, "code": "123456"},
 		"/disable-2fa":     members{"password": password, "code": "123456"},
 		"/api-keys":        members{"name": "child", "scopes": []string{"read"}},
 		"/me":              members{"full_name": "Eve"},

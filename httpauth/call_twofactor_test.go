@@ -5,10 +5,15 @@ import (
 	"encoding/base64"
 	"image/png"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/pquerna/otp"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
@@ -21,13 +26,16 @@ func TestTwoFactorLife(t *testing.T) {
 		other := f.login("ada@example.com")
 
 		f.call("POST", "/confirm-2fa", members{"code": "123456"}, bearer(token)).want(400, httpauth.CodeTwoFactorNotEnabled)
-		e := f.call("POST", "/enable-2fa", nil, bearer(token)).want(200).wantMembers("secret", "qr_code", "backup_codes")
+		e := f.call("POST", "/enable-2fa", nil, bearer(token)).want(200).wantMembers("secret", "otpauth_url", "qr_code", "backup_codes")
 		image, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(e.text("qr_code"), "data:image/png;base64,"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := png.Decode(bytes.NewReader(image)); err != nil {
 			t.Errorf("qr_code: %v", err)
+		}
+		if key, err := otp.NewKeyFromURL(e.text("otpauth_url")); err != nil || key.Type() != "totp" || key.Secret() != e.text("secret") || key.AccountName() != "ada@example.com" {
+			t.Errorf("otpauth_url %s: %v", e.text("otpauth_url"), err)
 		}
 		if n := len(e.body["backup_codes"].([]any)); n != 10 {
 			t.Errorf("%d backup codes", n)
@@ -86,6 +94,162 @@ func TestTwoFactorLife(t *testing.T) {
 		off(password, backup[2]).want(400, httpauth.CodeTwoFactorNotEnabled)
 		f.login("ada@example.com")
 	})
+}
+
+func TestTheStateOfTheSecondFactorIsReadByItsOwner(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		state := func(enabledAt any, left int) {
+			t.Helper()
+			a := f.call("GET", "/two-factor", nil, bearer(token)).want(200).wantMembers("enabled", "enabled_at", "backup_codes_left", "required", "required_from")
+			want := members{"enabled": enabledAt != nil, "enabled_at": enabledAt, "backup_codes_left": float64(left), "required": false, "required_from": nil}
+			if !maps.Equal(a.body, want) {
+				t.Errorf("got %s, want %v", a.raw, want)
+			}
+		}
+		state(nil, 0)
+		f.call("POST", "/enable-2fa", nil, bearer(token)).want(200)
+		state(nil, 0) // not confirmed yet
+		since := f.in(0)
+		secret, backup := f.enrol(token)
+		state(since, 10)
+		f.call("POST", "/backup-codes", members{"password": password, "code": "00000000"}, bearer(token)).want(401)
+		state(since, 10)
+		f.clock.advance(11 * time.Minute)
+		f.call("PATCH", "/me", members{"email": "new@example.com", "current_password": password, "code": backup[0]}, bearer(token)).want(200)
+		state(since, 9)
+		f.call("POST", "/backup-codes", members{"password": password, "code": backup[1]}, bearer(token)).want(200)
+		state(since, 10)
+		f.call("POST", "/disable-2fa", members{"password": password, "code": f.code(secret)}, bearer(token)).want(200)
+		state(nil, 0)
+	})
+}
+
+// A session that may only enrol learns why, and from when on the others will have to.
+func TestTheStateOfTheSecondFactorSaysWhatThePolicyDemands(t *testing.T) {
+	from := time.Date(2100, time.March, 1, 0, 0, 0, 0, time.FixedZone("", 3600))
+	for name, tc := range map[string]struct {
+		edit     func(*auth.TwoFactorPolicy)
+		required bool
+		from     any
+	}{
+		"now":         {func(*auth.TwoFactorPolicy) {}, true, nil},
+		"later":       {func(p *auth.TwoFactorPolicy) { p.From = from }, true, "2100-02-28T23:00:00Z"},
+		"report only": {func(p *auth.TwoFactorPolicy) { p.From, p.ReportOnly = from, true }, false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, setup{auth: func(c *auth.Config) {
+				c.TwoFactorPolicy.Of = auth.Admins
+				tc.edit(&c.TwoFactorPolicy)
+			}})
+			token := f.account("ada@example.com")
+			state := func(enabled bool) {
+				t.Helper()
+				a := f.call("GET", "/two-factor", nil, bearer(token)).want(200)
+				if a.body["enabled"] != enabled || a.body["required"] != tc.required || a.body["required_from"] != tc.from {
+					t.Errorf("got %s", a.raw)
+				}
+			}
+			state(false)
+			f.enrol(token)
+			state(true)
+		})
+	}
+}
+
+// The state is read by the id of the account, after the token was checked.
+func TestTheStateOfADeletedAccountIsReadByNobody(t *testing.T) {
+	f := newFixture(t, setup{})
+	id := f.register("ada@example.com")
+	token := f.login("ada@example.com")
+	var reads atomic.Int64
+	f.store.fault.Store(func() error {
+		if reads.Add(1) != 2 { // after the read that checks the token
+			return nil
+		}
+		return f.manager.DeleteUser(t.Context(), id)
+	})
+	f.call("GET", "/two-factor", nil, bearer(token)).want(401, httpauth.CodeInvalidToken)
+	if reads.Load() < 3 {
+		t.Errorf("the account was not deleted during the call: %d reads", reads.Load())
+	}
+}
+
+// BC-4.
+func TestNewBackupCodesNeedBothProofsAndVoidTheOldOnes(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		replace := func(body members) answer {
+			t.Helper()
+			return f.call("POST", "/backup-codes", body, bearer(token))
+		}
+		replace(members{"password": password, "code": "123456"}).want(400, httpauth.CodeTwoFactorNotEnabled)
+		secret, old := f.enrol(token)
+
+		replace(members{}).want(400, httpauth.CodeInvalidInput).wantFields("password:required", "code:required")
+		replace(members{"password": password}).want(400, httpauth.CodeInvalidInput).wantFields("code:required")
+		replace(members{"code": old[0]}).want(400, httpauth.CodeInvalidInput).wantFields("password:required")
+		wrong := replace(members{"password": "wrong password", "code": old[0]}).want(401, httpauth.CodeInvalidCredentials)
+		for _, a := range []answer{replace(members{"password": password, "code": "00000000"}), replace(members{"password": "", "code": ""})} {
+			if a.raw != wrong.raw {
+				t.Errorf("%s differs from %s", a.raw, wrong.raw)
+			}
+		}
+
+		a := replace(members{"password": password, "code": f.code(secret)}).want(200).wantMembers("backup_codes")
+		if got := a.header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("Cache-Control is %q", got)
+		}
+		var fresh []string
+		for _, code := range list(a.body["backup_codes"]) {
+			fresh = append(fresh, code.(string))
+		}
+		if len(fresh) != 10 {
+			t.Fatalf("got %s", a.raw)
+		}
+		for _, code := range old {
+			if slices.Contains(fresh, code) {
+				t.Errorf("%s is in both sets", code)
+			}
+		}
+		second := func(code string) answer {
+			t.Helper()
+			temp := f.call("POST", "/login", members{"email": "ada@example.com", "password": password}).want(200).text("temp_token")
+			return f.call("POST", "/verify-2fa", members{"temp_token": temp, "code": code})
+		}
+		second(old[1]).want(401, httpauth.CodeInvalidCode)
+		second(fresh[0]).want(200)
+		replace(members{"password": password, "code": fresh[0]}).want(401, httpauth.CodeInvalidCredentials)
+		f.clock.advance(time.Minute)
+		replace(members{"password": password, "code": fresh[1]}).want(200)
+	})
+}
+
+// BC-5, TF-8: the budgets are those of the method, and codes have one for all calls.
+func TestNewBackupCodesOverHTTPAreLimited(t *testing.T) {
+	f := newFixture(t, setup{})
+	token := f.account("ada@example.com")
+	secret, _ := f.enrol(token)
+	for i := range 12 {
+		a := f.call("POST", "/backup-codes", members{"password": password, "code": f.code(secret)}, bearer(token))
+		if i < 10 {
+			a.want(200)
+			f.clock.advance(30 * time.Second)
+		} else {
+			a.want(429, httpauth.CodeRateLimited)
+		}
+	}
+
+	statuses := map[int]int{}
+	eve := f.account("eve@example.com")
+	_, backup := f.enrol(eve)
+	for range 10 {
+		statuses[f.call("POST", "/backup-codes", members{"password": password, "code": "000000"}, bearer(eve)).status]++
+	}
+	if statuses[401] == 0 || statuses[401] > 8 || statuses[401]+statuses[429] != 10 {
+		t.Errorf("statuses of wrong codes are %v", statuses)
+	}
+	f.call("POST", "/disable-2fa", members{"password": password, "code": backup[0]}, bearer(eve)).want(429, httpauth.CodeRateLimited)
 }
 
 // BC-6: end to end.

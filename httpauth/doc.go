@@ -14,10 +14,11 @@
 //
 //	POST   /register         POST   /refresh             GET    /me
 //	POST   /login            POST   /logout              PATCH  /me
-//	POST   /verify-2fa       POST   /api-keys            POST   /change-password
-//	POST   /enable-2fa       GET    /api-keys            GET    /openapi.json
-//	POST   /confirm-2fa      DELETE /api-keys/{key_id}
-//	POST   /disable-2fa      GET    /.well-known/jwks.json
+//	POST   /verify-2fa       GET    /two-factor          POST   /change-password
+//	POST   /enable-2fa       POST   /backup-codes        GET    /.well-known/jwks.json
+//	POST   /confirm-2fa      POST   /api-keys            GET    /openapi.json
+//	POST   /disable-2fa      GET    /api-keys
+//	                         DELETE /api-keys/{key_id}
 //
 // The document at /openapi.json describes each route and all its answers. Each route belongs
 // to a group, its [Tag]. Config.Without leaves groups out.
@@ -35,8 +36,9 @@
 //     in an optional member is the member left out, and 30.0 is the integer 30.
 //   - No route reads parameters of the query. A query is ignored.
 //   - If auth.Config.TwoFactorPolicy requires a second factor of the user first, an access
-//     token is accepted by GET /me, enable-2fa, confirm-2fa, refresh and logout only. All
-//     other calls, and every call with an API key, are 403 two_factor_setup_required.
+//     token is accepted by GET /me, GET /two-factor, enable-2fa, confirm-2fa, refresh and
+//     logout only. All other calls, and every call with an API key, are 403
+//     two_factor_setup_required.
 //   - A path is matched as it is written. HEAD is answered as GET is, without a body.
 //     OPTIONS is answered with 204 and Allow, to everybody. Another method is 405 with
 //     Allow. The Handler has no CORS but for the two public answers, which pages of any

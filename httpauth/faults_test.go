@@ -42,6 +42,8 @@ func touching(token, key string) []struct {
 		{"POST", "/login", members{"email": "nobody@example.com", "password": password}, none},
 		{"POST", "/enable-2fa", nil, bearer(token)},
 		{"POST", "/confirm-2fa", members{"code": "123456"}, bearer(token)},
+		{"GET", "/two-factor", nil, bearer(token)},
+		{"POST", "/backup-codes", members{"password": password, "code": "123456"}, bearer(token)},
 		{"POST", "/disable-2fa", members{"password": password, "code": "123456"}, bearer(token)},
 		{"POST", "/refresh", nil, bearer(token)},
 		{"POST", "/logout", nil, bearer(token)},
@@ -395,7 +397,7 @@ func TestSecretsAreShownOnceAndNeverLogged(t *testing.T) {
 	enable := func() (code func() string, backup []any) {
 		e := call("POST", "/enable-2fa", members{"password": password}, bearer(token)).want(200)
 		secret, backup := e.text("secret"), e.body["backup_codes"].([]any)
-		secrets = append(secrets, secret, e.text("qr_code"))
+		secrets = append(secrets, secret, e.text("qr_code"), e.text("otpauth_url"))
 		for _, c := range backup {
 			secrets = append(secrets, c.(string))
 		}
@@ -430,6 +432,10 @@ func TestSecretsAreShownOnceAndNeverLogged(t *testing.T) {
 		}
 	}
 	call("POST", "/disable-2fa", members{"password": password, "code": "00000000"}, bearer(token)).want(401)
+	for _, c := range call("POST", "/backup-codes", members{"password": password, "code": code()}, bearer(token)).want(200).body["backup_codes"].([]any) {
+		secrets = append(secrets, c.(string))
+	}
+	everywhere()
 	call("POST", "/disable-2fa", members{"password": password, "code": code()}, bearer(token)).want(200)
 	everywhere()
 	_ = f.manager.Close()

@@ -39,7 +39,7 @@ func TestTheDocumentHasTheLimitsThatAreEnforced(t *testing.T) {
 			if path == "/confirm-2fa" {
 				b.call("POST", "/enable-2fa", nil, p.with).want(200)
 			}
-			if path == "/verify-2fa" || path == "/disable-2fa" {
+			if path == "/verify-2fa" || path == "/disable-2fa" || path == "/backup-codes" {
 				p = b.waiting()
 			}
 			sent := members{}

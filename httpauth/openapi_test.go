@@ -42,7 +42,7 @@ func TestDocumentIsOfExactlyWhatIsMounted(t *testing.T) {
 	}
 	contract := []string{
 		"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout",
-		"POST /api-keys", "GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password", "GET /openapi.json",
+		"GET /two-factor", "POST /backup-codes", "POST /api-keys", "GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password", "GET /openapi.json",
 		"GET /.well-known/jwks.json",
 	}
 	slices.Sort(contract)
@@ -102,6 +102,8 @@ func TestEveryStatusOfTheContractIsDocumented(t *testing.T) {
 		"POST /verify-2fa":          "200 400 401 429",
 		"POST /enable-2fa":          "200 400 401 403 409 429",
 		"POST /confirm-2fa":         "200 400 401 403 429",
+		"GET /two-factor":           "200 401 403 503",
+		"POST /backup-codes":        "200 400 401 403 429",
 		"POST /disable-2fa":         "200 400 401 403 429",
 		"POST /refresh":             "200 401 403",
 		"POST /logout":              "200 401 403",
@@ -177,13 +179,13 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 		// What hashes a password or a backup code, and what paints a QR code.
 		httpauth.CodeOverloaded: {
 			"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "PATCH /me", "POST /change-password",
-			"POST /api-keys",
+			"POST /api-keys", "POST /backup-codes",
 		},
 		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me", "POST /api-keys"},
 		// Every call with a credential: an API key of a user whom the policy binds is refused by all.
 		httpauth.CodeTwoFactorSetupRequired: {
 			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",
-			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password",
+			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password", "GET /two-factor", "POST /backup-codes",
 		},
 		httpauth.CodeAPIKeyLimit: {"POST /api-keys"},
 	} {
@@ -277,7 +279,7 @@ func TestTheDocumentHasNothingOfAGroupThatIsLeftOut(t *testing.T) {
 	f := newFixture(t, setup{})
 	reduced := f.without(httpauth.TagAPIKeys, httpauth.TagTwoFactor)
 	a := reduced.call("GET", "/openapi.json", nil).want(200)
-	for _, text := range []string{"/api-keys", `"/enable-2fa"`, "CreatedKey", "Enrollment", "APIKeyLimit", `"API keys"`, `"Two-factor"`, "TwoFactorAlreadyEnabled"} {
+	for _, text := range []string{"/api-keys", `"/enable-2fa"`, `"/two-factor"`, `"/backup-codes"`, "CreatedKey", "Enrollment", "APIKeyLimit", `"API keys"`, `"Two-factor"`, "TwoFactorAlreadyEnabled"} {
 		if strings.Contains(a.raw, text) {
 			t.Errorf("it has %s", text)
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/datixlab/auth/httpauth"
 )
@@ -71,13 +72,15 @@ func TestARefusalOfACodeSaysWhatHelps(t *testing.T) {
 
 	says(f.call("POST", "/verify-2fa", members{"temp_token": "temp_over", "code": code}).want(401, httpauth.CodeInvalidToken), "log in again")
 	for path, body := range map[string]members{
-		"/disable-2fa": {"password": password, "code": code},
-		"/me":          {"email": "countess@example.com", "current_password": password, "code": code},
+		"/disable-2fa":  {"password": password, "code": code},
+		"/backup-codes": {"password": password, "code": code},
+		"/me":           {"email": "countess@example.com", "current_password": password, "code": code},
 	} {
 		method := "POST"
 		if path == "/me" {
 			method = "PATCH"
 		}
+		f.clock.advance(10 * time.Minute) // for the budget of passwords
 		used := f.call(method, path, body, bearer(token)).want(401, httpauth.CodeInvalidCredentials)
 		says(used, "the code was used before")
 		body["password"], body["current_password"] = "wrong, and long enough", "wrong, and long enough"

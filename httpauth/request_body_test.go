@@ -30,6 +30,7 @@ func reading(f *fixture) []struct {
 		{"POST", "/verify-2fa", `{"temp_token":"temp_1","code":"123456"`, "code", none},
 		{"POST", "/enable-2fa", `{"password":"SecurePass123!"`, "password", token},
 		{"POST", "/confirm-2fa", `{"code":"123456"`, "code", token},
+		{"POST", "/backup-codes", `{"password":"SecurePass123!","code":"123456"`, "code", token},
 		{"POST", "/disable-2fa", `{"password":"SecurePass123!","code":"123456"`, "code", token},
 		{"POST", "/api-keys", `{"name":"x","scopes":["a"]`, "name", token},
 		{"PATCH", "/me", `{"full_name":"Ada"`, "full_name", token},

@@ -182,6 +182,9 @@ func survey(t *testing.T) []string {
 	temp := s.ask("`POST /login`, with 2FA on", 200, "POST", "/login", "", map[string]any{"email": email, "password": newPassword})["temp_token"]
 	s.ask("`POST /verify-2fa`", 200, "POST", "/verify-2fa", "", map[string]any{"temp_token": temp, "code": code()})
 	time.Sleep(time.Minute)
+	s.ask("`GET /two-factor`", 200, "GET", "/two-factor", token, nil)
+	s.ask("`POST /backup-codes`", 200, "POST", "/backup-codes", token, map[string]any{"password": newPassword, "code": code()})
+	time.Sleep(time.Minute)
 	s.ask("`POST /disable-2fa`", 200, "POST", "/disable-2fa", token, map[string]any{"password": newPassword, "code": code()})
 
 	s.ask("`PATCH /me`, email", 200, "PATCH", "/me", token, map[string]any{"email": newEmail})

@@ -32,7 +32,7 @@ type Tag string
 const (
 	TagRegistration Tag = "Registration" // register
 	TagLogin        Tag = "Login"        // login, verify-2fa, refresh, logout
-	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, disable-2fa
+	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, two-factor, backup-codes, disable-2fa
 	TagAPIKeys      Tag = "API keys"     // api-keys
 	TagAccount      Tag = "Account"      // me, change-password
 	TagPublicKeys   Tag = "Public keys"  // .well-known/jwks.json
@@ -214,6 +214,17 @@ func (h *Handler) table() []route {
 			description: "Takes a first TOTP code. Ends the user's other sessions.",
 			access:      sessionOnly, enrolment: true, call: withBody(confirmTwoFactor), status: http.StatusOK, success: "Two-factor authentication is on.", answers: []any{success{}},
 			codes: []Code{CodeTwoFactorNotEnabled, CodeInvalidCode, CodeTwoFactorAlreadyEnabled, CodeRateLimited, CodeOverloaded},
+		},
+		{
+			method: http.MethodGet, path: "/two-factor", tag: TagTwoFactor, id: "getTwoFactor", summary: "Read the two-factor state",
+			description: "Says whether two-factor authentication is on, how many backup codes are left, and whether the service demands it of the user.",
+			access:      sessionOnly, enrolment: true, call: endpoint{run: getTwoFactor}, status: http.StatusOK, success: "The state of the second factor.", answers: []any{twoFactorStatus{}},
+		},
+		{
+			method: http.MethodPost, path: "/backup-codes", tag: TagTwoFactor, id: "replaceBackupCodes", summary: "Replace the backup codes",
+			description: "Takes the password with a TOTP code or a backup code, however fresh the login is. The old backup codes are void. The new ones are shown once.",
+			access:      sessionOnly, call: withBody(replaceBackupCodes), status: http.StatusOK, success: "The new backup codes.", answers: []any{newBackupCodes{}},
+			codes: []Code{CodeTwoFactorNotEnabled, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/disable-2fa", tag: TagTwoFactor, id: "disableTwoFactor", summary: "Turn two-factor off",

@@ -187,7 +187,7 @@ func (w *walk) firstStart(t *testing.T, c client) {
 		t.Errorf("%d backup codes", len(w.backup))
 	}
 	w.secrets = append(w.secrets, w.backup...)
-	checkQRCode(t, enrolment.text("qr_code"), secret)
+	checkQRCode(t, enrolment.text("qr_code"), w.keep(t, enrolment, "otpauth_url"), secret)
 	now := time.Now()
 	success(t, c.must(t, 200, "POST", v1+"/confirm-2fa", token, object{"code": totpCode(t, secret, now)}))
 
@@ -247,6 +247,13 @@ func (w *walk) afterRestart(t *testing.T, c client) {
 	if me.text("full_name") != "Ada King" || me["two_factor_enabled"] != true {
 		t.Errorf("GET /me after a restart: %v", me)
 	}
+	if state := c.must(t, 200, "GET", "/v1/auth/two-factor", full.text("access_token"), nil); state["enabled"] != true || state["backup_codes_left"] != float64(9) || state["required"] != false {
+		t.Errorf("GET /two-factor: %v", state)
+	}
+	renewed := c.must(t, 200, "POST", "/v1/auth/backup-codes", full.text("access_token"), object{"password": walkNewPassword, "code": w.backup[1]})
+	for _, code := range renewed["backup_codes"].([]any) {
+		w.secrets = append(w.secrets, code.(string))
+	}
 	for _, key := range c.must(t, 200, "GET", "/v1/auth/api-keys", full.text("access_token"), nil)["api_keys"].([]any) {
 		if key.(map[string]any)["last_used_at"] == nil {
 			t.Error("the key that was just used has no last_used_at")
@@ -298,7 +305,7 @@ func totpCode(t *testing.T, secret string, at time.Time) string {
 }
 
 // checkQRCode has an independent reader say what is in the picture.
-func checkQRCode(t *testing.T, dataURI, secret string) {
+func checkQRCode(t *testing.T, dataURI, otpauthURL, secret string) {
 	t.Helper()
 	picture, ok := strings.CutPrefix(dataURI, "data:image/png;base64,")
 	if !ok {
@@ -319,9 +326,13 @@ func checkQRCode(t *testing.T, dataURI, secret string) {
 	if err != nil {
 		t.Fatalf("zbarimg: %v", err)
 	}
-	uri, err := url.Parse(strings.TrimSpace(string(out)))
+	text := strings.TrimSpace(string(out))
+	uri, err := url.Parse(text)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if text != otpauthURL {
+		t.Error("the QR code is not the otpauth_url of the answer")
 	}
 	if uri.Scheme != "otpauth" || uri.Host != "totp" || uri.Query().Get("secret") != secret || !strings.HasSuffix(uri.Path, ":"+walkEmail) {
 		t.Error("the QR code is not the otpauth URI of the secret in the answer")

@@ -359,6 +359,11 @@ var granted = map[string]func(*service, *exchange){
 		s.as(r, s.enrolling())
 		r.set(members{"code": s.code(r.who)})
 	},
+	"getTwoFactor": func(s *service, r *exchange) { s.as(r, s.twoFactor()) },
+	"replaceBackupCodes": func(s *service, r *exchange) {
+		s.as(r, s.twoFactor())
+		r.set(members{"password": password, "code": string(r.who.backup[0])})
+	},
 	"disableTwoFactor": func(s *service, r *exchange) {
 		s.as(r, s.twoFactor())
 		r.set(members{"password": password, "code": string(r.who.backup[0])})
