@@ -260,6 +260,20 @@ var audited = map[string]struct {
 		_ = s.DisableUser(context.Background(), s.u.ID)
 		_ = s.LogoutToken(s.ctx, auth.Secret(s.u.Token()))
 	}, "token_refused:disabled of u"},
+	"LogoutSession": {func(s *stage) {
+		s.u.Login()
+		_ = s.LogoutSession(s.ctx, s.u.Identity(), s.id.SessionID)
+	}, "session_revoked by another ses of u"},
+	"LogoutSession: one's own": {func(s *stage) { _ = s.LogoutSession(s.ctx, s.id, s.id.SessionID) }, "logged_out by ses of u"},
+	"LogoutSession: another's": {func(s *stage) { _ = s.LogoutSession(s.ctx, s.id, s.Register().Identity().SessionID) }, "access_denied:not_found by another ses of u"},
+	"LogoutSession: nonsense":  {func(s *stage) { _ = s.LogoutSession(s.ctx, s.id, "ses_\nlevel=INFO") }, "access_denied:not_found by another ses of u"},
+	"LogoutSession: API key":   {func(s *stage) { _ = s.LogoutSession(s.ctx, s.keyIdentity(), s.id.SessionID) }, "access_denied:api_key by key of u"},
+	"LogoutOthers":             {func(s *stage) { _ = s.u.Login(); _, _ = s.LogoutOthers(s.ctx, s.id) }, "session_revoked:others#1 by ses of u"},
+	"LogoutOthers: API key":    {func(s *stage) { _, _ = s.LogoutOthers(s.ctx, s.keyIdentity()) }, "access_denied:api_key by key of u"},
+	"LogoutOthers: logged out": {func(s *stage) {
+		_ = s.Logout(context.Background(), s.id)
+		_, _ = s.LogoutOthers(s.ctx, s.id)
+	}, "token_refused:ended of u"},
 	"Logout: API key": {func(s *stage) { _ = s.Logout(s.ctx, s.keyIdentity()) }, "access_denied:api_key by key of u"},
 
 	"ChangePassword": {func(s *stage) { _ = s.ChangePassword(s.ctx, s.id, authtest.Password, otherPassword) },
@@ -589,6 +603,8 @@ func (s *stage) phrase(e auth.Event) string {
 	switch actor, _, _ := strings.Cut(e.Actor, "_"); {
 	case actor == "ses" && e.Actor == e.SessionID, actor == "key" && e.Actor == e.APIKeyID:
 		word += " by " + actor
+	case actor == "ses": // which did something to another, or for an API key
+		word += " by another ses"
 	case e.Actor != "":
 		word += " by " + e.Actor
 	}

@@ -334,6 +334,10 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"Refresh":      func(m *auth.Manager) error { _, err := m.Refresh(ctx, auth.Secret(alice.Token())); return err },
 		"Logout":       func(m *auth.Manager) error { return m.Logout(ctx, id) },
 		"LogoutToken":  func(m *auth.Manager) error { return m.LogoutToken(ctx, auth.Secret(alice.Token())) },
+		"LogoutSession": func(m *auth.Manager) error {
+			return m.LogoutSession(ctx, id, "ses_"+strings.Repeat("0", 22))
+		},
+		"LogoutOthers": func(m *auth.Manager) error { _, err := m.LogoutOthers(ctx, id); return err },
 		"ChangePassword": func(m *auth.Manager) error {
 			return m.ChangePassword(ctx, id, authtest.Password, "another long password")
 		},

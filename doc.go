@@ -47,7 +47,8 @@
 //
 //   - The account: [Manager.Register], [Manager.UpdateProfile], [Manager.ChangePassword].
 //   - Sessions: [Manager.Login], [Manager.VerifyTwoFactor], [Manager.Refresh],
-//     [Manager.Logout], [Manager.LogoutToken].
+//     [Manager.Logout], [Manager.LogoutToken], [Manager.LogoutSession],
+//     [Manager.LogoutOthers].
 //   - The second factor: [Manager.EnableTwoFactor], [Manager.ConfirmTwoFactor],
 //     [Manager.DisableTwoFactor], [Manager.ReplaceBackupCodes].
 //   - API keys: [Manager.CreateAPIKey], [Manager.APIKeys], [Manager.RotateAPIKey],

@@ -100,7 +100,7 @@ const (
 //	                                  reauthentication_required
 //	                                  two_factor_setup_required
 //	                                  api_key_limit
-//	                                  not_found: an API key that is not the caller's
+//	                                  not_found: an API key or session that is not the caller's
 //	                                  or the reason that ReportDenied was given
 //	EventAllRevoked           Reason  unfinished: RevokeAll returned an error
 //	                          Count   accounts whose sessions were ended
@@ -132,6 +132,8 @@ const (
 //	                          Reason  malformed, wrong
 //	                                  replayed: right, but spent before
 //	EventSessionRevoked       Reason  all: by RevokeSessions
+//	                                  others: all but the caller's, which SessionID is
+//	                          Count   of others: how many were ended
 //	EventStoreFailed          Reason  get, list, commit, hit, walk
 //	                                  damaged: a record
 //	EventStoreMismatch        Reason  secrets: they have none in common

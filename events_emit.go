@@ -27,6 +27,8 @@ func (e Event) sampled() bool {
 		return true
 	case EventTokenRefreshed, EventProfileChanged, EventTwoFactorStarted:
 		return true
+	case EventSessionRevoked:
+		return e.Reason == others && e.Count == 0 // there was nothing to end
 	}
 	return e.Type == EventSecondFactorFailed && e.Reason == malformed
 }

@@ -214,6 +214,14 @@ func TestSuccessesThatCostNothingAreSampledAndChangesOfCredentialsAreNot(t *test
 			t.Fatal(err)
 		}
 	}
+	if ended, err := h.LogoutOthers(t.Context(), id); err != nil || ended != n { // which is told, and the others are not
+		t.Fatalf("%d, %v", ended, err)
+	}
+	for range n {
+		if _, err := h.LogoutOthers(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i := range n {
 		email := fmt.Sprintf("ada%d@example.com", i)
 		if _, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &email}); err != nil {
@@ -234,6 +242,9 @@ func TestSuccessesThatCostNothingAreSampledAndChangesOfCredentialsAreNot(t *test
 		if told[sampled] != 20 || omitted[string(sampled)] != n-20 {
 			t.Errorf("%d of %s are told and %d counted, want 20 and %d", told[sampled], sampled, omitted[string(sampled)], n-20)
 		}
+	}
+	if told[auth.EventSessionRevoked] != 1+20 || omitted["session_revoked:others"] != n-20 {
+		t.Errorf("%d logouts of the others are told and %v counted, want 21 and %d", told[auth.EventSessionRevoked], omitted, n-20)
 	}
 	if told[auth.EventEmailChanged] != n {
 		t.Errorf("%d changes of the address are told, of %d", told[auth.EventEmailChanged], n)

@@ -151,6 +151,10 @@ func TestACallDuringTheEndOfItsSessionFailsAndLeavesNothing(t *testing.T) {
 		{"password", plain, "/pass", func(ctx context.Context, m *auth.Manager, w *world) error {
 			return m.ChangePassword(ctx, w.mine, authtest.Password, "the password of who came too late")
 		}},
+		{"logout of the others", plain, "/acct", func(ctx context.Context, m *auth.Manager, w *world) error {
+			_, err := m.LogoutOthers(ctx, w.mine)
+			return err
+		}},
 		{"key", plain, "/keys", func(ctx context.Context, m *auth.Manager, w *world) error {
 			_, _, err := m.CreateAPIKey(ctx, w.mine, auth.NewAPIKey{Name: "late"})
 			return err
@@ -167,6 +171,8 @@ func TestACallDuringTheEndOfItsSessionFailsAndLeavesNothing(t *testing.T) {
 		call func(ctx context.Context, w *world) error
 	}{
 		{"logout", func(ctx context.Context, w *world) error { return w.Logout(ctx, w.mine) }},
+		{"logout by another session", func(ctx context.Context, w *world) error { return w.LogoutSession(ctx, w.there, w.mine.SessionID) }},
+		{"logout of the others", func(ctx context.Context, w *world) error { _, err := w.LogoutOthers(ctx, w.there); return err }},
 		{"change of password", func(ctx context.Context, w *world) error {
 			return w.ChangePassword(ctx, w.there, authtest.Password, otherPassword)
 		}},
@@ -223,7 +229,8 @@ func TestACallDuringTheEndOfItsSessionFailsAndLeavesNothing(t *testing.T) {
 				err = tap.overtaken(t, slow.suffix,
 					func() error { return slow.call(ctx, other.Manager, w) }, func() error { return fast.call(ctx, w) })
 				at := fmt.Sprintf("%s, overtaken by %s", slow.what, fast.what)
-				if opensSession[slow.what] && fast.what == "logout" {
+				goesOn := opensSession[slow.what] && (fast.what == "logout" || fast.what == "logout by another session")
+				if goesOn || slow.what == "login" && fast.what == "logout of the others" { // then it begins after them
 					if err != nil || !verify(t, h.Manager, string(w.opened)) {
 						t.Errorf("%s: %v", at, err)
 					}

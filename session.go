@@ -164,6 +164,11 @@ func (m *Manager) end(s *sessionRecord) time.Time {
 	return end
 }
 
+// goesOn reports whether a token of the session opens something or can be refreshed.
+func (m *Manager) goesOn(s *sessionRecord, acct *record.Row[account], now time.Time) bool {
+	return s.alive(acct, now) && now.Before(m.end(s))
+}
+
 // public returns what the owner of the session may see.
 func (s *sessionRecord) public(sid string, end time.Time) Session {
 	addr, _ := netip.ParseAddr(s.Address)
@@ -291,8 +296,8 @@ func (m *Manager) Sessions(ctx context.Context, userID string) ([]Session, error
 	var live []Session
 	now := m.now()
 	for _, s := range rows {
-		if end := m.end(&s.Rec); s.Rec.alive(acct, now) && now.Before(end) {
-			live = append(live, s.Rec.public(strings.TrimPrefix(s.Key, sessionKey(uid, "")), end))
+		if m.goesOn(&s.Rec, acct, now) {
+			live = append(live, s.Rec.public(strings.TrimPrefix(s.Key, sessionKey(uid, "")), m.end(&s.Rec)))
 		}
 	}
 	slices.SortFunc(live, func(a, b Session) int { return b.CreatedAt.Compare(a.CreatedAt) })

@@ -24,6 +24,92 @@ func (m *Manager) Logout(ctx context.Context, id Identity) error {
 	return err
 }
 
+// LogoutSession ends one session of the caller's user. From its return on every token of that
+// session is rejected everywhere. The caller's own session may be the one: then it is
+// [Manager.Logout]. If two sessions end each other at the same time, both may end.
+//
+// The error is ErrNotFound for a session that is unknown, over or another user's.
+func (m *Manager) LogoutSession(ctx context.Context, id Identity, sessionID string) error {
+	if sessionID == id.SessionID {
+		return m.Logout(ctx, id)
+	}
+	defer m.calls.Begin()()
+	sid, ok := parseSession(sessionID)
+	s := sessionRow(uidOf(id), sid)
+	var more []record.Reader
+	if ok {
+		more = append(more, &s)
+	}
+	c, err := m.loadPrincipal(ctx, id, more...)
+	damaged := errors.Is(err, record.ErrDamaged)
+	if damaged { // the damaged record may be the session, which can be ended too
+		c, err = m.loadPrincipal(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	e := id.event(EventSessionRevoked)
+	e.SessionID = ""
+	if ok {
+		e.SessionID = sessionID
+	}
+	if !damaged && !m.goesOn(&s.Rec, &c.acct, m.now()) {
+		e.Type, e.Reason = EventAccessDenied, "not_found"
+		m.emit(ctx, e)
+		return ErrNotFound
+	}
+	// Without a condition, and a damaged record too: see endSession.
+	err = m.records.Commit(ctx, store.Delete(s.Key))
+	m.report(ctx, err, e)
+	return err
+}
+
+// others is the Reason of the event of LogoutOthers.
+const others = "others"
+
+// LogoutOthers ends every session of the caller's user but the caller's, and every login that
+// waits for its second factor. From its return on every token of them is rejected everywhere.
+// Ended is how many of them a token opened or could refresh when the call looked.
+//
+// All of it is one Commit, whatever their number. A session that begins during the call is
+// either ended, and not counted, or begins after that Commit and goes on. A refresh brings no
+// ended session back. A refresh of the caller's session makes the call look again, and both
+// succeed.
+//
+// The error is ErrInvalidToken if the caller's session has ended. So of two sessions that end
+// the others at the same time one goes on.
+func (m *Manager) LogoutOthers(ctx context.Context, id Identity) (ended int, err error) {
+	defer m.calls.Begin()()
+	var c *principal
+	var rows []record.Row[sessionRecord]
+	look := func() (err error) {
+		if c, err = m.loadPrincipal(ctx, id); err != nil {
+			return err
+		}
+		rows, err = m.sessionRows(ctx, c.uid)
+		return err
+	}
+	if err := look(); err != nil {
+		return 0, err
+	}
+	err = m.records.RetryAnywayFrom(ctx, userPartition(c.uid), look, func() error {
+		ended = 0
+		for _, s := range rows {
+			if s.Key != c.session.Key && m.goesOn(&s.Rec, &c.acct, m.now()) {
+				ended++
+			}
+		}
+		return m.records.Commit(ctx, c.endOtherSessions()...)
+	})
+	e := id.event(EventSessionRevoked)
+	e.Reason, e.Count = others, ended
+	m.report(ctx, err, e)
+	if err != nil {
+		return 0, err
+	}
+	return ended, nil
+}
+
 // LogoutToken is [Manager.Logout] with any access token that the session ever had. One that has
 // expired or was superseded proves no identity, and still says which session its holder wants to
 // end. Signature, issuer and audience are checked as always.

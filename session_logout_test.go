@@ -188,3 +188,206 @@ func TestALogoutByTokenEndsADamagedSession(t *testing.T) {
 		}
 	})
 }
+
+// SE-10: a user ends what they see in their list, and nothing of another user.
+func TestAUserEndsOneOfTheirSessions(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{})
+		other := twin(t, h, auth.Config{})
+		ctx := t.Context()
+		alice, bob := h.Register(), h.Register()
+		lost, lostID := alice.Token(), alice.Identity().SessionID
+		alice.Login()
+		overID := alice.Identity().SessionID
+		if err := h.Logout(ctx, alice.Identity()); err != nil {
+			t.Fatal(err)
+		}
+		token, id := alice.Login(), alice.Identity()
+		_ = verify(t, other.Manager, lost) // which remembers it
+		for _, bad := range []string{bob.Identity().SessionID, overID, "ses_" + strings.Repeat("0", 22), "ses_", "x", "", alice.ID} {
+			if err := h.LogoutSession(ctx, id, bad); err != auth.ErrNotFound {
+				t.Errorf("%q: %v", bad, err)
+			}
+		}
+		if err := h.LogoutSession(ctx, id, lostID); err != nil {
+			t.Fatal(err)
+		}
+		if verify(t, other.Manager, lost) || !verify(t, other.Manager, token) || !verify(t, other.Manager, bob.Token()) {
+			t.Error("not that session, or not it alone")
+		}
+		if _, err := other.Refresh(ctx, auth.Secret(lost)); err != auth.ErrInvalidToken {
+			t.Errorf("its refresh: %v", err)
+		}
+		if err := h.LogoutSession(ctx, id, lostID); err != auth.ErrNotFound {
+			t.Errorf("again: %v", err)
+		}
+		if err := h.LogoutSession(ctx, id, id.SessionID); err != nil || verify(t, other.Manager, token) {
+			t.Errorf("one's own: %v", err)
+		}
+		if err := h.LogoutSession(ctx, id, bob.Identity().SessionID); err != auth.ErrInvalidToken {
+			t.Errorf("of who has no session any more: %v", err)
+		}
+		if err := h.LogoutSession(ctx, auth.Identity{}, ""); err != auth.ErrInvalidToken {
+			t.Errorf("of nobody: %v", err)
+		}
+	})
+}
+
+// A session that expired is over, although its record is there, and one that nobody can read is
+// ended all the same.
+func TestOneEndsADamagedSessionAndNoneThatIsOver(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, keeper{s}, auth.Config{})
+		alice := h.Register()
+		overID := alice.Identity().SessionID
+		h.Clock.Advance(2 * time.Hour)
+		alice.Login()
+		damagedID := alice.Identity().SessionID
+		alice.Login()
+		key := "u." + strings.TrimPrefix(alice.ID, "user_") + "/s." + strings.TrimPrefix(damagedID, "ses_")
+		damage(t, s, key)
+		if err := h.LogoutSession(t.Context(), alice.Identity(), overID); err != auth.ErrNotFound {
+			t.Errorf("one that is over: %v", err)
+		}
+		if err := h.LogoutSession(t.Context(), alice.Identity(), damagedID); err != nil {
+			t.Errorf("a damaged one: %v", err)
+		}
+		if values, err := s.Get(t.Context(), key); err != nil || values[0] != nil {
+			t.Errorf("the record is there: %v", err)
+		}
+	})
+}
+
+// SE-10: all other sessions end in one Commit, and the caller's goes on.
+func TestLogoutOthersEndsAllSessionsButTheCallers(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		other := twinOn(t, h, s, auth.Config{Limits: unlimited()})
+		ctx := t.Context()
+		alice, bob := h.Register(), h.Register()
+		backup := alice.EnableTwoFactor()
+		var others []string
+		for range 5 {
+			others = append(others, alice.Login())
+			_ = verify(t, other.Manager, alice.Token()) // which remembers it
+		}
+		others = append(others, refreshed(t, h.Manager, others[0]))
+		waiting := firstStep(t, h, alice.Email)
+		mine := alice.Login()
+		id := alice.Identity()
+		commits := 0
+		tap.tap(nil, func(_ context.Context, c storeCall) error {
+			if c.kind == "Commit" {
+				commits++
+			}
+			return nil
+		})
+		ended, err := h.LogoutOthers(ctx, id)
+		tap.tap(nil, nil)
+		if err != nil || ended != 6 || commits != 1 { // with that of the enrolment
+			t.Fatalf("%d ended in %d Commits, %v", ended, commits, err)
+		}
+		for i, token := range others {
+			if verify(t, other.Manager, token) {
+				t.Errorf("token %d is accepted", i)
+			}
+			if _, err := other.Refresh(ctx, auth.Secret(token)); err != auth.ErrInvalidToken {
+				t.Errorf("token %d is refreshed: %v", i, err)
+			}
+		}
+		if err := secondStep(ctx, other.Manager, waiting, backup[0]); err != auth.ErrInvalidToken {
+			t.Errorf("a login that waited: %v", err)
+		}
+		if !verify(t, other.Manager, mine) || !verify(t, other.Manager, bob.Token()) {
+			t.Error("the caller's session ended, or another user's")
+		}
+		if live, err := other.Sessions(ctx, alice.ID); err != nil || len(live) != 1 || live[0].ID != id.SessionID {
+			t.Errorf("%+v, %v", live, err)
+		}
+		if ended, err := h.LogoutOthers(ctx, id); err != nil || ended != 0 {
+			t.Errorf("again: %d, %v", ended, err)
+		}
+		h.Clock.Advance(time.Minute)
+		if !verify(t, other.Manager, refreshed(t, other.Manager, mine)) || !verify(t, other.Manager, alice.Login()) {
+			t.Error("the caller's session, or a new one, does not go on")
+		}
+	})
+}
+
+// RC-13: logins, refreshes and two who log out the others, at the same time.
+func TestOfTwoWhoLogOutTheOthersOneGoesOn(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		cfg := auth.Config{Limits: unlimited()}
+		h := authtest.With(t, s, cfg)
+		other := twin(t, h, cfg)
+		ctx := t.Context()
+		for range 5 {
+			alice := h.Register()
+			third := alice.Token()
+			tokens := []string{alice.Login(), alice.Login()}
+			ids := make([]auth.Identity, len(tokens))
+			for i, token := range tokens {
+				var err error
+				if ids[i], err = h.VerifyAccessToken(ctx, auth.Secret(token)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.Clock.Advance(time.Minute)
+			managers := []*auth.Manager{h.Manager, other.Manager}
+			got := make([]auth.Secret, 8)
+			errs := atOnce(t, 8, func(i int) error {
+				m := managers[i%2]
+				switch {
+				case i < 2:
+					_, err := m.LogoutOthers(ctx, ids[i])
+					return err
+				case i < 4: // of the callers' own sessions
+					fresh, err := m.Refresh(ctx, auth.Secret(tokens[i-2]))
+					got[i] = fresh.Token
+					return err
+				case i < 6:
+					fresh, err := m.Refresh(ctx, auth.Secret(third))
+					got[i] = fresh.Token
+					return err
+				}
+				r, err := m.Login(ctx, alice.Email, authtest.Password)
+				got[i] = r.AccessToken.Token
+				return err
+			})
+			winner := 0
+			if errs[0] != nil {
+				winner = 1
+			}
+			if errs[winner] != nil || errs[winner+2] != nil || errs[1-winner] != auth.ErrInvalidToken {
+				t.Fatalf("of two neither or both go on: %v", errs)
+			}
+			for i, err := range errs {
+				if err != nil && err != auth.ErrInvalidToken || i >= 6 && err != nil {
+					t.Errorf("call %d: %v", i, err)
+				}
+			}
+			if !verify(t, h.Manager, string(got[winner+2])) {
+				t.Error("the caller's session ended")
+			}
+			for _, token := range append([]string{third, tokens[1-winner]}, string(got[3-winner]), string(got[4]), string(got[5])) {
+				if token != "" && verify(t, h.Manager, token) {
+					t.Error("a session that was there goes on")
+				}
+			}
+			live, err := other.Sessions(ctx, alice.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			goesOn := 1
+			for _, token := range got[6:] { // a login is ended as a whole, or goes on as one
+				if verify(t, h.Manager, string(token)) {
+					goesOn++
+				}
+			}
+			if len(live) != goesOn {
+				t.Errorf("%d sessions are listed, and %d go on", len(live), goesOn)
+			}
+		}
+	})
+}

@@ -22,7 +22,7 @@ import (
 // second factor to get as far as the store.
 func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]func(*auth.Manager) error {
 	calls := everyCall(alice, id, key)
-	for _, name := range []string{"VerifyTwoFactor", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "RotateAPIKey", "RevokeUserAPIKey"} {
+	for _, name := range []string{"VerifyTwoFactor", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "LogoutSession", "RotateAPIKey", "RevokeUserAPIKey"} {
 		delete(calls, name)
 	}
 	for _, name := range []string{"CheckRegistration", "CheckProfileChange", "CheckNewPassword", "CheckNewAPIKey"} { // which ask no store
