@@ -42,6 +42,9 @@ POST /api-keys            | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa
 POST /api-keys (input)    | none | 400  | tok  | in   | in   | in   | in   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | in   | in   | no   | no | no   | no
 GET /api-keys             | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 DELETE /api-keys/{key_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
+GET /sessions             | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+DELETE /sessions/{session_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
+POST /logout-others       | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 Require()                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok | ok   | ok
 Require(SessionOnly)      | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 Require(APIKeyOnly)       | none | 400  | tok  | no   | no   | no   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | no   | no   | ok   | ok | ok   | ok
@@ -82,6 +85,7 @@ type principal struct {
 	with               with   // its credential
 	temp, secret       string // of a login that waits, of a second factor
 	object, owner      string // the id of an API key that it calls for, and that key's organization
+	session            string // the id of a session that it calls for
 }
 
 // principals are the table's columns. Each makes a principal with an account of its own.
@@ -176,12 +180,15 @@ var calls = map[string]struct {
 	"POST /disable-2fa": {body: func(b *builder, p principal) any {
 		return members{"password": password, "code": b.codeOr(p, "123456")}
 	}},
-	"POST /refresh":             {},
-	"POST /logout":              {},
-	"POST /api-keys":            {body: func(*builder, principal) any { return members{"name": "x"} }},
-	"POST /api-keys (input)":    {body: func(*builder, principal) any { return members{} }},
-	"GET /api-keys":             {},
-	"DELETE /api-keys/{key_id}": {},
+	"POST /refresh":                 {},
+	"POST /logout":                  {},
+	"POST /api-keys":                {body: func(*builder, principal) any { return members{"name": "x"} }},
+	"POST /api-keys (input)":        {body: func(*builder, principal) any { return members{} }},
+	"GET /api-keys":                 {},
+	"DELETE /api-keys/{key_id}":     {},
+	"GET /sessions":                 {},
+	"DELETE /sessions/{session_id}": {},
+	"POST /logout-others":           {},
 
 	"Require()":              {rules: ruled()},
 	"Require(SessionOnly)":   {rules: ruled(httpauth.SessionOnly)},
@@ -244,7 +251,7 @@ func TestAGroupOfRoutesThatIsLeftOutIsNotFound(t *testing.T) {
 	columns, rows := parseTable(t)
 	for _, without := range [][]httpauth.Tag{
 		{httpauth.TagRegistration, httpauth.TagLogin, httpauth.TagAccount, httpauth.TagDocument},
-		{httpauth.TagTwoFactor, httpauth.TagAPIKeys, httpauth.TagPublicKeys},
+		{httpauth.TagTwoFactor, httpauth.TagSessions, httpauth.TagAPIKeys, httpauth.TagPublicKeys},
 	} {
 		f := newFixture(t, setup{auth: func(c *auth.Config) { c.TwoFactorPolicy.Of = func(u auth.User) bool { return u.Role == "bound" } }})
 		holdTable(f, f.without(without...), columns, rows, []string{"nobody", "two", "live", "mfa", "due", "rev", "key", "koth", "col"})
@@ -293,7 +300,7 @@ func (b *builder) hold(name, column, cell string, p principal) (spent bool) {
 	if call.rules != nil {
 		a = guarded(b.served, call.rules(p), p.with)
 	} else {
-		path = strings.Replace(path, "{key_id}", p.object, 1)
+		path = strings.NewReplacer("{key_id}", p.object, "{session_id}", p.session).Replace(path)
 		a = b.served.call(method, path, body, p.with)
 		if method == "GET" {
 			head := b.served.call("HEAD", path, nil, p.with)
@@ -347,6 +354,9 @@ func (b *builder) user() principal {
 	a := b.call("POST", "/register", members{"email": p.email, "password": password, "full_name": "Ada"}).want(201)
 	p.user, p.owner, p.token = a.text("id"), a.text("organization_id"), b.login(p.email)
 	p.object, _ = b.apiKey(p.token)
+	sessions, err := b.manager.Sessions(b.t.Context(), p.user)
+	b.must(err)
+	p.session = sessions[0].ID
 	return p.as(bearer(p.token))
 }
 
@@ -407,7 +417,7 @@ func (p principal) as(credential with) principal { p.with = credential; return p
 
 // about is p, calling for what is another's.
 func (p principal) about(other principal) principal {
-	p.object, p.owner = other.object, other.owner
+	p.object, p.owner, p.session = other.object, other.owner, other.session
 	return p
 }
 

@@ -76,7 +76,7 @@ func TestACookieIsAcceptedOnNoRoute(t *testing.T) {
 		if !authenticated(f, method, path) {
 			continue
 		}
-		path = strings.Replace(path, "{key_id}", "key_1", 1)
+		path = filled(path)
 		for _, name := range []string{"access_token", "token", "session", "Authorization", "__Host-session", "jwt", "api_key"} {
 			for _, value := range []string{token, key} {
 				f.call(method, path, members{}, header("Cookie", name+"="+value)).want(401, httpauth.CodeAuthenticationRequired)

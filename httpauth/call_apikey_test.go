@@ -289,7 +289,7 @@ func keyManagesNothing(t *testing.T, scopes []string) {
 			continue
 		}
 		body := bodies[path]
-		path = strings.Replace(path, "{key_id}", id, 1)
+		path = filled(strings.Replace(path, "{key_id}", id, 1))
 		for _, credential := range []with{bearer(key), header("X-API-Key", key)} {
 			a := f.call(method, path, body, credential)
 			if rt == "GET /me" {

@@ -391,7 +391,7 @@ func TestATempTokenIsAcceptedForTheSecondStepOnly(t *testing.T) {
 		if !authenticated(f, method, path) {
 			continue
 		}
-		path = strings.Replace(path, "{key_id}", "key_1", 1)
+		path = filled(path)
 		f.call(method, path, members{}, bearer(temp)).want(401, httpauth.CodeInvalidToken)
 		f.call(method, path, members{}, header("X-API-Key", temp)).want(401, httpauth.CodeInvalidToken)
 	}

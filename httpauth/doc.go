@@ -12,13 +12,14 @@
 //
 // Relative to where the [Handler] is mounted:
 //
-//	POST   /register         POST   /refresh             GET    /me
-//	POST   /login            POST   /logout              PATCH  /me
-//	POST   /verify-2fa       GET    /two-factor          POST   /change-password
-//	POST   /enable-2fa       POST   /backup-codes        GET    /.well-known/jwks.json
-//	POST   /confirm-2fa      POST   /api-keys            GET    /openapi.json
-//	POST   /disable-2fa      GET    /api-keys
-//	                         DELETE /api-keys/{key_id}
+//	POST   /register         GET    /sessions                  GET    /me
+//	POST   /login            DELETE /sessions/{session_id}     PATCH  /me
+//	POST   /verify-2fa       POST   /logout-others             POST   /change-password
+//	POST   /refresh          GET    /two-factor                POST   /api-keys
+//	POST   /logout           POST   /backup-codes              GET    /api-keys
+//	POST   /enable-2fa       GET    /.well-known/jwks.json     DELETE /api-keys/{key_id}
+//	POST   /confirm-2fa      GET    /openapi.json
+//	POST   /disable-2fa
 //
 // The document at /openapi.json describes each route and all its answers. Each route belongs
 // to a group, its [Tag]. Config.Without leaves groups out.
@@ -49,7 +50,8 @@
 //   - Every answer forbids caching, sniffing, framing and referrers. Two answers are the
 //     same for all clients: the set of public keys and the document. These may be cached
 //     for 5 minutes and have an ETag. No answer contains text of the request's headers,
-//     such as its Host. The document names the path under which it was requested.
+//     such as its Host. The document names the path under which it was requested. The
+//     list of sessions has the User-Agent of each login.
 //   - A panic is a 500, logged with its stack; the process goes on.
 //
 // # Other routers

@@ -50,6 +50,9 @@ func touching(token, key string) []struct {
 		{"POST", "/api-keys", members{"name": "x"}, bearer(token)},
 		{"GET", "/api-keys", nil, bearer(token)},
 		{"DELETE", "/api-keys/key_1", nil, bearer(token)},
+		{"GET", "/sessions", nil, bearer(token)},
+		{"DELETE", "/sessions/ses_1", nil, bearer(token)},
+		{"POST", "/logout-others", nil, bearer(token)},
 		{"GET", "/me", nil, bearer(token)},
 		{"GET", "/me", nil, bearer(key)},
 		{"PATCH", "/me", members{"full_name": "Ada"}, bearer(token)},
@@ -409,7 +412,7 @@ func TestSecretsAreShownOnceAndNeverLogged(t *testing.T) {
 			if path == "/logout" || path == "/openapi.json" { // which has a password as its example
 				continue
 			}
-			a := call(method, strings.Replace(path, "{key_id}", "key_1", 1), members{"password": "wrong password", "code": "00000000", "temp_token": "temp_1"}, bearer(token))
+			a := call(method, filled(path), members{"password": "wrong password", "code": "00000000", "temp_token": "temp_1"}, bearer(token))
 			if path == "/refresh" {
 				token = a.want(200).text("access_token")
 				secrets = append(secrets, token)

@@ -359,6 +359,9 @@ func (f *fixture) inspect(method, path string, a answer) {
 	if strings.HasPrefix(path, "/api-keys/") {
 		path = "/api-keys/{key_id}"
 	}
+	if strings.HasPrefix(path, "/sessions/") {
+		path = "/sessions/{session_id}"
+	}
 	operation := dig(f.document, "paths", path, strings.ToLower(strings.Replace(method, "HEAD", "GET", 1)))
 	if operation == nil {
 		if a.status != http.StatusNotFound {
@@ -509,6 +512,11 @@ func (f *fixture) apiKey(token string, scopes ...string) (id, key string) {
 	}
 	a := f.call("POST", "/api-keys", body, bearer(token)).want(201)
 	return a.text("id"), a.text("key")
+}
+
+// filled is the path of a route with identifiers that nothing has for its variables.
+func filled(path string) string {
+	return strings.NewReplacer("{key_id}", "key_1", "{session_id}", "ses_1").Replace(path)
 }
 
 // A logBuffer keeps what is logged.

@@ -147,7 +147,8 @@ func (d *documenter) operation(rt *route) object {
 
 // variableDocs are what the variables of paths stand for, with examples.
 var variableDocs = map[string]struct{ doc, example string }{
-	"key_id": {"The id of an API key, as the list has it.", "key_1a2b3c"},
+	"session_id": {"The id of a session, as the list has it.", "ses_1a2b3c"},
+	"key_id":     {"The id of an API key, as the list has it.", "key_1a2b3c"},
 }
 
 func (d *documenter) pathParameters(rt *route) (list []object) {

@@ -43,7 +43,7 @@ func TestDocumentIsOfExactlyWhatIsMounted(t *testing.T) {
 	contract := []string{
 		"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout",
 		"GET /two-factor", "POST /backup-codes", "POST /api-keys", "GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password", "GET /openapi.json",
-		"GET /.well-known/jwks.json",
+		"GET /.well-known/jwks.json", "GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others",
 	}
 	slices.Sort(contract)
 	if !slices.Equal(mounted, contract) {
@@ -97,22 +97,25 @@ func TestEveryExampleIsAsItsSchemaSays(t *testing.T) {
 func TestEveryStatusOfTheContractIsDocumented(t *testing.T) {
 	f := newFixture(t, setup{})
 	for rt, statuses := range map[string]string{
-		"POST /register":            "201 400 409 429 415 413 500 503",
-		"POST /login":               "200 400 401 429 415 413 500 503",
-		"POST /verify-2fa":          "200 400 401 429",
-		"POST /enable-2fa":          "200 400 401 403 409 429",
-		"POST /confirm-2fa":         "200 400 401 403 429",
-		"GET /two-factor":           "200 401 403 503",
-		"POST /backup-codes":        "200 400 401 403 429",
-		"POST /disable-2fa":         "200 400 401 403 429",
-		"POST /refresh":             "200 401 403",
-		"POST /logout":              "200 401 403",
-		"POST /api-keys":            "201 400 401 403",
-		"GET /api-keys":             "200 401 403",
-		"DELETE /api-keys/{key_id}": "200 401 403 404",
-		"GET /me":                   "200 401 403 503",
-		"PATCH /me":                 "200 400 401 403 409",
-		"POST /change-password":     "200 400 401 403 429",
+		"POST /register":                "201 400 409 429 415 413 500 503",
+		"POST /login":                   "200 400 401 429 415 413 500 503",
+		"POST /verify-2fa":              "200 400 401 429",
+		"POST /enable-2fa":              "200 400 401 403 409 429",
+		"POST /confirm-2fa":             "200 400 401 403 429",
+		"POST /disable-2fa":             "200 400 401 403 429",
+		"POST /refresh":                 "200 401 403",
+		"POST /logout":                  "200 401 403",
+		"POST /api-keys":                "201 400 401 403",
+		"GET /api-keys":                 "200 401 403",
+		"DELETE /api-keys/{key_id}":     "200 401 403 404",
+		"GET /sessions":                 "200 401 403",
+		"DELETE /sessions/{session_id}": "200 401 403 404",
+		"POST /logout-others":           "200 401 403",
+		"GET /me":                       "200 401 403 503",
+		"PATCH /me":                     "200 400 401 403 409",
+		"POST /change-password":         "200 400 401 403 429",
+		"GET /two-factor":               "200 401 403 503",
+		"POST /backup-codes":            "200 400 401 403 429",
 	} {
 		method, path, _ := strings.Cut(rt, " ")
 		responses := dig(f.document, "paths", path, strings.ToLower(method), "responses")
@@ -185,7 +188,8 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 		// Every call with a credential: an API key of a user whom the policy binds is refused by all.
 		httpauth.CodeTwoFactorSetupRequired: {
 			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",
-			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password", "GET /two-factor", "POST /backup-codes",
+			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password",
+			"GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others", "GET /two-factor", "POST /backup-codes",
 		},
 		httpauth.CodeAPIKeyLimit: {"POST /api-keys"},
 	} {
@@ -284,7 +288,7 @@ func TestTheDocumentHasNothingOfAGroupThatIsLeftOut(t *testing.T) {
 			t.Errorf("it has %s", text)
 		}
 	}
-	all := f.without(httpauth.TagRegistration, httpauth.TagLogin, httpauth.TagTwoFactor, httpauth.TagAPIKeys, httpauth.TagAccount, httpauth.TagPublicKeys, httpauth.TagDocument)
+	all := f.without(httpauth.TagRegistration, httpauth.TagLogin, httpauth.TagSessions, httpauth.TagTwoFactor, httpauth.TagAPIKeys, httpauth.TagAccount, httpauth.TagPublicKeys, httpauth.TagDocument)
 	if routes := all.handler.Routes(); len(routes) != 0 {
 		t.Errorf("with everything left out there are %v", routes)
 	}
@@ -420,7 +424,7 @@ func TestTheExamplesMakeOneStory(t *testing.T) {
 	if a, b := strings.Index(raw, `"session":{"value"`), strings.Index(raw, `"secondStep":{"value"`); a < 0 || a > b {
 		t.Error("the first example of a login is not a session")
 	}
-	var token, key, secret string
+	var token, key, session, secret string
 	for _, rt := range routes {
 		method, path, _ := strings.Cut(rt, " ")
 		if path == "/verify-2fa" {
@@ -441,7 +445,7 @@ func TestTheExamplesMakeOneStory(t *testing.T) {
 			}
 			body = example
 		}
-		a := f.call(method, strings.Replace(path, "{key_id}", key, 1), body, func(r *http.Request) {
+		a := f.call(method, strings.NewReplacer("{key_id}", key, "{session_id}", session).Replace(path), body, func(r *http.Request) {
 			if token != "" {
 				bearer(token)(r)
 			}
@@ -453,6 +457,15 @@ func TestTheExamplesMakeOneStory(t *testing.T) {
 		switch path {
 		case "/login", "/refresh":
 			token = a.text("access_token")
+			if path == "/login" { // once more, for a session to end
+				f.call(method, path, body).want(200)
+			}
+		case "/sessions":
+			for _, s := range list(a.body["sessions"]) {
+				if dig(s)["current"] == false {
+					session = dig(s)["id"].(string)
+				}
+			}
 		case "/api-keys":
 			if method == "POST" {
 				key = a.text("id")

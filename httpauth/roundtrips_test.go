@@ -165,6 +165,9 @@ func survey(t *testing.T) []string {
 	s.ask("`POST /login`, first from an address", 200, "POST", "/login", "", credentials)
 	token := s.ask("`POST /login`", 200, "POST", "/login", "", credentials)["access_token"].(string)
 	s.ask("`GET /me`", 200, "GET", "/me", token, nil)
+	listed := s.ask("`GET /sessions`", 200, "GET", "/sessions", token, nil)["sessions"].([]any)
+	s.ask("`DELETE /sessions/{session_id}`", 200, "DELETE", "/sessions/"+listed[1].(map[string]any)["id"].(string), token, nil)
+	s.ask("`POST /logout-others`", 200, "POST", "/logout-others", token, nil)
 	s.ask("`PATCH /me`, name", 200, "PATCH", "/me", token, map[string]any{"full_name": "Ada King"})
 
 	key := s.ask("`POST /api-keys`", 201, "POST", "/api-keys", token, map[string]any{"name": "Production"})

@@ -32,6 +32,7 @@ type Tag string
 const (
 	TagRegistration Tag = "Registration" // register
 	TagLogin        Tag = "Login"        // login, verify-2fa, refresh, logout
+	TagSessions     Tag = "Sessions"     // sessions, logout-others
 	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, two-factor, backup-codes, disable-2fa
 	TagAPIKeys      Tag = "API keys"     // api-keys
 	TagAccount      Tag = "Account"      // me, change-password
@@ -49,6 +50,7 @@ type tagInfo struct {
 var tags = []tagInfo{
 	{TagRegistration, "New accounts."},
 	{TagLogin, "Sessions and their access tokens."},
+	{TagSessions, "Where the caller's user is logged in, and the end of it."},
 	{TagTwoFactor, "The second factor: TOTP (RFC 6238) and backup codes."},
 	{TagAPIKeys, "Long-lived credentials for programs."},
 	{TagAccount, "The caller's own account."},
@@ -174,6 +176,22 @@ func (h *Handler) table() []route {
 			method: http.MethodPost, path: "/refresh", tag: TagLogin, id: "refresh", summary: "Refresh the token",
 			description: "Returns a new access token of the same session. The old one stays valid for a short grace. If the answer was lost, send the same token again.",
 			access:      unprovenToken, call: endpoint{run: refresh}, status: http.StatusOK, success: "The new access token.", answers: []any{accessToken{}},
+		},
+		{
+			method: http.MethodGet, path: "/sessions", tag: TagSessions, id: "listSessions", summary: "List the sessions",
+			description: "Returns the user's sessions that open something or can be refreshed, the newest login first. Never a token.",
+			access:      sessionOnly, call: endpoint{run: listSessions}, status: http.StatusOK, success: "The sessions.", answers: []any{sessionList{}},
+		},
+		{
+			method: http.MethodDelete, path: "/sessions/{session_id}", tag: TagSessions, id: "endSession", summary: "End a session",
+			description: "Ends one of the user's sessions and every token of it, at once. It may be the session of the call itself.",
+			access:      sessionOnly, call: endpoint{run: endSession}, status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
+			codes: []Code{CodeNotFound},
+		},
+		{
+			method: http.MethodPost, path: "/logout-others", tag: TagSessions, id: "logoutOthers", summary: "Log out elsewhere",
+			description: "Ends all other sessions of the user, and logins that wait for their second step. The session of the call goes on.",
+			access:      sessionOnly, call: endpoint{run: logoutOthers}, status: http.StatusOK, success: "The other sessions are over.", answers: []any{endedOthers{}},
 		},
 		{
 			method: http.MethodGet, path: "/me", tag: TagAccount, id: "getProfile", summary: "Read the profile",

@@ -35,7 +35,7 @@ func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
 				continue // which other tests call
 			}
 			for _, credential := range []with{bearer(token), func(*http.Request) {}} {
-				a := f.call(method, strings.Replace(path, "{key_id}", "key_1", 1), nil, credential)
+				a := f.call(method, filled(path), nil, credential)
 				if a.status != 405 || method != "HEAD" && a.body["code"] != "method_not_allowed" {
 					t.Errorf("%s: %d %s", a.what, a.status, a.raw)
 				}
@@ -102,6 +102,7 @@ func TestOPTIONSSaysWhatAPathAllowsAndChangesNothing(t *testing.T) {
 		"/me": "GET, HEAD, OPTIONS, PATCH", "/api-keys": "GET, HEAD, OPTIONS, POST", "/api-keys/" + id: "DELETE, OPTIONS", "/api-keys/key_1": "DELETE, OPTIONS",
 		"/login": "OPTIONS, POST", "/openapi.json": "GET, HEAD, OPTIONS", "/.well-known/jwks.json": "GET, HEAD, OPTIONS", "/logout": "OPTIONS, POST",
 		"/change-password": "OPTIONS, POST", "/refresh": "OPTIONS, POST",
+		"/sessions": "GET, HEAD, OPTIONS", "/sessions/ses_1": "DELETE, OPTIONS", "/logout-others": "OPTIONS, POST",
 	} {
 		for _, credential := range []with{
 			bearer(token), bearer(key), bearer("nonsense"), func(*http.Request) {}, header("Access-Control-Request-Method", "POST"),
@@ -250,7 +251,7 @@ func TestNothingOfTheRequestIsReflected(t *testing.T) {
 	}
 	for _, rt := range f.handler.Routes() {
 		method, path, _ := strings.Cut(rt, " ")
-		path = strings.Replace(path, "{key_id}", "key_1", 1)
+		path = filled(path)
 		for _, m := range []string{method, "OPTIONS"} {
 			if rt == "POST /logout" && m == "POST" {
 				continue // keep the session

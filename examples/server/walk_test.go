@@ -200,7 +200,18 @@ func (w *walk) firstStart(t *testing.T, c client) {
 	c.must(t, 401, "POST", v1+"/verify-2fa", "", object{"temp_token": temp, "code": totpCode(t, secret, now)}) // it is spent
 	// The code of the next step: one step of drift is allowed.
 	full := c.must(t, 200, "POST", v1+"/verify-2fa", "", object{"temp_token": temp, "code": totpCode(t, secret, now.Add(30*time.Second))})
+	before := token
 	token = w.keep(t, full, "access_token")
+
+	devices := c.must(t, 200, "GET", v1+"/sessions", token, nil)["sessions"].([]any)
+	if len(devices) != 2 || devices[0].(map[string]any)["current"] != true || devices[1].(map[string]any)["device"] != "Go" {
+		t.Fatalf("GET /sessions: %v", devices)
+	}
+	success(t, c.must(t, 200, "DELETE", v1+"/sessions/"+devices[1].(map[string]any)["id"].(string), token, nil))
+	c.must(t, 401, "GET", v1+"/me", before, nil)
+	if ended := c.must(t, 200, "POST", v1+"/logout-others", token, nil)["ended"]; ended != 0.0 {
+		t.Errorf("POST /logout-others ended %v", ended)
+	}
 
 	c.must(t, 400, "POST", v1+"/api-keys", token, object{"name": "none", "expires_in_days": 0})
 	made := c.must(t, 201, "POST", v1+"/api-keys", token, object{"name": "Production", "description": "Nightly", "expires_in_days": 90})

@@ -217,6 +217,7 @@ func (s *survey) withOtherState() {
 		{"createAPIKey", "api_key_limit", stale, func(r *exchange) { s.newAPIKey(r.who) }},
 		{"listAPIKeys", "", s.url, func(r *exchange) { s.usedKey(r.who) }},
 		{"revokeAPIKey", "not_found", s.url, func(r *exchange) { r.path = "/api-keys/key_unknown"; r.params["key_id"] = "key_unknown" }},
+		{"endSession", "not_found", s.url, func(r *exchange) { r.path = "/sessions/ses_unknown"; r.params["session_id"] = "ses_unknown" }},
 		{"getProfile", "", s.url, func(r *exchange) { r.bearer(s.usedKey(r.who)) }},
 		{"getProfile", "", s.url, func(r *exchange) { r.head.Set("X-API-Key", s.usedKey(r.who)); r.head.Del("Authorization") }},
 		{"updateProfile", "email_taken", s.url, func(r *exchange) { r.edit(members{"email": s.newAccount().email}) }},

@@ -368,8 +368,14 @@ var granted = map[string]func(*service, *exchange){
 		s.as(r, s.twoFactor())
 		r.set(members{"password": password, "code": string(r.who.backup[0])})
 	},
-	"refresh": func(s *service, r *exchange) { s.as(r, s.newAccount()) },
-	"logout":  func(s *service, r *exchange) { s.as(r, s.newAccount()) },
+	"refresh":      func(s *service, r *exchange) { s.as(r, s.newAccount()) },
+	"logout":       func(s *service, r *exchange) { s.as(r, s.newAccount()) },
+	"listSessions": func(s *service, r *exchange) { s.as(r, s.newAccount()) },
+	"endSession": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.params["session_id"] = r.who.identity.SessionID
+	},
+	"logoutOthers": func(s *service, r *exchange) { s.as(r, s.newAccount()) },
 	"createAPIKey": func(s *service, r *exchange) {
 		s.as(r, s.newAccount())
 		r.set(members{"name": "Production", "description": "Nightly export", "expires_in_days": 90, "scopes": []string{"reports:read"}, "password": password, "code": "123456"})
