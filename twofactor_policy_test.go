@@ -81,6 +81,17 @@ var sessionCalls = map[string]sessionCall{
 		return w.h.ConfirmTwoFactor(context.Background(), w.id, w.pendingCode(t))
 	}},
 	"Logout": {true, func(_ *testing.T, w *policyWorld) error { return w.h.Logout(context.Background(), w.id) }},
+	"LogoutSession": {false, func(_ *testing.T, w *policyWorld) error {
+		err := w.h.LogoutSession(context.Background(), w.id, "ses_"+strings.Repeat("0", 26))
+		if errors.Is(err, auth.ErrNotFound) { // as far as a user with one session can get
+			return nil
+		}
+		return err
+	}},
+	"LogoutOthers": {false, func(_ *testing.T, w *policyWorld) error {
+		_, err := w.h.LogoutOthers(context.Background(), w.id)
+		return err
+	}},
 	"DisableTwoFactor": {false, func(_ *testing.T, w *policyWorld) error {
 		err := w.h.DisableTwoFactor(context.Background(), w.id, authtest.Password, "123456")
 		if errors.Is(err, auth.ErrTwoFactorNotEnabled) { // as far as a user without one can get
