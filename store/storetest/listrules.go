@@ -19,6 +19,7 @@ var listRules = []Rule{{
 	check: checkListAfter,
 }, {
 	Name:  "LargePartition",
+	large: true,
 	Says:  "a partition of 100,000 records is listed in pages, read, changed and emptied like any other",
 	check: checkLargePartition,
 }}
