@@ -14,7 +14,7 @@
 //		})
 //	}
 //
-// Nothing can be switched off. Whatever the [Place] offers is tested too, and so are
+// Only -short leaves something out. Whatever the [Place] offers is tested too, and so are
 // [store.Walker] and [store.Stamper] if the store implements them. Run the test with
 // -race. It takes a few seconds on a store in memory, and writes some thousand Commits
 // and 100,000 records.
