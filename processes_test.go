@@ -103,7 +103,7 @@ func beOther(t *testing.T, addr string) {
 // What one process ends, another refuses with the next question.
 func TestWhatOneProcessEndsAnotherRefusesAtOnce(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts a process")
+		t.Skip("not with -short: it starts a process")
 	}
 	t.Parallel()
 	if addr := os.Getenv(sharedRedis); addr != "" {
@@ -215,7 +215,7 @@ func watchCredentials(t *testing.T, addr string, lag time.Duration) {
 // after a change was acknowledged is answered as before it, by any process.
 func TestWhatOneProcessEndsAnotherRefusesWithinMaxLag(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts a process")
+		t.Skip("not with -short: it starts a process")
 	}
 	const lag, rounds = 20 * time.Millisecond, 30
 	if addr := os.Getenv(sharedRedis); addr != "" {

@@ -68,7 +68,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return c.acct.Rec.user(id.User.ID), nil
 	}
 
-	taken := func(err error) {
+	reportTaken := func(err error) {
 		if errors.Is(err, ErrEmailTaken) {
 			e := id.event(EventEmailTaken)
 			e.Action = "change_email"
@@ -83,11 +83,11 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return m.checkUntaken(ctx, canonical, c.uid)
 	})
 	if err != nil {
-		taken(err)
+		reportTaken(err)
 		return User{}, err
 	}
 	claim, err := m.changeEmail(ctx, id, c, change, canonical)
-	taken(err)
+	reportTaken(err)
 	m.report(ctx, err, id.event(EventEmailChanged), accountNotice(EventEmailChanged, c.uid, &c.acct.Rec, old),
 		accountNotice(EventEmailChanged, c.uid, &c.acct.Rec, *change.Email))
 	if err != nil {

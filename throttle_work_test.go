@@ -88,7 +88,7 @@ var hostCalls = []string{"CreateUser", "SetPassword"}
 // DO-2: every method of a Manager, also one that is added later, since everyCall has them all.
 func TestNothingIsHashedOrDrawnBeforeABudgetIsCharged(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it measures for seconds")
+		t.Skip("not with -short: it measures for seconds")
 	}
 	calls := workCalls()
 	for name := range everyCall(authtest.New(t).Register(), auth.Identity{}, "") {
@@ -190,7 +190,7 @@ func (l leaving) Err() error {
 // DO-2: a client that leaves between two hashes of a call has paid for the first.
 func TestWhoLeavesAfterAHashHasPaidForIt(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it measures for seconds")
+		t.Skip("not with -short: it measures for seconds")
 	}
 	world := workWorlds(t, costly)
 	for name, call := range workCalls() {
@@ -213,7 +213,7 @@ func TestWhoLeavesAfterAHashHasPaidForIt(t *testing.T) {
 // DO-2: whichever budget of a call refuses, what was hashed by then is paid.
 func TestWhatWasHashedBeforeABudgetRefusesIsPaid(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it measures for seconds")
+		t.Skip("not with -short: it measures for seconds")
 	}
 	world := workWorlds(t, costly)
 	for name, call := range workCalls() {

@@ -2,6 +2,7 @@ package httpauth
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -45,13 +46,21 @@ func formatTimeOrNull(t time.Time) *string {
 	return &s
 }
 
-// withDetail returns err with a detail for people, if its answer has the code. The answer says
-// nothing else than it would.
+// withDetail gives err another detail for people, if its answer has the code.
 func withDetail(err error, code Code, detail string) error {
 	if err == nil || codeOf(err) != code {
 		return err
 	}
 	return &refusal{code: code, detail: detail}
+}
+
+// asCaller returns err. If that is ErrNotFound, the caller's account was deleted after the token
+// was checked, and asCaller returns ErrInvalidToken.
+func asCaller(err error) error {
+	if errors.Is(err, auth.ErrNotFound) {
+		return auth.ErrInvalidToken
+	}
+	return err
 }
 
 // wrongProof is the detail where a password and a code are compared, which does not say which of

@@ -1,9 +1,6 @@
 package httpauth
 
 import (
-	"errors"
-
-	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/internal/device"
 )
 
@@ -25,11 +22,8 @@ type listedSession struct {
 
 func listSessions(c *call) (any, error) {
 	sessions, err := c.manager.Sessions(c, c.identity.User.ID)
-	if errors.Is(err, auth.ErrNotFound) { // the user was deleted since the token was checked
-		return nil, auth.ErrInvalidToken
-	}
 	if err != nil {
-		return nil, err
+		return nil, asCaller(err)
 	}
 	list := sessionList{make([]listedSession, len(sessions))}
 	for i, s := range sessions {

@@ -2,7 +2,6 @@ package httpauth
 
 import (
 	"encoding/base64"
-	"errors"
 
 	"github.com/datixlab/auth"
 )
@@ -65,11 +64,8 @@ type twoFactorStatus struct {
 
 func getTwoFactor(c *call) (any, error) {
 	s, err := c.manager.TwoFactorStatus(c, c.identity.User.ID)
-	if errors.Is(err, auth.ErrNotFound) { // deleted after the token was checked
-		return nil, auth.ErrInvalidToken
-	}
 	if err != nil {
-		return nil, err
+		return nil, asCaller(err)
 	}
 	return twoFactorStatus{s.Enabled, formatTimeOrNull(s.EnabledAt), s.BackupCodesLeft, s.Required, formatTimeOrNull(s.RequiredFrom)}, nil
 }

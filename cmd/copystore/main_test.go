@@ -268,7 +268,7 @@ func moves(t *testing.T, from, to string) {
 
 func TestTheNextRunCompletesACopyThatWasKilled(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts processes")
+		t.Skip("not with -short: it starts processes")
 	}
 	each(t, func(t *testing.T, from, to string) {
 		with(t, from, func(s store.Walker) { fill(t, s, 6_000) })

@@ -298,7 +298,7 @@ func holdToAll(t *testing.T, c client, users []*crashUser, later bool) {
 // writes, at points that the seed chooses; with -crashes 200, more often.
 func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts processes")
+		t.Skip("not with -short: it starts processes")
 	}
 	t.Run("on bbolt", func(t *testing.T) {
 		testCrashes(t, "bolt:"+filepath.Join(t.TempDir(), "auth.db"), *crashes)
@@ -335,7 +335,7 @@ func testCrashes(t *testing.T, spec string, crashes int) {
 // the server lives on.
 func TestWhatWasAcknowledgedSurvivesKill9OfRedis(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts processes")
+		t.Skip("not with -short: it starts processes")
 	}
 	if !redistest.Available(t) {
 		return

@@ -43,7 +43,7 @@ type walk struct {
 // is read by a program that has nothing in common with the one that draws it.
 func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts processes")
+		t.Skip("not with -short: it starts processes")
 	}
 	binary := buildServer(t)
 	t.Run("bolt", func(t *testing.T) {

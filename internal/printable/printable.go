@@ -31,8 +31,8 @@ const maxTidied = 8 << 10
 // Tidy returns s as it is stored and shown: in Unicode form NFC, with U+0020 for every kind of
 // space, and trimmed by [Trim]. It is what the profile OpaqueString of RFC 8265 does, and
 // the trimming. Tidy of a tidy text is the text. Text that is not UTF-8 stays as it is. So does
-// text of more than maxTidied bytes without its ends: no name is that long, and the form NFC
-// costs many times what reading it does.
+// text of more than maxTidied bytes, not counting white space at its ends. No name is that
+// long, and its form NFC costs many times what reading it does.
 func Tidy(s string) string {
 	if !utf8.ValidString(s) || len(Trim(s)) > maxTidied {
 		return s

@@ -318,7 +318,7 @@ func TestAFileLeftByACrashDuringCreationDoesNotPreventTheNext(t *testing.T) {
 
 func TestOpeningAHugeFileIsQuick(t *testing.T) {
 	if testing.Short() {
-		t.Skip("measures time, after writing 75 MB")
+		t.Skip("not with -short: it measures time, after writing 75 MB")
 	}
 	path := newPath(t)
 	s := mustOpen(t, path, boltstore.Options{})

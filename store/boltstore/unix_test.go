@@ -75,7 +75,7 @@ func TestOpenNeverWaitsForWhatIsNoFile(t *testing.T) {
 
 func TestOnAFullDiskReadsGoOnAndWritesRecoverWithoutARestart(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts a process")
+		t.Skip("not with -short: it starts a process")
 	}
 	child, lines := launch(t, "full", newPath(t))
 	for lines.Scan() {
