@@ -25,9 +25,15 @@ const (
 	EventLoggedOut             EventType = "logged_out"
 	EventSessionRevoked        EventType = "session_revoked"
 	EventPasswordChanged       EventType = "password_changed"
+	EventPasswordReset         EventType = "password_reset" // by ResetPassword, with the token of a mail
 	EventReauthFailed          EventType = "reauthentication_failed"
 	EventProfileChanged        EventType = "profile_changed"
 	EventEmailChanged          EventType = "email_changed"
+	EventEmailChangeRequested  EventType = "email_change_requested" // the new address must be confirmed
+	EventEmailChangeCanceled   EventType = "email_change_canceled"
+	EventEmailVerified         EventType = "email_verified" // a token of a mail has proven the address
+	EventMailSent              EventType = "mail_sent"      // by Config.Mailer
+	EventMailFailed            EventType = "mail_failed"
 	EventTwoFactorStarted      EventType = "two_factor_started"
 	EventTwoFactorEnabled      EventType = "two_factor_enabled"
 	EventTwoFactorDisabled     EventType = "two_factor_disabled"
@@ -282,18 +288,24 @@ func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 // A Notice is a message that a user must get about their account (NIST SP 800-63B-4, 4.6). It
 // has no secret and asks the user for nothing.
 type Notice struct {
-	// Type is EventPasswordChanged, EventEmailChanged, EventTwoFactorEnabled,
-	// EventTwoFactorDisabled, EventTwoFactorReset, EventBackupCodeUsed,
-	// EventBackupCodesReplaced, EventAPIKeyCreated, EventLoginNewNetwork or
-	// EventSecondFactorFailed. The last one means that somebody knows the password. For a
+	// Type is EventPasswordChanged, EventPasswordReset, EventEmailChangeRequested,
+	// EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
+	// EventBackupCodeUsed, EventBackupCodesReplaced, EventAPIKeyCreated, EventLoginNewNetwork
+	// or EventSecondFactorFailed. The last one means that somebody knows the password. For a
 	// type that you do not send, return nil.
 	Type   EventType
 	To     string // the email address, in ASCII; of EventEmailChanged the old and the new one get a Notice each
 	UserID string
-	Name   string // the user's full name
+	Name   string // the user's full name, or "" as for Mail.Name
 	Time   time.Time
 	Client Client
 	Left   int // for EventBackupCodeUsed: backup codes that are left
+	// APIKeys is how many API keys still work, for EventPasswordReset. The user should revoke
+	// those that they do not know.
+	APIKeys int
+	// EndedAPIKeys is how many API keys a reset has ended, since nobody had proven the
+	// address before.
+	EndedAPIKeys int
 	// Reason is "unknown" if the store did not say whether the change was made, else "".
 	// Such a notice says that there may have been one.
 	Reason string
