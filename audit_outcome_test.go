@@ -32,6 +32,7 @@ func change(t auth.EventType) bool {
 	switch t {
 	case auth.EventRegistered, auth.EventLoginSucceeded, auth.EventBackupCodeUsed, auth.EventTokenRefreshed, auth.EventTokenReused,
 		auth.EventLoggedOut, auth.EventSessionRevoked, auth.EventPasswordChanged, auth.EventProfileChanged, auth.EventEmailChanged,
+		auth.EventPasswordReset, auth.EventEmailVerified, auth.EventEmailChangeRequested, auth.EventEmailChangeCanceled,
 		auth.EventTwoFactorStarted, auth.EventTwoFactorEnabled, auth.EventTwoFactorDisabled, auth.EventTwoFactorReset,
 		auth.EventBackupCodesReplaced, auth.EventAPIKeyCreated, auth.EventAPIKeyRotated, auth.EventAPIKeyRevoked,
 		auth.EventRoleChanged, auth.EventAssignedAgentsChanged, auth.EventUserDisabled, auth.EventUserEnabled, auth.EventUserDeleted:
@@ -118,11 +119,11 @@ func (s *stage) closedError() error {
 }
 
 // decisive returns which of the Commits makes the change: the first of a deletion and else the
-// last in the partition of a user.
+// last in the partition of a user. The Commit of a mail is not the caller's.
 func (o outcome) decisive(scenario string) int {
 	decisive := 0
 	for i, key := range o.commits {
-		if strings.HasPrefix(key, "u.") && (decisive == 0 || !strings.HasPrefix(scenario, "Delete")) {
+		if strings.HasPrefix(key, "u.") && !strings.HasSuffix(key, "/mail") && (decisive == 0 || !strings.HasPrefix(scenario, "Delete")) {
 			decisive = i + 1
 		}
 	}

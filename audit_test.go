@@ -30,7 +30,43 @@ type stage struct {
 	u       *authtest.User
 	id      auth.Identity
 	secrets []string // that no event may tell
+
+	notifier auth.Notifier
 }
+
+// mailing calls act with a Manager on the same store that sends mails to new addresses too, and
+// returns the token of the last one. The Mailer fails with mailErr.
+func (s *stage) mailing(mailErr error, act func(h *authtest.Harness)) auth.Secret {
+	var token auth.Secret
+	h := authtest.With(s.t, s.Store, auth.Config{
+		Now: s.Clock.Now, Events: s.Events, Notifier: s.notifier, UsageInterval: rarely, ConfirmEmailChange: true,
+		Mailer: mailerFunc(func(_ context.Context, mail auth.Mail) error {
+			token = s.secret(string(mail.Token))
+			return mailErr
+		}),
+	})
+	act(h)
+	if err := h.Close(); err != nil { // which waits for the mails
+		s.t.Error(err)
+	}
+	return token
+}
+
+// requested asks for newEmail with a fresh login, and returns the token of its mail.
+func (s *stage) requested(ctx context.Context) auth.Secret {
+	return s.mailing(nil, func(h *authtest.Harness) {
+		_, _ = h.UpdateProfile(ctx, s.id, auth.ProfileChange{Email: &newEmail})
+	})
+}
+
+// forgotten asks for a reset, and returns the token of its mail.
+func (s *stage) forgotten(ctx context.Context) auth.Secret {
+	return s.mailing(nil, func(h *authtest.Harness) { _ = h.ForgotPassword(ctx, s.u.Email) })
+}
+
+type mailerFunc func(context.Context, auth.Mail) error
+
+func (f mailerFunc) Send(ctx context.Context, mail auth.Mail) error { return f(ctx, mail) }
 
 // secret notes a secret and returns it.
 func (s *stage) secret(text string) auth.Secret {
@@ -322,6 +358,68 @@ var audited = map[string]struct {
 		_, _ = s.UpdateProfile(s.ctx, s.id, auth.ProfileChange{Email: &other.Email})
 	}, "email_taken.change_email by ses of u"},
 
+	"UpdateProfile: email to confirm": {func(s *stage) { s.requested(s.ctx) },
+		"email_change_requested by ses of u; mail_sent.change_email by manager of u; → email_change_requested u"},
+	"ConfirmEmail": {func(s *stage) { _ = s.ConfirmEmail(s.ctx, s.id, s.requested(context.Background())) },
+		"email_changed by ses of u; → email_changed u; → email_changed new"},
+	"ConfirmEmail: malformed": {func(s *stage) { _ = s.ConfirmEmail(s.ctx, s.id, "chg_\nlevel=INFO") }, "mail_token_refused.change_email:malformed of u"},
+	"ConfirmEmail: used": {func(s *stage) {
+		token := s.requested(context.Background())
+		_ = s.ConfirmEmail(context.Background(), s.id, token)
+		_ = s.ConfirmEmail(s.ctx, s.id, token)
+	}, "mail_token_refused.change_email:ended of u"},
+	"ConfirmEmail: taken": {func(s *stage) {
+		token := s.requested(context.Background())
+		_, _ = s.Manager.Register(context.Background(), registration(newEmail))
+		_ = s.ConfirmEmail(s.ctx, s.id, token)
+	}, "email_taken.change_email by ses of u"},
+	"ConfirmEmail: API key":   {func(s *stage) { _ = s.ConfirmEmail(s.ctx, s.keyIdentity(), "chg_x") }, "access_denied:api_key by key of u"},
+	"CancelEmailChange":       {func(s *stage) { s.requested(context.Background()); _ = s.CancelEmailChange(s.ctx, s.id) }, "email_change_canceled by ses of u"},
+	"CancelEmailChange: none": {func(s *stage) { _ = s.CancelEmailChange(s.ctx, s.id) }, ""},
+
+	"ForgotPassword": {func(s *stage) { s.forgotten(s.ctx) }, "mail_sent.reset_password by manager of u"},
+	"ForgotPassword: nobody": {func(s *stage) {
+		s.mailing(nil, func(h *authtest.Harness) { _ = h.ForgotPassword(s.ctx, "x@example.com") })
+	}, ""},
+	"ForgotPassword: failed": {func(s *stage) {
+		s.mailing(errOutage, func(h *authtest.Harness) { _ = h.ForgotPassword(s.ctx, s.u.Email) })
+	}, "mail_failed.reset_password:refused by manager of u"},
+	"ForgotPassword: too many for the mailbox": {func(s *stage) {
+		for range 3 {
+			s.forgotten(context.Background())
+		}
+		_ = s.RevokeSessions(context.Background(), s.u.ID) // the tokens are void, and the budget is not full again
+		s.forgotten(s.ctx)
+	}, "rate_limited:mail of u"},
+	"ResendVerification": {func(s *stage) {
+		s.mailing(nil, func(h *authtest.Harness) { _ = h.ResendVerification(s.ctx, s.u.Email) })
+	}, "mail_sent.verify_email by manager of u"},
+	"Register: mail": {func(s *stage) {
+		s.mailing(nil, func(h *authtest.Harness) { _, _ = h.Manager.Register(s.ctx, registration("b@example.com")) })
+	}, "registered=admin of another; mail_sent.verify_email by manager of another"},
+	"VerifyEmail": {func(s *stage) {
+		token := s.mailing(nil, func(h *authtest.Harness) { _ = h.ResendVerification(context.Background(), s.u.Email) })
+		_ = s.VerifyEmail(s.ctx, token)
+		_ = s.VerifyEmail(s.ctx, token)
+	}, "email_verified of u; mail_token_refused.verify_email:ended of u"},
+	"VerifyEmail: another purpose": {func(s *stage) { _ = s.VerifyEmail(s.ctx, s.forgotten(context.Background())) }, "mail_token_refused.verify_email:malformed"},
+	"ResetPassword": {func(s *stage) { s.key(); _ = s.ResetPassword(s.ctx, s.forgotten(context.Background()), otherPassword) },
+		"password_reset#1 of u; → password_reset u"},
+	"ResetPassword: used": {func(s *stage) {
+		token := s.forgotten(context.Background())
+		_ = s.ResetPassword(context.Background(), token, otherPassword)
+		_ = s.ResetPassword(s.ctx, token, otherPassword)
+	}, "mail_token_refused.reset_password:ended of u"},
+	"ResetPassword: weak": {func(s *stage) { _ = s.ResetPassword(s.ctx, s.forgotten(context.Background()), "short") }, ""},
+	"ResetPassword: overloaded": {func(s *stage) {
+		token := s.forgotten(context.Background())
+		s.shed()
+		_ = s.ResetPassword(s.ctx, token, otherPassword)
+	}, "overloaded"},
+	"SendsMail":             {func(s *stage) { s.SendsMail() }, ""},
+	"RequiresVerifiedEmail": {func(s *stage) { s.RequiresVerifiedEmail() }, ""},
+	"OrganizationName":      {func(s *stage) { _, _ = s.OrganizationName(s.ctx, s.u.OrganizationID) }, ""},
+
 	"EnableTwoFactor": {func(s *stage) { s.enrol(s.ctx) }, "two_factor_started by ses of u"},
 	"EnableTwoFactor: not fresh": {func(s *stage) { s.Clock.Advance(time.Hour); _, _ = s.EnableTwoFactor(s.ctx, s.id, "") },
 		"access_denied:reauthentication_required by ses of u"},
@@ -532,7 +630,7 @@ func auditedConfig(log *slog.Logger) auth.Config {
 // 192.0.2.7.
 func newStage(t *testing.T, tap *tapStore, cfg auth.Config) *stage {
 	h := authtest.With(t, tap, cfg)
-	s := &stage{Harness: h, t: t, tap: tap, u: h.Register()}
+	s := &stage{Harness: h, t: t, tap: tap, u: h.Register(), notifier: cfg.Notifier}
 	s.id = s.u.Identity()
 	s.secret(s.u.Token())
 	s.secret(authtest.Password)

@@ -57,6 +57,8 @@ type Manager struct {
 	passwords    *password.Comparer
 	events       *queue.Queue // nil without Config.Events
 	notices      *queue.Queue // nil without Config.Notifier
+	mails        *queue.Queue // nil without Config.Mailer
+	mailerCalls  *callback.Calls
 	sampler      *sampler.Sampler
 	unsent       sampler.Counts  // of notices
 	notified     *hitcount.Table // while the store fails, see chargeNotice
@@ -158,6 +160,10 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	if cfg.Notifier != nil {
 		m.notices = queue.New("notices", queue.ByTurns, cfg.Logger, m.logUnsent)
 	}
+	if cfg.Mailer != nil {
+		m.mailerCalls = callback.New(maxHungMail, mailTimeout)
+		m.mails = queue.New("mails", queue.ByTurns, cfg.Logger, nil)
+	}
 	m.usage = m.trackKeys()
 	m.startFirstUses()
 	m.startBackground()
@@ -175,9 +181,14 @@ func (m *Manager) Close() error {
 		m.closed.Store(true)
 		m.calls.Wait(closeWait)
 		m.background.close()
-		err = errors.Join(m.usage.Close(), m.closeFirstUses(), queue.Close(m.events, m.notices))
+		err = errors.Join(m.usage.Close(), m.closeFirstUses(), m.closeQueues())
 	})
 	return err
+}
+
+// closeQueues closes the queue of mails first, since a mail is an event.
+func (m *Manager) closeQueues() error {
+	return errors.Join(queue.Close(m.mails), queue.Close(m.events, m.notices))
 }
 
 // String returns "auth.Manager". Nothing else of a Manager is printed.

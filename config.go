@@ -12,9 +12,10 @@ import (
 // every other field means the default that its comment names, and each default is safe.
 // [New] copies the Config and refuses one that is unsafe.
 //
-// The fields are in eight groups:
+// The fields are in nine groups:
 //   - What to begin with: Secrets and Issuer.
 //   - Registration: FirstRole and NoRegistration.
+//   - Mail: Mailer to RequireVerifiedEmail.
 //   - Sessions: AccessTokenTTL to MaxSessions.
 //   - Passwords and the second factor: PasswordMinLength to BackupCodeLength.
 //   - API keys: APIKeyPrefix to APIKeysNeedFreshLogin.
@@ -49,6 +50,20 @@ type Config struct {
 	// POST /register is answered with 403. Your program makes organizations and accounts with
 	// CreateOrganization and CreateUser, which stay open. Default: anyone may register.
 	NoRegistration bool
+
+	// Mail: Mailer sends the mails with one-time tokens: for a forgotten password, and for the
+	// proof of an address. Nil: none is sent, and package httpauth serves no route for them.
+	Mailer Mailer
+	// ConfirmEmailChange lets Manager.UpdateProfile change the email address only after the
+	// new one is confirmed, with the token that the Mailer sends there. It needs a Mailer.
+	// Default: the address changes at once.
+	ConfirmEmailChange bool
+	// RequireVerifiedEmail refuses a login with the right password, and any other login, if the
+	// address of the account is not verified: ErrEmailNotVerified. It needs a Mailer and
+	// ConfirmEmailChange. Accounts that were registered without a Mailer are let in, and so
+	// are those that your program made. Sessions that began before it was set go on. Default:
+	// such logins are allowed.
+	RequireVerifiedEmail bool
 
 	// Sessions: AccessTokenTTL is how long an access token lives, 1 minute to 24 hours.
 	// Default 1 hour.
@@ -253,6 +268,10 @@ type Limits struct {
 	// network, also those that fail because the email address is taken. Wider networks
 	// have more, as for LoginByAddress. Default 200, and one more every 10 seconds.
 	RegisterByAddress store.Limit
+	// MailByAddress: requests of mails from one such network, and the tokens of mails. Wider
+	// networks have more, as for LoginByAddress. What one mailbox gets has a limit of its own:
+	// see Mailer. Default 100, and one more every 10 seconds.
+	MailByAddress store.Limit
 	// CodeByAccount: wrong second-factor codes for one account, from one known network or
 	// from all others together. Default 8, and one more every 450 seconds: at most 10 in
 	// any 15 minutes. It is also the limit of the codes that confirm a second factor.

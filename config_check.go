@@ -84,6 +84,7 @@ func (c Config) withDefaults() Config {
 	lim(&c.Limits.LoginByAccountAddress, 5, 3*time.Minute)
 	lim(&c.Limits.LoginByAccount, 20, 3*time.Minute)
 	lim(&c.Limits.RegisterByAddress, 200, 10*time.Second)
+	lim(&c.Limits.MailByAddress, 100, 10*time.Second)
 	lim(&c.Limits.CodeByAccount, 8, 450*time.Second)
 	lim(&c.Limits.APIKeyByAccount, 60, time.Minute)
 	return c
@@ -161,6 +162,12 @@ func (c Config) validate() error {
 	if !validRole(c.FirstRole) || c.FirstRole == roleMember {
 		bad("FirstRole", "1 to 64 letters, digits, '_', '-', '.' or ':' are needed, and not \"member\"")
 	}
+	if c.ConfirmEmailChange && c.Mailer == nil {
+		bad("ConfirmEmailChange", "it needs a Mailer")
+	}
+	if c.RequireVerifiedEmail && (c.Mailer == nil || !c.ConfirmEmailChange) {
+		bad("RequireVerifiedEmail", "it needs a Mailer and ConfirmEmailChange")
+	}
 	within("AccessTokenTTL", c.AccessTokenTTL, time.Minute, day)
 	within("SessionTTL", c.SessionTTL, time.Minute, 400*day)
 	within("MultiFactorSessionTTL", c.MultiFactorSessionTTL, time.Minute, 400*day)
@@ -237,6 +244,7 @@ func (l Limits) named() []namedLimit {
 		{"LoginByAccountAddress", l.LoginByAccountAddress},
 		{"LoginByAccount", l.LoginByAccount},
 		{"RegisterByAddress", l.RegisterByAddress},
+		{"MailByAddress", l.MailByAddress},
 		{"CodeByAccount", l.CodeByAccount},
 		{"APIKeyByAccount", l.APIKeyByAccount},
 	}

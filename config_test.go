@@ -345,6 +345,16 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name})
 			return err
 		},
+		"ForgotPassword":     func(m *auth.Manager) error { return m.ForgotPassword(ctx, alice.Email) },
+		"ResendVerification": func(m *auth.Manager) error { return m.ResendVerification(ctx, alice.Email) },
+		"ResetPassword":      func(m *auth.Manager) error { return m.ResetPassword(ctx, "rst_x", "another long password") },
+		"VerifyEmail":        func(m *auth.Manager) error { return m.VerifyEmail(ctx, "vrf_x") },
+		"ConfirmEmail":       func(m *auth.Manager) error { return m.ConfirmEmail(ctx, id, "chg_x") },
+		"CancelEmailChange":  func(m *auth.Manager) error { return m.CancelEmailChange(ctx, id) },
+		"OrganizationName": func(m *auth.Manager) error {
+			_, err := m.OrganizationName(ctx, alice.OrganizationID)
+			return err
+		},
 		"User":             func(m *auth.Manager) error { _, err := m.User(ctx, alice.ID); return err },
 		"UserByEmail":      func(m *auth.Manager) error { _, err := m.UserByEmail(ctx, alice.Email); return err },
 		"Sessions":         func(m *auth.Manager) error { _, err := m.Sessions(ctx, alice.ID); return err },

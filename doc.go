@@ -46,6 +46,9 @@
 // # What a user does
 //
 //   - The account: [Manager.Register], [Manager.UpdateProfile], [Manager.ChangePassword].
+//   - Its address: [Manager.VerifyEmail], [Manager.ResendVerification],
+//     [Manager.ConfirmEmail], [Manager.CancelEmailChange].
+//   - A forgotten password: [Manager.ForgotPassword], [Manager.ResetPassword].
 //   - Sessions: [Manager.Login], [Manager.VerifyTwoFactor], [Manager.Refresh],
 //     [Manager.Logout], [Manager.LogoutToken], [Manager.LogoutSession],
 //     [Manager.LogoutOthers].
@@ -73,14 +76,15 @@
 //     [Manager.RevokeUserAPIKey].
 //   - End them: [Manager.DisableUser], [Manager.EnableUser], [Manager.DeleteUser].
 //   - Their organizations: [Manager.CreateOrganization], [Manager.Organization],
-//     [Manager.DeleteOrganization].
+//     [Manager.OrganizationName], [Manager.DeleteOrganization].
 //   - After a restore from a backup: [Manager.RevokeAll].
 //
 // # What your own forms and probes need
 //
 //   - Faults before the call: [Manager.CheckRegistration], [Manager.CheckNewPassword],
 //     [Manager.CheckProfileChange], [Manager.CheckNewAPIKey].
-//   - Whether to show them: [Manager.RegistrationOpen].
+//   - Whether to show them: [Manager.RegistrationOpen], [Manager.SendsMail],
+//     [Manager.RequiresVerifiedEmail].
 //   - Whether the store answers: [Manager.Ready].
 //
 // # For other services

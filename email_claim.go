@@ -220,10 +220,13 @@ func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, kn
 	return known.Rec.claim.Rec.User, known, err
 }
 
-// changeEmail changes the caller's address in three steps. It writes PendingEmail, claims the
-// address, and writes Email. emailClaim says why a crash after any step is safe.
-// It returns the claim. If the last step fails, it gives the address back.
-func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, change ProfileChange, canonical string) (claim record.Row[emailClaim], err error) {
+// moveEmail changes the caller's address in three steps. It writes PendingEmail, claims the
+// address, and writes Email. emailClaim says why a crash after any step is safe. Write commits the
+// account with the new address, and reads rows again as retryAs does. MoveEmail returns the claim.
+// If the last step fails, it gives the address back.
+func (m *Manager) moveEmail(
+	ctx context.Context, id Identity, c *principal, address, canonical string, write func() error, rows ...record.Reader,
+) (claim record.Row[emailClaim], err error) {
 	pending := ident.Random()
 	err = m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
 		if emailaddr.Same(a.PendingEmail, canonical) && isRecent(a.PendingSince, m.now(), claimHold) {
@@ -232,7 +235,7 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 		if !emailaddr.Same(a.PendingEmail, canonical) {
 			a.leaveEmail(a.PendingEmail)
 		}
-		a.PendingEmail, a.PendingSince, a.PendingID = *change.Email, m.now(), pending
+		a.PendingEmail, a.PendingSince, a.PendingID = address, m.now(), pending
 		return nil
 	})
 	if err != nil {
@@ -244,18 +247,19 @@ func (m *Manager) changeEmail(ctx context.Context, id Identity, c *principal, ch
 		}
 		return claim, beforeChange(err)
 	}
-	err = m.editProfile(ctx, id, c, change, func(a *account) error {
+	err = m.retryAs(ctx, id, c, func() error {
+		a := &c.acct.Rec
 		switch {
 		case a.PendingID == pending:
 			a.leaveEmail(a.Email)
 			a.Digests = slices.DeleteFunc(slices.Clone(a.Digests), func(d string) bool { return d == emailDigest(canonical) })
 			a.clearPendingEmail()
-			return nil
-		case emailaddr.Same(a.Email, canonical): // the other call has finished it
-			return nil
-		}
-		return ErrEmailTaken // another account has it, or the user asked for a third address
-	})
+		case !emailaddr.Same(a.Email, canonical): // another account has it, or the user asked for a third address
+			return ErrEmailTaken
+		} // else the other call has finished it
+		a.Email = address
+		return write()
+	}, rows...)
 	if err != nil {
 		m.releaseEmail(context.WithoutCancel(ctx), emailDigest(canonical), c.uid)
 	}

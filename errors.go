@@ -31,6 +31,15 @@ var (
 	// disabled or deleted. HTTP 401.
 	ErrInvalidToken = errors.New("auth: invalid token")
 
+	// ErrInvalidOneTimeToken reports a token of a mail that is malformed, wrong, used or
+	// expired, or that is of another purpose, account or address. It says nothing about any
+	// session. HTTP 400.
+	ErrInvalidOneTimeToken = errors.New("auth: invalid one-time token")
+
+	// ErrEmailNotVerified reports the right password of an account whose address is not
+	// verified, with Config.RequireVerifiedEmail. HTTP 403.
+	ErrEmailNotVerified = errors.New("auth: email not verified")
+
 	// ErrInvalidCode reports a second-factor code that is malformed, wrong or
 	// used. HTTP 401.
 	ErrInvalidCode = errors.New("auth: invalid code")

@@ -61,6 +61,7 @@ const (
 	EventTokenRefused     EventType = "token_refused"
 	EventAPIKeyRefused    EventType = "api_key_refused"
 	EventTempTokenRefused EventType = "temp_token_refused"
+	EventMailTokenRefused EventType = "mail_token_refused"
 
 	// A call was refused although its credential was proven, or because it had more than
 	// one credential.
@@ -105,6 +106,7 @@ const (
 //	EventAccessDenied         Reason  api_key: a key cannot manage credentials
 //	                                  reauthentication_required
 //	                                  two_factor_setup_required
+//	                                  email_not_verified: the password was right
 //	                                  api_key_limit
 //	                                  not_found: an API key or session that is not the caller's
 //	                                  or the reason that ReportDenied was given
@@ -115,19 +117,33 @@ const (
 //	                                  unknown: it never existed or was revoked
 //	                                  disabled: its user is disabled
 //	EventAPIKeyRevoked        Reason  host: by RevokeUserAPIKey
+//	                                  reset: by a reset that is the first proof of the address
 //	EventAPIKeyWoke           Count   days without a use
 //	EventBackupCodeUsed       Action  login, disable, change_email, new_key
 //	                                  replace_codes: for new codes
 //	                          Count   codes that are left of those it was one of
 //	EventEmailTaken           Action  register, create_user, change_email
 //	EventLoggedOut            Reason  expired, superseded: the token, which LogoutToken takes
+//	EventMailFailed           Action  the purpose of the mail
+//	                          Reason  queue: it was full
+//	                                  store: it did not store the token
+//	                                  refused: Mailer.Send returned an error
+//	                                  busy: too many calls of it have not returned
+//	                                  timeout, panic
+//	EventMailSent             Action  the purpose of the mail
+//	EventMailTokenRefused     Action  the purpose of the token
+//	                          Reason  malformed
+//	                                  ended: unknown, used, expired or void
 //	EventOmitted              Reason  type, or type:reason, of the events left out
 //	                          Count   how many
 //	EventOverloaded           Reason  changes: too many of one account at the same time; else hashing
 //	EventPasswordChanged      Reason  host: by SetPassword
+//	EventPasswordReset        Count   API keys that still work
 //	EventRateLimited          Reason  the budget: address, account_address, account, session,
 //	                                  code, code_total, confirm, register, new_factor,
-//	                                  new_key, new_codes, changes
+//	                                  new_key, new_codes, changes, new_email
+//	                                  mail: of an address that mails are for
+//	                                  mail_address, mail_network: of a client
 //	                                  setup: turning second factors on, of a network
 //	                                  network, register_network, setup_network: of a wider
 //	                                  network
@@ -183,8 +199,8 @@ type Event struct {
 func (e Event) refusal() bool {
 	switch e.Type {
 	case EventLoginFailed, EventSecondFactorFailed, EventRateLimited, EventTokenReused, EventReauthFailed,
-		EventTokenRefused, EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied, EventEmailTaken,
-		EventOverloaded, EventStoreFailed:
+		EventTokenRefused, EventAPIKeyRefused, EventTempTokenRefused, EventMailTokenRefused, EventAccessDenied, EventEmailTaken,
+		EventOverloaded, EventStoreFailed, EventMailFailed:
 		return true
 	}
 	return false
@@ -193,7 +209,7 @@ func (e Event) refusal() bool {
 // counted reports whether Count has a meaning, also when it is 0.
 func (e Event) counted() bool {
 	switch e.Type {
-	case EventBackupCodeUsed, EventAPIKeyWoke, EventAPIKeyBurst, EventAllRevoked, EventOmitted:
+	case EventBackupCodeUsed, EventPasswordReset, EventAPIKeyWoke, EventAPIKeyBurst, EventAllRevoked, EventOmitted:
 		return true
 	}
 	return false

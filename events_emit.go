@@ -22,9 +22,11 @@ var sampleLimit = store.Limit{Burst: 20, Every: 3 * time.Second}
 // key, a role or the end of a session is never sampled.
 func (e Event) sampled() bool {
 	switch e.Type {
-	case EventRateLimited, EventTokenRefused, EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied,
+	case EventRateLimited, EventTokenRefused, EventAPIKeyRefused, EventTempTokenRefused, EventMailTokenRefused, EventAccessDenied,
 		EventOverloaded, EventStoreFailed:
 		return true
+	case EventMailFailed:
+		return e.Reason == "queue"
 	case EventTokenRefreshed, EventProfileChanged, EventTwoFactorStarted:
 		return true
 	case EventSessionRevoked:
@@ -38,7 +40,7 @@ func (e Event) class() queue.Class {
 	switch e.Type {
 	case EventLoginFailed, EventEmailTaken:
 		return queue.Low
-	case EventPasswordChanged, EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
+	case EventPasswordChanged, EventPasswordReset, EventEmailChanged, EventEmailVerified, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
 		EventBackupCodeUsed, EventBackupCodesReplaced, EventTokenReused, EventRoleChanged, EventAssignedAgentsChanged,
 		EventUserDisabled, EventUserEnabled, EventUserUnlocked, EventUserDeleted, EventOrganizationDeleted, EventAllRevoked:
 		return queue.High
@@ -154,7 +156,7 @@ func (m *Manager) notify(ctx context.Context, n Notice) {
 	if m.notices == nil || n.To == "" {
 		return
 	}
-	n.Time, n.Client = m.now(), clientOf(ctx)
+	n.Name, n.Time, n.Client = nameInMail(n.Name), m.now(), clientOf(ctx)
 	m.offerNotice(ctx, n)
 }
 

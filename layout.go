@@ -19,6 +19,7 @@ import (
 //	u.<user>/pass          passwordRecord
 //	u.<user>/totp          totpRecord: pending and active second factor
 //	u.<user>/temp          tempRecord: logins that wait for their second factor
+//	u.<user>/mail          mailTokens: one-time tokens that were mailed
 //	u.<user>/keys          keysMade
 //	u.<user>/k.<key>       keyRecord
 //	u.<user>/l.<key>       keyuse.Usage ("last used")
@@ -40,6 +41,7 @@ func accountKey(uid string) string       { return userKey(uid, "acct") }
 func passwordKey(uid string) string      { return userKey(uid, "pass") }
 func totpKey(uid string) string          { return userKey(uid, "totp") }
 func tempKey(uid string) string          { return userKey(uid, "temp") }
+func mailTokensKey(uid string) string    { return userKey(uid, "mail") }
 func keysMadeKey(uid string) string      { return userKey(uid, "keys") }
 func apiKeyKey(uid, kid string) string   { return userKey(uid, "k."+kid) }
 func keyUsageKey(uid, kid string) string { return userKey(uid, "l."+kid) }

@@ -54,7 +54,8 @@ func samples() map[string]sample {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 678901234, time.UTC)
 	return map[string]sample{
 		"u.1/acct": sampleOf("u.1/acct", account{Email: "Ada@example.com", PendingEmail: "b@example.com", PendingSince: at, FullName: "Ädä", Role: "admin", Org: "o",
-			Agents: []string{"a", "", "c"}, Created: at, Disabled: true, Deleted: true, Epoch: 1<<64 - 1, Enrolment: "e", Digests: []string{"d", "f"}}),
+			Agents: []string{"a", "", "c"}, Created: at, Disabled: true, Deleted: true, Epoch: 1<<64 - 1, Enrolment: "e", Digests: []string{"d", "f"},
+			ProvenEmail: "Ada@example.com", Unproven: true, RequestedEmail: "c@example.com", RequestedUntil: at}),
 		"u.1/pass":        sampleOf("u.1/pass", passwordRecord{Hash: "$argon2id$", Changed: at}),
 		"u.1/s.2":         sampleOf("u.1/s.2", sessionRecord{Epoch: 7, Created: at, Expires: at.Add(1), AMR: []string{"pwd", "mfa"}, Address: "::1", UserAgent: "x", tokenIDs: tokenIDs{"t", []superseded{{"a", at}, {"b", at.Add(2)}}, "t"}, Issued: at, Parent: "p", Lifetime: time.Hour}),
 		"e.1/claim":       sampleOf("e.1/claim", emailClaim{User: "1", Since: at, Nonce: "n", Org: "2"}),
@@ -66,6 +67,7 @@ func samples() map[string]sample {
 		"m.auth/rosters":  sampleOf("m.auth/rosters", rostersRecord{Complete: true, Swept: true}),
 		"u.1/totp":        sampleOf("u.1/totp", totpRecord{Pending: pendingFactor{ID: "p", Sealed: []byte{1, 2}, Since: at}, Active: activeFactor{ID: "a", Sealed: []byte{3}, Since: at, LastStep: 9, Backup: backupSet{Pepper: "k", Salt: []byte{4}, Memory: 8, Time: 1, Threads: 1, Tags: []string{"x", ""}}}, PendingBy: "p/s"}),
 		"u.1/temp":        sampleOf("u.1/temp", tempRecord{Logins: []pendingLogin{{Digest: []byte{1}, Expires: at, Epoch: 1, Enrolment: "e", Tries: 2, Prefix: "p"}}, Firsts: []firstStep{{Digest: []byte{1}, Flags: 5}}}),
+		"u.1/mail":        sampleOf("u.1/mail", mailTokens{Tokens: []mailToken{{Digest: []byte{1, 2}, Purpose: "reset_password", Expires: at, Epoch: 3}}}),
 		"u.1/keys":        sampleOf("u.1/keys", keysMade{N: 3}),
 		"u.1/k.3":         sampleOf("u.1/k.3", keyRecord{Digest: []byte{1, 2, 3}, Name: "n", Description: "d", Prefix: "sk_live_abc...", Created: at, Expires: at, Scopes: "a b"}),
 		"u.1/l.3":         sampleOf("u.1/l.3", keyuse.Usage{Last: at, Count: 5, Address: "192.0.2.7"}),

@@ -32,7 +32,8 @@ func (r LoginResult) TwoFactorRequired() bool { return r.TempToken != "" }
 // the account has a second factor. The error is ErrInvalidCredentials for an unknown address,
 // a wrong password and a disabled account, after the same work. It is ErrRateLimited if
 // Config.Limits is exceeded, whether or not the address has an account. Then no password is
-// compared, not even the right one. It is ErrOverloaded if no hashing slot came free.
+// compared, not even the right one. It is ErrOverloaded if no hashing slot came free. With
+// Config.RequireVerifiedEmail it is ErrEmailNotVerified after the right password.
 func (m *Manager) Login(ctx context.Context, email string, password Secret) (LoginResult, error) {
 	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
@@ -66,7 +67,7 @@ func (m *Manager) Login(ctx context.Context, email string, password Secret) (Log
 			result.hasRoom = false // it concerns nobody else
 			return false, nil
 		}
-		return err == nil, err
+		return err == nil || errors.Is(err, ErrEmailNotVerified), err // the password was right
 	})
 	if err == nil && !result.TwoFactorRequired() {
 		m.noteNetwork(ctx, known, prefix, result)

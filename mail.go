@@ -16,7 +16,7 @@ const (
 	MailResetPassword MailPurpose = "reset_password" // for Manager.ResetPassword
 	MailVerifyEmail   MailPurpose = "verify_email"   // for Manager.VerifyEmail
 	MailChangeEmail   MailPurpose = "change_email"   // for Manager.ConfirmEmail
-	MailInvitation    MailPurpose = "invitation"     // to join an organization
+	MailInvitation    MailPurpose = "invitation"     // to join an organization; nothing sends it yet
 )
 
 // A Mail is what a [Mailer] sends: a one-time token for the owner of an address. Whoever has the
@@ -47,16 +47,23 @@ func (m Mail) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(m.String())) }
 // LogValue implements [slog.LogValuer] with the text of String.
 func (m Mail) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// A Mailer sends mails. It is called one at a time, from a queue of 4,096, so it delays no
-// call. Users take turns, as for a [Notifier].
+// A Mailer sends mails. It is called from a queue of 4,096, one at a time, so it delays no call.
+// Users take turns, as for a [Notifier]. A call that goes on for more than 10 seconds is left
+// behind, up to four at the same time.
 //
 // No mailbox is flooded. All purposes together, an address gets 3 mails at once and one more
 // every 20 minutes, whoever asks. All processes of a store share this budget. While three tokens
-// of one purpose are live, none is added.
+// of one purpose are valid, none is added.
 type Mailer interface {
 	// Send sends one mail. The context has the values of the request's context and ends
-	// after 10 seconds. An error is reported as EventMailFailed, and the mail is not sent
-	// again: its token is void, and the user can ask for another. After the end of ctx and
-	// after a panic the token stays valid, since the mail may have been sent.
+	// after 10 seconds. An error, a panic and a late return are reported as EventMailFailed,
+	// and the mail is not sent again: the user can ask for another. After an error the token
+	// is void and does not count. Otherwise it stays valid, since the mail may have left.
 	Send(ctx context.Context, mail Mail) error
 }
+
+// RequiresVerifiedEmail reports whether Config.RequireVerifiedEmail is set.
+func (m *Manager) RequiresVerifiedEmail() bool { return m.cfg.RequireVerifiedEmail }
+
+// SendsMail reports whether there is a Config.Mailer.
+func (m *Manager) SendsMail() bool { return m.cfg.Mailer != nil }

@@ -2,11 +2,13 @@ package auth
 
 import (
 	"context"
+	"hash/maphash"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/internal/stampcache"
 	"github.com/datixlab/auth/store"
 )
 
@@ -56,6 +58,40 @@ func (m *Manager) Organization(ctx context.Context, organizationID string) (Orga
 		return Organization{}, ErrNotFound
 	}
 	return Organization{ID: organizationID, Name: org.Rec.Name, CreatedAt: org.Rec.Created}, nil
+}
+
+// An orgName is the name of an organization, with the stamp of its partition from before it was
+// read.
+type orgName struct {
+	id, name, part string
+	stamp          stampcache.Stamp
+}
+
+// OrganizationName is the name that [Manager.Organization] returns. It is for pages that show it
+// with every request: it reads nothing while the store's stamp of the organization is the same.
+func (m *Manager) OrganizationName(ctx context.Context, organizationID string) (string, error) {
+	if err := m.ready(); err != nil {
+		return "", err
+	}
+	c, hash := &m.cache, maphash.String(m.cache.seed, organizationID)
+	var old *orgName
+	if !c.names.Off() {
+		old = c.names.Find(hash, func(o *orgName) bool { return o.id == organizationID })
+	}
+	if old != nil && !c.stamps.Changed(old.part, old.stamp) {
+		return old.name, nil
+	}
+	oid, _ := parseOrganization(organizationID)
+	now := &orgName{id: organizationID, part: orgPartition(oid)}
+	now.stamp = c.stamps.Of(now.part)
+	org, err := m.Organization(ctx, organizationID)
+	if err != nil {
+		return "", err
+	}
+	if now.name = org.Name; !c.names.Off() && now.stamp.Known() {
+		c.names.Put(hash, now, old, func(o *orgName) bool { return c.stamps.Outdated(o.part, o.stamp) })
+	}
+	return org.Name, nil
 }
 
 // foundOrganization makes an organization whose only member is the admin uid. The account is

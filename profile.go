@@ -68,13 +68,6 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return c.acct.Rec.user(id.User.ID), nil
 	}
 
-	reportTaken := func(err error) {
-		if errors.Is(err, ErrEmailTaken) {
-			e := id.event(EventEmailTaken)
-			e.Action = "change_email"
-			m.emit(ctx, e)
-		}
-	}
 	charge := m.chargingOnce(c.uid, m.registerBudgets(ctx))
 	err = m.proveFresh(ctx, id, c, f, "change_email", func(ctx context.Context) error {
 		if err := charge(ctx); err != nil {
@@ -83,20 +76,45 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		return m.checkUntaken(ctx, canonical, c.uid)
 	})
 	if err != nil {
-		reportTaken(err)
+		m.reportEmailTaken(ctx, id, err)
 		return User{}, err
 	}
-	claim, err := m.changeEmail(ctx, id, c, change, canonical)
-	reportTaken(err)
+	if m.cfg.ConfirmEmailChange {
+		err := m.requestEmail(ctx, id, c, change, canonical)
+		return c.acct.Rec.user(id.User.ID), err
+	}
+	claim, err := m.moveEmail(ctx, id, c, *change.Email, canonical, func() error {
+		if change.FullName != nil {
+			c.acct.Rec.FullName = *change.FullName
+		}
+		c.acct.Rec.clearRequestedEmail()
+		return m.records.Write(ctx, &c.acct, c.acct.Put(), c.session.Unchanged(), endMailTokens(c.uid))
+	})
+	m.reportEmailTaken(ctx, id, err)
 	m.report(ctx, err, id.event(EventEmailChanged), accountNotice(EventEmailChanged, c.uid, &c.acct.Rec, old),
 		accountNotice(EventEmailChanged, c.uid, &c.acct.Rec, *change.Email))
 	if err != nil {
 		return User{}, err
 	}
+	m.settleEmail(ctx, c, claim)
+	m.offerMail(ctx, mailRequest{kind: verifyMail, digest: emailDigest(canonical), uid: c.uid})
+	return c.acct.Rec.user(id.User.ID), nil
+}
+
+// settleEmail does what follows a change of the address.
+func (m *Manager) settleEmail(ctx context.Context, c *principal, claim record.Row[emailClaim]) {
 	ctx = context.WithoutCancel(ctx)                                     // the address is changed, whatever the client does
 	m.addKnownNetwork(ctx, knownBeside(claim), c.uid, clientPrefix(ctx)) // the caller logged in with the old address
 	m.releaseEmails(ctx, c.uid, c.acct.Rec.Digests)
-	return c.acct.Rec.user(id.User.ID), nil
+}
+
+// reportEmailTaken emits an event if err says that the address of a change is taken.
+func (m *Manager) reportEmailTaken(ctx context.Context, id Identity, err error) {
+	if errors.Is(err, ErrEmailTaken) {
+		e := id.event(EventEmailTaken)
+		e.Action = "change_email"
+		m.emit(ctx, e)
+	}
 }
 
 // CheckProfileChange returns the [*InputError] with which UpdateProfile would refuse change
@@ -150,7 +168,7 @@ func (m *Manager) editProfile(ctx context.Context, id Identity, c *principal, ch
 			a.FullName = *change.FullName
 		}
 		if change.Email != nil {
-			a.Email = *change.Email
+			a.respellEmail(*change.Email)
 		}
 		return m.records.Write(ctx, &c.acct, c.acct.Put(), c.session.Unchanged())
 	})

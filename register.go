@@ -39,6 +39,7 @@ type NewUser struct {
 	FullName       string
 	OrganizationID string // "org_…"
 	Role           string // as for Manager.SetRole
+	EmailVerified  bool   // your program has proof that the user reads the mail of Email
 }
 
 // Register makes an account, and an organization with the account as its first admin. The role
@@ -52,7 +53,8 @@ type NewUser struct {
 //
 // The error is an [*InputError] that names every field at fault, ErrEmailTaken, ErrRateLimited
 // or ErrOverloaded. With Config.NoRegistration it is ErrRegistrationClosed: nothing is looked
-// at, counted or reported. ErrEmailTaken shows the client that the address has an account, so
+// at, counted or reported. With a Config.Mailer the address gets a token for VerifyEmail. The
+// account can be used without it, unless Config.RequireVerifiedEmail is set. ErrEmailTaken shows the client that the address has an account, so
 // Config.Limits.RegisterByAddress limits how often a client can ask.
 func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	defer m.calls.Begin()()
@@ -67,9 +69,13 @@ func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	known := []string{clientPrefix(ctx)} // the caller chose the password, so strangers there are no more likely
 	var user User
 	err = m.throttled(ctx, "", m.registerBudgets(ctx), func(ctx context.Context) (done bool, err error) {
-		user, err = m.create(ctx, u, canonical, known, event, entry{name: cmp.Or(r.OrganizationName, u.FullName)})
+		user, err = m.create(ctx, u, canonical, known, event, entry{name: cmp.Or(r.OrganizationName, u.FullName), unproven: m.SendsMail()})
 		return err == nil, err
 	})
+	if err == nil {
+		uid, _ := parseUser(user.ID)
+		m.offerMail(ctx, mailRequest{kind: verifyMail, digest: emailDigest(canonical), uid: uid})
+	}
 	return user, err
 }
 
@@ -180,7 +186,10 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 		return User{}, err
 	}
 	acct := accountRow(uid)
-	acct.Rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now}
+	acct.Rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now, Unproven: e.unproven}
+	if u.EmailVerified {
+		acct.Rec.proveEmail()
+	}
 	member, err := m.enter(ctx, e, uid, u.Role, now)
 	if err != nil {
 		m.undo(ctx, e, member, canonical, claim)
@@ -239,7 +248,10 @@ func (m *Manager) uncreate(ctx context.Context, commitErr error, acct record.Row
 
 // An entry is the organization of a new account: one that exists or, with a name, one that is
 // made for it.
-type entry struct{ oid, name string }
+type entry struct {
+	oid, name string
+	unproven  bool // account.Unproven
+}
 
 // founds returns the organization that is made for the account, or "".
 func (e entry) founds() string {

@@ -62,7 +62,8 @@ func TestNothingPrintsASecret(t *testing.T) {
 		"Secret": goodSecret, "[]Secret": cfg.Secrets, "*Secret": &wrong, "map of Secret": map[string]auth.Secret{"a": goodSecret},
 		"Registration": auth.Registration{Password: authtest.Password}, "NewUser": auth.NewUser{Password: authtest.Password},
 		"ProfileChange": auth.ProfileChange{CurrentPassword: authtest.Password, Code: authtest.Password},
-		"LoginResult":   r, "AccessToken": r.AccessToken, "Identity": id, "enrolment": enrolment, "key": key,
+		"Mail":          auth.Mail{Purpose: auth.MailResetPassword, Token: wrong}, "*Mail": &auth.Mail{Token: wrong},
+		"LoginResult": r, "AccessToken": r.AccessToken, "Identity": id, "enrolment": enrolment, "key": key,
 		"*LoginResult": &r,
 	}
 	for name, v := range values {

@@ -196,6 +196,10 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 		return LoginResult{}, ErrInvalidCredentials
 	}
 	user := acct.Rec.user(userIDOf(uid))
+	if m.cfg.RequireVerifiedEmail && acct.Rec.emailUnverified() {
+		m.emit(ctx, Event{Type: EventAccessDenied, UserID: user.ID, OrganizationID: user.OrganizationID, Reason: "email_not_verified"})
+		return LoginResult{}, ErrEmailNotVerified
+	}
 	if acct.Rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
 		result, err := m.newTempToken(ctx, uid, acct, first)
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,6 +27,12 @@ func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]
 	for _, name := range []string{"VerifyTwoFactor", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "LogoutSession", "RotateAPIKey", "RevokeUserAPIKey"} {
 		delete(calls, name)
 	}
+	for name := range mailFaults {
+		delete(calls, name)
+	}
+	for _, name := range []string{"ForgotPassword", "ResendVerification"} { // whose queue asks the store
+		delete(calls, name)
+	}
 	for _, name := range []string{"CheckRegistration", "CheckProfileChange", "CheckNewPassword", "CheckNewAPIKey"} { // which ask no store
 		delete(calls, name)
 	}
@@ -41,6 +49,17 @@ func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]
 	return calls
 }
 
+// mailFaults are further calls, for a user with a token of each purpose.
+var mailFaults = map[string]func(u *mailed) error{
+	"ResetPassword": func(u *mailed) error { return u.redeem(auth.MailResetPassword, u.tokens[auth.MailResetPassword]) },
+	"VerifyEmail":   func(u *mailed) error { return u.redeem(auth.MailVerifyEmail, u.tokens[auth.MailVerifyEmail]) },
+	"ConfirmEmail":  func(u *mailed) error { return u.redeem(auth.MailChangeEmail, u.tokens[auth.MailChangeEmail]) },
+	"CancelEmailChange": func(u *mailed) error {
+		return u.h.CancelEmailChange(context.Background(), u.id)
+	},
+	"UpdateProfile, email to confirm": func(u *mailed) error { return moveTo(u.h.Manager, u.id, "third@example.com") },
+}
+
 // DO-3.
 // Section "fail closed": a store that fails in any call, before or after it was
 // carried out, is ErrUnavailable, or it did not matter. It is never a refusal.
@@ -50,15 +69,27 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := authtest.New(t)
 		probeUser := probe.Register()
-		for name := range wantsFaults(probeUser, probeUser.Identity(), "") {
+		names := slices.Collect(maps.Keys(wantsFaults(probeUser, probeUser.Identity(), "")))
+		for _, name := range slices.AppendSeq(names, maps.Keys(mailFaults)) {
 			for _, how := range []string{"fails", "loses the reply", "hangs"} {
 				failed := 0
 				for nth := int64(1); ; nth++ {
 					tap := newTapStore(memstore.New())
-					h := authtest.With(t, tap, auth.Config{StoreTimeout: timeout, Limits: unlimited(), APIKeysNeedFreshLogin: true})
+					cfg := auth.Config{StoreTimeout: timeout, Limits: unlimited(), APIKeysNeedFreshLogin: true}
+					mail := mailFaults[name]
+					if mail != nil {
+						cfg.Mailer, cfg.ConfirmEmailChange = &authtest.Mails{}, true
+					}
+					h := authtest.With(t, tap, cfg)
 					auth.AwaitBackground(h.Manager) // no organization ends before
-					alice := h.Register()
-					call := wantsFaults(alice, alice.Identity(), alice.APIKey())[name]
+					var call func(*auth.Manager) error
+					if mail != nil {
+						u := newMailed(t, h)
+						call = func(*auth.Manager) error { return mail(u) }
+					} else {
+						alice := h.Register()
+						call = wantsFaults(alice, alice.Identity(), alice.APIKey())[name]
+					}
 					var n atomic.Int64
 					count := func() bool { return n.Add(1) >= nth }
 					switch how {
@@ -98,7 +129,7 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 					}
 					if err != nil {
 						failed++
-						if !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrInvalidToken) || errors.Is(err, auth.ErrInvalidCredentials) {
+						if !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrInvalidToken) || errors.Is(err, auth.ErrInvalidCredentials) || errors.Is(err, auth.ErrInvalidOneTimeToken) {
 							t.Errorf("%s, whose store %s from call %d on: %v", name, how, nth, err)
 						}
 						if took > 2*timeout {

@@ -19,6 +19,13 @@ type User struct {
 	AssignedAgents   []string // set by your program with Manager.SetAssignedAgents
 	Disabled         bool
 	CreatedAt        time.Time // UTC
+	// EmailVerified is true if the user has proven that they read the mail of Email, or if your
+	// program said so: see NewUser and Proof. It is false until then.
+	EmailVerified bool
+	// PendingEmail is the address that waits for Manager.ConfirmEmail, or "". It waits until
+	// PendingEmailUntil, in UTC.
+	PendingEmail      string
+	PendingEmailUntil time.Time
 }
 
 // An account is the state that every request of a user is checked against.
@@ -42,7 +49,17 @@ type account struct {
 	// are of all addresses. With Org they say what is left to remove, and a tombstone has
 	// neither once the deletion is done.
 	Digests []string
-	newer   []byte
+	// ProvenEmail is the address whose mailbox the user has proven. It says something only if
+	// it is Email: an older version changes Email alone.
+	ProvenEmail string
+	// Unproven is true for an account that was registered while there was a Mailer, which
+	// asks for a proof of the address. See emailUnverified.
+	Unproven bool
+	// RequestedEmail is the address that waits for its confirmation until RequestedUntil.
+	// Nothing is claimed for it.
+	RequestedEmail string
+	RequestedUntil time.Time
+	newer          []byte
 }
 
 // Fields implements [record.Fields].
@@ -61,6 +78,10 @@ func (a *account) Fields(c *record.Codec) {
 	c.Uint(&a.Epoch)
 	c.String(&a.Enrolment)
 	c.Strings(&a.Digests)
+	c.String(&a.ProvenEmail)
+	c.Bool(&a.Unproven)
+	c.String(&a.RequestedEmail)
+	c.Time(&a.RequestedUntil)
 	c.Rest(&a.newer)
 }
 
@@ -73,11 +94,33 @@ func (a *account) clearPendingEmail() {
 
 func (a *account) usable() bool { return !a.Disabled && !a.Deleted }
 
+// emailVerified reports whether the user has proven that they read the mail of the address.
+func (a *account) emailVerified() bool { return a.ProvenEmail == a.Email && a.Email != "" }
+
+// emailUnverified reports whether a proof was asked for and is missing. It is false for an
+// account from before there was a Mailer, and for one that your program made.
+func (a *account) emailUnverified() bool { return a.Unproven && !a.emailVerified() }
+
+// proveEmail notes that the user reads the mail of the address.
+func (a *account) proveEmail() { a.ProvenEmail = a.Email }
+
+// respellEmail replaces the address by another spelling of it.
+func (a *account) respellEmail(address string) {
+	if a.emailVerified() {
+		a.ProvenEmail = address
+	}
+	a.Email = address
+}
+
+// clearRequestedEmail ends the wait for a confirmation.
+func (a *account) clearRequestedEmail() { a.RequestedEmail, a.RequestedUntil = "", time.Time{} }
+
 func (a *account) user(id string) User {
 	return User{
 		ID: id, Email: a.Email, FullName: a.FullName, Role: a.Role,
 		OrganizationID: a.Org, TwoFactorEnabled: a.Enrolment != "",
 		AssignedAgents: a.Agents, Disabled: a.Disabled, CreatedAt: a.Created,
+		EmailVerified: a.emailVerified(), PendingEmail: a.RequestedEmail, PendingEmailUntil: a.RequestedUntil,
 	}
 }
 

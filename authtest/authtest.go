@@ -11,8 +11,12 @@
 //	alice.Login()
 //
 // A test may make any number of users: a Harness calls the Manager as your program does, and no
-// budget of a network stops that. What was reported or would be mailed is in h.Events and
-// h.Notices. AwaitEvent and AwaitNotice wait for one, since the Manager sends them from a queue.
+// budget of a network stops that. What was reported or would be mailed is in h.Events, h.Notices
+// and h.Mails. AwaitEvent, AwaitNotice and AwaitMail wait for one, since the Manager sends them
+// from queues.
+//
+//	alice.VerifyEmail()
+//	alice.ResetPassword("another long password") // by the token of a mail
 package authtest
 
 import (
@@ -50,11 +54,14 @@ type Harness struct {
 	// Notices are what users would be mailed. With connects them only if its Config has a
 	// *Notices as Notifier.
 	Notices *Notices
-	t       testing.TB
-	users   atomic.Int64
-	role    string // of users who register
+	// Mails are the mails with one-time tokens. With connects them only if its Config has a
+	// *Mails as Mailer.
+	Mails *Mails
+	t     testing.TB
+	users atomic.Int64
+	role  string // of users who register
 
-	noEvents, noNotices string // why Events or Notices may get nothing, or ""
+	noEvents, noNotices, noMails string // why Events, Notices or Mails may get nothing, or ""
 }
 
 // New returns a Harness over a fresh store in memory. The Manager is closed at the end
@@ -63,7 +70,7 @@ func New(t testing.TB) *Harness {
 	t.Helper()
 	clock, s := NewClock(), memstore.New()
 	s.Now = clock.Now
-	return with(t, clock, s, auth.Config{Notifier: &Notices{}})
+	return with(t, clock, s, auth.Config{Notifier: &Notices{}, Mailer: &Mails{}})
 }
 
 // With returns a Harness over s, configured by cfg. If cfg has no Secrets, Now, Logger,
@@ -81,6 +88,9 @@ func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 	h := &Harness{Store: s, Clock: clock, Events: &Events{}, t: t, role: cmp.Or(cfg.FirstRole, "admin")}
 	if h.Notices, _ = cfg.Notifier.(*Notices); h.Notices == nil {
 		h.Notices, h.noNotices = &Notices{}, "; the Notifier of the Config is no *authtest.Notices"
+	}
+	if h.Mails, _ = cfg.Mailer.(*Mails); h.Mails == nil {
+		h.Mails, h.noMails = &Mails{}, "; the Mailer of the Config is no *authtest.Mails"
 	}
 	if cfg.Secrets == nil {
 		cfg.Secrets = []auth.Secret{Secret}
@@ -119,6 +129,7 @@ func with(t testing.TB, clock *Clock, s store.Store, cfg auth.Config) *Harness {
 type User struct {
 	auth.User // as registered; Identity().User is how it is now
 	h         *Harness
+	password  auth.Secret
 	token     string
 	secret    auth.Secret // of the second factor
 	backup    []auth.Secret
@@ -160,7 +171,10 @@ func (h *Harness) create(n int64, organizationID, role string) *User {
 
 func (h *Harness) loggedIn(u auth.User) *User {
 	h.t.Helper()
-	user := &User{User: u, h: h}
+	user := &User{User: u, h: h, password: Password}
+	if h.RequiresVerifiedEmail() && !u.EmailVerified && h.RegistrationOpen() {
+		user.VerifyEmail()
+	}
 	user.Login()
 	return user
 }
@@ -191,7 +205,7 @@ func emailOf(n int64) string { return fmt.Sprintf("user%d@example.com", n) }
 func (u *User) Login() string {
 	u.h.t.Helper()
 	ctx := context.Background()
-	r, err := u.h.Manager.Login(ctx, u.Email, Password)
+	r, err := u.h.Manager.Login(ctx, u.Email, u.password)
 	if err == nil && r.TwoFactorRequired() {
 		temp := r.TempToken
 		if r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code())); errors.Is(err, auth.ErrInvalidCode) {
@@ -220,12 +234,51 @@ func (u *User) Identity() auth.Identity {
 	return id
 }
 
+// VerifyEmail verifies the user's address by the mail that the registration has sent.
+func (u *User) VerifyEmail() {
+	u.h.t.Helper()
+	mail := u.h.AwaitMail(auth.MailVerifyEmail, u.Email)
+	if err := u.h.Manager.VerifyEmail(context.Background(), mail.Token); err != nil {
+		u.h.t.Fatalf("authtest: verify the email: %v", err)
+	}
+}
+
+// ResetPassword sets a new password by the mail for a forgotten one, and Login uses it from then
+// on. It ends the user's sessions.
+func (u *User) ResetPassword(password auth.Secret) {
+	u.h.t.Helper()
+	ctx := context.Background()
+	err := u.h.ForgotPassword(ctx, u.Email)
+	if err == nil {
+		err = u.h.Manager.ResetPassword(ctx, u.h.AwaitMail(auth.MailResetPassword, u.Email).Token, password)
+	}
+	if err != nil {
+		u.h.t.Fatalf("authtest: reset the password: %v", err)
+	}
+	u.password = password
+}
+
+// ChangeEmail gives the user another address, which the token of a mail confirms if
+// Config.ConfirmEmailChange is set. The user's login must be fresh.
+func (u *User) ChangeEmail(email string) {
+	u.h.t.Helper()
+	ctx := context.Background()
+	changed, err := u.h.UpdateProfile(ctx, u.Identity(), auth.ProfileChange{Email: &email})
+	if err == nil && changed.PendingEmail == email {
+		err = u.h.ConfirmEmail(ctx, u.Identity(), u.h.AwaitMail(auth.MailChangeEmail, email).Token)
+	}
+	if err != nil {
+		u.h.t.Fatalf("authtest: change the email: %v", err)
+	}
+	u.Email = email
+}
+
 // EnableTwoFactor turns on the user's second factor and returns the backup codes. It
 // advances the clock by 30 seconds, so that the next Code is a new one.
 func (u *User) EnableTwoFactor() []auth.Secret {
 	u.h.t.Helper()
 	ctx := context.Background()
-	e, err := u.h.Manager.EnableTwoFactor(ctx, u.Identity(), Password)
+	e, err := u.h.Manager.EnableTwoFactor(ctx, u.Identity(), u.password)
 	if err == nil {
 		err = u.h.ConfirmTwoFactor(ctx, u.Identity(), auth.Secret(TOTPCode(e.Secret, u.h.Now())))
 	}
@@ -256,7 +309,7 @@ func (u *User) ScopedAPIKey(scopes ...string) string { u.h.t.Helper(); return u.
 
 func (u *User) newKey(scopes *[]string) string {
 	u.h.t.Helper()
-	_, key, err := u.h.CreateAPIKey(context.Background(), u.Identity(), auth.NewAPIKey{Name: "test", Scopes: scopes, Password: Password})
+	_, key, err := u.h.CreateAPIKey(context.Background(), u.Identity(), auth.NewAPIKey{Name: "test", Scopes: scopes, Password: u.password})
 	if err != nil {
 		u.h.t.Fatalf("authtest: create API key: %v", err)
 	}

@@ -194,3 +194,21 @@ func TestAHarnessSaysWhatATestForgot(t *testing.T) {
 		})
 	}
 }
+
+func TestTheFlowsOfMailsAreOneLineEach(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Mailer: &authtest.Mails{}, ConfirmEmailChange: true, RequireVerifiedEmail: true})
+	alice := h.Register() // which verifies the address
+	alice.ChangeEmail("countess@example.com")
+	if u := alice.Identity().User; u.Email != "countess@example.com" || !u.EmailVerified {
+		t.Errorf("%+v", u)
+	}
+	alice.ResetPassword("another long password")
+	if alice.Login() == "" || len(h.Mails.All()) != 3 {
+		t.Errorf("%d mails", len(h.Mails.All()))
+	}
+	bob := authtest.New(t).Register()
+	bob.VerifyEmail()
+	if !bob.Identity().User.EmailVerified {
+		t.Error("not verified")
+	}
+}

@@ -8,7 +8,7 @@ import (
 	"github.com/datixlab/auth"
 )
 
-// patience is how long AwaitEvent and AwaitNotice wait.
+// patience is how long AwaitEvent, AwaitNotice and AwaitMail wait.
 const patience = 10 * time.Second
 
 // Events records the events that a Manager emitted.
@@ -31,6 +31,45 @@ func (n *Notices) Notify(_ context.Context, notice auth.Notice) error { n.add(no
 
 // All returns the notices so far, which arrive as events do.
 func (n *Notices) All() []auth.Notice { return n.copied() }
+
+// Mails records the mails that a Manager would have sent. The zero value is ready for use, as a
+// Config.Mailer.
+type Mails struct {
+	sent[auth.Mail]
+	awaited map[auth.Secret]bool // tokens that AwaitMail has returned
+}
+
+// Send implements [auth.Mailer].
+func (m *Mails) Send(_ context.Context, mail auth.Mail) error { m.add(mail); return nil }
+
+// All returns the mails so far, which arrive as events do.
+func (m *Mails) All() []auth.Mail { return m.copied() }
+
+// Await returns the oldest mail of a purpose to an address that no Await has returned, and waits
+// for it for 10 seconds at most. It returns false if none comes.
+func (m *Mails) Await(purpose auth.MailPurpose, to string) (auth.Mail, bool) {
+	return m.await(func(mail auth.Mail) bool {
+		if mail.Purpose != purpose || mail.To != to || m.awaited[mail.Token] {
+			return false
+		}
+		if m.awaited == nil {
+			m.awaited = map[auth.Secret]bool{}
+		}
+		m.awaited[mail.Token] = true
+		return true
+	})
+}
+
+// AwaitMail returns the oldest mail of a purpose to an address that was not awaited before, and
+// waits for it for 10 seconds at most. An address gets 3 mails, then one in 20 minutes.
+func (h *Harness) AwaitMail(purpose auth.MailPurpose, to string) auth.Mail {
+	h.t.Helper()
+	mail, ok := h.Mails.Await(purpose, to)
+	if !ok {
+		h.t.Fatalf("authtest: no mail %s to %s%s", purpose, to, h.noMails)
+	}
+	return mail
+}
 
 // AwaitEvent returns the first event of this type of the user, and waits for it for 10 seconds
 // at most. The events of one call come in their order.

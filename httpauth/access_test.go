@@ -45,6 +45,12 @@ DELETE /api-keys/{key_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa
 GET /sessions             | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 DELETE /sessions/{session_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
 POST /logout-others       | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /verify-email        | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok| otok | otok
+POST /resend-verification | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
+POST /forgot-password     | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
+POST /reset-password      | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok| otok | otok
+POST /confirm-email       | none | 400  | tok  | otok | otok | otok | otok | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | otok | otok | no   | no | no   | no
+DELETE /me/pending-email  | none | 400  | tok  | 404   | 404   | 404   | 404   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404   | 404   | no   | no | no   | no
 Require()                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | ok   | ok | ok   | ok
 Require(SessionOnly)      | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 Require(APIKeyOnly)       | none | 400  | tok  | no   | no   | no   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | ok   | tok  | tok  | tok  | tok  | 2fa  | no   | no   | ok   | ok | ok   | ok
@@ -66,6 +72,7 @@ var verdicts = map[string]struct {
 	"ok":   {0, ""},
 	"400":  {400, httpauth.CodeInvalidRequest},
 	"in":   {400, httpauth.CodeInvalidInput},        // let in: what is sent is checked last
+	"otok": {400, httpauth.CodeInvalidOneTimeToken}, // let in, but the token of a mail is none
 	"no2f": {400, httpauth.CodeTwoFactorNotEnabled}, // let in, but there is no second factor yet
 	"none": {401, httpauth.CodeAuthenticationRequired},
 	"tok":  {401, httpauth.CodeInvalidToken},
@@ -189,6 +196,12 @@ var calls = map[string]struct {
 	"GET /sessions":                 {},
 	"DELETE /sessions/{session_id}": {},
 	"POST /logout-others":           {},
+	"POST /verify-email":            {body: func(*builder, principal) any { return members{"token": "vrf_1"} }},
+	"POST /resend-verification":     {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"POST /forgot-password":         {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"POST /reset-password":          {body: func(*builder, principal) any { return members{"token": "rst_1", "new_password": "NewPass456!"} }},
+	"POST /confirm-email":           {body: func(*builder, principal) any { return members{"token": "chg_1"} }},
+	"DELETE /me/pending-email":      {},
 
 	"Require()":              {rules: ruled()},
 	"Require(SessionOnly)":   {rules: ruled(httpauth.SessionOnly)},

@@ -20,6 +20,8 @@ type call struct {
 	query    string   // as the client sent it
 	body     []byte   // nil if the endpoint reads none, or none was sent
 	uri      string   // of the request, as the client sent it
+
+	organization string // the name of the caller's, for an ownProfile
 }
 
 // variable returns the identifier that the path has for a variable of the route.

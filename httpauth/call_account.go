@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/datixlab/auth"
@@ -51,43 +52,52 @@ func register(c *call, in registerBody) (any, error) {
 type profile struct {
 	ID               string   `json:"id" example:"user_1a2b3c"`
 	Email            string   `json:"email" format:"email" example:"ada@example.com"`
+	EmailVerified    bool     `json:"email_verified" example:"true" doc:"Whether the user has proven that they read its mail."`
+	PendingEmail     string   `json:"pending_email,omitempty" format:"email" doc:"Waits for confirm-email."`
 	FullName         string   `json:"full_name" example:"Ada Lovelace"`
 	Role             string   `json:"role" example:"admin"`
 	OrganizationID   string   `json:"organization_id" example:"org_1a2b3c"`
+	OrganizationName string   `json:"organization_name" example:"Analytical Engines"`
 	TwoFactorEnabled bool     `json:"two_factor_enabled" example:"false"`
 	AssignedAgents   []string `json:"assigned_agents" example:"agent_1a2b3c"`
 	CreatedAt        string   `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
 }
 
-func profileOf(u auth.User) profile {
-	return profile{
-		ID:               u.ID,
-		Email:            u.Email,
-		FullName:         u.FullName,
-		Role:             u.Role,
-		OrganizationID:   u.OrganizationID,
-		TwoFactorEnabled: u.TwoFactorEnabled,
-		AssignedAgents:   append([]string{}, u.AssignedAgents...), // a list, never null
-		CreatedAt:        formatTime(u.CreatedAt),
+// profileOf returns the profile of the caller's user as an answer.
+func profileOf(c *call) (any, error) {
+	name, err := c.manager.OrganizationName(c, c.identity.User.OrganizationID)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) { // it is being deleted, with the user
+		return nil, err
 	}
+	c.organization = name
+	return ownProfile{c}, nil
 }
 
-// A userProfile is the answer profileOf(*user), in one allocation.
-type userProfile struct{ user *auth.User }
+// An ownProfile is an answer that has the members of profile, about the user of the call. It
+// takes one allocation.
+type ownProfile struct{ c *call }
 
 // appendJSON implements appender.
-func (p userProfile) appendJSON() []byte {
-	u := p.user
-	size := 160 + len(u.ID) + len(u.Email) + len(u.FullName) + len(u.Role) + len(u.OrganizationID) // 160: the rest
+func (p ownProfile) appendJSON() []byte {
+	u, organization, pending := &p.c.identity.User, p.c.organization, ""
+	if u.PendingEmail != "" && p.c.manager.Now().Before(u.PendingEmailUntil) {
+		pending = u.PendingEmail
+	}
+	size := 240 + len(organization) + len(pending) + len(u.ID) + len(u.Email) + len(u.FullName) + len(u.Role) + len(u.OrganizationID) // 240: the rest
 	for _, agent := range u.AssignedAgents {
 		size += len(agent) + len(`"",`)
 	}
 	b := make([]byte, 0, size)
 	b = appendText(append(b, `{"id":`...), u.ID)
 	b = appendText(append(b, `,"email":`...), u.Email)
+	b = strconv.AppendBool(append(b, `,"email_verified":`...), u.EmailVerified)
+	if pending != "" {
+		b = appendText(append(b, `,"pending_email":`...), pending)
+	}
 	b = appendText(append(b, `,"full_name":`...), u.FullName)
 	b = appendText(append(b, `,"role":`...), u.Role)
 	b = appendText(append(b, `,"organization_id":`...), u.OrganizationID)
+	b = appendText(append(b, `,"organization_name":`...), organization)
 	b = strconv.AppendBool(append(b, `,"two_factor_enabled":`...), u.TwoFactorEnabled)
 	b = append(b, `,"assigned_agents":[`...)
 	for i, agent := range u.AssignedAgents {
@@ -101,7 +111,7 @@ func (p userProfile) appendJSON() []byte {
 	return append(b, `"}`...)
 }
 
-func getProfile(c *call) (any, error) { return userProfile{&c.identity.User}, nil }
+func getProfile(c *call) (any, error) { return profileOf(c) }
 
 type updateProfileBody struct {
 	FullName        *string      `json:"full_name" input:"name" either:"email" example:"Ada Lovelace"`
@@ -134,7 +144,8 @@ func updateProfile(c *call, in updateProfileBody) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return profileOf(u), nil
+	c.identity.User = u
+	return profileOf(c)
 }
 
 type changePasswordBody struct {

@@ -221,7 +221,7 @@ func TestProfileAnswersAsTheContractSays(t *testing.T) {
 		id := f.register("ada@example.com")
 		token := f.login("ada@example.com")
 		a := f.call("GET", "/me", nil, bearer(token)).want(200).
-			wantMembers("id", "email", "full_name", "role", "organization_id", "two_factor_enabled", "assigned_agents", "created_at")
+			wantMembers("id", "email", "email_verified", "full_name", "role", "organization_id", "organization_name", "two_factor_enabled", "assigned_agents", "created_at")
 		if list, ok := a.body["assigned_agents"].([]any); !ok || len(list) != 0 {
 			t.Errorf("assigned_agents is %v, want an empty list", a.body["assigned_agents"])
 		}

@@ -17,7 +17,7 @@ import (
 // LO-1: what the guard refuses is an event, with its caller.
 func TestWhatTheGuardRefusesIsAnEvent(t *testing.T) {
 	events := &authtest.Events{}
-	f := newFixture(t, setup{auth: func(c *auth.Config) { c.Events = events }})
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.Events, c.Mailer = events, nil }})
 	token := f.account("ada@example.com")
 	_, key := f.apiKey(token)
 	fault := httpauth.Rule(func(httpauth.Access) error { return errors.New("secret of the host's") })

@@ -56,13 +56,14 @@ func (s *faultyStore) Commit(ctx context.Context, ops ...store.Op) error {
 }
 
 // behind reports whether a Commit changes nothing but what is written in the background: uses of
-// API keys, the first use of a token, and what Managers know of each other.
+// API keys, the first use of a token, the tokens of mails, and what Managers know of each other.
 func behind(ops []store.Op) bool {
 	if len(ops) == 1 && ops[0].Write == store.Set && strings.Contains(ops[0].Key, "/s.") {
 		return true // a login or a refresh also requires the account
 	}
 	return !slices.ContainsFunc(ops, func(o store.Op) bool {
-		return o.Write == store.Remove || o.Write == store.Set && !strings.Contains(o.Key, "/l.") && !strings.HasPrefix(o.Key, "m.auth/")
+		inBackground := strings.Contains(o.Key, "/l.") || strings.HasSuffix(o.Key, "/mail") || strings.HasPrefix(o.Key, "m.auth/")
+		return o.Write == store.Remove || o.Write == store.Set && !inBackground
 	})
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
@@ -61,6 +62,7 @@ type fixture struct {
 	handler  *httpauth.Handler
 	server   *httptest.Server
 	log      *logBuffer
+	outbox   *authtest.Mails
 	document map[string]any
 }
 
@@ -76,7 +78,7 @@ func newFixture(t *testing.T, s setup) *fixture {
 	if s.begin.IsZero() {
 		s.begin = january
 	}
-	f := &fixture{t: t, clock: &clock{t: s.begin}, log: &logBuffer{}}
+	f := &fixture{t: t, clock: &clock{t: s.begin}, log: &logBuffer{}, outbox: &authtest.Mails{}}
 	if s.store == nil {
 		s.store = onMemory
 	}
@@ -87,8 +89,9 @@ func newFixture(t *testing.T, s setup) *fixture {
 		Secrets:              []auth.Secret{"0123456789abcdefghijklmnopqrstuv"},
 		InsecureCheapHashing: true,
 		PasswordHash:         auth.HashParams{Memory: 8, Time: 1, Threads: 1},
-		Limits:               auth.Limits{LoginByAddress: wide, RegisterByAddress: wide},
+		Limits:               auth.Limits{LoginByAddress: wide, RegisterByAddress: wide, MailByAddress: wide},
 		Logger:               logger,
+		Mailer:               f.outbox,
 		Now:                  f.clock.Now,
 	}
 	if s.auth != nil {
@@ -144,6 +147,17 @@ func (f *fixture) without(tags ...httpauth.Tag) *fixture {
 	reduced.serve()
 	f.t.Cleanup(reduced.server.Close)
 	return &reduced
+}
+
+// mail returns the token of the oldest mail of a purpose to an address that was not asked for
+// before.
+func (f *fixture) mail(purpose auth.MailPurpose, to string) string {
+	f.t.Helper()
+	mail, ok := f.outbox.Await(purpose, to)
+	if !ok {
+		f.t.Fatalf("no mail %s came to %s", purpose, to)
+	}
+	return string(mail.Token)
 }
 
 func (f *fixture) close() {

@@ -94,10 +94,16 @@ func keywords(l auth.InputLimits) map[string]object {
 		"code":     {{"pattern", fmt.Sprintf("^%s((%s){%d}|(%s){%d,%d})$", apart, digit, l.TOTPDigits, backup, l.MinBackupDigits, l.MaxBackupDigits)}},
 		"backup":   {{"pattern", fmt.Sprintf("^[0-9]{%d,%d}$", l.MinBackupDigits, l.MaxBackupDigits)}},
 		"temp":     {{"pattern", "^temp_[0-9A-Za-z_-]+$"}},
+		"reset":    {{"pattern", oneTimeToken("rst")}},
+		"verify":   {{"pattern", oneTimeToken("vrf")}},
+		"change":   {{"pattern", oneTimeToken("chg")}},
 		"scope":    {{"pattern", fmt.Sprintf(`^[!#-\[\]-~]{1,%d}$`, l.MaxScope)}},
 		"scopes":   {{"minItems", 1}, {"maxItems", l.MaxScopes}, {"uniqueItems", true}},
 	}
 }
+
+// oneTimeToken returns the pattern of the token of a mail. Space around it is dropped.
+func oneTimeToken(kind string) string { return `^[\t\r\n ]*` + kind + `_[0-9A-Za-z]+[\t\r\n ]*$` }
 
 const schemaRef = "#/components/schemas/"
 

@@ -43,6 +43,7 @@ func TestDocumentIsOfExactlyWhatIsMounted(t *testing.T) {
 	contract := []string{
 		"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout",
 		"GET /two-factor", "POST /backup-codes", "POST /api-keys", "GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password", "GET /openapi.json",
+		"POST /verify-email", "POST /resend-verification", "POST /confirm-email", "DELETE /me/pending-email", "POST /forgot-password", "POST /reset-password",
 		"GET /.well-known/jwks.json", "GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others",
 	}
 	slices.Sort(contract)
@@ -182,7 +183,7 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 		// What hashes a password or a backup code, and what paints a QR code.
 		httpauth.CodeOverloaded: {
 			"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "PATCH /me", "POST /change-password",
-			"POST /api-keys", "POST /backup-codes",
+			"POST /api-keys", "POST /backup-codes", "POST /reset-password",
 		},
 		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me", "POST /api-keys"},
 		// Every call with a credential: an API key of a user whom the policy binds is refused by all.
@@ -190,6 +191,7 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",
 			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password",
 			"GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others", "GET /two-factor", "POST /backup-codes",
+			"POST /confirm-email", "DELETE /me/pending-email",
 		},
 		httpauth.CodeAPIKeyLimit: {"POST /api-keys"},
 	} {
@@ -288,7 +290,7 @@ func TestTheDocumentHasNothingOfAGroupThatIsLeftOut(t *testing.T) {
 			t.Errorf("it has %s", text)
 		}
 	}
-	all := f.without(httpauth.TagRegistration, httpauth.TagLogin, httpauth.TagSessions, httpauth.TagTwoFactor, httpauth.TagAPIKeys, httpauth.TagAccount, httpauth.TagPublicKeys, httpauth.TagDocument)
+	all := f.without(httpauth.TagRegistration, httpauth.TagEmail, httpauth.TagRecovery, httpauth.TagLogin, httpauth.TagSessions, httpauth.TagTwoFactor, httpauth.TagAPIKeys, httpauth.TagAccount, httpauth.TagPublicKeys, httpauth.TagDocument)
 	if routes := all.handler.Routes(); len(routes) != 0 {
 		t.Errorf("with everything left out there are %v", routes)
 	}
@@ -407,9 +409,9 @@ func TestTheDocumentIsAsGeneratorsAndViewersNeedIt(t *testing.T) {
 func list(value any) []any { l, _ := value.([]any); return l }
 
 // The examples of the bodies, sent in the order of the document, are one user's story: each
-// is answered as its example says. Only codes, ids and temp tokens are put in.
+// is answered as its example says. Only codes, ids, temp tokens and the tokens of mails are put in.
 func TestTheExamplesMakeOneStory(t *testing.T) {
-	f := newFixture(t, setup{})
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.ConfirmEmailChange = true }})
 	raw := f.call("GET", "/openapi.json", nil).raw
 	routes := f.handler.Routes()
 	at := func(rt string) int {
@@ -444,6 +446,20 @@ func TestTheExamplesMakeOneStory(t *testing.T) {
 				}
 			}
 			body = example
+		}
+		credential := bearer(token)
+		switch path {
+		case "/verify-email":
+			body = members{"token": f.mail(auth.MailVerifyEmail, "ada@example.com")}
+		case "/confirm-email":
+			f.call("PATCH", "/me", members{"email": "countess@example.com", "current_password": password}, credential).want(200)
+			body = members{"token": f.mail(auth.MailChangeEmail, "countess@example.com")}
+		case "/me/pending-email":
+			f.call("PATCH", "/me", members{"email": "ada@example.com", "current_password": password}, credential).want(200)
+		case "/forgot-password": // the example's address again
+			body = members{"email": "countess@example.com"}
+		case "/reset-password":
+			dig(body)["token"] = f.mail(auth.MailResetPassword, "countess@example.com")
 		}
 		a := f.call(method, strings.NewReplacer("{key_id}", key, "{session_id}", session).Replace(path), body, func(r *http.Request) {
 			if token != "" {

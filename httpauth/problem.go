@@ -23,6 +23,7 @@ const (
 	CodeInvalidInput             Code = "invalid_input"              // 400: members at fault are named in errors
 	CodeInvalidRequest           Code = "invalid_request"            // 400: two credentials, a body that breaks off, or a malformed query where one is read
 	CodeWeakPassword             Code = "weak_password"              // 400: errors says too_short, too_long or blocked
+	CodeInvalidOneTimeToken      Code = "invalid_one_time_token"     // 400: the token of a mail is wrong, used or expired; it says nothing of a session
 	CodeTwoFactorNotEnabled      Code = "two_factor_not_enabled"     // 400: nothing to confirm or to turn off
 	CodeAuthenticationRequired   Code = "authentication_required"    // 401: no credential
 	CodeInvalidToken             Code = "invalid_token"              // 401: access token, API key or temp token is rejected
@@ -32,6 +33,7 @@ const (
 	CodeForbidden                Code = "forbidden"                  // 403: not with this credential, or not for this user
 	CodeInsufficientScope        Code = "insufficient_scope"         // 403: the API key does not have the scope; the challenge says which
 	CodeTwoFactorSetupRequired   Code = "two_factor_setup_required"  // 403: the user must set up a second factor first
+	CodeEmailNotVerified         Code = "email_not_verified"         // 403: the password is right, and the address must be verified first
 	CodeAPIKeyLimit              Code = "api_key_limit"              // 403: as many keys as a user may have
 	CodeRegistrationClosed       Code = "registration_closed"        // 403: nobody can register
 	CodeNotFound                 Code = "not_found"                  // 404
@@ -64,6 +66,7 @@ var problemTypes = map[Code]problemType{
 	CodeInvalidInput:             {http.StatusBadRequest, "CodeInvalidInput", "Invalid input", "The request is not valid; errors names what is wrong."},
 	CodeInvalidRequest:           {http.StatusBadRequest, "CodeInvalidRequest", "Invalid request", "The request is not valid."},
 	CodeWeakPassword:             {http.StatusBadRequest, "CodeWeakPassword", "Password refused", "The new password cannot be used; errors says why."},
+	CodeInvalidOneTimeToken:      {http.StatusBadRequest, "CodeInvalidOneTimeToken", "Invalid one-time token", "The token is malformed, unknown, used or expired. Ask for a new mail."},
 	CodeTwoFactorNotEnabled:      {http.StatusBadRequest, "CodeTwoFactorNotEnabled", "Two-factor authentication is not enabled", "There is no second factor to confirm or to turn off."},
 	CodeAuthenticationRequired:   {http.StatusUnauthorized, "CodeAuthenticationRequired", "Authentication required", "Send an access token or an API key: Authorization: Bearer, a space, the token."},
 	CodeInvalidToken:             {http.StatusUnauthorized, "CodeInvalidToken", "Invalid token", "The token is malformed, unknown, expired, used or revoked."},
@@ -73,6 +76,7 @@ var problemTypes = map[Code]problemType{
 	CodeForbidden:                {http.StatusForbidden, "CodeForbidden", "Forbidden", "The credential does not allow this."},
 	CodeInsufficientScope:        {http.StatusForbidden, "CodeInsufficientScope", "Insufficient scope", "The API key was made for other things than this."},
 	CodeTwoFactorSetupRequired:   {http.StatusForbidden, "CodeTwoFactorSetupRequired", "Second factor required", "The account must have a second factor for this; set one up with enable-2fa and confirm-2fa."},
+	CodeEmailNotVerified:         {http.StatusForbidden, "CodeEmailNotVerified", "Email not verified", "The email address is not verified yet; use the mail that was sent to it, or ask for another with resend-verification."},
 	CodeAPIKeyLimit:              {http.StatusForbidden, "CodeAPIKeyLimit", "Too many API keys", "Revoke an API key before creating another."},
 	CodeRegistrationClosed:       {http.StatusForbidden, "CodeRegistrationClosed", "Registration closed", "Nobody can register here; ask the operator of the service for an account."},
 	CodeNotFound:                 {http.StatusNotFound, "CodeNotFound", "Not found", "There is nothing here."},
@@ -229,11 +233,13 @@ var codeByError = []struct {
 	{ErrManyCredentials, CodeInvalidRequest},
 	{auth.ErrInvalidToken, CodeInvalidToken},
 	{auth.ErrInvalidCredentials, CodeInvalidCredentials},
+	{auth.ErrInvalidOneTimeToken, CodeInvalidOneTimeToken},
 	{auth.ErrInvalidCode, CodeInvalidCode},
 	{auth.ErrReauthenticationRequired, CodeReauthenticationRequired},
 	{auth.ErrTwoFactorSetupRequired, CodeTwoFactorSetupRequired},
 	{ErrInsufficientScope, CodeInsufficientScope}, // which is an ErrForbidden too
 	{auth.ErrForbidden, CodeForbidden},
+	{auth.ErrEmailNotVerified, CodeEmailNotVerified},
 	{auth.ErrAPIKeyLimit, CodeAPIKeyLimit},
 	{auth.ErrRegistrationClosed, CodeRegistrationClosed},
 	{auth.ErrNotFound, CodeNotFound},

@@ -34,6 +34,11 @@ func reading(f *fixture) []struct {
 		{"POST", "/disable-2fa", `{"password":"SecurePass123!","code":"123456"`, "code", token},
 		{"POST", "/api-keys", `{"name":"x","scopes":["a"]`, "name", token},
 		{"PATCH", "/me", `{"full_name":"Ada"`, "full_name", token},
+		{"POST", "/verify-email", `{"token":"vrf_1"`, "token", none},
+		{"POST", "/resend-verification", `{"email":"reader@example.com"`, "email", none},
+		{"POST", "/forgot-password", `{"email":"reader@example.com"`, "email", none},
+		{"POST", "/reset-password", `{"token":"rst_1","new_password":"NewPass456!"`, "new_password", none},
+		{"POST", "/confirm-email", `{"token":"chg_1"`, "token", token},
 		{"POST", "/change-password", `{"current_password":"SecurePass123!","new_password":"NewPass456!"`, "new_password", token},
 	}
 }

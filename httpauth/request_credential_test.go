@@ -122,7 +122,10 @@ func TestQueryAndFormAreNoCredential(t *testing.T) {
 // Advisory 11 (CVE-2026-18963).
 func TestEveryRouteButThePublicOnesNeedsACredential(t *testing.T) {
 	f := newFixture(t, setup{})
-	public := map[string]bool{"POST /register": true, "POST /login": true, "POST /verify-2fa": true, "GET /openapi.json": true, "GET /.well-known/jwks.json": true}
+	public := map[string]bool{
+		"POST /register": true, "POST /login": true, "POST /verify-2fa": true, "GET /openapi.json": true, "GET /.well-known/jwks.json": true,
+		"POST /verify-email": true, "POST /resend-verification": true, "POST /forgot-password": true, "POST /reset-password": true,
+	}
 	for _, rt := range f.handler.Routes() {
 		method, path, _ := strings.Cut(rt, " ")
 		path = filled(path)

@@ -47,24 +47,37 @@ func TestAnAppendedTextIsThatOfEncodingJSON(t *testing.T) {
 	}
 }
 
+// profileFor returns the profile that ownProfile writes.
+func profileFor(u auth.User, organization string) profile {
+	return profile{
+		ID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, PendingEmail: u.PendingEmail, FullName: u.FullName, Role: u.Role,
+		OrganizationID: u.OrganizationID, OrganizationName: organization, TwoFactorEnabled: u.TwoFactorEnabled,
+		AssignedAgents: append([]string{}, u.AssignedAgents...), CreatedAt: formatTime(u.CreatedAt),
+	}
+}
+
 func TestAnAppendedProfileIsThatOfEncodingJSON(t *testing.T) {
+	h := authtest.New(t)
 	for i, text := range awkward {
 		u := auth.User{
 			ID: "user_" + text, Email: text + "@example.com", FullName: text, Role: "r" + text, OrganizationID: "org_" + text,
-			TwoFactorEnabled: i%2 == 0, AssignedAgents: awkward[:i], Disabled: true,
+			TwoFactorEnabled: i%2 == 0, AssignedAgents: awkward[:i], Disabled: true, EmailVerified: i%2 == 1,
 			CreatedAt: time.Unix(1<<30, int64(i)*1_000_003).In(time.FixedZone("", i*3600-1800)),
 		}
-		want, err := json.Marshal(profileOf(u))
+		if i%3 > 0 {
+			u.PendingEmail, u.PendingEmailUntil = "new."+u.Email, h.Now().Add(time.Minute)
+		}
+		want, err := json.Marshal(profileFor(u, text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := (userProfile{&u}).appendJSON(); string(got) != string(want) {
+		if got := (ownProfile{&call{manager: h.Manager, identity: auth.Identity{User: u}, organization: text}}).appendJSON(); string(got) != string(want) {
 			t.Errorf("appended:\n%s\nof encoding/json:\n%s", got, want)
 		}
 	}
 	zero := auth.User{}
-	want, _ := json.Marshal(profileOf(zero))
-	if got := (userProfile{&zero}).appendJSON(); string(got) != string(want) {
+	want, _ := json.Marshal(profileFor(zero, ""))
+	if got := (ownProfile{&call{}}).appendJSON(); string(got) != string(want) {
 		t.Errorf("appended:\n%s\nof encoding/json:\n%s", got, want)
 	}
 }

@@ -64,6 +64,7 @@ type surveyor struct {
 	store   *farStore
 	handler http.Handler
 	rows    []string
+	wait    time.Duration // for what a request leaves to a queue
 }
 
 // row is a line of the table in ARCHITECTURE.md.
@@ -103,6 +104,7 @@ func (s *surveyor) ask(name string, status int, method, path, credential string,
 	begun := time.Now()
 	s.handler.ServeHTTP(w, r)
 	took := time.Since(begun)
+	time.Sleep(s.wait)
 	if w.Code != status {
 		s.t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
 	}
@@ -138,24 +140,62 @@ func TestEveryEndpointMakesTheRoundTripsThatAreWrittenDown(t *testing.T) {
 	})
 }
 
-func survey(t *testing.T) []string {
+// newSurveyor returns a surveyor of a service of its own. Close ends that.
+func newSurveyor(t *testing.T, mailer auth.Mailer) (s *surveyor, closeAll func() error) {
 	far := &farStore{Store: memstore.New()}
 	manager, err := auth.New(far, auth.Config{
 		Secrets:              []auth.Secret{"0123456789abcdefghijklmnopqrstuv"},
 		InsecureCheapHashing: true,
 		PasswordHash:         auth.HashParams{Memory: 8, Time: 1, Threads: 1},
+		Mailer:               mailer,
+		ConfirmEmailChange:   mailer != nil,
 		Logger:               slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer manager.Close()
 	time.Sleep(time.Second) // of the bubble: what New starts is over
 	handler, err := httpauth.New(manager, httpauth.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &surveyor{t: t, store: far, handler: handler}
+	return &surveyor{t: t, store: far, handler: handler}, manager.Close
+}
+
+func survey(t *testing.T) []string { return append(surveyAccount(t), surveyMails(t)...) }
+
+// surveyMails surveys the calls that send mails or take their tokens. Their rows have what the
+// queue does after the answer, but for the last column.
+func surveyMails(t *testing.T) []string {
+	box := &authtest.Mails{}
+	s, closeAll := newSurveyor(t, box)
+	defer closeAll()
+	s.wait = time.Second
+	const email, newEmail = "ada@example.com", "ada@example.org"
+	token := func(purpose auth.MailPurpose, to string) map[string]any {
+		mail, _ := box.Await(purpose, to)
+		return map[string]any{"token": string(mail.Token), "new_password": "another passphrase nobody has"}
+	}
+	credentials := map[string]any{"email": email, "password": password}
+	s.ask("", 201, "POST", "/register", "", map[string]any{"email": email, "password": password, "full_name": "Ada"})
+	_ = token(auth.MailVerifyEmail, email)
+	s.ask("`POST /resend-verification`", 202, "POST", "/resend-verification", "", map[string]any{"email": email})
+	s.ask("`POST /verify-email`", 200, "POST", "/verify-email", "", token(auth.MailVerifyEmail, email))
+	session := s.ask("", 200, "POST", "/login", "", credentials)["access_token"].(string)
+	s.ask("`PATCH /me`, email to confirm", 200, "PATCH", "/me", session, map[string]any{"email": newEmail})
+	s.ask("`DELETE /me/pending-email`", 200, "DELETE", "/me/pending-email", session, nil)
+	_ = token(auth.MailChangeEmail, newEmail)
+	s.ask("", 200, "PATCH", "/me", session, map[string]any{"email": newEmail})
+	s.ask("`POST /confirm-email`", 200, "POST", "/confirm-email", session, token(auth.MailChangeEmail, newEmail))
+	s.ask("`POST /forgot-password`, unknown address", 202, "POST", "/forgot-password", "", map[string]any{"email": "nobody@example.com"})
+	s.ask("`POST /forgot-password`", 202, "POST", "/forgot-password", "", map[string]any{"email": newEmail})
+	s.ask("`POST /reset-password`", 200, "POST", "/reset-password", "", token(auth.MailResetPassword, newEmail))
+	return s.rows
+}
+
+func surveyAccount(t *testing.T) []string {
+	s, closeAll := newSurveyor(t, nil)
+	defer closeAll()
 	s.rows = append(s.rows, row("call", "reads", "lists", "commits", "hits", "one after the other"))
 	const email, newEmail, newPassword = "ada@example.com", "ada@example.org", "another passphrase nobody has"
 	credentials := map[string]any{"email": email, "password": password}

@@ -32,10 +32,12 @@ type Tag string
 const (
 	TagRegistration Tag = "Registration" // register
 	TagLogin        Tag = "Login"        // login, verify-2fa, refresh, logout
+	TagEmail        Tag = "Email"        // verify-email, resend-verification, confirm-email, me/pending-email; with auth.Config.Mailer
 	TagSessions     Tag = "Sessions"     // sessions, logout-others
 	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, two-factor, backup-codes, disable-2fa
 	TagAPIKeys      Tag = "API keys"     // api-keys
 	TagAccount      Tag = "Account"      // me, change-password
+	TagRecovery     Tag = "Recovery"     // forgot-password, reset-password; with auth.Config.Mailer
 	TagPublicKeys   Tag = "Public keys"  // .well-known/jwks.json
 	TagDocument     Tag = "Document"     // openapi.json
 )
@@ -50,10 +52,12 @@ type tagInfo struct {
 var tags = []tagInfo{
 	{TagRegistration, "New accounts."},
 	{TagLogin, "Sessions and their access tokens."},
+	{TagEmail, "The proof that a user reads the mail of an address. These calls are there if the service sends mail."},
 	{TagSessions, "Where the caller's user is logged in, and the end of it."},
 	{TagTwoFactor, "The second factor: TOTP (RFC 6238) and backup codes."},
 	{TagAPIKeys, "Long-lived credentials for programs."},
 	{TagAccount, "The caller's own account."},
+	{TagRecovery, "A forgotten password. These calls are there if the service sends mail."},
 	{TagPublicKeys, "The keys with which other services verify access tokens."},
 	{TagDocument, "This description of the API."},
 }
@@ -76,7 +80,7 @@ type route struct {
 	description  string
 	access       access
 	call         endpoint
-	part         func(*auth.Manager) bool // whether what it is about is configured; nil is always, as in every row today
+	part         func(*auth.Manager) bool // whether what it is about is configured; nil is always
 	enrolment    bool                     // also for a session that can do nothing but set up a second factor
 	bodyOptional bool
 	challenges   bool // a login that is not fresh is answered with 401 and a challenge, not with 403
@@ -153,6 +157,12 @@ func (h *Handler) table() []route {
 	if !h.manager.RegistrationOpen() {
 		registering = append(registering, CodeRegistrationClosed)
 	}
+	loggingIn := []Code{CodeInvalidCredentials, CodeRateLimited, CodeOverloaded}
+	verifying := []Code{CodeInvalidToken, CodeInvalidCode, CodeRateLimited, CodeOverloaded}
+	if h.manager.RequiresVerifiedEmail() {
+		loggingIn, verifying = append(loggingIn, CodeEmailNotVerified), append(verifying, CodeEmailNotVerified)
+	}
+	mail := (*auth.Manager).SendsMail
 	return []route{
 		{
 			method: http.MethodPost, path: "/register", tag: TagRegistration, id: "register", summary: "Register",
@@ -164,18 +174,30 @@ func (h *Handler) table() []route {
 			method: http.MethodPost, path: "/login", tag: TagLogin, id: "login", summary: "Log in",
 			description: "Checks email and password. If two-factor authentication is on, the answer is a temp token for verify-2fa.",
 			access:      anyone, call: withBody(login), status: http.StatusOK, success: "A session, or the second step.", answers: []any{session{}, secondStep{}},
-			codes: []Code{CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
+			codes: loggingIn,
 		},
 		{
 			method: http.MethodPost, path: "/verify-2fa", tag: TagLogin, id: "verifyTwoFactor", summary: "Finish a login",
 			description: "Takes the temp token of a login with a TOTP code or a backup code.",
 			access:      anyone, call: withBody(verifyTwoFactor), status: http.StatusOK, success: "A session.", answers: []any{session{}},
-			codes: []Code{CodeInvalidToken, CodeInvalidCode, CodeRateLimited, CodeOverloaded},
+			codes: verifying,
 		},
 		{
 			method: http.MethodPost, path: "/refresh", tag: TagLogin, id: "refresh", summary: "Refresh the token",
 			description: "Returns a new access token of the same session. The old one stays valid for a short grace. If the answer was lost, send the same token again.",
 			access:      unprovenToken, call: endpoint{run: refresh}, status: http.StatusOK, success: "The new access token.", answers: []any{accessToken{}},
+		},
+		{
+			method: http.MethodPost, path: "/verify-email", tag: TagEmail, id: "verifyEmail", summary: "Verify an email",
+			description: "Takes the token of the mail that a registration sends. The address of its account is verified then. No session begins or ends.",
+			access:      anyone, part: mail, call: withBody(verifyEmail), status: http.StatusOK, success: "The email is verified.", answers: []any{success{}},
+			codes: []Code{CodeInvalidOneTimeToken, CodeRateLimited},
+		},
+		{
+			method: http.MethodPost, path: "/resend-verification", tag: TagEmail, id: "resendVerification", summary: "Send that mail again",
+			description: "Sends the mail for verify-email again, if the address has an account and is not verified. The answer is the same for every address.",
+			access:      anyone, part: mail, call: withBody(resendVerification), status: http.StatusAccepted, success: "The request is accepted, whoever has the address.", answers: []any{success{}},
+			codes: []Code{CodeRateLimited},
 		},
 		{
 			method: http.MethodGet, path: "/sessions", tag: TagSessions, id: "listSessions", summary: "List the sessions",
@@ -200,9 +222,21 @@ func (h *Handler) table() []route {
 		},
 		{
 			method: http.MethodPatch, path: "/me", tag: TagAccount, id: "updateProfile", summary: "Change the profile",
-			description: "Changes the full name, the email, or both. A new email needs a fresh login, or the current password. With two-factor authentication on, the password needs a code too.",
+			description: "Changes the full name, the email, or both. A new email needs a fresh login, or the current password. With two-factor authentication on, the password needs a code too. A service that confirms emails sends a mail to the new one, and the old one stays until confirm-email.",
 			access:      sessionOnly, call: withBody(updateProfile), challenges: true, status: http.StatusOK, success: "The changed profile.", answers: []any{profile{}},
 			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeEmailTaken, CodeRateLimited, CodeOverloaded},
+		},
+		{
+			method: http.MethodPost, path: "/confirm-email", tag: TagEmail, id: "confirmEmail", summary: "Confirm a new email",
+			description: "Takes the token of the mail that went to the new address of PATCH /me. The account has that address then. Ends the user's other sessions.",
+			access:      sessionOnly, part: mail, call: withBody(confirmEmail), status: http.StatusOK, success: "The email is changed.", answers: []any{success{}},
+			codes: []Code{CodeInvalidOneTimeToken, CodeEmailTaken, CodeRateLimited},
+		},
+		{
+			method: http.MethodDelete, path: "/me/pending-email", tag: TagEmail, id: "cancelEmailChange", summary: "Cancel a new email",
+			description: "Ends the wait for confirm-email. The tokens of its mails are void.",
+			access:      sessionOnly, part: mail, call: endpoint{run: cancelEmailChange}, status: http.StatusOK, success: "No email waits to be confirmed.", answers: []any{success{}},
+			codes: []Code{CodeNotFound},
 		},
 		{
 			method: http.MethodPost, path: "/api-keys", tag: TagAPIKeys, id: "createAPIKey", summary: "Create an API key",
@@ -260,6 +294,18 @@ func (h *Handler) table() []route {
 			method: http.MethodPost, path: "/logout", tag: TagLogin, id: "logout", summary: "Log out",
 			description: "Ends the session and every token of it. Takes any token that the session ever had, also one that expired or was refreshed.",
 			access:      unprovenToken, call: endpoint{run: logout}, status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
+		},
+		{
+			method: http.MethodPost, path: "/forgot-password", tag: TagRecovery, id: "forgotPassword", summary: "Forget a password",
+			description: "Sends a mail with a token for reset-password, if the address has an account. The answer is the same for every address.",
+			access:      anyone, part: mail, call: withBody(forgotPassword), status: http.StatusAccepted, success: "The request is accepted, whoever has the address.", answers: []any{success{}},
+			codes: []Code{CodeRateLimited},
+		},
+		{
+			method: http.MethodPost, path: "/reset-password", tag: TagRecovery, id: "resetPassword", summary: "Set a new password",
+			description: "Takes the token of the mail and a new password. Ends every session of the user. A second factor stays on: the next login asks for it.",
+			access:      anyone, part: mail, call: withBody(resetPassword), status: http.StatusOK, success: "The password is changed.", answers: []any{success{}},
+			codes: []Code{CodeWeakPassword, CodeInvalidOneTimeToken, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodGet, path: "/.well-known/jwks.json", tag: TagPublicKeys, id: "getJWKS", summary: "Read the public keys",

@@ -1,0 +1,252 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/datixlab/auth/internal/callback"
+	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/printable"
+	"github.com/datixlab/auth/internal/queue"
+	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
+)
+
+const (
+	mailTimeout = 10 * time.Second
+	maxHungMail = 4 // calls of the Mailer that have not returned in time
+)
+
+// mailLimit is the budget of one address, for all purposes together. It is charged only for a
+// mail that is sent. So strangers who use it up have filled the owner's mailbox with what the
+// owner needs.
+var mailLimit = store.Limit{Burst: 3, Every: 20 * time.Minute}
+
+func mailBudget(digest string) budget {
+	return budget{name: "mail", key: "e." + digest + "/mail", limit: mailLimit}
+}
+
+// newEmailLimit is how many mails to addresses of its choice one account may cause, so that no
+// account mails strangers without end.
+var newEmailLimit = store.Limit{Burst: 5, Every: time.Hour}
+
+func newEmailBudget(uid string) budget {
+	return budget{name: "new_email", key: userKey(uid, "newemail"), limit: newEmailLimit}
+}
+
+// mailNetworkBudgets are the budgets of the client's networks for calls that may send a mail, or
+// that take a token of one.
+func (m *Manager) mailNetworkBudgets(ctx context.Context) []budget {
+	if byProgram(ctx) {
+		return nil
+	}
+	narrow := budget{name: "mail_address", key: "a." + clientPrefix(ctx) + "/mail", limit: m.cfg.Limits.MailByAddress}
+	return networkBudgets(ctx, narrow, "mail", "mail_network")
+}
+
+// A mailRequest is a mail that was asked for. Whether it is sent is decided in the queue, so
+// neither the answer nor its time shows whether the address has an account.
+type mailRequest struct {
+	kind    mailKind
+	digest  string // of the address
+	uid     string // "": that of whoever has the address
+	charged bool   // the budget of the address was charged
+}
+
+// offerMail lets the queue send a mail. Without a Mailer it does nothing.
+func (m *Manager) offerMail(ctx context.Context, r mailRequest) {
+	if m.mails == nil {
+		return
+	}
+	class := queue.Normal
+	if r.uid == "" && !byProgram(ctx) {
+		class = queue.Low // anybody can ask for an address
+	}
+	m.mails.Offer(ctx, queue.Job{
+		Class: class, User: r.digest, Kind: string(r.kind.purpose), Source: sourceOf(ClientFrom(ctx)),
+		Same: r.digest + " " + string(r.kind.purpose), Most: maxMailTokens,
+		Run:     func(ctx context.Context) { m.sendMail(ctx, r) },
+		Dropped: func() { m.reportMail(ctx, r, "", "queue") },
+	})
+}
+
+// sendMail adds a token to those of the account and sends it, if the account is due such a mail.
+func (m *Manager) sendMail(ctx context.Context, r mailRequest) {
+	mail, org, err := m.newMail(ctx, &r)
+	if err != nil && !errors.Is(err, errNoMail) {
+		m.cfg.Logger.ErrorContext(ctx, "auth: a mail was not sent", "purpose", string(r.kind.purpose), "user_id", userIDOf(r.uid), "err", err)
+		m.reportMail(ctx, r, org, "store")
+		if r.charged {
+			m.refund(ctx, []budget{mailBudget(r.digest)}, budget.hits)
+		}
+	}
+	if err != nil {
+		return
+	}
+	_, err = callback.Try(ctx, m.mailerCalls, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, m.cfg.Mailer.Send(ctx, mail)
+	})
+	reason := ""
+	switch {
+	case err == nil:
+	case errors.Is(err, callback.ErrPanicked):
+		reason = "panic"
+	case errors.Is(err, context.DeadlineExceeded):
+		reason = "timeout"
+	case errors.Is(err, callback.ErrBusy):
+		reason = "busy"
+		m.takeBack(ctx, r, mail.Token)
+	default:
+		reason = "refused"
+		m.takeBack(ctx, r, mail.Token)
+	}
+	if err != nil {
+		m.cfg.Logger.ErrorContext(ctx, "auth: a mail was not sent", "purpose", string(r.kind.purpose), "user_id", mail.UserID, "err", err)
+	}
+	m.reportMail(ctx, r, org, reason)
+}
+
+// errNoMail is the error of newMail if no mail is due. The requester does not learn it.
+var errNoMail = errors.New("auth: no mail is due")
+
+// newMail returns the mail with a new token, which is stored. It sets r.uid. It returns errNoMail
+// if the address has no account that the mail is for, if three tokens are valid, or if the budget
+// of the address is used up.
+func (m *Manager) newMail(ctx context.Context, r *mailRequest) (mail Mail, org string, err error) {
+	if r.uid == "" {
+		if r.uid, _, err = m.emailOwner(ctx, r.digest); err != nil {
+			return mail, "", err
+		}
+		if r.uid == "" {
+			return mail, "", errNoMail
+		}
+	}
+	token, secret := newMailToken(r.kind, r.uid)
+	acct, tokens := accountRow(r.uid), mailTokensRow(r.uid)
+	err = m.records.Retry(ctx, userPartition(r.uid), func() error {
+		if err := m.records.Read(ctx, &acct, &tokens); err != nil {
+			return err
+		}
+		now := m.now()
+		tokens.Rec.prune(&acct.Rec, now)
+		mail.To = r.recipient(&acct, now)
+		if mail.To == "" || tokens.Rec.count(r.kind) >= maxMailTokens {
+			return errNoMail
+		}
+		if err := m.chargeMail(ctx, r); err != nil {
+			return err
+		}
+		binding := r.kind.binding(&acct.Rec)
+		mail.ExpiresAt = now.Add(r.kind.ttl)
+		tokens.Rec.Tokens = append(tokens.Rec.Tokens, mailToken{
+			Digest: mailDigest(r.kind, r.uid, secret, binding), Purpose: string(r.kind.purpose), Expires: mail.ExpiresAt, Epoch: binding.epoch,
+		})
+		return m.records.Commit(ctx, putMailTokens(&tokens), acct.Unchanged())
+	})
+	mail.Purpose, mail.Token, mail.UserID, mail.Client = r.kind.purpose, token, userIDOf(r.uid), clientOf(ctx)
+	mail.Name = nameInMail(acct.Rec.FullName)
+	return mail, acct.Rec.Org, err
+}
+
+// recipient returns the address that the account gets the mail at, or "" if it is not due one.
+func (r *mailRequest) recipient(acct *record.Row[account], now time.Time) string {
+	a := &acct.Rec
+	address := a.Email
+	switch {
+	case !acct.Exists() || !a.usable():
+		return ""
+	case r.kind == verifyMail && a.emailVerified():
+		return ""
+	case r.kind == changeMail && !now.Before(a.RequestedUntil):
+		return ""
+	case r.kind == changeMail:
+		address = a.RequestedEmail
+	}
+	if digestOf(address) != r.digest { // the account has another address by now
+		return ""
+	}
+	return address
+}
+
+// chargeMail charges the budget of the address once for the request.
+func (m *Manager) chargeMail(ctx context.Context, r *mailRequest) error {
+	if r.charged {
+		return nil
+	}
+	b := mailBudget(r.digest)
+	d, err := m.records.Hit(ctx, b.key, b.limit, 1, m.now())
+	if err != nil {
+		return err
+	}
+	if !d.OK {
+		m.emit(ctx, Event{Type: EventRateLimited, UserID: userIDOf(r.uid), Reason: b.name})
+		return errNoMail
+	}
+	r.charged = true
+	return nil
+}
+
+// takeBack voids the token of a mail that the Mailer has refused, and gives its attempt back. If
+// it fails, the token stays and counts until it expires.
+func (m *Manager) takeBack(ctx context.Context, r mailRequest, token Secret) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*m.cfg.StoreTimeout)
+	defer cancel()
+	m.refund(ctx, []budget{mailBudget(r.digest)}, budget.hits)
+	uid, secret, _ := r.kind.parse(token)
+	_ = m.records.Retry(ctx, userPartition(uid), func() error {
+		sent := redemption{kind: r.kind, uid: uid, secret: secret, acct: accountRow(uid), tokens: mailTokensRow(uid)}
+		if err := m.records.Read(ctx, &sent.acct, &sent.tokens); err != nil || !sent.tokens.Exists() {
+			return err
+		}
+		sent.spend(m.now())
+		return m.records.Commit(ctx, putMailTokens(&sent.tokens))
+	})
+}
+
+// reportMail emits what became of a mail. The reason is "" if it was sent.
+func (m *Manager) reportMail(ctx context.Context, r mailRequest, org, reason string) {
+	e := Event{Type: EventMailSent, Actor: actorManager, UserID: userIDOf(r.uid), OrganizationID: org, Action: string(r.kind.purpose), Reason: reason}
+	if reason != "" {
+		e.Type = EventMailFailed
+	}
+	m.emit(ctx, e)
+}
+
+// nameInMail returns the name of a user as a mail may have it: "" if a mail program may make a
+// link of a part of it.
+func nameInMail(name string) string {
+	if printable.HasLink(name) {
+		return ""
+	}
+	return name
+}
+
+// requestMail is a call by anybody who names an address. It answers all addresses alike.
+func (m *Manager) requestMail(ctx context.Context, k mailKind, email string) error {
+	defer m.calls.Begin()()
+	if err := m.ready(); err != nil {
+		return err
+	}
+	if m.mails == nil {
+		return errNoMailer
+	}
+	canonical, ok := emailaddr.Canonical(printable.Trim(email))
+	switch {
+	case email == "":
+		return invalidField("email", "required", "It is required.")
+	case !ok:
+		return invalidField("email", "invalid_email", notAnAddress)
+	}
+	if _, err := m.charge(ctx, "", m.mailNetworkBudgets(ctx)); err != nil {
+		return err
+	}
+	m.offerMail(ctx, mailRequest{kind: k, digest: emailDigest(canonical)})
+	return nil
+}
+
+// errNoMailer reports a call that needs a Config.Mailer.
+var errNoMailer = errors.New("auth: Config.Mailer is missing")
+
+// endMailTokens returns the operation that voids every one-time token of the user.
+func endMailTokens(uid string) store.Op { return store.Delete(mailTokensKey(uid)) }
