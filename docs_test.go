@@ -52,6 +52,7 @@ var (
 	privateKey                     crypto.Signer
 	nextKey                        crypto.PublicKey
 	address                        netip.Addr
+	mailer                         auth.Mailer
 )
 `
 
