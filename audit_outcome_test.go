@@ -139,7 +139,7 @@ func TestAChangeThatHasBegunIsReportedWhateverHappensMeanwhile(t *testing.T) {
 		act := audited[scenario].act
 		plain := play(t, memstore.New(), act, 0, "")
 		nth := plain.decisive(scenario)
-		if len(plain.events) == 0 || nth == 0 || strings.HasSuffix(scenario, ": reuse") || strings.HasSuffix(scenario, ": again") { // two of one kind in one scenario
+		if len(plain.events) == 0 || nth == 0 || strings.HasSuffix(scenario, ": reuse") || strings.HasSuffix(scenario, ": again") || scenario == "DeleteAccount: backup code" { // two of one kind in one scenario, or two Commits
 			continue
 		}
 		reported++

@@ -377,6 +377,23 @@ var audited = map[string]struct {
 	"CancelEmailChange":       {func(s *stage) { s.requested(context.Background()); _ = s.CancelEmailChange(s.ctx, s.id) }, "email_change_canceled by ses of u"},
 	"CancelEmailChange: none": {func(s *stage) { _ = s.CancelEmailChange(s.ctx, s.id) }, ""},
 
+	"DeleteAccount":           {func(s *stage) { _ = s.DeleteAccount(s.ctx, s.id, authtest.Password, "") }, "user_deleted by ses of u; → user_deleted u"},
+	"DeleteAccount: wrong":    {func(s *stage) { _ = s.DeleteAccount(s.ctx, s.id, "a wrong one", "") }, "reauthentication_failed by ses of u"},
+	"DeleteAccount: no proof": {func(s *stage) { _ = s.DeleteAccount(s.ctx, s.id, "", "") }, "access_denied:reauthentication_required by ses of u"},
+	"DeleteAccount: last admin": {func(s *stage) {
+		_ = s.u.Colleague("reader")
+		_ = s.DeleteAccount(s.ctx, s.id, authtest.Password, "")
+	}, ""},
+	"DeleteAccount: backup code": {func(s *stage) {
+		_, codes := s.twoFactor()
+		_ = s.DeleteAccount(s.ctx, s.u.Identity(), authtest.Password, codes[0])
+	}, "backup_code_used.delete_account#9 by ses of u; user_deleted by ses of u; → backup_code_used u, 9 left; → user_deleted u"},
+	"DeleteAccount: API key": {func(s *stage) { _ = s.DeleteAccount(s.ctx, s.keyIdentity(), authtest.Password, "") }, "access_denied:api_key by key of u"},
+	"ExportAccount":          {func(s *stage) { _, _ = s.ExportAccount(s.ctx, s.id, "", "") }, "data_exported by ses of u; → data_exported u"},
+	"ExportAccount: not fresh": {func(s *stage) {
+		s.Clock.Advance(time.Hour - time.Minute)
+		_, _ = s.ExportAccount(s.ctx, s.id, "", "")
+	}, "access_denied:reauthentication_required by ses of u"},
 	"ForgotPassword": {func(s *stage) { s.forgotten(s.ctx) }, "mail_sent.reset_password by manager of u"},
 	"ForgotPassword: nobody": {func(s *stage) {
 		s.mailing(nil, func(h *authtest.Harness) { _ = h.ForgotPassword(s.ctx, "x@example.com") })

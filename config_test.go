@@ -345,6 +345,8 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name})
 			return err
 		},
+		"DeleteAccount":      func(m *auth.Manager) error { return m.DeleteAccount(ctx, id, authtest.Password, "") },
+		"ExportAccount":      func(m *auth.Manager) error { _, err := m.ExportAccount(ctx, id, "", ""); return err },
 		"ForgotPassword":     func(m *auth.Manager) error { return m.ForgotPassword(ctx, alice.Email) },
 		"ResendVerification": func(m *auth.Manager) error { return m.ResendVerification(ctx, alice.Email) },
 		"ResetPassword":      func(m *auth.Manager) error { return m.ResetPassword(ctx, "rst_x", "another long password") },

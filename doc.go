@@ -48,6 +48,7 @@
 //   - The account: [Manager.Register], [Manager.UpdateProfile], [Manager.ChangePassword].
 //   - Its address: [Manager.VerifyEmail], [Manager.ResendVerification],
 //     [Manager.ConfirmEmail], [Manager.CancelEmailChange].
+//   - Its data and its end: [Manager.ExportAccount], [Manager.DeleteAccount].
 //   - A forgotten password: [Manager.ForgotPassword], [Manager.ResetPassword].
 //   - Sessions: [Manager.Login], [Manager.VerifyTwoFactor], [Manager.Refresh],
 //     [Manager.Logout], [Manager.LogoutToken], [Manager.LogoutSession],

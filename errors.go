@@ -73,6 +73,10 @@ var (
 	// registration or change has claimed. HTTP 409.
 	ErrEmailTaken = errors.New("auth: email already registered")
 
+	// ErrLastAdmin reports a call that would leave the other members of an organization
+	// without an enabled admin. HTTP 409.
+	ErrLastAdmin = errors.New("auth: the last admin of the organization")
+
 	// ErrTwoFactorEnabled reports that two-factor authentication is on already. HTTP 409.
 	ErrTwoFactorEnabled = errors.New("auth: two-factor authentication is already enabled")
 

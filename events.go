@@ -48,6 +48,7 @@ const (
 	EventUserEnabled           EventType = "user_enabled"
 	EventUserUnlocked          EventType = "user_unlocked"
 	EventUserDeleted           EventType = "user_deleted"
+	EventDataExported          EventType = "data_exported"        // by ExportAccount
 	EventOrganizationCreated   EventType = "organization_created" // by CreateOrganization; Register has EventRegistered
 	EventOrganizationDeleted   EventType = "organization_deleted" // by DeleteOrganization, when it begins; each member has EventUserDeleted
 	EventAllRevoked            EventType = "all_revoked"          // by RevokeAll, for all users
@@ -120,6 +121,7 @@ const (
 //	                                  reset: by a reset that is the first proof of the address
 //	EventAPIKeyWoke           Count   days without a use
 //	EventBackupCodeUsed       Action  login, disable, change_email, new_key
+//	                                  delete_account, export
 //	                                  replace_codes: for new codes
 //	                          Count   codes that are left of those it was one of
 //	EventEmailTaken           Action  register, create_user, change_email
@@ -150,7 +152,7 @@ const (
 //	                                  code_elsewhere, code_elsewhere_total: of all networks
 //	                                  that are not known
 //	EventSecondFactorFailed   Action  login, confirm, disable, change_email, new_key,
-//	                                  replace_codes
+//	                                  replace_codes, delete_account, export
 //	                          Reason  malformed, wrong
 //	                                  replayed: right, but spent before
 //	EventSessionRevoked       Reason  all: by RevokeSessions
@@ -306,8 +308,8 @@ func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 type Notice struct {
 	// Type is EventPasswordChanged, EventPasswordReset, EventEmailChangeRequested,
 	// EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
-	// EventBackupCodeUsed, EventBackupCodesReplaced, EventAPIKeyCreated, EventLoginNewNetwork
-	// or EventSecondFactorFailed. The last one means that somebody knows the password. For a
+	// EventBackupCodeUsed, EventBackupCodesReplaced, EventAPIKeyCreated, EventLoginNewNetwork,
+	// EventUserDeleted (by DeleteAccount), EventDataExported or EventSecondFactorFailed. The last one means that somebody knows the password. For a
 	// type that you do not send, return nil.
 	Type   EventType
 	To     string // the email address, in ASCII; of EventEmailChanged the old and the new one get a Notice each

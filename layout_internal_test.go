@@ -62,7 +62,7 @@ func samples() map[string]sample {
 		"e.1/known":       sampleOf("e.1/known", knownNetworks{Prefixes: []string{"192.0.2.7", "unknown"}, User: "1"}),
 		"o.1/org":         sampleOf("o.1/org", orgRecord{Name: "Org", Created: at, Kept: true, Ended: true}),
 		"o.1/roster":      sampleOf("o.1/roster", rosterRecord{Version: 7, Admins: []string{"1", "2"}, MoreAdmins: true}),
-		"o.1/m.2":         sampleOf("o.1/m.2", memberRecord{Role: "admin", Disabled: true, Joined: at, Pending: at, PendingID: "p", Overlap: true}),
+		"o.1/m.2":         sampleOf("o.1/m.2", memberRecord{Role: "admin", Disabled: true, Joined: at, Pending: at, PendingID: "p", Overlap: true, Leaving: true}),
 		"m.auth/managers": sampleOf("m.auth/managers", managersRecord{Secrets: []string{"a", "b"}, Issuer: "i", Audience: "a", APIKeyPrefix: "p_", TokenType: "JWT"}),
 		"m.auth/rosters":  sampleOf("m.auth/rosters", rostersRecord{Complete: true, Swept: true}),
 		"u.1/totp":        sampleOf("u.1/totp", totpRecord{Pending: pendingFactor{ID: "p", Sealed: []byte{1, 2}, Since: at}, Active: activeFactor{ID: "a", Sealed: []byte{3}, Since: at, LastStep: 9, Backup: backupSet{Pepper: "k", Salt: []byte{4}, Memory: 8, Time: 1, Threads: 1, Tags: []string{"x", ""}}}, PendingBy: "p/s"}),

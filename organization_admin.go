@@ -125,7 +125,7 @@ func (m *Manager) deleteMember(ctx context.Context, oid, uid string) error {
 		return err
 	}
 	if acct.Exists() && acct.Rec.Org == orgPrefix+oid {
-		left, err := m.deleteAccount(ctx, uid)
+		left, err := m.deleteAccount(ctx, uid, Event{Actor: actorOf(ctx)}, nil)
 		if err == nil {
 			err = m.finishDeletion(ctx, uid, left)
 		}

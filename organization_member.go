@@ -36,6 +36,9 @@ type memberRecord struct {
 	// Overlap: another change was under way when this one was announced. So the record stays
 	// pending for claimHold: neither of them knows which is the last.
 	Overlap bool
+	// Leaving: the user has deleted the account, see leaveForGood. It is no admin any more.
+	// Whoever finds the account alive finishes the deletion.
+	Leaving bool
 	newer   []byte
 }
 
@@ -47,6 +50,7 @@ func (r *memberRecord) Fields(c *record.Codec) {
 	c.Time(&r.Pending)
 	c.String(&r.PendingID)
 	c.Bool(&r.Overlap)
+	c.Bool(&r.Leaving)
 	c.Rest(&r.newer)
 }
 
@@ -138,7 +142,12 @@ func (r *memberRows) follow(a *account) (rec memberRecord, admin bool) {
 	}
 	rec.Role, rec.Disabled = a.Role, a.Disabled
 	rec.Pending, rec.PendingID, rec.Overlap = time.Time{}, "", false
-	return rec, (a.Role == roleAdmin || a.Role == r.first) && !a.Disabled
+	return rec, !rec.Leaving && r.enabledAdmin(a)
+}
+
+// enabledAdmin reports whether an account is that of an enabled admin.
+func (r *memberRows) enabledAdmin(a *account) bool {
+	return a.usable() && (a.Role == roleAdmin || a.Role == r.first)
 }
 
 // settled reports whether the rows say what the account does.
@@ -237,6 +246,7 @@ const (
 // deleted. It leaves a change alone that may still be under way, unless it is the one with this
 // id. With end it ends a creation that is under way: the account can no longer be created.
 func (m *Manager) settleMember(ctx context.Context, oid, uid, id string, end bool) (state memberState, err error) {
+	leaving := false
 	err = m.records.Retry(ctx, orgPartition(oid), func() error {
 		rows, err := m.readMember(ctx, oid, uid)
 		if err != nil {
@@ -250,6 +260,9 @@ func (m *Manager) settleMember(ctx context.Context, oid, uid, id string, end boo
 		switch state = memberGone; {
 		case acct.Exists() && !acct.Rec.Deleted && acct.Rec.Org == orgPrefix+oid:
 			state = memberLive
+			if leaving = have.Leaving && !m.isHeld(have.Pending); leaving { // its deletion was cut off
+				return nil
+			}
 			underWay := m.isHeld(have.Pending) && (have.PendingID != id || have.Overlap)
 			if underWay || rows.settled(&acct.Rec) || !rows.org.Exists() {
 				return nil
@@ -268,6 +281,9 @@ func (m *Manager) settleMember(ctx context.Context, oid, uid, id string, end boo
 		}
 		return m.records.Commit(ctx, rows.remove()...)
 	})
+	if err == nil && leaving {
+		state, err = memberGone, m.endAccount(ctx, uid, Event{Actor: actorManager}, nil)
+	}
 	return state, err
 }
 

@@ -253,8 +253,20 @@ func (m *Manager) proveFresh(ctx context.Context, id Identity, c *principal, f *
 		}
 		return allow(ctx)
 	}
-	if f.password == "" || f.code == "" {
+	return m.proveBoth(ctx, id, c, f, action, allow)
+}
+
+// proveBoth is proveFresh for a call that needs the password and, where a second factor is on, a
+// code, however fresh the login is.
+func (m *Manager) proveBoth(ctx context.Context, id Identity, c *principal, f *factors, action string, allow func(ctx context.Context) error) error {
+	if f.password == "" || f.code == "" && c.acct.Rec.Enrolment != "" {
 		return m.refuseStale(ctx, id)
+	}
+	if c.acct.Rec.Enrolment == "" {
+		if err := m.reauthenticate(ctx, id, c, &f.pass, f.password); err != nil {
+			return err
+		}
+		return allow(ctx)
 	}
 	err := m.proveFactors(ctx, id, c, f, action, func(ctx context.Context) ([]store.Op, error) {
 		if err := allow(ctx); err != nil {

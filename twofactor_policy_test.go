@@ -109,6 +109,13 @@ var sessionCalls = map[string]sessionCall{
 	"ChangePassword": {false, func(_ *testing.T, w *policyWorld) error {
 		return w.h.ChangePassword(context.Background(), w.id, authtest.Password, otherPassword)
 	}},
+	"DeleteAccount": {false, func(_ *testing.T, w *policyWorld) error {
+		return w.h.DeleteAccount(context.Background(), w.id, authtest.Password, "")
+	}},
+	"ExportAccount": {false, func(_ *testing.T, w *policyWorld) error {
+		_, err := w.h.ExportAccount(context.Background(), w.id, "", "")
+		return err
+	}},
 	"ConfirmEmail": {false, func(_ *testing.T, w *policyWorld) error {
 		err := w.h.ConfirmEmail(context.Background(), w.id, "chg_x")
 		if errors.Is(err, auth.ErrInvalidOneTimeToken) { // as far as a user without one can get

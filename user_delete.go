@@ -31,7 +31,42 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	if !ok {
 		return ErrNotFound
 	}
-	left, err := m.deleteAccount(ctx, uid)
+	return m.endAccount(ctx, uid, Event{Actor: actorOf(ctx)}, nil)
+}
+
+// DeleteAccount deletes the caller's account, as [Manager.DeleteUser] does. It needs the password
+// and, where a second factor is on, a code of it, TOTP or backup, however fresh the login is. An
+// account without a password needs a fresh login instead. The address gets a notice.
+//
+// An organization that has other members keeps an enabled admin: the error is ErrLastAdmin for the
+// last one, and no code is spent. From the moment that the organization has let the user go there
+// is no way back. If the call is cut off after that, another call finishes it.
+//
+// The error is ErrInvalidCredentials if the password or the code is wrong, without saying which.
+// It is ErrReauthenticationRequired if one is missing. It may also be ErrRateLimited.
+func (m *Manager) DeleteAccount(ctx context.Context, id Identity, password, code Secret) error {
+	defer m.calls.Begin()()
+	f := newFactors(id, password, code)
+	c, err := m.loadPrincipal(ctx, id, &f.pass, &f.totp)
+	if err != nil {
+		return err
+	}
+	allow := func(ctx context.Context) error { return m.checkMayLeave(ctx, c.uid, &c.acct.Rec) }
+	if err := m.proveBoth(ctx, id, c, f, "delete_account", allow); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // the code is spent, and there is no way back
+	if err := m.leaveForGood(ctx, c.uid, &c.acct.Rec); err != nil {
+		return beforeChange(err)
+	}
+	notice := accountNotice(EventUserDeleted, c.uid, &c.acct.Rec, c.acct.Rec.Email)
+	return m.endAccount(ctx, c.uid, id.event(EventUserDeleted), &notice)
+}
+
+// endAccount deletes an account and all that is left of it. The event has the actor. Notice may be
+// nil.
+func (m *Manager) endAccount(ctx context.Context, uid string, event Event, notice *Notice) error {
+	left, err := m.deleteAccount(ctx, uid, event, notice)
 	if err != nil {
 		return err
 	}
@@ -45,8 +80,8 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 
 // deleteAccount puts a tombstone in place of the account and removes all that is left of the
 // user, but for the membership of the organization.
-func (m *Manager) deleteAccount(ctx context.Context, uid string) (left account, err error) {
-	if left, err = m.writeTombstone(ctx, uid); err != nil {
+func (m *Manager) deleteAccount(ctx context.Context, uid string, event Event, notice *Notice) (left account, err error) {
+	if left, err = m.writeTombstone(ctx, uid, event, notice); err != nil {
 		return left, err
 	}
 	for _, digest := range left.Digests {
@@ -75,7 +110,7 @@ func (m *Manager) finishDeletion(ctx context.Context, uid string, left account) 
 // since its Commit may have been unconfirmed. An account that is gone gets one if it has left
 // records, as an older version did whose deletion was cut off. Otherwise the error is
 // ErrNotFound.
-func (m *Manager) writeTombstone(ctx context.Context, uid string) (left account, err error) {
+func (m *Manager) writeTombstone(ctx context.Context, uid string, event Event, notice *Notice) (left account, err error) {
 	deleted := false
 	err = m.records.RetryAnyway(ctx, userPartition(uid), func() error {
 		acct := accountRow(uid)
@@ -103,7 +138,12 @@ func (m *Manager) writeTombstone(ctx context.Context, uid string) (left account,
 			store.Delete(tempKey(uid)), store.Delete(keysMadeKey(uid)))
 	})
 	if !deleted {
-		m.reportByProgram(ctx, err, Event{Type: EventUserDeleted, UserID: userIDOf(uid)})
+		event.Type, event.UserID = EventUserDeleted, userIDOf(uid)
+		var notices []Notice
+		if notice != nil {
+			notices = append(notices, *notice)
+		}
+		m.report(ctx, err, event, notices...)
 	}
 	return left, err
 }

@@ -31,6 +31,8 @@ GET /me                   | none | 400  | tok  | ok   | ok   | ok   | ok   | ok 
 PATCH /me                 | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 PATCH /me (email)         | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 POST /change-password     | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /delete-account      | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
+POST /me/export           | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 POST /enable-2fa          | none | 400  | tok  | ok   | auth | on   | on   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 POST /confirm-2fa         | none | 400  | tok  | no2f | no2f | on   | on   | no2f | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | no2f | no2f | no   | no | no   | no
 GET /two-factor           | none | 400  | tok  | ok   | ok   | ok   | ok   | ok   | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
@@ -178,6 +180,10 @@ var calls = map[string]struct {
 	"POST /change-password": {body: func(*builder, principal) any {
 		return members{"current_password": password, "new_password": "NewPass456!"}
 	}},
+	"POST /delete-account": {body: func(b *builder, p principal) any {
+		return members{"password": password, "code": b.codeOr(p, "123456")}
+	}},
+	"POST /me/export":   {},
 	"POST /enable-2fa":  {},
 	"POST /confirm-2fa": {body: func(*builder, principal) any { return members{"code": "123456"} }},
 	"GET /two-factor":   {},

@@ -73,16 +73,21 @@ func profileOf(c *call) (any, error) {
 	return ownProfile{c}, nil
 }
 
+// pendingEmail returns the address of the user that waits for confirm-email now, or "".
+func pendingEmail(c *call, u *auth.User) string {
+	if u.PendingEmail == "" || !c.manager.Now().Before(u.PendingEmailUntil) {
+		return ""
+	}
+	return u.PendingEmail
+}
+
 // An ownProfile is an answer that has the members of profile, about the user of the call. It
 // takes one allocation.
 type ownProfile struct{ c *call }
 
 // appendJSON implements appender.
 func (p ownProfile) appendJSON() []byte {
-	u, organization, pending := &p.c.identity.User, p.c.organization, ""
-	if u.PendingEmail != "" && p.c.manager.Now().Before(u.PendingEmailUntil) {
-		pending = u.PendingEmail
-	}
+	u, organization, pending := &p.c.identity.User, p.c.organization, pendingEmail(p.c, &p.c.identity.User)
 	size := 240 + len(organization) + len(pending) + len(u.ID) + len(u.Email) + len(u.FullName) + len(u.Role) + len(u.OrganizationID) // 240: the rest
 	for _, agent := range u.AssignedAgents {
 		size += len(agent) + len(`"",`)

@@ -68,11 +68,15 @@ func listAPIKeys(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := keyList{make([]listedKey, len(keys))}
+	return keyList{listedKeys(keys)}, nil
+}
+
+func listedKeys(keys []auth.APIKey) []listedKey {
+	list := make([]listedKey, len(keys))
 	for i, k := range keys {
-		list.APIKeys[i] = listedKey{k.ID, k.Name, k.Description, k.Prefix, formatTime(k.CreatedAt), formatTimeOrNull(k.ExpiresAt), formatTimeOrNull(k.LastUsedAt), k.Scopes}
+		list[i] = listedKey{k.ID, k.Name, k.Description, k.Prefix, formatTime(k.CreatedAt), formatTimeOrNull(k.ExpiresAt), formatTimeOrNull(k.LastUsedAt), k.Scopes}
 	}
-	return list, nil
+	return list
 }
 
 func revokeAPIKey(c *call) (any, error) {

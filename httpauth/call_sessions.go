@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/internal/device"
 )
 
@@ -25,7 +26,11 @@ func listSessions(c *call) (any, error) {
 	if err != nil {
 		return nil, asCaller(err)
 	}
-	list := sessionList{make([]listedSession, len(sessions))}
+	return sessionList{listedSessions(c, sessions)}, nil
+}
+
+func listedSessions(c *call, sessions []auth.Session) []listedSession {
+	list := make([]listedSession, len(sessions))
 	for i, s := range sessions {
 		l := listedSession{
 			ID:          s.ID,
@@ -40,9 +45,9 @@ func listSessions(c *call) (any, error) {
 		if s.Client.Addr.IsValid() {
 			l.Address = s.Client.Addr.String()
 		}
-		list.Sessions[i] = l
+		list[i] = l
 	}
-	return list, nil
+	return list
 }
 
 func endSession(c *call) (any, error) {

@@ -43,7 +43,7 @@ func TestDocumentIsOfExactlyWhatIsMounted(t *testing.T) {
 	contract := []string{
 		"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout",
 		"GET /two-factor", "POST /backup-codes", "POST /api-keys", "GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password", "GET /openapi.json",
-		"POST /verify-email", "POST /resend-verification", "POST /confirm-email", "DELETE /me/pending-email", "POST /forgot-password", "POST /reset-password",
+		"POST /delete-account", "POST /me/export", "POST /verify-email", "POST /resend-verification", "POST /confirm-email", "DELETE /me/pending-email", "POST /forgot-password", "POST /reset-password",
 		"GET /.well-known/jwks.json", "GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others",
 	}
 	slices.Sort(contract)
@@ -183,15 +183,15 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 		// What hashes a password or a backup code, and what paints a QR code.
 		httpauth.CodeOverloaded: {
 			"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "PATCH /me", "POST /change-password",
-			"POST /api-keys", "POST /backup-codes", "POST /reset-password",
+			"POST /api-keys", "POST /backup-codes", "POST /reset-password", "POST /delete-account", "POST /me/export",
 		},
-		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me", "POST /api-keys"},
+		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me", "POST /api-keys", "POST /delete-account", "POST /me/export"},
 		// Every call with a credential: an API key of a user whom the policy binds is refused by all.
 		httpauth.CodeTwoFactorSetupRequired: {
 			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",
 			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password",
 			"GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others", "GET /two-factor", "POST /backup-codes",
-			"POST /confirm-email", "DELETE /me/pending-email",
+			"POST /confirm-email", "DELETE /me/pending-email", "POST /delete-account", "POST /me/export",
 		},
 		httpauth.CodeAPIKeyLimit: {"POST /api-keys"},
 	} {
@@ -458,6 +458,9 @@ func TestTheExamplesMakeOneStory(t *testing.T) {
 			f.call("PATCH", "/me", members{"email": "ada@example.com", "current_password": password}, credential).want(200)
 		case "/forgot-password": // the example's address again
 			body = members{"email": "countess@example.com"}
+		case "/delete-account": // the password was reset
+			token = f.call("POST", "/login", members{"email": "countess@example.com", "password": "NewPass456!"}).want(200).text("access_token")
+			body = members{"password": "NewPass456!"}
 		case "/reset-password":
 			dig(body)["token"] = f.mail(auth.MailResetPassword, "countess@example.com")
 		}

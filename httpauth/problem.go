@@ -40,6 +40,7 @@ const (
 	CodeMethodNotAllowed         Code = "method_not_allowed"         // 405: Allow has the methods
 	CodeRequestTimeout           Code = "request_timeout"            // 408: the body took too long
 	CodeEmailTaken               Code = "email_taken"                // 409
+	CodeLastAdmin                Code = "last_admin"                 // 409: other members would have no enabled admin
 	CodeTwoFactorAlreadyEnabled  Code = "two_factor_already_enabled" // 409
 	CodeBodyTooLarge             Code = "body_too_large"             // 413
 	CodeUnsupportedMediaType     Code = "unsupported_media_type"     // 415
@@ -83,6 +84,7 @@ var problemTypes = map[Code]problemType{
 	CodeMethodNotAllowed:         {http.StatusMethodNotAllowed, "CodeMethodNotAllowed", "Method not allowed", "This cannot be called with this method."},
 	CodeRequestTimeout:           {http.StatusRequestTimeout, "CodeRequestTimeout", "Request timeout", "The body took too long to arrive."},
 	CodeEmailTaken:               {http.StatusConflict, "CodeEmailTaken", "Email taken", "An account with this email address exists. If it is yours, log in."},
+	CodeLastAdmin:                {http.StatusConflict, "CodeLastAdmin", "Last admin", "The organization has other members and no other admin. Make one of them an admin first."},
 	CodeTwoFactorAlreadyEnabled:  {http.StatusConflict, "CodeTwoFactorAlreadyEnabled", "Two-factor authentication is already enabled", "Two-factor authentication is on. To set it up again, turn it off first."},
 	CodeBodyTooLarge:             {http.StatusRequestEntityTooLarge, "CodeBodyTooLarge", "Body too large", "The body is longer than 64 KiB."},
 	CodeUnsupportedMediaType:     {http.StatusUnsupportedMediaType, "CodeUnsupportedMediaType", "Unsupported media type", "The body must be application/json in UTF-8, without a content coding."},
@@ -244,6 +246,7 @@ var codeByError = []struct {
 	{auth.ErrRegistrationClosed, CodeRegistrationClosed},
 	{auth.ErrNotFound, CodeNotFound},
 	{auth.ErrEmailTaken, CodeEmailTaken},
+	{auth.ErrLastAdmin, CodeLastAdmin},
 	{auth.ErrTwoFactorEnabled, CodeTwoFactorAlreadyEnabled},
 	{auth.ErrTwoFactorNotEnabled, CodeTwoFactorNotEnabled},
 	{auth.ErrWeakPassword, CodeWeakPassword},

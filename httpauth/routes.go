@@ -36,7 +36,7 @@ const (
 	TagSessions     Tag = "Sessions"     // sessions, logout-others
 	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, two-factor, backup-codes, disable-2fa
 	TagAPIKeys      Tag = "API keys"     // api-keys
-	TagAccount      Tag = "Account"      // me, change-password
+	TagAccount      Tag = "Account"      // me, change-password, me/export, delete-account
 	TagRecovery     Tag = "Recovery"     // forgot-password, reset-password; with auth.Config.Mailer
 	TagPublicKeys   Tag = "Public keys"  // .well-known/jwks.json
 	TagDocument     Tag = "Document"     // openapi.json
@@ -291,6 +291,12 @@ func (h *Handler) table() []route {
 			codes: []Code{CodeWeakPassword, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
 		},
 		{
+			method: http.MethodPost, path: "/me/export", tag: TagAccount, id: "exportAccount", summary: "Export one's data",
+			description: "Returns what the service has of the user, without any secret. Needs a fresh login, or the password. With two-factor authentication on, the password needs a code too.",
+			access:      sessionOnly, call: withBody(exportAccount), bodyOptional: true, challenges: true, status: http.StatusOK, success: "The user's data.", answers: []any{export{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeRateLimited, CodeOverloaded},
+		},
+		{
 			method: http.MethodPost, path: "/logout", tag: TagLogin, id: "logout", summary: "Log out",
 			description: "Ends the session and every token of it. Takes any token that the session ever had, also one that expired or was refreshed.",
 			access:      unprovenToken, call: endpoint{run: logout}, status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
@@ -306,6 +312,12 @@ func (h *Handler) table() []route {
 			description: "Takes the token of the mail and a new password. Ends every session of the user. A second factor stays on: the next login asks for it.",
 			access:      anyone, part: mail, call: withBody(resetPassword), status: http.StatusOK, success: "The password is changed.", answers: []any{success{}},
 			codes: []Code{CodeWeakPassword, CodeInvalidOneTimeToken, CodeRateLimited, CodeOverloaded},
+		},
+		{
+			method: http.MethodPost, path: "/delete-account", tag: TagAccount, id: "deleteAccount", summary: "Delete the account",
+			description: "Takes the password and, with two-factor authentication on, a code, however fresh the login is. Everything that the service has of the user is removed. There is no undo.",
+			access:      sessionOnly, call: withBody(deleteAccount), bodyOptional: true, challenges: true, status: http.StatusOK, success: "The account is deleted.", answers: []any{success{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeLastAdmin, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodGet, path: "/.well-known/jwks.json", tag: TagPublicKeys, id: "getJWKS", summary: "Read the public keys",
