@@ -85,7 +85,9 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 		if !agree(body) && utf8.ValidString(iss+aud) && simple(role) && validIDs(format, sub, sid, jti) && short(iat) && short(nbf) && short(exp) {
 			t.Errorf("%s: scan cannot read what sign writes", body)
 		}
-		for i := range body {
+		// The fuzzer takes an input of ten seconds for one that hangs, and the work below
+		// grows with the square of the length: a long body is changed at 1,000 places.
+		for i := 0; i < len(body); i += 1 + len(body)/1000 {
 			changed := bytes.Clone(body)
 			changed[i] = b
 			agree(changed)
