@@ -151,6 +151,7 @@ func TestNoDependencyIsOlderThanTheReleaseThatFixedIt(t *testing.T) {
 	for path, mended := range map[string][3]int{
 		"github.com/golang-jwt/jwt/v5": {5, 2, 2},
 		"github.com/redis/go-redis/v9": {9, 7, 3},
+		"github.com/wneessen/go-mail":  {0, 7, 1},
 		"golang.org/x/crypto":          {0, 35, 0},
 		"github.com/pquerna/otp":       {1, 5, 0},
 		"github.com/boombuler/barcode": {1, 1, 0},

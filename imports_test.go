@@ -46,10 +46,11 @@ var linked = sync.OnceValues(func() (map[string]map[string]bool, error) {
 
 // The arrows of ARCHITECTURE.md: examples → httpauth → auth → store ← adapters.
 func TestNoPackageImportsAgainstTheArrows(t *testing.T) {
-	shipped := []string{"", "/httpauth", "/store", "/store/memstore", "/store/boltstore", "/store/redisstore"}
+	shipped := []string{"", "/httpauth", "/smtpmail", "/store", "/store/memstore", "/store/boltstore", "/store/redisstore"}
 	never := map[string][]string{
-		"":                  {"/httpauth", "/store/memstore", "/store/boltstore", "/store/redisstore"},
-		"/httpauth":         {"/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"":                  {"/httpauth", "/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"/httpauth":         {"/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"/smtpmail":         {"/httpauth", "/store/memstore", "/store/boltstore", "/store/redisstore"},
 		"/store/memstore":   {"", "/httpauth", "/store/boltstore", "/store/redisstore"},
 		"/store/boltstore":  {"", "/httpauth", "/store/memstore", "/store/redisstore"},
 		"/store/redisstore": {"", "/httpauth", "/store/memstore", "/store/boltstore"},
@@ -155,6 +156,24 @@ func TestAProgramLinksOnlyTheAdapterItImports(t *testing.T) {
 		for p := range deps(t, module+pkg) {
 			if strings.Contains(p, "bbolt") || strings.Contains(p, "redis") {
 				t.Errorf("%s links %s", module+pkg, p)
+			}
+		}
+	}
+}
+
+func TestAProgramLinksTheMailLibraryOnlyWithSmtpmail(t *testing.T) {
+	const library = "github.com/wneessen/go-mail"
+	if !deps(t, module+"/smtpmail")[library] {
+		t.Errorf("smtpmail no longer imports %s: this test looks for another", library)
+	}
+	links, err := linked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg, all := range links {
+		for p := range all {
+			if strings.HasPrefix(p, library) && !all[module+"/smtpmail"] || strings.Contains(p, "github.com/emersion/") {
+				t.Errorf("%s links %s", pkg, p)
 			}
 		}
 	}
