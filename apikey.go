@@ -69,16 +69,22 @@ type APIKey struct {
 	LastAddress string    // IPv4 address or IPv6 /64 of the last use, "" if there is none
 	Uses        uint64    // how often it was accepted
 	Scopes      []string  // sorted, a copy; nil: a key without scopes
+	Enabled     bool      // false: it is rejected until [Manager.UpdateAPIKey] enables it
+	ReplacedBy  string    // "key_…" of the key that a rotation made, "" if there was none
+	ReplacedAt  time.Time // when that was; ExpiresAt is then the end of the overlap
 }
 
 type keyRecord struct {
-	Digest      []byte // limitedDigest of the key's SHA-256
+	Digest      []byte // storedDigest of the key's SHA-256
 	Name        string
 	Description string
 	Prefix      string
 	Created     time.Time
 	Expires     time.Time
 	Scopes      string // "": a key without scopes, see apikey_scope.go
+	Disabled    bool   // then Digest is inverted, see [storedDigest]
+	Replaced    time.Time
+	Successor   string // the digits of the key that replaced it
 	newer       []byte
 }
 
@@ -91,6 +97,9 @@ func (k *keyRecord) Fields(c *record.Codec) {
 	c.Time(&k.Created)
 	c.Time(&k.Expires)
 	c.String(&k.Scopes)
+	c.Bool(&k.Disabled)
+	c.Time(&k.Replaced)
+	c.String(&k.Successor)
 	c.Rest(&k.newer)
 }
 
@@ -100,12 +109,21 @@ func (k *keyRecord) expired(now time.Time) bool { return expiredKey(k.Expires, n
 
 func expiredKey(expires, now time.Time) bool { return !expires.IsZero() && !now.Before(expires) }
 
+// active reports whether the key can be rotated.
+func (k *keyRecord) active(now time.Time) bool {
+	return !k.expired(now) && !k.Disabled && k.Replaced.IsZero()
+}
+
 func (k *keyRecord) public(kid string, u keyuse.Usage) APIKey {
-	return APIKey{
+	key := APIKey{
 		ID: keyIDPrefix + kid, Name: k.Name, Description: k.Description, Prefix: k.Prefix,
 		CreatedAt: k.Created, ExpiresAt: k.Expires, LastUsedAt: u.Last, LastAddress: u.Address, Uses: u.Count,
-		Scopes: scopeList(k.Scopes),
+		Scopes: scopeList(k.Scopes), Enabled: !k.Disabled, ReplacedAt: k.Replaced,
 	}
+	if k.Successor != "" {
+		key.ReplacedBy = keyIDPrefix + k.Successor
+	}
+	return key
 }
 
 // keysMade is how many keys a user has ever made. Every Commit that makes a key writes it. So
@@ -196,10 +214,12 @@ func (m *Manager) CheckNewAPIKey(n NewAPIKey) error {
 	return inputError(ErrInvalidInput, fields...)
 }
 
-// addAPIKey stores a new key with the fields of rec, and returns it. Extra may be nil. It
-// returns further operations of the Commit, or why no key is made.
+// addAPIKey stores a new key with the fields of rec, and returns it. Extra may be nil. It gets
+// the digits of the new key, and returns a further operation of the Commit, or why no key is
+// made. Before it is called again, more is read again.
 func (m *Manager) addAPIKey(
-	ctx context.Context, id Identity, c *principal, made record.Row[keysMade], rec keyRecord, extra func() ([]store.Op, error),
+	ctx context.Context, id Identity, c *principal, made record.Row[keysMade], rec keyRecord,
+	extra func(kid string) (store.Op, error), more ...record.Reader,
 ) (APIKey, Secret, error) {
 	uid := c.uid
 	text := m.cfg.APIKeyPrefix + ident.Digits(keySecretLen) + uid
@@ -208,7 +228,8 @@ func (m *Manager) addAPIKey(
 	digest := sha256.Sum256([]byte(text))
 	rec.Digest = limitedDigest(digest[:], rec.Scopes)
 	rec.Prefix = text[:len(m.cfg.APIKeyPrefix)+keyShown] + "..."
-	k := keyRow(uid, hex.EncodeToString(digest[:keyIDLen/2]))
+	kid := hex.EncodeToString(digest[:keyIDLen/2])
+	k := keyRow(uid, kid)
 	k.Rec = rec
 	err := m.retryAs(ctx, id, c, func() error {
 		evicted, err := m.evictExpired(ctx, uid)
@@ -217,17 +238,17 @@ func (m *Manager) addAPIKey(
 		}
 		ops := append(evicted, c.acct.Unchanged(), c.session.Unchanged(), k.Put())
 		if extra != nil {
-			more, err := extra()
+			op, err := extra(kid)
 			if err != nil {
 				return err
 			}
-			ops = append(ops, more...)
+			ops = append(ops, op)
 		}
 		made.Rec.N++
 		return m.records.Commit(ctx, append(ops, made.Put())...)
-	}, &made)
+	}, append(more, &made)...)
 	err = m.overKeyLimit(ctx, id, uid, err)
-	key := k.Rec.public(kidOf(uid, k.Key), keyuse.Usage{})
+	key := k.Rec.public(kid, keyuse.Usage{})
 	m.report(ctx, err, id.keyEvent(EventAPIKeyCreated, key.ID), accountNotice(EventAPIKeyCreated, uid, &c.acct.Rec, c.acct.Rec.Email))
 	if err != nil {
 		return APIKey{}, "", err
@@ -287,31 +308,4 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 		return nil, failed
 	}
 	return m.addUsage(ctx, uid, rows)
-}
-
-// addUsage returns the descriptions of the keys in rows, with their uses.
-func (m *Manager) addUsage(ctx context.Context, uid string, rows []record.Row[keyRecord]) ([]APIKey, error) {
-	// Uses in memory are read first. So a use that is being written at this moment may be
-	// counted twice, but is never missing.
-	uses := make(map[string]keyuse.Usage, len(rows))
-	for _, k := range rows {
-		kid := kidOf(uid, k.Key)
-		uses[kid] = m.usage.Pending(kid)
-	}
-	written, err := record.All[keyuse.Usage](ctx, m.records, keyUsageKey(uid, ""))
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range written {
-		kid := strings.TrimPrefix(u.Key, keyUsageKey(uid, ""))
-		u.Rec.Merge(uses[kid])
-		uses[kid] = u.Rec
-	}
-	keys := make([]APIKey, 0, len(rows))
-	for _, k := range rows {
-		kid := kidOf(uid, k.Key)
-		keys = append(keys, k.Rec.public(kid, uses[kid]))
-	}
-	slices.SortStableFunc(keys, func(a, b APIKey) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return keys, nil
 }

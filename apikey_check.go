@@ -68,14 +68,17 @@ func (k *keyCheck) name(uid string, in *record.Arena) {
 	k.acct.Key, k.key.Key = accountKeyIn(in, uid), apiKeyKeyIn(in, uid, in.Text(kid[:]))
 }
 
-// proven reports whether the store has a record of this very key, with its scopes unchanged.
+// proven reports whether the store has a record of this very key, with its scopes unchanged,
+// enabled or not.
 func (k *keyCheck) proven() bool {
-	return k.key.Exists() && subtle.ConstantTimeCompare(k.key.Rec.Digest, limitedDigest(k.digest[:], k.key.Rec.Scopes)) == 1
+	rec := &k.key.Rec
+	return k.key.Exists() && subtle.ConstantTimeCompare(rec.Digest, storedDigest(k.digest[:], rec.Scopes, rec.Disabled)) == 1
 }
 
 // VerifyAPIKey returns the identity that the key stands for, as the key and its owner are
 // now (see [Manager.VerifyAccessToken]). The error is:
-//   - ErrInvalidToken for a malformed, unknown, expired or revoked key, or a disabled owner.
+//   - ErrInvalidToken for a malformed, unknown, expired or revoked key, or one that is
+//     disabled, or whose owner is.
 //   - ErrTwoFactorSetupRequired if Config.TwoFactorPolicy binds the owner, who has no second
 //     factor.
 //   - ErrUnavailable if the store did not answer.
@@ -141,11 +144,12 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 		return nil, err
 	}
 	acct, rec := &k.acct.Rec, &k.key.Rec
-	if !k.acct.Exists() || !acct.usable() || !k.proven() || expiredKey(rec.Expires, m.now()) {
+	if !k.acct.Exists() || !acct.usable() || !k.proven() || rec.Disabled || expiredKey(rec.Expires, m.now()) {
 		return nil, m.refuseKey(ctx, k)
 	}
 	id := &a.snapshot.identity
 	id.User, id.APIKeyID, id.ExpiresAt = acct.user(k.userID), k.id, rec.Expires
+	id.ReplacedAt = rec.Replaced
 	id.unscoped, id.scopes = rec.Scopes == "", rec.Scopes
 	s := a.finish(part, before)
 	if m.cache.shouldStore(at, s, false) {
@@ -166,56 +170,25 @@ func (m *Manager) refuseKey(ctx context.Context, k *keyCheck) error {
 	e := Event{Type: EventAPIKeyRefused, APIKeyID: k.id, Reason: "unknown"}
 	if k.acct.Exists() && k.proven() {
 		e.UserID, e.OrganizationID, e.Reason = k.userID, k.acct.Rec.Org, "expired"
-		if !k.acct.Rec.usable() {
+		switch {
+		case !k.acct.Rec.usable():
 			e.Reason = "disabled"
+		case k.key.Rec.Disabled:
+			e.Reason = "disabled_key"
 		}
 	}
 	m.emit(ctx, e)
 	return ErrInvalidToken
 }
 
-// trackKeys returns the Tracker that counts and writes the uses of API keys.
-func (m *Manager) trackKeys() *keyuse.Tracker {
-	return keyuse.New(keyuse.Config{
-		Records: m.records, Log: m.cfg.Logger, Interval: m.cfg.UsageInterval, Found: m.emitFinding,
-		Rows: func(uid, kid string) (keyuse.KeyRow, *record.Row[keyuse.Usage]) {
-			usage := keyUsageRow(uid, kid)
-			return &usedKey{keyRow(uid, kid)}, &usage
-		},
-	})
-}
-
-// A usedKey is the row of a key whose uses are written.
-type usedKey struct{ record.Row[keyRecord] }
-
-// Created implements keyuse.KeyRow.
-func (k *usedKey) Created() time.Time { return k.Rec.Created }
-
-func keyUsageRow(uid, kid string) record.Row[keyuse.Usage] {
-	return record.New[keyuse.Usage](keyUsageKey(uid, kid))
-}
-
-var findingEvents = map[keyuse.Kind]EventType{
-	keyuse.NewNetwork: EventAPIKeyNewNetwork,
-	keyuse.Woke:       EventAPIKeyWoke,
-	keyuse.Burst:      EventAPIKeyBurst,
-}
-
-// emitFinding emits the event of a Finding about a key.
-func (m *Manager) emitFinding(uid, kid string, f keyuse.Finding) {
-	keyID := keyIDPrefix + kid
-	m.emit(context.Background(), Event{
-		Type: findingEvents[f.Kind], Time: f.Time, Client: Client{Addr: f.Addr}, Count: f.Count,
-		Actor: keyID, UserID: userIDOf(uid), APIKeyID: keyID,
-	})
-}
-
 // A keyProof has the fields of a keyRecord that a check needs. It skips the other texts, so
 // that they are not copied. It is never written.
 type keyProof struct {
-	Digest  []byte
-	Expires time.Time
-	Scopes  string
+	Digest   []byte
+	Expires  time.Time
+	Scopes   string
+	Disabled bool
+	Replaced time.Time
 }
 
 // Fields implements [record.Fields].
@@ -228,4 +201,6 @@ func (k *keyProof) Fields(c *record.Codec) {
 	c.Time(&created)
 	c.Time(&k.Expires)
 	c.String(&k.Scopes)
+	c.Bool(&k.Disabled)
+	c.Time(&k.Replaced)
 }

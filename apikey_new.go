@@ -7,7 +7,7 @@ import (
 	"github.com/datixlab/auth/internal/record"
 )
 
-// newKeyBudget is the budget of keys that the user makes or rotates.
+// newKeyBudget is the budget of keys that the user makes, rotates or enables.
 func (m *Manager) newKeyBudget(uid string) budget {
 	return budget{name: "new_key", key: userKey(uid, "newkey"), limit: m.cfg.Limits.APIKeyByAccount}
 }
@@ -21,10 +21,19 @@ func (m *Manager) rowsForNewKey(proof *factors, more ...record.Reader) []record.
 	return more
 }
 
-// allowNewKey returns nil if the caller may make one more key, whether new or by rotation.
-// With APIKeysNeedFreshLogin the caller needs a fresh login or the proof, of which no code is
-// spent where the limit of keys is reached. It charges the budget of new keys.
+// allowNewKey returns nil if the caller may make one more key, whether new or by rotation. It
+// is allowKey, and spends no code where the limit of keys is reached.
 func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, proof *factors) error {
+	return m.allowKey(ctx, id, c, proof, func(ctx context.Context) error {
+		_, err := m.evictExpired(ctx, c.uid)
+		return m.overKeyLimit(ctx, id, c.uid, err)
+	})
+}
+
+// allowKey returns nil if the caller may have a key that is accepted and was not before, whether
+// new or enabled. It charges the budget of new keys. With APIKeysNeedFreshLogin the caller needs
+// a fresh login or the proof. Room is called after the proof, and before its code is spent.
+func (m *Manager) allowKey(ctx context.Context, id Identity, c *principal, proof *factors, room func(ctx context.Context) error) error {
 	charge := m.chargingOnce(c.uid, []budget{m.newKeyBudget(c.uid)})
 	if !m.cfg.APIKeysNeedFreshLogin {
 		return charge(ctx)
@@ -33,8 +42,7 @@ func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, pr
 		if err := charge(ctx); err != nil {
 			return err
 		}
-		_, err := m.evictExpired(ctx, c.uid)
-		return m.overKeyLimit(ctx, id, c.uid, err)
+		return room(ctx)
 	})
 }
 

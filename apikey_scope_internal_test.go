@@ -13,9 +13,9 @@ import (
 )
 
 // AK-11, Advisory 24: no record that lost its scopes, or has others, is accepted, not
-// even for a reader that knows of none. One of a key without scopes that was written before
-// there were any is.
-func TestAKeyWhoseScopesWereChangedInTheStoreIsRefused(t *testing.T) {
+// even for a reader that knows of none. Nor is one of a disabled key that lost that it is. One of a
+// key without scopes that was written before there were any is.
+func TestAKeyWhoseRecordWasChangedInTheStoreIsRefused(t *testing.T) {
 	ctx := context.Background()
 	s := memstore.New()
 	m, err := New(s, Config{
@@ -38,22 +38,33 @@ func TestAKeyWhoseScopesWereChangedInTheStoreIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	off, on := false, true
+	disabled := APIKeyChange{Enabled: &off}
+	const emptyFields = 3 // bytes of those behind Scopes, which an older version does not have
 	for name, tc := range map[string]struct {
 		scopes *[]string
 		edit   func(k *keyRecord) (after []byte) // what follows the fields up to Expires; nil: as k says
 		want   error
 	}{
-		"as it was made":             {&[]string{"a", "b"}, func(*keyRecord) []byte { return nil }, nil},
-		"with fields of a newer one": {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.newer = []byte("newer"); return nil }, nil},
-		"without its scopes":         {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.Scopes = ""; return nil }, ErrInvalidToken},
-		"with one less":              {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.Scopes = "a"; return nil }, ErrInvalidToken},
-		"with one more":              {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.Scopes = "a b c"; return nil }, ErrInvalidToken},
-		"cut before its scopes":      {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte{} }, ErrInvalidToken},
-		"cut within its scopes":      {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte("\x03a") }, ErrUnavailable},
-		"with a length of nothing":   {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte("\x00a b") }, ErrInvalidToken},
-		"with an endless length":     {&[]string{"a", "b"}, func(*keyRecord) []byte { return bytes.Repeat([]byte{0xff}, 11) }, ErrUnavailable},
-		"unlimited, older":           {nil, func(*keyRecord) []byte { return []byte{} }, nil},
-		"unlimited, with scopes":     {nil, func(k *keyRecord) []byte { k.Scopes = "a"; return nil }, ErrInvalidToken},
+		"as it was made":                    {&[]string{"a", "b"}, func(*keyRecord) []byte { return nil }, nil},
+		"with fields of a newer one":        {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.newer = []byte("newer"); return nil }, nil},
+		"without its scopes":                {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.Scopes = ""; return nil }, ErrInvalidToken},
+		"with one less":                     {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.Scopes = "a"; return nil }, ErrInvalidToken},
+		"with one more":                     {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.Scopes = "a b c"; return nil }, ErrInvalidToken},
+		"cut before its scopes":             {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte{} }, ErrInvalidToken},
+		"cut within its scopes":             {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte("\x03a") }, ErrUnavailable},
+		"with a length of nothing":          {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte("\x00a b") }, ErrInvalidToken},
+		"with an endless length":            {&[]string{"a", "b"}, func(*keyRecord) []byte { return bytes.Repeat([]byte{0xff}, 11) }, ErrUnavailable},
+		"unlimited, older":                  {nil, func(*keyRecord) []byte { return []byte{} }, nil},
+		"disabled":                          {nil, func(k *keyRecord) []byte { k.change(disabled); return nil }, ErrInvalidToken},
+		"disabled, with scopes":             {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.change(disabled); return nil }, ErrInvalidToken},
+		"disabled and enabled":              {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.change(disabled); k.change(APIKeyChange{Enabled: &on}); return nil }, nil},
+		"disabled, not saying so":           {nil, func(k *keyRecord) []byte { k.change(disabled); k.Disabled = false; return nil }, ErrInvalidToken},
+		"disabled, cut before it":           {nil, func(k *keyRecord) []byte { k.change(disabled); return []byte{0} }, ErrInvalidToken},
+		"disabled, older":                   {nil, func(k *keyRecord) []byte { k.change(disabled); return []byte{} }, ErrInvalidToken},
+		"marked as disabled":                {nil, func(k *keyRecord) []byte { k.Disabled = true; return nil }, ErrInvalidToken},
+		"replaced, cut before it, and over": {nil, func(k *keyRecord) []byte { k.Expires = k.Created; return []byte{0} }, ErrInvalidToken},
+		"unlimited, with scopes":            {nil, func(k *keyRecord) []byte { k.Scopes = "a"; return nil }, ErrInvalidToken},
 	} {
 		made, text, err := m.CreateAPIKey(ctx, owner, NewAPIKey{Name: "k", Scopes: tc.scopes})
 		if err != nil {
@@ -70,7 +81,7 @@ func TestAKeyWhoseScopesWereChangedInTheStoreIsRefused(t *testing.T) {
 		after := tc.edit(&k.Rec)
 		value := k.Overwrite().Value
 		if after != nil {
-			value = sealBody(k.Key, append(value[headerLen:len(value)-1-len(k.Rec.Scopes)], after...))
+			value = sealBody(k.Key, append(value[headerLen:len(value)-1-len(k.Rec.Scopes)-emptyFields], after...))
 		}
 		if err := s.Commit(ctx, store.Put(k.Key, value)); err != nil {
 			t.Fatal(err)

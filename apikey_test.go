@@ -259,18 +259,33 @@ func TestExpiredKeysMakeRoomForNewOnes(t *testing.T) {
 }
 
 // AK-8: making keys has a budget, however it is done.
-func TestMakingAndRotatingKeysShareABudget(t *testing.T) {
+func TestMakingRotatingAndEnablingKeysShareABudget(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Limits: auth.Limits{APIKeyByAccount: store.Limit{Burst: 4, Every: time.Minute}}})
 	id := h.Register().Identity()
 	made, _ := newKey(t, h.Manager, id, auth.NewAPIKey{})
-	newKey(t, h.Manager, id, auth.NewAPIKey{})
+	off, on := false, true
+	if _, err := h.UpdateAPIKey(t.Context(), id, made.ID, auth.APIKeyChange{Enabled: &off}); err != nil { // which has none
+		t.Fatal(err)
+	}
+	if _, err := h.UpdateAPIKey(t.Context(), id, made.ID, auth.APIKeyChange{Enabled: &on}); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
-		if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", ""); err != nil {
+		next, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", "")
+		if err != nil {
 			t.Fatal(err)
 		}
+		made = next
 	}
 	_, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", "")
 	retryAfter(t, err)
+	_, err = h.UpdateAPIKey(t.Context(), id, made.ID, auth.APIKeyChange{Enabled: &on})
+	retryAfter(t, err)
+	for range 3 {
+		if _, err := h.UpdateAPIKey(t.Context(), id, made.ID, auth.APIKeyChange{Enabled: &off}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	_, _, err = h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "fifth"})
 	h.Clock.Advance(retryAfter(t, err))
 	newKey(t, h.Manager, id, auth.NewAPIKey{})
@@ -322,6 +337,7 @@ func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T
 		u := h.Register()
 		h.Clock.Advance(10 * time.Minute)
 		made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
+		on := true
 		h.Clock.Advance(time.Nanosecond)
 		id := identityOf(t, h.Manager, auth.Secret(refreshed(t, h.Manager, u.Token())))
 		id.AuthTime = h.Clock.Now() // an identity is not believed
@@ -331,7 +347,14 @@ func TestMakingAKeyNeedsAFreshLoginOrThePasswordWhereThatIsAskedFor(t *testing.T
 				return err
 			},
 			"rotating": func(m *auth.Manager, pw auth.Secret) error {
-				_, _, err := m.RotateAPIKey(t.Context(), id, made.ID, time.Hour, pw, "")
+				next, _, err := m.RotateAPIKey(t.Context(), id, made.ID, time.Hour, pw, "")
+				if err == nil {
+					made = next
+				}
+				return err
+			},
+			"enabling": func(m *auth.Manager, pw auth.Secret) error {
+				_, err := m.UpdateAPIKey(t.Context(), id, made.ID, auth.APIKeyChange{Enabled: &on, Password: pw})
 				return err
 			},
 		}
@@ -643,8 +666,8 @@ func TestARotatedKeyOverlapsWithItsSuccessor(t *testing.T) {
 		if err := verifyKey(other.Manager, string(nextKey)); err != nil {
 			t.Errorf("the successor after the overlap: %v", err)
 		}
-		if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, 0, "", ""); !errors.Is(err, auth.ErrNotFound) {
-			t.Errorf("rotating what has expired: %v, want ErrNotFound", err)
+		if _, _, err := h.RotateAPIKey(t.Context(), id, old.ID, 0, "", ""); err != auth.ErrAPIKeyNotActive {
+			t.Errorf("rotating what has expired: %v, want ErrAPIKeyNotActive", err)
 		}
 		last, lastKey, err := h.RotateAPIKey(t.Context(), id, next.ID, 0, "", "")
 		if err != nil {
@@ -797,13 +820,13 @@ func TestAKeyThatExpiresDuringItsRotationIsNotRotated(t *testing.T) {
 	id := h.Register().Identity()
 	made, key := newKey(t, h.Manager, id, auth.NewAPIKey{ExpiresIn: time.Minute})
 	spy.afterHit = func(string) { h.Clock.Advance(time.Minute) }
-	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", ""); !errors.Is(err, auth.ErrNotFound) {
-		t.Errorf("as it expires: %v, want ErrNotFound", err)
+	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", ""); err != auth.ErrAPIKeyNotActive {
+		t.Errorf("as it expires: %v, want ErrAPIKeyNotActive", err)
 	}
 	spy.afterHit = nil
 	hits := spy.hits.Load()
-	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", ""); !errors.Is(err, auth.ErrNotFound) || spy.hits.Load() != hits {
-		t.Errorf("after it expired: %v, charged %d times, want ErrNotFound and no charge", err, spy.hits.Load()-hits)
+	if _, _, err := h.RotateAPIKey(t.Context(), id, made.ID, time.Hour, "", ""); err != auth.ErrAPIKeyNotActive || spy.hits.Load() != hits {
+		t.Errorf("after it expired: %v, charged %d times, want ErrAPIKeyNotActive and no charge", err, spy.hits.Load()-hits)
 	}
 	if err := verifyKey(h.Manager, key); !errors.Is(err, auth.ErrInvalidToken) {
 		t.Errorf("the expired key: %v", err)

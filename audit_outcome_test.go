@@ -35,6 +35,7 @@ func change(t auth.EventType) bool {
 		auth.EventPasswordReset, auth.EventEmailVerified, auth.EventEmailChangeRequested, auth.EventEmailChangeCanceled,
 		auth.EventTwoFactorStarted, auth.EventTwoFactorEnabled, auth.EventTwoFactorDisabled, auth.EventTwoFactorReset,
 		auth.EventBackupCodesReplaced, auth.EventAPIKeyCreated, auth.EventAPIKeyRotated, auth.EventAPIKeyRevoked,
+		auth.EventAPIKeyDisabled, auth.EventAPIKeyEnabled, auth.EventAPIKeyChanged,
 		auth.EventRoleChanged, auth.EventAssignedAgentsChanged, auth.EventUserDisabled, auth.EventUserEnabled, auth.EventUserDeleted:
 		return true
 	}

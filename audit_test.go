@@ -537,6 +537,50 @@ var audited = map[string]struct {
 	}, "api_key_created by ses of u; api_key_rotated by ses of u; → api_key_created u"},
 	"RotateAPIKey: another's": {func(s *stage) { _, _, _ = s.RotateAPIKey(s.ctx, s.id, anothersKey(s), 0, "", "") }, "access_denied:not_found by ses of u"},
 	"RotateAPIKey: too many":  {func(s *stage) { keyID, _ := s.key(); s.key(); _, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, 0, "", "") }, "access_denied:api_key_limit by ses of u"},
+	"RotateAPIKey: replaced": {func(s *stage) {
+		keyID, _ := s.key()
+		_, _, _ = s.RotateAPIKey(context.Background(), s.id, keyID, time.Hour, "", "")
+		_, _, _ = s.RotateAPIKey(s.ctx, s.id, keyID, time.Hour, "", "")
+	}, "access_denied:api_key_not_active by ses of u"},
+	"UpdateAPIKey": {func(s *stage) {
+		keyID, _ := s.key()
+		_, _ = s.UpdateAPIKey(s.ctx, s.id, keyID, auth.APIKeyChange{Name: &s.u.ID})
+	},
+		"api_key_changed by ses of u"},
+	"UpdateAPIKey: off, with a name": {func(s *stage) {
+		keyID, _ := s.key()
+		_, _ = s.UpdateAPIKey(s.ctx, s.id, keyID, auth.APIKeyChange{Name: &s.u.ID, Enabled: new(bool)})
+	}, "api_key_disabled by ses of u; api_key_changed by ses of u"},
+	"UpdateAPIKey: on": {func(s *stage) {
+		keyID, _ := s.key()
+		_, _ = s.UpdateAPIKey(context.Background(), s.id, keyID, auth.APIKeyChange{Enabled: new(bool)})
+		_, _ = s.UpdateAPIKey(s.ctx, s.id, keyID, auth.APIKeyChange{Enabled: enabled()})
+	}, "api_key_enabled by ses of u; → api_key_enabled u"},
+	"UpdateAPIKey: as it was": {func(s *stage) {
+		keyID, _ := s.key()
+		_, _ = s.UpdateAPIKey(s.ctx, s.id, keyID, auth.APIKeyChange{Enabled: enabled()})
+	}, ""},
+	"UpdateAPIKey: not fresh": {func(s *stage) {
+		keyID, _ := s.key()
+		s.Clock.Advance(time.Hour - time.Minute)
+		_, _ = s.UpdateAPIKey(s.ctx, s.id, keyID, auth.APIKeyChange{Enabled: enabled()})
+	}, "access_denied:reauthentication_required by ses of u"},
+	"UpdateAPIKey: another's": {func(s *stage) {
+		_, _ = s.UpdateAPIKey(s.ctx, s.id, anothersKey(s), auth.APIKeyChange{Enabled: new(bool)})
+	}, "access_denied:not_found by ses of u"},
+	"UpdateAPIKey: nonsense": {func(s *stage) {
+		_, _ = s.UpdateAPIKey(s.ctx, s.id, "key_\nlevel=INFO", auth.APIKeyChange{Enabled: new(bool)})
+	}, "access_denied:not_found by ses of u"},
+	"UpdateAPIKey: nothing": {func(s *stage) { keyID, _ := s.key(); _, _ = s.UpdateAPIKey(s.ctx, s.id, keyID, auth.APIKeyChange{}) }, ""},
+	"VerifyAPIKey: disabled key": {func(s *stage) {
+		keyID, key := s.key()
+		_, _ = s.UpdateAPIKey(context.Background(), s.id, keyID, auth.APIKeyChange{Enabled: new(bool)})
+		_, _ = s.VerifyAPIKey(s.ctx, auth.Secret(key))
+	}, "api_key_refused:disabled_key of u"},
+	"CheckAPIKeyChange":       {func(s *stage) { _ = s.CheckAPIKeyChange(auth.APIKeyChange{}) }, ""},
+	"APIKeyUsage":             {func(s *stage) { keyID, _ := s.key(); _, _ = s.APIKeyUsage(s.ctx, s.id, keyID) }, ""},
+	"APIKeyUsage: another's":  {func(s *stage) { _, _ = s.APIKeyUsage(s.ctx, s.id, anothersKey(s)) }, "access_denied:not_found by ses of u"},
+	"APIKeyUsage: API key":    {func(s *stage) { _, _ = s.APIKeyUsage(s.ctx, s.keyIdentity(), "") }, "access_denied:api_key by key of u"},
 	"RevokeAPIKey":            {func(s *stage) { keyID, _ := s.key(); _ = s.RevokeAPIKey(s.ctx, s.id, keyID) }, "api_key_revoked by ses of u"},
 	"RevokeAPIKey: another's": {func(s *stage) { _ = s.RevokeAPIKey(s.ctx, s.id, anothersKey(s)) }, "access_denied:not_found by ses of u"},
 	"RevokeAPIKey: nonsense":  {func(s *stage) { _ = s.RevokeAPIKey(s.ctx, s.id, "key_\nlevel=INFO") }, "access_denied:not_found by ses of u"},
@@ -702,6 +746,9 @@ func audit(t *testing.T, act func(*stage), want string) {
 		t.Errorf("got  %q\nwant %q", strings.Join(got, "; "), want)
 	}
 }
+
+// enabled is what a change says that enables a key.
+func enabled() *bool { on := true; return &on }
 
 func (s *stage) phrase(e auth.Event) string {
 	word := string(e.Type)

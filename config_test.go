@@ -381,7 +381,17 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, _, err := m.RotateAPIKey(ctx, id, "key_"+strings.Repeat("0", 32), 0, "", "")
 			return err
 		},
-		"UserAPIKeys": func(m *auth.Manager) error { _, err := m.UserAPIKeys(ctx, alice.ID); return err },
+		"UpdateAPIKey": func(m *auth.Manager) error {
+			name := "k"
+			_, err := m.UpdateAPIKey(ctx, id, "key_"+strings.Repeat("0", 32), auth.APIKeyChange{Name: &name})
+			return err
+		},
+		"APIKeyUsage": func(m *auth.Manager) error {
+			_, err := m.APIKeyUsage(ctx, id, "key_"+strings.Repeat("0", 32))
+			return err
+		},
+		"CheckAPIKeyChange": func(m *auth.Manager) error { return m.CheckAPIKeyChange(auth.APIKeyChange{}) },
+		"UserAPIKeys":       func(m *auth.Manager) error { _, err := m.UserAPIKeys(ctx, alice.ID); return err },
 		"RevokeUserAPIKey": func(m *auth.Manager) error {
 			return m.RevokeUserAPIKey(ctx, alice.ID, "key_"+strings.Repeat("0", 32))
 		},

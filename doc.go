@@ -55,8 +55,8 @@
 //     [Manager.LogoutOthers].
 //   - The second factor: [Manager.EnableTwoFactor], [Manager.ConfirmTwoFactor],
 //     [Manager.DisableTwoFactor], [Manager.ReplaceBackupCodes].
-//   - API keys: [Manager.CreateAPIKey], [Manager.APIKeys], [Manager.RotateAPIKey],
-//     [Manager.RevokeAPIKey].
+//   - API keys: [Manager.CreateAPIKey], [Manager.APIKeys], [Manager.APIKeyUsage],
+//     [Manager.UpdateAPIKey], [Manager.RotateAPIKey], [Manager.RevokeAPIKey].
 //
 // # What a request needs
 //
@@ -83,7 +83,8 @@
 // # What your own forms and probes need
 //
 //   - Faults before the call: [Manager.CheckRegistration], [Manager.CheckNewPassword],
-//     [Manager.CheckProfileChange], [Manager.CheckNewAPIKey].
+//     [Manager.CheckProfileChange], [Manager.CheckNewAPIKey],
+//     [Manager.CheckAPIKeyChange].
 //   - Whether to show them: [Manager.RegistrationOpen], [Manager.SendsMail],
 //     [Manager.RequiresVerifiedEmail].
 //   - Whether the store answers: [Manager.Ready].

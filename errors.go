@@ -27,7 +27,7 @@ var (
 	ErrInvalidCredentials = errors.New("auth: invalid credentials")
 
 	// ErrInvalidToken reports an access token, API key or temp token that is rejected. It
-	// is malformed, unknown, expired, used, superseded or revoked, or its user is
+	// is malformed, unknown, expired, used, superseded, revoked or disabled, or its user is
 	// disabled or deleted. HTTP 401.
 	ErrInvalidToken = errors.New("auth: invalid token")
 
@@ -65,6 +65,10 @@ var (
 
 	// ErrAPIKeyLimit reports that the user has Config.MaxAPIKeys API keys. HTTP 403.
 	ErrAPIKeyLimit = errors.New("auth: too many API keys")
+
+	// ErrAPIKeyNotActive reports an API key that cannot be rotated: it has expired, is
+	// disabled or was replaced before. HTTP 409.
+	ErrAPIKeyNotActive = errors.New("auth: API key is not active")
 
 	// ErrNotFound reports an id that does not exist or is another user's. HTTP 404.
 	ErrNotFound = errors.New("auth: not found")

@@ -42,6 +42,9 @@ const (
 	EventAPIKeyCreated         EventType = "api_key_created"
 	EventAPIKeyRotated         EventType = "api_key_rotated" // the old key; the new one has EventAPIKeyCreated
 	EventAPIKeyRevoked         EventType = "api_key_revoked"
+	EventAPIKeyDisabled        EventType = "api_key_disabled"
+	EventAPIKeyEnabled         EventType = "api_key_enabled"
+	EventAPIKeyChanged         EventType = "api_key_changed" // its name or description
 	EventRoleChanged           EventType = "role_changed"
 	EventAssignedAgentsChanged EventType = "assigned_agents_changed"
 	EventUserDisabled          EventType = "user_disabled"
@@ -105,10 +108,9 @@ const (
 //
 //	Type                      Field   Values
 //	EventAccessDenied         Reason  api_key: a key cannot manage credentials
-//	                                  reauthentication_required
-//	                                  two_factor_setup_required
+//	                                  reauthentication_required, two_factor_setup_required
 //	                                  email_not_verified: the password was right
-//	                                  api_key_limit
+//	                                  api_key_limit, api_key_not_active
 //	                                  not_found: an API key or session that is not the caller's
 //	                                  or the reason that ReportDenied was given
 //	EventAllRevoked           Reason  unfinished: RevokeAll returned an error
@@ -116,7 +118,7 @@ const (
 //	EventAPIKeyBurst          Count   the limit that was exceeded, in uses an hour
 //	EventAPIKeyRefused        Reason  malformed, expired
 //	                                  unknown: it never existed or was revoked
-//	                                  disabled: its user is disabled
+//	                                  disabled: its user is; disabled_key: it is itself
 //	EventAPIKeyRevoked        Reason  host: by RevokeUserAPIKey
 //	                                  reset: by a reset that is the first proof of the address
 //	EventAPIKeyWoke           Count   days without a use
@@ -263,8 +265,8 @@ func (e Event) LogValue() slog.Value {
 //
 // Events that a client can cause without end are sampled: EventRateLimited, EventTokenRefused,
 // EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied, EventOverloaded,
-// EventStoreFailed and malformed codes. So are EventTokenRefreshed, EventProfileChanged and
-// EventTwoFactorStarted, which cost no hash. Each type, reason, account and network (a /24 or a
+// EventStoreFailed and malformed codes. So are EventTokenRefreshed, EventProfileChanged,
+// EventAPIKeyChanged and EventTwoFactorStarted, which cost no hash. Each type, reason, account and network (a /24 or a
 // /48) gets 20 at once and one more every 3 seconds. For EventOverloaded and EventStoreFailed,
 // account and network do not count. What changes a password, an address, a factor, a key or a
 // role, or ends a session, is never sampled.
@@ -308,8 +310,9 @@ func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 type Notice struct {
 	// Type is EventPasswordChanged, EventPasswordReset, EventEmailChangeRequested,
 	// EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
-	// EventBackupCodeUsed, EventBackupCodesReplaced, EventAPIKeyCreated, EventLoginNewNetwork,
-	// EventUserDeleted (by DeleteAccount), EventDataExported or EventSecondFactorFailed. The last one means that somebody knows the password. For a
+	// EventBackupCodeUsed, EventBackupCodesReplaced, EventAPIKeyCreated, EventAPIKeyEnabled,
+	// EventLoginNewNetwork, EventUserDeleted (by DeleteAccount), EventDataExported or
+	// EventSecondFactorFailed. The last one means that somebody knows the password. For a
 	// type that you do not send, return nil.
 	Type   EventType
 	To     string // the email address, in ASCII; of EventEmailChanged the old and the new one get a Notice each
@@ -336,8 +339,8 @@ type Notice struct {
 // (EventLoginNewNetwork: every 4 hours). All processes of a store share this budget. While the
 // store does not answer, each process has one of its own.
 //
-// No user is displaced. Notices of EventAPIKeyCreated and EventLoginNewNetwork wait behind all
-// others, which are of security. Users take turns, each with their oldest notice. So a notice
+// No user is displaced. Notices of EventAPIKeyCreated, EventAPIKeyEnabled and
+// EventLoginNewNetwork wait behind all others, which are of security. Users take turns, each with their oldest notice. So a notice
 // of security waits for the one that is being sent, for older ones of the same user, and for
 // one of every other user in each turn. A full queue drops notices as it drops events: see
 // EventHandler.

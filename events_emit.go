@@ -27,7 +27,7 @@ func (e Event) sampled() bool {
 		return true
 	case EventMailFailed:
 		return e.Reason == "queue"
-	case EventTokenRefreshed, EventProfileChanged, EventTwoFactorStarted:
+	case EventTokenRefreshed, EventProfileChanged, EventAPIKeyChanged, EventTwoFactorStarted:
 		return true
 	case EventSessionRevoked:
 		return e.Reason == others && e.Count == 0 // there was nothing to end

@@ -222,6 +222,18 @@ func TestSuccessesThatCostNothingAreSampledAndChangesOfCredentialsAreNot(t *test
 			t.Fatal(err)
 		}
 	}
+	owner := h.Register().Identity() // who has not changed a profile
+	made, _ := newKey(t, h.Manager, owner, auth.NewAPIKey{})
+	for i := range n {
+		name := fmt.Sprint("robot ", i)
+		if _, err := h.UpdateAPIKey(t.Context(), owner, made.ID, auth.APIKeyChange{Name: &name}); err != nil {
+			t.Fatal(err)
+		}
+		on := i%2 == 1
+		if _, err := h.UpdateAPIKey(t.Context(), owner, made.ID, auth.APIKeyChange{Enabled: &on}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i := range n {
 		email := fmt.Sprintf("ada%d@example.com", i)
 		if _, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &email}); err != nil {
@@ -238,13 +250,16 @@ func TestSuccessesThatCostNothingAreSampledAndChangesOfCredentialsAreNot(t *test
 			omitted[e.Reason] = e.Count
 		}
 	}
-	for _, sampled := range []auth.EventType{auth.EventTokenRefreshed, auth.EventProfileChanged} {
+	for _, sampled := range []auth.EventType{auth.EventTokenRefreshed, auth.EventProfileChanged, auth.EventAPIKeyChanged} {
 		if told[sampled] != 20 || omitted[string(sampled)] != n-20 {
 			t.Errorf("%d of %s are told and %d counted, want 20 and %d", told[sampled], sampled, omitted[string(sampled)], n-20)
 		}
 	}
 	if told[auth.EventSessionRevoked] != 1+20 || omitted["session_revoked:others"] != n-20 {
 		t.Errorf("%d logouts of the others are told and %v counted, want 21 and %d", told[auth.EventSessionRevoked], omitted, n-20)
+	}
+	if told[auth.EventAPIKeyDisabled]+told[auth.EventAPIKeyEnabled] != n {
+		t.Errorf("%d and %d keys disabled and enabled are told, of %d", told[auth.EventAPIKeyDisabled], told[auth.EventAPIKeyEnabled], n)
 	}
 	if told[auth.EventEmailChanged] != n {
 		t.Errorf("%d changes of the address are told, of %d", told[auth.EventEmailChanged], n)

@@ -33,7 +33,7 @@ func (n Notice) limit() store.Limit {
 // can cause many.
 func (n Notice) class() queue.Class {
 	switch n.Type {
-	case EventAPIKeyCreated, EventLoginNewNetwork:
+	case EventAPIKeyCreated, EventAPIKeyEnabled, EventLoginNewNetwork:
 		return queue.Normal
 	}
 	return queue.High

@@ -29,6 +29,10 @@ type Identity struct {
 	// ExpiresAt is when the access token or API key expires, in UTC. Zero: never.
 	ExpiresAt time.Time
 
+	// ReplacedAt is when the API key was replaced by another with an overlap, in UTC. The
+	// key works until ExpiresAt. Zero: it was not replaced.
+	ReplacedAt time.Time
+
 	// EnrollmentOnly is true if Config.TwoFactorPolicy lets the session only set up a
 	// second factor. Only Manager.VerifyForEnrollment returns such an identity.
 	EnrollmentOnly bool

@@ -69,8 +69,8 @@ func samples() map[string]sample {
 		"u.1/temp":        sampleOf("u.1/temp", tempRecord{Logins: []pendingLogin{{Digest: []byte{1}, Expires: at, Epoch: 1, Enrolment: "e", Tries: 2, Prefix: "p"}}, Firsts: []firstStep{{Digest: []byte{1}, Flags: 5}}}),
 		"u.1/mail":        sampleOf("u.1/mail", mailTokens{Tokens: []mailToken{{Digest: []byte{1, 2}, Purpose: "reset_password", Expires: at, Epoch: 3}}}),
 		"u.1/keys":        sampleOf("u.1/keys", keysMade{N: 3}),
-		"u.1/k.3":         sampleOf("u.1/k.3", keyRecord{Digest: []byte{1, 2, 3}, Name: "n", Description: "d", Prefix: "sk_live_abc...", Created: at, Expires: at, Scopes: "a b"}),
-		"u.1/l.3":         sampleOf("u.1/l.3", keyuse.Usage{Last: at, Count: 5, Address: "192.0.2.7"}),
+		"u.1/k.3":         sampleOf("u.1/k.3", keyRecord{Digest: []byte{1, 2, 3}, Name: "n", Description: "d", Prefix: "sk_live_abc...", Created: at, Expires: at, Scopes: "a b", Disabled: true, Replaced: at, Successor: "4"}),
+		"u.1/l.3":         sampleOf("u.1/l.3", keyuse.Usage{Last: at, Count: 5, Address: "192.0.2.7", Hours: []keyuse.Hour{{Number: 7, Uses: 5}}}),
 	}
 }
 

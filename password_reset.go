@@ -142,7 +142,7 @@ func (m *Manager) endUnprovenKeys(ctx context.Context, r *redemption) (n int, er
 func (m *Manager) countKeys(ctx context.Context, uid string) (n int) {
 	rows, _ := m.keyRows(context.WithoutCancel(ctx), uid)
 	for _, k := range rows {
-		if !k.Rec.expired(m.now()) {
+		if !k.Rec.expired(m.now()) && !k.Rec.Disabled {
 			n++
 		}
 	}

@@ -98,6 +98,10 @@ func TestTheFirstProofByAResetEndsAPIKeys(t *testing.T) {
 		}
 		u.Login()
 		_, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
+		disabled, _ := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{}) // which does not live on
+		if _, err := h.UpdateAPIKey(t.Context(), u.Identity(), disabled.ID, auth.APIKeyChange{Enabled: new(bool)}); err != nil {
+			t.Fatal(err)
+		}
 		if err := h.Manager.ResetPassword(t.Context(), u.forgotten(t), authtest.Password); err != nil {
 			t.Fatal(err)
 		}

@@ -157,6 +157,16 @@ func TestTheCacheIsNeverStale(t *testing.T) {
 			_, _, err := a.RotateAPIKey(ctx, u.Identity(), keyID(t, a, key), 0, "", "")
 			return err
 		}, refused},
+		{"the key rotated, within the overlap", true, func(t *testing.T, a *authtest.Harness, u *authtest.User, key string) error {
+			_, _, err := a.RotateAPIKey(ctx, u.Identity(), keyID(t, a, key), time.Hour, "", "")
+			return err
+		}, func(id auth.Identity, err error) bool {
+			return err == nil && !id.ReplacedAt.IsZero() && id.ExpiresAt.Equal(id.ReplacedAt.Add(time.Hour))
+		}},
+		{"the key disabled", true, func(t *testing.T, a *authtest.Harness, u *authtest.User, key string) error {
+			_, err := a.UpdateAPIKey(ctx, u.Identity(), keyID(t, a, key), auth.APIKeyChange{Enabled: new(bool)})
+			return err
+		}, refused},
 		{"the owner disabled", true, func(_ *testing.T, a *authtest.Harness, u *authtest.User, _ string) error {
 			return a.DisableUser(ctx, u.ID)
 		}, refused},

@@ -24,7 +24,7 @@ import (
 // second factor to get as far as the store.
 func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]func(*auth.Manager) error {
 	calls := everyCall(alice, id, key)
-	for _, name := range []string{"VerifyTwoFactor", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "LogoutSession", "RotateAPIKey", "RevokeUserAPIKey"} {
+	for _, name := range []string{"VerifyTwoFactor", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "LogoutSession", "RotateAPIKey", "UpdateAPIKey", "APIKeyUsage", "RevokeUserAPIKey"} {
 		delete(calls, name)
 	}
 	for name := range mailFaults {
@@ -33,13 +33,26 @@ func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]
 	for _, name := range []string{"ForgotPassword", "ResendVerification"} { // whose queue asks the store
 		delete(calls, name)
 	}
-	for _, name := range []string{"CheckRegistration", "CheckProfileChange", "CheckNewPassword", "CheckNewAPIKey"} { // which ask no store
+	for _, name := range []string{"CheckRegistration", "CheckProfileChange", "CheckNewPassword", "CheckNewAPIKey", "CheckAPIKeyChange"} { // which ask no store
 		delete(calls, name)
 	}
 	calls["UpdateProfile, email"] = func(m *auth.Manager) error { return moveTo(m, id, "moved@example.com") }
 	calls["UpdateProfile, email and password"] = func(m *auth.Manager) error {
 		email := "moved@example.com"
 		_, err := m.UpdateProfile(context.Background(), id, auth.ProfileChange{Email: &email, CurrentPassword: authtest.Password})
+		return err
+	}
+	calls["UpdateAPIKey and APIKeyUsage"] = func(m *auth.Manager) error {
+		owned, err := m.UserAPIKeys(context.Background(), alice.ID)
+		if err != nil || len(owned) == 0 {
+			return err
+		}
+		for _, enabled := range []bool{false, true} {
+			if _, err := m.UpdateAPIKey(context.Background(), id, owned[0].ID, auth.APIKeyChange{Enabled: &enabled}); err != nil {
+				return err
+			}
+		}
+		_, err = m.APIKeyUsage(context.Background(), id, owned[0].ID)
 		return err
 	}
 	calls["CreateAPIKey and password"] = func(m *auth.Manager) error {

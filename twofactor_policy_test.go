@@ -143,6 +143,15 @@ var sessionCalls = map[string]sessionCall{
 		_, _, err := w.h.RotateAPIKey(context.Background(), w.id, w.keyID, time.Hour, "", "")
 		return err
 	}},
+	"UpdateAPIKey": {false, func(_ *testing.T, w *policyWorld) error {
+		on := true
+		_, err := w.h.UpdateAPIKey(context.Background(), w.id, w.keyID, auth.APIKeyChange{Enabled: &on})
+		return err
+	}},
+	"APIKeyUsage": {false, func(_ *testing.T, w *policyWorld) error {
+		_, err := w.h.APIKeyUsage(context.Background(), w.id, w.keyID)
+		return err
+	}},
 	"APIKeys": {false, func(_ *testing.T, w *policyWorld) error {
 		_, err := w.h.APIKeys(context.Background(), w.id)
 		return err

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -130,6 +131,52 @@ func TestAUseShowsAtOnceHereAndInOtherProcessesAfterClose(t *testing.T) {
 		use(t, other.Manager, key, "192.0.2.7")
 		if k := theKey(t, other.Manager, id); k.Uses != 4 || k.LastAddress != "192.0.2.7" {
 			t.Errorf("written and new uses together: %+v", k)
+		}
+	})
+}
+
+// An owner sees from where and in which hours a key was used: at once where it was accepted, and
+// elsewhere once that is written.
+func TestTheUseOfAKeyShowsItsNetworksAndHours(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{UsageInterval: rarely})
+		other := twin(t, h, auth.Config{UsageInterval: rarely})
+		u := h.Register()
+		made, key := newKey(t, h.Manager, u.Identity(), auth.NewAPIKey{})
+		looks := func(m *auth.Manager, id auth.Identity, want auth.APIKeyUsage) {
+			t.Helper()
+			got, err := m.APIKeyUsage(t.Context(), id, made.ID)
+			if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+				t.Errorf("%+v, %v\nwant %+v", got, err, want)
+			}
+		}
+		looks(h.Manager, u.Identity(), auth.APIKeyUsage{})
+		hour := h.Clock.Now().Truncate(time.Hour).Add(time.Hour)
+		h.Clock.Advance(hour.Add(-2 * time.Second).Sub(h.Clock.Now()))
+		u.Login()
+		id := u.Identity()
+		for i, addr := range []string{"192.0.2.7", "192.0.2.9", "2001:db8:1:2:3:4:5:6", "192.0.2.9", "2001:db8:1:2:3:4:5:6"} {
+			if i == 3 { // what is written, and what is not
+				if err := h.Close(); err != nil {
+					t.Fatal(err)
+				}
+				h = other
+			}
+			use(t, h.Manager, key, addr)
+			h.Clock.Advance(time.Second)
+		}
+		v4, v6 := netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8:1::/48")
+		want := auth.APIKeyUsage{
+			Total: 5, LastUsedAt: hour.Add(2 * time.Second), LastNetwork: netip.MustParsePrefix("2001:db8:1:2::/64"),
+			Networks: []auth.APIKeyNetwork{{v6, hour, hour.Add(2 * time.Second)}, {v4, hour.Add(-2 * time.Second), hour.Add(time.Second)}},
+			Hours:    []auth.APIKeyHour{{hour.Add(-time.Hour), 2}, {hour, 3}},
+		}
+		looks(h.Manager, id, want)
+		if err := h.RevokeAPIKey(t.Context(), id, made.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.APIKeyUsage(t.Context(), id, made.ID); err != auth.ErrNotFound {
+			t.Errorf("of a revoked key: %v, want ErrNotFound", err)
 		}
 	})
 }

@@ -44,6 +44,9 @@ POST /api-keys            | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa
 POST /api-keys (input)    | none | 400  | tok  | in   | in   | in   | in   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | in   | in   | no   | no | no   | no
 GET /api-keys             | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 DELETE /api-keys/{key_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
+PATCH /api-keys/{key_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
+POST /api-keys/{key_id}/rotate | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
+GET /api-keys/{key_id}/usage | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
 GET /sessions             | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 DELETE /sessions/{session_id} | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
 POST /logout-others       | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
@@ -193,21 +196,24 @@ var calls = map[string]struct {
 	"POST /disable-2fa": {body: func(b *builder, p principal) any {
 		return members{"password": password, "code": b.codeOr(p, "123456")}
 	}},
-	"POST /refresh":                 {},
-	"POST /logout":                  {},
-	"POST /api-keys":                {body: func(*builder, principal) any { return members{"name": "x"} }},
-	"POST /api-keys (input)":        {body: func(*builder, principal) any { return members{} }},
-	"GET /api-keys":                 {},
-	"DELETE /api-keys/{key_id}":     {},
-	"GET /sessions":                 {},
-	"DELETE /sessions/{session_id}": {},
-	"POST /logout-others":           {},
-	"POST /verify-email":            {body: func(*builder, principal) any { return members{"token": "vrf_1"} }},
-	"POST /resend-verification":     {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
-	"POST /forgot-password":         {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
-	"POST /reset-password":          {body: func(*builder, principal) any { return members{"token": "rst_1", "new_password": "NewPass456!"} }},
-	"POST /confirm-email":           {body: func(*builder, principal) any { return members{"token": "chg_1"} }},
-	"DELETE /me/pending-email":      {},
+	"POST /refresh":                  {},
+	"POST /logout":                   {},
+	"POST /api-keys":                 {body: func(*builder, principal) any { return members{"name": "x"} }},
+	"POST /api-keys (input)":         {body: func(*builder, principal) any { return members{} }},
+	"GET /api-keys":                  {},
+	"DELETE /api-keys/{key_id}":      {},
+	"PATCH /api-keys/{key_id}":       {body: func(*builder, principal) any { return members{"enabled": true} }},
+	"POST /api-keys/{key_id}/rotate": {},
+	"GET /api-keys/{key_id}/usage":   {},
+	"GET /sessions":                  {},
+	"DELETE /sessions/{session_id}":  {},
+	"POST /logout-others":            {},
+	"POST /verify-email":             {body: func(*builder, principal) any { return members{"token": "vrf_1"} }},
+	"POST /resend-verification":      {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"POST /forgot-password":          {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"POST /reset-password":           {body: func(*builder, principal) any { return members{"token": "rst_1", "new_password": "NewPass456!"} }},
+	"POST /confirm-email":            {body: func(*builder, principal) any { return members{"token": "chg_1"} }},
+	"DELETE /me/pending-email":       {},
 
 	"Require()":              {rules: ruled()},
 	"Require(SessionOnly)":   {rules: ruled(httpauth.SessionOnly)},

@@ -40,7 +40,7 @@ func TestAPIKeyLife(t *testing.T) {
 			return dig(list[0])
 		}
 		k := listed()
-		wantMembers(t, "listed key", k, "id", "name", "description", "key_prefix", "created_at", "expires_at", "last_used_at")
+		wantMembers(t, "listed key", k, "id", "name", "description", "key_prefix", "created_at", "expires_at", "last_used_at", "enabled")
 		prefix, dots := strings.CutSuffix(fmt.Sprint(k["key_prefix"]), "...")
 		if !dots || !strings.HasPrefix(key, prefix) || !strings.HasPrefix(prefix, "sk_live_") || len(prefix) > len("sk_live_")+6 {
 			t.Errorf("key_prefix is %v", k["key_prefix"])
@@ -233,7 +233,7 @@ func TestAPIKeyScopes(t *testing.T) {
 		list := f.call("GET", "/api-keys", nil, bearer(token)).want(200).body["api_keys"].([]any)
 		limited := 0
 		for _, k := range list {
-			if names := []string{"id", "name", "description", "key_prefix", "created_at", "expires_at", "last_used_at"}; dig(k)["id"] == made.text("id") {
+			if names := []string{"id", "name", "description", "key_prefix", "created_at", "expires_at", "last_used_at", "enabled"}; dig(k)["id"] == made.text("id") {
 				wantMembers(t, "key with scopes", dig(k), append(names, "scopes")...)
 				if fmt.Sprint(dig(k)["scopes"], made.body["scopes"]) != "[a b:read] [a b:read]" {
 					t.Errorf("the scopes are %v and %v", dig(k)["scopes"], made.body["scopes"])
@@ -259,6 +259,175 @@ func TestAPIKeyScopes(t *testing.T) {
 		f.call("POST", "/api-keys", `{"name":"x","Scopes":["a"]}`, bearer(token)).want(400, httpauth.CodeInvalidInput).wantFields("scopes:wrong_case")
 		if list := f.call("GET", "/api-keys", nil, bearer(token)).want(200).body["api_keys"].([]any); len(list) != 2 {
 			t.Errorf("%d keys were made of what is no list of scopes", len(list)-2)
+		}
+	})
+}
+
+// AK-5: a disabled key is answered as a revoked one, byte for byte.
+func TestAnAPIKeyIsDisabledAndEnabled(t *testing.T) {
+	onEachStoreWith(t, func(c *auth.Config) { c.APIKeysNeedFreshLogin = true }, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		id, key := f.apiKey(token)
+		goneID, gone := f.apiKey(token)
+		f.call("DELETE", "/api-keys/"+goneID, nil, bearer(token)).want(200)
+		for range 2 { // which remembers it
+			f.call("GET", "/me", nil, bearer(key)).want(200)
+		}
+		f.clock.advance(11 * time.Minute)
+		change := func(body any) answer { return f.call("PATCH", "/api-keys/"+id, body, bearer(token)) }
+		listed := []string{"id", "name", "description", "key_prefix", "created_at", "expires_at", "last_used_at", "enabled"}
+		changed := change(members{"name": " Staging ", "description": "Nightly", "enabled": false, "scopes": []string{"x"}, "expires_in_days": 1, "id": goneID}).
+			want(200).wantMembers(listed...)
+		if changed.text("id") != id || changed.text("name") != "Staging" || changed.text("description") != "Nightly" || changed.body["enabled"] != false {
+			t.Errorf("changed to %s", changed.raw)
+		}
+		if list := f.call("GET", "/api-keys", nil, bearer(token)).want(200); list.raw != `{"api_keys":[`+changed.raw+`]}` || strings.Contains(list.raw, key) {
+			t.Errorf("listed as %s, answered as %s", list.raw, changed.raw)
+		}
+		disabled, revoked := f.call("GET", "/me", nil, bearer(key)).want(401), f.call("GET", "/me", nil, bearer(gone)).want(401, httpauth.CodeInvalidToken)
+		if disabled.raw != revoked.raw || disabled.header.Get("WWW-Authenticate") != revoked.header.Get("WWW-Authenticate") {
+			t.Errorf("disabled: %s, revoked: %s", disabled.raw, revoked.raw)
+		}
+		guarded(f, nil, header("X-API-Key", key)).want(401, httpauth.CodeInvalidToken)
+		f.call("POST", "/api-keys/"+id+"/rotate", members{"password": password}, bearer(token)).want(409, httpauth.CodeAPIKeyNotActive)
+
+		change(members{"enabled": true}).want(403, httpauth.CodeReauthenticationRequired)
+		change(members{"enabled": true, "name": "x", "password": "wrong password"}).want(401, httpauth.CodeInvalidCredentials)
+		f.call("GET", "/me", nil, bearer(key)).want(401)
+		if on := change(members{"enabled": true, "password": password}).want(200); on.text("name") != "Staging" || on.body["enabled"] != true {
+			t.Errorf("enabled: %s", on.raw)
+		}
+		f.call("GET", "/me", nil, bearer(key)).want(200)
+
+		stranger := f.account("eve@example.com")
+		foreign := f.call("PATCH", "/api-keys/"+id, members{"enabled": false}, bearer(stranger)).want(404, httpauth.CodeNotFound)
+		for _, other := range []string{"key_1", goneID, "user_1", "x", "-"} {
+			if a := f.call("PATCH", "/api-keys/"+other, members{"enabled": false}, bearer(token)).want(404); a.raw != foreign.raw {
+				t.Errorf("%s: %s differs from %s", other, a.raw, foreign.raw)
+			}
+		}
+		f.call("GET", "/me", nil, bearer(key)).want(200)
+	})
+}
+
+// AK-11: the old key works for the overlap, and every answer to it says so in the syntax of RFC
+// 9745, section 2.1, and RFC 8594, section 3. The date is never later than the end.
+func TestARotatedAPIKeySaysWhenItEnds(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		silent := func(credential string) {
+			t.Helper()
+			for _, a := range []answer{f.call("GET", "/me", nil, bearer(credential)).want(200), guarded(f, nil, bearer(credential)).want(200)} {
+				if a.header["Deprecation"] != nil || a.header["Sunset"] != nil {
+					t.Errorf("%s: %v", a.what, a.header)
+				}
+			}
+		}
+		for _, tc := range []struct {
+			body any
+			left time.Duration
+		}{
+			{nil, 24 * time.Hour},
+			{members{}, 24 * time.Hour},
+			{`{"overlap_hours":null}`, 24 * time.Hour},
+			{members{"overlap_hours": 1}, time.Hour},
+			{`{"overlap_hours":7.2e2}`, 48 * time.Hour}, // the key's own end
+			{members{"overlap_hours": 0}, 0},
+		} {
+			made := f.call("POST", "/api-keys", members{"name": "Production", "scopes": []string{"a"}, "expires_in_days": 2}, bearer(token)).want(201)
+			id, key := made.text("id"), made.text("key")
+			silent(key)
+			rotated := f.call("POST", "/api-keys/"+id+"/rotate", tc.body, bearer(token)).want(201).
+				wantMembers("id", "name", "key", "created_at", "expires_at", "replaces", "scopes")
+			if rotated.text("replaces") != id || rotated.text("id") == id || rotated.text("key") == key || rotated.text("name") != "Production" ||
+				rotated.text("created_at") != f.in(0) || rotated.text("expires_at") != f.in(48*time.Hour) || fmt.Sprint(rotated.body["scopes"]) != "[a]" {
+				t.Errorf("rotated: %s", rotated.raw)
+			}
+			f.call("POST", "/api-keys/"+id+"/rotate", nil, bearer(token)).want(409, httpauth.CodeAPIKeyNotActive)
+			at, end := f.clock.Now(), f.clock.Now().Add(tc.left)
+			for _, k := range f.call("GET", "/api-keys", nil, bearer(token)).want(200).body["api_keys"].([]any) {
+				if k := dig(k); k["id"] == id && (k["replaced_by"] != rotated.text("id") || k["sunset_at"] != f.in(tc.left) || k["expires_at"] != f.in(tc.left)) ||
+					k["id"] == rotated.text("id") && (k["replaced_by"] != nil || k["sunset_at"] != nil) {
+					t.Errorf("listed as %v", k)
+				}
+			}
+			silent(rotated.text("key"))
+			silent(token)
+			if tc.left > 0 {
+				f.clock.advance(tc.left - 1)
+				token = f.login("ada@example.com")
+				scope := guarded(f, []httpauth.Rule{httpauth.Scope("a")}, header("X-API-Key", key)).want(200)
+				for _, a := range []answer{scope, f.call("GET", "/me", nil, bearer(key)).want(200), f.call("HEAD", "/me", nil, bearer(key)).want(200)} {
+					if got, want := fmt.Sprint(a.header["Deprecation"]), fmt.Sprintf("[@%d]", at.Unix()); got != want {
+						t.Errorf("%s: Deprecation is %s, want %s", a.what, got, want)
+					}
+					if got, want := fmt.Sprint(a.header["Sunset"]), end.UTC().Format("[Mon, 02 Jan 2006 15:04:05 GMT]"); got != want {
+						t.Errorf("%s: Sunset is %s, want %s", a.what, got, want)
+					}
+				}
+				f.clock.advance(1)
+			}
+			for _, a := range []answer{f.call("GET", "/me", nil, bearer(key)).want(401, httpauth.CodeInvalidToken), guarded(f, nil, bearer(key)).want(401)} {
+				if a.header["Deprecation"] != nil || a.header["Sunset"] != nil {
+					t.Errorf("%s, at the end: %v", a.what, a.header)
+				}
+			}
+			f.call("POST", "/api-keys/"+id+"/rotate", nil, bearer(token)).want(409, httpauth.CodeAPIKeyNotActive)
+		}
+	})
+}
+
+func TestWhatIsNoOverlapRotatesNothing(t *testing.T) {
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.MaxAPIKeys = 2; c.APIKeysNeedFreshLogin = true }})
+	token := f.account("ada@example.com")
+	id, key := f.apiKey(token)
+	rotate := func(body any, credential string) answer {
+		return f.call("POST", "/api-keys/"+id+"/rotate", body, bearer(credential))
+	}
+	for hours, field := range map[string]string{
+		"-1": "out_of_range", "721": "out_of_range", "1e9": "out_of_range", "99999999999999999999999": "out_of_range",
+		"0.5": "wrong_type", `"24"`: "wrong_type", "[24]": "wrong_type", "true": "wrong_type",
+	} {
+		rotate(`{"overlap_hours":`+hours+`}`, token).want(400, httpauth.CodeInvalidInput).wantFields("overlap_hours:" + field)
+	}
+	if a, b := rotate(nil, f.account("eve@example.com")).want(404, httpauth.CodeNotFound), f.call("POST", "/api-keys/key_1/rotate", nil, bearer(token)).want(404); a.raw != b.raw {
+		t.Errorf("another's: %s, unknown: %s", a.raw, b.raw)
+	}
+	f.clock.advance(11 * time.Minute)
+	rotate(nil, token).want(403, httpauth.CodeReauthenticationRequired)
+	rotate(members{"password": "wrong password"}, token).want(401, httpauth.CodeInvalidCredentials)
+	f.call("POST", "/api-keys", members{"name": "second", "password": password}, bearer(token)).want(201)
+	rotate(members{"password": password}, token).want(403, httpauth.CodeAPIKeyLimit)
+	if a := f.call("GET", "/me", nil, bearer(key)).want(200); a.header["Deprecation"] != nil {
+		t.Errorf("it was replaced: %v", a.header)
+	}
+}
+
+func TestTheUsageOfAnAPIKey(t *testing.T) {
+	onEachStore(t, func(t *testing.T, f *fixture) {
+		token := f.account("ada@example.com")
+		id, key := f.apiKey(token)
+		usage := func() answer {
+			t.Helper()
+			return f.call("GET", "/api-keys/"+id+"/usage", nil, bearer(token)).want(200).wantMembers("total", "last_used_at", "last_used_address", "networks", "hours")
+		}
+		if got, want := usage().raw, `{"total":0,"last_used_at":null,"last_used_address":null,"networks":[],"hours":[]}`; got != want {
+			t.Errorf("before its first use: %s", got)
+		}
+		at := f.clock.Now()
+		for range 3 {
+			f.call("GET", "/me", nil, bearer(key)).want(200)
+		}
+		second := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+		want := fmt.Sprintf(`{"total":3,"last_used_at":%q,"last_used_address":"127.0.0.1/32","networks":[{"network":"127.0.0.0/24","first_seen":%q,"last_seen":%q}],"hours":[{"from":%q,"uses":3}]}`,
+			second(at), second(at), second(at), second(at.Truncate(time.Hour)))
+		if got := usage().raw; got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+		stranger := f.account("eve@example.com")
+		foreign := f.call("GET", "/api-keys/"+id+"/usage", nil, bearer(stranger)).want(404, httpauth.CodeNotFound)
+		if unknown := f.call("GET", "/api-keys/key_1/usage", nil, bearer(token)).want(404); unknown.raw != foreign.raw {
+			t.Errorf("another's: %s, unknown: %s", foreign.raw, unknown.raw)
 		}
 	})
 }

@@ -17,9 +17,10 @@
 //	POST   /verify-2fa       POST   /logout-others             POST   /change-password
 //	POST   /refresh          GET    /two-factor                POST   /api-keys
 //	POST   /logout           POST   /backup-codes              GET    /api-keys
-//	POST   /enable-2fa       GET    /.well-known/jwks.json     DELETE /api-keys/{key_id}
-//	POST   /confirm-2fa      GET    /openapi.json
-//	POST   /disable-2fa
+//	POST   /enable-2fa       GET    /.well-known/jwks.json     PATCH  /api-keys/{key_id}
+//	POST   /confirm-2fa      GET    /openapi.json              DELETE /api-keys/{key_id}
+//	POST   /disable-2fa                                        POST   /api-keys/{key_id}/rotate
+//	                                                           GET    /api-keys/{key_id}/usage
 //
 // The document at /openapi.json describes each route and all its answers. Each route belongs
 // to a group, its [Tag]. Config.Without leaves groups out.
@@ -52,6 +53,8 @@
 //     for 5 minutes and have an ETag. No answer contains text of the request's headers,
 //     such as its Host. The document names the path under which it was requested. The
 //     list of sessions has the User-Agent of each login.
+//   - What is answered to an API key that was replaced has the headers Deprecation and
+//     Sunset: see [TellReplaced].
 //   - A panic is a 500, logged with its stack; the process goes on.
 //
 // # Other routers
@@ -67,6 +70,7 @@
 //		h.WriteProblem(w, r, err)
 //		return // and call nothing behind this
 //	}
+//	httpauth.TellReplaced(w.Header(), id)
 //	r = r.WithContext(auth.WithIdentity(auth.WithClient(r.Context(), h.Client(r)), id))
 //
 // # What your program must do

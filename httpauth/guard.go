@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/datixlab/auth"
@@ -29,6 +30,8 @@ type Access struct {
 //   - [auth.ErrForbidden], [ErrInsufficientScope] and
 //     [auth.ErrReauthenticationRequired] by a rule.
 //   - [auth.ErrUnavailable] if the store did not answer.
+//
+// If you answer the request without [Handler.Require], call [TellReplaced] too.
 func (h *Handler) Check(r *http.Request, rules ...Rule) (id auth.Identity, err error) {
 	if err := h.check(h.withClient(r), r, rules, &id); err != nil {
 		return auth.Identity{}, err
@@ -38,7 +41,8 @@ func (h *Handler) Check(r *http.Request, rules ...Rule) (id auth.Identity, err e
 
 // Require returns middleware that lets a request pass if [Handler.Check] does. The
 // identity and the client are then in its context: see [auth.IdentityFrom] and
-// [auth.ClientFrom]. A request that does not pass is answered with [Handler.WriteProblem].
+// [auth.ClientFrom]. A request that does not pass is answered with [Handler.WriteProblem]. The
+// answer to one that does has the headers of [TellReplaced].
 func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 	rules = slices.Clone(rules)
 	return func(next http.Handler) http.Handler {
@@ -49,9 +53,26 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 				h.WriteProblem(w, r, err)
 				return
 			}
+			TellReplaced(w.Header(), id)
 			next.ServeHTTP(w, r.WithContext(auth.WithIdentity(ctx, id)))
 		})
 	}
+}
+
+const (
+	headerDeprecation = "Deprecation"
+	headerSunset      = "Sunset"
+)
+
+// TellReplaced tells the owner of a program that its API key was replaced by another and still
+// works for a while. It sets Deprecation (RFC 9745) to the time of the rotation, and Sunset
+// (RFC 8594) to the end of the key. For any other identity it does nothing.
+func TellReplaced(head http.Header, id auth.Identity) {
+	if id.ReplacedAt.IsZero() {
+		return
+	}
+	head.Set(headerDeprecation, "@"+strconv.FormatInt(id.ReplacedAt.Unix(), 10))
+	head.Set(headerSunset, id.ExpiresAt.UTC().Format(http.TimeFormat))
 }
 
 // check is prove, with a panic of the store or of a rule as an error.

@@ -128,6 +128,7 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err := h.authenticate(c, r, rt); err != nil {
 		return res, err
 	}
+	TellReplaced(w.Header(), c.identity)
 	if rt.call.body != nil {
 		c.body, err = readBody(w, r, rt.bodyOptional)
 		if err != nil {

@@ -170,12 +170,8 @@ func (d *documenter) queryParameters(rt *route) (list []object) {
 		return nil
 	}
 	for f := range rt.call.query.Fields() {
-		schema := d.scalar(f.Type, f.Tag)
-		if text, ok := f.Tag.Lookup("default"); ok {
-			schema = append(schema, member{"default", literal(f.Type, text)})
-		}
 		list = append(list, object{
-			{"name", f.Tag.Get("query")}, {"in", "query"}, {"required", false}, {"description", f.Tag.Get("doc")}, {"schema", schema},
+			{"name", f.Tag.Get("query")}, {"in", "query"}, {"required", false}, {"description", f.Tag.Get("doc")}, {"schema", d.scalar(f.Type, f.Tag)},
 		})
 	}
 	return list
@@ -197,8 +193,14 @@ func security(a access) []object {
 // answers returns the responses of rt, by status.
 func (d *documenter) answers(rt *route) (all object) {
 	success := object{{"description", rt.success}}
-	if rt.public {
+	switch {
+	case rt.public:
 		success = append(success, member{"headers", object{{"ETag", header("string", "A strong validator, for If-None-Match.")}}})
+	case rt.access == anyCredential:
+		success = append(success, member{"headers", object{
+			{headerDeprecation, optional(header("string", "Only for an API key that was replaced: when that was (RFC 9745)."))},
+			{headerSunset, optional(header("string", "Only for an API key that was replaced: when it ends (RFC 8594)."))},
+		}})
 	}
 	all.set(strconv.Itoa(rt.status), append(success, member{"content", object{{rt.mediaType(), d.success(rt)}}}))
 	if rt.public {
@@ -311,6 +313,12 @@ func refusalName(codes []Code) string {
 
 func header(kind, doc string) object {
 	return object{{"required", true}, {"description", doc}, {"schema", object{{"type", kind}}}}
+}
+
+// optional returns a header that not all answers have.
+func optional(header object) object {
+	header.set("required", false)
+	return header
 }
 
 func (d *documenter) fail(format string, args ...any) {

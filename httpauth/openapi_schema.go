@@ -109,7 +109,7 @@ const schemaRef = "#/components/schemas/"
 
 // request returns the schema of a body. Its pointers are optional and may be null. Struct tags
 // add what Go's types lack: input and list (names in keywords), format, pattern, enum, minimum,
-// maximum, either, doc, example. So the document describes the type that is decoded.
+// maximum, default, either, doc, example. So the document describes the type that is decoded.
 func (d *documenter) request(t reflect.Type) object {
 	return d.structure(t, func(f reflect.StructField) bool { return f.Type.Kind() != reflect.Pointer })
 }
@@ -211,6 +211,9 @@ func (d *documenter) scalar(t reflect.Type, tag reflect.StructTag) object {
 	}
 	if v := tag.Get("enum"); v != "" {
 		schema = append(schema, member{"enum", []any{literal(t, v)}})
+	}
+	if v, ok := tag.Lookup("default"); ok {
+		schema = append(schema, member{"default", literal(t, v)})
 	}
 	return schema
 }

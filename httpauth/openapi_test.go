@@ -44,6 +44,7 @@ func TestDocumentIsOfExactlyWhatIsMounted(t *testing.T) {
 		"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout",
 		"GET /two-factor", "POST /backup-codes", "POST /api-keys", "GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password", "GET /openapi.json",
 		"POST /delete-account", "POST /me/export", "POST /verify-email", "POST /resend-verification", "POST /confirm-email", "DELETE /me/pending-email", "POST /forgot-password", "POST /reset-password",
+		"PATCH /api-keys/{key_id}", "POST /api-keys/{key_id}/rotate", "GET /api-keys/{key_id}/usage",
 		"GET /.well-known/jwks.json", "GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others",
 	}
 	slices.Sort(contract)
@@ -98,25 +99,28 @@ func TestEveryExampleIsAsItsSchemaSays(t *testing.T) {
 func TestEveryStatusOfTheContractIsDocumented(t *testing.T) {
 	f := newFixture(t, setup{})
 	for rt, statuses := range map[string]string{
-		"POST /register":                "201 400 409 429 415 413 500 503",
-		"POST /login":                   "200 400 401 429 415 413 500 503",
-		"POST /verify-2fa":              "200 400 401 429",
-		"POST /enable-2fa":              "200 400 401 403 409 429",
-		"POST /confirm-2fa":             "200 400 401 403 429",
-		"POST /disable-2fa":             "200 400 401 403 429",
-		"POST /refresh":                 "200 401 403",
-		"POST /logout":                  "200 401 403",
-		"POST /api-keys":                "201 400 401 403",
-		"GET /api-keys":                 "200 401 403",
-		"DELETE /api-keys/{key_id}":     "200 401 403 404",
-		"GET /sessions":                 "200 401 403",
-		"DELETE /sessions/{session_id}": "200 401 403 404",
-		"POST /logout-others":           "200 401 403",
-		"GET /me":                       "200 401 403 503",
-		"PATCH /me":                     "200 400 401 403 409",
-		"POST /change-password":         "200 400 401 403 429",
-		"GET /two-factor":               "200 401 403 503",
-		"POST /backup-codes":            "200 400 401 403 429",
+		"POST /register":                 "201 400 409 429 415 413 500 503",
+		"POST /login":                    "200 400 401 429 415 413 500 503",
+		"POST /verify-2fa":               "200 400 401 429",
+		"POST /enable-2fa":               "200 400 401 403 409 429",
+		"POST /confirm-2fa":              "200 400 401 403 429",
+		"POST /disable-2fa":              "200 400 401 403 429",
+		"POST /refresh":                  "200 401 403",
+		"POST /logout":                   "200 401 403",
+		"POST /api-keys":                 "201 400 401 403",
+		"GET /api-keys":                  "200 401 403",
+		"DELETE /api-keys/{key_id}":      "200 401 403 404",
+		"PATCH /api-keys/{key_id}":       "200 400 401 403 404 429",
+		"POST /api-keys/{key_id}/rotate": "201 400 401 403 404 409 429",
+		"GET /api-keys/{key_id}/usage":   "200 401 403 404",
+		"GET /sessions":                  "200 401 403",
+		"DELETE /sessions/{session_id}":  "200 401 403 404",
+		"POST /logout-others":            "200 401 403",
+		"GET /me":                        "200 401 403 503",
+		"PATCH /me":                      "200 400 401 403 409",
+		"POST /change-password":          "200 400 401 403 429",
+		"GET /two-factor":                "200 401 403 503",
+		"POST /backup-codes":             "200 400 401 403 429",
 	} {
 		method, path, _ := strings.Cut(rt, " ")
 		responses := dig(f.document, "paths", path, strings.ToLower(method), "responses")
@@ -183,17 +187,21 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 		// What hashes a password or a backup code, and what paints a QR code.
 		httpauth.CodeOverloaded: {
 			"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "PATCH /me", "POST /change-password",
-			"POST /api-keys", "POST /backup-codes", "POST /reset-password", "POST /delete-account", "POST /me/export",
+			"POST /api-keys", "POST /backup-codes", "POST /reset-password", "POST /delete-account", "POST /me/export", "PATCH /api-keys/{key_id}", "POST /api-keys/{key_id}/rotate",
 		},
-		httpauth.CodeReauthenticationRequired: {"POST /enable-2fa", "PATCH /me", "POST /api-keys", "POST /delete-account", "POST /me/export"},
+		httpauth.CodeReauthenticationRequired: {
+			"POST /enable-2fa", "PATCH /me", "POST /api-keys", "POST /delete-account", "POST /me/export", "PATCH /api-keys/{key_id}", "POST /api-keys/{key_id}/rotate",
+		},
 		// Every call with a credential: an API key of a user whom the policy binds is refused by all.
 		httpauth.CodeTwoFactorSetupRequired: {
 			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",
 			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password",
+			"PATCH /api-keys/{key_id}", "POST /api-keys/{key_id}/rotate", "GET /api-keys/{key_id}/usage",
 			"GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others", "GET /two-factor", "POST /backup-codes",
 			"POST /confirm-email", "DELETE /me/pending-email", "POST /delete-account", "POST /me/export",
 		},
-		httpauth.CodeAPIKeyLimit: {"POST /api-keys"},
+		httpauth.CodeAPIKeyLimit:     {"POST /api-keys", "POST /api-keys/{key_id}/rotate"},
+		httpauth.CodeAPIKeyNotActive: {"POST /api-keys/{key_id}/rotate"},
 	} {
 		for _, rt := range f.handler.Routes() {
 			if got, want := slices.Contains(listed(rt), string(code)), slices.Contains(calls, rt); got != want {

@@ -42,6 +42,7 @@ const (
 	CodeEmailTaken               Code = "email_taken"                // 409
 	CodeLastAdmin                Code = "last_admin"                 // 409: other members would have no enabled admin
 	CodeTwoFactorAlreadyEnabled  Code = "two_factor_already_enabled" // 409
+	CodeAPIKeyNotActive          Code = "api_key_not_active"         // 409: it has expired, is disabled, or was replaced
 	CodeBodyTooLarge             Code = "body_too_large"             // 413
 	CodeUnsupportedMediaType     Code = "unsupported_media_type"     // 415
 	CodeRateLimited              Code = "rate_limited"               // 429: Retry-After says when
@@ -86,6 +87,7 @@ var problemTypes = map[Code]problemType{
 	CodeEmailTaken:               {http.StatusConflict, "CodeEmailTaken", "Email taken", "An account with this email address exists. If it is yours, log in."},
 	CodeLastAdmin:                {http.StatusConflict, "CodeLastAdmin", "Last admin", "The organization has other members and no other admin. Make one of them an admin first."},
 	CodeTwoFactorAlreadyEnabled:  {http.StatusConflict, "CodeTwoFactorAlreadyEnabled", "Two-factor authentication is already enabled", "Two-factor authentication is on. To set it up again, turn it off first."},
+	CodeAPIKeyNotActive:          {http.StatusConflict, "CodeAPIKeyNotActive", "API key not active", "The API key has expired, is disabled, or was replaced before. Enable it, rotate the key that replaced it, or create another."},
 	CodeBodyTooLarge:             {http.StatusRequestEntityTooLarge, "CodeBodyTooLarge", "Body too large", "The body is longer than 64 KiB."},
 	CodeUnsupportedMediaType:     {http.StatusUnsupportedMediaType, "CodeUnsupportedMediaType", "Unsupported media type", "The body must be application/json in UTF-8, without a content coding."},
 	CodeRateLimited:              {http.StatusTooManyRequests, "CodeRateLimited", "Too many attempts", "Too many attempts; wait as long as Retry-After says."},
@@ -243,6 +245,7 @@ var codeByError = []struct {
 	{auth.ErrForbidden, CodeForbidden},
 	{auth.ErrEmailNotVerified, CodeEmailNotVerified},
 	{auth.ErrAPIKeyLimit, CodeAPIKeyLimit},
+	{auth.ErrAPIKeyNotActive, CodeAPIKeyNotActive},
 	{auth.ErrRegistrationClosed, CodeRegistrationClosed},
 	{auth.ErrNotFound, CodeNotFound},
 	{auth.ErrEmailTaken, CodeEmailTaken},

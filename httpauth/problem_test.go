@@ -36,6 +36,11 @@ func TestAllFaultsOfABodyAreNamedAtOnce(t *testing.T) {
 		{"POST", "/change-password", `{}`, httpauth.CodeInvalidInput, []string{"current_password:required", "new_password:required"}},
 		{"POST", "/api-keys", `{"expires_in_days":0,"description":"\u0007","scopes":["a","a"]}`, httpauth.CodeInvalidInput,
 			[]string{"name:required", "expires_in_days:out_of_range", "description:invalid_characters", "scopes:duplicate"}},
+		{"PATCH", "/api-keys/key_1", `{"name":"","description":"\u0007","enabled":"yes","password":1}`, httpauth.CodeInvalidInput,
+			[]string{"name:required", "description:invalid_characters", "enabled:wrong_type", "password:wrong_type"}},
+		{"PATCH", "/api-keys/key_1", `{"enabled":1}`, httpauth.CodeInvalidInput, []string{"enabled:wrong_type"}},
+		{"PATCH", "/api-keys/key_1", `{"name":null,"password":"x"}`, httpauth.CodeInvalidInput, []string{"name:required"}},
+		{"POST", "/api-keys/key_1/rotate", `{"overlap_hours":721,"code":1}`, httpauth.CodeInvalidInput, []string{"overlap_hours:out_of_range", "code:wrong_type"}},
 	} {
 		f.call(c.method, c.path, c.body, bearer(token)).want(400, c.code).wantFields(c.fields...)
 	}

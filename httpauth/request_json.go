@@ -16,7 +16,7 @@ func malformed(detail string) error { return &refusal{code: CodeInvalidJSON, det
 
 // decode reads data, one strict JSON object, into the struct that v points to.
 // Its fields are required if they are strings and ints. They are optional if they are pointers
-// to strings, ints or lists of strings. For an optional member null means absent. If members
+// to strings, ints, bools or lists of strings. For an optional member null means absent. If members
 // are wrong, the error is an [*auth.InputError] that names all of them; the others are read all
 // the same. If the text is wrong, it is a refusal.
 //
@@ -105,6 +105,12 @@ func setField(field reflect.Value, tag reflect.StructTag, raw json.RawMessage) *
 	}
 	if field.Kind() == reflect.Slice {
 		return setList(field, raw)
+	}
+	if field.Kind() == reflect.Bool {
+		if err := json.Unmarshal(raw, field.Addr().Interface()); err != nil {
+			return &auth.FieldError{Code: "wrong_type", Detail: "This member must be true or false."}
+		}
+		return nil
 	}
 	var text string
 	if err := json.Unmarshal(raw, &text); err != nil {

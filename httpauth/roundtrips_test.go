@@ -213,6 +213,12 @@ func surveyAccount(t *testing.T) []string {
 	key := s.ask("`POST /api-keys`", 201, "POST", "/api-keys", token, map[string]any{"name": "Production"})
 	s.ask("`GET /me`, with an API key", 200, "GET", "/me", key["key"].(string), nil)
 	s.ask("`GET /api-keys`", 200, "GET", "/api-keys", token, nil)
+	of := "/api-keys/" + key["id"].(string)
+	s.ask("`GET /api-keys/{key_id}/usage`", 200, "GET", of+"/usage", token, nil)
+	s.ask("`PATCH /api-keys/{key_id}`", 200, "PATCH", of, token, map[string]any{"name": "Staging"})
+	s.ask("", 200, "PATCH", of, token, map[string]any{"enabled": false})
+	s.ask("`PATCH /api-keys/{key_id}`, enabled", 200, "PATCH", of, token, map[string]any{"enabled": true})
+	s.ask("`POST /api-keys/{key_id}/rotate`", 201, "POST", of+"/rotate", token, nil)
 	s.ask("`DELETE /api-keys/{key_id}`", 200, "DELETE", "/api-keys/"+key["id"].(string), token, nil)
 
 	s.ask("`POST /change-password`", 200, "POST", "/change-password", token, map[string]any{"current_password": password, "new_password": newPassword})

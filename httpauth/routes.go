@@ -250,6 +250,24 @@ func (h *Handler) table() []route {
 			access:      sessionOnly, call: endpoint{run: listAPIKeys}, status: http.StatusOK, success: "The API keys.", answers: []any{keyList{}},
 		},
 		{
+			method: http.MethodGet, path: "/api-keys/{key_id}/usage", tag: TagAPIKeys, id: "getAPIKeyUsage", summary: "Read a key's usage",
+			description: "Returns when, how often and from which networks the key was used. A use shows within seconds.",
+			access:      sessionOnly, call: endpoint{run: getAPIKeyUsage}, status: http.StatusOK, success: "The usage.", answers: []any{keyUsage{}},
+			codes: []Code{CodeNotFound},
+		},
+		{
+			method: http.MethodPost, path: "/api-keys/{key_id}/rotate", tag: TagAPIKeys, id: "rotateAPIKey", summary: "Rotate an API key",
+			description: "Makes a key with the name, scopes and lifetime of the old one, which works on for the overlap. Meanwhile answers to the old key have the headers Deprecation (RFC 9745) and Sunset (RFC 8594). The key itself is shown in this answer only.",
+			access:      sessionOnly, call: withBody(rotateAPIKey), bodyOptional: true, status: http.StatusCreated, success: "The new API key.", answers: []any{rotatedKey{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeAPIKeyLimit, CodeNotFound, CodeAPIKeyNotActive, CodeRateLimited, CodeOverloaded},
+		},
+		{
+			method: http.MethodPatch, path: "/api-keys/{key_id}", tag: TagAPIKeys, id: "updateAPIKey", summary: "Change an API key",
+			description: "Changes the name, the description, or whether the key is enabled. A disabled key is refused as a revoked one is. To enable one, the service may ask for a fresh login, or the password. With two-factor authentication on, the password needs a code too.",
+			access:      sessionOnly, call: withBody(updateAPIKey), status: http.StatusOK, success: "The changed key.", answers: []any{listedKey{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeNotFound, CodeRateLimited, CodeOverloaded},
+		},
+		{
 			method: http.MethodDelete, path: "/api-keys/{key_id}", tag: TagAPIKeys, id: "revokeAPIKey", summary: "Revoke an API key",
 			description: "Ends one of the user's keys, at once and for good.",
 			access:      sessionOnly, call: endpoint{run: revokeAPIKey}, status: http.StatusOK, success: "The key is revoked.", answers: []any{success{}},

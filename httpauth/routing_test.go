@@ -99,7 +99,8 @@ func TestOPTIONSSaysWhatAPathAllowsAndChangesNothing(t *testing.T) {
 	id, key := f.apiKey(token)
 	before := f.store.commits.Load()
 	for path, want := range map[string]string{
-		"/me": "GET, HEAD, OPTIONS, PATCH", "/api-keys": "GET, HEAD, OPTIONS, POST", "/api-keys/" + id: "DELETE, OPTIONS", "/api-keys/key_1": "DELETE, OPTIONS",
+		"/me": "GET, HEAD, OPTIONS, PATCH", "/api-keys": "GET, HEAD, OPTIONS, POST", "/api-keys/" + id: "DELETE, OPTIONS, PATCH", "/api-keys/key_1": "DELETE, OPTIONS, PATCH",
+		"/api-keys/" + id + "/rotate": "OPTIONS, POST", "/api-keys/key_1/usage": "GET, HEAD, OPTIONS",
 		"/login": "OPTIONS, POST", "/openapi.json": "GET, HEAD, OPTIONS", "/.well-known/jwks.json": "GET, HEAD, OPTIONS", "/logout": "OPTIONS, POST",
 		"/change-password": "OPTIONS, POST", "/refresh": "OPTIONS, POST",
 		"/sessions": "GET, HEAD, OPTIONS", "/sessions/ses_1": "DELETE, OPTIONS", "/logout-others": "OPTIONS, POST",

@@ -68,3 +68,22 @@ func (c client) must(t *testing.T, want int, method, path, credential string, bo
 	}
 	return answer
 }
+
+// header returns the headers of the answer to a GET, which must be 200.
+func (c client) header(t *testing.T, path, credential string) http.Header {
+	t.Helper()
+	r, err := http.NewRequest("GET", c.base+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+credential)
+	resp, err := c.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Fatalf("GET %s: status %d", path, resp.StatusCode)
+	}
+	return resp.Header
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -236,6 +237,31 @@ func (w *walk) firstStart(t *testing.T, c client) {
 	if prefix := listed.text("key_prefix"); !strings.HasPrefix(w.deadKey, strings.TrimSuffix(prefix, "...")) || len(prefix) != len("sk_live_xyz...") {
 		t.Errorf("key_prefix %q", prefix)
 	}
+	of := v1 + "/api-keys/" + made.text("id")
+	if changed := c.must(t, 200, "PATCH", of, token, object{"name": "Staging", "enabled": false}); changed.text("name") != "Staging" || changed["enabled"] != false {
+		t.Errorf("PATCH /api-keys/{key_id}: %v", changed)
+	}
+	c.must(t, 401, "GET", "/v1/agents", w.deadKey, nil)
+	c.must(t, 200, "PATCH", of, token, object{"enabled": true})
+	rotated := c.must(t, 201, "POST", of+"/rotate", token, object{"overlap_hours": 1})
+	successor := w.keep(t, rotated, "key")
+	c.must(t, 409, "POST", of+"/rotate", token, nil)
+	if old := listedKey(t, c, token, made.text("id")); rotated["replaces"] != made["id"] || old["replaced_by"] != rotated["id"] || old["sunset_at"] == nil {
+		t.Errorf("a rotated key is listed as %v, its successor was answered as %v", old, rotated)
+	}
+	told := c.header(t, "/v1/agents", w.deadKey)
+	sunset, err := http.ParseTime(told.Get("Sunset"))
+	if left := time.Until(sunset); err != nil || left < 58*time.Minute || left > time.Hour || !strings.HasPrefix(told.Get("Deprecation"), "@") {
+		t.Errorf("GET /v1/agents with a replaced key: %v", told)
+	}
+	if told := c.header(t, "/v1/agents", successor); told.Get("Sunset")+told.Get("Deprecation") != "" {
+		t.Errorf("GET /v1/agents with its successor: %v", told)
+	}
+	usage := c.must(t, 200, "GET", of+"/usage", token, nil)
+	if networks, hours := usage["networks"].([]any), usage["hours"].([]any); usage["total"] != 3.0 || len(networks) != 1 || len(hours) == 0 {
+		t.Errorf("GET /api-keys/{key_id}/usage: %v", usage)
+	}
+	success(t, c.must(t, 200, "DELETE", v1+"/api-keys/"+rotated.text("id"), token, nil))
 	success(t, c.must(t, 200, "DELETE", v1+"/api-keys/"+made.text("id"), token, nil))
 	c.must(t, 401, "GET", "/v1/agents", w.deadKey, nil)
 	c.must(t, 404, "DELETE", v1+"/api-keys/"+made.text("id"), token, nil)

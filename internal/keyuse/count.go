@@ -29,42 +29,39 @@ func (t *Tracker) shard(kid string) *shard {
 }
 
 // snapshot returns a copy of the uses of each key.
-func (s *shard) snapshot() map[string]uses {
+func (s *shard) snapshot() map[string]Uses {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make(map[string]uses, len(s.keys))
+	all := make(map[string]Uses, len(s.keys))
 	for kid, p := range s.keys {
-		p.with(func(u *uses) {
-			snap := *u
-			snap.buckets = slices.Clone(u.buckets)
-			all[kid] = snap
-		})
+		all[kid] = p.snapshot()
 	}
 	return all
 }
 
 // subtract removes the uses of a key that were written.
-func (s *shard) subtract(kid string, written uses) {
+func (s *shard) subtract(kid string, written Uses) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.keys[kid]
 	if p == nil {
 		return
 	}
-	p.with(func(u *uses) {
-		u.buckets = subtract(u.buckets, written.buckets)
-		if u.Count -= written.Count; u.Count == 0 {
-			p.written = true
-			delete(s.keys, kid)
-		}
-	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := &p.uses
+	u.buckets = subtract(u.buckets, written.buckets)
+	if u.count -= written.count; u.count == 0 {
+		p.written = true
+		delete(s.keys, kid)
+	}
 }
 
 // A Pending counts the uses of one key that are not written yet.
 type Pending struct {
 	mu      sync.Mutex
 	written bool // all of them; further uses are counted in another Pending
-	uses    uses
+	uses    Uses
 }
 
 // add counts a use, or returns false if it must be counted in another Pending.
@@ -75,37 +72,31 @@ func (p *Pending) add(now time.Time, from netip.Addr) bool {
 		return false
 	}
 	u := &p.uses
-	u.Count++
+	u.count++
 	u.buckets = addUse(u.buckets, now, from)
-	if now.After(u.Last) {
-		u.Last, u.from = now, from
+	if now.After(u.last) {
+		u.last, u.from = now, from
 	}
 	return true
 }
 
-// with calls f with the uses, under the lock.
-func (p *Pending) with(f func(u *uses)) {
+// snapshot returns a copy of the uses.
+func (p *Pending) snapshot() Uses {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f(&p.uses)
+	snap := p.uses
+	snap.buckets = slices.Clone(snap.buckets)
+	return snap
 }
 
-// uses are the uses of a key that are not written yet. They keep the address itself, since
+// Uses are the uses of a key that are not written yet. They keep the address itself, since
 // its text is made once for each write and not for each use.
-type uses struct {
-	uid string
-	Usage
+type Uses struct {
+	uid     string
+	count   uint64
+	last    time.Time
 	from    netip.Addr // of the last
 	buckets []bucket
-}
-
-// usage returns what the uses add to the key's record.
-func (u *uses) usage() Usage {
-	all := u.Usage
-	if u.from.IsValid() {
-		all.Address = netprefix.Text(u.from)
-	}
-	return all
 }
 
 // A bucket has the uses of a key from one network within one hour.

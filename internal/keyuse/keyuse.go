@@ -111,7 +111,7 @@ func (t *Tracker) Touch(last *atomic.Pointer[Pending], uid, kid string, now time
 		if len(s.keys) >= maxKeys {
 			return
 		}
-		p = &Pending{uses: uses{uid: strings.Clone(uid)}}
+		p = &Pending{uses: Uses{uid: strings.Clone(uid)}}
 		s.keys[strings.Clone(kid)] = p // kid may be part of a longer text
 	}
 	p.add(now, from) // this succeeds for as long as p is in the map
@@ -121,12 +121,12 @@ func (t *Tracker) Touch(last *atomic.Pointer[Pending], uid, kid string, now time
 }
 
 // Pending returns the uses of a key that are not written yet.
-func (t *Tracker) Pending(kid string) (u Usage) {
+func (t *Tracker) Pending(kid string) Uses {
 	s := t.shard(kid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.keys[kid]; p != nil {
-		p.with(func(more *uses) { u = more.usage() })
+		return p.snapshot()
 	}
-	return u
+	return Uses{}
 }

@@ -294,7 +294,8 @@ func TestAUsageComesBackAsItWasWrittenWithFieldsOfANewerVersion(t *testing.T) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 678901234, time.UTC)
 	full := Usage{
 		Last: at, Count: 5, Address: "192.0.2.7", newer: []byte("newer fields"),
-		pattern: pattern{Networks: []seenNetwork{{"192.0.2.0/24", at}, {"2001:db8::/48", at}}, Hour: 7, InHour: 3, Hours: 9, Baseline: 300},
+		pattern: pattern{Networks: []seenNetwork{{"192.0.2.0/24", at, time.Time{}}, {"2001:db8::/48", at, at.Add(-1)}}, Hour: 7, InHour: 3, Hours: 9, Baseline: 300},
+		Hours:   []Hour{{3, 1 << 40}, {7, 3}},
 	}
 	s := memstore.New()
 	r := record.Records{Store: s, Timeout: time.Minute, Unavailable: errors.New("unavailable")}
@@ -307,5 +308,112 @@ func TestAUsageComesBackAsItWasWrittenWithFieldsOfANewerVersion(t *testing.T) {
 		if err := r.Read(t.Context(), u); err != nil || !reflect.DeepEqual(u.Rec, want) {
 			t.Errorf("%+v, want %+v: %v", u.Rec, want, err)
 		}
+	}
+}
+
+// A record of the version before the hours and the first uses says what its other fields say, and
+// a version before keeps what this one has written.
+func TestAUsageOfAnOlderVersionIsReadAndCompleted(t *testing.T) {
+	at := time.Date(2030, 1, 1, 5, 0, 0, 0, time.UTC)
+	s := memstore.New()
+	makeWatched(t, s, at)
+	w := newWatch(t, s)
+	_, row := rows(watchedUser, watchedKey)
+	old := record.New[olderUsage](row.Key)
+	old.Rec.Usage = Usage{
+		Last: at, Count: 7, Address: "192.0.2.7",
+		pattern: pattern{Networks: []seenNetwork{{Prefix: "192.0.2.0/24", Last: at}}, Hour: hourOf(at), InHour: 3, Hours: 2, Baseline: 300},
+	}
+	if err := s.Commit(t.Context(), old.Overwrite()); err != nil {
+		t.Fatal(err)
+	}
+	read := func() Usage {
+		t.Helper()
+		_, row := rows(watchedUser, watchedKey)
+		if err := w.cfg.Records.Read(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+		u := row.Rec
+		u.Merge(w.Pending(watchedKey))
+		return u
+	}
+	look := func(total uint64, hours []Hour, networks ...Network) {
+		t.Helper()
+		if u := read(); u.Count != total || !slices.Equal(u.Hours, hours) || !slices.Equal(u.Networks(), networks) {
+			t.Errorf("%d uses, %v, %v, want %d, %v, %v", u.Count, u.Hours, u.Networks(), total, hours, networks)
+		}
+	}
+	v4, v6 := netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8:1::/48")
+	look(7, []Hour{{hourOf(at), 3}}, Network{v4, time.Time{}, at})
+
+	later := at.Add(2 * time.Hour)
+	w.use(later, netip.MustParseAddr("192.0.2.8"))
+	w.use(later.Add(1), netip.MustParseAddr("2001:db8:1:2::3"))
+	for range 2 { // before and after it is written
+		look(9, []Hour{{hourOf(at), 3}, {hourOf(later), 2}}, Network{v6, later.Add(1), later.Add(1)}, Network{v4, time.Time{}, later})
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// The older version forgets a network and adds another.
+	if err := w.cfg.Records.Read(t.Context(), &old); err != nil {
+		t.Fatal(err)
+	}
+	old.Rec.pattern.Networks = []seenNetwork{{Prefix: "198.51.100.0/24", Last: later}, old.Rec.pattern.Networks[1]}
+	if err := s.Commit(t.Context(), old.Put()); err != nil {
+		t.Fatal(err)
+	}
+	look(9, []Hour{{hourOf(at), 3}, {hourOf(later), 2}},
+		Network{v6, later.Add(1), later.Add(1)}, Network{netip.MustParsePrefix("198.51.100.0/24"), time.Time{}, later})
+}
+
+// An olderUsage is the record as the version before wrote it.
+type olderUsage struct{ Usage }
+
+func (u *olderUsage) Fields(c *record.Codec) {
+	c.Time(&u.Last)
+	c.Uint(&u.Count)
+	c.String(&u.Address)
+	u.pattern.fields(c)
+	c.Rest(&u.newer)
+}
+
+// The hours are those of a naive count, in order, whatever the order of the writes. Beyond 168 the
+// oldest are forgotten.
+func TestTheHoursOfAKeyAreItsLastWithUses(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	var u Usage
+	naive, total := map[uint64]uint64{}, uint64(0)
+	for range 100 {
+		var some Uses
+		for range 1 + r.IntN(12) {
+			now := at.Add(time.Duration(r.IntN(maxHours)) * time.Hour)
+			some.buckets = addUse(some.buckets, now, netip.AddrFrom4([4]byte{192, 0, 2, 1}))
+			some.count++
+			naive[hourOf(now)]++
+		}
+		total += some.count
+		u.Merge(some)
+		var sum uint64
+		for i, h := range u.Hours {
+			if sum += h.Uses; naive[h.Number] != h.Uses || i > 0 && u.Hours[i-1].Number >= h.Number {
+				t.Fatalf("hour %d of %v, want %d uses", i, u.Hours, naive[h.Number])
+			}
+		}
+		if len(u.Hours) != len(naive) || sum != total || u.Count != total {
+			t.Fatalf("%d hours of %d uses, want %d of %d", len(u.Hours), sum, len(naive), total)
+		}
+	}
+	u = Usage{}
+	for i := range 2 * maxHours {
+		u.Merge(Uses{count: 2, buckets: []bucket{{hour: uint64(2 * i), n: 2}}})
+	}
+	if len(u.Hours) != maxHours || u.Hours[0] != (Hour{2 * maxHours, 2}) || u.Hours[maxHours-1] != (Hour{4*maxHours - 2, 2}) || u.Count != 4*maxHours {
+		t.Errorf("%d hours from %v on, %d uses", len(u.Hours), u.Hours[0], u.Count)
+	}
+	if u.Merge(Uses{count: 1, buckets: []bucket{{hour: 1, n: 1}}}); len(u.Hours) != maxHours || u.Hours[0].Number != 2*maxHours {
+		t.Errorf("an hour that is too old took the place of %v", u.Hours[0])
 	}
 }

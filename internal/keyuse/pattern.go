@@ -51,6 +51,7 @@ type pattern struct {
 type seenNetwork struct {
 	Prefix string
 	Last   time.Time
+	First  time.Time // zero: a version before wrote it, which did not store that
 }
 
 func (p *pattern) fields(c *record.Codec) {
@@ -62,6 +63,31 @@ func (p *pattern) fields(c *record.Codec) {
 	c.Uint(&p.InHour)
 	c.Uint(&p.Hours)
 	c.Uint(&p.Baseline)
+}
+
+// firsts reads or writes when each network was seen first. The list has the prefixes again, since
+// an older version changes Networks and keeps this list as it is.
+func (p *pattern) firsts(c *record.Codec) {
+	var list []seenNetwork
+	for _, n := range p.Networks {
+		if !n.First.IsZero() { // never, when it reads
+			list = append(list, n)
+		}
+	}
+	record.List(c, &list, func(n *seenNetwork) {
+		c.String(&n.Prefix)
+		c.Time(&n.First)
+	})
+	for _, n := range list {
+		if i := p.index(n.Prefix); i >= 0 {
+			p.Networks[i].First = n.First
+		}
+	}
+}
+
+// index returns the place of a network, or -1.
+func (p *pattern) index(prefix string) int {
+	return slices.IndexFunc(p.Networks, func(n seenNetwork) bool { return n.Prefix == prefix })
 }
 
 // observe adds the buckets to the pattern and returns what is unusual in them. The key
@@ -88,14 +114,14 @@ func (p *pattern) observe(last time.Time, buckets []bucket) (found []Finding) {
 // while others are known.
 func (p *pattern) seeNetwork(b bucket) (unusual bool) {
 	prefix := b.network.String()
-	i := slices.IndexFunc(p.Networks, func(n seenNetwork) bool { return n.Prefix == prefix })
+	i := p.index(prefix)
 	if i < 0 {
 		unusual = len(p.Networks) > 0
 		if len(p.Networks) >= maxNetworks {
 			oldest := slices.MinFunc(p.Networks, func(a, b seenNetwork) int { return a.Last.Compare(b.Last) })
 			p.Networks = slices.DeleteFunc(p.Networks, func(n seenNetwork) bool { return n == oldest })
 		}
-		p.Networks = append(p.Networks, seenNetwork{Prefix: prefix})
+		p.Networks = append(p.Networks, seenNetwork{Prefix: prefix, First: b.first})
 		i = len(p.Networks) - 1
 	}
 	if b.last.After(p.Networks[i].Last) {

@@ -19,7 +19,7 @@ const writtenAtOnce = 64
 type write struct {
 	found []Finding
 	value []byte // of the key's Usage, nil if nothing was sent
-	uses  uses
+	uses  Uses
 }
 
 // flush writes every use that was counted before the call. Uses that could not be written
@@ -42,7 +42,7 @@ func (t *Tracker) flush() error {
 // writeSome writes the uses of some keys at the same time, since on bbolt they share a sync,
 // and on Redis the wait for an answer. It adds to damaged the errors of uses that can never
 // be written. It returns the error of uses that must be written again.
-func (t *Tracker) writeSome(s *shard, kids []string, uses map[string]uses, damaged *[]error) (again error) {
+func (t *Tracker) writeSome(s *shard, kids []string, uses map[string]Uses, damaged *[]error) (again error) {
 	calls, errs := make([]func(), len(kids)), make([]error, len(kids))
 	sent := make([]write, len(kids))
 	for i, kid := range kids {
@@ -73,7 +73,7 @@ func (t *Tracker) writeSome(s *shard, kids []string, uses map[string]uses, damag
 //
 // It returns what it sent, or last, if that unconfirmed write turns out to have succeeded.
 // If it returns an error, what it sent may have been written.
-func (t *Tracker) write(kid string, u uses, last write) (sent write, err error) {
+func (t *Tracker) write(kid string, u Uses, last write) (sent write, err error) {
 	ctx := context.Background()
 	key, old := t.cfg.Rows(u.uid, kid)
 	err = t.cfg.Records.Retry(ctx, store.Partition(old.Key), func() error {
@@ -88,8 +88,7 @@ func (t *Tracker) write(kid string, u uses, last write) (sent write, err error) 
 			sent = last
 			return nil
 		}
-		sent.found = merge(last.found, old.Rec.observe(key.Created(), u.buckets))
-		old.Rec.Merge(u.usage())
+		sent.found = merge(last.found, old.Rec.add(key.Created(), u))
 		op := old.Put()
 		sent.value = op.Value
 		return t.cfg.Records.Commit(ctx, key.Unchanged(), op)

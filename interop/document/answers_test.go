@@ -216,6 +216,24 @@ func (s *survey) withOtherState() {
 		{"createAPIKey", "reauthentication_required", stale, func(r *exchange) { r.set(members{"name": "Everything"}) }},
 		{"createAPIKey", "api_key_limit", stale, func(r *exchange) { s.newAPIKey(r.who) }},
 		{"listAPIKeys", "", s.url, func(r *exchange) { s.usedKey(r.who) }},
+		{"getAPIKeyUsage", "", s.url, func(r *exchange) {
+			id, key := s.newAPIKey(r.who)
+			s.use(key)
+			r.path, r.params["key_id"] = "/api-keys/"+id+"/usage", id
+		}},
+		{"getAPIKeyUsage", "not_found", s.url, func(r *exchange) { r.path = "/api-keys/key_unknown/usage"; r.params["key_id"] = "key_unknown" }},
+		{"updateAPIKey", "", s.url, func(r *exchange) { r.set(members{"enabled": false}) }},
+		{"updateAPIKey", "invalid_credentials", stale, func(r *exchange) { r.edit(wrong) }},
+		{"updateAPIKey", "reauthentication_required", stale, func(r *exchange) { r.set(members{"enabled": true}) }},
+		{"updateAPIKey", "not_found", s.url, func(r *exchange) { r.path = "/api-keys/key_unknown"; r.params["key_id"] = "key_unknown" }},
+		{"rotateAPIKey", "", s.url, func(r *exchange) { r.body = nil }},
+		{"rotateAPIKey", "invalid_credentials", stale, func(r *exchange) { r.edit(wrong) }},
+		{"rotateAPIKey", "reauthentication_required", stale, func(r *exchange) { r.set(members{}) }},
+		{"rotateAPIKey", "api_key_limit", stale, func(*exchange) {}},
+		{"rotateAPIKey", "not_found", s.url, func(r *exchange) { r.path = "/api-keys/key_unknown/rotate"; r.params["key_id"] = "key_unknown" }},
+		{"rotateAPIKey", "api_key_not_active", s.url, func(r *exchange) { s.rotate(r.who, r.params["key_id"]) }},
+		{"listAPIKeys", "", s.url, func(r *exchange) { id, _ := s.newAPIKey(r.who); s.rotate(r.who, id) }},
+		{"getProfile", "", s.url, func(r *exchange) { id, key := s.newAPIKey(r.who); s.rotate(r.who, id); r.bearer(key) }},
 		{"revokeAPIKey", "not_found", s.url, func(r *exchange) { r.path = "/api-keys/key_unknown"; r.params["key_id"] = "key_unknown" }},
 		{"endSession", "not_found", s.url, func(r *exchange) { r.path = "/sessions/ses_unknown"; r.params["session_id"] = "ses_unknown" }},
 		{"getProfile", "", s.url, func(r *exchange) { r.bearer(s.usedKey(r.who)) }},
@@ -247,10 +265,20 @@ func (s *survey) otherCode(a *account) string {
 
 func (s *survey) usedKey(a *account) (key string) {
 	_, key = s.newAPIKey(a)
+	s.use(key)
+	return key
+}
+
+func (s *survey) use(key string) {
 	if _, err := s.manager.VerifyAPIKey(context.Background(), auth.Secret(key)); err != nil {
 		s.t.Fatal(err)
 	}
-	return key
+}
+
+func (s *survey) rotate(a *account, keyID string) {
+	if _, _, err := s.manager.RotateAPIKey(context.Background(), a.identity, keyID, time.Hour, "", ""); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // tooOften repeats calls that count, where one attempt is allowed.

@@ -164,6 +164,11 @@ func values(schema *openapi3.Schema, right any) (list []variant) {
 			add("the most", *schema.Max)
 			add("more than the most", *schema.Max+1)
 		}
+	case schema.Type.Includes("boolean"):
+		add("false", false)
+		add("a text", "true")
+		add("a number", 1)
+		add("a list", []any{right})
 	case schema.Type.Includes("array"):
 		add("a text", "text")
 		add("no list of texts", []any{1})

@@ -384,6 +384,20 @@ var granted = map[string]func(*service, *exchange){
 		s.as(r, s.newAccount())
 		s.newAPIKey(r.who)
 	},
+	"updateAPIKey": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.params["key_id"], _ = s.newAPIKey(r.who)
+		r.set(members{"name": "Staging", "description": "Weekly export", "enabled": true, "password": password, "code": "123456"})
+	},
+	"rotateAPIKey": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.params["key_id"], _ = s.newAPIKey(r.who)
+		r.set(members{"overlap_hours": 48, "password": password, "code": "123456"})
+	},
+	"getAPIKeyUsage": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.params["key_id"], _ = s.newAPIKey(r.who)
+	},
 	"revokeAPIKey": func(s *service, r *exchange) {
 		s.as(r, s.newAccount())
 		r.params["key_id"], _ = s.newAPIKey(r.who)
