@@ -51,8 +51,8 @@ type NewAPIKey struct {
 	Scopes *[]string
 	// Password and Code are the proof for Config.APIKeysNeedFreshLogin if the login is not
 	// fresh: the caller's password and, where a second factor is on, a code of it, TOTP or
-	// backup. With a Code, Password is required even if the login is fresh. Without that
-	// setting both are ignored.
+	// backup. With a Code, Password is required even if the login is fresh, if the account has
+	// one. Without that setting both are ignored.
 	Password, Code Secret
 }
 

@@ -174,6 +174,30 @@ var audited = map[string]struct {
 		_, _ = s.Login(s.ctx, s.u.Email, authtest.Password)
 	}, "login_succeeded+pwd by ses of u; login_new_network by ses of u; login_succeeded+pwd by ses of u; → login_new_network u"},
 
+	"LoginAs":          {func(s *stage) { _, _ = s.LoginAs(s.ctx, s.u.ID, byOAuth) }, "login_succeeded+oauth by host of u"},
+	"LoginAs: actor":   {func(s *stage) { _, _ = s.LoginAs(auth.WithActor(s.ctx, "sso"), s.u.ID, byOAuth) }, "login_succeeded+oauth by sso of u"},
+	"LoginAs: nobody":  {func(s *stage) { _, _ = s.LoginAs(s.ctx, "user_x", byOAuth) }, ""},
+	"LoginAs: method":  {func(s *stage) { _, _ = s.LoginAs(s.ctx, s.u.ID, auth.Proof{Method: "pwd"}) }, ""},
+	"LoginAs: no list": {func(s *stage) { s.broken("List"); _, _ = s.LoginAs(s.ctx, s.u.ID, byOAuth) }, "store_failed:list by manager"},
+	"LoginAs: no write": {func(s *stage) { s.broken("Commit"); _, _ = s.LoginAs(s.ctx, s.u.ID, byOAuth) },
+		"store_failed:commit by manager; login_succeeded:unknown+oauth by host of u"},
+	"LoginAs: disabled": {func(s *stage) {
+		_ = s.DisableUser(context.Background(), s.u.ID)
+		_, _ = s.LoginAs(s.ctx, s.u.ID, byOAuth)
+	}, "login_failed:disabled+oauth by host of u"},
+	"LoginAs: second factor": {func(s *stage) { s.twoFactor(); _, _ = s.LoginAs(s.ctx, s.u.ID, byOAuth) },
+		"second_factor_required+oauth by host of u"},
+	"LoginAs: two factors": {func(s *stage) {
+		s.twoFactor()
+		_, _ = s.LoginAs(s.ctx, s.u.ID, auth.Proof{Method: "saml", MultiFactor: true})
+	}, "login_succeeded+saml+mfa by host of u"},
+	"LoginAs: too many": {func(s *stage) {
+		s.twoFactor()
+		for range 11 {
+			_, _ = s.LoginAs(s.ctx, s.u.ID, byOAuth)
+		}
+	}, strings.Repeat("second_factor_required+oauth by host of u; ", 10) + "rate_limited:account_address of u"},
+
 	"VerifyTwoFactor": {func(s *stage) { temp, _ := s.twoFactor(); _, _ = s.VerifyTwoFactor(s.ctx, temp, s.code()) },
 		"login_succeeded+pwd+otp+mfa by ses of u"},
 	"VerifyTwoFactor: backup code": {func(s *stage) { temp, codes := s.twoFactor(); _, _ = s.VerifyTwoFactor(s.ctx, temp, codes[0]) },
@@ -314,7 +338,12 @@ var audited = map[string]struct {
 
 	"ChangePassword": {func(s *stage) { _ = s.ChangePassword(s.ctx, s.id, authtest.Password, otherPassword) },
 		"password_changed by ses of u; → password_changed u"},
-	"ChangePassword: wrong":   {func(s *stage) { _ = s.ChangePassword(s.ctx, s.id, "a wrong one", otherPassword) }, "reauthentication_failed by ses of u"},
+	"ChangePassword: wrong": {func(s *stage) { _ = s.ChangePassword(s.ctx, s.id, "a wrong one", otherPassword) }, "reauthentication_failed by ses of u"},
+	"ChangePassword: first, not fresh": {func(s *stage) {
+		_, id := withoutPassword(s.t, s.Harness)
+		s.Clock.Advance(time.Hour - time.Minute)
+		_ = s.ChangePassword(s.ctx, id, "", otherPassword)
+	}, "access_denied:reauthentication_required by ses of another"},
 	"ChangePassword: weak":    {func(s *stage) { _ = s.ChangePassword(s.ctx, s.id, authtest.Password, "short") }, ""},
 	"ChangePassword: API key": {func(s *stage) { _ = s.ChangePassword(s.ctx, s.keyIdentity(), authtest.Password, otherPassword) }, "access_denied:api_key by key of u"},
 	"ChangePassword: logged out": {func(s *stage) {
@@ -603,6 +632,7 @@ var audited = map[string]struct {
 	"RevokeAll: actor":        {func(s *stage) { _, _ = s.RevokeAll(auth.WithActor(s.ctx, "admin:jane"), auth.Revocation{}) }, "all_revoked#1 by admin:jane"},
 	"RevokeAll: no write":     {func(s *stage) { s.broken("Commit"); _, _ = s.RevokeAll(s.ctx, auth.Revocation{}) }, "store_failed:commit by manager; all_revoked:unfinished by host"},
 	"RevokeUserAPIKey":        {func(s *stage) { keyID, _ := s.key(); _ = s.RevokeUserAPIKey(s.ctx, s.u.ID, keyID) }, "api_key_revoked:host by host of u"},
+	"HasPassword":             {func(s *stage) { _, _ = s.HasPassword(s.ctx, s.u.ID) }, ""},
 	"CreateUser":              {func(s *stage) { s.createUser("b@example.com") }, "registered=reader by host of another"},
 	"CreateUser: taken":       {func(s *stage) { s.createUser(s.u.Email) }, "email_taken.create_user by host"},
 	"Sessions":                {func(s *stage) { _, _ = s.Sessions(s.ctx, s.u.ID) }, ""},

@@ -255,8 +255,8 @@ type Limits struct {
 	// 10 of these, and one more every 5 minutes; beyond that, they count on the wider ones
 	// too. Default 200, and one more every 2 seconds.
 	LoginByAddress store.Limit
-	// LoginByAccountAddress: wrong passwords for one account from one such network.
-	// Default 5, and one more every 3 minutes.
+	// LoginByAccountAddress: wrong passwords for one account from one such network. As many
+	// logins of Manager.LoginAs may wait for their second factor, beyond the first five. Default 5, and one more every 3 minutes.
 	LoginByAccountAddress store.Limit
 	// LoginByAccount: wrong passwords for one account from networks that are not known to
 	// it. Known ones are limited by LoginByAccountAddress alone, and so is each session.

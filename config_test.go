@@ -357,6 +357,8 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.OrganizationName(ctx, alice.OrganizationID)
 			return err
 		},
+		"LoginAs":          func(m *auth.Manager) error { _, err := m.LoginAs(ctx, alice.ID, byOAuth); return err },
+		"HasPassword":      func(m *auth.Manager) error { _, err := m.HasPassword(ctx, alice.ID); return err },
 		"User":             func(m *auth.Manager) error { _, err := m.User(ctx, alice.ID); return err },
 		"UserByEmail":      func(m *auth.Manager) error { _, err := m.UserByEmail(ctx, alice.Email); return err },
 		"Sessions":         func(m *auth.Manager) error { _, err := m.Sessions(ctx, alice.ID); return err },

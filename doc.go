@@ -69,6 +69,7 @@
 // # What your program does to accounts
 //
 //   - Make and find them: [Manager.CreateUser], [Manager.User], [Manager.UserByEmail].
+//   - Log them in by other proofs than a password: [Manager.LoginAs], [Manager.HasPassword].
 //   - Change them: [Manager.SetRole], [Manager.SetAssignedAgents], [Manager.SetPassword],
 //     [Manager.ResetTwoFactor], [Manager.UnlockUser].
 //   - See what they have: [Manager.Sessions], [Manager.UserAPIKeys],

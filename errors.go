@@ -46,8 +46,8 @@ var (
 
 	// ErrReauthenticationRequired reports a sensitive call from a session whose login is
 	// not fresh (Config.FreshLogin). The password is missing, or the code that is needed
-	// beside it. HTTP 403; from PATCH /me and the rules of package httpauth
-	// it is 401 with a challenge.
+	// beside it, or the account has no password. HTTP 403; from PATCH /me, change-password,
+	// disable-2fa, backup-codes and the rules of package httpauth it is 401 with a challenge.
 	ErrReauthenticationRequired = errors.New("auth: reauthentication required")
 
 	// ErrForbidden reports a call that this kind of identity may not make, such

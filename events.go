@@ -31,7 +31,7 @@ const (
 	EventEmailChanged          EventType = "email_changed"
 	EventEmailChangeRequested  EventType = "email_change_requested" // the new address must be confirmed
 	EventEmailChangeCanceled   EventType = "email_change_canceled"
-	EventEmailVerified         EventType = "email_verified" // a token of a mail has proven the address
+	EventEmailVerified         EventType = "email_verified" // a token of a mail, or a LoginAs, has proven the address
 	EventMailSent              EventType = "mail_sent"      // by Config.Mailer
 	EventMailFailed            EventType = "mail_failed"
 	EventTwoFactorStarted      EventType = "two_factor_started"
@@ -128,6 +128,7 @@ const (
 //	                          Count   codes that are left of those it was one of
 //	EventEmailTaken           Action  register, create_user, change_email
 //	EventLoggedOut            Reason  expired, superseded: the token, which LogoutToken takes
+//	EventLoginFailed          Reason  disabled: the user of a LoginAs; else none
 //	EventMailFailed           Action  the purpose of the mail
 //	                          Reason  queue: it was full
 //	                                  store: it did not store the token
@@ -192,7 +193,7 @@ type Event struct {
 	APIKeyID       string
 	Client         Client    // of the request, from WithClient
 	Role           string    // the new role, for EventRegistered and EventRoleChanged
-	AMR            []string  // for EventLoginSucceeded
+	AMR            []string  // for EventLoginSucceeded, and for what else LoginAs emits of a login
 	Action         string    // a stable word for the call, if the type does not name it
 	Reason         string    // a stable word for the cause, if the type does not name it
 	Count          int       // as in the table, 0 for other types
@@ -312,8 +313,8 @@ type Notice struct {
 	// EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
 	// EventBackupCodeUsed, EventBackupCodesReplaced, EventAPIKeyCreated, EventAPIKeyEnabled,
 	// EventLoginNewNetwork, EventUserDeleted (by DeleteAccount), EventDataExported or
-	// EventSecondFactorFailed. The last one means that somebody knows the password. For a
-	// type that you do not send, return nil.
+	// EventSecondFactorFailed. The last one means that somebody knows the password, or has
+	// what your program takes for a proof in LoginAs. For a type that you do not send, return nil.
 	Type   EventType
 	To     string // the email address, in ASCII; of EventEmailChanged the old and the new one get a Notice each
 	UserID string

@@ -23,7 +23,8 @@ type Identity struct {
 	AuthTime time.Time
 
 	// AMR are the authentication methods of the session (RFC 8176): "pwd", "otp" for a
-	// TOTP code, "mfa" if a second factor was checked. Nil for an API key.
+	// TOTP code, "mfa" if a second factor was checked. For a session of Manager.LoginAs the
+	// first is Proof.Method. Nil for an API key.
 	AMR []string
 
 	// ExpiresAt is when the access token or API key expires, in UTC. Zero: never.

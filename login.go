@@ -1,13 +1,16 @@
 package auth
 
 import (
+	"cmp"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"slices"
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/store"
 )
 
 // A LoginResult is the outcome of a step of a login. It has an access token or, if the
@@ -22,6 +25,7 @@ type LoginResult struct {
 	EnrollmentOnly bool
 
 	session string // "ses_…"
+	actor   string // of the events of the login
 	hasRoom bool   // of TempToken: see hasRoom
 }
 
@@ -30,7 +34,7 @@ func (r LoginResult) TwoFactorRequired() bool { return r.TempToken != "" }
 
 // Login proves an account by its password. It begins a session, or returns a temp token if
 // the account has a second factor. The error is ErrInvalidCredentials for an unknown address,
-// a wrong password and a disabled account, after the same work. It is ErrRateLimited if
+// a wrong password, a disabled account and one without a password, after the same work. It is ErrRateLimited if
 // Config.Limits is exceeded, whether or not the address has an account. Then no password is
 // compared, not even the right one. It is ErrOverloaded if no hashing slot came free. With
 // Config.RequireVerifiedEmail it is ErrEmailNotVerified after the right password.
@@ -89,7 +93,7 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, password Sec
 	proven, stale := "", false
 	read := func() error { return m.records.Read(ctx, &acct, &pass) }
 	prove := func() error {
-		usable := acct.Exists() && acct.Rec.usable() && emailaddr.Same(acct.Rec.Email, canonical)
+		usable := acct.Exists() && acct.Rec.usable() && emailaddr.Same(acct.Rec.Email, canonical) && !hasNone(&pass)
 		if !usable || proven == "" || proven != pass.Rec.Hash {
 			if stale, err = m.verifyPassword(ctx, pass.Rec.Hash, password, usable); err != nil {
 				return err
@@ -108,7 +112,7 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, password Sec
 		if err := prove(); err != nil {
 			return err
 		}
-		result, err = m.startSession(ctx, uid, &acct, byPassword, first)
+		result, err = m.startSession(ctx, uid, &acct, first.amr(), first)
 		return err
 	})
 	if err == nil && stale {
@@ -128,11 +132,69 @@ func (m *Manager) rehash(ctx context.Context, pass record.Row[passwordRecord], p
 	_ = m.records.Commit(ctx, pass.Put())
 }
 
-// A firstStep is what the second step of a login must know of the first: how it was counted.
-// The flags are bits of one number, so that later versions can add some.
+// A firstStep is what the second step of a login must know of the first: how it was counted, and
+// what it proved. The flags are bits of one number, so that later versions can add some.
 type firstStep struct {
 	Digest []byte // of the pendingLogin
 	Flags  uint64
+	Method string // of LoginAs, stored as a firstMethod; "" for a password
+	// Of a LoginAs that is under way, and not stored:
+	Actor       string
+	ProvesEmail bool
+}
+
+// A firstMethod is the method of a firstStep. It has a record of its own, because an element of
+// a list cannot grow: an older program would not find the end of it.
+type firstMethod struct {
+	Digest []byte // of the pendingLogin
+	Method string
+}
+
+// amr returns the authentication methods (RFC 8176) of a login with this first step, and with
+// what more was proven.
+func (f firstStep) amr(more ...string) []string {
+	return append([]string{cmp.Or(f.Method, "pwd")}, more...)
+}
+
+// onAccount returns the operation on the account of the Commit that the first step ends with. The
+// account stays as it was read, or its address is proven.
+func (f firstStep) onAccount(acct *record.Row[account]) store.Op {
+	if !f.ProvesEmail || acct.Rec.emailVerified() {
+		return acct.Unchanged()
+	}
+	acct.Rec.proveEmail()
+	return acct.Put()
+}
+
+// addFirst adds the first step of the login with this digest.
+func (t *tempRecord) addFirst(digest []byte, f firstStep) {
+	f.Digest = digest
+	t.Firsts = append(t.Firsts, f)
+	if f.Method != "" {
+		t.Methods = append(t.Methods, firstMethod{digest, f.Method})
+	}
+}
+
+// first returns the first step of the login with this digest. If an older program made the
+// login there is none, and the zero firstStep has no flag.
+func (t *tempRecord) first(digest []byte) (first firstStep) {
+	for _, f := range t.Firsts {
+		if subtle.ConstantTimeCompare(f.Digest, digest) == 1 {
+			first = f
+		}
+	}
+	for _, f := range t.Methods {
+		if subtle.ConstantTimeCompare(f.Digest, digest) == 1 {
+			first.Method = f.Method
+		}
+	}
+	return first
+}
+
+// pruneFirsts removes the first steps of logins that are no longer there.
+func (t *tempRecord) pruneFirsts() {
+	t.Firsts = slices.DeleteFunc(t.Firsts, func(f firstStep) bool { return t.find(f.Digest) < 0 })
+	t.Methods = slices.DeleteFunc(t.Methods, func(f firstMethod) bool { return t.find(f.Digest) < 0 })
 }
 
 const (
@@ -179,7 +241,10 @@ func (f firstStep) has(flag uint64) bool { return f.Flags&flag != 0 }
 
 // chargedFor returns the budgets of the account that the first step was charged to. A complete
 // login gives back these and no others.
-func (m *Manager) chargedFor(f firstStep, digest, prefix string) []budget {
+func (m *Manager) chargedFor(uid string, f firstStep, digest, prefix string) []budget {
+	if f.Method != "" {
+		return []budget{m.provenBudget(uid, prefix)}
+	}
 	budgets := []budget{m.accountAddressBudget(digest, prefix)}
 	if f.has(firstOnAccount) {
 		budgets = append(budgets, m.accountBudget(digest, prefix))

@@ -124,7 +124,7 @@ func (m *Manager) noteNetwork(ctx context.Context, known record.Row[knownNetwork
 		return
 	}
 	m.emit(ctx, Event{
-		Type: EventLoginNewNetwork, Actor: r.session, UserID: r.User.ID, OrganizationID: r.User.OrganizationID, SessionID: r.session,
+		Type: EventLoginNewNetwork, Actor: r.actor, UserID: r.User.ID, OrganizationID: r.User.OrganizationID, SessionID: r.session,
 	})
 	m.notify(ctx, Notice{Type: EventLoginNewNetwork, To: r.User.Email, UserID: r.User.ID, Name: r.User.FullName})
 }

@@ -29,9 +29,10 @@ const (
 // record, so that their number is bounded and each is spent in the Commit that spends its
 // code.
 type tempRecord struct {
-	Logins []pendingLogin
-	Firsts []firstStep // of Logins, in any order
-	newer  []byte
+	Logins  []pendingLogin
+	Firsts  []firstStep   // of Logins, in any order
+	Methods []firstMethod // of those Firsts that LoginAs made, in any order
+	newer   []byte
 }
 
 // A pendingLogin is a login that waits for its second factor.
@@ -58,6 +59,10 @@ func (t *tempRecord) Fields(c *record.Codec) {
 		c.Bytes(&f.Digest)
 		c.Uint(&f.Flags)
 	})
+	record.List(c, &t.Methods, func(f *firstMethod) {
+		c.Bytes(&f.Digest)
+		c.String(&f.Method)
+	})
 	c.Rest(&t.newer)
 }
 
@@ -68,11 +73,6 @@ func (t *tempRecord) prune(acct *account, now time.Time) {
 	t.Logins = slices.DeleteFunc(t.Logins, func(w pendingLogin) bool {
 		return !now.Before(w.Expires) || w.Epoch != acct.Epoch || w.Enrolment != acct.Enrolment
 	})
-}
-
-// pruneFirsts removes the first steps of logins that are no longer there.
-func (t *tempRecord) pruneFirsts() {
-	t.Firsts = slices.DeleteFunc(t.Firsts, func(f firstStep) bool { return t.find(f.Digest) < 0 })
 }
 
 // dropOne removes the oldest login from a network that was not known or, without one, the oldest.
@@ -95,17 +95,6 @@ func (t *tempRecord) hasRoom(prefix string) bool {
 	return n <= roomyTemps
 }
 
-// first returns the first step of the login with this digest. If an older program made the
-// login there is none, and the zero firstStep has no flag.
-func (t *tempRecord) first(digest []byte) firstStep {
-	for _, f := range t.Firsts {
-		if subtle.ConstantTimeCompare(f.Digest, digest) == 1 {
-			return f
-		}
-	}
-	return firstStep{}
-}
-
 // find returns the index of the login with this digest, or -1.
 func (t *tempRecord) find(digest []byte) int {
 	return slices.IndexFunc(t.Logins, func(w pendingLogin) bool {
@@ -114,7 +103,7 @@ func (t *tempRecord) find(digest []byte) int {
 }
 
 // VerifyTwoFactor is the second step of a login. It takes the temp token that [Manager.Login]
-// returned, and a code of the user's authenticator or a backup code. Code and temp token are
+// or [Manager.LoginAs] returned, and a code of the user's authenticator or a backup code. Code and temp token are
 // spent in the Commit that makes the session. So each works once, for any number of racing
 // calls.
 //
@@ -181,7 +170,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 		digest := emailDigest(canonical)
 		parallel.Do(
 			func() {
-				m.refund(ctx, m.chargedFor(step.first, digest, step.prefix), budget.backOnSuccess)
+				m.refund(ctx, m.chargedFor(step.uid, step.first, digest, step.prefix), budget.backOnSuccess)
 			},
 			func() {
 				if _, known, err := m.emailOwner(ctx, digest); err == nil {
@@ -270,9 +259,9 @@ func (m *Manager) countTry(ctx context.Context, s *secondStep) error {
 // completeLogin spends code and temp token and makes the session, in one Commit. If the error
 // is ErrInvalidCode, refused says what is wrong with the code.
 func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret) (result LoginResult, refused string, err error) {
-	amr, proof := byTOTP, codeCheck{}
+	second, proof := []string{"otp", "mfa"}, codeCheck{}
 	if isBackupCode(code) {
-		amr = byBackupCode
+		second = second[1:]
 	}
 	if err := m.tagBackupCode(ctx, &s.totp.Rec.Active.Backup, code, &proof); err != nil {
 		return result, "", err
@@ -289,16 +278,16 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 			return ErrInvalidCode
 		}
 		s.temps.Rec.Logins = slices.Delete(s.temps.Rec.Logins, s.index, s.index+1)
-		result, err = m.startSession(ctx, s.uid, &s.acct, amr, s.first, s.totp.Put(), s.writeTemps())
+		result, err = m.startSession(ctx, s.uid, &s.acct, s.first.amr(second...), s.first, s.totp.Put(), s.writeTemps())
 		return err
 	})
 	return result, proof.reason, err
 }
 
 // newTempToken makes a temp token: 256 random bits and the digits of the user, sealed
-// together. The user's partition has the record of it. It returns store.ErrConflict if the
-// account has changed.
-func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row[account], first firstStep) (result LoginResult, err error) {
+// together. The user's partition has the record of it, written in one Commit with own, which
+// requires the account as it was read. It returns store.ErrConflict if the account has changed.
+func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row[account], own store.Op, first firstStep) (result LoginResult, err error) {
 	secret := make([]byte, tempSecret)
 	_, _ = rand.Read(secret)
 	digest := sha256.Sum256(secret)
@@ -315,10 +304,9 @@ func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row
 		Digest: digest[:], Expires: now.Add(m.cfg.TempTokenTTL), Epoch: acct.Rec.Epoch,
 		Enrolment: acct.Rec.Enrolment, Prefix: clientPrefix(ctx),
 	})
-	first.Digest = digest[:]
-	temps.Rec.Firsts = append(temps.Rec.Firsts, first)
+	temps.Rec.addFirst(digest[:], first)
 	temps.Rec.pruneFirsts()
-	if err := m.records.Commit(ctx, acct.Unchanged(), temps.Put().Until(now.Add(m.cfg.TempTokenTTL))); err != nil {
+	if err := m.records.Commit(ctx, own, temps.Put().Until(now.Add(m.cfg.TempTokenTTL))); err != nil {
 		return result, err
 	}
 	sealed := m.keys.Seal(labelTemp, slices.Concat(secret, []byte(uid)), nil)

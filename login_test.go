@@ -90,15 +90,18 @@ func TestEveryRefusedLoginHasTheSameAnswer(t *testing.T) {
 		ctx := context.Background()
 		wrong := h.Register()
 		disabled, deleted := disabledAndDeleted(t, h)
+		none, _ := withoutPassword(t, h)
 		for name, try := range map[string][2]string{
-			"an unknown address": {"nobody@example.com", authtest.Password},
-			"no address":         {"not an address", authtest.Password},
-			"no address at all":  {"", authtest.Password},
-			"a wrong password":   {wrong.Email, "wrong horse battery staple"},
-			"no password":        {wrong.Email, ""},
-			"not a text":         {wrong.Email, "\xff"},
-			"a disabled user":    {disabled.Email, authtest.Password},
-			"a deleted user":     {deleted.Email, authtest.Password},
+			"an unknown address":  {"nobody@example.com", authtest.Password},
+			"no address":          {"not an address", authtest.Password},
+			"no address at all":   {"", authtest.Password},
+			"a wrong password":    {wrong.Email, "wrong horse battery staple"},
+			"no password":         {wrong.Email, ""},
+			"not a text":          {wrong.Email, "\xff"},
+			"a disabled user":     {disabled.Email, authtest.Password},
+			"a deleted user":      {deleted.Email, authtest.Password},
+			"without a password":  {none.Email, authtest.Password},
+			"none, and none sent": {none.Email, ""},
 		} {
 			r, err := h.Login(ctx, try[0], auth.Secret(try[1]))
 			if err != auth.ErrInvalidCredentials {
@@ -117,8 +120,9 @@ func TestEveryLoginAttemptHashesThePassword(t *testing.T) {
 	ctx := context.Background()
 	alice := h.Register()
 	disabled, deleted := disabledAndDeleted(t, h)
+	none, _ := withoutPassword(t, h)
 	release := h.OccupyHashing()
-	for _, email := range []string{alice.Email, disabled.Email, deleted.Email, "nobody@example.com", "not an address"} {
+	for _, email := range []string{alice.Email, disabled.Email, deleted.Email, none.Email, "nobody@example.com", "not an address"} {
 		_, err := h.Login(ctx, email, authtest.Password)
 		checkOverloaded(t, err)
 	}
@@ -135,7 +139,8 @@ func TestEveryLoginAttemptUsesTheSameMemory(t *testing.T) {
 	ctx := context.Background()
 	alice := h.Register()
 	disabled, deleted := disabledAndDeleted(t, h)
-	for _, email := range []string{alice.Email, disabled.Email, deleted.Email, "nobody@example.com", "not an address"} {
+	none, _ := withoutPassword(t, h)
+	for _, email := range []string{alice.Email, disabled.Email, deleted.Email, none.Email, "nobody@example.com", "not an address"} {
 		n := allocatedBy(func() {
 			if _, err := h.Login(ctx, email, "wrong horse battery staple"); !errors.Is(err, auth.ErrInvalidCredentials) {
 				t.Error(err)

@@ -17,9 +17,10 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// A passwordRecord is the password of an account.
+// A passwordRecord is the password of an account. An account without a password has a record with
+// an empty hash. So a record that was lost is a fault, and no account without a password.
 type passwordRecord struct {
-	Hash    string // Argon2id in PHC form
+	Hash    string // Argon2id in PHC form, or ""
 	Changed time.Time
 	newer   []byte
 }
@@ -35,12 +36,17 @@ func passwordRow(uid string) record.Row[passwordRecord] {
 	return record.New[passwordRecord](passwordKey(uid))
 }
 
+// hasNone reports whether the record is that of an account without a password.
+func hasNone(pass *record.Row[passwordRecord]) bool { return pass.Exists() && pass.Rec.Hash == "" }
+
 // ChangePassword sets a new password and ends the user's other sessions at once, in every
-// process. The caller's session goes on. If a second factor is on, 100 codes from networks that
+// process. The caller's session goes on. An account without a password gets its first: current is
+// empty then, and the login must be fresh. If a second factor is on, 100 codes from networks that
 // are not known are allowed again, at most once in 30 days: whoever used them up knew the old
 // password. The new password is checked before the current one is compared, so
 // ErrWeakPassword shows nothing about the current one. The error is an
 // [*InputError] with ErrWeakPassword, or ErrInvalidCredentials if current is not the password.
+// It is ErrReauthenticationRequired if the account has none and the login is not fresh.
 // It may also be ErrRateLimited or ErrOverloaded. With a Config.PasswordChecker, one user has 60
 // calls at once, and one more a minute.
 func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, replacement Secret) error {
@@ -62,7 +68,7 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 		if err := m.checkBreached(ctx, "new_password", replacement); err != nil {
 			return false, err
 		}
-		if err := m.provePassword(ctx, id, &pass, current); err != nil {
+		if err := m.provePassword(ctx, id, c, &pass, current); err != nil {
 			return false, err
 		}
 		proven := pass.Rec.Hash
@@ -84,6 +90,17 @@ func (m *Manager) ChangePassword(ctx context.Context, id Identity, current, repl
 	}
 	m.report(ctx, err, id.event(EventPasswordChanged), accountNotice(EventPasswordChanged, c.uid, &c.acct.Rec, c.acct.Rec.Email))
 	return err
+}
+
+// HasPassword reports whether the user has a password, or returns ErrNotFound. An account of
+// [Manager.CreateUser] may have none. Then a fresh login stands in for it, see [NewUser].
+func (m *Manager) HasPassword(ctx context.Context, userID string) (bool, error) {
+	uid, _ := parseUser(userID)
+	pass := passwordRow(uid)
+	if _, _, err := m.findUser(ctx, userID, &pass); err != nil {
+		return false, err
+	}
+	return !hasNone(&pass), nil
 }
 
 // CheckNewPassword returns the [*InputError] with which ChangePassword would refuse a new

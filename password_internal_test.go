@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/datixlab/auth/store"
 )
 
 // PW-9, LG-1: an account whose hash is none of ours, or is missing, is one that a wrong
@@ -24,7 +26,11 @@ func TestAMalformedHashIsAWrongPasswordAndIsLogged(t *testing.T) {
 	} {
 		pass := passwordRow(uids[0])
 		pass.Rec.Hash = hash
-		if err := m.records.Commit(t.Context(), pass.Overwrite()); err != nil {
+		write := pass.Overwrite()
+		if hash == "" { // an empty one is that of an account without a password, and no fault
+			write = store.Delete(pass.Key)
+		}
+		if err := m.records.Commit(t.Context(), write); err != nil {
 			t.Fatal(err)
 		}
 		log.Reset()

@@ -20,7 +20,7 @@ type ProfileChange struct {
 	// user's second factor is on, Code is required with it.
 	CurrentPassword Secret
 	// Code is a code of the second factor, TOTP or backup. With a Code, CurrentPassword
-	// is required even if the login is fresh. Without a second factor Code is ignored.
+	// is required even if the login is fresh, if the account has one. Without a second factor Code is ignored.
 	Code Secret
 }
 

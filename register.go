@@ -34,7 +34,11 @@ type Registration struct {
 
 // A NewUser is an account that your program makes, in an organization that exists.
 type NewUser struct {
-	Email          string
+	Email string
+	// Password may be empty, for a user who logs in by other means, see [Manager.LoginAs]. To
+	// [Manager.Login], every password of such an account is wrong. Where a call asks for the
+	// password, a fresh login stands in for it, and a password is wrong. ChangePassword and
+	// SetPassword set the first one.
 	Password       Secret
 	FullName       string
 	OrganizationID string // "org_…"
@@ -91,7 +95,8 @@ func (m *Manager) CheckRegistration(r Registration) error {
 func (m *Manager) checkRegistration(r *Registration) (u NewUser, canonical string, err error) {
 	u = NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: m.cfg.FirstRole}
 	r.OrganizationName = printable.Tidy(r.OrganizationName)
-	canonical, err = m.checkNewUser(&u, checkText("organization_name", r.OrganizationName, maxName, false))
+	canonical, err = m.checkNewUser(&u, m.checkPassword("password", u.Password, printable.Trim(u.Email)),
+		checkText("organization_name", r.OrganizationName, maxName, false))
 	return u, canonical, err
 }
 
@@ -108,7 +113,11 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	canonical, err := m.checkNewUser(&u, checkRole(u.Role))
+	var weak *FieldError
+	if u.Password != "" {
+		weak = m.checkPassword("password", u.Password, printable.Trim(u.Email))
+	}
+	canonical, err := m.checkNewUser(&u, weak, checkRole(u.Role))
 	if err != nil {
 		return User{}, err
 	}
@@ -119,8 +128,9 @@ func (m *Manager) CreateUser(ctx context.Context, u NewUser) (User, error) {
 
 // checkNewUser brings the email address and the name of u into the form in which they are
 // stored. It returns the canonical form of the address, or an error that names every field at
-// fault. Other is the error of a field that only the caller of checkNewUser has, or nil.
-func (m *Manager) checkNewUser(u *NewUser, other *FieldError) (canonical string, err error) {
+// fault. Weak is the error of the password, and other that of a field that only the caller of
+// checkNewUser has, or nil.
+func (m *Manager) checkNewUser(u *NewUser, weak, other *FieldError) (canonical string, err error) {
 	if err := m.ready(); err != nil {
 		return "", err
 	}
@@ -142,7 +152,7 @@ func (m *Manager) checkNewUser(u *NewUser, other *FieldError) (canonical string,
 	if other != nil {
 		fields = append(fields, *other)
 	}
-	if weak := m.checkPassword("password", u.Password, typed); weak != nil {
+	if weak != nil {
 		return "", inputError(ErrWeakPassword, append([]FieldError{*weak}, fields...)...)
 	}
 	return canonical, inputError(ErrInvalidInput, fields...)
@@ -162,12 +172,15 @@ func appendMisread(fields []FieldError, canonical string) []FieldError {
 // See emailClaim and memberRecord for a crash in between. Known are the first known networks of
 // the account. The event has the actor, and is emitted as it is or as taken.
 func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known []string, event Event, e entry) (User, error) {
-	hash, err := m.hashPassword(ctx, u.Password) // first: a call that is shed writes nothing and asks nobody
-	if err != nil {
-		return User{}, err
-	}
-	if err := m.checkBreached(ctx, "password", u.Password); err != nil {
-		return User{}, err
+	hash := ""
+	if u.Password != "" { // first: a call that is shed writes nothing and asks nobody
+		var err error
+		if hash, err = m.hashPassword(ctx, u.Password); err != nil {
+			return User{}, err
+		}
+		if err := m.checkBreached(ctx, "password", u.Password); err != nil {
+			return User{}, err
+		}
 	}
 	now := m.now()
 	uid := ident.Timed(now)

@@ -178,13 +178,6 @@ func (s *sessionRecord) public(sid string, end time.Time) Session {
 	}
 }
 
-// The amr (RFC 8176) of a login, by what was proven.
-var (
-	byPassword   = []string{"pwd"}
-	byTOTP       = []string{"pwd", "otp", "mfa"}
-	byBackupCode = []string{"pwd", "mfa"}
-)
-
 // startSession is the only function that begins a session, and so makes its first token. It
 // checks the account's state and factors. If a factor is missing it returns a temp token, whose
 // record has first, and nothing else. The session is made in one Commit with extra, which
@@ -195,17 +188,22 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	if !acct.Exists() || !acct.Rec.usable() {
 		return LoginResult{}, ErrInvalidCredentials
 	}
+	own := first.onAccount(acct)
 	user := acct.Rec.user(userIDOf(uid))
 	if m.cfg.RequireVerifiedEmail && acct.Rec.emailUnverified() {
 		m.emit(ctx, Event{Type: EventAccessDenied, UserID: user.ID, OrganizationID: user.OrganizationID, Reason: "email_not_verified"})
 		return LoginResult{}, ErrEmailNotVerified
 	}
 	if acct.Rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
-		result, err := m.newTempToken(ctx, uid, acct, first)
+		result, err := m.newTempToken(ctx, uid, acct, own, first)
 		if err != nil {
 			return LoginResult{}, err
 		}
-		m.emit(ctx, Event{Type: EventSecondFactorRequired, UserID: user.ID, OrganizationID: user.OrganizationID})
+		due := Event{Type: EventSecondFactorRequired, Actor: first.Actor, UserID: user.ID, OrganizationID: user.OrganizationID}
+		if first.Method != "" {
+			due.AMR = amr
+		}
+		m.emit(ctx, due)
 		return result, nil
 	}
 
@@ -229,28 +227,29 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	if err != nil {
 		return LoginResult{}, err
 	}
-	ops := append([]store.Op{acct.Unchanged(), s.Put().Until(s.Rec.Expires)}, extra...)
+	ops := append([]store.Op{own, s.Put().Until(s.Rec.Expires)}, extra...)
 	surplus, err := m.surplusSessions(ctx, uid, acct)
 	if err != nil {
 		return LoginResult{}, err
 	}
 	before := m.cache.stamps.Of(store.Partition(acct.Key))
 	err = m.records.Commit(ctx, append(ops, surplus...)...)
+	actor := cmp.Or(first.Actor, sessionIDOf(sid))
 	m.report(ctx, err, Event{
-		Type: EventLoginSucceeded, Actor: sessionIDOf(sid), UserID: user.ID, OrganizationID: user.OrganizationID,
+		Type: EventLoginSucceeded, Actor: actor, UserID: user.ID, OrganizationID: user.OrganizationID,
 		SessionID: sessionIDOf(sid), AMR: amr,
 	})
 	if err != nil {
 		return LoginResult{}, err
 	}
 	if e, ok := m.cfg.TwoFactorPolicy.due(user, now); ok {
-		e.SessionID, e.Actor = sessionIDOf(sid), sessionIDOf(sid)
+		e.SessionID, e.Actor = sessionIDOf(sid), actor
 		m.emit(ctx, e)
 	}
 	m.cacheSession(ctx, uid, sid, before)
 	return LoginResult{
 		AccessToken: token, User: user, EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now),
-		session: sessionIDOf(sid),
+		session: sessionIDOf(sid), actor: actor,
 	}, nil
 }
 

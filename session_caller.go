@@ -123,7 +123,7 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal,
 	}
 	ctx = m.callerContext(ctx, c)
 	return m.throttled(ctx, c.uid, m.callerBudgets(ctx, c), func(ctx context.Context) (bool, error) {
-		err := m.provePassword(ctx, id, pass, pw)
+		err := m.provePassword(ctx, id, c, pass, pw)
 		return err == nil, err
 	})
 }
@@ -187,7 +187,7 @@ func (m *Manager) proveFactors(ctx context.Context, id Identity, c *principal, f
 
 // spendFactors is proveFactors after its budgets were charged.
 func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f *factors, action string, act func(ctx context.Context) ([]store.Op, error)) error {
-	wrongPassword := m.provePassword(ctx, id, &f.pass, f.password)
+	wrongPassword := m.provePassword(ctx, id, c, &f.pass, f.password)
 	if wrongPassword != nil && !errors.Is(wrongPassword, ErrInvalidCredentials) {
 		return wrongPassword
 	}
@@ -229,10 +229,17 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 	}, &f.totp, &f.pass)
 }
 
-// provePassword returns ErrInvalidCredentials if pw is not the password of the record. It must
-// run inside throttled.
-func (m *Manager) provePassword(ctx context.Context, id Identity, pass *record.Row[passwordRecord], pw Secret) error {
-	_, err := m.verifyPassword(ctx, pass.Rec.Hash, pw, true)
+// provePassword returns ErrInvalidCredentials if pw is not the password of the record. If the
+// account has none and pw is empty, a fresh login stands in for it. Any other pw is wrong then, after
+// the same work. It must run inside throttled.
+func (m *Manager) provePassword(ctx context.Context, id Identity, c *principal, pass *record.Row[passwordRecord], pw Secret) error {
+	if pw == "" && hasNone(pass) {
+		if m.fresh(c) {
+			return nil
+		}
+		return overtaken{m.refuseStale(ctx, id)} // nothing was compared
+	}
+	_, err := m.verifyPassword(ctx, pass.Rec.Hash, pw, !hasNone(pass))
 	if errors.Is(err, ErrInvalidCredentials) {
 		m.emit(ctx, id.event(EventReauthFailed))
 	}
@@ -241,7 +248,7 @@ func (m *Manager) provePassword(ctx context.Context, id Identity, pass *record.R
 
 // proveFresh is reauthenticate for a call by which an attacker could keep an account, such as a
 // change of the address. If a second factor is on and the login is not fresh, it needs the
-// password and a code. Action names the call in events.
+// password and a code. Without a password nothing stands in for a fresh login. Action names the call in events.
 //
 // Allow says whether the call can go on, after the proof and before the code is spent. So nobody
 // loses a backup code to an address that is taken. It may be called again, and must not use the
@@ -259,7 +266,7 @@ func (m *Manager) proveFresh(ctx context.Context, id Identity, c *principal, f *
 // proveBoth is proveFresh for a call that needs the password and, where a second factor is on, a
 // code, however fresh the login is.
 func (m *Manager) proveBoth(ctx context.Context, id Identity, c *principal, f *factors, action string, allow func(ctx context.Context) error) error {
-	if f.password == "" || f.code == "" && c.acct.Rec.Enrolment != "" {
+	if f.password == "" && !hasNone(&f.pass) || f.code == "" && c.acct.Rec.Enrolment != "" {
 		return m.refuseStale(ctx, id)
 	}
 	if c.acct.Rec.Enrolment == "" {

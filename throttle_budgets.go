@@ -144,6 +144,14 @@ func (m *Manager) dailyBudgets(digest, prefix string) []budget {
 	}
 }
 
+// provenBudget is the budget of an account for first steps of LoginAs from one network that wait for
+// their second factor. They are proven, so they are not charged to the budgets of passwords, which
+// strangers can use up. But whoever can prove the first factor alone must not push out the logins
+// of the owner without end.
+func (m *Manager) provenBudget(uid, prefix string) budget {
+	return budget{name: "account_address", key: userKey(uid, "proven."+prefix), limit: m.cfg.Limits.LoginByAccountAddress, waits: waitsEverywhere}
+}
+
 // callerContext returns ctx for a call of a proven session, which may hash in the preferred
 // lane.
 func (m *Manager) callerContext(ctx context.Context, c *principal) context.Context {

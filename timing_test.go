@@ -115,6 +115,7 @@ func TestTheTimeOfALoginDoesNotRevealWhetherAnAccountExists(t *testing.T) {
 	if err := h.DisableUser(ctx, disabled.ID); err != nil {
 		t.Fatal(err)
 	}
+	none, _ := withoutPassword(t, h)
 	refused := func(email string, pw auth.Secret) func() {
 		return func() {
 			if _, err := h.Login(ctx, email, pw); err != auth.ErrInvalidCredentials {
@@ -123,10 +124,10 @@ func TestTheTimeOfALoginDoesNotRevealWhetherAnAccountExists(t *testing.T) {
 		}
 	}
 	const wrong = "wrong horse battery staple"
-	names := []string{"a wrong password", "an unknown address", "a disabled account", "a second factor"}
+	names := []string{"a wrong password", "an unknown address", "a disabled account", "a second factor", "no password"}
 	calls := []func(){
 		refused(known.Email, wrong), refused("nobody@example.com", wrong),
-		refused(disabled.Email, authtest.Password), refused(withFactor.Email, wrong),
+		refused(disabled.Email, authtest.Password), refused(withFactor.Email, wrong), refused(none.Email, wrong),
 	}
 	samples := make([]timed, len(calls))
 	upTo3Times(t, func() (found []string) {

@@ -260,9 +260,10 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 }
 
 // DisableTwoFactor turns the second factor off. It needs the password and a code, TOTP or
-// backup. From its return on the user's other sessions are rejected everywhere. The error is:
+// backup. For an account without a password it needs a fresh login and a code. From its return on the user's other sessions are rejected everywhere. The error is:
 //   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
 //     both are charged.
+//   - ErrReauthenticationRequired if the account has no password and the login is not fresh.
 //   - ErrTwoFactorNotEnabled if there is no second factor to turn off.
 //   - ErrRateLimited. After 100 wrong codes in a row from a known network no code from there
 //     is compared, here or at a login, until your program calls UnlockUser or ResetTwoFactor.

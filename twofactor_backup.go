@@ -217,10 +217,11 @@ func firstCodesBudget(uid string) budget {
 
 // ReplaceBackupCodes makes ten new backup codes for the caller and returns them. They cannot
 // be read again. It needs the password and a code, TOTP or backup, however fresh the login is:
-// with ten codes a session could move the address and turn the second factor off. From its
-// return on the old codes are rejected. The error is:
+// with ten codes a session could move the address and turn the second factor off. For an account
+// without a password it needs a fresh login and a code. From its return on the old codes are rejected. The error is:
 //   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
 //     both are charged.
+//   - ErrReauthenticationRequired if the account has no password and the login is not fresh.
 //   - ErrTwoFactorNotEnabled if the second factor is not on.
 //   - ErrRateLimited, also after 10 calls at once. One more is allowed every 10 minutes. The
 //     network has a limit too: see Config.Limits.LoginByAddress.

@@ -151,7 +151,7 @@ func (m *Manager) ResetTwoFactor(ctx context.Context, userID string) error {
 	return m.UnlockUser(ctx, userID)
 }
 
-// SetPassword gives the user a new password and ends every session. It is for a forgotten
+// SetPassword gives the user a new password, or the first, and ends every session. It is for a forgotten
 // password: your program makes sure that the user asks, for instance by a link sent to their
 // address. The networks that the account was known to log in from become unknown. The second
 // factor is still asked for. If strangers have used up its codes from unknown networks, also

@@ -154,7 +154,7 @@ func updateProfile(c *call, in updateProfileBody) (any, error) {
 }
 
 type changePasswordBody struct {
-	CurrentPassword auth.Secret `json:"current_password" example:"SecurePass123!"`
+	CurrentPassword auth.Secret `json:"current_password" example:"SecurePass123!" doc:"Empty if the account has no password: then a fresh login stands in for it."`
 	NewPassword     auth.Secret `json:"new_password" input:"password" example:"NewPass456!" doc:"Any text. Common passwords and the email are refused."`
 }
 

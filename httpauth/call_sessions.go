@@ -18,7 +18,7 @@ type listedSession struct {
 	Address     string   `json:"address" example:"192.0.2.7" doc:"Of the login. Empty if it is unknown."`
 	UserAgent   string   `json:"user_agent" example:"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0" doc:"Of the login, as the client wrote it, cut to 200 bytes."`
 	Device      string   `json:"device" example:"Firefox on Linux" doc:"What user_agent names, in words of this service. Empty if it names nothing known. Clients can claim to be any device."`
-	AMR         []string `json:"amr" example:"pwd" doc:"How the login was proven (RFC 8176): pwd, otp, mfa."`
+	AMR         []string `json:"amr" example:"pwd" doc:"How the login was proven (RFC 8176): pwd, otp, mfa, or a word of the service such as oauth."`
 }
 
 func listSessions(c *call) (any, error) {

@@ -71,7 +71,7 @@ func getTwoFactor(c *call) (any, error) {
 }
 
 type replaceBackupCodesBody struct {
-	Password auth.Secret `json:"password" example:"SecurePass123!"`
+	Password auth.Secret `json:"password" example:"SecurePass123!" doc:"Empty if the account has no password: then a fresh login stands in for it."`
 	Code     auth.Secret `json:"code" input:"code" example:"123456" doc:"A TOTP code, or a backup code."`
 }
 
@@ -88,7 +88,7 @@ func replaceBackupCodes(c *call, in replaceBackupCodesBody) (any, error) {
 }
 
 type disableTwoFactorBody struct {
-	Password auth.Secret `json:"password" example:"SecurePass123!"`
+	Password auth.Secret `json:"password" example:"SecurePass123!" doc:"Empty if the account has no password: then a fresh login stands in for it."`
 	Code     auth.Secret `json:"code" input:"code" example:"123456" doc:"A TOTP code, or a backup code."`
 }
 

@@ -191,6 +191,7 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 		},
 		httpauth.CodeReauthenticationRequired: {
 			"POST /enable-2fa", "PATCH /me", "POST /api-keys", "POST /delete-account", "POST /me/export", "PATCH /api-keys/{key_id}", "POST /api-keys/{key_id}/rotate",
+			"POST /change-password", "POST /disable-2fa", "POST /backup-codes",
 		},
 		// Every call with a credential: an API key of a user whom the policy binds is refused by all.
 		httpauth.CodeTwoFactorSetupRequired: {

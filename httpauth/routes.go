@@ -293,20 +293,20 @@ func (h *Handler) table() []route {
 		{
 			method: http.MethodPost, path: "/backup-codes", tag: TagTwoFactor, id: "replaceBackupCodes", summary: "Replace the backup codes",
 			description: "Takes the password with a TOTP code or a backup code, however fresh the login is. The old backup codes are void. The new ones are shown once.",
-			access:      sessionOnly, call: withBody(replaceBackupCodes), status: http.StatusOK, success: "The new backup codes.", answers: []any{newBackupCodes{}},
-			codes: []Code{CodeTwoFactorNotEnabled, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
+			access:      sessionOnly, call: withBody(replaceBackupCodes), challenges: true, status: http.StatusOK, success: "The new backup codes.", answers: []any{newBackupCodes{}},
+			codes: []Code{CodeTwoFactorNotEnabled, CodeInvalidCredentials, CodeReauthenticationRequired, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/disable-2fa", tag: TagTwoFactor, id: "disableTwoFactor", summary: "Turn two-factor off",
 			description: "Takes the password with a TOTP code or a backup code. Ends the user's other sessions.",
-			access:      sessionOnly, call: withBody(disableTwoFactor), status: http.StatusOK, success: "Two-factor authentication is off.", answers: []any{success{}},
-			codes: []Code{CodeTwoFactorNotEnabled, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
+			access:      sessionOnly, call: withBody(disableTwoFactor), challenges: true, status: http.StatusOK, success: "Two-factor authentication is off.", answers: []any{success{}},
+			codes: []Code{CodeTwoFactorNotEnabled, CodeInvalidCredentials, CodeReauthenticationRequired, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/change-password", tag: TagAccount, id: "changePassword", summary: "Change the password",
-			description: "Takes the current password and the new one. Ends the user's other sessions.",
-			access:      sessionOnly, call: withBody(changePassword), status: http.StatusOK, success: "The password is changed.", answers: []any{success{}},
-			codes: []Code{CodeWeakPassword, CodeInvalidCredentials, CodeRateLimited, CodeOverloaded},
+			description: "Takes the current password and the new one, or sets the first. Ends the user's other sessions.",
+			access:      sessionOnly, call: withBody(changePassword), challenges: true, status: http.StatusOK, success: "The password is changed.", answers: []any{success{}},
+			codes: []Code{CodeWeakPassword, CodeInvalidCredentials, CodeReauthenticationRequired, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/me/export", tag: TagAccount, id: "exportAccount", summary: "Export one's data",

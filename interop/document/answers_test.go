@@ -209,8 +209,10 @@ func (s *survey) withOtherState() {
 		{"getTwoFactor", "", s.url, func(r *exchange) { s.as(r, s.newAccount()) }},
 		{"replaceBackupCodes", "two_factor_not_enabled", s.url, func(r *exchange) { s.as(r, s.newAccount()) }},
 		{"replaceBackupCodes", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
+		{"replaceBackupCodes", "reauthentication_required", stale, func(r *exchange) { s.as(r, s.withoutPassword()); r.edit(members{"password": ""}) }},
 		{"disableTwoFactor", "two_factor_not_enabled", s.url, func(r *exchange) { s.as(r, s.newAccount()) }},
 		{"disableTwoFactor", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
+		{"disableTwoFactor", "reauthentication_required", stale, func(r *exchange) { s.as(r, s.withoutPassword()); r.edit(members{"password": ""}) }},
 		{"createAPIKey", "", s.url, func(r *exchange) { r.set(members{"name": "Everything"}) }},
 		{"createAPIKey", "invalid_credentials", stale, func(r *exchange) { r.edit(wrong) }},
 		{"createAPIKey", "reauthentication_required", stale, func(r *exchange) { r.set(members{"name": "Everything"}) }},
@@ -242,6 +244,7 @@ func (s *survey) withOtherState() {
 		{"updateProfile", "invalid_credentials", stale, func(r *exchange) { r.edit(members{"current_password": "Wrong" + password}) }},
 		{"updateProfile", "reauthentication_required", stale, func(r *exchange) { r.set(members{"email": s.newEmail()}) }},
 		{"changePassword", "weak_password", s.url, func(r *exchange) { r.edit(members{"new_password": "password123"}) }},
+		{"changePassword", "reauthentication_required", stale, func(r *exchange) { s.as(r, s.withoutPassword()); r.edit(members{"current_password": ""}) }},
 		{"changePassword", "invalid_credentials", s.url, func(r *exchange) { r.edit(members{"current_password": "Wrong" + password}) }},
 	} {
 		r := s.prepare(c.id)

@@ -189,6 +189,36 @@ func (s *service) twoFactor() *account {
 	return a
 }
 
+// withoutPassword returns an account without a password, whose second factor is on.
+func (s *service) withoutPassword() *account {
+	s.t.Helper()
+	ctx := context.Background()
+	a := &account{email: s.newEmail()}
+	u, err := s.manager.CreateUser(ctx, auth.NewUser{
+		Email: a.email, FullName: "Ada Lovelace", OrganizationID: s.newAccount().identity.User.OrganizationID, Role: "member",
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	login, err := s.manager.LoginAs(ctx, u.ID, auth.Proof{Method: "oauth"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a.token = string(login.AccessToken.Token)
+	if a.identity, err = s.manager.VerifyAccessToken(ctx, login.AccessToken.Token); err != nil {
+		s.t.Fatal(err)
+	}
+	enrollment, err := s.manager.EnableTwoFactor(ctx, a.identity, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a.secret, a.backup = enrollment.Secret, enrollment.BackupCodes
+	if err := s.manager.ConfirmTwoFactor(ctx, a.identity, auth.Secret(s.code(a))); err != nil {
+		s.t.Fatal(err)
+	}
+	return a
+}
+
 // code returns the TOTP code of now.
 func (s *service) code(a *account) string {
 	s.t.Helper()
