@@ -34,7 +34,8 @@ const (
 var notices = []auth.EventType{
 	auth.EventPasswordChanged, auth.EventPasswordReset, auth.EventEmailChangeRequested, auth.EventEmailChanged,
 	auth.EventTwoFactorEnabled, auth.EventTwoFactorDisabled, auth.EventTwoFactorReset, auth.EventBackupCodeUsed,
-	auth.EventBackupCodesReplaced, auth.EventAPIKeyCreated, auth.EventLoginNewNetwork, auth.EventSecondFactorFailed,
+	auth.EventBackupCodesReplaced, auth.EventAPIKeyCreated, auth.EventAPIKeyEnabled, auth.EventLoginNewNetwork, auth.EventSecondFactorFailed,
+	auth.EventUserDeleted, auth.EventDataExported,
 }
 
 // page makes the messages of one purpose or type.

@@ -48,18 +48,18 @@ func init() {
 func serveUntilKilled(spec string) (exit int) {
 	p, err := parseStore(spec)
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	s, err := p.open(context.Background(), discard)
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	var ahead time.Duration
 	if later := os.Getenv(crashLater); later != "" {
 		if ahead, err = time.ParseDuration(later); err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 	}
@@ -73,25 +73,25 @@ func serveUntilKilled(spec string) (exit int) {
 		Logger:               discard,
 	})
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	h, err := httpauth.New(m, httpauth.Config{Logger: discard})
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	go func() {
 		_, _ = os.Stdin.Read(make([]byte, 1)) // returns when the parent has gone
 		os.Exit(1)
 	}()
-	fmt.Printf("msg=listening addr=%s\n", l.Addr())
-	fmt.Println(newServer(routes(h, alwaysReady), discard).Serve(l))
+	fmt.Fprintf(os.Stderr, "msg=listening addr=%s\n", l.Addr())
+	fmt.Fprintln(os.Stderr, newServer(routes(h, alwaysReady), discard).Serve(l))
 	return 1
 }
 

@@ -23,6 +23,15 @@
 // breaks at its end are not part of it. The program speaks plain HTTP: on a network, put TLS
 // in front of it. docs/deploy.md has it on Kubernetes, systemd and Docker.
 //
+// On a loopback address each mail is one line of JSON on the standard output, with its token. On
+// any other there is no mail, unless -mail names a server:
+//
+//	go run ./examples/server -addr :8080 -url https://auth.example.com -mail 'smtp://app@smtp.example.com?from=no-reply@example.com'
+//
+// The password is in the environment variable AUTH_SMTP_PASSWORD. The links lead to pages below
+// -url, which are yours: /verify-email, /reset-password and /confirm-email. Each finds the token
+// in its fragment and sends it by POST.
+//
 // GET /livez and /healthz answer 200 as long as the process serves. GET /readyz answers 503
 // if the store does not answer, and after the signal to stop.
 //
@@ -54,12 +63,14 @@ func main() {
 	logging.Disable() // the Redis client's log: what matters is also returned as an error
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	env := environment{secret: auth.Secret(os.Getenv("AUTH_SECRET")), store: auth.Secret(os.Getenv("AUTH_STORE"))}
-	os.Exit(run(ctx, os.Args[1:], env, os.Stderr))
+	env := environment{
+		secret: auth.Secret(os.Getenv("AUTH_SECRET")), store: auth.Secret(os.Getenv("AUTH_STORE")), smtp: auth.Secret(os.Getenv("AUTH_SMTP_PASSWORD")),
+	}
+	os.Exit(run(ctx, os.Args[1:], env, os.Stdout, os.Stderr))
 }
 
 // The environment has what must not be on the command line; "" is none.
-type environment struct{ secret, store auth.Secret }
+type environment struct{ secret, store, smtp auth.Secret }
 
 type options struct {
 	addr             string
@@ -68,6 +79,8 @@ type options struct {
 	secretFile       *string
 	insecureFileMode bool
 	proxies          string
+	mail             *string
+	confirmEmail     bool
 	env              environment
 }
 
@@ -75,7 +88,7 @@ type options struct {
 func (o *options) flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
-	flags.StringVar(&o.url, "url", "", "public address, such as `https://example.com`, for the OpenAPI document; if empty, it names the path that it was asked for")
+	flags.StringVar(&o.url, "url", "", "public address, such as `https://example.com`, for links in mails and for the OpenAPI document (default http://ADDR; without a host in -addr, the document names the path that it was asked for)")
 	flags.Func("store", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH (default AUTH_STORE of the environment, or "+defaultStore+")", set(&o.store.spec))
 	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&o.store.file))
 	flags.Func("redis-prefix", "`prefix` of the keys on a Redis (default "+redisPrefix+")", set(&o.store.prefix))
@@ -83,11 +96,13 @@ func (o *options) flags() *flag.FlagSet {
 	flags.Func("secret-file", "`file` with the root secret; its mode is 0600 (default AUTH_SECRET of the environment, or a file that the first start makes)", set(&o.secretFile))
 	flags.BoolVar(&o.insecureFileMode, "insecure-file-mode", false, "accept files with records and secrets that other users may read or write")
 	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
+	flags.Func("mail", "who sends mails: `log|none|URL`, the URL of a server: smtp://USER@HOST:PORT?from=ADDRESS, with its password in AUTH_SMTP_PASSWORD (default log on a loopback -addr, else none)", set(&o.mail))
+	flags.BoolVar(&o.confirmEmail, "confirm-email", false, "change an email only after the mail that goes to the new one was confirmed")
 	return flags
 }
 
 // run is main, with everything that it depends on as an argument.
-func run(ctx context.Context, args []string, env environment, stderr io.Writer) (exit int) {
+func run(ctx context.Context, args []string, env environment, stdout, stderr io.Writer) (exit int) {
 	o := options{env: env}
 	flags := o.flags()
 	flags.SetOutput(stderr)
@@ -102,7 +117,7 @@ func run(ctx context.Context, args []string, env environment, stderr io.Writer) 
 		fmt.Fprintln(stderr, "server: takes flags only") // the argument is not repeated: it may be a URL with a password
 		return 2
 	}
-	if err := serve(ctx, o, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
+	if err := serve(ctx, o, stdout, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
 		fmt.Fprintln(stderr, "server:", err)
 		return 1
 	}
@@ -117,7 +132,7 @@ func set(flag **string) func(string) error {
 
 // serve opens all parts, serves until ctx is done, and closes the parts in reverse
 // order.
-func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
+func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (err error) {
 	proxies, err := parseProxies(o.proxies)
 	if err != nil {
 		return err
@@ -153,27 +168,37 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 		}
 	}
 
-	manager, err := auth.New(records, auth.Config{Secrets: secrets, Events: auth.LogEvents(log), Logger: log})
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // for what fails before it serves
+	at := listener.Addr().(*net.TCPAddr)
+	public := strings.TrimRight(o.url, "/")
+	if public == "" && !at.IP.IsUnspecified() {
+		public = "http://" + at.String()
+	}
+	mails, notifier, err := mailer(o.mail, at.IP.IsLoopback(), public, o.env.smtp, stdout)
+	if err != nil {
+		return err
+	}
+	manager, err := auth.New(records, auth.Config{
+		Secrets: secrets, Mailer: mails, Notifier: notifier, ConfirmEmailChange: o.confirmEmail, Events: auth.LogEvents(log), Logger: log,
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, manager.Close()) }()
 
 	web := httpauth.Config{TrustedProxies: proxies, Logger: log}
-	if o.url != "" {
-		web.URL = strings.TrimRight(o.url, "/") + mount
+	base := "http://" + at.String() + mount
+	if public != "" {
+		base = public + mount
+		web.URL = base
 	}
 	handler, err := httpauth.New(manager, web)
 	if err != nil {
 		return err
-	}
-	listener, err := net.Listen("tcp", o.addr)
-	if err != nil {
-		return err
-	}
-	base := web.URL
-	if base == "" {
-		base = "http://" + listener.Addr().String() + mount
 	}
 	log.Info("listening", "addr", listener.Addr().String(), "store", place.kind, "url", base)
 	if first {

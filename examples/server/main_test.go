@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -70,6 +71,8 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"bad network", []string{"-store", "memory", "-trusted-proxies", "10.0.0.0/8,10.0.0.1/33"}, 1, "10.0.0.1/33"},
 		{"mapped network", []string{"-store", "memory", "-trusted-proxies", "::ffff:10.0.0.0/104"}, 1, "TrustedProxies"},
 		{"bad URL", []string{"-store", "memory", "-url", "example.com"}, 1, "URL"},
+		{"bad mail", []string{"-store", "memory", "-addr", "127.0.0.1:0", "-mail", "smtp://u:hunter2@mail"}, 1, "AUTH_SMTP_PASSWORD"},
+		{"no mail to confirm with", []string{"-store", "memory", "-addr", "127.0.0.1:0", "-mail", "none", "-confirm-email"}, 1, "needs a Mailer"},
 		{"bad address", []string{"-store", free, "-addr", "nowhere"}, 1, "missing port"},
 		{"busy port", []string{"-store", free, "-addr", busy.Addr().String()}, 1, "address already in use"},
 		{"busy database", []string{"-store", "bolt:" + taken, "-lock-wait", "0s"}, 1, "in use by another process"},
@@ -84,7 +87,7 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var stderr bytes.Buffer
-			if exit := run(t.Context(), c.args, environment{secret: testSecret}, &stderr); exit != c.exit {
+			if exit := run(t.Context(), c.args, environment{secret: testSecret}, io.Discard, &stderr); exit != c.exit {
 				t.Errorf("exit status %d, want %d", exit, c.exit)
 			}
 			text := stderr.String()
@@ -159,10 +162,10 @@ func TestTheKeysOfARedisBeginAsItIsSaid(t *testing.T) {
 
 func TestHelpIsNotAnError(t *testing.T) {
 	var stderr bytes.Buffer
-	if exit := run(t.Context(), []string{"-h"}, environment{}, &stderr); exit != 0 {
+	if exit := run(t.Context(), []string{"-h"}, environment{}, io.Discard, &stderr); exit != 0 {
 		t.Errorf("exit status %d", exit)
 	}
-	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-store-file", "AUTH_STORE", "-trusted-proxies", "-url"} {
+	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-store-file", "AUTH_STORE", "-trusted-proxies", "-url", "-mail", "AUTH_SMTP_PASSWORD", "-confirm-email"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("the help does not say %s", want)
 		}
@@ -175,7 +178,9 @@ func TestTheMemoryStoreWritesNothing(t *testing.T) {
 	defer cancel()
 	stderr := &output{listening: make(chan string, 1)}
 	exit := make(chan int, 1)
-	go func() { exit <- run(ctx, []string{"-addr", "127.0.0.1:0", "-store", "memory"}, environment{}, stderr) }()
+	go func() {
+		exit <- run(ctx, []string{"-addr", "127.0.0.1:0", "-store", "memory"}, environment{}, io.Discard, stderr)
+	}()
 	select {
 	case addr := <-stderr.listening:
 		if _, port, err := net.SplitHostPort(addr); err != nil || port == "0" {

@@ -2,15 +2,19 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/datixlab/auth"
 )
 
 // patience is how long a test waits for a process to do what it does in an instant.
@@ -30,15 +34,17 @@ func buildServer(t *testing.T) (binary string) {
 type process struct {
 	client
 	cmd    *exec.Cmd
-	output *output
-	exited chan struct{} // closed when it has ended and its output is complete
+	output *output         // its log
+	mails  *output         // its standard output
+	read   map[string]bool // tokens of mails
+	exited chan struct{}   // closed when it has ended and its output is complete
 }
 
 // startProcess runs cmd until the test ends at the latest.
 func startProcess(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{cmd: cmd, output: &output{listening: make(chan string, 1)}, exited: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.output, p.output
+	p := &process{cmd: cmd, output: &output{listening: make(chan string, 1)}, mails: &output{more: make(chan struct{}, 1)}, exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.mails, p.output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -76,12 +82,43 @@ func (p *process) stop(t *testing.T) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// mail returns the token of the mail of a purpose that the process prints next, and waits for it.
+func (p *process) mail(t *testing.T, purpose auth.MailPurpose, to string) string {
+	t.Helper()
+	late := time.After(patience)
+	for {
+		for line := range strings.Lines(p.mails.String()) {
+			var mail struct{ Mail, To, Token, Expires_at string }
+			if err := json.Unmarshal([]byte(line), &mail); err != nil {
+				t.Fatalf("a mail is %q: %v", line, err)
+			}
+			if mail.Mail != string(purpose) || mail.To != to || p.read[mail.Token] {
+				continue
+			}
+			if end, err := time.Parse(time.RFC3339, mail.Expires_at); err != nil || !strings.HasSuffix(mail.Expires_at, "Z") || time.Until(end) <= 0 {
+				t.Errorf("the mail ends %q", mail.Expires_at)
+			}
+			if p.read == nil {
+				p.read = map[string]bool{}
+			}
+			p.read[mail.Token] = true
+			return mail.Token
+		}
+		select {
+		case <-p.mails.more:
+		case <-late:
+			t.Fatalf("no mail %s came to %s:\n%s", purpose, to, p.output)
+		}
+	}
+}
+
 // output keeps what a process writes, and finds the address in it.
 type output struct {
 	mu        sync.Mutex
 	text      bytes.Buffer
 	listening chan string
 	found     bool
+	more      chan struct{} // has an element after a write; nil: nobody waits
 }
 
 var addrInLog = regexp.MustCompile(`msg=listening addr=(\S+)`)
@@ -90,7 +127,11 @@ func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.text.Write(b)
-	if m := addrInLog.FindSubmatch(o.text.Bytes()); m != nil && !o.found {
+	select {
+	case o.more <- struct{}{}:
+	default:
+	}
+	if m := addrInLog.FindSubmatch(o.text.Bytes()); m != nil && o.listening != nil && !o.found {
 		o.found = true
 		o.listening <- string(m[1])
 	}

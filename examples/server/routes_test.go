@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -102,7 +103,7 @@ func start(t *testing.T, env environment, args ...string) string {
 	running, stop := context.WithCancel(t.Context())
 	defer stop()
 	exit := make(chan int, 1)
-	go func() { exit <- run(running, append([]string{"-addr", "127.0.0.1:0"}, args...), env, log) }()
+	go func() { exit <- run(running, append([]string{"-addr", "127.0.0.1:0"}, args...), env, io.Discard, log) }()
 	select {
 	case <-log.listening:
 	case <-time.After(patience):

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -71,7 +72,7 @@ func TestAVolumeOfKubernetesIsUsedAgain(t *testing.T) { // ST-3
 		log := &output{listening: make(chan string, 1)}
 		exit := make(chan int)
 		go func() {
-			exit <- run(ctx, []string{"-addr", "127.0.0.1:0", "-store", "bolt:" + path}, environment{}, log)
+			exit <- run(ctx, []string{"-addr", "127.0.0.1:0", "-store", "bolt:" + path}, environment{}, io.Discard, log)
 		}()
 		select {
 		case <-log.listening:

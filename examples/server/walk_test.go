@@ -35,6 +35,8 @@ type walk struct {
 	backup  []string
 	liveKey string
 	deadKey string
+
+	user, organization string
 }
 
 // ST-2, LO-2.
@@ -106,7 +108,7 @@ func walkThrough(t *testing.T, binary, dir, spec, secretFile string, records fun
 	server := start()
 
 	w := &walk{}
-	t.Run("Go", func(t *testing.T) { w.firstStart(t, server.client) })
+	t.Run("Go", func(t *testing.T) { w.firstStart(t, server) })
 	oathtool := installed(t, "oathtool", inPath("oathtool"))
 	python, requests := pythonWithRequests()
 	if installed(t, "Python with requests", requests) && oathtool {
@@ -123,7 +125,7 @@ func walkThrough(t *testing.T, binary, dir, spec, secretFile string, records fun
 	}
 
 	again := start()
-	t.Run("after a restart", func(t *testing.T) { w.afterRestart(t, again.client) })
+	t.Run("after a restart", func(t *testing.T) { w.afterRestart(t, again) })
 	if exit := again.stop(t); exit != 0 {
 		t.Fatalf("exit status %d after SIGTERM:\n%s", exit, again.output)
 	}
@@ -150,10 +152,24 @@ func walkThrough(t *testing.T, binary, dir, spec, secretFile string, records fun
 	if strings.Contains(log, walkEmail) {
 		t.Error("an email address is in the log")
 	}
+	for _, trace := range []string{walkEmail, "Ada King", w.user, w.organization, "Engines", strings.TrimPrefix(w.user, "user_") + "/s."} {
+		if bytes.Contains(kept, []byte(trace)) {
+			t.Errorf("PR-7: %q is left of a deleted account", trace)
+		}
+	}
+}
+
+// mailed returns the token of a mail to the user, which is a secret.
+func (w *walk) mailed(t *testing.T, server *process, purpose auth.MailPurpose) string {
+	t.Helper()
+	token := server.mail(t, purpose, walkEmail)
+	w.secrets = append(w.secrets, token)
+	return token
 }
 
 // firstStart is the first walk: everything up to, and including, what a restart must keep.
-func (w *walk) firstStart(t *testing.T, c client) {
+func (w *walk) firstStart(t *testing.T, server *process) {
+	c := server.client
 	const v1 = "/v1/auth"
 	registered := c.must(t, 201, "POST", v1+"/register", "", object{
 		"email": walkEmail, "password": walkPassword, "full_name": "Ada Lovelace", "organization_name": "Engines",
@@ -161,6 +177,8 @@ func (w *walk) firstStart(t *testing.T, c client) {
 	if registered.text("role") != "admin" || !strings.HasPrefix(registered.text("organization_id"), "org_") {
 		t.Errorf("registered as %v", registered)
 	}
+	success(t, c.must(t, 200, "POST", v1+"/verify-email", "", object{"token": w.mailed(t, server, auth.MailVerifyEmail)}))
+	w.user, w.organization = registered.text("id"), registered.text("organization_id")
 	c.must(t, 409, "POST", v1+"/register", "", object{"email": strings.ToUpper(walkEmail), "password": walkPassword, "full_name": "Eve"})
 	c.must(t, 401, "POST", v1+"/login", "", object{"email": walkEmail, "password": "wrong " + walkPassword})
 	login := c.must(t, 200, "POST", v1+"/login", "", object{"email": walkEmail, "password": walkPassword})
@@ -169,7 +187,7 @@ func (w *walk) firstStart(t *testing.T, c client) {
 		t.Errorf("token_type %v, expires_in %v", login["token_type"], login["expires_in"])
 	}
 	me := c.must(t, 200, "GET", v1+"/me", token, nil)
-	if me.text("id") != registered.text("id") || me.text("email") != walkEmail || me["two_factor_enabled"] != false {
+	if me.text("id") != registered.text("id") || me.text("email") != walkEmail || me["two_factor_enabled"] != false || me["email_verified"] != true || me.text("organization_name") != "Engines" {
 		t.Errorf("GET /me: %v", me)
 	}
 	me = c.must(t, 200, "PATCH", v1+"/me", token, object{"full_name": "Ada King"})
@@ -274,7 +292,8 @@ func (w *walk) firstStart(t *testing.T, c client) {
 	c.must(t, 200, "GET", v1+"/openapi.json", "", nil)
 }
 
-func (w *walk) afterRestart(t *testing.T, c client) {
+func (w *walk) afterRestart(t *testing.T, server *process) {
+	c := server.client
 	c.must(t, 401, "GET", "/v1/auth/me", w.token, nil)
 	c.must(t, 401, "GET", "/v1/agents", w.deadKey, nil)
 	c.must(t, 200, "GET", "/v1/agents", w.liveKey, nil)
@@ -288,14 +307,48 @@ func (w *walk) afterRestart(t *testing.T, c client) {
 		t.Errorf("GET /two-factor: %v", state)
 	}
 	renewed := c.must(t, 200, "POST", "/v1/auth/backup-codes", full.text("access_token"), object{"password": walkNewPassword, "code": w.backup[1]})
+	w.backup = nil
 	for _, code := range renewed["backup_codes"].([]any) {
-		w.secrets = append(w.secrets, code.(string))
+		w.backup = append(w.backup, code.(string))
 	}
+	w.secrets = append(w.secrets, w.backup...)
 	for _, key := range c.must(t, 200, "GET", "/v1/auth/api-keys", full.text("access_token"), nil)["api_keys"].([]any) {
 		if key.(map[string]any)["last_used_at"] == nil {
 			t.Error("the key that was just used has no last_used_at")
 		}
 	}
+	w.forgetAndDelete(t, server)
+}
+
+// forgetAndDelete resets the password by mail, logs in with the second factor, takes the data along
+// and deletes the account.
+func (w *walk) forgetAndDelete(t *testing.T, server *process) {
+	c := server.client
+	const v1, newest = "/v1/auth", "a third passphrase nobody has"
+	w.secrets = append(w.secrets, newest)
+	c.must(t, 202, "POST", v1+"/forgot-password", "", object{"email": "nobody@example.com"})
+	c.must(t, 202, "POST", v1+"/forgot-password", "", object{"email": strings.ToUpper(walkEmail)})
+	reset := w.mailed(t, server, auth.MailResetPassword)
+	c.must(t, 400, "POST", v1+"/reset-password", "", object{"token": reset, "new_password": "short"})
+	success(t, c.must(t, 200, "POST", v1+"/reset-password", "", object{"token": reset, "new_password": newest}))
+	c.must(t, 400, "POST", v1+"/reset-password", "", object{"token": reset, "new_password": newest})
+	c.must(t, 401, "POST", v1+"/login", "", object{"email": walkEmail, "password": walkNewPassword})
+	half := c.must(t, 200, "POST", v1+"/login", "", object{"email": walkEmail, "password": newest})
+	full := c.must(t, 200, "POST", v1+"/verify-2fa", "", object{"temp_token": w.keep(t, half, "temp_token"), "code": w.backup[0]})
+	token := w.keep(t, full, "access_token")
+	c.must(t, 200, "GET", "/v1/agents", w.liveKey, nil) // which a reset of a verified account keeps
+
+	export := c.must(t, 200, "POST", v1+"/me/export", token, nil)
+	account, _ := export["account"].(map[string]any)
+	if account["id"] != w.user || account["email"] != walkEmail || len(export["sessions"].([]any)) != 1 || len(export["api_keys"].([]any)) == 0 || len(export["networks"].([]any)) == 0 {
+		t.Errorf("POST /me/export: %v", export)
+	}
+	c.must(t, 401, "POST", v1+"/delete-account", token, object{"password": newest})
+	c.must(t, 401, "POST", v1+"/delete-account", token, object{"password": walkNewPassword, "code": w.backup[1]})
+	success(t, c.must(t, 200, "POST", v1+"/delete-account", token, object{"password": newest, "code": w.backup[1]}))
+	c.must(t, 401, "GET", v1+"/me", token, nil)
+	c.must(t, 401, "GET", "/v1/agents", w.liveKey, nil)
+	c.must(t, 401, "POST", v1+"/login", "", object{"email": walkEmail, "password": newest})
 }
 
 // keep returns a member that is a secret, and remembers it as one.
