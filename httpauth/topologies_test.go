@@ -1,11 +1,16 @@
 package httpauth_test
 
 import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 )
@@ -80,4 +85,42 @@ func walk(f *fixture) {
 	token = login("king@example.com", "NewPass456!").want(200).text("access_token")
 	f.call("POST", "/logout", nil, bearer(token)).want(200)
 	f.call("GET", "/me", nil, bearer(token)).want(401)
+
+	f.call("POST", "/verify-email", members{"token": f.mail(auth.MailVerifyEmail, "king@example.com")}).want(200)
+	f.call("POST", "/forgot-password", members{"email": "king@example.com"}).want(202)
+	raceForReset(f, f.mail(auth.MailResetPassword, "king@example.com"))
+	token = login("king@example.com", "ThirdPass789!").want(200).text("access_token")
+	f.call("POST", "/me/export", nil, bearer(token)).want(200)
+	f.call("POST", "/delete-account", members{"password": "ThirdPass789!"}, bearer(token)).want(200)
+	f.call("GET", "/me", nil, bearer(token)).want(401)
+	f.register("king@example.com") // free again
+}
+
+// OT-3: raceForReset uses one token 200 times at once. One of them wins. The others are told that
+// it is used, or that there is too much to do.
+func raceForReset(f *fixture, token string) {
+	f.t.Helper()
+	const racers = 200
+	gate := make(chan struct{})
+	var running sync.WaitGroup
+	var won, lost atomic.Int64
+	for range racers {
+		running.Go(func() {
+			<-gate
+			err := f.manager.ResetPassword(context.Background(), auth.Secret(token), "ThirdPass789!")
+			switch {
+			case err == nil:
+				won.Add(1)
+			case errors.Is(err, auth.ErrInvalidOneTimeToken), errors.Is(err, auth.ErrOverloaded), errors.Is(err, auth.ErrUnavailable):
+				lost.Add(1)
+			default:
+				f.t.Errorf("a loser: %v", err)
+			}
+		})
+	}
+	close(gate)
+	running.Wait()
+	if won.Load() != 1 || lost.Load() != racers-1 {
+		f.t.Errorf("%d won, %d lost", won.Load(), lost.Load())
+	}
 }
