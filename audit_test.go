@@ -721,6 +721,7 @@ func auditedConfig(log *slog.Logger) auth.Config {
 // 192.0.2.7.
 func newStage(t *testing.T, tap *tapStore, cfg auth.Config) *stage {
 	h := authtest.With(t, tap, cfg)
+	auth.AwaitBackground(h.Manager) // before it nobody knows who is the last admin
 	s := &stage{Harness: h, t: t, tap: tap, u: h.Register(), notifier: cfg.Notifier}
 	s.id = s.u.Identity()
 	s.secret(s.u.Token())
