@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/datixlab/auth/store"
 )
@@ -24,11 +25,27 @@ func (m *Manager) checkMayLeave(ctx context.Context, uid string, a *account) err
 	if !ok {
 		return nil
 	}
+	m.awaitRosters(ctx)
 	rows, err := m.readMember(ctx, oid, uid)
 	if err != nil || !rows.org.Exists() {
 		return err
 	}
 	return m.mayLeave(ctx, oid, &rows, a)
+}
+
+// awaitRosters waits for the rosters to be complete, at most as long as for the store. On a new
+// store they are within milliseconds of New.
+func (m *Manager) awaitRosters(ctx context.Context) {
+	if m.complete.Load() {
+		return
+	}
+	late := time.NewTimer(m.cfg.StoreTimeout)
+	defer late.Stop()
+	select {
+	case <-m.background.done:
+	case <-ctx.Done():
+	case <-late.C:
+	}
 }
 
 // leaveForGood takes a user whose account is about to end out of the admins of the organization.

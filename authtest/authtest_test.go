@@ -212,3 +212,13 @@ func TestTheFlowsOfMailsAreOneLineEach(t *testing.T) {
 		t.Error("not verified")
 	}
 }
+
+// A host's test deletes an account without waiting for anything.
+func TestANewUserCanDeleteTheAccountAtOnce(t *testing.T) {
+	for range 20 {
+		h := authtest.New(t)
+		if err := h.DeleteAccount(t.Context(), h.Register().Identity(), authtest.Password, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
