@@ -335,7 +335,7 @@ func (b *builder) hold(name, column, cell string, p principal) (spent bool) {
 		}
 	}
 	wrote := b.store.commits.Load() - before
-	if method == "GET" && wrote != 0 { // OT-21: nor does HEAD
+	if method == "GET" && wrote != 0 { // nor does HEAD
 		b.t.Errorf("%s as %s wrote %d times", name, column, wrote)
 	}
 	if call.rules == nil {

@@ -96,7 +96,7 @@ func walk(f *fixture) {
 	f.register("king@example.com") // free again
 }
 
-// OT-3: raceForReset uses one token 200 times at once. One of them wins. The others are told that
+// raceForReset uses one token 200 times at once. One of them wins. The others are told that
 // it is used, or that there is too much to do.
 func raceForReset(f *fixture, token string) {
 	f.t.Helper()
