@@ -25,7 +25,7 @@ func TestAServerEndsWithTheProcessThatStartedIt(t *testing.T) {
 		select {}
 	}
 	c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
-	c.Env = append(os.Environ(), "REDISTEST_CHILD=1")
+	c.Env = append(os.Environ(), "REDISTEST_CHILD=1", "TMPDIR="+t.TempDir()) // which the child cannot remove
 	out, _ := c.Output()
 	_, pid, ok := strings.Cut(strings.TrimSpace(string(out)), " of ")
 	if !ok {
