@@ -99,6 +99,12 @@ func (s *stage) twoFactor() (temp auth.Secret, backup []auth.Secret) {
 	return s.first(), backup
 }
 
+// trusted turns the second factor on and trusts a device.
+func (s *stage) trusted() auth.Secret {
+	s.twoFactor()
+	return s.secret(string(s.u.TrustDevice()))
+}
+
 func (s *stage) first() auth.Secret {
 	s.t.Helper()
 	return s.secret(string(firstStep(s.t, s.Harness, s.u.Email)))
@@ -523,6 +529,41 @@ var audited = map[string]struct {
 	}, "second_factor_failed.replace_codes:wrong by ses of u; → second_factor_failed u"},
 	"ReplaceBackupCodes: no factor": {func(s *stage) { _, _ = s.ReplaceBackupCodes(s.ctx, s.id, authtest.Password, noCode) }, ""},
 
+	"TrustsDevices":  {func(s *stage) { s.TrustsDevices() }, ""},
+	"TrustedDevices": {func(s *stage) { s.trusted(); _, _ = s.TrustedDevices(s.ctx, s.u.ID) }, ""},
+	"VerifyTwoFactorAndTrust": {func(s *stage) {
+		temp, _ := s.twoFactor()
+		r, _ := s.Manager.VerifyTwoFactorAndTrust(s.ctx, temp, s.code())
+		s.secret(string(r.DeviceToken))
+	}, "login_succeeded+pwd+otp+mfa by ses of u; device_trusted by ses of u; → device_trusted u"},
+	"VerifyTwoFactorAndTrust: wrong code": {func(s *stage) {
+		temp, _ := s.twoFactor()
+		_, _ = s.Manager.VerifyTwoFactorAndTrust(s.ctx, temp, noCode)
+	}, "second_factor_failed.login:wrong of u; → second_factor_failed u"},
+	"LoginWithDevice": {func(s *stage) {
+		_, _ = s.LoginWithDevice(s.ctx, s.u.Email, authtest.Password, s.trusted())
+	}, "login_succeeded:trusted_device+pwd by ses of u"},
+	"LoginWithDevice: unknown": {func(s *stage) {
+		s.trusted()
+		r, _ := s.LoginWithDevice(s.ctx, s.u.Email, authtest.Password, auth.Secret("dev_"+strings.Repeat("0", 43)))
+		s.secret(string(r.TempToken))
+	}, "second_factor_failed.device:ended of u; second_factor_required of u"},
+	"LoginWithDevice: malformed": {func(s *stage) {
+		s.trusted()
+		r, _ := s.LoginWithDevice(s.ctx, s.u.Email, authtest.Password, "dev_x")
+		s.secret(string(r.TempToken))
+	}, "second_factor_failed.device:malformed of u; second_factor_required of u"},
+	"LoginWithDevice: wrong password": {func(s *stage) {
+		_, _ = s.LoginWithDevice(s.ctx, s.u.Email, "a wrong one", s.trusted())
+	}, "login_failed of u"},
+	"RemoveTrustedDevice": {func(s *stage) {
+		s.trusted()
+		list, _ := s.TrustedDevices(context.Background(), s.u.ID)
+		_ = s.RemoveTrustedDevice(s.ctx, s.u.Identity(), list[0].ID)
+	}, "device_removed by ses of u"},
+	"RemoveTrustedDevice: unknown": {func(s *stage) { _ = s.RemoveTrustedDevice(s.ctx, s.id, "device_1") }, "access_denied:not_found by ses of u"},
+	"RemoveTrustedDevice: API key": {func(s *stage) { _ = s.RemoveTrustedDevice(s.ctx, s.keyIdentity(), "device_1") }, "access_denied:api_key by key of u"},
+
 	"Ready": {func(s *stage) { s.broken("Get"); _ = s.Ready(s.ctx) }, ""},
 
 	"CreateOrganization":            {func(s *stage) { _, _ = s.CreateOrganization(s.ctx, "Engines") }, "organization_created by host"},
@@ -711,7 +752,7 @@ func TestEveryActIsAuditedAndSaysNoSecret(t *testing.T) {
 // audited acts on this Config.
 func auditedConfig(log *slog.Logger) auth.Config {
 	return auth.Config{
-		Logger: log, HashSlots: 1, HashQueue: -1, MaxAPIKeys: 2, UsageInterval: rarely, APIKeysNeedFreshLogin: true,
+		Logger: log, HashSlots: 1, HashQueue: -1, MaxAPIKeys: 2, UsageInterval: rarely, APIKeysNeedFreshLogin: true, TrustedDevices: auth.DeviceTrust{TTL: time.Hour},
 		Limits:          auth.Limits{RegisterByAddress: store.Limit{Burst: 2, Every: time.Hour}},
 		TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound},
 	}

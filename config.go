@@ -125,6 +125,9 @@ type Config struct {
 	TOTPIssuer string
 	// TwoFactorPolicy says who must have a second factor. The zero value: nobody.
 	TwoFactorPolicy TwoFactorPolicy
+	// TrustedDevices lets users trust a device, on which a login needs no code. The zero value:
+	// no device is trusted.
+	TrustedDevices DeviceTrust
 	// BackupCodeLength is how many digits new backup codes have, 8 to 32. Codes that
 	// users have stay valid. Default 8, which is a look-up secret of NIST SP 800-63B-4.
 	// For the saved recovery codes of its section 4.2.1.1, 64 bits or more, take 20.

@@ -69,6 +69,9 @@ func (c Config) withDefaults() Config {
 	def(&c.StoreTimeout, 2*time.Second)
 	num(&c.MaxSessions, 100)
 	num(&c.MaxAPIKeys, 50)
+	if c.TrustedDevices.TTL != 0 {
+		num(&c.TrustedDevices.Max, 10)
+	}
 	num(&c.MaxRemembered, 8192)
 	num(&c.PasswordMinLength, password.MinFloor)
 	num(&c.BackupCodeLength, minBackupDigits)
@@ -179,6 +182,12 @@ func (c Config) validate() error {
 	within("UsageInterval", c.UsageInterval, time.Millisecond, time.Minute)
 	within("HashWait", c.HashWait, time.Millisecond, time.Minute)
 	within("StoreTimeout", c.StoreTimeout, time.Millisecond, time.Minute)
+	if c.TrustedDevices.TTL != 0 {
+		within("TrustedDevices.TTL", c.TrustedDevices.TTL, time.Minute, 400*day)
+		count("TrustedDevices.Max", c.TrustedDevices.Max, 1, 50)
+	} else if c.TrustedDevices.Max != 0 {
+		bad("TrustedDevices.TTL", "it is missing, so no device is trusted")
+	}
 	count("MaxSessions", c.MaxSessions, 1, 500)
 	count("MaxAPIKeys", c.MaxAPIKeys, 1, 500)
 	count("MaxRemembered", c.MaxRemembered, 0, 1<<22)

@@ -73,11 +73,19 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 		"FreshLogin":            {func(c *auth.Config) { c.FreshLogin = time.Hour + 1 }},
 		"TempTokenTTL":          {func(c *auth.Config) { c.TempTokenTTL = 10*time.Minute + 1 }, func(c *auth.Config) { c.TempTokenTTL = -time.Minute }},
 		"APIKeyTTL":             {func(c *auth.Config) { c.APIKeyTTL = 3650*day + 1 }},
-		"MaxSessions":           {func(c *auth.Config) { c.MaxSessions = -1 }, func(c *auth.Config) { c.MaxSessions = 501 }},
-		"MaxAPIKeys":            {func(c *auth.Config) { c.MaxAPIKeys = -1 }, func(c *auth.Config) { c.MaxAPIKeys = 501 }},
-		"UsageInterval":         {func(c *auth.Config) { c.UsageInterval = -1 }, func(c *auth.Config) { c.UsageInterval = time.Minute + 1 }},
-		"PasswordMinLength":     {func(c *auth.Config) { c.PasswordMinLength = 7 }, func(c *auth.Config) { c.PasswordMinLength = 65 }},
-		"BackupCodeLength":      {func(c *auth.Config) { c.BackupCodeLength = 7 }, func(c *auth.Config) { c.BackupCodeLength = 33 }, func(c *auth.Config) { c.BackupCodeLength = -1 }},
+		"TrustedDevices.TTL": {
+			func(c *auth.Config) { c.TrustedDevices.Max = 3 }, func(c *auth.Config) { c.TrustedDevices.TTL = -1 },
+			func(c *auth.Config) { c.TrustedDevices.TTL = time.Minute - 1 }, func(c *auth.Config) { c.TrustedDevices.TTL = 400*day + 1 },
+		},
+		"TrustedDevices.Max": {
+			func(c *auth.Config) { c.TrustedDevices = auth.DeviceTrust{TTL: day, Max: -1} },
+			func(c *auth.Config) { c.TrustedDevices = auth.DeviceTrust{TTL: day, Max: 51} },
+		},
+		"MaxSessions":       {func(c *auth.Config) { c.MaxSessions = -1 }, func(c *auth.Config) { c.MaxSessions = 501 }},
+		"MaxAPIKeys":        {func(c *auth.Config) { c.MaxAPIKeys = -1 }, func(c *auth.Config) { c.MaxAPIKeys = 501 }},
+		"UsageInterval":     {func(c *auth.Config) { c.UsageInterval = -1 }, func(c *auth.Config) { c.UsageInterval = time.Minute + 1 }},
+		"PasswordMinLength": {func(c *auth.Config) { c.PasswordMinLength = 7 }, func(c *auth.Config) { c.PasswordMinLength = 65 }},
+		"BackupCodeLength":  {func(c *auth.Config) { c.BackupCodeLength = 7 }, func(c *auth.Config) { c.BackupCodeLength = 33 }, func(c *auth.Config) { c.BackupCodeLength = -1 }},
 		"PasswordHashBefore": {
 			func(c *auth.Config) { c.PasswordHashBefore = make([]auth.HashParams, 5) },
 		},
@@ -151,14 +159,14 @@ func TestTheEndsOfEveryRangeAreAccepted(t *testing.T) {
 		"least": {
 			Issuer: "a", Audience: "b", APIKeyPrefix: "k_", AccessTokenTTL: time.Minute, SessionTTL: time.Minute,
 			MultiFactorSessionTTL: time.Minute, RefreshAfterExpiry: 1, RefreshGrace: -1, FreshLogin: -1, TempTokenTTL: 10 * time.Second, APIKeyTTL: -1,
-			MaxSessions: 1, MaxAPIKeys: 1, UsageInterval: time.Millisecond, PasswordMinLength: 8, BackupCodeLength: 8,
+			TrustedDevices: auth.DeviceTrust{TTL: time.Minute, Max: 1}, MaxSessions: 1, MaxAPIKeys: 1, UsageInterval: time.Millisecond, PasswordMinLength: 8, BackupCodeLength: 8,
 			PasswordHash: auth.HashParams{Memory: 7168, Time: 5, Threads: 1}, HashSlots: 1, HashQueue: -1,
 			HashWait: time.Millisecond, StoreTimeout: time.Millisecond,
 		},
 		"most": {
 			Issuer: "https://" + strings.Repeat("i", 192), TOTPIssuer: strings.Repeat("é", 100), Audience: strings.Repeat("b", 200), ClientID: strings.Repeat("é", 200), APIKeyPrefix: strings.Repeat("k", 31) + "_",
 			AccessTokenTTL: day, SessionTTL: 400 * day, MultiFactorSessionTTL: 400 * day, RefreshAfterExpiry: 400 * day, RefreshGrace: time.Minute,
-			FreshLogin: time.Hour, TempTokenTTL: 10 * time.Minute, APIKeyTTL: 3650 * day, MaxSessions: 500, MaxAPIKeys: 500,
+			FreshLogin: time.Hour, TempTokenTTL: 10 * time.Minute, APIKeyTTL: 3650 * day, MaxSessions: 500, MaxAPIKeys: 500, TrustedDevices: auth.DeviceTrust{TTL: 400 * day, Max: 50},
 			UsageInterval: time.Minute, PasswordMinLength: 64, BackupCodeLength: 32, HashSlots: 1024, HashQueue: 10_000,
 			PasswordHashBefore: []auth.HashParams{{Memory: 8, Time: 1, Threads: 1}, {Memory: 262144, Time: 10, Threads: 16}, {Memory: 16, Time: 1, Threads: 2}, {Memory: 16, Time: 1, Threads: 1}},
 			HashWait:           time.Minute, StoreTimeout: time.Minute,
@@ -321,6 +329,18 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"Organization":       func(m *auth.Manager) error { _, err := m.Organization(ctx, alice.OrganizationID); return err },
 		"Login":              func(m *auth.Manager) error { _, err := m.Login(ctx, alice.Email, authtest.Password); return err },
 		"VerifyTwoFactor":    func(m *auth.Manager) error { _, err := m.VerifyTwoFactor(ctx, "temp_x", "123456"); return err },
+		"VerifyTwoFactorAndTrust": func(m *auth.Manager) error {
+			_, err := m.VerifyTwoFactorAndTrust(ctx, "temp_x", "123456")
+			return err
+		},
+		"LoginWithDevice": func(m *auth.Manager) error {
+			_, err := m.LoginWithDevice(ctx, alice.Email, authtest.Password, "dev_x")
+			return err
+		},
+		"TrustedDevices": func(m *auth.Manager) error { _, err := m.TrustedDevices(ctx, alice.ID); return err },
+		"RemoveTrustedDevice": func(m *auth.Manager) error {
+			return m.RemoveTrustedDevice(ctx, id, "device_"+strings.Repeat("0", 22))
+		},
 		"VerifyAccessToken": func(m *auth.Manager) error {
 			_, err := m.VerifyAccessToken(ctx, auth.Secret(alice.Token()))
 			return err

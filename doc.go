@@ -55,6 +55,8 @@
 //     [Manager.LogoutOthers].
 //   - The second factor: [Manager.EnableTwoFactor], [Manager.ConfirmTwoFactor],
 //     [Manager.DisableTwoFactor], [Manager.ReplaceBackupCodes].
+//   - Trusted devices: [Manager.VerifyTwoFactorAndTrust], [Manager.LoginWithDevice],
+//     [Manager.RemoveTrustedDevice].
 //   - API keys: [Manager.CreateAPIKey], [Manager.APIKeys], [Manager.APIKeyUsage],
 //     [Manager.UpdateAPIKey], [Manager.RotateAPIKey], [Manager.RevokeAPIKey].
 //
@@ -73,7 +75,7 @@
 //   - Change them: [Manager.SetRole], [Manager.SetAssignedAgents], [Manager.SetPassword],
 //     [Manager.ResetTwoFactor], [Manager.UnlockUser].
 //   - See what they have: [Manager.Sessions], [Manager.UserAPIKeys],
-//     [Manager.TwoFactorStatus].
+//     [Manager.TwoFactorStatus], [Manager.TrustedDevices].
 //   - End what they have: [Manager.RevokeSession], [Manager.RevokeSessions],
 //     [Manager.RevokeUserAPIKey].
 //   - End them: [Manager.DisableUser], [Manager.EnableUser], [Manager.DeleteUser].
@@ -87,7 +89,7 @@
 //     [Manager.CheckProfileChange], [Manager.CheckNewAPIKey],
 //     [Manager.CheckAPIKeyChange].
 //   - Whether to show them: [Manager.RegistrationOpen], [Manager.SendsMail],
-//     [Manager.RequiresVerifiedEmail].
+//     [Manager.RequiresVerifiedEmail], [Manager.TrustsDevices].
 //   - Whether the store answers: [Manager.Ready].
 //
 // # For other services

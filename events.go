@@ -39,6 +39,8 @@ const (
 	EventTwoFactorDisabled     EventType = "two_factor_disabled"
 	EventTwoFactorReset        EventType = "two_factor_reset" // by ResetTwoFactor
 	EventBackupCodesReplaced   EventType = "backup_codes_replaced"
+	EventDeviceTrusted         EventType = "device_trusted" // by VerifyTwoFactorAndTrust
+	EventDeviceRemoved         EventType = "device_removed" // by RemoveTrustedDevice
 	EventAPIKeyCreated         EventType = "api_key_created"
 	EventAPIKeyRotated         EventType = "api_key_rotated" // the old key; the new one has EventAPIKeyCreated
 	EventAPIKeyRevoked         EventType = "api_key_revoked"
@@ -111,7 +113,8 @@ const (
 //	                                  reauthentication_required, two_factor_setup_required
 //	                                  email_not_verified: the password was right
 //	                                  api_key_limit, api_key_not_active
-//	                                  not_found: an API key or session that is not the caller's
+//	                                  not_found: an API key, session or device that is not the
+//	                                  caller's
 //	                                  or the reason that ReportDenied was given
 //	EventAllRevoked           Reason  unfinished: RevokeAll returned an error
 //	                          Count   accounts whose sessions were ended
@@ -129,6 +132,7 @@ const (
 //	EventEmailTaken           Action  register, create_user, change_email
 //	EventLoggedOut            Reason  expired, superseded: the token, which LogoutToken takes
 //	EventLoginFailed          Reason  disabled: the user of a LoginAs; else none
+//	EventLoginSucceeded       Reason  trusted_device: it stood in for the code
 //	EventMailFailed           Action  the purpose of the mail
 //	                          Reason  queue: it was full
 //	                                  store: it did not store the token
@@ -156,8 +160,11 @@ const (
 //	                                  that are not known
 //	EventSecondFactorFailed   Action  login, confirm, disable, change_email, new_key,
 //	                                  replace_codes, delete_account, export
+//	                                  device: a device token, and a code is asked for
 //	                          Reason  malformed, wrong
 //	                                  replayed: right, but spent before
+//	                                  ended: of a device, which is unknown or trusted no longer
+//	                                  damaged: the record of the user's devices
 //	EventSessionRevoked       Reason  all: by RevokeSessions
 //	                                  others: all but the caller's, which SessionID is
 //	                          Count   of others: how many were ended
@@ -311,7 +318,7 @@ func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 type Notice struct {
 	// Type is EventPasswordChanged, EventPasswordReset, EventEmailChangeRequested,
 	// EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
-	// EventBackupCodeUsed, EventBackupCodesReplaced, EventAPIKeyCreated, EventAPIKeyEnabled,
+	// EventBackupCodeUsed, EventBackupCodesReplaced, EventDeviceTrusted, EventAPIKeyCreated, EventAPIKeyEnabled,
 	// EventLoginNewNetwork, EventUserDeleted (by DeleteAccount), EventDataExported or
 	// EventSecondFactorFailed. The last one means that somebody knows the password, or has
 	// what your program takes for a proof in LoginAs. For a type that you do not send, return nil.

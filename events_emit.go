@@ -41,7 +41,7 @@ func (e Event) class() queue.Class {
 	case EventLoginFailed, EventEmailTaken:
 		return queue.Low
 	case EventPasswordChanged, EventPasswordReset, EventEmailChanged, EventEmailVerified, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
-		EventBackupCodeUsed, EventBackupCodesReplaced, EventTokenReused, EventRoleChanged, EventAssignedAgentsChanged,
+		EventBackupCodeUsed, EventBackupCodesReplaced, EventDeviceTrusted, EventDeviceRemoved, EventTokenReused, EventRoleChanged, EventAssignedAgentsChanged,
 		EventUserDisabled, EventUserEnabled, EventUserUnlocked, EventUserDeleted, EventOrganizationDeleted, EventAllRevoked:
 		return queue.High
 	}

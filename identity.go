@@ -38,6 +38,11 @@ type Identity struct {
 	// second factor. Only Manager.VerifyForEnrollment returns such an identity.
 	EnrollmentOnly bool
 
+	// TrustedDevice is true if a trusted device stood in for the code when the session began: see
+	// DeviceTrust. While the user has a second factor, such a session is no fresh login, however
+	// late AuthTime is.
+	TrustedDevice bool
+
 	unscoped bool   // an API key that was made without scopes
 	scopes   string // of an API key, see apikey_scope.go
 	tokenID  string

@@ -20,6 +20,7 @@ import (
 //	u.<user>/totp          totpRecord: pending and active second factor
 //	u.<user>/temp          tempRecord: logins that wait for their second factor
 //	u.<user>/mail          mailTokens: one-time tokens that were mailed
+//	u.<user>/devices       devicesRecord: devices on which a login needs no code
 //	u.<user>/keys          keysMade
 //	u.<user>/k.<key>       keyRecord
 //	u.<user>/l.<key>       keyuse.Usage ("last used")
@@ -42,6 +43,7 @@ func passwordKey(uid string) string      { return userKey(uid, "pass") }
 func totpKey(uid string) string          { return userKey(uid, "totp") }
 func tempKey(uid string) string          { return userKey(uid, "temp") }
 func mailTokensKey(uid string) string    { return userKey(uid, "mail") }
+func devicesKey(uid string) string       { return userKey(uid, "devices") }
 func keysMadeKey(uid string) string      { return userKey(uid, "keys") }
 func apiKeyKey(uid, kid string) string   { return userKey(uid, "k."+kid) }
 func keyUsageKey(uid, kid string) string { return userKey(uid, "l."+kid) }
@@ -77,14 +79,16 @@ func claimDigest(key string) string {
 }
 
 // The prefixes of identifiers, one for each kind. An identifier is its prefix and digits of
-// package ident: 29 for users, organizations and API keys, 22 for sessions. Records are stored
+// package ident: 29 for users, organizations and API keys, 22 for sessions and trusted devices. Records are stored
 // under the digits.
 const (
-	userPrefix    = "user_"
-	orgPrefix     = "org_"
-	sessionPrefix = "ses_"
-	keyIDPrefix   = "key_"
-	tempPrefix    = "temp_" // of a token, not of an identifier
+	userPrefix     = "user_"
+	orgPrefix      = "org_"
+	sessionPrefix  = "ses_"
+	keyIDPrefix    = "key_"
+	tempPrefix     = "temp_" // of a token, not of an identifier
+	devicePrefix   = "dev_"  // of a token too
+	deviceIDPrefix = "device_"
 )
 
 // parseUser returns the digits of a user's identifier, or false if it is none.

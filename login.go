@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/datixlab/auth/internal/emailaddr"
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
@@ -18,6 +19,7 @@ import (
 type LoginResult struct {
 	AccessToken AccessToken // zero if TempToken is set
 	TempToken   Secret      // "" if AccessToken is set
+	DeviceToken Secret      // of VerifyTwoFactorAndTrust; else ""
 	User        User        // the user that logged in; zero if TempToken is set
 
 	// EnrollmentOnly is true if Config.TwoFactorPolicy lets the session only set up a
@@ -27,6 +29,9 @@ type LoginResult struct {
 	session string // "ses_…"
 	actor   string // of the events of the login
 	hasRoom bool   // of TempToken: see hasRoom
+	// byDevice is true if a trusted device stood in for the code, and refusedDevice is true if a
+	// device token did not.
+	byDevice, refusedDevice bool
 }
 
 // TwoFactorRequired reports whether the login waits for its second factor.
@@ -39,6 +44,11 @@ func (r LoginResult) TwoFactorRequired() bool { return r.TempToken != "" }
 // compared, not even the right one. It is ErrOverloaded if no hashing slot came free. With
 // Config.RequireVerifiedEmail it is ErrEmailNotVerified after the right password.
 func (m *Manager) Login(ctx context.Context, email string, password Secret) (LoginResult, error) {
+	return m.loginOn(ctx, email, password, "")
+}
+
+// loginOn is Login on a device that may be trusted.
+func (m *Manager) loginOn(ctx context.Context, email string, password, device Secret) (LoginResult, error) {
 	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
@@ -62,13 +72,18 @@ func (m *Manager) Login(ctx context.Context, email string, password Secret) (Log
 	}
 	var result LoginResult
 	err = m.settle(ctx, charged, func(ctx context.Context) (done bool, err error) {
-		result, err = m.login(ctx, uid, canonical, password, firstStepOf(ctx, isKnown, charged))
+		first := firstStepOf(ctx, isKnown, charged)
+		first.Device = device
+		result, err = m.login(ctx, uid, canonical, password, first)
 		if errors.Is(err, ErrInvalidCredentials) {
 			m.emit(ctx, Event{Type: EventLoginFailed, UserID: userIDOf(uid)})
 		}
 		if err == nil && result.TwoFactorRequired() {
 			m.refund(ctx, rightFirstStep(charged, result.hasRoom), budget.backOnSuccess)
-			result.hasRoom = false // it concerns nobody else
+			if result.refusedDevice {
+				m.chargeDevice(ctx, uid, isKnown)
+			}
+			result.hasRoom, result.refusedDevice = false, false // they concern nobody else
 			return false, nil
 		}
 		return err == nil || errors.Is(err, ErrEmailNotVerified), err // the password was right
@@ -121,6 +136,25 @@ func (m *Manager) login(ctx context.Context, uid, canonical string, password Sec
 	return result, err
 }
 
+// askForCode ends a first step whose account has a second factor: it returns a temp token. Refused
+// says what is wrong with the device token, "" if there is none.
+func (m *Manager) askForCode(ctx context.Context, uid string, acct *record.Row[account], own store.Op, first firstStep, refused string) (LoginResult, error) {
+	result, err := m.newTempToken(ctx, uid, acct, own, first)
+	if err != nil {
+		return LoginResult{}, err
+	}
+	due := Event{Type: EventSecondFactorRequired, Actor: first.Actor, UserID: userIDOf(uid), OrganizationID: acct.Rec.Org}
+	if first.Method != "" {
+		due.AMR = first.amr()
+	}
+	if refused != "" {
+		m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: due.UserID, OrganizationID: due.OrganizationID, Action: "device", Reason: refused})
+	}
+	m.emit(ctx, due)
+	result.refusedDevice = refused == deviceEnded
+	return result, nil
+}
+
 // rehash replaces a hash that verifyPassword has found stale, unless the password was changed
 // meanwhile. If it fails, the login has succeeded all the same.
 func (m *Manager) rehash(ctx context.Context, pass record.Row[passwordRecord], password Secret) {
@@ -138,9 +172,10 @@ type firstStep struct {
 	Digest []byte // of the pendingLogin
 	Flags  uint64
 	Method string // of LoginAs, stored as a firstMethod; "" for a password
-	// Of a LoginAs that is under way, and not stored:
-	Actor       string
-	ProvesEmail bool
+	// Of a login that is under way, and not stored:
+	Device      Secret // the device token of a LoginWithDevice
+	Actor       string // of a LoginAs
+	ProvesEmail bool   // of a LoginAs
 }
 
 // A firstMethod is the method of a firstStep. It has a record of its own, because an element of
@@ -253,4 +288,25 @@ func (m *Manager) chargedFor(uid string, f firstStep, digest, prefix string) []b
 		budgets = append(budgets, m.dailyBudgets(digest, prefix)...)
 	}
 	return budgets
+}
+
+// settleFirstStep gives back what the first step of a complete login was charged, and notes its
+// network.
+func (m *Manager) settleFirstStep(ctx context.Context, s *secondStep, result LoginResult) {
+	ctx = context.WithoutCancel(ctx) // the login is done, whatever its client does
+	canonical, ok := emailaddr.Canonical(s.acct.Rec.Email)
+	if !ok {
+		return
+	}
+	digest := emailDigest(canonical)
+	parallel.Do(
+		func() {
+			m.refund(ctx, m.chargedFor(s.uid, s.first, digest, s.prefix), budget.backOnSuccess)
+		},
+		func() {
+			if _, known, err := m.emailOwner(ctx, digest); err == nil {
+				m.noteNetwork(ctx, known, s.prefix, result)
+			}
+		},
+	)
 }

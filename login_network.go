@@ -41,6 +41,13 @@ func knownRow(digest string) record.Row[knownNetworks] {
 	return record.New[knownNetworks](knownKey(digest))
 }
 
+// unusual reports whether networks are known and this one is not. An unknown address does not
+// count.
+func (k *knownNetworks) unusual(prefix string) bool {
+	return prefix != netprefix.Unknown && !slices.Contains(k.Prefixes, prefix) &&
+		slices.ContainsFunc(k.Prefixes, func(p string) bool { return p != netprefix.Unknown })
+}
+
 // newKnownNetworks returns the operation that makes prefixes the only known networks of a
 // user, beside the claim of the email address. A new account has none of whoever had the
 // address before.
@@ -90,7 +97,7 @@ func (m *Manager) addKnownNetwork(ctx context.Context, known record.Row[knownNet
 		if slices.Contains(known.Rec.Prefixes, prefix) {
 			return nil
 		}
-		unusual = prefix != netprefix.Unknown && slices.ContainsFunc(known.Rec.Prefixes, func(p string) bool { return p != netprefix.Unknown })
+		unusual = known.Rec.unusual(prefix)
 		known.Rec.Prefixes = append(known.Rec.Prefixes, prefix)
 		if extra := len(known.Rec.Prefixes) - maxKnownNetworks; extra > 0 {
 			known.Rec.Prefixes = slices.Delete(known.Rec.Prefixes, 0, extra)
@@ -116,11 +123,13 @@ func (m *Manager) forgetNetworks(ctx context.Context, digest, uid string) error 
 }
 
 // noteNetwork adds the network of a complete login to the known ones. If it is new, it emits
-// an event and notifies the user.
+// an event and notifies the user. A login by a trusted device adds nothing: a known network has
+// codes of its own to get wrong, so a thief of a device token would get them at every network.
 func (m *Manager) noteNetwork(ctx context.Context, known record.Row[knownNetworks], prefix string, r LoginResult) {
 	ctx = context.WithoutCancel(ctx) // the login is done, whatever its client does
 	uid, _ := parseUser(r.User.ID)
-	if !m.addKnownNetwork(ctx, known, uid, prefix) {
+	unusual := r.byDevice && known.Rec.unusual(prefix) || !r.byDevice && m.addKnownNetwork(ctx, known, uid, prefix)
+	if !unusual {
 		return
 	}
 	m.emit(ctx, Event{

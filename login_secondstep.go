@@ -11,9 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/ident"
-	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -112,6 +110,11 @@ func (t *tempRecord) find(digest []byte) int {
 // in a code are no part of it. The error may also be ErrRateLimited or, for a backup code,
 // ErrOverloaded.
 func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (LoginResult, error) {
+	return m.verifyTwoFactor(ctx, tempToken, code, false)
+}
+
+// verifyTwoFactor is VerifyTwoFactor, which may also trust the device.
+func (m *Manager) verifyTwoFactor(ctx context.Context, tempToken, code Secret, trust bool) (LoginResult, error) {
 	defer m.calls.Begin()()
 	if err := m.ready(); err != nil {
 		return LoginResult{}, err
@@ -120,7 +123,7 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 	if !ok {
 		return LoginResult{}, m.refuseTemp(ctx, Event{Reason: malformed})
 	}
-	step := secondStep{uid: uid, digest: digest}
+	step := secondStep{uid: uid, digest: digest, trust: trust}
 	if err := m.readSecondStep(ctx, &step); err != nil {
 		if errors.Is(err, ErrInvalidToken) {
 			return LoginResult{}, m.refuseTemp(ctx, Event{UserID: userIDOf(uid), OrganizationID: step.acct.Rec.Org, Reason: "ended"})
@@ -162,23 +165,13 @@ func (m *Manager) VerifyTwoFactor(ctx context.Context, tempToken, code Secret) (
 			SessionID: result.session, Action: "login",
 		}, &step.acct.Rec, step.totp.Rec.Active.Backup.left())
 	}
+	if step.trust {
+		m.reportDevice(ctx, err, &step, result.session)
+	}
 	if err != nil {
 		return LoginResult{}, err
 	}
-	ctx = context.WithoutCancel(ctx)                                   // the login is done, whatever its client does
-	if canonical, ok := emailaddr.Canonical(step.acct.Rec.Email); ok { // refund what the password step was charged
-		digest := emailDigest(canonical)
-		parallel.Do(
-			func() {
-				m.refund(ctx, m.chargedFor(step.uid, step.first, digest, step.prefix), budget.backOnSuccess)
-			},
-			func() {
-				if _, known, err := m.emailOwner(ctx, digest); err == nil {
-					m.noteNetwork(ctx, known, step.prefix, result)
-				}
-			},
-		)
-	}
+	m.settleFirstStep(ctx, &step, result)
 	return result, nil
 }
 
@@ -205,7 +198,8 @@ type secondStep struct {
 	digest []byte
 	prefix string // address prefix of the password step
 	first  firstStep
-	index  int // of the login in temps
+	trust  bool // also trust the device
+	index  int  // of the login in temps
 	acct   record.Row[account]
 	totp   record.Row[totpRecord]
 	temps  record.Row[tempRecord]
@@ -278,7 +272,17 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 			return ErrInvalidCode
 		}
 		s.temps.Rec.Logins = slices.Delete(s.temps.Rec.Logins, s.index, s.index+1)
-		result, err = m.startSession(ctx, s.uid, &s.acct, s.first.amr(second...), s.first, s.totp.Put(), s.writeTemps())
+		ops, device := []store.Op{s.totp.Put(), s.writeTemps()}, Secret("")
+		if s.trust {
+			token, trust, err := m.trustDevice(ctx, s.uid, &s.acct.Rec)
+			if err != nil {
+				return err
+			}
+			ops, device = append(ops, trust), token
+		}
+		if result, err = m.startSession(ctx, s.uid, &s.acct, s.first.amr(second...), s.first, ops...); err == nil {
+			result.DeviceToken = device
+		}
 		return err
 	})
 	return result, proof.reason, err

@@ -44,6 +44,7 @@ type sessionRecord struct {
 	// Lifetime is how long the current token is accepted, before the session ends. It is 0 in the
 	// record of a version that did not store it: then it is Config.AccessTokenTTL.
 	Lifetime time.Duration
+	ByDevice bool // a trusted device stood in for the code
 	newer    []byte
 }
 
@@ -81,6 +82,7 @@ func (s *sessionRecord) Fields(c *record.Codec) {
 	lifetime := uint64(s.Lifetime)
 	c.Uint(&lifetime)
 	s.Lifetime = time.Duration(lifetime)
+	c.Bool(&s.ByDevice)
 	c.Rest(&s.newer)
 }
 
@@ -188,23 +190,21 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	if !acct.Exists() || !acct.Rec.usable() {
 		return LoginResult{}, ErrInvalidCredentials
 	}
-	own := first.onAccount(acct)
+	own, byDevice := first.onAccount(acct), ""
 	user := acct.Rec.user(userIDOf(uid))
 	if m.cfg.RequireVerifiedEmail && acct.Rec.emailUnverified() {
 		m.emit(ctx, Event{Type: EventAccessDenied, UserID: user.ID, OrganizationID: user.OrganizationID, Reason: "email_not_verified"})
 		return LoginResult{}, ErrEmailNotVerified
 	}
 	if acct.Rec.Enrolment != "" && !slices.Contains(amr, "mfa") {
-		result, err := m.newTempToken(ctx, uid, acct, own, first)
+		use, refused, err := m.useDevice(ctx, uid, &acct.Rec, first.Device)
 		if err != nil {
 			return LoginResult{}, err
 		}
-		due := Event{Type: EventSecondFactorRequired, Actor: first.Actor, UserID: user.ID, OrganizationID: user.OrganizationID}
-		if first.Method != "" {
-			due.AMR = amr
+		if use == nil {
+			return m.askForCode(ctx, uid, acct, own, first, refused)
 		}
-		m.emit(ctx, due)
-		return result, nil
+		extra, byDevice = append(extra, use...), "trusted_device"
 	}
 
 	now := m.now()
@@ -218,7 +218,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	s.Rec = sessionRecord{
 		Epoch: acct.Rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
 		UserAgent: client.UserAgent, tokenIDs: tokenIDs{Token: ident.Random()}, Issued: now,
-		Lifetime: m.cfg.AccessTokenTTL,
+		Lifetime: m.cfg.AccessTokenTTL, ByDevice: byDevice != "",
 	}
 	if client.Addr.IsValid() {
 		s.Rec.Address = netprefix.Unmapped(client.Addr).String()
@@ -237,7 +237,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	actor := cmp.Or(first.Actor, sessionIDOf(sid))
 	m.report(ctx, err, Event{
 		Type: EventLoginSucceeded, Actor: actor, UserID: user.ID, OrganizationID: user.OrganizationID,
-		SessionID: sessionIDOf(sid), AMR: amr,
+		SessionID: sessionIDOf(sid), AMR: amr, Reason: byDevice,
 	})
 	if err != nil {
 		return LoginResult{}, err
@@ -249,7 +249,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	m.cacheSession(ctx, uid, sid, before)
 	return LoginResult{
 		AccessToken: token, User: user, EnrollmentOnly: m.cfg.TwoFactorPolicy.enrolmentOnly(user, now),
-		session: sessionIDOf(sid), actor: actor,
+		session: sessionIDOf(sid), actor: actor, byDevice: byDevice != "",
 	}, nil
 }
 

@@ -24,7 +24,7 @@ import (
 // second factor to get as far as the store.
 func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]func(*auth.Manager) error {
 	calls := everyCall(alice, id, key)
-	for _, name := range []string{"VerifyTwoFactor", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "LogoutSession", "RotateAPIKey", "UpdateAPIKey", "APIKeyUsage", "RevokeUserAPIKey"} {
+	for _, name := range []string{"VerifyTwoFactor", "VerifyTwoFactorAndTrust", "RemoveTrustedDevice", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "LogoutSession", "RotateAPIKey", "UpdateAPIKey", "APIKeyUsage", "RevokeUserAPIKey"} {
 		delete(calls, name)
 	}
 	for name := range mailFaults {

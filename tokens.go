@@ -232,6 +232,7 @@ func (t *tokenCheck) snapshot(a *snapshotArena) *snapshot {
 	s := &a.snapshot
 	s.identity.User, s.identity.SessionID = t.acct.Rec.user(t.user), t.sessionID
 	s.identity.AuthTime, s.identity.AMR = t.session.Rec.Created, t.session.Rec.AMR
+	s.identity.TrustedDevice = t.session.Rec.ByDevice
 	s.ids, s.expires = t.session.Rec.tokenIDs, t.session.Rec.Expires
 	return a.finish(store.Partition(t.acct.Key), t.stamp)
 }

@@ -135,10 +135,12 @@ type Claims struct {
 	UserID         string // "user_…"
 	OrganizationID string // "org_…"
 	Role           string
-	SessionID      string    // "ses_…"
-	AMR            []string  // as in Identity
-	AuthTime       time.Time // of the login, UTC
-	ExpiresAt      time.Time // UTC
+	SessionID      string   // "ses_…"
+	AMR            []string // as in Identity
+	// AuthTime is when the login was, in UTC. A login with a trusted device (DeviceTrust) needed
+	// no code: where that matters, ask for "mfa" in AMR.
+	AuthTime  time.Time
+	ExpiresAt time.Time // UTC
 }
 
 // NewVerifier returns a Verifier. The error names every field that is missing or wrong, and

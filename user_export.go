@@ -8,12 +8,13 @@ import (
 
 // An Export is what the store has of a user, for the user. It has no secret.
 type Export struct {
-	User         User
-	TwoFactor    TwoFactorStatus
-	Sessions     []Session // as [Manager.Sessions] returns them
-	APIKeys      []APIKey  // as [Manager.APIKeys] returns them
-	Networks     []string  // that the account is known to log in from: IPv4 addresses and IPv6 /64, the latest last
-	Organization Organization
+	User           User
+	TwoFactor      TwoFactorStatus
+	Sessions       []Session       // as [Manager.Sessions] returns them
+	TrustedDevices []TrustedDevice // as [Manager.TrustedDevices] returns them
+	APIKeys        []APIKey        // as [Manager.APIKeys] returns them
+	Networks       []string        // that the account is known to log in from: IPv4 addresses and IPv6 /64, the latest last
+	Organization   Organization
 }
 
 // ExportAccount returns what the store has of the caller. It needs a fresh login, or the password
@@ -37,6 +38,7 @@ func (m *Manager) ExportAccount(ctx context.Context, id Identity, password, code
 	for _, read := range []func() error{
 		func() (err error) { x.TwoFactor, err = m.TwoFactorStatus(ctx, id.User.ID); return err },
 		func() (err error) { x.Sessions, err = m.Sessions(ctx, id.User.ID); return err },
+		func() (err error) { x.TrustedDevices, err = m.TrustedDevices(ctx, id.User.ID); return err },
 		func() (err error) { x.APIKeys, err = m.UserAPIKeys(ctx, id.User.ID); return err },
 		func() (err error) { x.Organization, err = m.Organization(ctx, x.User.OrganizationID); return err },
 		func() (err error) { known, err = m.readKnown(ctx, c.emailDigest()); return err },

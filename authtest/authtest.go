@@ -204,20 +204,38 @@ func emailOf(n int64) string { return fmt.Sprintf("user%d@example.com", n) }
 // seconds.
 func (u *User) Login() string {
 	u.h.t.Helper()
+	u.login(u.h.Manager.VerifyTwoFactor)
+	return u.token
+}
+
+// TrustDevice is Login for a user with a second factor, and returns a device token for
+// [auth.Manager.LoginWithDevice]. It needs a Config.TrustedDevices.
+func (u *User) TrustDevice() auth.Secret {
+	u.h.t.Helper()
+	r := u.login(u.h.Manager.VerifyTwoFactorAndTrust)
+	if r.DeviceToken == "" {
+		u.h.t.Fatalf("authtest: trust a device: it needs Config.TrustedDevices, and EnableTwoFactor before")
+	}
+	return r.DeviceToken
+}
+
+// login is Login, with verify as the second step.
+func (u *User) login(verify func(ctx context.Context, temp, code auth.Secret) (auth.LoginResult, error)) auth.LoginResult {
+	u.h.t.Helper()
 	ctx := context.Background()
 	r, err := u.h.Manager.Login(ctx, u.Email, u.password)
 	if err == nil && r.TwoFactorRequired() {
 		temp := r.TempToken
-		if r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code())); errors.Is(err, auth.ErrInvalidCode) {
+		if r, err = verify(ctx, temp, auth.Secret(u.Code())); errors.Is(err, auth.ErrInvalidCode) {
 			u.h.Clock.Advance(30 * time.Second)
-			r, err = u.h.Manager.VerifyTwoFactor(ctx, temp, auth.Secret(u.Code()))
+			r, err = verify(ctx, temp, auth.Secret(u.Code()))
 		}
 	}
 	if err != nil {
 		u.h.t.Fatalf("authtest: log in: %v", err)
 	}
 	u.token = string(r.AccessToken.Token)
-	return u.token
+	return r
 }
 
 // Token returns the access token of the user's last login.

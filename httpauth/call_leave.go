@@ -28,17 +28,11 @@ type exportBody struct {
 type export struct {
 	Account        exportedAccount      `json:"account"`
 	Sessions       []listedSession      `json:"sessions"`
-	TrustedDevices []exportedDevice     `json:"trusted_devices"`
+	TrustedDevices []listedDevice       `json:"trusted_devices"`
 	APIKeys        []listedKey          `json:"api_keys"`
 	Networks       []string             `json:"networks" example:"192.0.2.7" doc:"That the account is known to log in from: IPv4 addresses and IPv6 /64."`
 	Organization   exportedOrganization `json:"organization"`
 	Events         []exportedEvent      `json:"events"`
-}
-
-// exportedDevice is a trusted device of the user.
-type exportedDevice struct {
-	ID        string `json:"id" example:"dev_1a2b3c"`
-	CreatedAt string `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z"`
 }
 
 type exportedAccount struct {
@@ -91,7 +85,7 @@ func exportAccount(c *call, in exportBody) (any, error) {
 			CreatedAt:          formatTime(u.CreatedAt),
 		},
 		Sessions:       listedSessions(c, x.Sessions),
-		TrustedDevices: []exportedDevice{},
+		TrustedDevices: listedDevices(x.TrustedDevices),
 		APIKeys:        listedKeys(x.APIKeys),
 		Networks:       append([]string{}, x.Networks...),
 		Organization:   exportedOrganization{x.Organization.ID, x.Organization.Name, formatTime(x.Organization.CreatedAt)},

@@ -153,7 +153,7 @@ func TestAPendingAddressEndsWithItsToken(t *testing.T) {
 
 // Without a Mailer there is no route of a mail, and nothing of one in the document.
 func TestWithoutAMailerThereIsNoRouteOfAMail(t *testing.T) {
-	h := authtest.With(t, onMemory(t, nil), auth.Config{})
+	h := authtest.With(t, onMemory(t, nil), auth.Config{TrustedDevices: auth.DeviceTrust{TTL: time.Hour}})
 	handler, err := httpauth.New(h.Manager, httpauth.Config{})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,13 @@ type loginBody struct {
 	Password auth.Secret `json:"password" example:"SecurePass123!"`
 }
 
+// loginOnDeviceBody is loginBody where devices can be trusted.
+type loginOnDeviceBody struct {
+	Email       string       `json:"email" example:"ada@example.com"`
+	Password    auth.Secret  `json:"password" example:"SecurePass123!"`
+	DeviceToken *auth.Secret `json:"device_token" example:"dev_1a2b3c" doc:"Of an earlier verify-2fa on this device. With it no code is asked for. One that is not valid is ignored."`
+}
+
 type accessToken struct {
 	AccessToken string `json:"access_token" example:"eyJhbGciOiJIUzI1NiIs..."`
 	TokenType   string `json:"token_type" enum:"bearer" example:"bearer"`
@@ -41,7 +48,14 @@ type secondStep struct {
 }
 
 func login(c *call, in loginBody) (any, error) {
-	res, err := c.manager.Login(c, in.Email, in.Password)
+	return answerLogin(c.manager.Login(c, in.Email, in.Password))
+}
+
+func loginOnDevice(c *call, in loginOnDeviceBody) (any, error) {
+	return answerLogin(c.manager.LoginWithDevice(c, in.Email, in.Password, orZero(in.DeviceToken)))
+}
+
+func answerLogin(res auth.LoginResult, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -58,14 +72,48 @@ type verifyTwoFactorBody struct {
 
 func verifyTwoFactor(c *call, in verifyTwoFactorBody) (any, error) {
 	res, err := c.manager.VerifyTwoFactor(c, in.TempToken, in.Code)
-	if errors.Is(err, auth.ErrInvalidToken) {
-		// The temp token: not a token that the challenge could speak of.
-		return nil, &refusal{code: CodeInvalidToken, detail: "The temp token is malformed, unknown, expired or used, or had as many wrong codes as it may; log in again."}
-	}
 	if err != nil {
-		return nil, err
+		return nil, refusedSecondStep(err)
 	}
 	return sessionOf(res), nil
+}
+
+// verifyAndTrustBody is verifyTwoFactorBody where devices can be trusted.
+type verifyAndTrustBody struct {
+	TempToken   auth.Secret `json:"temp_token" input:"temp" example:"temp_1a2b3c"`
+	Code        auth.Secret `json:"code" input:"code" example:"123456" doc:"A TOTP code, or a backup code."`
+	TrustDevice *bool       `json:"trust_device" example:"true" doc:"Whether later logins on this device need no code: the answer has a device_token then."`
+}
+
+// sessionOnDevice is session where devices can be trusted.
+type sessionOnDevice struct {
+	AccessToken string      `json:"access_token" example:"eyJhbGciOiJIUzI1NiIs..."`
+	TokenType   string      `json:"token_type" enum:"bearer" example:"bearer"`
+	ExpiresIn   int64       `json:"expires_in" example:"3600" doc:"Seconds."`
+	User        sessionUser `json:"user"`
+	DeviceToken string      `json:"device_token,omitempty" example:"dev_1a2b3c" doc:"If trust_device was true: for login, on this device only. It is shown once. Keep it as a password is kept."`
+}
+
+func verifyAndTrust(c *call, in verifyAndTrustBody) (any, error) {
+	verify := c.manager.VerifyTwoFactor
+	if orZero(in.TrustDevice) {
+		verify = c.manager.VerifyTwoFactorAndTrust
+	}
+	res, err := verify(c, in.TempToken, in.Code)
+	if err != nil {
+		return nil, refusedSecondStep(err)
+	}
+	s := sessionOf(res)
+	return sessionOnDevice{s.AccessToken, s.TokenType, s.ExpiresIn, s.User, string(res.DeviceToken)}, nil
+}
+
+// refusedSecondStep returns the error of a second step for its answer.
+func refusedSecondStep(err error) error {
+	if errors.Is(err, auth.ErrInvalidToken) {
+		// The temp token: not a token that the challenge could speak of.
+		return &refusal{code: CodeInvalidToken, detail: "The temp token is malformed, unknown, expired or used, or had as many wrong codes as it may; log in again."}
+	}
+	return err
 }
 
 func sessionOf(res auth.LoginResult) session {

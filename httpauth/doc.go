@@ -19,9 +19,11 @@
 //	POST   /logout           POST   /backup-codes              GET    /api-keys
 //	POST   /enable-2fa       GET    /.well-known/jwks.json     PATCH  /api-keys/{key_id}
 //	POST   /confirm-2fa      GET    /openapi.json              DELETE /api-keys/{key_id}
-//	POST   /disable-2fa                                        POST   /api-keys/{key_id}/rotate
+//	POST   /disable-2fa      GET    /trusted-devices           POST   /api-keys/{key_id}/rotate
+//	                         DELETE /trusted-devices/{device_id}
 //	                                                           GET    /api-keys/{key_id}/usage
 //
+// Those of trusted devices are there if auth.Config.TrustedDevices is set.
 // The document at /openapi.json describes each route and all its answers. Each route belongs
 // to a group, its [Tag]. Config.Without leaves groups out.
 //

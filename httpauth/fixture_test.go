@@ -92,6 +92,7 @@ func newFixture(t *testing.T, s setup) *fixture {
 		Limits:               auth.Limits{LoginByAddress: wide, RegisterByAddress: wide, MailByAddress: wide},
 		Logger:               logger,
 		Mailer:               f.outbox,
+		TrustedDevices:       auth.DeviceTrust{TTL: 30 * 24 * time.Hour},
 		Now:                  f.clock.Now,
 	}
 	if s.auth != nil {
@@ -377,6 +378,9 @@ func (f *fixture) inspect(method, path string, a answer) {
 	if strings.HasPrefix(path, "/sessions/") {
 		path = "/sessions/{session_id}"
 	}
+	if strings.HasPrefix(path, "/trusted-devices/") {
+		path = "/trusted-devices/{device_id}"
+	}
 	operation := dig(f.document, "paths", path, strings.ToLower(strings.Replace(method, "HEAD", "GET", 1)))
 	if operation == nil {
 		if a.status != http.StatusNotFound {
@@ -531,7 +535,7 @@ func (f *fixture) apiKey(token string, scopes ...string) (id, key string) {
 
 // filled is the path of a route with identifiers that nothing has for its variables.
 func filled(path string) string {
-	return strings.NewReplacer("{key_id}", "key_1", "{session_id}", "ses_1").Replace(path)
+	return strings.NewReplacer("{key_id}", "key_1", "{session_id}", "ses_1", "{device_id}", "device_1").Replace(path)
 }
 
 // A logBuffer keeps what is logged.

@@ -46,6 +46,7 @@ func TestDocumentIsOfExactlyWhatIsMounted(t *testing.T) {
 		"POST /delete-account", "POST /me/export", "POST /verify-email", "POST /resend-verification", "POST /confirm-email", "DELETE /me/pending-email", "POST /forgot-password", "POST /reset-password",
 		"PATCH /api-keys/{key_id}", "POST /api-keys/{key_id}/rotate", "GET /api-keys/{key_id}/usage",
 		"GET /.well-known/jwks.json", "GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others",
+		"GET /trusted-devices", "DELETE /trusted-devices/{device_id}",
 	}
 	slices.Sort(contract)
 	if !slices.Equal(mounted, contract) {
@@ -99,28 +100,30 @@ func TestEveryExampleIsAsItsSchemaSays(t *testing.T) {
 func TestEveryStatusOfTheContractIsDocumented(t *testing.T) {
 	f := newFixture(t, setup{})
 	for rt, statuses := range map[string]string{
-		"POST /register":                 "201 400 409 429 415 413 500 503",
-		"POST /login":                    "200 400 401 429 415 413 500 503",
-		"POST /verify-2fa":               "200 400 401 429",
-		"POST /enable-2fa":               "200 400 401 403 409 429",
-		"POST /confirm-2fa":              "200 400 401 403 429",
-		"POST /disable-2fa":              "200 400 401 403 429",
-		"POST /refresh":                  "200 401 403",
-		"POST /logout":                   "200 401 403",
-		"POST /api-keys":                 "201 400 401 403",
-		"GET /api-keys":                  "200 401 403",
-		"DELETE /api-keys/{key_id}":      "200 401 403 404",
-		"PATCH /api-keys/{key_id}":       "200 400 401 403 404 429",
-		"POST /api-keys/{key_id}/rotate": "201 400 401 403 404 409 429",
-		"GET /api-keys/{key_id}/usage":   "200 401 403 404",
-		"GET /sessions":                  "200 401 403",
-		"DELETE /sessions/{session_id}":  "200 401 403 404",
-		"POST /logout-others":            "200 401 403",
-		"GET /me":                        "200 401 403 503",
-		"PATCH /me":                      "200 400 401 403 409",
-		"POST /change-password":          "200 400 401 403 429",
-		"GET /two-factor":                "200 401 403 503",
-		"POST /backup-codes":             "200 400 401 403 429",
+		"POST /register":                      "201 400 409 429 415 413 500 503",
+		"POST /login":                         "200 400 401 429 415 413 500 503",
+		"POST /verify-2fa":                    "200 400 401 429",
+		"POST /enable-2fa":                    "200 400 401 403 409 429",
+		"POST /confirm-2fa":                   "200 400 401 403 429",
+		"POST /disable-2fa":                   "200 400 401 403 429",
+		"POST /refresh":                       "200 401 403",
+		"POST /logout":                        "200 401 403",
+		"POST /api-keys":                      "201 400 401 403",
+		"GET /api-keys":                       "200 401 403",
+		"DELETE /api-keys/{key_id}":           "200 401 403 404",
+		"PATCH /api-keys/{key_id}":            "200 400 401 403 404 429",
+		"POST /api-keys/{key_id}/rotate":      "201 400 401 403 404 409 429",
+		"GET /api-keys/{key_id}/usage":        "200 401 403 404",
+		"GET /sessions":                       "200 401 403",
+		"DELETE /sessions/{session_id}":       "200 401 403 404",
+		"POST /logout-others":                 "200 401 403",
+		"GET /trusted-devices":                "200 401 403",
+		"DELETE /trusted-devices/{device_id}": "200 401 403 404",
+		"GET /me":                             "200 401 403 503",
+		"PATCH /me":                           "200 400 401 403 409",
+		"POST /change-password":               "200 400 401 403 429",
+		"GET /two-factor":                     "200 401 403 503",
+		"POST /backup-codes":                  "200 400 401 403 429",
 	} {
 		method, path, _ := strings.Cut(rt, " ")
 		responses := dig(f.document, "paths", path, strings.ToLower(method), "responses")
@@ -198,7 +201,7 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 			"POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "POST /refresh", "POST /logout", "POST /api-keys",
 			"GET /api-keys", "DELETE /api-keys/{key_id}", "GET /me", "PATCH /me", "POST /change-password",
 			"PATCH /api-keys/{key_id}", "POST /api-keys/{key_id}/rotate", "GET /api-keys/{key_id}/usage",
-			"GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others", "GET /two-factor", "POST /backup-codes",
+			"GET /sessions", "DELETE /sessions/{session_id}", "POST /logout-others", "GET /two-factor", "POST /backup-codes", "GET /trusted-devices", "DELETE /trusted-devices/{device_id}",
 			"POST /confirm-email", "DELETE /me/pending-email", "POST /delete-account", "POST /me/export",
 		},
 		httpauth.CodeAPIKeyLimit:     {"POST /api-keys", "POST /api-keys/{key_id}/rotate"},
@@ -438,8 +441,8 @@ func TestTheExamplesMakeOneStory(t *testing.T) {
 	var token, key, session, secret string
 	for _, rt := range routes {
 		method, path, _ := strings.Cut(rt, " ")
-		if path == "/verify-2fa" {
-			continue // there is no second factor yet
+		if path == "/verify-2fa" || path == "/trusted-devices/{device_id}" {
+			continue // there is no second factor then, and no device
 		}
 		operation := dig(f.document, "paths", path, strings.ToLower(method))
 		var body any

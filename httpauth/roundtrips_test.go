@@ -148,6 +148,7 @@ func newSurveyor(t *testing.T, mailer auth.Mailer) (s *surveyor, closeAll func()
 		InsecureCheapHashing: true,
 		PasswordHash:         auth.HashParams{Memory: 8, Time: 1, Threads: 1},
 		Mailer:               mailer,
+		TrustedDevices:       auth.DeviceTrust{TTL: 30 * 24 * time.Hour},
 		ConfirmEmailChange:   mailer != nil,
 		Logger:               slog.New(slog.DiscardHandler),
 	})
@@ -230,6 +231,12 @@ func surveyAccount(t *testing.T) []string {
 	time.Sleep(time.Minute)
 	temp := s.ask("`POST /login`, with 2FA on", 200, "POST", "/login", "", map[string]any{"email": email, "password": newPassword})["temp_token"]
 	s.ask("`POST /verify-2fa`", 200, "POST", "/verify-2fa", "", map[string]any{"temp_token": temp, "code": code()})
+	time.Sleep(time.Minute)
+	temp = s.ask("", 200, "POST", "/login", "", map[string]any{"email": email, "password": newPassword})["temp_token"]
+	device := s.ask("`POST /verify-2fa`, with a device to trust", 200, "POST", "/verify-2fa", "", map[string]any{"temp_token": temp, "code": code(), "trust_device": true})["device_token"]
+	s.ask("`POST /login`, on a trusted device", 200, "POST", "/login", "", map[string]any{"email": email, "password": newPassword, "device_token": device})
+	devices := s.ask("`GET /trusted-devices`", 200, "GET", "/trusted-devices", token, nil)["trusted_devices"].([]any)
+	s.ask("`DELETE /trusted-devices/{device_id}`", 200, "DELETE", "/trusted-devices/"+devices[0].(map[string]any)["id"].(string), token, nil)
 	time.Sleep(time.Minute)
 	s.ask("`GET /two-factor`", 200, "GET", "/two-factor", token, nil)
 	s.ask("`POST /backup-codes`", 200, "POST", "/backup-codes", token, map[string]any{"password": newPassword, "code": code()})

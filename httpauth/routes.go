@@ -34,7 +34,7 @@ const (
 	TagLogin        Tag = "Login"        // login, verify-2fa, refresh, logout
 	TagEmail        Tag = "Email"        // verify-email, resend-verification, confirm-email, me/pending-email; with auth.Config.Mailer
 	TagSessions     Tag = "Sessions"     // sessions, logout-others
-	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, two-factor, backup-codes, disable-2fa
+	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, two-factor, backup-codes, disable-2fa; trusted-devices, with auth.Config.TrustedDevices
 	TagAPIKeys      Tag = "API keys"     // api-keys
 	TagAccount      Tag = "Account"      // me, change-password, me/export, delete-account
 	TagRecovery     Tag = "Recovery"     // forgot-password, reset-password; with auth.Config.Mailer
@@ -162,7 +162,11 @@ func (h *Handler) table() []route {
 	if h.manager.RequiresVerifiedEmail() {
 		loggingIn, verifying = append(loggingIn, CodeEmailNotVerified), append(verifying, CodeEmailNotVerified)
 	}
-	mail := (*auth.Manager).SendsMail
+	mail, trust := (*auth.Manager).SendsMail, (*auth.Manager).TrustsDevices
+	loginCall, verifyCall, verified := withBody(login), withBody(verifyTwoFactor), any(session{})
+	if h.manager.TrustsDevices() {
+		loginCall, verifyCall, verified = withBody(loginOnDevice), withBody(verifyAndTrust), sessionOnDevice{}
+	}
 	return []route{
 		{
 			method: http.MethodPost, path: "/register", tag: TagRegistration, id: "register", summary: "Register",
@@ -173,13 +177,13 @@ func (h *Handler) table() []route {
 		{
 			method: http.MethodPost, path: "/login", tag: TagLogin, id: "login", summary: "Log in",
 			description: "Checks email and password. If two-factor authentication is on, the answer is a temp token for verify-2fa.",
-			access:      anyone, call: withBody(login), status: http.StatusOK, success: "A session, or the second step.", answers: []any{session{}, secondStep{}},
+			access:      anyone, call: loginCall, status: http.StatusOK, success: "A session, or the second step.", answers: []any{session{}, secondStep{}},
 			codes: loggingIn,
 		},
 		{
 			method: http.MethodPost, path: "/verify-2fa", tag: TagLogin, id: "verifyTwoFactor", summary: "Finish a login",
 			description: "Takes the temp token of a login with a TOTP code or a backup code.",
-			access:      anyone, call: withBody(verifyTwoFactor), status: http.StatusOK, success: "A session.", answers: []any{session{}},
+			access:      anyone, call: verifyCall, status: http.StatusOK, success: "A session.", answers: []any{verified},
 			codes: verifying,
 		},
 		{
@@ -301,6 +305,17 @@ func (h *Handler) table() []route {
 			description: "Takes the password with a TOTP code or a backup code. Ends the user's other sessions.",
 			access:      sessionOnly, call: withBody(disableTwoFactor), challenges: true, status: http.StatusOK, success: "Two-factor authentication is off.", answers: []any{success{}},
 			codes: []Code{CodeTwoFactorNotEnabled, CodeInvalidCredentials, CodeReauthenticationRequired, CodeRateLimited, CodeOverloaded},
+		},
+		{
+			method: http.MethodGet, path: "/trusted-devices", tag: TagTwoFactor, id: "listTrustedDevices", summary: "List trusted devices",
+			description: "Returns the devices on which a login of the user needs no code, the latest first. Never a token.",
+			access:      sessionOnly, part: trust, call: endpoint{run: listTrustedDevices}, status: http.StatusOK, success: "The devices.", answers: []any{deviceList{}},
+		},
+		{
+			method: http.MethodDelete, path: "/trusted-devices/{device_id}", tag: TagTwoFactor, id: "removeTrustedDevice", summary: "Remove a trusted device",
+			description: "Ends the trust in a device, at once. The next login there needs a code. Its sessions go on.",
+			access:      sessionOnly, part: trust, call: endpoint{run: removeTrustedDevice}, status: http.StatusOK, success: "The device is trusted no longer.", answers: []any{success{}},
+			codes: []Code{CodeNotFound},
 		},
 		{
 			method: http.MethodPost, path: "/change-password", tag: TagAccount, id: "changePassword", summary: "Change the password",

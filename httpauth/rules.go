@@ -75,13 +75,15 @@ func Scope(name string) Rule {
 
 // FreshLogin returns a [Rule]: the user logged in no longer ago than d. Otherwise 401
 // with the challenge of RFC 9470, which asks for another login. It is 403 for an API key,
-// which cannot log in.
+// which cannot log in. While the user has a second factor, a login with a trusted device
+// (auth.DeviceTrust) is never fresh.
 func FreshLogin(d time.Duration) Rule {
 	return func(a Access) error {
 		if err := SessionOnly(a); err != nil {
 			return err
 		}
-		if a.Now.Sub(a.Identity.AuthTime) > d {
+		byDevice := a.Identity.TrustedDevice && a.Identity.User.TwoFactorEnabled
+		if byDevice || a.Now.Sub(a.Identity.AuthTime) > d {
 			return StepUp(d)
 		}
 		return nil

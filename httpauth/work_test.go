@@ -156,7 +156,7 @@ func (b *builder) request(line string, p principal) *http.Request {
 	if call := calls[line]; call.body != nil {
 		body = []byte(jsonOf(b.t, call.body(b, p)))
 	}
-	r := httptest.NewRequest(method, strings.NewReplacer("{key_id}", p.object, "{session_id}", p.session).Replace(path), bytes.NewReader(body))
+	r := httptest.NewRequest(method, strings.NewReplacer("{key_id}", p.object, "{session_id}", p.session, "{device_id}", "device_1").Replace(path), bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	p.with(r)
 	return r

@@ -201,7 +201,7 @@ func TestEveryNoticeSaysWhatHappenedWhenAndWhatToDo(t *testing.T) {
 			})
 		}
 	}
-	if changes != 13 { // all but a login and a wrong code, which change nothing
+	if changes != 14 { // all but a login and a wrong code, which change nothing
 		t.Errorf("%d subjects say that something may have been done", changes)
 	}
 }

@@ -34,7 +34,7 @@ const (
 var notices = []auth.EventType{
 	auth.EventPasswordChanged, auth.EventPasswordReset, auth.EventEmailChangeRequested, auth.EventEmailChanged,
 	auth.EventTwoFactorEnabled, auth.EventTwoFactorDisabled, auth.EventTwoFactorReset, auth.EventBackupCodeUsed,
-	auth.EventBackupCodesReplaced, auth.EventAPIKeyCreated, auth.EventAPIKeyEnabled, auth.EventLoginNewNetwork, auth.EventSecondFactorFailed,
+	auth.EventBackupCodesReplaced, auth.EventDeviceTrusted, auth.EventAPIKeyCreated, auth.EventAPIKeyEnabled, auth.EventLoginNewNetwork, auth.EventSecondFactorFailed,
 	auth.EventUserDeleted, auth.EventDataExported,
 }
 

@@ -51,6 +51,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/redis/go-redis/v9/logging"
 
@@ -184,6 +185,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 	}
 	manager, err := auth.New(records, auth.Config{
 		Secrets: secrets, Mailer: mails, Notifier: notifier, ConfirmEmailChange: o.confirmEmail, Events: auth.LogEvents(log), Logger: log,
+		TrustedDevices: auth.DeviceTrust{TTL: 30 * 24 * time.Hour},
 	})
 	if err != nil {
 		return err

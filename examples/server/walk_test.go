@@ -218,9 +218,20 @@ func (w *walk) firstStart(t *testing.T, server *process) {
 	c.must(t, 401, "GET", v1+"/me", temp, nil)
 	c.must(t, 401, "POST", v1+"/verify-2fa", "", object{"temp_token": temp, "code": totpCode(t, secret, now)}) // it is spent
 	// The code of the next step: one step of drift is allowed.
-	full := c.must(t, 200, "POST", v1+"/verify-2fa", "", object{"temp_token": temp, "code": totpCode(t, secret, now.Add(30*time.Second))})
+	full := c.must(t, 200, "POST", v1+"/verify-2fa", "", object{"temp_token": temp, "code": totpCode(t, secret, now.Add(30*time.Second)), "trust_device": true})
 	before := token
 	token = w.keep(t, full, "access_token")
+
+	onDevice := object{"email": walkEmail, "password": walkNewPassword, "device_token": w.keep(t, full, "device_token")}
+	byDevice := w.keep(t, c.must(t, 200, "POST", v1+"/login", "", onDevice), "access_token")
+	trusted := c.must(t, 200, "GET", v1+"/trusted-devices", byDevice, nil)["trusted_devices"].([]any)
+	if len(trusted) != 1 {
+		t.Fatalf("GET /trusted-devices: %v", trusted)
+	}
+	c.must(t, 401, "POST", v1+"/me/export", byDevice, nil) // no code was asked for, so it is not fresh
+	success(t, c.must(t, 200, "DELETE", v1+"/trusted-devices/"+trusted[0].(map[string]any)["id"].(string), token, nil))
+	w.keep(t, c.must(t, 200, "POST", v1+"/login", "", onDevice), "temp_token")
+	success(t, c.must(t, 200, "POST", v1+"/logout", byDevice, nil))
 
 	devices := c.must(t, 200, "GET", v1+"/sessions", token, nil)["sessions"].([]any)
 	if len(devices) != 2 || devices[0].(map[string]any)["current"] != true || devices[1].(map[string]any)["device"] != "Go" {

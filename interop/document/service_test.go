@@ -48,7 +48,7 @@ func newService(t *testing.T) *service {
 	memory := memstore.New()
 	s := &service{t: t, clock: authtest.NewClock(), store: &faultyStore{Store: memory}, client: &http.Client{Timeout: 20 * time.Second}}
 	memory.Now = s.clock.Now
-	s.manager = s.configured(auth.Config{}).Manager
+	s.manager = s.configured(auth.Config{TrustedDevices: auth.DeviceTrust{TTL: 30 * 24 * time.Hour}}).Manager
 	s.url = s.serve(s.manager, mount)
 	status, served := get(t, s.url+mount+"/openapi.json")
 	if status != http.StatusOK {
@@ -239,6 +239,20 @@ func (s *service) tempToken(a *account) string {
 	return string(login.TempToken)
 }
 
+// trustDevice trusts a device, with a backup code, and returns its id.
+func (s *service) trustDevice(a *account) (id string) {
+	s.t.Helper()
+	_, err := s.manager.VerifyTwoFactorAndTrust(context.Background(), auth.Secret(s.tempToken(a)), a.backup[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	devices, err := s.manager.TrustedDevices(context.Background(), a.identity.User.ID)
+	if err != nil || len(devices) != 1 {
+		s.t.Fatalf("trusted are %v, %v", devices, err)
+	}
+	return devices[0].ID
+}
+
 func (s *service) newAPIKey(a *account) (id, key string) {
 	s.t.Helper()
 	k, secret, err := s.manager.CreateAPIKey(context.Background(), a.identity, auth.NewAPIKey{Name: "A key"})
@@ -404,6 +418,14 @@ var granted = map[string]func(*service, *exchange){
 	"endSession": func(s *service, r *exchange) {
 		s.as(r, s.newAccount())
 		r.params["session_id"] = r.who.identity.SessionID
+	},
+	"listTrustedDevices": func(s *service, r *exchange) {
+		s.as(r, s.twoFactor())
+		s.trustDevice(r.who)
+	},
+	"removeTrustedDevice": func(s *service, r *exchange) {
+		s.as(r, s.twoFactor())
+		r.params["device_id"] = s.trustDevice(r.who)
 	},
 	"logoutOthers": func(s *service, r *exchange) { s.as(r, s.newAccount()) },
 	"createAPIKey": func(s *service, r *exchange) {
