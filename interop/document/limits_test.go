@@ -134,7 +134,7 @@ func values(schema *openapi3.Schema, right any) (list []variant) {
 	case schema.Type.Includes("string"):
 		text, ok := right.(string)
 		if !ok {
-			panic("what granted has leaves out a member that is a text")
+			panic("what granted has leaves out a member that is a text: " + fmt.Sprint(schema.Pattern, schema.Description))
 		}
 		add("a number", 1)
 		add("a list", []any{right})

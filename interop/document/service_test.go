@@ -40,13 +40,14 @@ type service struct {
 	url      string        // of the server, without mount
 	document *description
 	accounts int
+	mails    *authtest.Mails
 	client   *http.Client
 }
 
 func newService(t *testing.T) *service {
 	t.Helper()
 	memory := memstore.New()
-	s := &service{t: t, clock: authtest.NewClock(), store: &faultyStore{Store: memory}, client: &http.Client{Timeout: 20 * time.Second}}
+	s := &service{t: t, clock: authtest.NewClock(), store: &faultyStore{Store: memory}, mails: &authtest.Mails{}, client: &http.Client{Timeout: 20 * time.Second}}
 	memory.Now = s.clock.Now
 	s.manager = s.configured(auth.Config{TrustedDevices: auth.DeviceTrust{TTL: 30 * 24 * time.Hour}}).Manager
 	s.url = s.serve(s.manager, mount)
@@ -62,10 +63,33 @@ func newService(t *testing.T) *service {
 func (s *service) configured(cfg auth.Config) *authtest.Harness {
 	wide := store.Limit{Burst: 1_000_000, Every: time.Microsecond}
 	if cfg.Limits == (auth.Limits{}) {
-		cfg.Limits = auth.Limits{LoginByAddress: wide, RegisterByAddress: wide}
+		cfg.Limits = auth.Limits{LoginByAddress: wide, RegisterByAddress: wide, MailByAddress: wide}
 	}
-	cfg.Now = s.clock.Now
+	cfg.Now, cfg.Mailer = s.clock.Now, s.mails
 	return authtest.With(s.t, s.store, cfg)
+}
+
+// mailed returns the token of the next mail of a purpose to an address.
+func (s *service) mailed(purpose auth.MailPurpose, to string) string {
+	s.t.Helper()
+	mail, ok := s.mails.Await(purpose, to)
+	if !ok {
+		s.t.Fatalf("no mail %s came to %s", purpose, to)
+	}
+	return string(mail.Token)
+}
+
+// requested returns an account that has asked for another address, and the token of the mail that
+// confirms it.
+func (s *service) requested() (a *account, token string) {
+	s.t.Helper()
+	a = s.newAccount()
+	email := "moved." + a.email
+	confirming := s.configured(auth.Config{ConfirmEmailChange: true})
+	if _, err := confirming.UpdateProfile(context.Background(), a.identity, auth.ProfileChange{Email: &email}); err != nil {
+		s.t.Fatal(err)
+	}
+	return a, s.mailed(auth.MailChangeEmail, email)
 }
 
 // with returns the address of one more server on the service's store.
@@ -389,7 +413,7 @@ var granted = map[string]func(*service, *exchange){
 	},
 	"login": func(s *service, r *exchange) {
 		r.who = s.newAccount()
-		r.set(members{"email": r.who.email, "password": password})
+		r.set(members{"email": r.who.email, "password": password, "device_token": "dev_1"})
 	},
 	"verifyTwoFactor": func(s *service, r *exchange) {
 		r.who = s.twoFactor()
@@ -411,6 +435,36 @@ var granted = map[string]func(*service, *exchange){
 	"disableTwoFactor": func(s *service, r *exchange) {
 		s.as(r, s.twoFactor())
 		r.set(members{"password": password, "code": string(r.who.backup[0])})
+	},
+	"verifyEmail": func(s *service, r *exchange) {
+		r.who = s.newAccount()
+		r.set(members{"token": s.mailed(auth.MailVerifyEmail, r.who.email)})
+	},
+	"resendVerification": func(s *service, r *exchange) { r.set(members{"email": s.newEmail()}) },
+	"forgotPassword":     func(s *service, r *exchange) { r.set(members{"email": s.newEmail()}) },
+	"resetPassword": func(s *service, r *exchange) {
+		r.who = s.newAccount()
+		if err := s.manager.ForgotPassword(context.Background(), r.who.email); err != nil {
+			s.t.Fatal(err)
+		}
+		r.set(members{"token": s.mailed(auth.MailResetPassword, r.who.email), "new_password": "NewPass456!"})
+	},
+	"confirmEmail": func(s *service, r *exchange) {
+		a, token := s.requested()
+		s.as(r, a)
+		r.set(members{"token": token})
+	},
+	"cancelEmailChange": func(s *service, r *exchange) {
+		a, _ := s.requested()
+		s.as(r, a)
+	},
+	"exportAccount": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.set(members{"password": password, "code": "123456"})
+	},
+	"deleteAccount": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.set(members{"password": password, "code": "123456"})
 	},
 	"refresh":      func(s *service, r *exchange) { s.as(r, s.newAccount()) },
 	"logout":       func(s *service, r *exchange) { s.as(r, s.newAccount()) },
