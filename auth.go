@@ -172,23 +172,37 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 
 // Close makes every later call return ErrClosed, and writes the uses of API keys and tokens that
 // are still in memory. It waits up to 10 seconds for calls that may change something, so that their
-// events are sent. It then waits up to 20 seconds for events and notices that are queued or
-// under way, and returns an error if a handler does not return. It does not close the store. A
-// second Close does nothing.
+// mails and events are sent. Mails, notices and events that are queued or under way have the rest of
+// 20 seconds, mails of 15. What is left then is dropped and logged. Close returns an error if a
+// handler does not return. It takes up to 21 seconds, and longer only where the store does not
+// answer. It does not close the store. A second Close does nothing.
 func (m *Manager) Close() error {
 	var err error
 	m.closing.Do(func() {
+		end := time.Now().Add(closeTime)
 		m.closed.Store(true)
 		m.calls.Wait(closeWait)
 		m.background.close()
-		err = errors.Join(m.usage.Close(), m.closeFirstUses(), m.closeQueues())
+		err = errors.Join(m.usage.Close(), m.closeFirstUses(), m.closeQueues(end))
 	})
 	return err
 }
 
-// closeQueues closes the queue of mails first, since a mail is an event.
-func (m *Manager) closeQueues() error {
-	return errors.Join(queue.Close(m.mails), queue.Close(m.events, m.notices))
+// closeQueues closes the queue of mails and then that of events, since a mail is one, and meanwhile
+// that of notices. Where the store took the time that end allows, they have closeWait.
+func (m *Manager) closeQueues(end time.Time) error {
+	if least := time.Now().Add(closeWait); end.Before(least) {
+		end = least
+	}
+	var mails, events, notices error
+	parallel.Do(
+		func() {
+			mails = queue.Close(end.Add(-closeEvents), m.mails)
+			events = queue.Close(end, m.events)
+		},
+		func() { notices = queue.Close(end, m.notices) },
+	)
+	return errors.Join(mails, events, notices)
 }
 
 // String returns "auth.Manager". Nothing else of a Manager is printed.
@@ -200,8 +214,11 @@ func (m *Manager) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(m.String()
 // LogValue implements [slog.LogValuer] with the text of String.
 func (m *Manager) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// closeWait is how long Close waits for calls that are under way.
-const closeWait = 10 * time.Second
+const (
+	closeTime   = 20 * time.Second // of Close, if the store answers and handlers return
+	closeWait   = 10 * time.Second // the part of it for calls that are under way
+	closeEvents = 5 * time.Second  // the part of it that mails leave to their events
+)
 
 // ready returns ErrClosed after Close.
 func (m *Manager) ready() error {

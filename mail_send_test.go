@@ -186,6 +186,36 @@ func TestAMailerThatFailsPanicsOrHangsChangesNoAnswer(t *testing.T) {
 	}
 }
 
+// A process that is told to stop while its mail server hangs ends in the time that docs/deploy.md
+// counts with, and says which mails are lost.
+func TestCloseTakesTwentySecondsForMailsNoticesAndEventsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, hang := mailConfig(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		cfg.Mailer = mailerFunc(func(ctx context.Context, _ auth.Mail) error { return hang(ctx) })
+		cfg.Notifier = notifierFunc(func(ctx context.Context, _ auth.Notice) error { return hang(ctx) })
+		h := authtest.With(t, memstore.New(), cfg)
+		var users []*authtest.User
+		for range 4 {
+			u := h.Register() // which waits for a mail
+			if err := h.ChangePassword(t.Context(), u.Identity(), authtest.Password, otherPassword); err != nil {
+				t.Fatal(err)
+			}
+			users = append(users, u)
+		}
+		synctest.Wait()
+		began := time.Now()
+		if err := h.Close(); err != nil || time.Since(began) > 20*time.Second {
+			t.Errorf("Close took %v: %v", time.Since(began), err)
+		}
+		if e := h.AwaitEvent(users[0], auth.EventMailFailed); e.Reason != "timeout" {
+			t.Errorf("the first mail: %+v", e)
+		}
+		if e := h.AwaitEvent(users[3], auth.EventMailFailed); e.Reason != "queue" {
+			t.Errorf("the last mail: %+v", e)
+		}
+	})
+}
+
 // A Mailer that never returns holds up no mail but its own.
 func TestAMailerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -11,10 +11,9 @@ import (
 )
 
 const (
-	capacity     = 4096             // calls that may wait
-	callTimeout  = 10 * time.Second // for each call
-	closeTimeout = 20 * time.Second // for all calls together once Close is called
-	lastTimeout  = time.Second      // the part of closeTimeout that is kept for the summary
+	capacity    = 4096             // calls that may wait
+	callTimeout = 10 * time.Second // for each call
+	lastTimeout = time.Second      // the part of the time of Close that is kept for the summary
 
 	summaryInterval = time.Minute
 )
@@ -195,15 +194,14 @@ func (q *Queue) Offer(ctx context.Context, j Job) {
 	}
 }
 
-// Close ends queues at the same time, within 21 seconds. It skips nil ones. Calls that were
-// offered before it are made as far as the time allows; the rest are dropped and logged.
+// Close ends queues at the same time, until end and a second more. It skips nil ones. Calls that
+// were offered before it are made as far as the time allows; the rest are dropped and logged.
 // Later ones are never made. If a handler does not return when its context has ended, Close
 // does not wait for it, and returns an error with the Queue's name. A Queue may be closed only
 // once.
-func Close(queues ...*Queue) error {
+func Close(end time.Time, queues ...*Queue) error {
 	var errs []error
-	end := time.Now().Add(closeTimeout)
-	late := time.After(closeTimeout + time.Second)
+	late := time.After(time.Until(end) + time.Second)
 	for _, q := range queues {
 		if q != nil {
 			q.end = end

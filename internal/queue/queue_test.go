@@ -41,7 +41,7 @@ func TestCallsAreMadeInOrderWithTheValuesOfTheirContextAndNotItsEnd(t *testing.T
 			}})
 		}
 		time.Sleep(150 * time.Second)
-		if err := queue.Close(nil, q); err != nil {
+		if err := queue.Close(time.Now().Add(20*time.Second), nil, q); err != nil {
 			t.Error(err)
 		}
 		if len(got) != 100 || !slices.IsSorted(got) {
@@ -81,7 +81,7 @@ func TestAFullQueueDropsWhatHasALowClassFirstAndLogsIt(t *testing.T) {
 		if want := [3]int{5000, 1004, 0}; dropped != want {
 			t.Errorf("dropped: %v, want %v", dropped, want)
 		}
-		if err := queue.Close(q); err != nil {
+		if err := queue.Close(time.Now().Add(20*time.Second), q); err != nil {
 			t.Error(err)
 		}
 		if strings.Count(text(), "dropped") != 1 || !strings.Contains(text(), "count=6004") {
@@ -105,7 +105,7 @@ func TestDroppedCallsAreLoggedOnceAMinute(t *testing.T) {
 			offer(200)
 			time.Sleep(time.Second)
 		}
-		if err := queue.Close(q); err != nil {
+		if err := queue.Close(time.Now().Add(20*time.Second), q); err != nil {
 			t.Error(err)
 		}
 		if n := strings.Count(text(), "were dropped"); n < 9 || n > 12 {
@@ -114,7 +114,7 @@ func TestDroppedCallsAreLoggedOnceAMinute(t *testing.T) {
 	})
 }
 
-func TestCloseTakesTwentySecondsAtMostAndNamesAHandlerThatDoesNotReturn(t *testing.T) {
+func TestCloseEndsInTimeAndNamesAHandlerThatDoesNotReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, text := logged()
 		release, summary, late := make(chan struct{}), false, 0
@@ -127,7 +127,7 @@ func TestCloseTakesTwentySecondsAtMostAndNamesAHandlerThatDoesNotReturn(t *testi
 		began := time.Now()
 		other := queue.New("letters", queue.InOrder, log, nil)
 		other.Offer(t.Context(), queue.Job{Run: func(context.Context) { <-release }})
-		err := queue.Close(slow, stuck, other)
+		err := queue.Close(time.Now().Add(20*time.Second), slow, stuck, other)
 		if err == nil || !strings.Contains(err.Error(), "notices") || !strings.Contains(err.Error(), "letters") || strings.Contains(err.Error(), "events") {
 			t.Errorf("the error is %v", err)
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A model is what waiting must do, written without a thought of its cost.
@@ -242,7 +243,7 @@ func TestEachCallOfManyGoroutinesIsMadeOrDroppedOnce(t *testing.T) {
 			})
 		}
 		running.Wait()
-		if err := Close(q); err != nil {
+		if err := Close(time.Now().Add(20*time.Second), q); err != nil {
 			t.Error(err)
 		}
 		if made.Load()+dropped.Load() != goroutines*each {
