@@ -67,7 +67,7 @@ func samples() map[string]sample {
 		"m.auth/rosters":  sampleOf("m.auth/rosters", rostersRecord{Complete: true, Swept: true}),
 		"u.1/totp":        sampleOf("u.1/totp", totpRecord{Pending: pendingFactor{ID: "p", Sealed: []byte{1, 2}, Since: at}, Active: activeFactor{ID: "a", Sealed: []byte{3}, Since: at, LastStep: 9, Backup: backupSet{Pepper: "k", Salt: []byte{4}, Memory: 8, Time: 1, Threads: 1, Tags: []string{"x", ""}}}, PendingBy: "p/s"}),
 		"u.1/temp":        sampleOf("u.1/temp", tempRecord{Logins: []pendingLogin{{Digest: []byte{1}, Expires: at, Epoch: 1, Enrolment: "e", Tries: 2, Prefix: "p"}}, Firsts: []firstStep{{Digest: []byte{1}, Flags: 5}}, Methods: []firstMethod{{Digest: []byte{1}, Method: "oauth"}}}),
-		"u.1/mail":        sampleOf("u.1/mail", mailTokens{Tokens: []mailToken{{Digest: []byte{1, 2}, Purpose: "reset_password", Expires: at, Epoch: 3}}}),
+		"u.1/mail":        sampleOf("u.1/mail", mailTokens{Tokens: []mailToken{{Digest: []byte{1, 2}, Purpose: "reset_password", Expires: at, Epoch: 3}}, Unsure: []string{"\x01\x02"}}),
 		"u.1/devices":     sampleOf("u.1/devices", devicesRecord{Devices: []device{{ID: "d", Digest: []byte{1, 2}, Epoch: 3, Enrolment: "e", Created: at, Expires: at.Add(1), Used: at, Address: "::1", UserAgent: "x"}}}),
 		"u.1/keys":        sampleOf("u.1/keys", keysMade{N: 3}),
 		"u.1/k.3":         sampleOf("u.1/k.3", keyRecord{Digest: []byte{1, 2, 3}, Name: "n", Description: "d", Prefix: "sk_live_abc...", Created: at, Expires: at, Scopes: "a b", Disabled: true, Replaced: at, Successor: "4"}),

@@ -92,8 +92,10 @@ func (m *Manager) sendMail(ctx context.Context, r mailRequest) {
 	case err == nil:
 	case errors.Is(err, callback.ErrPanicked):
 		reason = "panic"
+		m.settleMail(ctx, r, mail.Token, (*redemption).doubt)
 	case errors.Is(err, context.DeadlineExceeded):
 		reason = "timeout"
+		m.settleMail(ctx, r, mail.Token, (*redemption).doubt)
 	case errors.Is(err, callback.ErrBusy):
 		reason = "busy"
 		m.takeBack(ctx, r, mail.Token)
@@ -187,19 +189,24 @@ func (m *Manager) chargeMail(ctx context.Context, r *mailRequest) error {
 	return nil
 }
 
-// takeBack voids the token of a mail that the Mailer has refused, and gives its attempt back. If
-// it fails, the token stays and counts until it expires.
+// takeBack voids the token of a mail that the Mailer has refused, and gives its attempt back.
 func (m *Manager) takeBack(ctx context.Context, r mailRequest, token Secret) {
+	m.settleMail(ctx, r, token, (*redemption).spend, mailBudget(r.digest))
+}
+
+// settleMail changes the token of a mail that failed, and gives budgets back. If that fails, the
+// token stays valid and counts until it expires.
+func (m *Manager) settleMail(ctx context.Context, r mailRequest, token Secret, change func(*redemption, time.Time), back ...budget) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*m.cfg.StoreTimeout)
 	defer cancel()
-	m.refund(ctx, []budget{mailBudget(r.digest)}, budget.hits)
+	m.refund(ctx, back, budget.hits)
 	uid, secret, _ := r.kind.parse(token)
 	_ = m.records.Retry(ctx, userPartition(uid), func() error {
 		sent := redemption{kind: r.kind, uid: uid, secret: secret, acct: accountRow(uid), tokens: mailTokensRow(uid)}
 		if err := m.records.Read(ctx, &sent.acct, &sent.tokens); err != nil || !sent.tokens.Exists() {
 			return err
 		}
-		sent.spend(m.now())
+		change(&sent, m.now())
 		return m.records.Commit(ctx, putMailTokens(&sent.tokens))
 	})
 }

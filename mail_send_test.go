@@ -186,6 +186,53 @@ func TestAMailerThatFailsPanicsOrHangsChangesNoAnswer(t *testing.T) {
 	}
 }
 
+// OT-7: a mail server that hangs for an hour does not use up what its users may ask for after it.
+func TestATokenWhoseMailMayNotHaveLeftIsValidAndDoesNotCount(t *testing.T) {
+	for name, fail := range map[string]func(ctx context.Context) error{
+		"panic":   func(context.Context) error { panic("smtp") },
+		"timeout": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var sent []auth.Secret
+			down, cfg := true, mailConfig()
+			cfg.Mailer = mailerFunc(func(ctx context.Context, mail auth.Mail) error {
+				sent = append(sent, mail.Token)
+				if down {
+					return fail(ctx)
+				}
+				return nil
+			})
+			h := authtest.With(t, memstore.New(), cfg)
+			alice := h.Register()
+			ask := func(times int) {
+				t.Helper()
+				for range times {
+					if err := h.ResendVerification(t.Context(), alice.Email); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Minute)
+					h.Clock.Advance(20 * time.Minute) // the budget has room
+				}
+			}
+			ask(3)
+			if len(sent) != 4 {
+				t.Fatalf("%s: the Mailer was called %d times", name, len(sent))
+			}
+			down = false
+			ask(4)
+			if len(sent) != 4+3 {
+				t.Errorf("%s: afterwards it sent %d mails, want 3", name, len(sent)-4)
+			}
+			if err := h.VerifyEmail(t.Context(), sent[1]); err != nil {
+				t.Errorf("%s: a token that may have arrived: %v", name, err)
+			}
+			if err := h.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A process that is told to stop while its mail server hangs ends in the time that docs/deploy.md
 // counts with, and says which mails are lost.
 func TestCloseTakesTwentySecondsForMailsNoticesAndEventsTogether(t *testing.T) {

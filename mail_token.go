@@ -67,6 +67,10 @@ func (k mailKind) binding(a *account) mailBinding {
 // bounded and one Commit voids all of them.
 type mailTokens struct {
 	Tokens []mailToken
+	// Unsure are the digests of tokens whose mails may not have left. These are valid and do not
+	// count, so that a mail server that hangs does not use up what a user may ask for. The budget
+	// of the address bounds their number.
+	Unsure []string
 	newer  []byte
 }
 
@@ -86,6 +90,7 @@ func (t *mailTokens) Fields(c *record.Codec) {
 		c.Time(&one.Expires)
 		c.Uint(&one.Epoch)
 	})
+	c.Strings(&t.Unsure)
 	c.Rest(&t.newer)
 }
 
@@ -135,12 +140,15 @@ func (t *mailTokens) prune(a *account, now time.Time) {
 		ended := one.Epoch != a.Epoch && (one.Purpose == string(MailResetPassword) || one.Purpose == string(MailChangeEmail))
 		return ended || !now.Before(one.Expires)
 	})
+	t.Unsure = slices.DeleteFunc(t.Unsure, func(digest string) bool {
+		return !slices.ContainsFunc(t.Tokens, func(one mailToken) bool { return string(one.Digest) == digest })
+	})
 }
 
-// count returns how many tokens there are of a kind.
+// count returns how many tokens there are of a kind whose mails have left.
 func (t *mailTokens) count(k mailKind) (n int) {
 	for _, one := range t.Tokens {
-		if one.Purpose == string(k.purpose) {
+		if one.Purpose == string(k.purpose) && !slices.Contains(t.Unsure, string(one.Digest)) {
 			n++
 		}
 	}
@@ -217,6 +225,13 @@ func (m *Manager) checkMailToken(ctx context.Context, r *redemption) error {
 // refuseMailToken emits an event for a token that is not valid.
 func (m *Manager) refuseMailToken(ctx context.Context, k mailKind, userID, reason string) {
 	m.emit(ctx, Event{Type: EventMailTokenRefused, UserID: userID, Action: string(k.purpose), Reason: reason})
+}
+
+// doubt notes that the mail of the token may not have left.
+func (r *redemption) doubt(now time.Time) {
+	if i := r.tokens.Rec.find(r.kind, r.uid, r.secret, &r.acct.Rec, now); i >= 0 {
+		r.tokens.Rec.Unsure = append(r.tokens.Rec.Unsure, string(r.tokens.Rec.Tokens[i].Digest))
+	}
 }
 
 // spend takes the token out of the tokens of r. The Commit that acts writes them with
