@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/datixlab/auth"
@@ -138,6 +139,64 @@ func TestAnAddressIsNotHeldWhileItWaits(t *testing.T) {
 	if err := u.redeem(auth.MailChangeEmail, u.tokens[auth.MailChangeEmail]); err != nil {
 		t.Errorf("free again: %v", err)
 	}
+}
+
+// What the mail queue is late with ends when the account stops waiting, so that GET /me shows and
+// DELETE /me/pending-email ends whatever a token can still do. What is not sent is not charged.
+func TestAMailThatWaitedIsValidAsLongAsItsAddressWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold, cfg, mails := make(chan struct{}), mailConfig(), &authtest.Mails{}
+		cfg.Mailer = mailerFunc(func(ctx context.Context, mail auth.Mail) error {
+			<-hold
+			return mails.Send(ctx, mail)
+		})
+		h := authtest.With(t, memstore.New(), cfg)
+		alice := h.Register() // whose mail holds up the others
+		id, wanted := alice.Identity(), "moved@example.com"
+		ask := func() error {
+			_, err := h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &wanted})
+			return err
+		}
+		for range 2 {
+			if err := errors.Join(ask(), h.CancelEmailChange(t.Context(), id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		until := h.Now().Add(time.Hour)
+		if err := h.CancelEmailChange(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		close(hold)
+		synctest.Wait()
+		if n := len(mails.All()); n != 1 {
+			t.Errorf("%d mails, and no change waits", n)
+		}
+		hold = make(chan struct{})
+		if err := errors.Join(h.ResendVerification(t.Context(), alice.Email), ask()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		h.Clock.Advance(30 * time.Minute)
+		close(hold)
+		synctest.Wait()
+		mail, ok := mails.Await(auth.MailChangeEmail, wanted)
+		if !ok || !mail.ExpiresAt.Equal(until) {
+			t.Errorf("the mail: %v, %v, want until %v", mail, ok, until)
+		}
+		h.Clock.Advance(30 * time.Minute)
+		if err := h.CancelEmailChange(t.Context(), id); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("canceled: %v", err)
+		}
+		if err := h.ConfirmEmail(t.Context(), id, mail.Token); err == nil {
+			t.Error("a change that does not wait any more was made")
+		}
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // OT-20: one account cannot mail strangers without end.

@@ -77,11 +77,11 @@ func (m *Manager) sendMail(ctx context.Context, r mailRequest) {
 	if err != nil && !errors.Is(err, errNoMail) {
 		m.cfg.Logger.ErrorContext(ctx, "auth: a mail was not sent", "purpose", string(r.kind.purpose), "user_id", userIDOf(r.uid), "err", err)
 		m.reportMail(ctx, r, org, "store")
-		if r.charged {
-			m.refund(ctx, []budget{mailBudget(r.digest)}, budget.hits)
-		}
 	}
 	if err != nil {
+		if r.charged { // by the caller, or before a Commit that failed
+			m.refund(ctx, []budget{mailBudget(r.digest)}, budget.hits)
+		}
 		return
 	}
 	_, err = callback.Try(ctx, m.mailerCalls, func(ctx context.Context) (struct{}, error) {
@@ -141,6 +141,9 @@ func (m *Manager) newMail(ctx context.Context, r *mailRequest) (mail Mail, org s
 		}
 		binding := r.kind.binding(&acct.Rec)
 		mail.ExpiresAt = now.Add(r.kind.ttl)
+		if r.kind == changeMail { // the mail may have waited; the account waits no longer
+			mail.ExpiresAt = acct.Rec.RequestedUntil
+		}
 		tokens.Rec.Tokens = append(tokens.Rec.Tokens, mailToken{
 			Digest: mailDigest(r.kind, r.uid, secret, binding), Purpose: string(r.kind.purpose), Expires: mail.ExpiresAt, Epoch: binding.epoch,
 		})
