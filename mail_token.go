@@ -118,11 +118,14 @@ func newMailToken(k mailKind, uid string) (token Secret, secret string) {
 	return Secret(text + string(check[:])), secret
 }
 
+var withoutSpace = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
+
 // parse returns the user and the random digits of a token of this kind. It returns false for a
-// text that is none, without asking the store. Spaces and line breaks around the token are no
-// part of it: people copy tokens out of mails.
+// text that is none, without asking the store. Spaces and line breaks around the token, and in it
+// after the prefix, are no part of it: people copy tokens out of mails, whose lines may be broken.
 func (k mailKind) parse(token Secret) (uid, secret string, ok bool) {
-	text, ok := strings.CutPrefix(strings.Trim(string(token), " \t\r\n"), k.prefix)
+	text, ok := strings.CutPrefix(strings.TrimLeft(string(token), " \t\r\n"), k.prefix)
+	text = withoutSpace.Replace(text)
 	if !ok || !ident.IsBase62(text, ident.TimedLen+mailSecretLen+keyCheckLen) {
 		return "", "", false
 	}

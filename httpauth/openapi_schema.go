@@ -102,8 +102,8 @@ func keywords(l auth.InputLimits) map[string]object {
 	}
 }
 
-// oneTimeToken returns the pattern of the token of a mail. Space around it is dropped.
-func oneTimeToken(kind string) string { return `^[\t\r\n ]*` + kind + `_[0-9A-Za-z]+[\t\r\n ]*$` }
+// oneTimeToken returns the pattern of the token of a mail. Space around it and in it is dropped.
+func oneTimeToken(kind string) string { return `^[\t\r\n ]*` + kind + `_[0-9A-Za-z\t\r\n ]+$` }
 
 const schemaRef = "#/components/schemas/"
 
