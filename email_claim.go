@@ -254,10 +254,12 @@ func (m *Manager) moveEmail(
 			a.leaveEmail(a.Email)
 			a.Digests = slices.DeleteFunc(slices.Clone(a.Digests), func(d string) bool { return d == emailDigest(canonical) })
 			a.clearPendingEmail()
+			a.takeEmail(address, m.SendsMail())
 		case !emailaddr.Same(a.Email, canonical): // another account has it, or the user asked for a third address
 			return ErrEmailTaken
-		} // else the other call has finished it
-		a.Email = address
+		default: // the other call has finished it
+			a.respellEmail(address)
+		}
 		return write()
 	}, rows...)
 	if err != nil {

@@ -64,9 +64,11 @@ func TestOnlyTheAddressThatWasProvenIsVerified(t *testing.T) {
 		t.Errorf("another spelling: %+v, %v", u, err)
 	}
 	other := "other@example.com"
-	u, err = h.UpdateProfile(t.Context(), alice.Identity(), auth.ProfileChange{Email: &other})
-	if err != nil || u.EmailVerified {
-		t.Errorf("another address: %+v, %v", u, err)
+	for _, email := range []string{"another@example.com", spelled, other} { // an address may have had another owner since
+		u, err = h.UpdateProfile(t.Context(), alice.Identity(), auth.ProfileChange{Email: &email})
+		if err != nil || u.EmailVerified {
+			t.Errorf("another address: %+v, %v", u, err)
+		}
 	}
 	alice.Email = other
 	alice.VerifyEmail() // by the mail that the change has sent

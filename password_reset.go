@@ -27,9 +27,9 @@ func (m *Manager) ForgotPassword(ctx context.Context, email string) error {
 //
 // A second factor stays on, and the next login asks for it. Its limits of wrong codes stay as
 // they are. The networks that the account was known to log in from become unknown. API keys stay
-// valid, and the notice says how many. But if the account was registered while there was a
-// Mailer, and nobody has proven the address before, its API keys end first: a stranger may have
-// registered the address and left them.
+// valid, and the notice says how many. But if the account got the address while there was a Mailer,
+// and nobody has proven it before, its API keys end first: a stranger may have taken the address and
+// left them.
 //
 // The error is ErrInvalidOneTimeToken for a token that is wrong, used or expired. It is an
 // [*InputError] with ErrWeakPassword if the password is refused, and the token stays valid then.

@@ -156,6 +156,36 @@ func TestAResetThatIsNotTheFirstProofKeepsAPIKeys(t *testing.T) {
 	}
 }
 
+// OT-14: an address that an account has changed to is as unproven as one that was registered,
+// wherever the account came from.
+func TestTheFirstProofOfAnAddressThatAnAccountChangedToEndsAPIKeys(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		cfg := mailConfig()
+		cfg.ConfirmEmailChange = false
+		h := authtest.With(t, s, cfg)
+		old := authtest.With(t, s, auth.Config{Now: h.Clock.Now, Limits: unlimited()})
+		_, made := withoutPassword(t, h)
+		for email, id := range map[string]auth.Identity{"v1@example.com": made, "v2@example.com": member(t, old.Manager, "thief@example.com")} {
+			_, key, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "left"})
+			if err == nil {
+				_, err = h.UpdateProfile(t.Context(), id, auth.ProfileChange{Email: &email})
+			}
+			if err == nil {
+				err = h.ForgotPassword(t.Context(), email)
+			}
+			if err == nil {
+				err = h.Manager.ResetPassword(t.Context(), h.AwaitMail(auth.MailResetPassword, email).Token, otherPassword)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.VerifyAPIKey(t.Context(), key); !errors.Is(err, auth.ErrInvalidToken) {
+				t.Errorf("%s: the key of whoever took the address: %v", email, err)
+			}
+		}
+	})
+}
+
 // OT-14: a key that is made while the mailbox is proven for the first time does not survive.
 func TestAKeyThatIsMadeDuringTheFirstProofEnds(t *testing.T) {
 	tap := newTapStore(memstore.New())

@@ -52,8 +52,8 @@ type account struct {
 	// ProvenEmail is the address whose mailbox the user has proven. It says something only if
 	// it is Email: an older version changes Email alone.
 	ProvenEmail string
-	// Unproven is true for an account that was registered while there was a Mailer, which
-	// asks for a proof of the address. See emailUnverified.
+	// Unproven is true for an account that got its address while there was a Mailer, which asks
+	// for a proof of it: by a registration or by a change. See emailUnverified.
 	Unproven bool
 	// RequestedEmail is the address that waits for its confirmation until RequestedUntil.
 	// Nothing is claimed for it.
@@ -97,12 +97,18 @@ func (a *account) usable() bool { return !a.Disabled && !a.Deleted }
 // emailVerified reports whether the user has proven that they read the mail of the address.
 func (a *account) emailVerified() bool { return a.ProvenEmail == a.Email && a.Email != "" }
 
-// emailUnverified reports whether a proof was asked for and is missing. It is false for an
-// account from before there was a Mailer, and for one that your program made.
+// emailUnverified reports whether a proof was asked for and is missing. It is false for an address
+// from before there was a Mailer, and for one that your program gave the account.
 func (a *account) emailUnverified() bool { return a.Unproven && !a.emailVerified() }
 
 // proveEmail notes that the user reads the mail of the address.
 func (a *account) proveEmail() { a.ProvenEmail = a.Email }
+
+// takeEmail gives the account another address, which nobody has proven: not even a former holder
+// of it, who has had another since. Asked says that there is a Mailer to ask for the proof.
+func (a *account) takeEmail(address string, asked bool) {
+	a.Email, a.ProvenEmail, a.Unproven = address, "", a.Unproven || asked
+}
 
 // respellEmail replaces the address by another spelling of it.
 func (a *account) respellEmail(address string) {
