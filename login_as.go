@@ -19,11 +19,21 @@ type Proof struct {
 	// MultiFactor says that the means had two factors, by a rule that you trust. No code is asked
 	// for, and the session has the amr "mfa". Most providers do not say it: leave it false then.
 	MultiFactor bool
-	// EmailVerified says that your program has proof that the user owns the account's present
-	// address. The account is marked as verified in the Commit that makes the session or the temp
-	// token. Compare the address that was proven with User.Email just before the call: an account
-	// that is named by the subject of a provider may have another.
+	// EmailVerified says that your program has proof that the user owns the address Email. If
+	// the account has that address, it is marked as verified in the Commit that makes the session
+	// or the temp token.
 	EmailVerified bool
+	// Email is the address of that proof, in any spelling. An account that is named by the
+	// subject of a provider may have another, and its user can change it during the call. Without
+	// Email any address that the account has then is marked, so leave it out only if your proof
+	// is about the account and not about an address.
+	Email string
+}
+
+// provesEmail reports whether the proof is one of the address that the account has.
+func (p *Proof) provesEmail(a *account) bool {
+	canonical, ok := emailaddr.Canonical(p.Email)
+	return p.EmailVerified && (p.Email == "" || ok && emailaddr.Same(a.Email, canonical))
 }
 
 // LoginAs begins a session of a user whom your program has proven by other means. It is the same
@@ -42,7 +52,7 @@ type Proof struct {
 //   - ErrNotFound if there is no such user.
 //   - ErrInvalidCredentials if the user is disabled.
 //   - ErrEmailNotVerified as at a login, see Config.RequireVerifiedEmail, unless the proof is
-//     EmailVerified.
+//     EmailVerified for the address that the account has.
 //   - ErrRateLimited if too many logins of the user wait for their second factor, from the network
 //     of the client. Five may, and beyond them Config.Limits.LoginByAccountAddress.
 func (m *Manager) LoginAs(ctx context.Context, userID string, proof Proof) (LoginResult, error) {
@@ -76,13 +86,14 @@ func (m *Manager) LoginAs(ctx context.Context, userID string, proof Proof) (Logi
 		}
 	}
 	first := firstStepOf(ctx, isKnown, charged)
-	first.Method, first.Actor, first.ProvesEmail = proof.Method, actorOf(ctx), proof.EmailVerified
+	first.Method, first.Actor = proof.Method, actorOf(ctx)
 	var result LoginResult
 	marks := false
 	err = m.settle(ctx, charged, func(ctx context.Context) (bool, error) {
 		read := func() (err error) { _, acct, err = m.findUser(ctx, userID); return err }
 		err := m.records.RetryFrom(ctx, userPartition(uid), read, func() (err error) {
-			marks = proof.EmailVerified && !acct.Rec.emailVerified()
+			first.ProvesEmail = proof.provesEmail(&acct.Rec)
+			marks = first.ProvesEmail && !acct.Rec.emailVerified()
 			result, err = m.startSession(ctx, uid, acct, first.amr(mfa...), first)
 			return err
 		})

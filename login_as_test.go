@@ -236,6 +236,31 @@ func TestLoginAsMarksTheAddressThatWasProven(t *testing.T) {
 	})
 }
 
+// A proof of one address marks no other, also if the user changes it during the login.
+func TestLoginAsMarksNoOtherAddressThanTheOneThatWasProven(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		tap := newTapStore(s)
+		h := manyProcesses(authtest.With(t, tap, raced()))
+		other := manyProcesses(twin(t, h, raced()))
+		u := h.Register()
+		victim := "victim@example.com"
+		proof := auth.Proof{Method: "oauth", EmailVerified: true, Email: strings.ToUpper(u.Email)}
+		login := func() error { _, err := other.LoginAs(t.Context(), u.ID, proof); return err }
+		err := tap.overtaken(t, "/acct", login, func() error {
+			_, err := h.UpdateProfile(t.Context(), u.Identity(), auth.ProfileChange{Email: &victim})
+			return err
+		})
+		if got := userOf(t, h, u.ID); err != nil || got.Email != victim || got.EmailVerified {
+			t.Errorf("an address that was taken meanwhile: %+v, %v", got, err)
+		}
+		for _, proof.Email = range []string{"nobody@example.com", "no address", "Victim@EXAMPLE.com"} {
+			if marked := loggedInAs(t, h, u.ID, proof).User.EmailVerified; marked != (proof.Email == "Victim@EXAMPLE.com") {
+				t.Errorf("a proof of %q: %v", proof.Email, marked)
+			}
+		}
+	})
+}
+
 func TestLoginAsMarksTheAddressWhereASecondFactorIsDue(t *testing.T) {
 	h := authtest.New(t)
 	u := h.Register()

@@ -111,7 +111,7 @@ func (s *site) login(r *http.Request) (login auth.LoginResult, err error) {
 	if err != nil {
 		return login, err
 	}
-	return s.manager.LoginAs(ctx, user.ID, auth.Proof{Method: "oauth", EmailVerified: c.EmailVerified && c.Email == user.Email})
+	return s.manager.LoginAs(ctx, user.ID, auth.Proof{Method: "oauth", EmailVerified: c.EmailVerified && c.Email != "", Email: c.Email})
 }
 
 type claims struct {
