@@ -28,8 +28,9 @@ type Mail struct {
 	Purpose MailPurpose
 	To      string // the email address, in ASCII
 	UserID  string // "user_…"
-	// Name is the full name of the user. It is "" if mail programs may show a part of it as a
-	// link: anybody can register somebody else's address under a name of their choice.
+	// Name is the full name of the user. It is "" if nobody has proven the address: anybody can
+	// register somebody else's under a name of their choice. It is also "" if mail programs may
+	// show a part of it as a link.
 	Name      string
 	Token     Secret    // "rst_…", "vrf_…", "chg_…" or "inv_…": letters, digits and '_'
 	ExpiresAt time.Time // UTC

@@ -20,7 +20,8 @@ const (
 
 // mailLimit is the budget of one address, for all purposes together. It is charged only for a
 // mail that is sent. So strangers who use it up have filled the owner's mailbox with what the
-// owner needs.
+// owner needs. Only an address without an account has mails for others charged: users may ask to
+// change to it.
 var mailLimit = store.Limit{Burst: 3, Every: 20 * time.Minute}
 
 func mailBudget(digest string) budget {
@@ -150,7 +151,9 @@ func (m *Manager) newMail(ctx context.Context, r *mailRequest) (mail Mail, org s
 		return m.records.Commit(ctx, putMailTokens(&tokens), acct.Unchanged())
 	})
 	mail.Purpose, mail.Token, mail.UserID, mail.Client = r.kind.purpose, token, userIDOf(r.uid), clientOf(ctx)
-	mail.Name = nameInMail(acct.Rec.FullName)
+	if acct.Rec.emailVerified() && mail.To == acct.Rec.Email { // otherwise a stranger may write to the mailbox by the name
+		mail.Name = nameInMail(acct.Rec.FullName)
+	}
 	return mail, acct.Rec.Org, err
 }
 

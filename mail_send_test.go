@@ -295,11 +295,11 @@ func TestAMailerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 }
 
 // OT-9: a mail says who asked and when it ends, and nothing in it is a link or the text of a
-// stranger.
+// stranger: a name is in none before the address is proven.
 func TestAMailHasNoTextThatBecomesALink(t *testing.T) {
 	cfg, sent := noticesOf(mailConfig())
 	h := authtest.With(t, memstore.New(), cfg)
-	ctx := clientAt(t, "192.0.2.7")
+	ctx, names := clientAt(t, "192.0.2.7"), map[string][]string{}
 	for name, want := range map[string]string{
 		"Ada Lovelace": "Ada Lovelace", "J.R.R. Tolkien": "J.R.R. Tolkien",
 		"Visit evil.example": "", "https://evil.example": "", "Call +1 800 555 1234": "", "a@evil.example": "",
@@ -315,15 +315,39 @@ func TestAMailHasNoTextThatBecomesALink(t *testing.T) {
 			t.Fatal(err)
 		}
 		mail := h.AwaitMail(auth.MailVerifyEmail, email)
-		if mail.Name != want || mail.UserID != u.ID || mail.ExpiresAt != h.Now().Add(24*time.Hour) || mail.Client.Addr.String() != "192.0.2.7" {
+		if mail.Name != "" || mail.UserID != u.ID || mail.ExpiresAt != h.Now().Add(24*time.Hour) || mail.Client.Addr.String() != "192.0.2.7" {
 			t.Errorf("%q: the mail has %q, %s, %v, %v", name, mail.Name, mail.UserID, mail.ExpiresAt, mail.Client)
 		}
+		reset := &mailed{User: &authtest.User{User: u}, h: h}
+		reset.forgotten(t)
+		if err := h.Manager.VerifyEmail(ctx, mail.Token); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.ForgotPassword(ctx, email); err != nil {
+			t.Fatal(err)
+		}
+		names[email] = []string{"", want}
 		if err := h.SetPassword(ctx, u.ID, otherPassword); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
+	}
+	for _, mail := range h.Mails.All() {
+		if mail.Purpose != auth.MailResetPassword {
+			continue
+		}
+		if left := names[mail.To]; len(left) == 0 || mail.Name != left[0] {
+			t.Errorf("a mail to %s has the name %q, before and after the proof are due %q", mail.To, mail.Name, left)
+		} else {
+			names[mail.To] = left[1:]
+		}
+	}
+	for email, left := range names {
+		if len(left) > 0 {
+			t.Errorf("%s: no mail with %q", email, left)
+		}
 	}
 	if len(*sent) != 6 || slices.ContainsFunc(*sent, func(n auth.Notice) bool { return n.Name != "" && n.Name[0] != 'A' && n.Name[0] != 'J' }) {
 		t.Errorf("the notices are %+v", *sent)

@@ -463,7 +463,7 @@ func TestAManagerSendsItsMailsAndNotices(t *testing.T) {
 	reset := mails["Reset your password"]
 	link := anything.FindString(reset.text)
 	_, secret, _ := strings.Cut(link, "#token=")
-	if !strings.Contains(reset.text, "once, for 1 hour, until 29 November 2026, 20:47 UTC") || !strings.Contains(reset.text, "Hello Alice,") {
+	if !strings.Contains(reset.text, "once, for 1 hour, until 29 November 2026, 20:47 UTC") || strings.Contains(reset.text, "Alice") { // nobody has proven the address
 		t.Error(reset.text)
 	}
 	if err := manager.ResetPassword(ctx, auth.Secret(secret), "Another-Pass-456!"); err != nil {
