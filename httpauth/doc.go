@@ -15,15 +15,25 @@
 //	POST   /register         GET    /sessions                  GET    /me
 //	POST   /login            DELETE /sessions/{session_id}     PATCH  /me
 //	POST   /verify-2fa       POST   /logout-others             POST   /change-password
-//	POST   /refresh          GET    /two-factor                POST   /api-keys
-//	POST   /logout           POST   /backup-codes              GET    /api-keys
-//	POST   /enable-2fa       GET    /.well-known/jwks.json     PATCH  /api-keys/{key_id}
-//	POST   /confirm-2fa      GET    /openapi.json              DELETE /api-keys/{key_id}
-//	POST   /disable-2fa      GET    /trusted-devices           POST   /api-keys/{key_id}/rotate
-//	                         DELETE /trusted-devices/{device_id}
+//	POST   /refresh          GET    /two-factor                POST   /me/export
+//	POST   /logout           POST   /backup-codes              POST   /delete-account
+//	POST   /enable-2fa       GET    /.well-known/jwks.json     POST   /api-keys
+//	POST   /confirm-2fa      GET    /openapi.json              GET    /api-keys
+//	POST   /disable-2fa                                        PATCH  /api-keys/{key_id}
+//	                                                           DELETE /api-keys/{key_id}
+//	                                                           POST   /api-keys/{key_id}/rotate
 //	                                                           GET    /api-keys/{key_id}/usage
 //
-// Those of trusted devices are there if auth.Config.TrustedDevices is set.
+// With auth.Config.Mailer:
+//
+//	POST   /forgot-password  POST   /verify-email              POST   /confirm-email
+//	POST   /reset-password   POST   /resend-verification       DELETE /me/pending-email
+//
+// With auth.Config.TrustedDevices:
+//
+//	GET    /trusted-devices
+//	DELETE /trusted-devices/{device_id}
+//
 // The document at /openapi.json describes each route and all its answers. Each route belongs
 // to a group, its [Tag]. Config.Without leaves groups out.
 //
