@@ -37,3 +37,29 @@ func TestThePackageCommentListsEveryRoute(t *testing.T) {
 		t.Errorf("doc.go lists\n%s\nand there are\n%s", strings.Join(listed, "\n"), strings.Join(mounted, "\n"))
 	}
 }
+
+// A program whose answer got lost finds what to do, for every call that may have changed something.
+func TestThePageOfClientsSaysWhatALostAnswerAsksFor(t *testing.T) {
+	var named []string
+	for line := range strings.Lines(section(t, "../docs/clients.md", "## When an answer is lost", "\n## ")) {
+		if calls, _, isRow := strings.Cut(strings.TrimPrefix(line, "| "), " | "); isRow {
+			for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(calls, -1) {
+				if !strings.Contains(m[1], " ") {
+					m[1] = "POST /" + m[1]
+				}
+				named = append(named, m[1])
+			}
+		}
+	}
+	mounted := newFixture(t, setup{}).handler.Routes()
+	for _, rt := range mounted {
+		if !strings.HasPrefix(rt, "GET ") && !slices.Contains(named, rt) {
+			t.Errorf("the table of lost answers lacks %s", rt)
+		}
+	}
+	for _, name := range named {
+		if !slices.Contains(mounted, name) {
+			t.Errorf("the table of lost answers has %s, which is no route", name)
+		}
+	}
+}
