@@ -26,15 +26,20 @@ type ProfileChange struct {
 
 // UpdateProfile changes the caller's profile and returns it. A new address needs a fresh
 // login, or the current password (and a code, if the second factor is on). On success the old
-// address is free, and both addresses get a notice. On an error the profile is unchanged, and
-// a correct code may be spent. It is kept if an account has the address, or if a budget is used
-// up. The error is:
+// address is free, and both addresses get a notice. With a Mailer, the new address gets a token
+// for [Manager.VerifyEmail]. With Config.ConfirmEmailChange the account keeps its address: the
+// new one is its PendingEmail until [Manager.ConfirmEmail], and the old one gets a notice.
+//
+// On an error the profile is unchanged, and a correct code may be spent. It is kept if an
+// account has the address, or if a budget is used up. The error is:
 //   - An [*InputError].
 //   - ErrReauthenticationRequired if the proof is missing. Nothing was compared then.
 //   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
 //     both are charged.
 //   - ErrEmailTaken if another account has the address.
-//   - ErrRateLimited, also after 60 changes at once; one more is allowed every second.
+//   - ErrRateLimited, also after 60 changes at once; one more is allowed every second. With
+//     Config.ConfirmEmailChange it is also returned after 5 requests for an address at once,
+//     with one more every hour, and if the new address got too many mails.
 func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change ProfileChange) (User, error) {
 	defer m.calls.Begin()()
 	var more []record.Reader
