@@ -313,33 +313,6 @@ func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 	h.l.LogAttrs(ctx, level, "auth", slog.Any("event", e))
 }
 
-// A Notice is a message that a user must get about their account (NIST SP 800-63B-4, 4.6). It
-// has no secret and asks the user for nothing.
-type Notice struct {
-	// Type is EventPasswordChanged, EventPasswordReset, EventEmailChangeRequested,
-	// EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
-	// EventBackupCodeUsed, EventBackupCodesReplaced, EventDeviceTrusted, EventAPIKeyCreated, EventAPIKeyEnabled,
-	// EventLoginNewNetwork, EventUserDeleted (by DeleteAccount), EventDataExported or
-	// EventSecondFactorFailed. The last one means that somebody knows the password, or has
-	// what your program takes for a proof in LoginAs. For a type that you do not send, return nil.
-	Type   EventType
-	To     string // the email address, in ASCII; of EventEmailChanged the old and the new one get a Notice each
-	UserID string
-	Name   string // the user's full name, or "" as for Mail.Name
-	Time   time.Time
-	Client Client
-	Left   int // for EventBackupCodeUsed: backup codes that are left
-	// APIKeys is how many API keys still work, for EventPasswordReset. The user should revoke
-	// those that they do not know.
-	APIKeys int
-	// EndedAPIKeys is how many API keys a reset has ended, since nobody had proven the
-	// address before.
-	EndedAPIKeys int
-	// Reason is "unknown" if the store did not say whether the change was made, else "".
-	// Such a notice says that there may have been one.
-	Reason string
-}
-
 // A Notifier sends notices. It is called one at a time, from a queue of 4,096, so it delays no
 // call and no event.
 //

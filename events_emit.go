@@ -146,6 +146,13 @@ func (m *Manager) notifyAccount(ctx context.Context, t EventType, uid string, a 
 	m.notify(ctx, accountNotice(t, uid, a, to))
 }
 
+// notifyWrongCode sends the notice of a wrong code from a caller who was proven by this method.
+func (m *Manager) notifyWrongCode(ctx context.Context, uid string, a *account, method string) {
+	n := accountNotice(EventSecondFactorFailed, uid, a, a.Email)
+	n.Method = method
+	m.notify(ctx, n)
+}
+
 // accountNotice returns a notice about an account to the address to.
 func accountNotice(t EventType, uid string, a *account, to string) Notice {
 	return Notice{Type: t, To: to, UserID: userIDOf(uid), Name: a.FullName}

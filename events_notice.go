@@ -10,6 +10,36 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
+// A Notice is a message that a user must get about their account (NIST SP 800-63B-4, 4.6). It
+// has no secret and asks the user for nothing.
+type Notice struct {
+	// Type is EventPasswordChanged, EventPasswordReset, EventEmailChangeRequested,
+	// EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
+	// EventBackupCodeUsed, EventBackupCodesReplaced, EventDeviceTrusted, EventAPIKeyCreated,
+	// EventAPIKeyEnabled, EventLoginNewNetwork, EventUserDeleted (by DeleteAccount), EventDataExported or
+	// EventSecondFactorFailed. For a type that you do not send, return nil.
+	Type   EventType
+	To     string // the email address, in ASCII; of EventEmailChanged the old and the new one get a Notice each
+	UserID string
+	Name   string // the user's full name, or "" as for Mail.Name
+	Time   time.Time
+	Client Client
+	Left   int // for EventBackupCodeUsed: backup codes that are left
+	// APIKeys is how many API keys still work, for EventPasswordReset. The user should revoke
+	// those that they do not know.
+	APIKeys int
+	// EndedAPIKeys is how many API keys a reset has ended, since nobody had proven the
+	// address before.
+	EndedAPIKeys int
+	// Method is how the caller was proven before the wrong code, for EventSecondFactorFailed.
+	// It is "pwd" where somebody knows the password. Otherwise it is the Proof.Method of
+	// LoginAs: somebody has what your program takes for such a proof, and no password was asked for.
+	Method string
+	// Reason is "unknown" if the store did not say whether the change was made, else "".
+	// Such a notice says that there may have been one.
+	Reason string
+}
+
 const (
 	noticeStoreTimeout = time.Second // for the budget of a notice, while others wait behind it
 	maxNotified        = 1 << 16     // mailboxes and types that are counted while the store fails

@@ -389,3 +389,55 @@ func TestALoginAsThatIsOvertakenHasTheAccountAsItIsThen(t *testing.T) {
 		}
 	})
 }
+
+// Where no password was asked for, nobody is told that somebody knows it.
+func TestTheNoticeOfAWrongCodeSaysWhatWasProvenBefore(t *testing.T) {
+	h := authtest.New(t)
+	u := h.RegisterTwoFactor()
+	ctx, wrong := t.Context(), auth.Secret("000000")
+	if wrong == auth.Secret(u.Code()) {
+		wrong = "000001"
+	}
+	proofs := []func() (auth.LoginResult, error){
+		func() (auth.LoginResult, error) { return h.Manager.Login(ctx, u.Email, authtest.Password) },
+		func() (auth.LoginResult, error) { return h.LoginAs(ctx, u.ID, byOAuth) },
+	}
+	for _, proven := range proofs {
+		r, err := proven()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.VerifyTwoFactor(ctx, r.TempToken, wrong); !errors.Is(err, auth.ErrInvalidCode) {
+			t.Fatal(err)
+		}
+	}
+
+	none, err := h.CreateUser(ctx, auth.NewUser{Email: "none@example.com", FullName: "None", OrganizationID: u.OrganizationID, Role: "member"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := loggedInAs(t, h, none.ID, byOAuth)
+	started, err := h.EnableTwoFactor(ctx, id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.ConfirmTwoFactor(ctx, id, auth.Secret(authtest.TOTPCode(started.Secret, h.Clock.Now()))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.ReplaceBackupCodes(ctx, id, "", auth.Secret(authtest.TOTPCode(started.Secret, h.Clock.Now().Add(-time.Hour)))); !errors.Is(err, auth.ErrInvalidCredentials) {
+		t.Fatal(err)
+	}
+	if err := h.Close(); err != nil { // all is sent
+		t.Fatal(err)
+	}
+	var methods []string
+	for _, n := range h.Notices.All() {
+		if n.Type == auth.EventSecondFactorFailed {
+			methods = append(methods, n.Method)
+		}
+	}
+	slices.Sort(methods)
+	if !slices.Equal(methods, []string{"oauth", "oauth", "pwd"}) {
+		t.Errorf("%q", methods)
+	}
+}

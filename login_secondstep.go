@@ -152,7 +152,7 @@ func (m *Manager) verifyTwoFactor(ctx context.Context, tempToken, code Secret, t
 		result, failed.Reason, err = m.completeLogin(ctx, &step, code)
 		if errors.Is(err, ErrInvalidCode) {
 			m.emit(ctx, failed)
-			m.notifyAccount(ctx, EventSecondFactorFailed, uid, &step.acct.Rec, step.acct.Rec.Email)
+			m.notifyWrongCode(ctx, uid, &step.acct.Rec, step.first.amr()[0])
 		}
 		return err == nil, overtakenLogin(err)
 	})

@@ -217,7 +217,11 @@ func (m *Manager) spendFactors(ctx context.Context, id Identity, c *principal, f
 		}
 		if !ok && wrongPassword == nil {
 			m.emit(ctx, id.codeEvent(action, proof.reason))
-			m.notifyAccount(ctx, EventSecondFactorFailed, c.uid, &c.acct.Rec, c.acct.Rec.Email)
+			method := "pwd"
+			if hasNone(&f.pass) && len(c.session.Rec.AMR) > 0 { // the fresh login stood in for the password
+				method = c.session.Rec.AMR[0]
+			}
+			m.notifyWrongCode(ctx, c.uid, &c.acct.Rec, method)
 		}
 		if !ok || wrongPassword != nil {
 			return ErrInvalidCredentials

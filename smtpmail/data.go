@@ -42,6 +42,10 @@ type Data struct {
 	Left         int // backup codes, if one was used
 	APIKeys      int // API keys that a reset of the password left alone
 	EndedAPIKeys int // API keys that it ended
+
+	// NoPassword says of a wrong code that no password was given before it: the login began by
+	// another proof, see auth.Manager.LoginAs.
+	NoPassword bool
 }
 
 const maxGreeted = 60 // characters of a name: a longer one is rather a message to the recipient

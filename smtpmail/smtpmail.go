@@ -99,6 +99,7 @@ func (m *Mailer) Notify(ctx context.Context, n auth.Notice) error {
 		Service: m.service, Contact: m.contact, To: n.To, Name: greetable(n.Name),
 		Time: date(n.Time), Unknown: n.Reason == "unknown",
 		Left: n.Left, APIKeys: n.APIKeys, EndedAPIKeys: n.EndedAPIKeys,
+		NoPassword: n.Type == auth.EventSecondFactorFailed && n.Method != "" && n.Method != "pwd",
 	}
 	data.Device, data.Network = origin(n.Client)
 	return m.send(ctx, m.pages[string(n.Type)], data, m.now().UTC())

@@ -67,7 +67,8 @@ func allPurposes(t *testing.T) (all []auth.MailPurpose) {
 }
 
 func allNotices(t *testing.T) (all []auth.EventType) {
-	constants, comment := declared(t, "events.go", "EventType")
+	constants, _ := declared(t, "events.go", "EventType")
+	_, comment := declared(t, "events_notice.go", "EventType")
 	for _, name := range regexp.MustCompile(`\bEvent\w+`).FindAllString(comment, -1) {
 		all = append(all, auth.EventType(constants[name]))
 	}
@@ -238,6 +239,35 @@ func TestANoticeCountsWhatIsLeft(t *testing.T) {
 		if strings.Contains(seen.text, "Network") || strings.Contains(seen.text, "Device") {
 			t.Errorf("an unknown client is shown:\n%s", seen.text)
 		}
+	}
+}
+
+// Nobody is told to change a password that nobody gave.
+func TestAWrongCodeAfterAnotherProofSaysNothingOfThePassword(t *testing.T) {
+	relay := newRelay(t, "STARTTLS", "PLAIN")
+	m := relay.mailer(t, nil)
+	for method, known := range map[string]bool{"pwd": true, "": true, "oauth": false} {
+		n := aNotice(auth.EventSecondFactorFailed)
+		n.Method = method
+		if err := m.Notify(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+		seen := parse(t, relay.one(t).raw)
+		for _, body := range []string{seen.text, seen.html} {
+			if strings.Contains(body, "the right password") != known || strings.Contains(body, "Change your password") != known || !strings.Contains(body, "a wrong code") {
+				t.Errorf("%q:\n%s", method, body)
+			}
+		}
+		if subject := seen.one(t, "Subject"); strings.Contains(subject, "password") {
+			t.Errorf("the subject is %q", subject)
+		}
+	}
+	// An account without a password can be deleted, too.
+	if err := m.Notify(t.Context(), aNotice(auth.EventUserDeleted)); err != nil {
+		t.Fatal(err)
+	}
+	if seen := parse(t, relay.one(t).raw); strings.Contains(seen.text, "knew your password") {
+		t.Errorf("%s", seen.text)
 	}
 }
 

@@ -161,7 +161,7 @@ func (p *page) try(mail bool) error {
 		empty.Link, empty.Expires, empty.Time = full.Link, full.Expires, ""
 	}
 	many := full
-	many.Left, many.APIKeys, many.EndedAPIKeys = 2, 2, 2
+	many.Left, many.APIKeys, many.EndedAPIKeys, many.NoPassword = 2, 2, 2, true
 	for _, data := range []Data{full, many, empty} {
 		c, err := p.render(data)
 		if err != nil {
