@@ -866,6 +866,9 @@ func (s *stage) inspect(e auth.Event) {
 	if e.Time.IsZero() || e.Time.Location() != time.UTC {
 		s.t.Errorf("%s: at %v", e.Type, e.Time)
 	}
+	if e.Count != 0 && !strings.Contains(b.String(), fmt.Sprintf("event.count=%d", e.Count)) {
+		s.t.Errorf("%s: the log has no count: %s", e.Type, b.Bytes())
+	}
 }
 
 // An account gets the notice of a new network for its own sake and not for each address

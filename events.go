@@ -223,6 +223,8 @@ func (e Event) counted() bool {
 	switch e.Type {
 	case EventBackupCodeUsed, EventPasswordReset, EventAPIKeyWoke, EventAPIKeyBurst, EventAllRevoked, EventOmitted:
 		return true
+	case EventSessionRevoked:
+		return e.Reason == others
 	}
 	return false
 }
