@@ -866,6 +866,9 @@ func (s *stage) inspect(e auth.Event) {
 	if e.Time.IsZero() || e.Time.Location() != time.UTC {
 		s.t.Errorf("%s: at %v", e.Type, e.Time)
 	}
+	if fields := undocumented(e); fields != nil {
+		s.t.Errorf("%s: the table of Event has no %q", e.Type, fields)
+	}
 	if e.Count != 0 && !strings.Contains(b.String(), fmt.Sprintf("event.count=%d", e.Count)) {
 		s.t.Errorf("%s: the log has no count: %s", e.Type, b.Bytes())
 	}

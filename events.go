@@ -151,6 +151,7 @@ const (
 //	EventRateLimited          Reason  the budget: address, account_address, account, session,
 //	                                  code, code_total, confirm, register, new_factor,
 //	                                  new_key, new_codes, changes, new_email
+//	                                  password_check: calls of Config.PasswordChecker
 //	                                  mail: of an address that mails are for
 //	                                  mail_address, mail_network: of a client
 //	                                  setup: turning second factors on, of a network
@@ -274,12 +275,13 @@ func (e Event) LogValue() slog.Value {
 //     count for no network.
 //
 // Events that a client can cause without end are sampled: EventRateLimited, EventTokenRefused,
-// EventAPIKeyRefused, EventTempTokenRefused, EventAccessDenied, EventOverloaded,
-// EventStoreFailed and malformed codes. So are EventTokenRefreshed, EventProfileChanged,
-// EventAPIKeyChanged and EventTwoFactorStarted, which cost no hash. Each type, reason, account and network (a /24 or a
-// /48) gets 20 at once and one more every 3 seconds. For EventOverloaded and EventStoreFailed,
-// account and network do not count. What changes a password, an address, a factor, a key or a
-// role, or ends a session, is never sampled.
+// EventAPIKeyRefused, EventTempTokenRefused, EventMailTokenRefused, EventAccessDenied,
+// EventOverloaded, EventStoreFailed, malformed codes and mails for which the queue was full. So
+// are EventTokenRefreshed, EventProfileChanged, EventAPIKeyChanged and EventTwoFactorStarted,
+// which cost no hash, and a LogoutOthers that finds nothing to end. Each type, reason, account
+// and network (a /24 or a /48) gets 20 at once and one more every 3 seconds. For EventOverloaded
+// and EventStoreFailed, account and network do not count. What changes a password, an address, a
+// factor, what a key may do or a role, or ends a session, is never sampled.
 //
 // Events that were dropped or not sampled are counted and reported as EventOmitted, within a
 // minute and at Close.
