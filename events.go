@@ -316,23 +316,3 @@ func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 	}
 	h.l.LogAttrs(ctx, level, "auth", slog.Any("event", e))
 }
-
-// A Notifier sends notices. It is called one at a time, from a queue of 4,096, so it delays no
-// call and no event.
-//
-// No mailbox is flooded. It gets 5 notices of each type at once, and one more an hour
-// (EventLoginNewNetwork: every 4 hours). All processes of a store share this budget. While the
-// store does not answer, each process has one of its own.
-//
-// No user is displaced. Notices of EventAPIKeyCreated, EventAPIKeyEnabled and
-// EventLoginNewNetwork wait behind all others, which are of security. Users take turns, each with their oldest notice. So a notice
-// of security waits for the one that is being sent, for older ones of the same user, and for
-// one of every other user in each turn. A full queue drops notices as it drops events: see
-// EventHandler.
-//
-// What is not sent is logged once a minute, by type and number.
-type Notifier interface {
-	// Notify sends one notice. The context has the values of the request's context and
-	// ends after 10 seconds. An error is logged, and the notice is not sent again.
-	Notify(ctx context.Context, n Notice) error
-}

@@ -7,6 +7,7 @@ import (
 	"html"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,38 +26,46 @@ var (
 	href     = regexp.MustCompile(`(?i)(?:href|src|action)\s*=\s*"([^"]*)"`)
 )
 
-// declared returns the constants of a type that a file of package auth declares, by name, and
-// the comment at the field Type of Notice.
-func declared(t *testing.T, file, typ string) (constants map[string]string, noticeTypes string) {
+// declared returns the constants of a type that package auth declares, by name, and the comment
+// at the field Type of Notice.
+func declared(t *testing.T, typ string) (constants map[string]string, noticeTypes string) {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), "../"+file, nil, parser.ParseComments)
+	files, err := filepath.Glob("../*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	constants = map[string]string{}
-	ast.Inspect(parsed, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.ValueSpec:
-			if id, ok := n.Type.(*ast.Ident); ok && id.Name == typ {
-				constants[n.Names[0].Name], err = strconv.Unquote(n.Values[0].(*ast.BasicLit).Value)
-				if err != nil {
-					t.Fatal(err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				if id, ok := n.Type.(*ast.Ident); ok && id.Name == typ && len(n.Values) == 1 {
+					if constants[n.Names[0].Name], err = strconv.Unquote(n.Values[0].(*ast.BasicLit).Value); err != nil {
+						t.Fatal(err)
+					}
+				}
+			case *ast.TypeSpec:
+				if n.Name.Name == "Notice" {
+					noticeTypes = n.Type.(*ast.StructType).Fields.List[0].Doc.Text()
 				}
 			}
-		case *ast.TypeSpec:
-			if n.Name.Name == "Notice" {
-				noticeTypes = n.Type.(*ast.StructType).Fields.List[0].Doc.Text()
-			}
-		}
-		return true
-	})
+			return true
+		})
+	}
 	return constants, noticeTypes
 }
 
 // allPurposes and allNotices are those that package auth declares. A later one fails the tests
 // of this package until it has a template.
 func allPurposes(t *testing.T) (all []auth.MailPurpose) {
-	constants, _ := declared(t, "mail.go", "MailPurpose")
+	constants, _ := declared(t, "MailPurpose")
 	for _, text := range constants {
 		all = append(all, auth.MailPurpose(text))
 	}
@@ -67,8 +76,7 @@ func allPurposes(t *testing.T) (all []auth.MailPurpose) {
 }
 
 func allNotices(t *testing.T) (all []auth.EventType) {
-	constants, _ := declared(t, "events.go", "EventType")
-	_, comment := declared(t, "events_notice.go", "EventType")
+	constants, comment := declared(t, "EventType")
 	for _, name := range regexp.MustCompile(`\bEvent\w+`).FindAllString(comment, -1) {
 		all = append(all, auth.EventType(constants[name]))
 	}
