@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/datixlab/auth/internal/checkdigits"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/parallel"
@@ -29,8 +29,6 @@ import (
 // needs no slow hash, since nobody can guess 178 bits.
 const (
 	keySecretLen = 30
-	keyCheckLen  = 6
-	keyDigits    = keySecretLen + ident.TimedLen + keyCheckLen
 	maxKeyPrefix = 32
 	keyIDLen     = 32 // hex digits: the first half of the key's SHA-256
 	keyShown     = 3  // digits of the secret that are part of APIKey.Prefix
@@ -142,14 +140,6 @@ func (k *keysMade) Fields(c *record.Codec) {
 
 func keysMadeRow(uid string) record.Row[keysMade] { return record.New[keysMade](keysMadeKey(uid)) }
 
-func keyChecksum(text []byte) (digits [keyCheckLen]byte) {
-	sum := crc32.ChecksumIEEE(text)
-	for i := keyCheckLen - 1; i >= 0; i-- {
-		digits[i], sum = ident.Alphabet[sum%62], sum/62
-	}
-	return digits
-}
-
 // CreateAPIKey makes a key for the caller and returns its description and the key, which
 // cannot be read again. The error is an [*InputError], ErrAPIKeyLimit or ErrRateLimited.
 //
@@ -222,9 +212,7 @@ func (m *Manager) addAPIKey(
 	extra func(kid string) (store.Op, error), more ...record.Reader,
 ) (APIKey, Secret, error) {
 	uid := c.uid
-	text := m.cfg.APIKeyPrefix + ident.Digits(keySecretLen) + uid
-	check := keyChecksum([]byte(text))
-	text += string(check[:])
+	text := checkdigits.Add(m.cfg.APIKeyPrefix + ident.Digits(keySecretLen) + uid)
 	digest := sha256.Sum256([]byte(text))
 	rec.Digest = limitedDigest(digest[:], rec.Scopes)
 	rec.Prefix = text[:len(m.cfg.APIKeyPrefix)+keyShown] + "..."

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/datixlab/auth/internal/checkdigits"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/keyuse"
 	"github.com/datixlab/auth/internal/record"
@@ -37,8 +38,9 @@ var keyChecks = sync.Pool{New: func() any { return new(keyCheck) }}
 // digestKey returns the SHA-256 of a key, and false if it has not the prefix and the length of
 // one.
 func digestKey(prefix, key string) (digest [sha256.Size]byte, ok bool) {
-	var buf [maxKeyPrefix + keyDigits]byte
-	if !strings.HasPrefix(key, prefix) || len(key) != len(prefix)+keyDigits {
+	const digits = keySecretLen + ident.TimedLen + checkdigits.Len
+	var buf [maxKeyPrefix + digits]byte
+	if !strings.HasPrefix(key, prefix) || len(key) != len(prefix)+digits {
 		return digest, false
 	}
 	text := buf[:copy(buf[:], key)]
@@ -48,15 +50,11 @@ func digestKey(prefix, key string) (digest [sha256.Size]byte, ok bool) {
 
 // parseKey returns the digits of a key's user, if the key is well formed.
 func parseKey(prefix, key string) (uid string, ok bool) {
-	rest, ok := strings.CutPrefix(key, prefix)
-	if !ok || !ident.IsBase62(rest, keyDigits) {
+	digits, ok := checkdigits.Cut(key, prefix, keySecretLen+ident.TimedLen)
+	if !ok {
 		return "", false
 	}
-	body, check := key[:len(key)-keyCheckLen], key[len(key)-keyCheckLen:]
-	if digits := keyChecksum([]byte(body)); string(digits[:]) != check {
-		return "", false
-	}
-	return rest[keySecretLen : keySecretLen+ident.TimedLen], true
+	return digits[keySecretLen:], true
 }
 
 // name sets the ids of the user and the API key and the keys of their records. They are parts

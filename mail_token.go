@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/datixlab/auth/internal/checkdigits"
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
@@ -28,7 +29,9 @@ import (
 // A token is spent in the Commit that acts. What fails before that leaves it valid.
 const (
 	mailSecretLen = 32
-	maxMailTokens = 3 // valid ones of one purpose and user
+
+	maxMailTokenText = 512 // bytes of a token with the spaces and line breaks in it
+	maxMailTokens    = 3   // valid ones of one purpose and user
 )
 
 // A mailKind is a purpose of mails, and what its tokens are like.
@@ -113,9 +116,7 @@ func mailDigest(k mailKind, uid, secret string, b mailBinding) []byte {
 // newMailToken returns a new token of the user, and the random digits in it.
 func newMailToken(k mailKind, uid string) (token Secret, secret string) {
 	secret = ident.Digits(mailSecretLen)
-	text := k.prefix + uid + secret
-	check := keyChecksum([]byte(text))
-	return Secret(text + string(check[:])), secret
+	return Secret(checkdigits.Add(k.prefix + uid + secret)), secret
 }
 
 var withoutSpace = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
@@ -124,16 +125,18 @@ var withoutSpace = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
 // text that is none, without asking the store. Spaces and line breaks around the token, and in it
 // after the prefix, are no part of it: people copy tokens out of mails, whose lines may be broken.
 func (k mailKind) parse(token Secret) (uid, secret string, ok bool) {
+	if len(token) > maxMailTokenText {
+		return "", "", false
+	}
 	text, ok := strings.CutPrefix(strings.TrimLeft(string(token), " \t\r\n"), k.prefix)
-	text = withoutSpace.Replace(text)
-	if !ok || !ident.IsBase62(text, ident.TimedLen+mailSecretLen+keyCheckLen) {
+	if !ok {
 		return "", "", false
 	}
-	end := len(text) - keyCheckLen
-	if check := keyChecksum([]byte(k.prefix + text[:end])); text[end:] != string(check[:]) {
+	digits, ok := checkdigits.Cut(k.prefix+withoutSpace.Replace(text), k.prefix, ident.TimedLen+mailSecretLen)
+	if !ok {
 		return "", "", false
 	}
-	return text[:ident.TimedLen], text[ident.TimedLen:end], true
+	return digits[:ident.TimedLen], digits[ident.TimedLen:], true
 }
 
 // prune removes the tokens that have expired or ended with the account's sessions, so that they
