@@ -19,6 +19,7 @@ import (
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/sampler"
 	"github.com/datixlab/auth/internal/seal"
+	"github.com/datixlab/auth/internal/sharedcall"
 	"github.com/datixlab/auth/internal/slots"
 	"github.com/datixlab/auth/internal/waitline"
 	"github.com/datixlab/auth/store"
@@ -68,8 +69,8 @@ type Manager struct {
 	calls        parallel.Pending // that may change something: Close waits for them
 	cache        checkCache
 	background   background
-	readiness    readiness
-	complete     atomic.Bool // the rosters, see rostersComplete
+	readiness    sharedcall.Call // the last look at the store
+	complete     atomic.Bool     // the rosters, see rostersComplete
 	closed       atomic.Bool
 	closing      sync.Once
 }
@@ -123,6 +124,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 		sampler:      sampler.New(sampleLimit),
 		notified:     hitcount.New(maxNotified),
 		cache:        newCheckCache(s, cfg.MaxRemembered),
+		readiness:    sharedcall.Call{For: readyFor},
 	}
 	m.records.Stamps = m.cache.stamps
 	m.records.Stuck = func(ctx context.Context) {
@@ -203,6 +205,32 @@ func (m *Manager) closeQueues(end time.Time) error {
 		func() { notices = queue.Close(end, m.notices) },
 	)
 	return errors.Join(mails, events, notices)
+}
+
+// readyFor is how long an answer of Ready is shared, and how long it waits for the store.
+const readyFor = time.Second
+
+// Ready returns nil if the store answers, for a readiness probe. It makes one Get and waits a
+// second for it at most, or Config.StoreTimeout if that is less. All callers of one second
+// share the answer, so that probes by anyone cost the store one read a second. It emits no
+// event. The error wraps ErrUnavailable with that of the store, or is ErrClosed.
+//
+// An answer says nothing of a Commit. A liveness probe should ask nothing: restarting the
+// process mends no store.
+func (m *Manager) Ready(ctx context.Context) error {
+	if err := m.ready(); err != nil {
+		return err
+	}
+	err := m.readiness.Do(ctx, m.now(), func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, min(readyFor, m.cfg.StoreTimeout))
+		defer cancel()
+		_, err := m.records.Store.Get(ctx, managersKey)
+		return err
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 // String returns "auth.Manager". Nothing else of a Manager is printed.

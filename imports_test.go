@@ -103,6 +103,7 @@ var mayImport = map[string][]string{
 	"/internal/scope":       nil,
 	"/internal/seal":        nil,
 	"/internal/secretfile":  nil,
+	"/internal/sharedcall":  nil,
 	"/internal/slots":       nil,
 	"/internal/stamps":      nil,
 	"/internal/strictjson":  nil,
