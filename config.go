@@ -141,7 +141,7 @@ type Config struct {
 	APIKeyTTL time.Duration
 	// MaxAPIKeys is how many keys a user may have, 1 to 500. Default 50.
 	MaxAPIKeys int
-	// APIKeysNeedFreshLogin lets keys be made and rotated only after a fresh login
+	// APIKeysNeedFreshLogin lets keys be made, rotated and enabled only after a fresh login
 	// (FreshLogin) or with the password, and also a code where a second factor is on.
 	// Attempts count as those of a login. It is recommended: a key outlives a logout and
 	// a change of password, so without it a stolen token makes a credential for a year.
@@ -259,7 +259,8 @@ type Limits struct {
 	// too. Default 200, and one more every 2 seconds.
 	LoginByAddress store.Limit
 	// LoginByAccountAddress: wrong passwords for one account from one such network. As many
-	// logins of Manager.LoginAs may wait for their second factor, beyond the first five. Default 5, and one more every 3 minutes.
+	// logins of Manager.LoginAs may wait for their second factor, beyond the first five.
+	// Default 5, and one more every 3 minutes.
 	LoginByAccountAddress store.Limit
 	// LoginByAccount: wrong passwords for one account from networks that are not known to
 	// it. Known ones are limited by LoginByAccountAddress alone, and so is each session.
@@ -279,6 +280,6 @@ type Limits struct {
 	// from all others together. Default 8, and one more every 450 seconds: at most 10 in
 	// any 15 minutes. It is also the limit of the codes that confirm a second factor.
 	CodeByAccount store.Limit
-	// APIKeyByAccount: API keys made by one user. Default 60, and one more every minute.
+	// APIKeyByAccount: API keys made, rotated or enabled by one user. Default 60, and one more every minute.
 	APIKeyByAccount store.Limit
 }

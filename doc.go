@@ -27,14 +27,14 @@
 //   - A credential is rejected from the moment that the call which ended it returns: it was
 //     revoked, superseded or used up, or its user was disabled. This holds in every process
 //     on the store. (With redisstore's Options.MaxLag, other processes may be late by that.)
-//   - Temp tokens, TOTP codes, backup codes and refreshes take effect once, for any number of
-//     racing calls and processes.
+//   - Temp tokens, tokens of mails, TOTP codes, backup codes and refreshes take effect once, for
+//     any number of racing calls and processes.
 //   - An attempt is counted before the password or code is compared.
 //   - If the store cannot answer, the error is [ErrUnavailable]. Nothing is granted, and no
 //     credential is reported as wrong.
 //   - Nothing in the store is accepted as a credential. Passwords are hashed with Argon2id,
-//     TOTP secrets are sealed, backup codes are peppered and hashed. Of API keys and temp
-//     tokens there are only digests.
+//     TOTP secrets are sealed, backup codes are peppered and hashed. Of API keys, temp
+//     tokens and tokens of mails there are only digests.
 //
 // # What your program must do
 //

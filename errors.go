@@ -36,8 +36,9 @@ var (
 	// session. HTTP 400.
 	ErrInvalidOneTimeToken = errors.New("auth: invalid one-time token")
 
-	// ErrEmailNotVerified reports the right password of an account whose address is not
-	// verified, with Config.RequireVerifiedEmail. HTTP 403.
+	// ErrEmailNotVerified reports a login that was proven, by the right password for
+	// instance, to an account whose address is not verified. It is for
+	// Config.RequireVerifiedEmail, and for rules of your own. HTTP 403.
 	ErrEmailNotVerified = errors.New("auth: email not verified")
 
 	// ErrInvalidCode reports a second-factor code that is malformed, wrong or
@@ -46,8 +47,9 @@ var (
 
 	// ErrReauthenticationRequired reports a sensitive call from a session whose login is
 	// not fresh (Config.FreshLogin). The password is missing, or the code that is needed
-	// beside it, or the account has no password. HTTP 403; from PATCH /me, change-password,
-	// disable-2fa, backup-codes and the rules of package httpauth it is 401 with a challenge.
+	// beside it, or the account has no password. HTTP 403; from PATCH /me, me/export,
+	// change-password, disable-2fa, backup-codes, delete-account and the rules of package
+	// httpauth it is 401 with a challenge.
 	ErrReauthenticationRequired = errors.New("auth: reauthentication required")
 
 	// ErrForbidden reports a call that this kind of identity may not make, such
@@ -94,8 +96,8 @@ var (
 	ErrRateLimited = errors.New("auth: too many attempts")
 
 	// ErrOverloaded reports that there was no free slot to hash a password or to draw a QR
-	// code: the queue was full, or none came free within Config.HashWait. Nothing was decided. The error is
-	// a *RetryError. HTTP 503.
+	// code: the queue was full, or none came free within Config.HashWait. Nothing was
+	// decided. The error is a *RetryError. HTTP 503.
 	ErrOverloaded = errors.New("auth: overloaded")
 
 	// ErrUnavailable reports that the store did not answer within Config.StoreTimeout or

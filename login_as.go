@@ -36,9 +36,9 @@ func (p *Proof) provesEmail(a *account) bool {
 	return p.EmailVerified && (p.Email == "" || ok && emailaddr.Same(a.Email, canonical))
 }
 
-// LoginAs begins a session of a user whom your program has proven by other means. It is the same
-// door as the one of [Manager.Login], and no password is asked for. If the account has a second
-// factor and the proof is not MultiFactor, it returns a temp token for [Manager.VerifyTwoFactor].
+// LoginAs begins a session of a user whom your program has proven by other means. It makes the
+// checks of [Manager.Login], except for the password. If the account has a second factor and the
+// proof is not MultiFactor, it returns a temp token for [Manager.VerifyTwoFactor].
 // Config.TwoFactorPolicy holds as at a login, also for a proof that is MultiFactor.
 //
 // Your program decides who the user is, by an identifier that the other side never gives to

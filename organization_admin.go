@@ -62,7 +62,7 @@ func (m *Manager) DeleteOrganization(ctx context.Context, organizationID string)
 	}
 	complete, err := m.rostersComplete(ctx)
 	if err == nil && !complete {
-		err = unavailable(errors.New("auth: the rosters of the store are not complete"))
+		err = unavailable(errRostersIncomplete)
 	}
 	if err != nil {
 		return err

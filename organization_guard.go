@@ -49,7 +49,7 @@ func (m *Manager) awaitRosters(ctx context.Context) {
 }
 
 // leaveForGood takes a user whose account is about to end out of the admins of the organization.
-// There is no way back: from then on whoever finds the account alive ends it. It returns
+// That cannot be undone: whatever then finds that the account still exists ends it. It returns
 // ErrLastAdmin if other members would be left without an enabled admin.
 func (m *Manager) leaveForGood(ctx context.Context, uid string, a *account) error {
 	oid, ok := parseOrganization(a.Org)

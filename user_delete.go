@@ -39,8 +39,8 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 // account without a password needs a fresh login instead. The address gets a notice.
 //
 // An organization that has other members keeps an enabled admin: the error is ErrLastAdmin for the
-// last one, and no code is spent. From the moment that the organization has let the user go there
-// is no way back. If the call is cut off after that, another call finishes it.
+// last one, and no code is spent. First an admin stops being one, which cannot be undone. If the
+// call is cut off after that, another call finishes it.
 //
 // The error is ErrInvalidCredentials if the password or the code is wrong, without saying which.
 // It is ErrReauthenticationRequired if one is missing. It may also be ErrRateLimited.
@@ -55,7 +55,7 @@ func (m *Manager) DeleteAccount(ctx context.Context, id Identity, password, code
 	if err := m.proveBoth(ctx, id, c, f, "delete_account", allow); err != nil {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx) // the code is spent, and there is no way back
+	ctx = context.WithoutCancel(ctx) // the code is spent, and the next step cannot be undone
 	if err := m.leaveForGood(ctx, c.uid, &c.acct.Rec); err != nil {
 		return beforeChange(err)
 	}

@@ -198,7 +198,7 @@ func (h *Handler) table() []route {
 			codes: []Code{CodeInvalidOneTimeToken, CodeRateLimited},
 		},
 		{
-			method: http.MethodPost, path: "/resend-verification", tag: TagEmail, id: "resendVerification", summary: "Send that mail again",
+			method: http.MethodPost, path: "/resend-verification", tag: TagEmail, id: "resendVerification", summary: "Resend the verification",
 			description: "Sends the mail for verify-email again, if the address has an account and is not verified. The answer is the same for every address.",
 			access:      anyone, part: mail, call: withBody(resendVerification), status: http.StatusAccepted, success: "The request is accepted, whoever has the address.", answers: []any{success{}},
 			codes: []Code{CodeRateLimited},
@@ -335,7 +335,7 @@ func (h *Handler) table() []route {
 			access:      unprovenToken, call: endpoint{run: logout}, status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
 		},
 		{
-			method: http.MethodPost, path: "/forgot-password", tag: TagRecovery, id: "forgotPassword", summary: "Forget a password",
+			method: http.MethodPost, path: "/forgot-password", tag: TagRecovery, id: "forgotPassword", summary: "Ask for a reset",
 			description: "Sends a mail with a token for reset-password, if the address has an account. The answer is the same for every address.",
 			access:      anyone, part: mail, call: withBody(forgotPassword), status: http.StatusAccepted, success: "The request is accepted, whoever has the address.", answers: []any{success{}},
 			codes: []Code{CodeRateLimited},
