@@ -15,7 +15,7 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// The main job, on what runs Redis in earnest.
+// The main job, on what runs Redis in earnest. One token is raced for there too (OT-3).
 func TestTheLifeOfAnAccountOnSentinelAndOnACluster(t *testing.T) {
 	t.Parallel()
 	if !redistest.Available(t) {
