@@ -52,8 +52,10 @@ func TestAMailboxGetsNoMoreMailsThanItsBudget(t *testing.T) {
 		other = h
 		h.Clock.Advance(20 * time.Minute)
 		for range 3 {
-			if err := h.ResendVerification(t.Context(), alice.Email); err != nil {
-				t.Fatal(err)
+			for _, ask := range []func(context.Context, string) error{h.ResendVerification, h.ForgotPassword} { // of one of them three may be valid
+				if err := ask(t.Context(), alice.Email); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		if n := mails(); n != 4 {
@@ -193,14 +195,24 @@ func TestATokenWhoseMailMayNotHaveLeftIsValidAndDoesNotCount(t *testing.T) {
 		"timeout": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 	} {
 		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex // a call that is left behind may end beside the next
 			var sent []auth.Secret
-			down, cfg := true, mailConfig()
+			mails := func() []auth.Secret {
+				synctest.Wait()
+				mu.Lock()
+				defer mu.Unlock()
+				return slices.Clone(sent)
+			}
+			var works atomic.Bool
+			cfg := mailConfig()
 			cfg.Mailer = mailerFunc(func(ctx context.Context, mail auth.Mail) error {
+				mu.Lock()
 				sent = append(sent, mail.Token)
-				if down {
-					return fail(ctx)
+				mu.Unlock()
+				if works.Load() {
+					return nil
 				}
-				return nil
+				return fail(ctx)
 			})
 			h := authtest.With(t, memstore.New(), cfg)
 			alice := h.Register()
@@ -215,15 +227,15 @@ func TestATokenWhoseMailMayNotHaveLeftIsValidAndDoesNotCount(t *testing.T) {
 				}
 			}
 			ask(3)
-			if len(sent) != 4 {
-				t.Fatalf("%s: the Mailer was called %d times", name, len(sent))
+			if n := len(mails()); n != 4 {
+				t.Fatalf("%s: the Mailer was called %d times", name, n)
 			}
-			down = false
+			works.Store(true)
 			ask(4)
-			if len(sent) != 4+3 {
-				t.Errorf("%s: afterwards it sent %d mails, want 3", name, len(sent)-4)
+			if n := len(mails()); n != 4+3 {
+				t.Errorf("%s: afterwards it sent %d mails, want 3", name, n-4)
 			}
-			if err := h.VerifyEmail(t.Context(), sent[1]); err != nil {
+			if err := h.VerifyEmail(t.Context(), mails()[1]); err != nil {
 				t.Errorf("%s: a token that may have arrived: %v", name, err)
 			}
 			if err := h.Close(); err != nil {

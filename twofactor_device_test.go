@@ -162,9 +162,10 @@ func TestWhatEndsCredentialsEndsTheTrustInDevices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := trusting()
 			cfg.Mailer, cfg.ConfirmEmailChange = &authtest.Mails{}, true
-			s := memstore.New()
+			s, clock := memstore.New(), authtest.NewClock()
+			s.Now, cfg.Now = clock.Now, clock.Now
 			h := authtest.With(t, s, cfg)
-			s.Now = h.Clock.Now
+			h.Clock = clock
 			u := h.Register()
 			u.EnableTwoFactor()
 			device := u.TrustDevice()
@@ -412,9 +413,10 @@ func TestALoginByATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
 // A crash or a failure after the code is compared leaves code, temp token and devices as they
 // were, and a damaged record asks for the code.
 func TestADamagedRecordOfDevicesAsksForTheCode(t *testing.T) {
-	s := memstore.New()
-	h := authtest.With(t, s, trusting())
-	s.Now = h.Clock.Now
+	s, clock, cfg := memstore.New(), authtest.NewClock(), trusting()
+	s.Now, cfg.Now = clock.Now, clock.Now
+	h := authtest.With(t, s, cfg)
+	h.Clock = clock
 	u := h.Register()
 	u.EnableTwoFactor()
 	device := u.TrustDevice()
