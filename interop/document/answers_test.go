@@ -27,6 +27,8 @@ var unprovoked = map[string]string{
 	"408 request_timeout":           "the body has ten seconds, and package httpauth's own tests wait for them",
 	"getJWKS 500 internal_error":    "it asks nothing that can fail",
 	"getOpenAPI 500 internal_error": "it asks nothing that can fail",
+	"confirmEmail 429 rate_limited": "it takes sixty changes of a profile at once",
+	"resetPassword 503 overloaded":  "strangers take none of the places of an owner with a token; package auth's own tests take them all",
 }
 
 // A survey is which answers of the document have been seen.
@@ -243,6 +245,20 @@ func (s *survey) withOtherState() {
 		{"updateProfile", "email_taken", s.url, func(r *exchange) { r.edit(members{"email": s.newAccount().email}) }},
 		{"updateProfile", "invalid_credentials", stale, func(r *exchange) { r.edit(members{"current_password": "Wrong" + password}) }},
 		{"updateProfile", "reauthentication_required", stale, func(r *exchange) { r.set(members{"email": s.newEmail()}) }},
+		{"cancelEmailChange", "not_found", s.url, func(r *exchange) { s.as(r, s.newAccount()) }},
+		{"confirmEmail", "email_taken", s.url, func(r *exchange) { s.register("moved." + r.who.email) }},
+		{"deleteAccount", "last_admin", s.url, func(r *exchange) { s.colleague(r.who) }},
+		{"deleteAccount", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
+		{"deleteAccount", "reauthentication_required", s.url, func(r *exchange) { r.body = nil }},
+		{"exportAccount", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
+		{"exportAccount", "reauthentication_required", stale, func(r *exchange) { r.body = nil }},
+		{"removeTrustedDevice", "not_found", s.url, func(r *exchange) {
+			r.path = "/trusted-devices/device_unknown"
+			r.params["device_id"] = "device_unknown"
+		}},
+		{"verifyEmail", "invalid_one_time_token", s.url, func(r *exchange) { r.edit(members{"token": "vrf_1"}) }},
+		{"resetPassword", "weak_password", s.url, func(r *exchange) { r.edit(members{"new_password": "password123"}) }},
+		{"resetPassword", "invalid_one_time_token", s.url, func(r *exchange) { r.edit(members{"token": "rst_1"}) }},
 		{"changePassword", "weak_password", s.url, func(r *exchange) { r.edit(members{"new_password": "password123"}) }},
 		{"changePassword", "reauthentication_required", stale, func(r *exchange) { s.as(r, s.withoutPassword()); r.edit(members{"current_password": ""}) }},
 		{"changePassword", "invalid_credentials", s.url, func(r *exchange) { r.edit(members{"current_password": "Wrong" + password}) }},
@@ -253,6 +269,20 @@ func (s *survey) withOtherState() {
 		if r.code() != c.code {
 			s.t.Errorf("%s: not refused as %q: %v", c.id, c.code, r)
 		}
+	}
+}
+
+func (s *survey) register(email string) {
+	if _, err := s.manager.Register(context.Background(), auth.Registration{Email: email, Password: password, FullName: "Eve"}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// colleague adds a member to the organization of an account.
+func (s *survey) colleague(a *account) {
+	u := auth.NewUser{Email: s.newEmail(), Password: password, FullName: "Eve", OrganizationID: a.identity.User.OrganizationID, Role: "member"}
+	if _, err := s.manager.CreateUser(context.Background(), u); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
@@ -291,7 +321,7 @@ func (s *survey) tooOften() {
 		FreshLogin: -1, APIKeysNeedFreshLogin: true,
 		Limits: auth.Limits{
 			LoginByAddress: one, LoginByAccountAddress: one, LoginByAccount: one,
-			RegisterByAddress: one, CodeByAccount: one, APIKeyByAccount: one,
+			RegisterByAddress: one, CodeByAccount: one, APIKeyByAccount: one, MailByAddress: one,
 		},
 	})
 	for _, id := range s.document.operations() {

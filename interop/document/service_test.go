@@ -49,7 +49,7 @@ func newService(t *testing.T) *service {
 	memory := memstore.New()
 	s := &service{t: t, clock: authtest.NewClock(), store: &faultyStore{Store: memory}, mails: &authtest.Mails{}, client: &http.Client{Timeout: 20 * time.Second}}
 	memory.Now = s.clock.Now
-	s.manager = s.configured(auth.Config{TrustedDevices: auth.DeviceTrust{TTL: 30 * 24 * time.Hour}}).Manager
+	s.manager = s.configured(auth.Config{}).Manager
 	s.url = s.serve(s.manager, mount)
 	status, served := get(t, s.url+mount+"/openapi.json")
 	if status != http.StatusOK {
@@ -66,6 +66,7 @@ func (s *service) configured(cfg auth.Config) *authtest.Harness {
 		cfg.Limits = auth.Limits{LoginByAddress: wide, RegisterByAddress: wide, MailByAddress: wide}
 	}
 	cfg.Now, cfg.Mailer = s.clock.Now, s.mails
+	cfg.TrustedDevices = auth.DeviceTrust{TTL: 30 * 24 * time.Hour}
 	return authtest.With(s.t, s.store, cfg)
 }
 
