@@ -141,11 +141,6 @@ func (m *Manager) ReportDenied(ctx context.Context, id Identity, reason string) 
 	m.emit(ctx, e)
 }
 
-// notifyAccount sends a notice about an account to the address to.
-func (m *Manager) notifyAccount(ctx context.Context, t EventType, uid string, a *account, to string) {
-	m.notify(ctx, accountNotice(t, uid, a, to))
-}
-
 // notifyWrongCode sends the notice of a wrong code from a caller who was proven by this method.
 func (m *Manager) notifyWrongCode(ctx context.Context, uid string, a *account, method string) {
 	n := accountNotice(EventSecondFactorFailed, uid, a, a.Email)

@@ -173,7 +173,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // for what fails before it serves
+	defer func() { _ = listener.Close() }() // for what fails before it serves
 	at := listener.Addr().(*net.TCPAddr)
 	public := strings.TrimRight(o.url, "/")
 	if public == "" && !at.IP.IsUnspecified() {

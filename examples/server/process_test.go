@@ -88,15 +88,18 @@ func (p *process) mail(t *testing.T, purpose auth.MailPurpose, to string) string
 	late := time.After(patience)
 	for {
 		for line := range strings.Lines(p.mails.String()) {
-			var mail struct{ Mail, To, Token, Expires_at string }
+			var mail struct {
+				Mail, To, Token string
+				ExpiresAt       string `json:"expires_at"`
+			}
 			if err := json.Unmarshal([]byte(line), &mail); err != nil {
 				t.Fatalf("a mail is %q: %v", line, err)
 			}
 			if mail.Mail != string(purpose) || mail.To != to || p.read[mail.Token] {
 				continue
 			}
-			if end, err := time.Parse(time.RFC3339, mail.Expires_at); err != nil || !strings.HasSuffix(mail.Expires_at, "Z") || time.Until(end) <= 0 {
-				t.Errorf("the mail ends %q", mail.Expires_at)
+			if end, err := time.Parse(time.RFC3339, mail.ExpiresAt); err != nil || !strings.HasSuffix(mail.ExpiresAt, "Z") || time.Until(end) <= 0 {
+				t.Errorf("the mail ends %q", mail.ExpiresAt)
 			}
 			if p.read == nil {
 				p.read = map[string]bool{}
