@@ -21,11 +21,6 @@ func (m *Manager) VerifyEmail(ctx context.Context, token Secret) error {
 	if err := m.ready(); err != nil {
 		return err
 	}
-	if _, _, ok := verifyMail.parse(token); ok {
-		if _, err := m.charge(ctx, "", m.mailNetworkBudgets(ctx)); err != nil {
-			return err
-		}
-	}
 	r, err := m.redeem(ctx, verifyMail, token)
 	if err != nil {
 		return err

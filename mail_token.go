@@ -119,6 +119,7 @@ func newMailToken(k mailKind, uid string) (token Secret, secret string) {
 	return Secret(checkdigits.Add(k.prefix + uid + secret)), secret
 }
 
+// withoutSpace removes what mail programs break lines with.
 var withoutSpace = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
 
 // parse returns the user and the random digits of a token of this kind. It returns false for a
@@ -197,16 +198,20 @@ type redemption struct {
 	tokens      record.Row[mailTokens]
 }
 
-// redeem begins the use of a token. The error is ErrInvalidOneTimeToken, which is the same for
-// whatever is wrong with the token.
-func (m *Manager) redeem(ctx context.Context, k mailKind, token Secret, more ...record.Reader) (*redemption, error) {
+// redeem begins the use of a token by anybody, and charges the client's networks for it. What is
+// no token costs nothing, so it is not counted. The error is ErrInvalidOneTimeToken, which is the
+// same for whatever is wrong with the token.
+func (m *Manager) redeem(ctx context.Context, k mailKind, token Secret) (*redemption, error) {
 	uid, secret, ok := k.parse(token)
 	if !ok {
 		m.refuseMailToken(ctx, k, "", malformed)
 		return nil, ErrInvalidOneTimeToken
 	}
+	if _, err := m.charge(ctx, "", m.mailNetworkBudgets(ctx)); err != nil {
+		return nil, err
+	}
 	r := &redemption{kind: k, uid: uid, secret: secret, acct: accountRow(uid), tokens: mailTokensRow(uid)}
-	return r, m.reread(ctx, r, more...)
+	return r, m.reread(ctx, r)
 }
 
 // reread reads the records of r again, and more of the same partition. It returns

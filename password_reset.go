@@ -40,11 +40,6 @@ func (m *Manager) ResetPassword(ctx context.Context, token, replacement Secret) 
 	if err := m.ready(); err != nil {
 		return err
 	}
-	if _, _, ok := resetMail.parse(token); ok { // what is no token costs nothing, so it is not counted
-		if _, err := m.charge(ctx, "", m.mailNetworkBudgets(ctx)); err != nil {
-			return err
-		}
-	}
 	r, err := m.redeem(ctx, resetMail, token)
 	if err != nil {
 		return err

@@ -69,6 +69,15 @@ func asCaller(err error) error {
 // them is wrong.
 const wrongProof = "The password or the code is wrong, or the code was used before. After a login with a code, wait for the next one."
 
+// unproven returns err. If a code was sent beside the password, its detail does not say which of
+// them is wrong.
+func unproven(err error, code *auth.Secret) error {
+	if code == nil {
+		return err
+	}
+	return withDetail(err, CodeInvalidCredentials, wrongProof)
+}
+
 func orZero[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

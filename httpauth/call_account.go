@@ -143,11 +143,8 @@ func (in updateProfileBody) check(c *call) error {
 
 func updateProfile(c *call, in updateProfileBody) (any, error) {
 	u, err := c.manager.UpdateProfile(c, c.identity, in.change())
-	if in.Code != nil {
-		err = withDetail(err, CodeInvalidCredentials, wrongProof)
-	}
 	if err != nil {
-		return nil, err
+		return nil, unproven(err, in.Code)
 	}
 	c.identity.User = u
 	return profileOf(c)

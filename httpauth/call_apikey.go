@@ -39,11 +39,8 @@ func (in createKeyBody) check(c *call) error { return c.manager.CheckNewAPIKey(i
 
 func createAPIKey(c *call, in createKeyBody) (any, error) {
 	k, key, err := c.manager.CreateAPIKey(c, c.identity, in.newKey())
-	if in.Code != nil {
-		err = withDetail(err, CodeInvalidCredentials, wrongProof)
-	}
 	if err != nil {
-		return nil, err
+		return nil, unproven(err, in.Code)
 	}
 	return createdKey{k.ID, k.Name, string(key), formatTime(k.CreatedAt), formatTimeOrNull(k.ExpiresAt), k.Scopes}, nil
 }
@@ -74,11 +71,8 @@ func rotateAPIKey(c *call, in rotateKeyBody) (any, error) {
 		overlap = time.Duration(*in.OverlapHours) * time.Hour
 	}
 	k, key, err := c.manager.RotateAPIKey(c, c.identity, old, overlap, orZero(in.Password), orZero(in.Code))
-	if in.Code != nil {
-		err = withDetail(err, CodeInvalidCredentials, wrongProof)
-	}
 	if err != nil {
-		return nil, err
+		return nil, unproven(err, in.Code)
 	}
 	return rotatedKey{k.ID, k.Name, string(key), formatTime(k.CreatedAt), formatTimeOrNull(k.ExpiresAt), old, k.Scopes}, nil
 }
@@ -110,11 +104,8 @@ func (in updateKeyBody) check(c *call) error {
 
 func updateAPIKey(c *call, in updateKeyBody) (any, error) {
 	k, err := c.manager.UpdateAPIKey(c, c.identity, c.variable("key_id"), in.change())
-	if in.Code != nil {
-		err = withDetail(err, CodeInvalidCredentials, wrongProof)
-	}
 	if err != nil {
-		return nil, err
+		return nil, unproven(err, in.Code)
 	}
 	return listedKeyOf(k), nil
 }

@@ -11,11 +11,8 @@ type deleteAccountBody struct {
 
 func deleteAccount(c *call, in deleteAccountBody) (any, error) {
 	err := c.manager.DeleteAccount(c, c.identity, orZero(in.Password), orZero(in.Code))
-	if in.Code != nil {
-		err = withDetail(err, CodeInvalidCredentials, wrongProof)
-	}
 	if err != nil {
-		return nil, err
+		return nil, unproven(err, in.Code)
 	}
 	return success{true, "Account deleted"}, nil
 }
@@ -63,11 +60,8 @@ type exportedEvent struct {
 
 func exportAccount(c *call, in exportBody) (any, error) {
 	x, err := c.manager.ExportAccount(c, c.identity, orZero(in.Password), orZero(in.Code))
-	if in.Code != nil {
-		err = withDetail(err, CodeInvalidCredentials, wrongProof)
-	}
 	if err != nil {
-		return nil, err
+		return nil, unproven(err, in.Code)
 	}
 	u := x.User
 	return export{
