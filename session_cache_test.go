@@ -36,7 +36,7 @@ func eachPair(t *testing.T, cfg auth.Config, test func(t *testing.T, a, b *autht
 	if !redistest.Available(t) {
 		return
 	}
-	for name, lag := range map[string]time.Duration{"two on redis": 0, "two on redis with a lag": 20 * time.Millisecond} {
+	for name, lag := range map[string]time.Duration{"two on redis": 0, "two on redis with a lag": 50 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := redisstore.Options{
