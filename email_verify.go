@@ -116,7 +116,7 @@ func (m *Manager) ConfirmEmail(ctx context.Context, id Identity, token Secret) e
 	if err != nil {
 		return err
 	}
-	m.settleEmail(ctx, c, claim)
+	m.settleEmail(ctx, c, claim, !c.skippedCode())
 	return nil
 }
 

@@ -101,15 +101,19 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	if err != nil {
 		return User{}, err
 	}
-	m.settleEmail(ctx, c, claim)
+	m.settleEmail(ctx, c, claim, true) // the login was fresh, or the call had the code
 	m.offerMail(ctx, mailRequest{kind: verifyMail, digest: emailDigest(canonical), uid: c.uid})
 	return c.acct.Rec.user(id.User.ID), nil
 }
 
-// settleEmail does what follows a change of the address.
-func (m *Manager) settleEmail(ctx context.Context, c *principal, claim record.Row[emailClaim]) {
-	ctx = context.WithoutCancel(ctx)                                     // the address is changed, whatever the client does
-	m.addKnownNetwork(ctx, knownBeside(claim), c.uid, clientPrefix(ctx)) // the caller logged in with the old address
+// settleEmail does what follows a change of the address. If proven, by the login of the session
+// or by the call, the network of the caller is known to the user under the new address too. A
+// login by a trusted device proves too little: see noteNetwork.
+func (m *Manager) settleEmail(ctx context.Context, c *principal, claim record.Row[emailClaim], proven bool) {
+	ctx = context.WithoutCancel(ctx) // the address is changed, whatever the client does
+	if proven {
+		m.addKnownNetwork(ctx, knownBeside(claim), c.uid, clientPrefix(ctx))
+	}
 	m.releaseEmails(ctx, c.uid, c.acct.Rec.Digests)
 }
 

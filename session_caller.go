@@ -128,10 +128,14 @@ func (m *Manager) reauthenticate(ctx context.Context, id Identity, c *principal,
 	})
 }
 
+// skippedCode reports whether a trusted device stood in for the code that the login of the
+// caller's session would need.
+func (c *principal) skippedCode() bool { return c.session.Rec.ByDevice && c.acct.Rec.Enrolment != "" }
+
 // fresh reports whether the login of the caller's session is within Config.FreshLogin. While a
 // second factor is on, no session is fresh in which a trusted device stood in for the code.
 func (m *Manager) fresh(c *principal) bool {
-	if c.session.Rec.ByDevice && c.acct.Rec.Enrolment != "" {
+	if c.skippedCode() {
 		return false
 	}
 	return m.cfg.FreshLogin > 0 && isRecent(c.session.Rec.Created, m.now(), m.cfg.FreshLogin+1)

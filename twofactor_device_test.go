@@ -373,16 +373,15 @@ func TestARefusedDeviceTokenCountsAsAWrongCode(t *testing.T) {
 	}
 }
 
-// TD-9: a known network has wrong codes of its own, so a device token makes none known. The owner
-// hears of a new one.
-func TestALoginByATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
-	notices := &authtest.Notices{}
+// trustedAt is a user with a second factor who has trusted a device at home. Three wrong codes use
+// up a budget.
+func trustedAt(t *testing.T, home context.Context) (h *authtest.Harness, u *authtest.User, r auth.LoginResult) {
+	t.Helper()
 	cfg := trusting()
 	cfg.Limits.CodeByAccount = store.Limit{Burst: 3, Every: time.Hour}
-	cfg.Notifier = notices
-	h := authtest.With(t, memstore.New(), cfg)
-	home, away := clientAt(t, "198.51.100.1"), clientAt(t, "203.0.113.9")
-	u := h.Register()
+	cfg.Notifier, cfg.Mailer, cfg.ConfirmEmailChange = &authtest.Notices{}, &authtest.Mails{}, true
+	h = authtest.With(t, memstore.New(), cfg)
+	u = h.Register()
 	u.EnableTwoFactor()
 	r, err := h.Login(home, u.Email, authtest.Password)
 	if err == nil {
@@ -397,9 +396,9 @@ func TestALoginByATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
 	h.AwaitNotice(u, auth.EventDeviceTrusted)
 	h.AwaitNotice(u, auth.EventLoginNewNetwork)
 	h.Clock.Advance(30 * time.Second)
-	for i, addr := range []string{"203.0.113.9", "203.0.113.9", "192.0.2.77", "203.0.113.9"} { // all of them share a budget
+	for i, addr := range []string{addr, addr, "192.0.2.77", addr} {
 		ctx := clientAt(t, addr)
-		first, err := h.Login(ctx, u.Email, authtest.Password)
+		first, err := h.Login(ctx, email, authtest.Password)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -447,3 +446,38 @@ func TestATrustedDeviceMeetsThePolicyAndNoMultiFactorRule(t *testing.T) {
 	h.Clock.Advance(2 * time.Hour)
 	refreshed(t, h.Manager, string(r.AccessToken.Token)) // so it is no session of a second factor
 }
+	return h, u, r
+}
+
+// TD-9: a known network has wrong codes of its own, so a device token makes none known. The owner
+// hears of a new one.
+func TestALoginByATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
+	home, away := clientAt(t, "198.51.100.1"), clientAt(t, "203.0.113.9")
+	h, u, r := trustedAt(t, home)
+	isUnknown(t, h, u, u.Email, "203.0.113.9")
+}
+
+// TD-9: nor does what its session does without a code.
+func TestAnAddressConfirmedOnATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
+	const moved = "moved@example.com"
+	home, away := clientAt(t, "198.51.100.1"), clientAt(t, "203.0.113.9")
+	h, u, r := trustedAt(t, home)
+	email := moved
+	if _, err := h.UpdateProfile(home, identityOf(t, h.Manager, r.AccessToken.Token), auth.ProfileChange{Email: &email}); err != nil {
+		t.Fatal(err)
+	}
+	token := h.AwaitMail(auth.MailChangeEmail, moved).Token
+	r, err := h.LoginWithDevice(away, u.Email, authtest.Password, r.DeviceToken)
+	if err == nil {
+		err = h.ConfirmEmail(away, identityOf(t, h.Manager, r.AccessToken.Token), token)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	isUnknown(t, h, u, moved, "203.0.113.9")
+}
+
+// isUnknown fails the test unless wrong codes from addr share the budget of those from all
+// networks that are not known.
+func isUnknown(t *testing.T, h *authtest.Harness, u *authtest.User, email, addr string) {
+	t.Helper()
