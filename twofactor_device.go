@@ -250,6 +250,10 @@ func (m *Manager) TrustedDevices(ctx context.Context, userID string) ([]TrustedD
 	uid, _ := parseUser(userID)
 	devices := devicesRow(uid)
 	_, acct, err := m.findUser(ctx, userID, &devices)
+	if errors.Is(err, record.ErrDamaged) { // what it had is trusted no more
+		devices = devicesRow(uid)
+		_, acct, err = m.findUser(ctx, userID)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -409,8 +409,7 @@ func trustedAt(t *testing.T, home context.Context) (h *authtest.Harness, u *auth
 	}
 }
 
-// A crash or a failure after the code is compared leaves code, temp token and devices as they
-// were, and a damaged record asks for the code.
+// TD-2: a damaged record asks for the code, and keeps nobody from the list and the export.
 func TestADamagedRecordOfDevicesAsksForTheCode(t *testing.T) {
 	s, clock, cfg := memstore.New(), authtest.NewClock(), trusting()
 	s.Now, cfg.Now = clock.Now, clock.Now
@@ -481,3 +480,6 @@ func TestAnAddressConfirmedOnATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
 // networks that are not known.
 func isUnknown(t *testing.T, h *authtest.Harness, u *authtest.User, email, addr string) {
 	t.Helper()
+	if x, err := h.ExportAccount(t.Context(), u.Identity(), "", ""); err != nil || len(x.TrustedDevices) != 0 {
+		t.Errorf("the export: %+v, %v", x.TrustedDevices, err)
+	}
