@@ -5,6 +5,14 @@ import (
 	"time"
 )
 
+// TD-2: what is stored of a token is of one user.
+func TestTheDigestOfADeviceTokenIsOfOneUser(t *testing.T) {
+	d := devicesRecord{Devices: []device{{Digest: deviceDigest("a", "secret")}}}
+	if d.find(deviceDigest("a", "secret")) == nil || d.find(deviceDigest("b", "secret")) != nil {
+		t.Error("the device of one user is trusted for another")
+	}
+}
+
 // TD-3: the epoch and the enrolment each end the trust, and so does the time.
 func TestADeviceIsTrustedForOneEpochAndOneEnrolment(t *testing.T) {
 	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)

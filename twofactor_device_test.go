@@ -74,6 +74,9 @@ func TestATrustedDeviceStandsInForTheCode(t *testing.T) {
 			!list[0].CreatedAt.Equal(trusted) || !list[0].LastUsedAt.Equal(h.Now()) || !list[0].ExpiresAt.Equal(trusted.Add(month)) {
 			t.Errorf("listed is %+v", list)
 		}
+		if keys, _ := remains(t, s, h.Now(), string(device)[4:]); len(keys) != 0 {
+			t.Errorf("the token is stored in %v", keys)
+		}
 		if err := login(t.Context(), h.Manager, u.Email, "a wrong one, and long"); !errors.Is(err, auth.ErrInvalidCredentials) {
 			t.Error(err)
 		}
@@ -187,6 +190,51 @@ func TestWhatEndsCredentialsEndsTheTrustInDevices(t *testing.T) {
 	}
 }
 
+// TD-3: what ends neither all sessions nor a factor leaves devices trusted.
+func TestWhatEndsNoCredentialsLeavesDevicesTrusted(t *testing.T) {
+	ctx := context.Background()
+	h := authtest.With(t, memstore.New(), trusting())
+	u := h.Register()
+	u.EnableTwoFactor()
+	device := u.TrustDevice()
+	moved, name := "moved@example.com", "Another Name"
+	for _, do := range []struct {
+		what string
+		err  func() error
+	}{
+		{"new backup codes", func() error {
+			h.Clock.Advance(30 * time.Second)
+			_, err := h.ReplaceBackupCodes(ctx, u.Identity(), authtest.Password, auth.Secret(u.Code()))
+			return err
+		}},
+		{"another role", func() error { return h.SetRole(ctx, u.ID, "member") }},
+		{"other agents", func() error { return h.SetAssignedAgents(ctx, u.ID, []string{"a"}) }},
+		{"an unlocked account", func() error { return h.UnlockUser(ctx, u.ID) }},
+		{"an API key", func() error { u.APIKey(); return nil }},
+		{"another name", func() error {
+			_, err := h.UpdateProfile(ctx, u.Identity(), auth.ProfileChange{FullName: &name})
+			return err
+		}},
+		{"an address that needs no confirmation", func() error {
+			_, err := h.UpdateProfile(ctx, u.Identity(), auth.ProfileChange{Email: &moved})
+			u.Email = moved
+			return err
+		}},
+		{"a login by the program", func() error {
+			_, err := h.LoginAs(ctx, u.ID, auth.Proof{Method: "saml", MultiFactor: true})
+			return err
+		}},
+		{"the logout of its session", func() error { return h.Logout(ctx, u.Identity()) }},
+	} {
+		if err := do.err(); err != nil {
+			t.Fatalf("%s: %v", do.what, err)
+		}
+		if byDevice(t, h.Manager, u, device).TwoFactorRequired() {
+			t.Errorf("%s: a code is asked for", do.what)
+		}
+	}
+}
+
 // TD-4: such a session is no fresh login, while the second factor is on.
 func TestASessionByATrustedDeviceIsNeverFresh(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
@@ -267,6 +315,30 @@ func TestADeviceTokenNeedsACode(t *testing.T) {
 	}
 }
 
+// TD-5: code and trust are one Commit. A call that is cut off anywhere leaves both or neither.
+func TestACodeIsSpentWithTheTrustThatItMakes(t *testing.T) {
+	for _, carriedOut := range []bool{false, true} {
+		for nth := int64(1); ; nth++ {
+			tap := newTapStore(memstore.New())
+			h := authtest.With(t, tap, trusting())
+			u := h.Register()
+			u.EnableTwoFactor()
+			h.Clock.Advance(30 * time.Second)
+			temp, code := firstStep(t, h, u.Email), auth.Secret(u.Code())
+			calls := tap.cutOff(nth, carriedOut)
+			r, err := h.VerifyTwoFactorAndTrust(t.Context(), temp, code)
+			tap.tap(nil, nil)
+			spent := secondStep(t.Context(), h.Manager, firstStep(t, h, u.Email), code) != nil
+			if trusted := len(devicesOf(t, h.Manager, u.ID)) == 1; trusted != spent || err == nil && byDevice(t, h.Manager, u, r.DeviceToken).TwoFactorRequired() {
+				t.Errorf("cut off at call %d: %v, the device is trusted: %v, the code is spent: %v", nth, err, trusted, spent)
+			}
+			if calls.Load() < nth {
+				break
+			}
+		}
+	}
+}
+
 // TD-6.
 func TestOneDeviceTooManyTakesThePlaceOfTheOneUnusedForLongest(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
@@ -314,7 +386,8 @@ func TestOneDeviceTooManyTakesThePlaceOfTheOneUnusedForLongest(t *testing.T) {
 	})
 }
 
-// TD-7: a removal and logins by the device at the same time. None succeeds that begins after it.
+// TD-7: a removal and logins by the device at the same time. None succeeds that begins after it,
+// or that has seen the device and writes after it.
 func TestARemovedDeviceIsNotBroughtBack(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		cfg := raced()
@@ -325,6 +398,17 @@ func TestARemovedDeviceIsNotBroughtBack(t *testing.T) {
 		u.EnableTwoFactor()
 		device := u.TrustDevice()
 		id, own := devicesOf(t, h.Manager, u.ID)[0].ID, u.Identity()
+		var late auth.LoginResult
+		err := tap.overtaken(t, "/devices", func() (err error) {
+			late, err = h.LoginWithDevice(t.Context(), u.Email, authtest.Password, device)
+			return err
+		}, func() error { return h.RemoveTrustedDevice(t.Context(), own, id) })
+		if err != nil || !late.TwoFactorRequired() || len(devicesOf(t, h.Manager, u.ID)) != 0 {
+			t.Errorf("a login that a removal overtakes: %+v, %v", late, err)
+		}
+
+		device = u.TrustDevice()
+		id = devicesOf(t, h.Manager, u.ID)[0].ID
 		errs := tap.abreast(t, 12, "/devices", func(ctx context.Context, i int) error {
 			if i == 0 {
 				return h.RemoveTrustedDevice(ctx, own, id)
@@ -390,11 +474,46 @@ func trustedAt(t *testing.T, home context.Context) (h *authtest.Harness, u *auth
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h, u, r
+}
+
+// TD-9: a known network has wrong codes of its own, so a device token makes none known. The owner
+// hears of a new one.
+func TestALoginByATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
+	home, away := clientAt(t, "198.51.100.1"), clientAt(t, "203.0.113.9")
+	h, u, r := trustedAt(t, home)
 	if _, err := h.LoginWithDevice(away, u.Email, authtest.Password, r.DeviceToken); err != nil {
 		t.Fatal(err)
 	}
 	h.AwaitNotice(u, auth.EventDeviceTrusted)
 	h.AwaitNotice(u, auth.EventLoginNewNetwork)
+	isUnknown(t, h, u, u.Email, "203.0.113.9")
+}
+
+// TD-9: nor does what its session does without a code.
+func TestAnAddressConfirmedOnATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
+	const moved = "moved@example.com"
+	home, away := clientAt(t, "198.51.100.1"), clientAt(t, "203.0.113.9")
+	h, u, r := trustedAt(t, home)
+	email := moved
+	if _, err := h.UpdateProfile(home, identityOf(t, h.Manager, r.AccessToken.Token), auth.ProfileChange{Email: &email}); err != nil {
+		t.Fatal(err)
+	}
+	token := h.AwaitMail(auth.MailChangeEmail, moved).Token
+	r, err := h.LoginWithDevice(away, u.Email, authtest.Password, r.DeviceToken)
+	if err == nil {
+		err = h.ConfirmEmail(away, identityOf(t, h.Manager, r.AccessToken.Token), token)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	isUnknown(t, h, u, moved, "203.0.113.9")
+}
+
+// isUnknown fails the test unless wrong codes from addr share the budget of those from all
+// networks that are not known.
+func isUnknown(t *testing.T, h *authtest.Harness, u *authtest.User, email, addr string) {
+	t.Helper()
 	h.Clock.Advance(30 * time.Second)
 	for i, addr := range []string{addr, addr, "192.0.2.77", addr} {
 		ctx := clientAt(t, addr)
@@ -423,6 +542,9 @@ func TestADamagedRecordOfDevicesAsksForTheCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	asksForCode(t, h.Manager, u, "damaged", device)
+	if x, err := h.ExportAccount(t.Context(), u.Identity(), "", ""); err != nil || len(x.TrustedDevices) != 0 {
+		t.Errorf("the export: %+v, %v", x.TrustedDevices, err)
+	}
 	if byDevice(t, h.Manager, u, u.TrustDevice()).TwoFactorRequired() {
 		t.Error("a device cannot be trusted any more")
 	}
@@ -445,41 +567,3 @@ func TestATrustedDeviceMeetsThePolicyAndNoMultiFactorRule(t *testing.T) {
 	h.Clock.Advance(2 * time.Hour)
 	refreshed(t, h.Manager, string(r.AccessToken.Token)) // so it is no session of a second factor
 }
-	return h, u, r
-}
-
-// TD-9: a known network has wrong codes of its own, so a device token makes none known. The owner
-// hears of a new one.
-func TestALoginByATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
-	home, away := clientAt(t, "198.51.100.1"), clientAt(t, "203.0.113.9")
-	h, u, r := trustedAt(t, home)
-	isUnknown(t, h, u, u.Email, "203.0.113.9")
-}
-
-// TD-9: nor does what its session does without a code.
-func TestAnAddressConfirmedOnATrustedDeviceMakesNoNetworkKnown(t *testing.T) {
-	const moved = "moved@example.com"
-	home, away := clientAt(t, "198.51.100.1"), clientAt(t, "203.0.113.9")
-	h, u, r := trustedAt(t, home)
-	email := moved
-	if _, err := h.UpdateProfile(home, identityOf(t, h.Manager, r.AccessToken.Token), auth.ProfileChange{Email: &email}); err != nil {
-		t.Fatal(err)
-	}
-	token := h.AwaitMail(auth.MailChangeEmail, moved).Token
-	r, err := h.LoginWithDevice(away, u.Email, authtest.Password, r.DeviceToken)
-	if err == nil {
-		err = h.ConfirmEmail(away, identityOf(t, h.Manager, r.AccessToken.Token), token)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	isUnknown(t, h, u, moved, "203.0.113.9")
-}
-
-// isUnknown fails the test unless wrong codes from addr share the budget of those from all
-// networks that are not known.
-func isUnknown(t *testing.T, h *authtest.Harness, u *authtest.User, email, addr string) {
-	t.Helper()
-	if x, err := h.ExportAccount(t.Context(), u.Identity(), "", ""); err != nil || len(x.TrustedDevices) != 0 {
-		t.Errorf("the export: %+v, %v", x.TrustedDevices, err)
-	}
