@@ -40,7 +40,7 @@ type Identity struct {
 
 	// TrustedDevice is true if a trusted device stood in for the code when the session began: see
 	// DeviceTrust. While the user has a second factor, such a session is no fresh login, however
-	// late AuthTime is.
+	// recent AuthTime is.
 	TrustedDevice bool
 
 	unscoped bool   // an API key that was made without scopes

@@ -327,8 +327,8 @@ func (m *Manager) RevokeSession(ctx context.Context, userID, sessionID string) e
 	return err
 }
 
-// RevokeSessions ends every session of the user, and every login that waits for its second
-// factor, at once and in every process. The error is ErrNotFound if there is no such user.
+// RevokeSessions ends every session of the user, every login that waits for its second factor and
+// the trust in every device, at once and in every process. The error is ErrNotFound if there is no such user.
 func (m *Manager) RevokeSessions(ctx context.Context, userID string) error {
 	return m.changeAccount(ctx, userID, Event{Type: EventSessionRevoked, Reason: "all"}, endSessions)
 }

@@ -98,7 +98,7 @@ func (m *Manager) retryAs(ctx context.Context, id Identity, c *principal, step f
 }
 
 // endOtherSessions returns the operations that write the caller's account and end every
-// other session and pending login of the user. They require account and session as they
+// other session, pending login and trusted device of the user. They require account and session as they
 // were read.
 func (c *principal) endOtherSessions() []store.Op {
 	c.acct.Rec.Epoch++

@@ -67,8 +67,9 @@ func (m *Manager) LogoutSession(ctx context.Context, id Identity, sessionID stri
 // others is the Reason of the event of LogoutOthers.
 const others = "others"
 
-// LogoutOthers ends every session of the caller's user but the caller's, and every login that
-// waits for its second factor. From its return on every token of them is rejected everywhere.
+// LogoutOthers ends every session of the caller's user but the caller's, every login that waits
+// for its second factor and the trust in every device. From its return on every token of them is
+// rejected everywhere.
 // Ended is how many of them a token opened or could refresh when the call looked.
 //
 // All of it is one Commit, whatever their number. A session that begins during the call is

@@ -146,8 +146,9 @@ func (m *Manager) TrustsDevices() bool { return m.cfg.TrustedDevices.TTL > 0 }
 //
 // The trust ends after DeviceTrust.TTL and by [Manager.RemoveTrustedDevice]. It also ends with
 // what ends all sessions, or all but the caller's. That is a change or a reset of the password, a
-// change of the second factor, the confirmation of a new address, LogoutOthers, RevokeSessions
-// and RevokeAll. A disabled or deleted account trusts no device.
+// second factor that is turned off, reset or replaced, the confirmation of a new address,
+// LogoutOthers, RevokeSessions and RevokeAll. A disabled or deleted account trusts no device. New
+// backup codes, another role and an address that needs no confirmation end no trust.
 //
 // Without Config.TrustedDevices it is VerifyTwoFactor, and there is no DeviceToken.
 func (m *Manager) VerifyTwoFactorAndTrust(ctx context.Context, tempToken, code Secret) (LoginResult, error) {
@@ -201,7 +202,7 @@ func (m *Manager) reportDevice(ctx context.Context, err error, s *secondStep, se
 	}, accountNotice(EventDeviceTrusted, s.uid, &s.acct.Rec, s.acct.Rec.Email))
 }
 
-// Why a device token does not stand in for a code. Such a word is the Reason of an event.
+// deviceEnded is the Reason of the event of a device token that no trusted device has.
 const deviceEnded = "ended"
 
 // useDevice returns the operation that notes the use of a trusted device, for the Commit that

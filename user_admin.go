@@ -42,7 +42,7 @@ func (m *Manager) changeAccount(ctx context.Context, userID string, e Event, edi
 	return err
 }
 
-// endSessions is an edit of an account that ends its sessions and pending logins.
+// endSessions is an edit of an account that ends its sessions, pending logins and trusted devices.
 func endSessions(a *account) error {
 	a.Epoch++
 	return nil

@@ -216,7 +216,7 @@ func (h *Handler) table() []route {
 		},
 		{
 			method: http.MethodPost, path: "/logout-others", tag: TagSessions, id: "logoutOthers", summary: "Log out elsewhere",
-			description: "Ends all other sessions of the user, and logins that wait for their second step. The session of the call goes on.",
+			description: "Ends all other sessions of the user, logins that wait for their second step, and the trust in devices. The session of the call goes on.",
 			access:      sessionOnly, call: endpoint{run: logoutOthers}, status: http.StatusOK, success: "The other sessions are over.", answers: []any{endedOthers{}},
 		},
 		{
