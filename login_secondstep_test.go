@@ -226,18 +226,27 @@ func TestNoMoreThanTenLoginsWaitForTheirSecondStep(t *testing.T) {
 
 // TT-2, Advisory 2 (GHSA-xg6x-h9c9-2m83): no kind of credential passes for another.
 func TestNoCredentialPassesForAnotherKind(t *testing.T) {
-	h := authtest.New(t)
+	h := authtest.With(t, memstore.New(), trusting())
 	u := h.Register()
 	key := u.APIKey()
 	u.EnableTwoFactor()
+	device := string(u.TrustDevice())
+	h.Clock.Advance(30 * time.Second)
 	temp := string(firstStep(t, h, u.Email))
 	code := u.Code()
-	credentials := map[string]string{"access token": u.Token(), "API key": key, "temp token": temp}
+	credentials := map[string]string{"access token": u.Token(), "API key": key, "temp token": temp, "device token": device}
 	doors := map[string]func(credential string) error{
 		"access token": func(c string) error { _, err := h.VerifyAccessToken(t.Context(), auth.Secret(c)); return err },
 		"API key":      func(c string) error { _, err := h.VerifyAPIKey(t.Context(), auth.Secret(c)); return err },
 		"refresh":      func(c string) error { _, err := h.Refresh(t.Context(), auth.Secret(c)); return err },
 		"temp token":   func(c string) error { return secondStep(t.Context(), h.Manager, auth.Secret(c), auth.Secret(code)) },
+		"device token": func(c string) error {
+			r, err := h.LoginWithDevice(t.Context(), u.Email, authtest.Password, auth.Secret(c))
+			if r.TwoFactorRequired() { // the answer to every token that is refused
+				return auth.ErrInvalidToken
+			}
+			return err
+		},
 	}
 	for kind, credential := range credentials {
 		for door, try := range doors {
