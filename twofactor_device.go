@@ -26,10 +26,10 @@ import (
 type DeviceTrust struct {
 	// TTL is how long a device is trusted, 1 minute to 400 days, such as 30 days. A use does
 	// not prolong it. A new TTL holds for devices that are trusted from then on. Default 0: no
-	// device is trusted. Then tokens that are out are ignored.
+	// device is trusted. Tokens that are out are ignored then, until a TTL is set again.
 	TTL time.Duration
 	// Max is how many devices a user may trust, 1 to 50. One more takes the place of the one
-	// that was not used for longest. Default 10.
+	// that was not used for longest. A lower Max holds from the next device on. Default 10.
 	Max int
 }
 
