@@ -119,7 +119,7 @@ func newMailToken(k mailKind, uid string) (token Secret, secret string) {
 	return Secret(checkdigits.Add(k.prefix + uid + secret)), secret
 }
 
-// withoutSpace removes what mail programs break lines with.
+// withoutSpace removes what mail programs break lines with, and what files end in.
 var withoutSpace = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
 
 // parse returns the user and the random digits of a token of this kind. It returns false for a

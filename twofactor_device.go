@@ -161,7 +161,8 @@ func (m *Manager) VerifyTwoFactorAndTrust(ctx context.Context, tempToken, code S
 //
 // A device token that is malformed, unknown, of another user, expired, removed or void changes
 // nothing: the result is a temp token, as without one. It is charged as a wrong code is, unless
-// it is malformed. A right one is accepted even while strangers have used up the budgets of codes.
+// it is malformed. Spaces and line breaks are no part of it. A right one is accepted even while
+// strangers have used up the budgets of codes.
 func (m *Manager) LoginWithDevice(ctx context.Context, email string, password, deviceToken Secret) (LoginResult, error) {
 	return m.loginOn(ctx, email, password, deviceToken)
 }
@@ -212,7 +213,9 @@ func (m *Manager) useDevice(ctx context.Context, uid string, acct *account, toke
 	if token == "" || !m.TrustsDevices() {
 		return nil, "", nil
 	}
-	secret, ok := strings.CutPrefix(string(token), devicePrefix)
+	// A client may keep it in a file that ends in a line break. The user would be asked for a code
+	// at each login, and no answer would say why.
+	secret, ok := strings.CutPrefix(withoutSpace.Replace(string(token)), devicePrefix)
 	if !ok || !ident.IsBase62(secret, deviceSecret) {
 		return nil, malformed, nil
 	}

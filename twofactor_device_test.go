@@ -97,7 +97,7 @@ func TestADeviceTokenThatIsNotValidAsksForTheCode(t *testing.T) {
 		text := string(device)
 		for what, token := range map[string]auth.Secret{
 			"none": "", "of another user": foreign, "without its prefix": auth.Secret(text[4:]), "cut": auth.Secret(text[:len(text)-1]),
-			"longer": device + "0", "with a space": " " + device, "unknown": auth.Secret("dev_" + strings.Repeat("a", 43)), "huge": auth.Secret("dev_" + strings.Repeat("a", 1<<16)),
+			"longer": device + "0", "in quotes": `"` + device + `"`, "spaces": " \n", "unknown": auth.Secret("dev_" + strings.Repeat("a", 43)), "huge": auth.Secret("dev_" + strings.Repeat("a", 1<<16)),
 			"its id": auth.Secret(devicesOf(t, h.Manager, u.ID)[0].ID),
 		} {
 			asksForCode(t, h.Manager, u, what, token)
@@ -117,6 +117,19 @@ func TestADeviceTokenThatIsNotValidAsksForTheCode(t *testing.T) {
 			t.Errorf("listed is %+v", list)
 		}
 	})
+}
+
+// TD-2: no answer would tell a client that its token has a line break too many.
+func TestSpacesAndLineBreaksAreNoPartOfADeviceToken(t *testing.T) {
+	h := authtest.With(t, memstore.New(), trusting())
+	u := h.Register()
+	u.EnableTwoFactor()
+	device := u.TrustDevice()
+	for _, token := range []auth.Secret{device + "\n", device + "\r\n", " \t" + device + " ", device[:20] + "\n " + device[20:]} {
+		if r := byDevice(t, h.Manager, u, token); r.TwoFactorRequired() {
+			t.Errorf("%q asks for a code", string(token))
+		}
+	}
 }
 
 // TD-3: every end of credentials ends the trust, on every way.
