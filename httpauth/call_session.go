@@ -16,7 +16,7 @@ type loginBody struct {
 type loginOnDeviceBody struct {
 	Email       string       `json:"email" example:"ada@example.com"`
 	Password    auth.Secret  `json:"password" example:"SecurePass123!"`
-	DeviceToken *auth.Secret `json:"device_token" example:"dev_1a2b3c" doc:"Of an earlier verify-2fa on this device. With it no code is asked for. If the answer is requires_2fa all the same, the token is refused and counts as a wrong code: send it no more."`
+	DeviceToken *auth.Secret `json:"device_token" example:"dev_1a2b3c" doc:"Of an earlier verify-2fa on this device, for this account. With it no code is asked for. If the answer is requires_2fa all the same, the token is refused and counts as a wrong code: send it no more. To log in again after reauthentication_required, leave it out."`
 }
 
 type accessToken struct {

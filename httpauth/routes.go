@@ -308,7 +308,7 @@ func (h *Handler) table() []route {
 		},
 		{
 			method: http.MethodGet, path: "/trusted-devices", tag: TagTwoFactor, id: "listTrustedDevices", summary: "List trusted devices",
-			description: "Returns the devices on which a login of the user needs no code, the latest first. Never a token.",
+			description: "Returns the devices on which a login of the user needs no code, the latest first. Never a token. A new password, another second factor, a confirmed email and logout-others end the trust in all of them.",
 			access:      sessionOnly, part: trust, call: endpoint{run: listTrustedDevices}, status: http.StatusOK, success: "The devices.", answers: []any{deviceList{}},
 		},
 		{
