@@ -125,7 +125,7 @@ type listedKey struct {
 	Enabled     bool     `json:"enabled" example:"true" doc:"False: it is refused until it is enabled."`
 	Scopes      []string `json:"scopes,omitempty" example:"reports:read" doc:"Only if the key was made with scopes."`
 	ReplacedBy  string   `json:"replaced_by,omitempty" doc:"Only if the key was rotated: the id of the new key."`
-	SunsetAt    *string  `json:"sunset_at,omitempty" format:"date-time" doc:"Only if the key was rotated: when it ends, as expires_at says."`
+	SunsetAt    string   `json:"sunset_at,omitempty" format:"date-time" doc:"Only if the key was rotated: when it ends, as expires_at says."`
 }
 
 func listedKeyOf(k auth.APIKey) listedKey {
@@ -142,7 +142,7 @@ func listedKeyOf(k auth.APIKey) listedKey {
 		ReplacedBy:  k.ReplacedBy,
 	}
 	if k.ReplacedBy != "" {
-		l.SunsetAt = l.ExpiresAt
+		l.SunsetAt = formatTime(k.ExpiresAt)
 	}
 	return l
 }

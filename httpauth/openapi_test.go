@@ -418,6 +418,24 @@ func TestTheDocumentIsAsGeneratorsAndViewersNeedIt(t *testing.T) {
 	}
 }
 
+// A client in a typed language has one case to ask for, and not two.
+func TestAMemberOfAnAnswerIsNullOrLeftOutAndNotBoth(t *testing.T) {
+	optional := 0
+	for name, schema := range dig(newFixture(t, setup{}).document, "components", "schemas") {
+		for member, of := range dig(schema, "properties") {
+			if strings.HasSuffix(name, "Body") || slices.Contains(list(dig(schema)["required"]), any(member)) {
+				continue
+			}
+			if optional++; slices.Contains(list(dig(of)["type"]), any("null")) {
+				t.Errorf("%s: %s may be left out, and null", name, member)
+			}
+		}
+	}
+	if optional < 5 {
+		t.Errorf("only %d members may be left out", optional)
+	}
+}
+
 func list(value any) []any { l, _ := value.([]any); return l }
 
 // The examples of the bodies, sent in the order of the document, are one user's story: each
