@@ -9,6 +9,7 @@
 //
 //	AUTH_URL       the address that the handler is mounted at
 //	AUTH_DOCUMENT  a file that has the document
+//	AUTH_MAILS     a file to which the server writes each mail, as a line of JSON
 //	AUTH_SERVER    the program that serves it, for a tool that starts its own
 //	SCRATCH        an empty directory of its own
 //
@@ -92,7 +93,7 @@ func run(ctx context.Context, named []string, verbose bool) (failed int, err err
 			return failed, err
 		}
 		began := time.Now()
-		output, err := runTool(ctx, tool, "AUTH_URL="+s.url, "AUTH_DOCUMENT="+document, "AUTH_SERVER="+s.cmd.Path, "SCRATCH="+own)
+		output, err := runTool(ctx, tool, "AUTH_URL="+s.url, "AUTH_DOCUMENT="+document, "AUTH_MAILS="+s.mails, "AUTH_SERVER="+s.cmd.Path, "SCRATCH="+own)
 		word := "ok"
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == notTried {
 			word, err = "none", nil
@@ -161,10 +162,11 @@ func runTool(ctx context.Context, name string, env ...string) (output []byte, er
 
 // A server is examples/server, running.
 type server struct {
-	cmd  *exec.Cmd
-	log  *bytes.Buffer
-	url  string
-	done chan struct{} // closed when it has ended and log is complete
+	cmd   *exec.Cmd
+	log   *bytes.Buffer
+	mails string // a file
+	url   string
+	done  chan struct{} // closed when it has ended and log is complete
 }
 
 var listening = regexp.MustCompile(`msg=listening addr=(\S+)`)
@@ -176,8 +178,17 @@ func startServer(ctx context.Context, scratch string) (*server, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build ./examples/server: %w\n%s", err, out)
 	}
-	s := &server{cmd: exec.Command(binary, "-store", "memory", "-addr", "127.0.0.1:0"), log: &bytes.Buffer{}, done: make(chan struct{})} // #nosec G204 -- as built
+	s := &server{
+		cmd: exec.Command(binary, "-store", "memory", "-addr", "127.0.0.1:0", "-mail", "log", "-confirm-email"), // #nosec G204 -- as built
+		log: &bytes.Buffer{}, mails: filepath.Join(scratch, "mails"), done: make(chan struct{}),
+	}
 	s.cmd.Dir = scratch
+	mails, err := os.Create(s.mails)
+	if err != nil {
+		return nil, err
+	}
+	defer mails.Close() //nolint:errcheck // the server has it, and writes
+	s.cmd.Stdout = mails
 	out, err := s.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
