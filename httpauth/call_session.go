@@ -12,12 +12,14 @@ type loginBody struct {
 	Password auth.Secret `json:"password" example:"SecurePass123!"`
 }
 
-// loginOnDeviceBody is loginBody where devices can be trusted.
+// loginOnDeviceBody is loginBody where devices can be trusted, under the same name.
 type loginOnDeviceBody struct {
 	Email       string       `json:"email" example:"ada@example.com"`
 	Password    auth.Secret  `json:"password" example:"SecurePass123!"`
 	DeviceToken *auth.Secret `json:"device_token" example:"dev_1a2b3c" doc:"Of an earlier verify-2fa on this device, for this account. With it no code is asked for. If the answer is requires_2fa all the same, the token is refused and counts as a wrong code: send it no more. To log in again after reauthentication_required, leave it out."`
 }
+
+func (loginOnDeviceBody) variantOf() any { return loginBody{} }
 
 type accessToken struct {
 	AccessToken string `json:"access_token" example:"eyJhbGciOiJIUzI1NiIs..."`
@@ -55,6 +57,8 @@ func loginOnDevice(c *call, in loginOnDeviceBody) (any, error) {
 	return answerLogin(c.manager.LoginWithDevice(c, in.Email, in.Password, orZero(in.DeviceToken)))
 }
 
+// answerLogin answers with a session, which has the members of a sessionOnDevice too: a login
+// makes no device token.
 func answerLogin(res auth.LoginResult, err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -78,21 +82,25 @@ func verifyTwoFactor(c *call, in verifyTwoFactorBody) (any, error) {
 	return sessionOf(res), nil
 }
 
-// verifyAndTrustBody is verifyTwoFactorBody where devices can be trusted.
+// verifyAndTrustBody is verifyTwoFactorBody where devices can be trusted, under the same name.
 type verifyAndTrustBody struct {
 	TempToken   auth.Secret `json:"temp_token" input:"temp" example:"temp_1a2b3c"`
 	Code        auth.Secret `json:"code" input:"code" example:"123456" doc:"A TOTP code, or a backup code."`
 	TrustDevice *bool       `json:"trust_device" example:"true" doc:"Whether later logins on this device need no code: the answer has a device_token then."`
 }
 
-// sessionOnDevice is session where devices can be trusted.
+func (verifyAndTrustBody) variantOf() any { return verifyTwoFactorBody{} }
+
+// sessionOnDevice is session where devices can be trusted, under the same name.
 type sessionOnDevice struct {
 	AccessToken string      `json:"access_token" example:"eyJhbGciOiJIUzI1NiIs..."`
 	TokenType   string      `json:"token_type" enum:"bearer" example:"bearer"`
 	ExpiresIn   int64       `json:"expires_in" example:"3600" doc:"Seconds."`
 	User        sessionUser `json:"user"`
-	DeviceToken string      `json:"device_token,omitempty" example:"dev_1a2b3c" doc:"If trust_device was true: for login, on this device only. It is shown once. Keep it as a password is kept."`
+	DeviceToken string      `json:"device_token,omitempty" example:"dev_1a2b3c" doc:"Of verify-2fa, if trust_device was true: for login, on this device only. It is shown once. Keep it as a password is kept."`
 }
+
+func (sessionOnDevice) variantOf() any { return session{} }
 
 func verifyAndTrust(c *call, in verifyAndTrustBody) (any, error) {
 	verify := c.manager.VerifyTwoFactor

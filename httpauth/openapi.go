@@ -244,7 +244,7 @@ func (d *documenter) success(rt *route) object {
 	for _, a := range rt.answers {
 		t := reflect.TypeOf(a)
 		choices = append(choices, d.answer(t))
-		examples.set(t.Name(), object{{"value", example(t)}})
+		examples.set(documentedName(t), object{{"value", example(t)}})
 	}
 	return object{{"schema", object{{"oneOf", choices}}}, {"examples", examples}}
 }

@@ -120,9 +120,26 @@ func (d *documenter) answer(t reflect.Type) object {
 	return d.structure(t, func(f reflect.StructField) bool { return !strings.Contains(f.Tag.Get("json"), ",omitempty") })
 }
 
+// A variant is a type that stands in another's place where the handler is configured so. Its
+// schema has the name of the other, so that the types of a generated client keep their names.
+type variant interface{ variantOf() any }
+
+// documentedName returns the name of a type in the document, with a small first letter.
+func documentedName(t reflect.Type) string {
+	if v, ok := reflect.Zero(t).Interface().(variant); ok {
+		t = reflect.TypeOf(v.variantOf())
+	}
+	return t.Name()
+}
+
+func schemaName(t reflect.Type) string {
+	name := documentedName(t)
+	first, size := utf8.DecodeRuneInString(name)
+	return string(unicode.ToUpper(first)) + name[size:]
+}
+
 func (d *documenter) structure(t reflect.Type, required func(reflect.StructField) bool) object {
-	first, size := utf8.DecodeRuneInString(t.Name())
-	name := string(unicode.ToUpper(first)) + t.Name()[size:]
+	name := schemaName(t)
 	if d.schemas.get(name) == nil {
 		d.schemas.set(name, object{}) // first, so that its place is before those of its members
 		var properties, either object

@@ -1,6 +1,7 @@
 package httpauth_test
 
 import (
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -326,6 +327,26 @@ func TestTheDocumentIsTheSameByteForByte(t *testing.T) {
 		}
 		if rec.Body.String() != first {
 			t.Fatal("it differs")
+		}
+	}
+}
+
+// A generated client keeps the names of its types, whatever the host turns on.
+func TestAnOptionOfTheHostRenamesNoSchema(t *testing.T) {
+	h, err := httpauth.New(authtest.New(t).Manager, httpauth.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
+	var document map[string]any
+	if err := json.Unmarshal(rec.Body.Bytes(), &document); err != nil {
+		t.Fatal(err)
+	}
+	everything := dig(newFixture(t, setup{}).document, "components", "schemas")
+	for name := range dig(document, "components", "schemas") {
+		if everything[name] == nil {
+			t.Errorf("no schema is named %s where everything is on", name)
 		}
 	}
 }

@@ -163,9 +163,9 @@ func (h *Handler) table() []route {
 		loggingIn, verifying = append(loggingIn, CodeEmailNotVerified), append(verifying, CodeEmailNotVerified)
 	}
 	mail, trust := (*auth.Manager).SendsMail, (*auth.Manager).TrustsDevices
-	loginCall, verifyCall, verified := withBody(login), withBody(verifyTwoFactor), any(session{})
+	loginCall, verifyCall, loggedIn := withBody(login), withBody(verifyTwoFactor), any(session{})
 	if h.manager.TrustsDevices() {
-		loginCall, verifyCall, verified = withBody(loginOnDevice), withBody(verifyAndTrust), sessionOnDevice{}
+		loginCall, verifyCall, loggedIn = withBody(loginOnDevice), withBody(verifyAndTrust), sessionOnDevice{}
 	}
 	return []route{
 		{
@@ -177,13 +177,13 @@ func (h *Handler) table() []route {
 		{
 			method: http.MethodPost, path: "/login", tag: TagLogin, id: "login", summary: "Log in",
 			description: "Checks email and password. If two-factor authentication is on, the answer is a temp token for verify-2fa.",
-			access:      anyone, call: loginCall, status: http.StatusOK, success: "A session, or the second step.", answers: []any{session{}, secondStep{}},
+			access:      anyone, call: loginCall, status: http.StatusOK, success: "A session, or the second step.", answers: []any{loggedIn, secondStep{}},
 			codes: loggingIn,
 		},
 		{
 			method: http.MethodPost, path: "/verify-2fa", tag: TagLogin, id: "verifyTwoFactor", summary: "Finish a login",
 			description: "Takes the temp token of a login with a TOTP code or a backup code.",
-			access:      anyone, call: verifyCall, status: http.StatusOK, success: "A session.", answers: []any{verified},
+			access:      anyone, call: verifyCall, status: http.StatusOK, success: "A session.", answers: []any{loggedIn},
 			codes: verifying,
 		},
 		{

@@ -80,12 +80,12 @@ func walk(ctx context.Context, address string) error {
 		return fmt.Errorf("a second step is due without a second factor: %+v", first)
 	}
 	me := as(address, session.AccessToken)
-	profile, err := is[api.Profile](me.GetProfile(ctx))
+	profile, err := is[api.ProfileHeaders](me.GetProfile(ctx))
 	if err != nil {
 		return err
 	}
-	if profile.ID != registered.ID {
-		return fmt.Errorf("GET /me is of %s, not of %s", profile.ID, registered.ID)
+	if profile.Response.ID != registered.ID {
+		return fmt.Errorf("GET /me is of %s, not of %s", profile.Response.ID, registered.ID)
 	}
 	if err := keys(ctx, address, me); err != nil {
 		return err
@@ -155,7 +155,7 @@ func keys(ctx context.Context, address string, me *api.Client) error {
 		return err
 	}
 	byKey := as(address, created.Key)
-	if _, err := is[api.Profile](byKey.GetProfile(ctx)); err != nil {
+	if _, err := is[api.ProfileHeaders](byKey.GetProfile(ctx)); err != nil {
 		return err
 	}
 	listed, err := is[api.KeyList](me.ListAPIKeys(ctx))
