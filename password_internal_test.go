@@ -19,7 +19,8 @@ func TestAMalformedHashIsAWrongPasswordAndIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	m.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	for _, hash := range []string{
-		"", right, "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+		"", right, "$2x$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+		"$2b$31$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy", "pbkdf2_sha256$1$seasalt$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApj8ArZWb2GRPPc",
 		"$argon2id$v=19$m=8,t=0,p=1$c29tZXNhbHRzb21lc2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApj8ArZWb2GRPPc",
 		"$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApj8ArZWb2GRPPc",
 		"$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$",

@@ -5,6 +5,8 @@
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<tag>
 //
+// A [Comparer] also takes hashes that other systems made, see [Comparer.Import].
+//
 // A password becomes bytes in one place only. It must be valid UTF-8, and is brought to
 // Unicode form NFC. Nothing else is done to it: it is not trimmed, folded or cut short,
 // so every byte counts.
@@ -91,8 +93,8 @@ func Tag(p Params, key, salt []byte, n int) ([]byte, error) {
 	return compute(p, key, salt, n), nil
 }
 
-// compute is the only caller of argon2 in the module. For parameters that Validate and
-// decode refuse, argon2 panics or exhausts memory.
+// compute is the only caller of argon2 in the module, beside hash.compute for a foreign hash. For
+// parameters that Validate and decode refuse, argon2 panics or exhausts memory.
 func compute(p Params, key, salt []byte, n int) []byte {
 	tag := argon2.IDKey(key, salt, p.Time, p.Memory, p.Threads, uint32(n))
 	discarded.add(uint64(p.Memory) << 10)

@@ -1,91 +1,92 @@
 package password
 
 import (
-	"encoding/base64"
+	"crypto/subtle"
 	"fmt"
-	"strconv"
 	"strings"
+
+	"golang.org/x/crypto/argon2"
 )
 
-// A hash is the content of a PHC string.
+// A hash is the content of a PHC string of Argon2.
 type hash struct {
 	params Params
 	salt   []byte // 8 to 64 bytes
 	tag    []byte // 16 to 64 bytes
+	i      bool   // it is Argon2i, which is a foreign hash
 }
 
 const (
 	minSalt, maxSalt = 8, 64
 	minTag, maxTag   = 16, 64
-
-	// maxEncoded is slightly more than the longest string that decode accepts.
-	maxEncoded = 256
 )
 
 func (h *hash) encode() string {
-	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s",
-		h.params.Memory, h.params.Time, h.params.Threads,
-		base64.RawStdEncoding.EncodeToString(h.salt),
-		base64.RawStdEncoding.EncodeToString(h.tag))
+	variant := "argon2id"
+	if h.i {
+		variant = "argon2i"
+	}
+	return fmt.Sprintf("$%s$v=19$m=%d,t=%d,p=%d$%s$%s", variant,
+		h.params.Memory, h.params.Time, h.params.Threads, text64(h.salt), text64(h.tag))
 }
 
-// decode returns the content of encoded, or ErrMalformed. It accepts exactly what
+// decode returns the content of a hash of ours, or ErrMalformed. It accepts exactly what
 // encode can return for a hash within the bounds, since the last step compares. So it
-// refuses another algorithm or version, leading zeros, padding, line breaks (which
-// package base64 skips), stray bits and anything added.
+// refuses another algorithm or version, leading zeros, padding, another alphabet, stray bits and
+// anything added.
 func decode(encoded string) (hash, error) {
-	if len(encoded) > maxEncoded {
+	if len(encoded) > maxForeign || !strings.HasPrefix(encoded, "$argon2id$") {
 		return hash{}, ErrMalformed
 	}
-	fields := strings.Split(encoded, "$")
+	h, err := parseArgon2(encoded)
+	if err != nil || h.encode() != encoded {
+		return hash{}, ErrMalformed
+	}
+	return *h, nil
+}
+
+// parseArgon2 reads a PHC string of at most maxForeign bytes, of Argon2id or Argon2i.
+func parseArgon2(text string) (*hash, error) {
+	fields := strings.Split(text, "$")
+	if len(fields) < 4 || fields[1] != "argon2id" && fields[1] != "argon2i" || fields[2] != "v=19" {
+		return nil, ErrUnknown
+	}
 	if len(fields) != 6 {
-		return hash{}, ErrMalformed
+		return nil, ErrMalformed
 	}
-	params, err := decodeParams(fields[3])
+	n, err := numbers(fields[3], "m", "t", "p")
 	if err != nil {
-		return hash{}, err
+		return nil, err
 	}
-	salt, err := decodeBytes(fields[4], minSalt, maxSalt)
+	salt, err := bytesOf(fields[4], minSalt, maxSalt)
 	if err != nil {
-		return hash{}, err
+		return nil, err
 	}
-	tag, err := decodeBytes(fields[5], minTag, maxTag)
+	tag, err := bytesOf(fields[5], minTag, maxTag)
 	if err != nil {
-		return hash{}, err
+		return nil, err
 	}
-	h := hash{params: params, salt: salt, tag: tag}
-	if h.encode() != encoded {
-		return hash{}, ErrMalformed
+	if n[0] > maxMemory || n[1] > maxTime || n[2] > maxThreads {
+		return nil, ErrCosts
+	}
+	h := &hash{Params{uint32(n[0]), uint32(n[1]), uint8(n[2])}, salt, tag, fields[1] == "argon2i"}
+	if h.params.Validate() != nil {
+		return nil, ErrMalformed
 	}
 	return h, nil
 }
 
-func decodeParams(s string) (Params, error) {
-	costs := strings.Split(s, ",")
-	if len(costs) != 3 {
-		return Params{}, ErrMalformed
-	}
-	var n [3]uint64
-	for i, field := range [...]struct {
-		name string
-		bits int
-	}{{"m=", 32}, {"t=", 32}, {"p=", 8}} {
-		var err error
-		if n[i], err = strconv.ParseUint(strings.TrimPrefix(costs[i], field.name), 10, field.bits); err != nil {
-			return Params{}, ErrMalformed
-		}
-	}
-	p := Params{Memory: uint32(n[0]), Time: uint32(n[1]), Threads: uint8(n[2])}
-	if p.Validate() != nil {
-		return Params{}, ErrMalformed
-	}
-	return p, nil
+func (h *hash) memory() uint64 { return uint64(h.params.Memory) << 10 }
+
+// matches is for an Argon2i hash, and for an Argon2id hash that another system made.
+func (h *hash) matches(password string) bool {
+	return subtle.ConstantTimeCompare(h.compute([]byte(password)), h.tag) == 1
 }
 
-func decodeBytes(s string, least, most int) ([]byte, error) {
-	b, err := base64.RawStdEncoding.DecodeString(s)
-	if err != nil || len(b) < least || len(b) > most {
-		return nil, ErrMalformed
+// compute returns the tag of password under the parameters of h.
+func (h *hash) compute(password []byte) []byte {
+	if h.i {
+		return argon2.Key(password, h.salt, h.params.Time, h.params.Memory, h.params.Threads, uint32(len(h.tag)))
 	}
-	return b, nil
+	return compute(h.params, password, h.salt, len(h.tag))
 }
