@@ -112,9 +112,23 @@ func (m *Manager) sealFactor(uid, enrolment string, plain []byte) []byte {
 func (m *Manager) openFactor(uid, enrolment string, sealed []byte) (secret, rest []byte, current bool, err error) {
 	plain, current, err := m.keys.Open(labelTOTP, sealed, []byte(uid+"/"+enrolment))
 	if err != nil || len(plain) < otp.SecretLen {
-		return nil, nil, false, unavailable(errors.New("auth: a TOTP secret does not open with Config.Secrets"))
+		return nil, nil, false, errSealedSecret()
 	}
 	return plain[:otp.SecretLen], plain[otp.SecretLen:], current, nil
+}
+
+// openActive returns the secret of an active factor. One that was imported may have another length
+// than ours.
+func (m *Manager) openActive(uid string, f *activeFactor) (secret []byte, current bool, err error) {
+	secret, current, err = m.keys.Open(labelTOTP, f.Sealed, []byte(uid+"/"+f.ID))
+	if err != nil || !otp.ValidSecret(secret) {
+		return nil, false, errSealedSecret()
+	}
+	return secret, current, nil
+}
+
+func errSealedSecret() error {
+	return unavailable(errors.New("auth: a TOTP secret does not open with Config.Secrets"))
 }
 
 // EnableTwoFactor begins to set up a second factor for the caller and returns what the user

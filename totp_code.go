@@ -71,7 +71,7 @@ func (m *Manager) spendCode(ctx context.Context, uid string, a *account, t *totp
 	if isBackupCode(code) {
 		return m.spendBackupCode(ctx, &f.Backup, code, proof)
 	}
-	secret, _, current, err := m.openFactor(uid, f.ID, f.Sealed)
+	secret, current, err := m.openActive(uid, f)
 	if err != nil {
 		return false, err
 	}

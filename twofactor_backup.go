@@ -167,6 +167,9 @@ func (m *Manager) tagBackupCode(ctx context.Context, b *backupSet, code Secret, 
 // spendBackupCode reports whether code is an unspent code of the set, and marks it as spent in
 // b.
 func (m *Manager) spendBackupCode(ctx context.Context, b *backupSet, code Secret, proof *codeCheck) (ok bool, err error) {
+	if len(b.Tags) == 0 { // of a factor that was imported
+		return false, nil
+	}
 	if m.peppers[b.Pepper] == nil {
 		m.cfg.Logger.ErrorContext(ctx, "auth: backup codes were made under a secret that is no longer in Config.Secrets")
 		return false, nil

@@ -95,12 +95,12 @@ func TestOfTwoCodesTheSecondIsAcceptedOnlyIfItIsOfALaterStep(t *testing.T) {
 }
 
 // TF-6, F-O2: pquerna/otp would say yes to a code of the empty secret.
-func TestASecretOfAnyOtherLengthMatchesNothing(t *testing.T) {
+func TestASecretThatIsTooShortMatchesNothing(t *testing.T) {
 	now := time.Unix(1234567890, 0)
-	for _, n := range []int{0, 1, 10, 16, 19, 21, 32} {
+	for n, want := range map[int]bool{0: false, 1: false, 5: false, 9: false, 10: true, 16: true, 20: true, 32: true, 64: true, 65: false} {
 		secret := []byte(strings.Repeat("s", n))
-		if _, ok := otp.Match(secret, codeOf(t, secret, 41152263), 0, now); ok {
-			t.Errorf("a secret of %d bytes matched", n)
+		if _, ok := otp.Match(secret, codeOf(t, secret, 41152263), 0, now); ok != want {
+			t.Errorf("a secret of %d bytes matched: %v", n, ok)
 		}
 	}
 	if _, ok := otp.Match(rfcSecret, "", 0, now); ok {
@@ -198,4 +198,20 @@ func FuzzTOTPURI(f *testing.F) {
 			t.Fatalf("%q says %q of %q, %q", uri, key.AccountName(), key.Issuer(), key.Secret())
 		}
 	})
+}
+
+func TestASecretInBase32IsReadHoweverItIsShown(t *testing.T) {
+	const shown = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	for text, want := range map[string]bool{
+		shown: true, strings.ToLower(shown): true, "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ": true,
+		shown + "\n": false, shown[:31] + "1": false, shown[:31] + "0": false, shown + "\u00a0": false, shown[:31]: false, "": false,
+		"GEZDGNBVGY3TQOJQ": true, "GEZDGNBVGY3TQ===": false, strings.Repeat("A", 103): true, strings.Repeat("A", 104): false, strings.Repeat("A", 1<<20): false,
+		"GEZDGNBVGY3TQOJQGEZDGNBVGY======": true, "GEZDGNBVGY3TQOJQGEZDGNBVGZ": false, // bits that stand for nothing
+		"ＧEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ": false, "otpauth://totp/a?secret=" + shown: false,
+	} {
+		secret, ok := otp.ParseBase32(text)
+		if ok != want || ok && len(text) == len(shown) && string(secret) != string(rfcSecret) && !strings.Contains(text, "=") {
+			t.Errorf("%.60q: %q, %v", text, secret, ok)
+		}
+	}
 }
