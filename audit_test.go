@@ -676,6 +676,10 @@ var audited = map[string]struct {
 	"HasPassword":             {func(s *stage) { _, _ = s.HasPassword(s.ctx, s.u.ID) }, ""},
 	"CreateUser":              {func(s *stage) { s.createUser("b@example.com") }, "registered=reader by host of another"},
 	"CreateUser: taken":       {func(s *stage) { s.createUser(s.u.Email) }, "email_taken.create_user by host"},
+	"ImportUser":              {func(s *stage) { s.importUser("b@example.com") }, "registered:imported=member by host of another"},
+	"ImportUser: taken":       {func(s *stage) { s.importUser(s.u.Email) }, "email_taken.import_user by host"},
+	"ImportUser: no write":    {func(s *stage) { s.broken("Commit"); s.importUser("b@example.com") }, "store_failed:commit by manager; store_failed:commit by manager"},
+	"CheckImport":             {func(s *stage) { _, _ = s.CheckImport(s.ctx, auth.ImportedUser{Email: s.u.Email}) }, ""},
 	"Sessions":                {func(s *stage) { _, _ = s.Sessions(s.ctx, s.u.ID) }, ""},
 	"TwoFactorStatus":         {func(s *stage) { _, _ = s.TwoFactorStatus(s.ctx, s.u.ID) }, ""},
 	"User":                    {func(s *stage) { _, _ = s.User(s.ctx, s.u.ID) }, ""},
@@ -696,6 +700,7 @@ var audited = map[string]struct {
 	"WaitingToHash":           {func(s *stage) { s.WaitingToHash() }, ""},
 	"WithoutTurns":            {func(s *stage) { s.WithoutTurns() }, ""},
 	"OccupyHashing":           {func(s *stage) { s.OccupyHashing()() }, ""},
+	"OccupyLargeHashing":      {func(s *stage) { s.OccupyLargeHashing()() }, ""},
 	"OccupyPictures":          {func(s *stage) { s.OccupyPictures()() }, ""},
 	"Close": {func(s *stage) {
 		for range 25 {
@@ -728,6 +733,13 @@ func (s *stage) enrol(ctx context.Context) auth.TwoFactorEnrollment {
 func (s *stage) createUser(email string) {
 	_, _ = s.CreateUser(s.ctx, auth.NewUser{
 		Email: email, Password: authtest.Password, FullName: "Ada Lovelace", OrganizationID: s.u.OrganizationID, Role: "reader",
+	})
+}
+
+func (s *stage) importUser(email string) {
+	_, _ = s.ImportUser(s.ctx, auth.ImportedUser{
+		Email: email, PasswordHash: s.secret(bcryptOf(s.t, authtest.Password)), TOTPSecret: s.secret("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+		FullName: "Ada Lovelace", OrganizationID: s.u.OrganizationID,
 	})
 }
 

@@ -50,6 +50,7 @@ type Manager struct {
 	jwks         string
 	peppers      map[string]func() []byte // by key id
 	hashSlots    *slots.Slots
+	largeSlots   *slots.Slots    // of those in hashSlots that take more memory than our hashes
 	lanes        *hitcount.Table // attempts in the preferred lane of hashSlots
 	lines        waitline.Lines  // of attempts that wait for others on a budget
 	pace         slots.Pace      // of those that are turned away
@@ -114,6 +115,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: Config.PasswordHash: %w", err)
 	}
+	cfg.FirebaseHashes = FirebaseHashes{}
 	m := &Manager{
 		cfg: cfg, keys: keys, passwords: passwords,
 		records:      record.Records{Store: s, Timeout: cfg.StoreTimeout, Unavailable: ErrUnavailable, Turns: new(record.Turns)},
@@ -155,6 +157,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	m.jwks = jose.WriteJWKS(public)
 	m.lanes = hitcount.New(maxLanes)
 	m.hashSlots = slots.New(cfg.HashSlots, cfg.HashQueue, cfg.HashWait)
+	m.largeSlots = slots.New(max(1, min(cfg.HashSlots/2, maxLargeHashes)), cfg.HashQueue, cfg.HashWait)
 	m.pictureSlots = slots.New(1, maxPicturesWaiting, cfg.HashWait)
 	if cfg.Events != nil {
 		m.events = queue.New("events", queue.InOrder, cfg.Logger, m.emitOmitted)

@@ -61,7 +61,7 @@ type Config struct {
 	// RequireVerifiedEmail refuses a login with the right password, and any other login, if the
 	// address of the account is not verified: ErrEmailNotVerified. It needs a Mailer and
 	// ConfirmEmailChange. Accounts that were registered without a Mailer are let in, and so
-	// are those that your program made. Sessions that began before it was set go on. Default:
+	// are those that your program made with CreateUser. Sessions that began before it was set go on. Default:
 	// such logins are allowed.
 	RequireVerifiedEmail bool
 
@@ -119,6 +119,10 @@ type Config struct {
 	// of a wrong password shows who has an account. A hash of a cost that is in neither
 	// field takes longer than others. Default: none.
 	PasswordHashBefore []HashParams
+	// FirebaseHashes are the parameters of the password hashes of a Firebase project whose users
+	// were imported: see Manager.ImportUser. Keep them until the users who matter have logged
+	// in. Every process on a store must have the same. The zero value: there are none.
+	FirebaseHashes FirebaseHashes
 	// TOTPIssuer is the name that authenticator programs show for an account: 1 to 100
 	// printable characters without ':'. Users keep the name from their enrolment. Default:
 	// Issuer if it has no ':', or else its host, or else "auth".
@@ -182,7 +186,8 @@ type Config struct {
 	// HashSlots is how many passwords are hashed at once, 1 to 1024. Default:
 	// GOMAXPROCS. Each hash takes PasswordHash.Memory. When finished hashes have left
 	// garbage of half of GOMAXPROCS × PasswordHash.Memory, the Manager calls runtime.GC.
-	// In a process with a large heap it does not: set GOMEMLIMIT there.
+	// In a process with a large heap it does not: set GOMEMLIMIT there. Of imported hashes that take
+	// more than PasswordHash.Memory, half as many are checked at once, and at most two: 512 MiB.
 	HashSlots int
 	// HashQueue is how many hashes may wait for a slot, up to 10,000. The rest get
 	// ErrOverloaded at once. Networks take turns: an IPv4 /24 or an IPv6 /48 each. As many
@@ -229,6 +234,15 @@ type HashParams struct {
 	Memory  uint32 // KiB, 8 × Threads to 262144
 	Time    uint32 // passes, 1 to 10
 	Threads uint8  // lanes, 1 to 16
+}
+
+// FirebaseHashes are what the console of Firebase shows as the password hash parameters of a
+// project. Hashes of the algorithm SCRYPT can be checked with them.
+type FirebaseHashes struct {
+	SignerKey     Secret // base64_signer_key: 32 to 128 bytes
+	SaltSeparator string // base64_salt_separator: up to 64 bytes
+	Rounds        int    // rounds: 1 to 8
+	MemoryCost    int    // mem_cost: 1 to 14
 }
 
 // Limits are the budgets of attempts. A zero field means its default. An attempt is counted

@@ -110,13 +110,23 @@ func (c Config) publicKeys() ([]*jose.PublicKey, error) {
 // maxHashesBefore is how many costs Config.PasswordHashBefore may have.
 const maxHashesBefore = 4
 
-// passwordComparer returns the Comparer for PasswordHash and PasswordHashBefore.
+// passwordComparer returns the Comparer for PasswordHash, PasswordHashBefore and FirebaseHashes.
 func (c Config) passwordComparer() (*password.Comparer, error) {
 	var before []password.Params
 	for _, p := range c.PasswordHashBefore {
 		before = append(before, password.Params(p))
 	}
-	return password.NewComparer(password.Params(c.PasswordHash), before...)
+	comparer, err := password.NewComparer(password.Params(c.PasswordHash), before...)
+	if err != nil || c.FirebaseHashes == (FirebaseHashes{}) {
+		return comparer, err
+	}
+	firebase, err := c.FirebaseHashes.parse()
+	return comparer.WithFirebase(firebase), err
+}
+
+// parse returns f as package password has it.
+func (f FirebaseHashes) parse() (*password.Firebase, error) {
+	return password.NewFirebase(string(f.SignerKey), f.SaltSeparator, f.Rounds, f.MemoryCost)
 }
 
 // validate returns an error that names every field that is unsafe after withDefaults.
@@ -208,6 +218,20 @@ func (c Config) validate() error {
 			bad(field, err.Error())
 		} else if before == c.PasswordHash || slices.Contains(c.PasswordHashBefore[:i], before) {
 			bad(field, "it is PasswordHash, or given twice")
+		}
+	}
+	if c.FirebaseHashes != (FirebaseHashes{}) {
+		_, err := c.FirebaseHashes.parse()
+		for _, f := range []struct {
+			field string
+			wrong error
+		}{
+			{"SignerKey", password.ErrSignerKey}, {"SaltSeparator", password.ErrSeparator},
+			{"Rounds", password.ErrRounds}, {"MemoryCost", password.ErrMemoryCost},
+		} {
+			if errors.Is(err, f.wrong) {
+				bad("FirebaseHashes."+f.field, f.wrong.Error())
+			}
 		}
 	}
 	if p := &c.TwoFactorPolicy; p.Of == nil && (p.ReportOnly || !p.From.IsZero()) {

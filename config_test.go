@@ -105,6 +105,10 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 1 << 20, Time: 2, Threads: 1} },
 			func(c *auth.Config) { c.PasswordHash = auth.HashParams{Memory: 1 << 30} },
 		},
+		"FirebaseHashes.SignerKey":     {func(c *auth.Config) { c.FirebaseHashes.Rounds = 8 }},
+		"FirebaseHashes.SaltSeparator": {func(c *auth.Config) { c.FirebaseHashes.SaltSeparator = "!" }},
+		"FirebaseHashes.Rounds":        {func(c *auth.Config) { c.FirebaseHashes = auth.FirebaseHashes{SignerKey: "a", Rounds: 9} }},
+		"FirebaseHashes.MemoryCost":    {func(c *auth.Config) { c.FirebaseHashes = auth.FirebaseHashes{SignerKey: "a", MemoryCost: 15} }},
 		"HashSlots":                    {func(c *auth.Config) { c.HashSlots = -1 }, func(c *auth.Config) { c.HashSlots = 1025 }},
 		"HashQueue":                    {func(c *auth.Config) { c.HashQueue = 10_001 }},
 		"HashWait":                     {func(c *auth.Config) { c.HashWait = -1 }, func(c *auth.Config) { c.HashWait = time.Minute + 1 }},
@@ -317,6 +321,14 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"Register": func(m *auth.Manager) error { return register(ctx, m, "new@example.com") },
 		"CreateUser": func(m *auth.Manager) error {
 			_, err := m.CreateUser(ctx, auth.NewUser{Email: "new@example.com", Password: authtest.Password, FullName: "New", OrganizationID: alice.OrganizationID, Role: "user"})
+			return err
+		},
+		"ImportUser": func(m *auth.Manager) error {
+			_, err := m.ImportUser(ctx, auth.ImportedUser{Email: "new@example.com", OrganizationID: alice.OrganizationID})
+			return err
+		},
+		"CheckImport": func(m *auth.Manager) error {
+			_, err := m.CheckImport(ctx, auth.ImportedUser{Email: "new@example.com", OrganizationID: alice.OrganizationID})
 			return err
 		},
 		"CheckRegistration":  func(m *auth.Manager) error { return m.CheckRegistration(auth.Registration{}) },

@@ -71,6 +71,8 @@
 // # What your program does to accounts
 //
 //   - Make and find them: [Manager.CreateUser], [Manager.User], [Manager.UserByEmail].
+//   - Bring them from another system: [Manager.ImportUser], [Manager.CheckImport],
+//     [ParseImportedUser].
 //   - Log them in by other proofs than a password: [Manager.LoginAs], [Manager.HasPassword].
 //   - Change them: [Manager.SetRole], [Manager.SetAssignedAgents], [Manager.SetPassword],
 //     [Manager.ResetTwoFactor], [Manager.UnlockUser].

@@ -129,7 +129,7 @@ const (
 //	                                  delete_account, export
 //	                                  replace_codes: for new codes
 //	                          Count   codes that are left of those it was one of
-//	EventEmailTaken           Action  register, create_user, change_email
+//	EventEmailTaken           Action  register, create_user, import_user, change_email
 //	EventLoggedOut            Reason  expired, superseded: the token, which LogoutToken takes
 //	EventLoginFailed          Reason  disabled: the user of a LoginAs; else none
 //	EventLoginSucceeded       Reason  trusted_device: it stood in for the code
@@ -159,6 +159,7 @@ const (
 //	                                  network
 //	                                  code_elsewhere, code_elsewhere_total: of all networks
 //	                                  that are not known
+//	EventRegistered           Reason  imported: by ImportUser
 //	EventSecondFactorFailed   Action  login, confirm, disable, change_email, new_key,
 //	                                  replace_codes, delete_account, export
 //	                                  device: a device token, and a code is asked for

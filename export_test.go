@@ -11,6 +11,9 @@ import (
 // OccupyHashing takes one hashing slot until release is called.
 func (m *Manager) OccupyHashing() (release func()) { return occupy(m.hashSlots) }
 
+// OccupyLargeHashing takes one slot of the hashes that take more memory than ours.
+func (m *Manager) OccupyLargeHashing() (release func()) { return occupy(m.largeSlots) }
+
 // OccupyPictures takes the one slot in which QR codes are drawn.
 func (m *Manager) OccupyPictures() (release func()) { return occupy(m.pictureSlots) }
 

@@ -94,13 +94,14 @@ func (m *Manager) OrganizationName(ctx context.Context, organizationID string) (
 	return org.Name, nil
 }
 
-// foundOrganization makes an organization whose only member is the admin uid. The account is
+// foundOrganization makes an organization whose only member is uid, as the account a says. That is
 // created after it: if that fails, the caller calls dissolve. If the caller dies before, whoever
 // voids its claim removes the organization, see emailClaim.
-func (m *Manager) foundOrganization(ctx context.Context, oid, name, uid string, now time.Time) (memberChange, error) {
+func (m *Manager) foundOrganization(ctx context.Context, oid, name, uid string, a *account, now time.Time) (memberChange, error) {
 	rows := newMemberRows(oid, uid)
+	rows.first = m.cfg.FirstRole
 	rows.org.Rec = orgRecord{Name: name, Created: now}
-	ops := rows.put(memberRecord{Role: m.cfg.FirstRole, Joined: now}, true)
+	ops := rows.put(memberRecord{Role: a.Role, Disabled: a.Disabled, Joined: now}, rows.enabledAdmin(a))
 	ops[0] = rows.org.Put()
 	return memberChange{oid: oid, uid: uid}, m.records.Commit(ctx, ops...)
 }

@@ -20,7 +20,7 @@ import (
 // A passwordRecord is the password of an account. An account without a password has a record with
 // an empty hash. So a record that was lost is a fault, and no account without a password.
 type passwordRecord struct {
-	Hash    string // Argon2id in PHC form, or ""
+	Hash    string // Argon2id in PHC form, what password.Comparer.Import returned, or ""
 	Changed time.Time
 	newer   []byte
 }
@@ -213,13 +213,32 @@ func (m *Manager) withHashSlot(ctx context.Context, f func()) error {
 	})
 }
 
-// withSlot runs f in a slot of s. If it does not run f, the error is ErrOverloaded or, if ctx
-// ended first, errNotRun.
+// maxLargeHashes is how many hashes may be checked at once that take more memory than our own. An
+// imported hash takes up to 256 MiB.
+const maxLargeHashes = 2
+
+// withSlotFor is withHashSlot for the comparison with a stored hash. A large one waits for others
+// of its kind before it takes a hashing slot. So they never take all of these, and little memory.
+func (m *Manager) withSlotFor(ctx context.Context, hash string, f func()) (err error) {
+	if !m.passwords.Large(hash) {
+		return m.withHashSlot(ctx, f)
+	}
+	largeErr := m.inSlot(ctx, m.largeSlots, func() { err = m.withHashSlot(ctx, f) })
+	return cmp.Or(largeErr, err)
+}
+
+// withSlot is inSlot for f that is work of an attempt.
 func (m *Manager) withSlot(ctx context.Context, s *slots.Slots, f func()) error {
-	err := s.Do(ctx, hashCaller(ctx), func() {
+	return m.inSlot(ctx, s, func() {
 		noteWork(ctx)
 		f()
 	})
+}
+
+// inSlot runs f in a slot of s. If it does not run f, the error is ErrOverloaded or, if ctx
+// ended first, errNotRun.
+func (m *Manager) inSlot(ctx context.Context, s *slots.Slots, f func()) error {
+	err := s.Do(ctx, hashCaller(ctx), f)
 	switch {
 	case err == nil:
 		return nil
@@ -247,16 +266,17 @@ func (m *Manager) hashPassword(ctx context.Context, pw Secret) (hash string, err
 
 // verifyPassword returns ErrInvalidCredentials unless pw is the password of hash and the
 // account is usable. It does the same work if there is no hash, a malformed one, or one under
-// costs of Config.PasswordHashBefore. Stale reports that the hash has other costs than
-// Config.PasswordHash, or a shorter salt or tag than a new one.
+// costs of Config.PasswordHashBefore, and more for one that was imported. Stale reports that the
+// hash was imported, or has other costs than Config.PasswordHash, or a shorter salt or tag than a
+// new one.
 func (m *Manager) verifyPassword(ctx context.Context, hash string, pw Secret, usable bool) (stale bool, err error) {
 	ok := false
-	slotErr := m.withHashSlot(ctx, func() { ok, stale, err = m.passwords.Verify(hash, string(pw)) })
+	slotErr := m.withSlotFor(ctx, hash, func() { ok, stale, err = m.passwords.Verify(hash, string(pw)) })
 	switch {
 	case slotErr != nil:
 		return false, slotErr
 	case errors.Is(err, password.ErrMalformed) && (usable || hash != ""):
-		m.cfg.Logger.ErrorContext(ctx, "auth: an account's password hash is malformed; no password matches it")
+		m.cfg.Logger.ErrorContext(ctx, "auth: an account's password hash is malformed; no password matches it", "err", err)
 		noteWrong(ctx)
 		return false, ErrInvalidCredentials
 	case err != nil || !ok || !usable:

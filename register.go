@@ -182,12 +182,28 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 			return User{}, err
 		}
 	}
-	now := m.now()
+	return m.createDraft(ctx, draft{NewUser: u, hash: hash, known: known}, canonical, event, e)
+}
+
+// A draft is an account that is about to be made, with its password hash or "".
+type draft struct {
+	NewUser
+	hash  string
+	known []string
+	// Of an import:
+	disabled bool
+	created  time.Time // zero is now
+	secret   []byte    // of the second factor, or nil
+}
+
+// createDraft is create for a password that is hashed.
+func (m *Manager) createDraft(ctx context.Context, d draft, canonical string, event Event, e entry) (User, error) {
+	u, now := d.NewUser, m.now()
 	uid := ident.Timed(now)
 	if e.name != "" {
 		e.oid = ident.Timed(now)
 	}
-	claim, err := m.claimEmail(ctx, canonical, uid, e.founds(), newKnownNetworks(canonical, uid, known))
+	claim, err := m.claimEmail(ctx, canonical, uid, e.founds(), newKnownNetworks(canonical, uid, d.known))
 	if errors.Is(err, ErrEmailTaken) {
 		m.emit(ctx, event.taken())
 	}
@@ -199,19 +215,29 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 		return User{}, err
 	}
 	acct := accountRow(uid)
-	acct.Rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now, Unproven: e.unproven}
+	acct.Rec = account{Email: u.Email, FullName: u.FullName, Role: u.Role, Created: now, Disabled: d.disabled, Unproven: e.unproven}
+	if !d.created.IsZero() {
+		acct.Rec.Created = d.created
+	}
 	if u.EmailVerified {
 		acct.Rec.proveEmail()
 	}
-	member, err := m.enter(ctx, e, uid, u.Role, now)
+	member, err := m.enter(ctx, e, uid, &acct.Rec, now)
 	if err != nil {
 		m.undo(ctx, e, member, canonical, claim)
 		return User{}, err
 	}
 	acct.Rec.Org = orgPrefix + member.oid
 	pass := passwordRow(uid)
-	pass.Rec = passwordRecord{Hash: hash, Changed: now}
-	err = m.records.Commit(ctx, acct.Put(), pass.Put())
+	pass.Rec = passwordRecord{Hash: d.hash, Changed: now}
+	var writes []store.Op
+	if d.secret != nil {
+		totp := m.importedFactor(uid, d.secret, now)
+		acct.Rec.Enrolment = totp.Rec.Active.ID
+		writes = append(writes, totp.Put())
+	}
+	writes = append(writes, acct.Put(), pass.Put())
+	err = m.records.Commit(ctx, writes...)
 	if errors.Is(err, store.ErrConflict) { // after claimHold the address went to another account
 		m.undo(ctx, e, member, canonical, claim)
 		if u.OrganizationID != "" { // or the organization has ended meanwhile
@@ -226,7 +252,7 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 	event.UserID, event.OrganizationID = user.ID, user.OrganizationID
 	m.report(ctx, err, event)
 	if err != nil {
-		if m.uncreate(ctx, err, acct, pass) {
+		if m.uncreate(ctx, err, acct.Key, writes) {
 			m.undo(ctx, e, member, canonical, claim)
 		}
 		return User{}, err
@@ -236,19 +262,22 @@ func (m *Manager) create(ctx context.Context, u NewUser, canonical string, known
 }
 
 // uncreate ends a registration whose last Commit returned commitErr. If the outcome is unknown,
-// it removes the two records if they are exactly what that Commit writes. If they are not
+// it removes the records if they are exactly what that Commit writes. If they are not
 // there, a tombstone keeps the Commit from writing them later. It reports whether the account
 // does not exist and never will, so that its address can be given up.
-func (m *Manager) uncreate(ctx context.Context, commitErr error, acct record.Row[account], pass record.Row[passwordRecord]) bool {
+func (m *Manager) uncreate(ctx context.Context, commitErr error, acctKey string, writes []store.Op) bool {
 	if !errors.Is(commitErr, record.ErrOutcomeUnknown) {
 		return true
 	}
 	ctx = context.WithoutCancel(ctx)
-	tombstone := record.New[account](acct.Key)
+	tombstone := record.New[account](acctKey)
 	tombstone.Rec.Deleted = true
+	var remove []store.Op
+	for _, op := range writes {
+		remove = append(remove, store.Delete(op.Key).Was(op.Value))
+	}
 	var err error
 	for range 2 { // the Commit may be carried out between the first two of these
-		remove := []store.Op{store.Delete(acct.Key).Was(acct.Overwrite().Value), store.Delete(pass.Key).Was(pass.Overwrite().Value)}
 		if err = m.records.Commit(ctx, remove...); !errors.Is(err, store.ErrConflict) {
 			break
 		}
@@ -274,11 +303,11 @@ func (e entry) founds() string {
 	return e.oid
 }
 
-func (m *Manager) enter(ctx context.Context, e entry, uid, role string, now time.Time) (memberChange, error) {
+func (m *Manager) enter(ctx context.Context, e entry, uid string, a *account, now time.Time) (memberChange, error) {
 	if e.name != "" {
-		return m.foundOrganization(ctx, e.oid, e.name, uid, now)
+		return m.foundOrganization(ctx, e.oid, e.name, uid, a, now)
 	}
-	return m.joinOrganization(ctx, e.oid, uid, role, now)
+	return m.joinOrganization(ctx, e.oid, uid, a.Role, now)
 }
 
 // undo ends an entry, and removes a claim, of an account that was not created. If the
@@ -302,6 +331,9 @@ func (e Event) taken() Event {
 	e.Type, e.Role, e.Action = EventEmailTaken, "", "register"
 	if e.Actor != "" {
 		e.Action = "create_user"
+	}
+	if e.Reason == imported {
+		e.Action, e.Reason = "import_user", ""
 	}
 	return e
 }

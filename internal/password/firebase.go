@@ -19,28 +19,34 @@ type Firebase struct {
 	r, ln     int
 }
 
-// Errors of NewFirebase.
+// Errors of NewFirebase. Each completes a sentence about the parameter.
 var (
-	ErrSignerKey  = errors.New("password: the signer key is not 32 to 128 bytes in base64")
-	ErrSeparator  = errors.New("password: the salt separator is not 0 to 64 bytes in base64")
-	ErrRounds     = errors.New("password: the rounds are not within 1 and 8")
-	ErrMemoryCost = errors.New("password: the memory cost is not within 1 and 14")
+	ErrSignerKey  = errors.New("not 32 to 128 bytes in base64")
+	ErrSeparator  = errors.New("not 0 to 64 bytes in base64")
+	ErrRounds     = errors.New("not within 1 and 8")
+	ErrMemoryCost = errors.New("not within 1 and 14")
 )
 
 // NewFirebase returns the Firebase of these parameters, with the names that Firebase gives them.
+// The error has the errors of all that are out of range.
 func NewFirebase(signerKey, saltSeparator string, rounds, memoryCost int) (*Firebase, error) {
+	var wrong []error
 	key, err := bytesOf(signerKey, 32, 128)
 	if err != nil {
-		return nil, ErrSignerKey
+		wrong = append(wrong, ErrSignerKey)
 	}
 	separator, err := bytesOf(saltSeparator, 0, maxForeignSalt)
-	switch {
-	case err != nil:
-		return nil, ErrSeparator
-	case rounds < 1 || rounds > 8:
-		return nil, ErrRounds
-	case memoryCost < 1 || memoryCost > 14:
-		return nil, ErrMemoryCost
+	if err != nil {
+		wrong = append(wrong, ErrSeparator)
+	}
+	if rounds < 1 || rounds > 8 {
+		wrong = append(wrong, ErrRounds)
+	}
+	if memoryCost < 1 || memoryCost > 14 {
+		wrong = append(wrong, ErrMemoryCost)
+	}
+	if wrong != nil {
+		return nil, errors.Join(wrong...)
 	}
 	return &Firebase{func() []byte { return key }, separator, rounds, memoryCost}, nil
 }

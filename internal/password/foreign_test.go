@@ -115,6 +115,13 @@ func TestPublishedHashesOfOtherSystemsMatch(t *testing.T) {
 			t.Errorf("%s: %q, %v", text, stored, err)
 		}
 	}
+	keycloak, err := c.Import("$argon2id$v=19$m=7168,t=5,p=1$LRScGShC7shkdoU5B1UgUQ==$xKjWvB9+0sSP6wTqI1JoEI7w+iA0x9VDhPgmrOHRG80=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, stale, err := c.Verify(keycloak, "secret"); !ok || !stale || err != nil {
+		t.Errorf("Keycloak's Argon2id: %v, %v, %v", ok, stale, err)
+	}
 	ours := mustHash(t, cheap, "pass phrase")
 	for _, text := range []string{ours, "argon2" + ours, ours + "="} {
 		if stored, err := c.Import(text); err != nil || stored != ours {
@@ -291,7 +298,7 @@ func TestAHashOfFirebaseNeedsTheKeyOfItsProject(t *testing.T) {
 		{firebaseKey, "", 8, 0, password.ErrMemoryCost}, {firebaseKey, "", 8, 15, password.ErrMemoryCost},
 		{firebaseKey, "", 1, 1, nil},
 	} {
-		if _, err := password.NewFirebase(tc.key, tc.separator, tc.rounds, tc.cost); err != tc.want {
+		if _, err := password.NewFirebase(tc.key, tc.separator, tc.rounds, tc.cost); !errors.Is(err, tc.want) {
 			t.Errorf("%+v: %v", tc, err)
 		}
 	}
