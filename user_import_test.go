@@ -138,6 +138,28 @@ func TestOfFirstLoginsAtTheSameTimeEachSucceeds(t *testing.T) {
 	})
 }
 
+// PW-10: a first login that is cut off after any of its Commits leaves a hash that opens the account.
+func TestAFirstLoginCutOffAnywhereLeavesThePassword(t *testing.T) {
+	s, ids := memstore.New(), map[int]string{}
+	afterEveryStop(t, s,
+		func(h *authtest.Harness, round int) func(*auth.Manager) error {
+			u := importUser(t, h.Manager, auth.ImportedUser{Email: emailOf("ada", round), PasswordHash: auth.Secret(bcryptOf(t, authtest.Password))})
+			ids[round] = u.ID
+			return func(m *auth.Manager) error { return login(context.Background(), m, u.Email, authtest.Password) }
+		},
+		func(h *authtest.Harness, _ *tapStore, round int, err error) {
+			if err != nil && !errors.Is(err, auth.ErrUnavailable) {
+				t.Errorf("round %d: %v", round, err)
+			}
+			if err := login(context.Background(), h.Manager, emailOf("ada", round), authtest.Password); err != nil {
+				t.Errorf("round %d, again: %v", round, err)
+			}
+			if got := storedHash(t, s, ids[round]); !strings.Contains(got, "$argon2id$") {
+				t.Errorf("round %d: the hash is %s", round, got)
+			}
+		})
+}
+
 // PW-13: whatever asks for the password takes that of an imported hash. None of them renews it.
 func TestEveryCallTakesThePasswordOfAnImportedHash(t *testing.T) {
 	email := "moved@example.com"
@@ -435,8 +457,21 @@ func TestAnAddressThatAnImportHoldsIsNotTaken(t *testing.T) {
 // DO-1: a hash takes up to 256 MiB, so few that take more than ours are checked at once. Others
 // do not wait for them.
 func TestHashesThatTakeMuchMemoryHaveFewSlots(t *testing.T) {
-	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 2, HashQueue: -1, Limits: unlimited()})
 	large := foreignHashes["Argon2i"]
+	for slots, most := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 64: 2} {
+		h := authtest.With(t, memstore.New(), auth.Config{HashSlots: slots, HashQueue: -1, Limits: unlimited()})
+		importUser(t, h.Manager, auth.ImportedUser{Email: "large@example.com", PasswordHash: large.hash})
+		for n := range most {
+			if err := login(t.Context(), h.Manager, "large@example.com", large.password+"x"); !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Errorf("%d slots, %d taken: %v", slots, n, err)
+			}
+			defer h.OccupyLargeHashing()()
+		}
+		if err := login(t.Context(), h.Manager, "large@example.com", large.password); !errors.Is(err, auth.ErrOverloaded) {
+			t.Errorf("%d slots, %d taken: %v", slots, most, err)
+		}
+	}
+	h := authtest.With(t, memstore.New(), auth.Config{HashSlots: 2, HashQueue: -1, Limits: unlimited()})
 	importUser(t, h.Manager, auth.ImportedUser{Email: "large@example.com", PasswordHash: large.hash})
 	importUser(t, h.Manager, auth.ImportedUser{Email: "small@example.com", PasswordHash: foreignHashes["bcrypt"].hash})
 	release := h.OccupyLargeHashing()
