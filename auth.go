@@ -44,6 +44,7 @@ type Manager struct {
 	cfg          Config
 	records      record.Records
 	keys         *seal.Keyring
+	cursors      cursors
 	signer       jose.Signer
 	tokenKeys    jose.Keys
 	format       *jose.Format
@@ -83,6 +84,7 @@ const (
 	labelTOTP   = "totp secret"
 	labelTemp   = "temp token"
 	labelPepper = "backup code pepper"
+	labelCursor = "cursor"
 )
 
 // New returns a Manager over s, or an error that names every field of cfg that is missing
@@ -109,6 +111,10 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: Config.Secrets: %w", err)
 	}
+	pages, err := newCursors(keys)
+	if err != nil {
+		return nil, fmt.Errorf("auth: Config.Secrets: %w", err)
+	}
 	signingKey := cfg.SigningKey
 	cfg.Secrets, cfg.SigningKey = nil, SigningKey{} // the keys are kept where nothing prints them
 	passwords, err := cfg.passwordComparer()
@@ -117,7 +123,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	}
 	cfg.FirebaseHashes = FirebaseHashes{}
 	m := &Manager{
-		cfg: cfg, keys: keys, passwords: passwords,
+		cfg: cfg, keys: keys, cursors: pages, passwords: passwords,
 		records:      record.Records{Store: s, Timeout: cfg.StoreTimeout, Unavailable: ErrUnavailable, Turns: new(record.Turns)},
 		changes:      hitcount.New(maxChangedUsers),
 		peppers:      map[string]func() []byte{},

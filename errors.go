@@ -90,6 +90,11 @@ var (
 	// there is no setup to confirm. HTTP 400.
 	ErrTwoFactorNotEnabled = errors.New("auth: two-factor authentication is not enabled")
 
+	// ErrCursorGone reports the cursor of a page whose list can only be begun again: it is of a
+	// Manager that was closed since, or of another process, or the store has changed its shape.
+	// HTTP 410.
+	ErrCursorGone = errors.New("auth: the list must be begun again")
+
 	// ErrRateLimited reports an attempt that exceeds Config.Limits or a limit of the
 	// method, or a code after 100 wrong ones in a row. Nothing was changed, and what the
 	// limit is for was not compared. The error is a *RetryError. HTTP 429.

@@ -22,8 +22,8 @@ import (
 const MinSecret = 32
 
 // infoPrefix begins every HKDF info. It separates these keys from any that your program
-// derives from the same secret. It is followed by "id", "seal" or, in Derive, "key "
-// and the label, so no label yields the id or the sealing key.
+// derives from the same secret. It is followed by "id" or "seal". In Derive and Apart "key "
+// or "seal " and the label follow, so no label yields the id or another's key.
 const infoPrefix = "github.com/datixlab/auth v1 "
 
 const idLen = 6
@@ -82,12 +82,32 @@ func newRoot(secret []byte) (*root, error) {
 		return key
 	}}
 	copy(r.id[:], r.expand("id", idLen))
-	block, err := aes.NewCipher(r.expand("seal", 32))
+	r.aead, err = newAEAD(r.expand("seal", 32))
+	return r, err
+}
+
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
 	}
-	r.aead, err = cipher.NewGCMWithRandomNonce(block)
-	return r, err
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// Apart returns a Keyring with the same ids that seals with a key of its own for each root
+// secret, derived for label. It is for what is sealed often: that counts toward the bound of
+// [Keyring.Seal] for label alone. What one seals, the other does not open.
+func (k *Keyring) Apart(label string) (*Keyring, error) {
+	apart := &Keyring{}
+	for _, r := range k.roots {
+		own := *r
+		var err error
+		if own.aead, err = newAEAD(r.expand("seal "+label, 32)); err != nil {
+			return nil, err
+		}
+		apart.roots = append(apart.roots, &own)
+	}
+	return apart, nil
 }
 
 // IDs returns the public id of every root secret, in their order. An id is 8 characters

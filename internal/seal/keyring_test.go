@@ -2,12 +2,15 @@ package seal_test
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -78,6 +81,45 @@ func TestKeysOfDifferentLabelsAndSecretsDiffer(t *testing.T) {
 		if strings.HasPrefix(key, string(id)) {
 			t.Error("an id is the beginning of a key")
 		}
+	}
+}
+
+func TestAKeyringApartSealsWithKeysOfItsOwn(t *testing.T) {
+	k := keyring(t, secret('a'), secret('b'))
+	apart := func(of *seal.Keyring, label string) *seal.Keyring {
+		t.Helper()
+		a, err := of.Apart(label)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	one, two := apart(k, "one"), apart(k, "two")
+	if !slices.Equal(one.IDs(), k.IDs()) {
+		t.Errorf("ids %v, want %v", one.IDs(), k.IDs())
+	}
+	sealed := one.Seal("x", []byte("text"), nil)
+	for name, other := range map[string]*seal.Keyring{"itself": k, "another label": two, "no label": apart(k, "")} {
+		if _, _, err := other.Open("x", sealed, nil); !errors.Is(err, seal.ErrOpen) {
+			t.Errorf("%s opens it: %v", name, err)
+		}
+	}
+	rotated := apart(keyring(t, secret('c'), secret('a')), "one")
+	if got, current, err := rotated.Open("x", sealed, nil); string(got) != "text" || current || err != nil {
+		t.Errorf("after a rotation: %q, %v, %v", got, current, err)
+	}
+	prk := mac(make([]byte, 32), string(secret('a')))
+	block, err := aes.NewCipher(mac(prk, "github.com/datixlab/auth v1 ", "seal one", "\x01"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, nonce, body := sealed[:7], sealed[7:19], sealed[19:]
+	if got, err := aead.Open(nil, nonce, body, append(bytes.Clone(header), "\x01x"...)); string(got) != "text" || err != nil {
+		t.Errorf("with the key of HKDF for \"seal one\": %q, %v", got, err)
 	}
 }
 
