@@ -684,6 +684,8 @@ var audited = map[string]struct {
 	"TwoFactorStatus":         {func(s *stage) { _, _ = s.TwoFactorStatus(s.ctx, s.u.ID) }, ""},
 	"User":                    {func(s *stage) { _, _ = s.User(s.ctx, s.u.ID) }, ""},
 	"UserByEmail":             {func(s *stage) { _, _ = s.UserByEmail(s.ctx, s.u.Email) }, ""},
+	"Users":                   {func(s *stage) { _, _ = s.Users(s.ctx, auth.UserQuery{}) }, ""},
+	"Organizations":           {func(s *stage) { _, _ = s.Organizations(s.ctx, auth.OrganizationQuery{}) }, ""},
 	"UserAPIKeys":             {func(s *stage) { _, _ = s.UserAPIKeys(s.ctx, s.u.ID) }, ""},
 	"Organization":            {func(s *stage) { _, _ = s.Organization(s.ctx, s.u.OrganizationID) }, ""},
 	"IsAPIKey":                {func(s *stage) { s.IsAPIKey("x") }, ""},

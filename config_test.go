@@ -389,9 +389,14 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.OrganizationName(ctx, alice.OrganizationID)
 			return err
 		},
-		"LoginAs":          func(m *auth.Manager) error { _, err := m.LoginAs(ctx, alice.ID, byOAuth); return err },
-		"HasPassword":      func(m *auth.Manager) error { _, err := m.HasPassword(ctx, alice.ID); return err },
-		"User":             func(m *auth.Manager) error { _, err := m.User(ctx, alice.ID); return err },
+		"LoginAs":     func(m *auth.Manager) error { _, err := m.LoginAs(ctx, alice.ID, byOAuth); return err },
+		"HasPassword": func(m *auth.Manager) error { _, err := m.HasPassword(ctx, alice.ID); return err },
+		"User":        func(m *auth.Manager) error { _, err := m.User(ctx, alice.ID); return err },
+		"Users":       func(m *auth.Manager) error { _, err := m.Users(ctx, auth.UserQuery{}); return err },
+		"Organizations": func(m *auth.Manager) error {
+			_, err := m.Organizations(ctx, auth.OrganizationQuery{})
+			return err
+		},
 		"UserByEmail":      func(m *auth.Manager) error { _, err := m.UserByEmail(ctx, alice.Email); return err },
 		"Sessions":         func(m *auth.Manager) error { _, err := m.Sessions(ctx, alice.ID); return err },
 		"RevokeSession":    func(m *auth.Manager) error { return m.RevokeSession(ctx, alice.ID, id.SessionID) },

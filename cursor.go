@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/seal"
+	"github.com/datixlab/auth/internal/walkpage"
 	"github.com/datixlab/auth/store"
 )
 
@@ -22,6 +24,9 @@ type cursors struct {
 	keys *seal.Keyring // of their own: a client can have any number of cursors sealed
 	walk string        // of this Manager: the part of a cursor that differs in every other one
 }
+
+// errNoCursor is the error for any text that is no cursor of the list.
+var errNoCursor = invalidField("after", "invalid", "It is no cursor of this list.")
 
 // maxCursor is how many characters a cursor has at most. A place has a key or two.
 const maxCursor = 2048
@@ -46,49 +51,65 @@ func (m *Manager) openCursor(cursor string, list ...string) (place string, err e
 	if cursor == "" {
 		return "", nil
 	}
-	invalid := invalidField("after", "invalid", "It is no cursor of this list.")
 	if len(cursor) > maxCursor {
-		return "", invalid
+		return "", errNoCursor
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || strings.ContainsAny(cursor, "\r\n") { // which the decoder skips
-		return "", invalid
+		return "", errNoCursor
 	}
 	plain, _, err := m.cursors.keys.Open("place", sealed, nameOf(list))
 	if err != nil {
-		return "", invalid
+		return "", errNoCursor
 	}
 	return string(plain), nil
 }
 
-// sealWalk is sealCursor for a place of the store's Walker.
-func (m *Manager) sealWalk(place string, list ...string) string {
-	if place == "" {
-		return ""
+// readWalk returns about limit of the records of the store whose keys are of the list, and the
+// cursor of the next page. It returns ErrUnsupported for a store that is no Walker. It returns ErrCursorGone for
+// the cursor of another Manager, or if the store has changed its shape since.
+func (m *Manager) readWalk(ctx context.Context, list, cursor string, limit int, is func(key string) bool) ([]store.Record, string, error) {
+	walker, ok := m.records.Store.(store.Walker)
+	if !ok {
+		return nil, "", ErrUnsupported
 	}
-	return m.sealCursor(m.cursors.walk+place, list...)
+	text, err := m.openCursor(cursor, list)
+	if err != nil {
+		return nil, "", err
+	}
+	text, ours := strings.CutPrefix(text, m.cursors.walk)
+	from, whole := walkpage.Parse(text)
+	if cursor != "" && !ours || !whole {
+		return nil, "", ErrCursorGone
+	}
+	records, next, err := walkpage.Read(from, limit, func(place string) (store.Page, error) {
+		page, err := m.records.Walk(ctx, walker, place)
+		if place != "" && errors.Is(err, store.ErrInvalid) {
+			err = ErrCursorGone
+		}
+		return page, err
+	}, is)
+	if err != nil || next == (walkpage.Place{}) {
+		return records, "", err
+	}
+	return records, m.sealCursor(m.cursors.walk+next.String(), list), nil
 }
 
-// openWalk is openCursor for sealWalk. It returns ErrCursorGone for the cursor of another Manager.
-func (m *Manager) openWalk(cursor string, list ...string) (place string, err error) {
-	text, err := m.openCursor(cursor, list...)
-	if err != nil || text == "" {
-		return "", err
-	}
-	place, ours := strings.CutPrefix(text, m.cursors.walk)
-	if !ours {
-		return "", ErrCursorGone
-	}
-	return place, nil
-}
+// What a page of a list has, if its Limit is 0, and at most.
+const (
+	defaultPage = 50
+	maxPage     = 200
+)
 
-// afterWalk returns the error of a walk that went on at a place of this Manager's: the store may
-// have changed its shape since.
-func afterWalk(err error) error {
-	if errors.Is(err, store.ErrInvalid) {
-		return ErrCursorGone
+// pageLimit returns how many items a page has for the Limit of a query.
+func pageLimit(limit int) (int, error) {
+	switch {
+	case limit == 0:
+		return defaultPage, nil
+	case limit < 0 || limit > maxPage:
+		return 0, invalidField("limit", "out_of_range", "It must be from 1 to 200.")
 	}
-	return err
+	return limit, nil
 }
 
 // nameOf joins the words that name a list, so that no two lists have one name.

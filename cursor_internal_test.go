@@ -74,26 +74,6 @@ func TestACursorOutlivesARotation(t *testing.T) {
 	}
 }
 
-// AD-2. A place in a walk is valid in one open store only.
-func TestAWalkEndsWithItsManager(t *testing.T) {
-	m, restarted := withCursors(t, "a"), withCursors(t, "a")
-	cursor := m.sealWalk("r42", "users")
-	if place, err := m.openWalk(cursor, "users"); place != "r42" || err != nil {
-		t.Errorf("%q, %v", place, err)
-	}
-	if place, err := restarted.openWalk(cursor, "users"); place != "" || err != ErrCursorGone {
-		t.Errorf("after a restart: %q, %v; want ErrCursorGone", place, err)
-	}
-	for _, forged := range []string{"x", m.sealWalk("r42", "organizations")} {
-		if _, err := restarted.openWalk(forged, "users"); !errors.Is(err, ErrInvalidInput) {
-			t.Errorf("forged: %v", err)
-		}
-	}
-	if place, err := m.openWalk("", "users"); place != "" || err != nil || m.sealWalk("", "users") != "" {
-		t.Errorf("the beginning: %q, %v", place, err)
-	}
-}
-
 func refusedCursor(t *testing.T, m *Manager, name, cursor string, list ...string) {
 	t.Helper()
 	var input *InputError

@@ -70,7 +70,8 @@
 //
 // # What your program does to accounts
 //
-//   - Make and find them: [Manager.CreateUser], [Manager.User], [Manager.UserByEmail].
+//   - Make and find them: [Manager.CreateUser], [Manager.User], [Manager.UserByEmail],
+//     [Manager.Users].
 //   - Bring them from another system: [Manager.ImportUser], [Manager.CheckImport],
 //     [ParseImportedUser].
 //   - Log them in by other proofs than a password: [Manager.LoginAs], [Manager.HasPassword].
@@ -82,7 +83,7 @@
 //     [Manager.RevokeUserAPIKey].
 //   - End them: [Manager.DisableUser], [Manager.EnableUser], [Manager.DeleteUser].
 //   - Their organizations: [Manager.CreateOrganization], [Manager.Organization],
-//     [Manager.OrganizationName], [Manager.DeleteOrganization].
+//     [Manager.OrganizationName], [Manager.Organizations], [Manager.DeleteOrganization].
 //   - After a restore from a backup: [Manager.RevokeAll].
 //
 // # What your own forms and probes need

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/internal/slots"
 )
@@ -94,3 +96,22 @@ func Roster(ctx context.Context, m *Manager, organizationID string) (v RosterVie
 
 // EmailDigest is the name of an address in keys.
 func EmailDigest(email string) string { return digestOf(email) }
+
+// WriteAccounts writes n accounts straight into the store of m and returns their ids. They have a
+// profile and nothing else.
+func WriteAccounts(ctx context.Context, m *Manager, n int) (ids []string, err error) {
+	var calls []func() error
+	for range n {
+		uid := ident.Timed(m.now())
+		ids = append(ids, userIDOf(uid))
+		calls = append(calls, func() error {
+			acct := accountRow(uid)
+			acct.Rec = account{Email: "someone@example.com", FullName: "Someone", Role: roleMember, Created: m.now()}
+			return m.records.Commit(ctx, acct.Put())
+		})
+	}
+	return ids, parallel.Try(100, calls, func(err error) error { return err })
+}
+
+// AccountKey returns the key of the account with this id.
+func AccountKey(userID string) string { return accountKey(strings.TrimPrefix(userID, userPrefix)) }

@@ -108,6 +108,7 @@ var mayImport = map[string][]string{
 	"/internal/stamps":      nil,
 	"/internal/strictjson":  nil,
 	"/internal/waitline":    nil,
+	"/internal/walkpage":    {"/store"},
 
 	"/store/boltstore/internal/pages": nil,
 

@@ -170,10 +170,19 @@ func (m *Manager) sweepOrganizations(ctx context.Context, s store.Walker) error 
 // organizationsOf returns the organizations whose records are on the page.
 func organizationsOf(page store.Page) (oids []string) {
 	for _, rec := range page.Records {
-		oid, isOrganization := strings.CutPrefix(rec.Key, "o.")
-		if oid, isRecord := strings.CutSuffix(oid, "/org"); isOrganization && isRecord {
+		if oid := oidOfRecord(rec.Key); oid != "" {
 			oids = append(oids, oid)
 		}
 	}
 	return oids
+}
+
+// oidOfRecord returns the organization whose own record has the key, or "" for any other key.
+func oidOfRecord(key string) string {
+	oid, isOrganization := strings.CutPrefix(key, "o.")
+	oid, isRecord := strings.CutSuffix(oid, "/org")
+	if !isOrganization || !isRecord {
+		return ""
+	}
+	return oid
 }

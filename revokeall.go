@@ -92,12 +92,21 @@ func (m *Manager) revokeEach(ctx context.Context, s store.Walker, r Revocation) 
 // accountsOf returns the users whose accounts are on the page.
 func accountsOf(page store.Page) (uids []string) {
 	for _, rec := range page.Records {
-		uid, isUser := strings.CutPrefix(rec.Key, "u.")
-		if uid, isAccount := strings.CutSuffix(uid, "/acct"); isUser && isAccount {
+		if uid := uidOfAccount(rec.Key); uid != "" {
 			uids = append(uids, uid)
 		}
 	}
 	return uids
+}
+
+// uidOfAccount returns the user whose account has the key, or "" if it is of another record.
+func uidOfAccount(key string) string {
+	uid, isUser := strings.CutPrefix(key, "u.")
+	uid, isAccount := strings.CutSuffix(uid, "/acct")
+	if !isUser || !isAccount {
+		return ""
+	}
+	return uid
 }
 
 // revokeUser revokes one user. It ends the sessions first, so that none of them makes another

@@ -150,10 +150,15 @@ func (r Records) Write(ctx context.Context, row Reader, op store.Op, more ...sto
 
 // List returns the records under prefix in the order of their keys, up to most of them.
 func (r Records) List(ctx context.Context, prefix string, most int) ([]store.Item, error) {
+	return r.ListAfter(ctx, prefix, "", most)
+}
+
+// ListAfter is [Records.List] of the records whose keys are greater than after.
+func (r Records) ListAfter(ctx context.Context, prefix, after string, most int) ([]store.Item, error) {
 	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	var all []store.Item
-	for after := ""; len(all) < most; {
+	for len(all) < most {
 		n := min(most-len(all), store.MaxList)
 		page, err := r.Store.List(bounded, prefix, after, n)
 		if err != nil {

@@ -46,6 +46,10 @@ type Reader interface {
 
 func (r *Row[T]) name() string { return r.Key }
 
+// Decode fills the Row from the bytes that a walk of the store returned for its key. The error is
+// [ErrDamaged].
+func (r *Row[T]) Decode(raw []byte) error { return r.scan(raw, new(Arena)) }
+
 // scan decodes what the store returned for r.Key.
 func (r *Row[T]) scan(raw []byte, in *Arena) error {
 	var zero T
