@@ -83,6 +83,7 @@ type keyRecord struct {
 	Disabled    bool   // then Digest is inverted, see [storedDigest]
 	Replaced    time.Time
 	Successor   string // the digits of the key that replaced it
+	Org         string // "org_…" in which it was made, see account.madeIn
 	newer       []byte
 }
 
@@ -98,6 +99,7 @@ func (k *keyRecord) Fields(c *record.Codec) {
 	c.Bool(&k.Disabled)
 	c.Time(&k.Replaced)
 	c.String(&k.Successor)
+	c.String(&k.Org)
 	c.Rest(&k.newer)
 }
 
@@ -224,6 +226,7 @@ func (m *Manager) addAPIKey(
 		if err != nil {
 			return err
 		}
+		k.Rec.Org = c.acct.Rec.Org
 		ops := append(evicted, c.acct.Unchanged(), c.session.Unchanged(), k.Put())
 		if extra != nil {
 			op, err := extra(kid)
@@ -283,10 +286,11 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	var c *principal
 	var rows []record.Row[keyRecord]
 	var ended, failed error
 	parallel.Do(
-		func() { _, ended = m.loadPrincipal(ctx, id) },
+		func() { c, ended = m.loadPrincipal(ctx, id) },
 		func() { rows, failed = m.keyRows(ctx, uid) },
 	)
 	if ended != nil {
@@ -295,5 +299,10 @@ func (m *Manager) APIKeys(ctx context.Context, id Identity) ([]APIKey, error) {
 	if failed != nil {
 		return nil, failed
 	}
-	return m.addUsage(ctx, uid, rows)
+	return m.addUsage(ctx, uid, c.acct.Rec.keysOf(rows))
+}
+
+// keysOf returns the rows of API keys that were not left in another organization.
+func (a *account) keysOf(rows []record.Row[keyRecord]) []record.Row[keyRecord] {
+	return slices.DeleteFunc(rows, func(k record.Row[keyRecord]) bool { return !a.madeIn(k.Rec.Org) })
 }

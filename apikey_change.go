@@ -90,7 +90,7 @@ func (m *Manager) UpdateAPIKey(ctx context.Context, id Identity, keyID string, c
 	if err := m.CheckAPIKeyChange(change); err != nil {
 		return APIKey{}, err
 	}
-	if !k.Exists() {
+	if !k.Exists() || !c.acct.Rec.madeIn(k.Rec.Org) {
 		return APIKey{}, m.refuseKeyID(ctx, id, keyID)
 	}
 	if change.Name != nil || change.Description != nil {
@@ -105,7 +105,7 @@ func (m *Manager) UpdateAPIKey(ctx context.Context, id Identity, keyID string, c
 	}
 	var done []EventType
 	err = m.retryAs(ctx, id, c, func() error {
-		if !k.Exists() {
+		if !k.Exists() || !c.acct.Rec.madeIn(k.Rec.Org) {
 			return ErrNotFound
 		}
 		if done = k.Rec.change(change); done == nil {

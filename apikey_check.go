@@ -142,11 +142,11 @@ func (m *Manager) proveKey(ctx context.Context, uid string, digest [sha256.Size]
 		return nil, err
 	}
 	acct, rec := &k.acct.Rec, &k.key.Rec
-	if !k.acct.Exists() || !acct.usable() || !k.proven() || rec.Disabled || expiredKey(rec.Expires, m.now()) {
+	if !k.acct.Exists() || !acct.usable() || !k.proven() || rec.Disabled || !acct.madeIn(rec.Org) || expiredKey(rec.Expires, m.now()) {
 		return nil, m.refuseKey(ctx, k)
 	}
 	id := &a.snapshot.identity
-	id.User, id.APIKeyID, id.ExpiresAt = acct.user(k.userID), k.id, rec.Expires
+	id.User, id.APIKeyID, id.ExpiresAt = m.user(k.userID, acct), k.id, rec.Expires
 	id.ReplacedAt = rec.Replaced
 	id.unscoped, id.scopes = rec.Scopes == "", rec.Scopes
 	s := a.finish(part, before)
@@ -173,6 +173,8 @@ func (m *Manager) refuseKey(ctx context.Context, k *keyCheck) error {
 			e.Reason = "disabled"
 		case k.key.Rec.Disabled:
 			e.Reason = "disabled_key"
+		case !k.acct.Rec.madeIn(k.key.Rec.Org):
+			e.Reason = "moved"
 		}
 	}
 	m.emit(ctx, e)
@@ -187,6 +189,7 @@ type keyProof struct {
 	Scopes   string
 	Disabled bool
 	Replaced time.Time
+	Org      string
 }
 
 // Fields implements [record.Fields].
@@ -201,4 +204,6 @@ func (k *keyProof) Fields(c *record.Codec) {
 	c.String(&k.Scopes)
 	c.Bool(&k.Disabled)
 	c.Time(&k.Replaced)
+	c.Skip() // Successor
+	c.String(&k.Org)
 }

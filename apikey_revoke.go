@@ -89,7 +89,7 @@ func (m *Manager) RotateAPIKey(ctx context.Context, id Identity, keyID string, o
 	now := m.now()
 	rotatable := func() error {
 		switch {
-		case !old.Exists():
+		case !old.Exists(), !c.acct.Rec.madeIn(old.Rec.Org):
 			return ErrNotFound
 		case !old.Rec.active(m.now()):
 			return ErrAPIKeyNotActive

@@ -40,7 +40,7 @@ func TestAKeyWhoseRecordWasChangedInTheStoreIsRefused(t *testing.T) {
 	}
 	off, on := false, true
 	disabled := APIKeyChange{Enabled: &off}
-	const emptyFields = 3 // bytes of those behind Scopes, which an older version does not have
+	const emptyFields = 4 // bytes of those behind Scopes, which an older version does not have
 	for name, tc := range map[string]struct {
 		scopes *[]string
 		edit   func(k *keyRecord) (after []byte) // what follows the fields up to Expires; nil: as k says
@@ -53,7 +53,7 @@ func TestAKeyWhoseRecordWasChangedInTheStoreIsRefused(t *testing.T) {
 		"with one more":                     {&[]string{"a", "b"}, func(k *keyRecord) []byte { k.Scopes = "a b c"; return nil }, ErrInvalidToken},
 		"cut before its scopes":             {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte{} }, ErrInvalidToken},
 		"cut within its scopes":             {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte("\x03a") }, ErrUnavailable},
-		"with a length of nothing":          {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte("\x00a b") }, ErrInvalidToken},
+		"with a length of nothing":          {&[]string{"a", "b"}, func(*keyRecord) []byte { return []byte("\x00a b") }, ErrUnavailable},
 		"with an endless length":            {&[]string{"a", "b"}, func(*keyRecord) []byte { return bytes.Repeat([]byte{0xff}, 11) }, ErrUnavailable},
 		"unlimited, older":                  {nil, func(*keyRecord) []byte { return []byte{} }, nil},
 		"disabled":                          {nil, func(k *keyRecord) []byte { k.change(disabled); return nil }, ErrInvalidToken},
@@ -81,7 +81,7 @@ func TestAKeyWhoseRecordWasChangedInTheStoreIsRefused(t *testing.T) {
 		after := tc.edit(&k.Rec)
 		value := k.Overwrite().Value
 		if after != nil {
-			value = sealBody(k.Key, append(value[headerLen:len(value)-1-len(k.Rec.Scopes)-emptyFields], after...))
+			value = sealBody(k.Key, append(value[headerLen:len(value)-1-len(k.Rec.Scopes)-emptyFields-len(k.Rec.Org)], after...))
 		}
 		if err := s.Commit(ctx, store.Put(k.Key, value)); err != nil {
 			t.Fatal(err)

@@ -41,10 +41,11 @@ func (m *Manager) APIKeyUsage(ctx context.Context, id Identity, keyID string) (A
 	kid, _ := parseKeyID(keyID)
 	k, used := keyRow(uidOf(id), kid), keyUsageRow(uidOf(id), kid)
 	uses := m.pendingUses(kid)
-	if _, err := m.loadPrincipal(ctx, id, &k, &used); err != nil {
+	c, err := m.loadPrincipal(ctx, id, &k, &used)
+	if err != nil {
 		return APIKeyUsage{}, err
 	}
-	if !k.Exists() {
+	if !k.Exists() || !c.acct.Rec.madeIn(k.Rec.Org) {
 		return APIKeyUsage{}, m.refuseKeyID(ctx, id, keyID)
 	}
 	used.Rec.Merge(uses)

@@ -580,6 +580,52 @@ var audited = map[string]struct {
 		_ = s.DeleteOrganization(s.ctx, "org_"+strings.Repeat("0", 29))
 	}, ""},
 
+	"Members":            {func(s *stage) { _, _ = s.Members(s.ctx, s.id, "", 0) }, ""},
+	"Members: bad input": {func(s *stage) { _, _ = s.Members(s.ctx, s.id, "x", 0) }, ""},
+	"Members: API key":   {func(s *stage) { _, _ = s.Members(s.ctx, s.keyIdentity(), "", 0) }, "access_denied:api_key by key of u"},
+	"MemberCount":        {func(s *stage) { _, _ = s.MemberCount(s.ctx, s.u.OrganizationID) }, ""},
+	"Roles":              {func(s *stage) { s.Roles() }, ""},
+	"SetMemberRole": {func(s *stage) { _, _ = s.SetMemberRole(s.ctx, s.id, s.u.Colleague("member").ID, "admin", "", "") },
+		"role_changed=admin by another ses of another; → role_changed another"},
+	"SetMemberRole: the same role": {func(s *stage) { _, _ = s.SetMemberRole(s.ctx, s.id, s.u.Colleague("member").ID, "member", "", "") }, ""},
+	"SetMemberRole: bad input":     {func(s *stage) { _, _ = s.SetMemberRole(s.ctx, s.id, s.u.ID, "", "", "") }, ""},
+	"SetMemberRole: by the host's": {func(s *stage) { _, _ = s.SetMemberRole(s.ctx, s.id, s.u.ID, "operator", "", "") }, "access_denied:role by ses of u"},
+	"SetMemberRole: no admin": {func(s *stage) {
+		_, _ = s.SetMemberRole(s.ctx, s.u.Colleague("member").Identity(), s.u.ID, "member", "", "")
+	}, "access_denied:role by ses of another"},
+	"SetMemberRole: last admin": {func(s *stage) {
+		s.u.Colleague("member")
+		_, _ = s.SetMemberRole(s.ctx, s.id, s.u.ID, "member", "", "")
+	}, "access_denied:last_admin by ses of u"},
+	"SetMemberRole: nobody":  {func(s *stage) { _, _ = s.SetMemberRole(s.ctx, s.id, s.Register().ID, "member", "", "") }, "access_denied:not_found by ses of u"},
+	"SetMemberRole: API key": {func(s *stage) { _, _ = s.SetMemberRole(s.ctx, s.keyIdentity(), s.u.ID, "member", "", "") }, "access_denied:api_key by key of u"},
+	"RemoveMember": {func(s *stage) { _ = s.RemoveMember(s.ctx, s.id, s.u.Colleague("member").ID, "", "") },
+		"member_removed by another ses of another; → member_removed another"},
+	"RemoveMember: with a key": {func(s *stage) {
+		u := s.u.Colleague("member")
+		s.secret(u.APIKey())
+		_ = s.RemoveMember(s.ctx, s.id, u.ID, "", "")
+	}, "member_removed by another ses of another; api_key_revoked:moved by another ses of another; → member_removed another"},
+	"RemoveMember: not fresh": {func(s *stage) {
+		u := s.u.Colleague("member")
+		s.Clock.Advance(time.Hour - time.Minute)
+		_ = s.RemoveMember(s.ctx, s.id, u.ID, "", "")
+	}, "access_denied:reauthentication_required by ses of u"},
+	"RemoveMember: too many": {func(s *stage) {
+		for range 101 {
+			_ = s.RemoveMember(s.ctx, s.id, "user_x", "", "")
+		}
+	}, strings.Repeat("access_denied:not_found by ses of u; ", 20) + "rate_limited:members of u; events_omitted:access_denied:not_found#80 by manager"},
+	"LeaveOrganization": {func(s *stage) { _ = s.LeaveOrganization(s.ctx, s.id, "", "") }, "member_left by ses of u; → member_left u"},
+	"LeaveOrganization: last admin": {func(s *stage) {
+		s.u.Colleague("member")
+		_ = s.LeaveOrganization(s.ctx, s.id, "", "")
+	}, "access_denied:last_admin by ses of u"},
+	"RenameOrganization":            {func(s *stage) { _, _ = s.RenameOrganization(s.ctx, s.id, "Looms") }, "organization_renamed by ses of u"},
+	"RenameOrganization: bad input": {func(s *stage) { _, _ = s.RenameOrganization(s.ctx, s.id, "") }, ""},
+	"RenameOrganization: no admin": {func(s *stage) { _, _ = s.RenameOrganization(s.ctx, s.u.Colleague("member").Identity(), "Looms") },
+		"access_denied:role by ses of another"},
+
 	"CreateAPIKey": {func(s *stage) {
 		_, key, _ := s.CreateAPIKey(s.ctx, s.id, auth.NewAPIKey{Name: "ci"})
 		s.secret(string(key))
@@ -661,49 +707,54 @@ var audited = map[string]struct {
 	"RevokeSessions":          {func(s *stage) { _ = s.RevokeSessions(s.ctx, s.u.ID) }, "session_revoked:all by host of u"},
 	"SetRole":                 {func(s *stage) { _ = s.SetRole(s.ctx, s.u.ID, "reader") }, "role_changed=reader by host of u"},
 	"SetRole: by an operator": {func(s *stage) { _ = s.SetRole(auth.WithActor(s.ctx, "admin:jane\n"), s.u.ID, "reader") }, "role_changed=reader by admin:jane? of u"},
-	"SetRole: nobody":         {func(s *stage) { _ = s.SetRole(s.ctx, "user_x", "reader") }, ""},
-	"SetAssignedAgents":       {func(s *stage) { _ = s.SetAssignedAgents(s.ctx, s.u.ID, nil) }, "assigned_agents_changed by host of u"},
-	"DisableUser":             {func(s *stage) { _ = s.DisableUser(s.ctx, s.u.ID) }, "user_disabled by host of u"},
-	"EnableUser":              {func(s *stage) { _ = s.EnableUser(s.ctx, s.u.ID) }, "user_enabled by host of u"},
-	"DeleteUser":              {func(s *stage) { _ = s.DeleteUser(s.ctx, s.u.ID) }, "user_deleted by host of u"},
-	"UnlockUser":              {func(s *stage) { _ = s.UnlockUser(s.ctx, s.u.ID) }, "user_unlocked by host of u"},
-	"ResetTwoFactor":          {func(s *stage) { s.twoFactor(); _ = s.ResetTwoFactor(s.ctx, s.u.ID) }, "two_factor_reset by host of u; user_unlocked by host of u; → two_factor_reset u"},
-	"SetPassword":             {func(s *stage) { _ = s.SetPassword(s.ctx, s.u.ID, otherPassword) }, "password_changed:host by host of u; → password_changed u"},
-	"RevokeAll":               {func(s *stage) { s.key(); s.Register(); _, _ = s.RevokeAll(s.ctx, auth.Revocation{}) }, "all_revoked#2 by host"},
-	"RevokeAll: actor":        {func(s *stage) { _, _ = s.RevokeAll(auth.WithActor(s.ctx, "admin:jane"), auth.Revocation{}) }, "all_revoked#1 by admin:jane"},
-	"RevokeAll: no write":     {func(s *stage) { s.broken("Commit"); _, _ = s.RevokeAll(s.ctx, auth.Revocation{}) }, "store_failed:commit by manager; all_revoked:unfinished by host"},
-	"RevokeUserAPIKey":        {func(s *stage) { keyID, _ := s.key(); _ = s.RevokeUserAPIKey(s.ctx, s.u.ID, keyID) }, "api_key_revoked:host by host of u"},
-	"HasPassword":             {func(s *stage) { _, _ = s.HasPassword(s.ctx, s.u.ID) }, ""},
-	"CreateUser":              {func(s *stage) { s.createUser("b@example.com") }, "registered=reader by host of another"},
-	"CreateUser: taken":       {func(s *stage) { s.createUser(s.u.Email) }, "email_taken.create_user by host"},
-	"ImportUser":              {func(s *stage) { s.importUser("b@example.com") }, "registered:imported=member by host of another"},
-	"ImportUser: taken":       {func(s *stage) { s.importUser(s.u.Email) }, "email_taken.import_user by host"},
-	"ImportUser: no write":    {func(s *stage) { s.broken("Commit"); s.importUser("b@example.com") }, "store_failed:commit by manager; store_failed:commit by manager"},
-	"CheckImport":             {func(s *stage) { _, _ = s.CheckImport(s.ctx, auth.ImportedUser{Email: s.u.Email}) }, ""},
-	"Sessions":                {func(s *stage) { _, _ = s.Sessions(s.ctx, s.u.ID) }, ""},
-	"TwoFactorStatus":         {func(s *stage) { _, _ = s.TwoFactorStatus(s.ctx, s.u.ID) }, ""},
-	"User":                    {func(s *stage) { _, _ = s.User(s.ctx, s.u.ID) }, ""},
-	"UserByEmail":             {func(s *stage) { _, _ = s.UserByEmail(s.ctx, s.u.Email) }, ""},
-	"Users":                   {func(s *stage) { _, _ = s.Users(s.ctx, auth.UserQuery{}) }, ""},
-	"Organizations":           {func(s *stage) { _, _ = s.Organizations(s.ctx, auth.OrganizationQuery{}) }, ""},
-	"UserAPIKeys":             {func(s *stage) { _, _ = s.UserAPIKeys(s.ctx, s.u.ID) }, ""},
-	"Organization":            {func(s *stage) { _, _ = s.Organization(s.ctx, s.u.OrganizationID) }, ""},
-	"IsAPIKey":                {func(s *stage) { s.IsAPIKey("x") }, ""},
-	"Now":                     {func(s *stage) { s.Manager.Now() }, ""},
-	"JWKS":                    {func(s *stage) { s.JWKS() }, ""},
-	"CheckRegistration":       {func(s *stage) { _ = s.CheckRegistration(auth.Registration{}) }, ""},
-	"CheckProfileChange":      {func(s *stage) { _ = s.CheckProfileChange(auth.ProfileChange{}, "") }, ""},
-	"CheckNewPassword":        {func(s *stage) { _ = s.CheckNewPassword("x", "") }, ""},
-	"CheckNewAPIKey":          {func(s *stage) { _ = s.CheckNewAPIKey(auth.NewAPIKey{}) }, ""},
-	"InputLimits":             {func(s *stage) { s.InputLimits() }, ""},
-	"String":                  {func(s *stage) { _ = s.String() }, ""},
-	"Format":                  {func(s *stage) { _ = fmt.Sprint(s.Manager) }, ""},
-	"LogValue":                {func(s *stage) { s.LogValue() }, ""},
-	"WaitingToHash":           {func(s *stage) { s.WaitingToHash() }, ""},
-	"WithoutTurns":            {func(s *stage) { s.WithoutTurns() }, ""},
-	"OccupyHashing":           {func(s *stage) { s.OccupyHashing()() }, ""},
-	"OccupyLargeHashing":      {func(s *stage) { s.OccupyLargeHashing()() }, ""},
-	"OccupyPictures":          {func(s *stage) { s.OccupyPictures()() }, ""},
+	"SetRole: last admin":     {func(s *stage) { s.u.Colleague("member"); _ = s.SetRole(s.ctx, s.u.ID, "member") }, ""},
+	"DisableUser: forced": {func(s *stage) {
+		s.u.Colleague("member")
+		_ = s.DisableUser(auth.WithForce(s.ctx), s.u.ID)
+	}, "user_disabled by host of u; organization_without_admin by host of u"},
+	"SetRole: nobody":      {func(s *stage) { _ = s.SetRole(s.ctx, "user_x", "reader") }, ""},
+	"SetAssignedAgents":    {func(s *stage) { _ = s.SetAssignedAgents(s.ctx, s.u.ID, nil) }, "assigned_agents_changed by host of u"},
+	"DisableUser":          {func(s *stage) { _ = s.DisableUser(s.ctx, s.u.ID) }, "user_disabled by host of u"},
+	"EnableUser":           {func(s *stage) { _ = s.EnableUser(s.ctx, s.u.ID) }, "user_enabled by host of u"},
+	"DeleteUser":           {func(s *stage) { _ = s.DeleteUser(s.ctx, s.u.ID) }, "user_deleted by host of u"},
+	"UnlockUser":           {func(s *stage) { _ = s.UnlockUser(s.ctx, s.u.ID) }, "user_unlocked by host of u"},
+	"ResetTwoFactor":       {func(s *stage) { s.twoFactor(); _ = s.ResetTwoFactor(s.ctx, s.u.ID) }, "two_factor_reset by host of u; user_unlocked by host of u; → two_factor_reset u"},
+	"SetPassword":          {func(s *stage) { _ = s.SetPassword(s.ctx, s.u.ID, otherPassword) }, "password_changed:host by host of u; → password_changed u"},
+	"RevokeAll":            {func(s *stage) { s.key(); s.Register(); _, _ = s.RevokeAll(s.ctx, auth.Revocation{}) }, "all_revoked#2 by host"},
+	"RevokeAll: actor":     {func(s *stage) { _, _ = s.RevokeAll(auth.WithActor(s.ctx, "admin:jane"), auth.Revocation{}) }, "all_revoked#1 by admin:jane"},
+	"RevokeAll: no write":  {func(s *stage) { s.broken("Commit"); _, _ = s.RevokeAll(s.ctx, auth.Revocation{}) }, "store_failed:commit by manager; all_revoked:unfinished by host"},
+	"RevokeUserAPIKey":     {func(s *stage) { keyID, _ := s.key(); _ = s.RevokeUserAPIKey(s.ctx, s.u.ID, keyID) }, "api_key_revoked:host by host of u"},
+	"HasPassword":          {func(s *stage) { _, _ = s.HasPassword(s.ctx, s.u.ID) }, ""},
+	"CreateUser":           {func(s *stage) { s.createUser("b@example.com") }, "registered=reader by host of another"},
+	"CreateUser: taken":    {func(s *stage) { s.createUser(s.u.Email) }, "email_taken.create_user by host"},
+	"ImportUser":           {func(s *stage) { s.importUser("b@example.com") }, "registered:imported=member by host of another"},
+	"ImportUser: taken":    {func(s *stage) { s.importUser(s.u.Email) }, "email_taken.import_user by host"},
+	"ImportUser: no write": {func(s *stage) { s.broken("Commit"); s.importUser("b@example.com") }, "store_failed:commit by manager; store_failed:commit by manager"},
+	"CheckImport":          {func(s *stage) { _, _ = s.CheckImport(s.ctx, auth.ImportedUser{Email: s.u.Email}) }, ""},
+	"Sessions":             {func(s *stage) { _, _ = s.Sessions(s.ctx, s.u.ID) }, ""},
+	"TwoFactorStatus":      {func(s *stage) { _, _ = s.TwoFactorStatus(s.ctx, s.u.ID) }, ""},
+	"User":                 {func(s *stage) { _, _ = s.User(s.ctx, s.u.ID) }, ""},
+	"UserByEmail":          {func(s *stage) { _, _ = s.UserByEmail(s.ctx, s.u.Email) }, ""},
+	"Users":                {func(s *stage) { _, _ = s.Users(s.ctx, auth.UserQuery{}) }, ""},
+	"Organizations":        {func(s *stage) { _, _ = s.Organizations(s.ctx, auth.OrganizationQuery{}) }, ""},
+	"UserAPIKeys":          {func(s *stage) { _, _ = s.UserAPIKeys(s.ctx, s.u.ID) }, ""},
+	"Organization":         {func(s *stage) { _, _ = s.Organization(s.ctx, s.u.OrganizationID) }, ""},
+	"IsAPIKey":             {func(s *stage) { s.IsAPIKey("x") }, ""},
+	"Now":                  {func(s *stage) { s.Manager.Now() }, ""},
+	"JWKS":                 {func(s *stage) { s.JWKS() }, ""},
+	"CheckRegistration":    {func(s *stage) { _ = s.CheckRegistration(auth.Registration{}) }, ""},
+	"CheckProfileChange":   {func(s *stage) { _ = s.CheckProfileChange(auth.ProfileChange{}, "") }, ""},
+	"CheckNewPassword":     {func(s *stage) { _ = s.CheckNewPassword("x", "") }, ""},
+	"CheckNewAPIKey":       {func(s *stage) { _ = s.CheckNewAPIKey(auth.NewAPIKey{}) }, ""},
+	"InputLimits":          {func(s *stage) { s.InputLimits() }, ""},
+	"String":               {func(s *stage) { _ = s.String() }, ""},
+	"Format":               {func(s *stage) { _ = fmt.Sprint(s.Manager) }, ""},
+	"LogValue":             {func(s *stage) { s.LogValue() }, ""},
+	"WaitingToHash":        {func(s *stage) { s.WaitingToHash() }, ""},
+	"WithoutTurns":         {func(s *stage) { s.WithoutTurns() }, ""},
+	"OccupyHashing":        {func(s *stage) { s.OccupyHashing()() }, ""},
+	"OccupyLargeHashing":   {func(s *stage) { s.OccupyLargeHashing()() }, ""},
+	"OccupyPictures":       {func(s *stage) { s.OccupyPictures()() }, ""},
 	"Close": {func(s *stage) {
 		for range 25 {
 			_, _ = s.VerifyAccessToken(s.ctx, "nonsense")
@@ -819,11 +870,15 @@ func audit(t *testing.T, act func(*stage), want string) {
 		if n.Client.RequestID == "" {
 			continue
 		}
-		word := "→ " + string(n.Type) + " " + map[string]string{s.u.Email: "u", newEmail: "new"}[n.To]
+		who := map[string]string{s.u.Email: "u", newEmail: "new"}[n.To]
+		if n.UserID != s.u.ID {
+			who = "another"
+		}
+		word := "→ " + string(n.Type) + " " + who
 		if n.Type == auth.EventBackupCodeUsed {
 			word += fmt.Sprintf(", %d left", n.Left)
 		}
-		if n.UserID != s.u.ID || n.Name == "" || n.Time.IsZero() {
+		if n.UserID == "" || n.Name == "" || n.Time.IsZero() {
 			t.Errorf("the notice is %+v", n)
 		}
 		got = append(got, word)

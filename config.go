@@ -14,7 +14,7 @@ import (
 //
 // The fields are in nine groups:
 //   - What to begin with: Secrets and Issuer.
-//   - Registration: FirstRole and NoRegistration.
+//   - Registration and roles: FirstRole, Roles and NoRegistration.
 //   - Mail: Mailer to RequireVerifiedEmail.
 //   - Sessions: AccessTokenTTL to MaxSessions.
 //   - Passwords and the second factor: PasswordMinLength to BackupCodeLength.
@@ -39,13 +39,20 @@ type Config struct {
 	// out. Default "auth".
 	Issuer string
 
-	// Registration: FirstRole is the role of a user who registers, in the organization that
+	// Registration and roles: FirstRole is the role of a user who registers, in the organization that
 	// is made for them: 1 to 64 letters, digits, '_', '-', '.' or ':'. Any stranger can get
 	// it, as long as registration is open. So a rule that asks for it guards what belongs to
-	// one organization, and not what belongs to your company. "member" is refused: it is the
-	// role of users who are no admins. Accounts keep the role that they have when FirstRole
-	// changes. Every process on a store must have the same. Default "admin".
+	// one organization, and not what belongs to your company. It is one of Roles, "admin" or
+	// above. Accounts keep the role that they have when FirstRole changes. Every process on a
+	// store must have the same. Default "admin".
 	FirstRole string
+	// Roles are those that members of an organization give each other, the lowest first: up to
+	// 50 different ones. "admin" is one of them. Who has it or one above it is an admin:
+	// [User].Admin. Nobody gives, changes or removes a role above their own. Any other role is
+	// your program's: only SetRole and CreateUser give it, and no member can change or remove who has it. Every process on
+	// a store must have the same. Default "member" and "admin", with FirstRole above them if it
+	// is another.
+	Roles []string
 	// NoRegistration closes registration: Manager.Register returns ErrRegistrationClosed, and
 	// POST /register is answered with 403. Your program makes organizations and accounts with
 	// CreateOrganization and CreateUser, which stay open. Default: anyone may register.

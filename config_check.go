@@ -45,6 +45,7 @@ func (c Config) withDefaults() Config {
 	c.TOTPIssuer = cmp.Or(c.TOTPIssuer, labelOf(c.Issuer))
 	c.TokenType = cmp.Or(c.TokenType, string(jose.AccessToken))
 	c.FirstRole = cmp.Or(c.FirstRole, roleAdmin)
+	c.Roles = rolesOrDefault(c.Roles, c.FirstRole)
 	if c.APIKeyPrefix == "" {
 		c.APIKeyPrefix = "sk_live_"
 	}
@@ -172,8 +173,11 @@ func (c Config) validate() error {
 	if !validKeyPrefix(c.APIKeyPrefix) {
 		bad("APIKeyPrefix", "2 to 32 letters, digits and '_' are needed, ending in '_'")
 	}
-	if !validRole(c.FirstRole) || c.FirstRole == roleMember {
-		bad("FirstRole", "1 to 64 letters, digits, '_', '-', '.' or ':' are needed, and not \"member\"")
+	if why := c.badRoles(); why != "" {
+		bad("Roles", why)
+	}
+	if !validRole(c.FirstRole) || !c.isAdmin(c.FirstRole) {
+		bad("FirstRole", "1 to 64 letters, digits, '_', '-', '.' or ':' are needed, and one of Roles, \"admin\" or above")
 	}
 	if c.ConfirmEmailChange && c.Mailer == nil {
 		bad("ConfirmEmailChange", "it needs a Mailer")

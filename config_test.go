@@ -63,7 +63,13 @@ func TestEveryFieldOutsideItsRangeIsRefusedByName(t *testing.T) {
 		},
 		"FirstRole": {
 			func(c *auth.Config) { c.FirstRole = "member" }, func(c *auth.Config) { c.FirstRole = "an owner" },
+			func(c *auth.Config) { c.FirstRole, c.Roles = "owner", []string{"admin"} }, func(c *auth.Config) { c.FirstRole, c.Roles = "guest", []string{"guest", "admin"} },
 			func(c *auth.Config) { c.FirstRole = "größter" }, func(c *auth.Config) { c.FirstRole = strings.Repeat("a", 65) },
+		},
+		"Roles": {
+			func(c *auth.Config) { c.Roles = []string{"member", "owner"}; c.FirstRole = "owner" }, func(c *auth.Config) { c.Roles = []string{"admin", "a b"} },
+			func(c *auth.Config) { c.Roles = []string{"member", "admin", "member"} }, func(c *auth.Config) { c.Roles = []string{"", "admin"} },
+			func(c *auth.Config) { c.Roles = append(make([]string, 50), "admin") },
 		},
 		"AccessTokenTTL":        {func(c *auth.Config) { c.AccessTokenTTL = time.Minute - 1 }, func(c *auth.Config) { c.AccessTokenTTL = day + 1 }, func(c *auth.Config) { c.AccessTokenTTL = -1 }},
 		"SessionTTL":            {func(c *auth.Config) { c.SessionTTL = time.Minute - 1 }, func(c *auth.Config) { c.SessionTTL = 400*day + 1 }, func(c *auth.Config) { c.SessionTTL = -1 }},
@@ -377,7 +383,16 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.UpdateProfile(ctx, id, auth.ProfileChange{FullName: &name})
 			return err
 		},
-		"DeleteAccount":      func(m *auth.Manager) error { return m.DeleteAccount(ctx, id, authtest.Password, "") },
+		"DeleteAccount": func(m *auth.Manager) error { return m.DeleteAccount(ctx, id, authtest.Password, "") },
+		"Members":       func(m *auth.Manager) error { _, err := m.Members(ctx, id, "", 0); return err },
+		"MemberCount":   func(m *auth.Manager) error { _, err := m.MemberCount(ctx, alice.OrganizationID); return err },
+		"SetMemberRole": func(m *auth.Manager) error {
+			_, err := m.SetMemberRole(ctx, id, id.User.ID, "member", "", "")
+			return err
+		},
+		"RemoveMember":       func(m *auth.Manager) error { return m.RemoveMember(ctx, id, id.User.ID, "", "") },
+		"LeaveOrganization":  func(m *auth.Manager) error { return m.LeaveOrganization(ctx, id, "", "") },
+		"RenameOrganization": func(m *auth.Manager) error { _, err := m.RenameOrganization(ctx, id, "Looms"); return err },
 		"ExportAccount":      func(m *auth.Manager) error { _, err := m.ExportAccount(ctx, id, "", ""); return err },
 		"ForgotPassword":     func(m *auth.Manager) error { return m.ForgotPassword(ctx, alice.Email) },
 		"ResendVerification": func(m *auth.Manager) error { return m.ResendVerification(ctx, alice.Email) },

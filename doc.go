@@ -50,6 +50,8 @@
 //     [Manager.ConfirmEmail], [Manager.CancelEmailChange].
 //   - Its data and its end: [Manager.ExportAccount], [Manager.DeleteAccount].
 //   - A forgotten password: [Manager.ForgotPassword], [Manager.ResetPassword].
+//   - The organization: [Manager.Members], [Manager.SetMemberRole], [Manager.RemoveMember],
+//     [Manager.LeaveOrganization], [Manager.RenameOrganization].
 //   - Sessions: [Manager.Login], [Manager.VerifyTwoFactor], [Manager.Refresh],
 //     [Manager.Logout], [Manager.LogoutToken], [Manager.LogoutSession],
 //     [Manager.LogoutOthers].
@@ -83,7 +85,7 @@
 //     [Manager.RevokeUserAPIKey].
 //   - End them: [Manager.DisableUser], [Manager.EnableUser], [Manager.DeleteUser].
 //   - Their organizations: [Manager.CreateOrganization], [Manager.Organization],
-//     [Manager.OrganizationName], [Manager.Organizations], [Manager.DeleteOrganization].
+//     [Manager.OrganizationName], [Manager.MemberCount], [Manager.Organizations], [Manager.DeleteOrganization].
 //   - After a restore from a backup: [Manager.RevokeAll].
 //
 // # What your own forms and probes need
@@ -91,6 +93,7 @@
 //   - Faults before the call: [Manager.CheckRegistration], [Manager.CheckNewPassword],
 //     [Manager.CheckProfileChange], [Manager.CheckNewAPIKey],
 //     [Manager.CheckAPIKeyChange].
+//   - What to show: [Manager.Roles].
 //   - Whether to show them: [Manager.RegistrationOpen], [Manager.SendsMail],
 //     [Manager.RequiresVerifiedEmail], [Manager.TrustsDevices].
 //   - Whether the store answers: [Manager.Ready].

@@ -48,6 +48,8 @@ const (
 	EventAPIKeyEnabled         EventType = "api_key_enabled"
 	EventAPIKeyChanged         EventType = "api_key_changed" // its name or description
 	EventRoleChanged           EventType = "role_changed"
+	EventMemberRemoved         EventType = "member_removed" // by an admin, see RemoveMember; the organization is the former one
+	EventMemberLeft            EventType = "member_left"    // by LeaveOrganization; the organization is the former one
 	EventAssignedAgentsChanged EventType = "assigned_agents_changed"
 	EventUserDisabled          EventType = "user_disabled"
 	EventUserEnabled           EventType = "user_enabled"
@@ -56,7 +58,12 @@ const (
 	EventDataExported          EventType = "data_exported"        // by ExportAccount
 	EventOrganizationCreated   EventType = "organization_created" // by CreateOrganization; Register has EventRegistered
 	EventOrganizationDeleted   EventType = "organization_deleted" // by DeleteOrganization, when it begins; each member has EventUserDeleted
-	EventAllRevoked            EventType = "all_revoked"          // by RevokeAll, for all users
+	EventOrganizationRenamed   EventType = "organization_renamed"
+	EventAllRevoked            EventType = "all_revoked" // by RevokeAll, for all users
+
+	// A call with WithForce left the other members of an organization without an enabled admin.
+	// The user is the one who was the last.
+	EventOrganizationWithoutAdmin EventType = "organization_without_admin"
 
 	// A completed login from a network that is not among the last eight of the account's
 	// registration and logins. The first login to an account that your program made is not
@@ -113,8 +120,10 @@ const (
 //	                                  reauthentication_required, two_factor_setup_required
 //	                                  email_not_verified: the password was right
 //	                                  api_key_limit, api_key_not_active
+//	                                  role: the caller is no admin, or below the role
+//	                                  last_admin
 //	                                  not_found: an API key, session or device that is not the
-//	                                  caller's
+//	                                  caller's, or who is no member of the organization
 //	                                  or the reason that ReportDenied was given
 //	EventAllRevoked           Reason  unfinished: RevokeAll returned an error
 //	                          Count   accounts whose sessions were ended
@@ -122,11 +131,14 @@ const (
 //	EventAPIKeyRefused        Reason  malformed, expired
 //	                                  unknown: it never existed or was revoked
 //	                                  disabled: its user is; disabled_key: it is itself
+//	                                  moved: its user is in another organization by now
 //	EventAPIKeyRevoked        Reason  host: by RevokeUserAPIKey
 //	                                  reset: by a reset that is the first proof of the address
+//	                                  moved: its user was removed from the organization, or left
 //	EventAPIKeyWoke           Count   days without a use
 //	EventBackupCodeUsed       Action  login, disable, change_email, new_key
 //	                                  delete_account, export
+//	                                  member_role, remove_member, leave_organization
 //	                                  replace_codes: for new codes
 //	                          Count   codes that are left of those it was one of
 //	EventEmailTaken           Action  register, create_user, import_user, change_email
@@ -150,7 +162,7 @@ const (
 //	EventPasswordReset        Count   API keys that still work
 //	EventRateLimited          Reason  the budget: address, account_address, account, session,
 //	                                  code, code_total, confirm, register, new_factor,
-//	                                  new_key, new_codes, changes, new_email
+//	                                  new_key, new_codes, changes, new_email, members
 //	                                  password_check: calls of Config.PasswordChecker
 //	                                  mail: of an address that mails are for
 //	                                  mail_address, mail_network: of a client
@@ -162,6 +174,7 @@ const (
 //	EventRegistered           Reason  imported: by ImportUser
 //	EventSecondFactorFailed   Action  login, confirm, disable, change_email, new_key,
 //	                                  replace_codes, delete_account, export
+//	                                  member_role, remove_member, leave_organization
 //	                                  device: a device token, and a code is asked for
 //	                          Reason  malformed, wrong
 //	                                  replayed: right, but spent before
@@ -308,7 +321,7 @@ func (h logEvents) HandleEvent(ctx context.Context, e Event) {
 	switch e.Type {
 	case EventStoreFailed, EventStoreMismatch:
 		level = slog.LevelError
-	case EventLoginNewNetwork, EventAPIKeyNewNetwork, EventAPIKeyWoke, EventAPIKeyBurst, EventOmitted:
+	case EventLoginNewNetwork, EventAPIKeyNewNetwork, EventAPIKeyWoke, EventAPIKeyBurst, EventOmitted, EventOrganizationWithoutAdmin:
 		level = slog.LevelWarn
 	default:
 		if e.refusal() {

@@ -42,7 +42,8 @@ func (e Event) class() queue.Class {
 		return queue.Low
 	case EventPasswordChanged, EventPasswordReset, EventEmailChanged, EventEmailVerified, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
 		EventBackupCodeUsed, EventBackupCodesReplaced, EventDeviceTrusted, EventDeviceRemoved, EventTokenReused, EventRoleChanged, EventAssignedAgentsChanged,
-		EventUserDisabled, EventUserEnabled, EventUserUnlocked, EventUserDeleted, EventOrganizationDeleted, EventAllRevoked:
+		EventUserDisabled, EventUserEnabled, EventUserUnlocked, EventUserDeleted, EventOrganizationDeleted, EventAllRevoked,
+		EventMemberRemoved, EventMemberLeft, EventOrganizationWithoutAdmin:
 		return queue.High
 	}
 	if e.sampled() {

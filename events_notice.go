@@ -16,8 +16,8 @@ type Notice struct {
 	// Type is EventPasswordChanged, EventPasswordReset, EventEmailChangeRequested,
 	// EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
 	// EventBackupCodeUsed, EventBackupCodesReplaced, EventDeviceTrusted, EventAPIKeyCreated,
-	// EventAPIKeyEnabled, EventLoginNewNetwork, EventUserDeleted (by DeleteAccount), EventDataExported or
-	// EventSecondFactorFailed. For a type that you do not send, return nil.
+	// EventAPIKeyEnabled, EventLoginNewNetwork, EventUserDeleted (by DeleteAccount), EventDataExported,
+	// EventRoleChanged (by SetMemberRole), EventMemberRemoved, EventMemberLeft or EventSecondFactorFailed. For a type that you do not send, return nil.
 	Type   EventType
 	To     string // the email address, in ASCII; of EventEmailChanged the old and the new one get a Notice each
 	UserID string

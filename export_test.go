@@ -115,3 +115,19 @@ func WriteAccounts(ctx context.Context, m *Manager, n int) (ids []string, err er
 
 // AccountKey returns the key of the account with this id.
 func AccountKey(userID string) string { return accountKey(strings.TrimPrefix(userID, userPrefix)) }
+
+// ForgetOrganizations rewrites the sessions and API keys of a user as a version does that names no
+// organization in them.
+func ForgetOrganizations(ctx context.Context, m *Manager, userID string) {
+	uid, _ := parseUser(userID)
+	sessions, _ := m.sessionRows(ctx, uid)
+	for _, s := range sessions {
+		s.Rec.Org = ""
+		_ = m.records.Commit(ctx, s.Put())
+	}
+	keys, _ := m.keyRows(ctx, uid)
+	for _, k := range keys {
+		k.Rec.Org = ""
+		_ = m.records.Commit(ctx, k.Put())
+	}
+}

@@ -102,6 +102,7 @@ const (
 	laneKey
 	workKey
 	actorKey
+	forceKey
 )
 
 // A ctxValue is a context with a value, like that of context.WithValue but in one allocation
@@ -193,4 +194,15 @@ func actorOf(ctx context.Context) string {
 		return actor
 	}
 	return actorHost
+}
+
+// WithForce returns a context for a call by your program that may leave the other members of an
+// organization without an enabled admin: SetRole, DisableUser or DeleteUser. Without it the error is
+// ErrLastAdmin, or ErrUnavailable where nobody can say. If it does leave them so, there is an
+// EventOrganizationWithoutAdmin. It has no effect on the calls of users.
+func WithForce(ctx context.Context) context.Context { return &ctxValue[bool]{ctx, forceKey, true} }
+
+func isForced(ctx context.Context) bool {
+	forced, _ := fromContext[bool](ctx, forceKey)
+	return forced
 }

@@ -22,9 +22,9 @@ import (
 //	u.<user>/mail          mailTokens: one-time tokens that were mailed
 //	u.<user>/devices       devicesRecord: devices on which a login needs no code
 //	u.<user>/keys          keysMade
-//	u.<user>/k.<key>       keyRecord
+//	u.<user>/k.<key>       keyRecord: names the organization
 //	u.<user>/l.<key>       keyuse.Usage ("last used")
-//	u.<user>/s.<session>   sessionRecord
+//	u.<user>/s.<session>   sessionRecord: names the organization
 //	e.<digest>/claim       emailClaim
 //	e.<digest>/known       knownNetworks
 //	o.<org>/org            orgRecord
@@ -32,6 +32,10 @@ import (
 //	o.<org>/m.<user>       memberRecord
 //	m.auth/managers        managersRecord: what the Managers on the store were configured with
 //	m.auth/rosters         rostersRecord: whether every account is in its roster
+//
+// A user is in one organization, and the account has the role there. Several would have a record for
+// each, u.<user>/m.<org>, with the role. A check would read the one that the session or the key
+// names, beside the account.
 //
 // Counters are in u.<user>/, e.<digest>/ and a.<address>/: see throttle_*.go, and
 // events_notice.go for those of notices.

@@ -97,18 +97,18 @@ func (m *Manager) OrganizationName(ctx context.Context, organizationID string) (
 // foundOrganization makes an organization whose only member is uid, as the account a says. That is
 // created after it: if that fails, the caller calls dissolve. If the caller dies before, whoever
 // voids its claim removes the organization, see emailClaim.
-func (m *Manager) foundOrganization(ctx context.Context, oid, name, uid string, a *account, now time.Time) (memberChange, error) {
+func (m *Manager) foundOrganization(ctx context.Context, oid, name, uid string, a *account, now time.Time) (arrival, error) {
 	rows := newMemberRows(oid, uid)
-	rows.first = m.cfg.FirstRole
+	rows.cfg = &m.cfg
 	rows.org.Rec = orgRecord{Name: name, Created: now}
 	ops := rows.put(memberRecord{Role: a.Role, Disabled: a.Disabled, Joined: now}, rows.enabledAdmin(a))
 	ops[0] = rows.org.Put()
-	return memberChange{oid: oid, uid: uid}, m.records.Commit(ctx, ops...)
+	return arrival{oid: oid, uid: uid}, m.records.Commit(ctx, ops...)
 }
 
 // dissolve removes an organization that foundOrganization has made, and whose account was not
 // created.
-func (m *Manager) dissolve(ctx context.Context, c memberChange) error {
+func (m *Manager) dissolve(ctx context.Context, c arrival) error {
 	rows := newMemberRows(c.oid, c.uid)
 	return m.records.Commit(ctx,
 		store.Delete(rows.org.Key), store.Delete(rows.roster.Key), store.Delete(rows.member.Key))

@@ -120,12 +120,21 @@ func (m *Manager) endOrganization(ctx context.Context, oid string) error {
 // then removes the record. So no deletion that was cut off is forgotten: its record is there. An
 // account of another organization is not deleted, and a creation that is under way fails.
 func (m *Manager) deleteMember(ctx context.Context, oid, uid string) error {
-	acct := accountRow(uid)
+	member, acct := memberRow(oid, uid), accountRow(uid)
+	if err := m.records.Read(ctx, &member); err != nil {
+		return err
+	}
+	if ch := member.Rec.announced(); ch.moves() { // the member has left before
+		if _, err := m.finishChange(withoutClient(ctx), oid, uid, ch); err != nil {
+			return err
+		}
+	}
 	if err := m.records.Read(ctx, &acct); err != nil {
 		return err
 	}
 	if acct.Exists() && acct.Rec.Org == orgPrefix+oid {
-		left, err := m.deleteAccount(ctx, uid, Event{Actor: actorOf(ctx)}, nil)
+		ch := memberChange{Kind: deletion, Actor: actorOf(ctx)}
+		left, err := m.deleteAccount(ctx, uid, ch.ending(uid, acct.Rec.Org))
 		if err == nil {
 			err = m.finishDeletion(ctx, uid, left)
 		}

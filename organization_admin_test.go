@@ -83,7 +83,7 @@ func TestTheMigrationKeepsTheOrganizationsOfTheProgram(t *testing.T) {
 		h := twinOn(t, old.Harness, tap, auth.Config{})
 		org, used := mustFound(t, h, "Engines"), mustFound(t, h, "Looms")
 		u := mustJoin(t, h, used.ID, "new@example.com", "admin")
-		if err := h.DeleteUser(t.Context(), u.ID); err != nil {
+		if err := h.DeleteUser(auth.WithForce(t.Context()), u.ID); err != nil {
 			t.Fatal(err)
 		}
 		if err := h.DeleteOrganization(t.Context(), org.ID); !errors.Is(err, auth.ErrUnavailable) {
@@ -292,5 +292,5 @@ func TestACreationFailsWhoseOrganizationEndsMeanwhile(t *testing.T) {
 	org := mustFound(t, h, "Engines")
 	failingCreation(t, h, tap, org.ID, func() error { return h.DeleteOrganization(t.Context(), org.ID) })
 	ann := h.Register()
-	failingCreation(t, h, tap, ann.OrganizationID, func() error { return h.DeleteUser(t.Context(), ann.ID) })
+	failingCreation(t, h, tap, ann.OrganizationID, func() error { return h.DeleteUser(auth.WithForce(t.Context()), ann.ID) })
 }

@@ -10,28 +10,16 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// An organization that has other members keeps an enabled admin. Whether a user may leave is
-// decided in the Commit that takes the user out of the roster, which is in the partition of the
-// organization. Two admins who leave at the same time change the same roster, so the second sees
-// what the first has done. The account follows: it is ended after that Commit, by whoever finds it.
+// An organization that has other members keeps an enabled admin. Whether one may go is decided in
+// the Commit that announces it, which requires the roster as it was read: see memberChange. Every
+// change that ends an enabled admin is announced there. So of two admins who go at the same time,
+// the second sees what the first has announced, and who has announced it counts as gone.
+//
+// An admin is found by the account. It is read after the member's record, and that after the roster.
+// So an admin who was found, and has announced nothing, is one until the roster changes.
 
 // errRostersIncomplete is the cause if nobody can say who else is a member.
 var errRostersIncomplete = errors.New("auth: the rosters of the store are not complete")
-
-// checkMayLeave returns ErrLastAdmin if the user must not leave the organization now. It changes
-// nothing, and only leaveForGood decides.
-func (m *Manager) checkMayLeave(ctx context.Context, uid string, a *account) error {
-	oid, ok := parseOrganization(a.Org)
-	if !ok {
-		return nil
-	}
-	m.awaitRosters(ctx)
-	rows, err := m.readMember(ctx, oid, uid)
-	if err != nil || !rows.org.Exists() {
-		return err
-	}
-	return m.mayLeave(ctx, oid, &rows, a)
-}
 
 // awaitRosters waits for the rosters to be complete, at most as long as for the store. On a new
 // store they are within milliseconds of New.
@@ -48,42 +36,35 @@ func (m *Manager) awaitRosters(ctx context.Context) {
 	}
 }
 
-// leaveForGood takes a user whose account is about to end out of the admins of the organization.
-// That cannot be undone: whatever then finds that the account still exists ends it. It returns
-// ErrLastAdmin if other members would be left without an enabled admin.
-func (m *Manager) leaveForGood(ctx context.Context, uid string, a *account) error {
-	oid, ok := parseOrganization(a.Org)
-	if !ok {
-		return nil
+// awaitRostersFor is awaitRosters if the change of the account may need them.
+func (m *Manager) awaitRostersFor(ctx context.Context, a *account, ch memberChange) {
+	if a.usable() && m.cfg.isAdmin(a.Role) && !ch.keepsAdmin(&m.cfg) && !isForced(ctx) {
+		m.awaitRosters(ctx)
 	}
-	return m.records.Retry(ctx, orgPartition(oid), func() error {
-		rows, err := m.readMember(ctx, oid, uid)
-		if err != nil || !rows.org.Exists() {
-			return err
-		}
-		if err := m.mayLeave(ctx, oid, &rows, a); err != nil {
-			return err
-		}
-		rec, _ := rows.follow(a)
-		rec.Leaving, rec.Pending = true, m.now()
-		return m.records.Commit(ctx, rows.put(rec, false)...)
-	})
 }
 
-// mayLeave is checkMayLeave with rows that were read.
-func (m *Manager) mayLeave(ctx context.Context, oid string, rows *memberRows, a *account) error {
-	if rows.member.Rec.Leaving || !rows.enabledAdmin(a) {
+// checkRosters returns ErrUnavailable while the rosters may lack accounts. On a store that cannot
+// be walked they are all that there is to know.
+func (m *Manager) checkRosters(ctx context.Context) error {
+	if _, walked := m.records.Store.(store.Walker); !walked {
 		return nil
 	}
+	if complete, err := m.rostersComplete(ctx); err != nil || !complete {
+		return unavailable(errors.Join(errRostersIncomplete, err))
+	}
+	return nil
+}
+
+// guardAdmins returns ErrLastAdmin if the member of the rows, an enabled admin, is the last one of
+// the organization, and there are other members. It returns ErrUnavailable if it cannot know.
+func (m *Manager) guardAdmins(ctx context.Context, oid string, rows *memberRows) error {
 	for _, uid := range rows.roster.Rec.Admins {
 		if _, admin, err := m.isMemberOf(ctx, oid, uid, rows); err != nil || admin {
 			return err
 		}
 	}
-	if _, walked := m.records.Store.(store.Walker); walked { // otherwise the rosters are all that there is to know
-		if complete, err := m.rostersComplete(ctx); err != nil || !complete {
-			return unavailable(errors.Join(errRostersIncomplete, err))
-		}
+	if err := m.checkRosters(ctx); err != nil {
+		return err
 	}
 	prefix, others := memberKey(oid, ""), false
 	for most := membersAtFirst; ; most = math.MaxInt {
@@ -112,21 +93,27 @@ func (m *Manager) mayLeave(ctx context.Context, oid string, rows *memberRows, a 
 }
 
 // isMemberOf reports whether another user is a member of the organization, and an enabled admin,
-// by the account. A member whose account is being made at this moment is one.
+// by the account. A member whose account is being made or moved at this moment is one. One whose
+// end is announced is none.
 func (m *Manager) isMemberOf(ctx context.Context, oid, uid string, rows *memberRows) (member, admin bool, err error) {
 	if uid == rows.uid {
 		return false, false, nil
 	}
 	acct, record := accountRow(uid), memberRow(oid, uid)
-	if err := m.records.Read(ctx, &record); err != nil || record.Rec.Leaving {
+	if err := m.records.Read(ctx, &record); err != nil {
 		return false, false, err
+	}
+	change := record.Rec.announced()
+	if change.Kind == deletion || change.moves() {
+		return false, false, nil
 	}
 	if err := m.records.Read(ctx, &acct); err != nil {
 		return false, false, err
 	}
-	if !acct.Exists() {
-		return m.isHeld(record.Rec.Pending) || m.isHeld(record.Rec.Joined), false, nil
+	if !isIn(oid, &acct) {
+		coming := m.isHeld(record.Rec.Pending) || !acct.Exists() && m.isHeld(record.Rec.Joined)
+		return coming && !acct.Rec.Deleted, false, nil
 	}
-	member = !acct.Rec.Deleted && acct.Rec.Org == orgPrefix+oid
-	return member, member && rows.enabledAdmin(&acct.Rec), nil
+	admin = rows.enabledAdmin(&acct.Rec) && (change.ID == "" || change.keepsAdmin(&m.cfg))
+	return true, admin, nil
 }

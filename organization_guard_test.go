@@ -126,7 +126,7 @@ func TestAnOwnDeletionCutOffAnywhereKeepsAnAdminAndIsFinished(t *testing.T) {
 				if _, still := h.User(t.Context(), l.id.User.ID); errors.Is(gone, auth.ErrNotFound) && !errors.Is(err, auth.ErrLastAdmin) || err == nil && still != nil {
 					t.Errorf("round %d: the first admin is gone: %v; the second leaves: %v; the first is left: %v", round, gone, err, still)
 				}
-				if err := h.DeleteUser(t.Context(), l.id.User.ID); err != nil && !errors.Is(err, auth.ErrNotFound) {
+				if err := h.DeleteUser(auth.WithForce(t.Context()), l.id.User.ID); err != nil && !errors.Is(err, auth.ErrNotFound) {
 					t.Errorf("round %d: %v", round, err)
 				}
 				checkOwnedOrFree(t, h.Manager, emailOf("ada", round))

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -12,16 +11,16 @@ import (
 )
 
 // A memberRecord is what the partition of an organization knows of one member. The account
-// decides: the record follows it. A change of a member is three Commits:
+// decides: the record follows it. A change of a member is three Commits, see organization_change.go:
 //
-//	announce  the record of the member gets Pending
+//	announce  the record of the member gets the change, if the guard allows it
 //	change    the account is written, and from here on the change is in effect
-//	settle    the record is written from the account, without Pending
+//	settle    the record is written from the account, without the change
 //
-// A new account is announced in the same way. If a change is cut off, the next reader of a
-// record that has been pending for claimHold settles it. If there is no account then, it puts a
-// tombstone in its place, so that a creation that was merely slow fails. An organization that
-// has lost its last account does not wait: a creation that is under way fails.
+// A new account is announced in the same way, without a change. If a creation is cut off, the next
+// reader of a record that has been pending for claimHold settles it. If there is no account then,
+// it puts a tombstone in its place, so that a creation that was merely slow fails. An organization
+// that has lost its last account does not wait: a creation that is under way fails.
 //
 // Every Commit that adds, changes or removes a member's record also writes the roster, on the
 // condition that it is as it was read. Before that it reads the account, and after the roster.
@@ -31,14 +30,14 @@ type memberRecord struct {
 	Role      string
 	Disabled  bool
 	Joined    time.Time
-	Pending   time.Time // when the change that is not settled was announced; zero: none
-	PendingID string    // of this change, so that another one differs
-	// Overlap: another change was under way when this one was announced. So the record stays
-	// pending for claimHold: neither of them knows which is the last.
+	Pending   time.Time // when what is not settled was announced; zero: nothing is
+	PendingID string    // of it, so that another announcement differs
+	// Overlap is of an older version: it had another change under way when it announced one.
 	Overlap bool
-	// Leaving: the user has deleted the account, see leaveForGood. It is no admin any more.
+	// Leaving: the user is being deleted. It is written for older versions, which know no Change.
 	// Whoever finds the account alive finishes the deletion.
 	Leaving bool
+	Change  memberChange // it counts if its ID is PendingID: see announced
 	newer   []byte
 }
 
@@ -51,6 +50,7 @@ func (r *memberRecord) Fields(c *record.Codec) {
 	c.String(&r.PendingID)
 	c.Bool(&r.Overlap)
 	c.Bool(&r.Leaving)
+	r.Change.fields(c)
 	c.Rest(&r.newer)
 }
 
@@ -96,7 +96,7 @@ func (r *rosterRecord) setAdmin(uid string, admin bool) {
 // memberRows are the rows that change together with a member.
 type memberRows struct {
 	uid    string
-	first  string // Config.FirstRole, whose users are admins too
+	cfg    *Config // nil in rows that are not read
 	org    record.Row[orgRecord]
 	roster record.Row[rosterRecord]
 	member record.Row[memberRecord]
@@ -108,7 +108,7 @@ func newMemberRows(oid, uid string) memberRows {
 
 func (m *Manager) readMember(ctx context.Context, oid, uid string) (memberRows, error) {
 	r := newMemberRows(oid, uid)
-	r.first = m.cfg.FirstRole
+	r.cfg = &m.cfg
 	return r, m.records.Read(ctx, &r.org, &r.roster, &r.member)
 }
 
@@ -141,13 +141,13 @@ func (r *memberRows) follow(a *account) (rec memberRecord, admin bool) {
 		rec.Joined = a.Created
 	}
 	rec.Role, rec.Disabled = a.Role, a.Disabled
-	rec.Pending, rec.PendingID, rec.Overlap = time.Time{}, "", false
+	rec.Pending, rec.PendingID, rec.Overlap, rec.Change = time.Time{}, "", false, memberChange{}
 	return rec, !rec.Leaving && r.enabledAdmin(a)
 }
 
 // enabledAdmin reports whether an account is that of an enabled admin.
 func (r *memberRows) enabledAdmin(a *account) bool {
-	return a.usable() && (a.Role == roleAdmin || a.Role == r.first)
+	return a.usable() && r.cfg.isAdmin(a.Role)
 }
 
 // settled reports whether the rows say what the account does.
@@ -158,60 +158,13 @@ func (r *memberRows) settled(a *account) bool {
 		(r.isAdmin() == admin || admin && r.roster.Rec.MoreAdmins)
 }
 
-// A memberChange is a change of a member that was announced. The zero value is one of a user
-// that has no organization.
-type memberChange struct{ oid, uid, id string }
-
-// announceMember announces a change of a user's account. The error is ErrNotFound if there is
-// no such account.
-func (m *Manager) announceMember(ctx context.Context, userID string) (memberChange, error) {
-	uid, acct, err := m.findUser(ctx, userID)
-	if err != nil {
-		return memberChange{}, err
-	}
-	oid, ok := parseOrganization(acct.Rec.Org)
-	if !ok {
-		return memberChange{}, nil
-	}
-	c := memberChange{oid: oid, uid: uid, id: ident.Random()}
-	return c, m.records.Retry(ctx, orgPartition(oid), func() error {
-		rows, err := m.readMember(ctx, oid, uid)
-		if err != nil || !rows.org.Exists() {
-			return err
-		}
-		_, acct, err := m.findUser(ctx, userID)
-		if err != nil {
-			return err
-		}
-		rec := rows.member.Rec
-		if !rows.member.Exists() {
-			rec, _ = rows.follow(&acct.Rec)
-		}
-		rec.Overlap = m.isHeld(rec.Pending)
-		rec.Pending, rec.PendingID = m.now(), c.id
-		return m.records.Commit(ctx, rows.put(rec, rows.isAdmin())...)
-	})
-}
-
-// changeMember is changeAccount for what the member's record has too. Urgent changes do not
-// wait for the roster: they are made also if it cannot be read or written.
-func (m *Manager) changeMember(ctx context.Context, userID string, urgent bool, e Event, edit func(*account) error) error {
-	defer m.calls.Begin()()
-	c, err := m.announceMember(ctx, userID)
-	if err != nil && (!urgent || !errors.Is(err, ErrUnavailable)) {
-		return err
-	}
-	err = m.changeAccount(ctx, userID, e, edit)
-	if err == nil || errors.Is(err, ErrNotFound) { // otherwise it may yet take effect
-		m.settleChange(ctx, c)
-	}
-	return err
-}
+// An arrival is a member whose account is about to be there. The zero value is none.
+type arrival struct{ oid, uid, id string }
 
 // joinOrganization announces an account that is about to be created. The error is ErrNotFound
 // if there is no such organization.
-func (m *Manager) joinOrganization(ctx context.Context, oid, uid, role string, now time.Time) (memberChange, error) {
-	c := memberChange{oid: oid, uid: uid, id: ident.Random()}
+func (m *Manager) joinOrganization(ctx context.Context, oid, uid, role string, now time.Time) (arrival, error) {
+	c := arrival{oid: oid, uid: uid, id: ident.Random()}
 	return c, m.records.Retry(ctx, orgPartition(oid), func() error {
 		rows, err := m.readMember(ctx, oid, uid)
 		if err != nil {
@@ -225,9 +178,9 @@ func (m *Manager) joinOrganization(ctx context.Context, oid, uid, role string, n
 	})
 }
 
-// settleChange is settleMember for a change that is over. If it fails, the next reader of the
-// member's record does it.
-func (m *Manager) settleChange(ctx context.Context, c memberChange) {
+// settleArrival is settleMember for an account that was created. If it fails, the next reader of
+// the member's record does it.
+func (m *Manager) settleArrival(ctx context.Context, c arrival) {
 	if c.id != "" {
 		_, _ = m.settleMember(context.WithoutCancel(ctx), c.oid, c.uid, c.id, false)
 	}
@@ -237,17 +190,19 @@ func (m *Manager) settleChange(ctx context.Context, c memberChange) {
 type memberState int
 
 const (
-	memberGone    memberState = iota // there is no account and no record any more
-	memberPending                    // there is no account yet, and its creation may be under way
+	memberGone    memberState = iota // there is no account here and no record any more
+	memberPending                    // there is no account here yet, and it may be on its way
 	memberLive                       // there is an account
 )
 
-// settleMember writes the record of a member from the account, or removes it if the account is
-// deleted. It leaves a change alone that may still be under way, unless it is the one with this
-// id. With end it ends a creation that is under way: the account can no longer be created.
+// settleMember finishes a change of a member that was announced. Then it writes the record from
+// the account, or removes it if the account is gone. It leaves a creation alone that may still be
+// under way, unless it is the one with this id. With end it ends a creation that is under way: the
+// account can no longer be created.
 func (m *Manager) settleMember(ctx context.Context, oid, uid, id string, end bool) (state memberState, err error) {
-	leaving := false
+	var change memberChange
 	err = m.records.Retry(ctx, orgPartition(oid), func() error {
+		change = memberChange{}
 		rows, err := m.readMember(ctx, oid, uid)
 		if err != nil {
 			return err
@@ -257,12 +212,15 @@ func (m *Manager) settleMember(ctx context.Context, oid, uid, id string, end boo
 			return err
 		}
 		have := &rows.member.Rec
+		announced := have.announced()
 		switch state = memberGone; {
-		case acct.Exists() && !acct.Rec.Deleted && acct.Rec.Org == orgPrefix+oid:
-			state = memberLive
-			if leaving = have.Leaving && !m.isHeld(have.Pending); leaving { // its deletion was cut off
-				return nil
+		case isIn(oid, &acct) && announced.ID != "":
+			if state = memberLive; announced.Kind != deletion || !m.isHeld(have.Pending) {
+				change = announced
 			}
+			return nil
+		case isIn(oid, &acct):
+			state = memberLive
 			underWay := m.isHeld(have.Pending) && (have.PendingID != id || have.Overlap)
 			if underWay || rows.settled(&acct.Rec) || !rows.org.Exists() {
 				return nil
@@ -270,21 +228,40 @@ func (m *Manager) settleMember(ctx context.Context, oid, uid, id string, end boo
 			return m.records.Commit(ctx, rows.put(rows.follow(&acct.Rec))...)
 		case !rows.member.Exists():
 			return nil
-		case acct.Exists():
+		case acct.Exists() && announced.moves() && !acct.Rec.Deleted:
+			change = announced // it has moved
+			return nil
+		case acct.Exists() && (acct.Rec.Deleted || end || !m.isHeld(have.Pending)):
 		case !end && (m.isHeld(have.Pending) || m.isHeld(have.Joined)):
 			state = memberPending
 			return nil
-		default:
+		case !acct.Exists():
 			if err := m.voidAccount(ctx, &acct); err != nil {
 				return err
 			}
 		}
 		return m.records.Commit(ctx, rows.remove()...)
 	})
-	if err == nil && leaving {
-		state, err = memberGone, m.endAccount(ctx, uid, Event{Actor: actorManager}, nil)
+	if err == nil && change.ID != "" {
+		if _, err = m.finishChange(withoutClient(ctx), oid, uid, change); err == nil {
+			state, err = m.stateOf(ctx, oid, uid)
+		}
 	}
 	return state, err
+}
+
+// stateOf returns the state of a member whose record is settled.
+func (m *Manager) stateOf(ctx context.Context, oid, uid string) (memberState, error) {
+	acct := accountRow(uid)
+	if err := m.records.Read(ctx, &acct); err != nil || !isIn(oid, &acct) {
+		return memberGone, err
+	}
+	return memberLive, nil
+}
+
+// isIn reports whether an account is there and of the organization.
+func isIn(oid string, acct *record.Row[account]) bool {
+	return acct.Exists() && !acct.Rec.Deleted && acct.Rec.Org == orgPrefix+oid
 }
 
 // isHeld reports whether what began at since may still be under way.

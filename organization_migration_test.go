@@ -49,7 +49,7 @@ func newOldStore(t *testing.T, s store.Store) oldStore {
 	auth.AwaitBackground(h.Manager)
 	old := oldStore{Harness: h, ann: h.Register().User, cat: h.Register().User, empty: h.Register().User}
 	old.bob = mustJoin(t, h, old.ann.OrganizationID, "bob@example.com", "reader")
-	if err := h.DisableUser(t.Context(), old.bob.ID); err != nil {
+	if err := h.DisableUser(auth.WithForce(t.Context()), old.bob.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Close(); err != nil {
@@ -77,7 +77,7 @@ func (o oldStore) check(t *testing.T, h *authtest.Harness) {
 		if _, err := h.Organization(t.Context(), u.OrganizationID); err != nil {
 			t.Errorf("before %s is deleted: %v", u.ID, err)
 		}
-		if err := h.DeleteUser(t.Context(), u.ID); err != nil {
+		if err := h.DeleteUser(auth.WithForce(t.Context()), u.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestSeveralManagersMigrateAStoreAtTheSameTime(t *testing.T) {
 		for i := range all {
 			all[i] = twinOn(t, old.Harness, s, auth.Config{})
 		}
-		if err := all[0].SetRole(t.Context(), old.ann.ID, "reader"); err != nil { // beside it
+		if err := all[0].SetRole(auth.WithForce(t.Context()), old.ann.ID, "reader"); err != nil { // beside it
 			t.Fatal(err)
 		}
 		for _, h := range all {
@@ -176,7 +176,7 @@ func TestNoOrganizationEndsBeforeTheRostersAreComplete(t *testing.T) {
 		h := twinOn(t, old.Harness, tap, auth.Config{})
 		<-walking
 		for _, u := range []auth.User{old.ann, old.cat} {
-			if err := h.DeleteUser(t.Context(), u.ID); err != nil {
+			if err := h.DeleteUser(auth.WithForce(t.Context()), u.ID); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := h.Organization(t.Context(), u.OrganizationID); err != nil {
@@ -207,7 +207,7 @@ func TestADamagedAccountKeepsEveryOrganizationUntilItIsMended(t *testing.T) {
 		h := twin(t, old.Harness, auth.Config{Logger: log.logger()})
 		time.Sleep(time.Hour) // the bubble's time
 		synctest.Wait()
-		if err := h.DeleteUser(t.Context(), old.cat.ID); err != nil {
+		if err := h.DeleteUser(auth.WithForce(t.Context()), old.cat.ID); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := h.Organization(t.Context(), old.cat.OrganizationID); err != nil {
@@ -240,7 +240,7 @@ func TestAStoreThatCannotBeWalkedKeepsItsOrganizations(t *testing.T) {
 	} {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()
-		if err := h.DeleteUser(t.Context(), u.ID); err != nil {
+		if err := h.DeleteUser(auth.WithForce(t.Context()), u.ID); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := h.Organization(t.Context(), u.OrganizationID); err != nil {

@@ -70,7 +70,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		if err != nil {
 			return User{}, err
 		}
-		return c.acct.Rec.user(id.User.ID), nil
+		return m.user(id.User.ID, &c.acct.Rec), nil
 	}
 
 	charge := m.chargingOnce(c.uid, m.registerBudgets(ctx))
@@ -86,7 +86,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	}
 	if m.cfg.ConfirmEmailChange {
 		err := m.requestEmail(ctx, id, c, change, canonical)
-		return c.acct.Rec.user(id.User.ID), err
+		return m.user(id.User.ID, &c.acct.Rec), err
 	}
 	claim, err := m.moveEmail(ctx, id, c, *change.Email, canonical, func() error {
 		if change.FullName != nil {
@@ -103,7 +103,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 	}
 	m.settleEmail(ctx, c, claim, true) // the login was fresh, or the call had the code
 	m.offerMail(ctx, mailRequest{kind: verifyMail, digest: emailDigest(canonical), uid: c.uid})
-	return c.acct.Rec.user(id.User.ID), nil
+	return m.user(id.User.ID, &c.acct.Rec), nil
 }
 
 // settleEmail does what follows a change of the address. If proven, by the login of the session

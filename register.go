@@ -248,7 +248,7 @@ func (m *Manager) createDraft(ctx context.Context, d draft, canonical string, ev
 		m.emit(ctx, event.taken())
 		return User{}, ErrEmailTaken
 	}
-	user := acct.Rec.user(userIDOf(uid))
+	user := m.user(userIDOf(uid), &acct.Rec)
 	event.UserID, event.OrganizationID = user.ID, user.OrganizationID
 	m.report(ctx, err, event)
 	if err != nil {
@@ -257,7 +257,7 @@ func (m *Manager) createDraft(ctx context.Context, d draft, canonical string, ev
 		}
 		return User{}, err
 	}
-	m.settleChange(ctx, member)
+	m.settleArrival(ctx, member)
 	return user, nil
 }
 
@@ -303,7 +303,7 @@ func (e entry) founds() string {
 	return e.oid
 }
 
-func (m *Manager) enter(ctx context.Context, e entry, uid string, a *account, now time.Time) (memberChange, error) {
+func (m *Manager) enter(ctx context.Context, e entry, uid string, a *account, now time.Time) (arrival, error) {
 	if e.name != "" {
 		return m.foundOrganization(ctx, e.oid, e.name, uid, a, now)
 	}
@@ -312,7 +312,7 @@ func (m *Manager) enter(ctx context.Context, e entry, uid string, a *account, no
 
 // undo ends an entry, and removes a claim, of an account that was not created. If the
 // organization of the claim cannot be removed, the claim stays, for whoever voids it.
-func (m *Manager) undo(ctx context.Context, e entry, c memberChange, canonical string, claim record.Row[emailClaim]) {
+func (m *Manager) undo(ctx context.Context, e entry, c arrival, canonical string, claim record.Row[emailClaim]) {
 	ctx = context.WithoutCancel(ctx)
 	if e.founds() == "" {
 		parallel.Do(

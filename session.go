@@ -44,7 +44,8 @@ type sessionRecord struct {
 	// Lifetime is how long the current token is accepted, before the session ends. It is 0 in the
 	// record of a version that did not store it: then it is Config.AccessTokenTTL.
 	Lifetime time.Duration
-	ByDevice bool // a trusted device stood in for the code
+	ByDevice bool   // a trusted device stood in for the code
+	Org      string // "org_…" of the account; "" from an older version
 	newer    []byte
 }
 
@@ -83,6 +84,7 @@ func (s *sessionRecord) Fields(c *record.Codec) {
 	c.Uint(&lifetime)
 	s.Lifetime = time.Duration(lifetime)
 	c.Bool(&s.ByDevice)
+	c.String(&s.Org)
 	c.Rest(&s.newer)
 }
 
@@ -92,7 +94,7 @@ func sessionRow(uid, sid string) record.Row[sessionRecord] {
 
 // alive reports whether the session belongs to the account as it is now.
 func (s *sessionRecord) alive(acct *record.Row[account], now time.Time) bool {
-	return acct.Exists() && acct.Rec.usable() && s.Token != "" && s.Epoch == acct.Rec.Epoch && now.Before(s.Expires)
+	return acct.Exists() && acct.Rec.usable() && s.Token != "" && s.Epoch == acct.Rec.Epoch && (s.Org == "" || s.Org == acct.Rec.Org) && now.Before(s.Expires)
 }
 
 // accepts reports whether the session accepts the token with this id. Until is the end of
@@ -191,7 +193,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 		return LoginResult{}, ErrInvalidCredentials
 	}
 	own, byDevice := first.onAccount(acct), ""
-	user := acct.Rec.user(userIDOf(uid))
+	user := m.user(userIDOf(uid), &acct.Rec)
 	if m.cfg.RequireVerifiedEmail && acct.Rec.emailUnverified() {
 		m.emit(ctx, Event{Type: EventAccessDenied, UserID: user.ID, OrganizationID: user.OrganizationID, Reason: "email_not_verified"})
 		return LoginResult{}, ErrEmailNotVerified
@@ -218,7 +220,7 @@ func (m *Manager) startSession(ctx context.Context, uid string, acct *record.Row
 	s.Rec = sessionRecord{
 		Epoch: acct.Rec.Epoch, Created: now, Expires: now.Add(ttl), AMR: amr,
 		UserAgent: client.UserAgent, tokenIDs: tokenIDs{Token: ident.Random()}, Issued: now,
-		Lifetime: m.cfg.AccessTokenTTL, ByDevice: byDevice != "",
+		Lifetime: m.cfg.AccessTokenTTL, ByDevice: byDevice != "", Org: acct.Rec.Org,
 	}
 	if client.Addr.IsValid() {
 		s.Rec.Address = netprefix.Unmapped(client.Addr).String()

@@ -241,6 +241,6 @@ func (m *Manager) cacheSession(ctx context.Context, uid, sid string, before stam
 	t, a := new(tokenCheck), newSnapshotArena()
 	t.claims.SetIDs(userIDOf(uid), sessionIDOf(sid), "")
 	if m.readRecords(ctx, from, t, &a.Arena) == nil && t.alive() {
-		m.cache.putSession(t.snapshot(a))
+		m.cache.putSession(m.snapshot(t, a))
 	}
 }

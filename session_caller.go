@@ -46,7 +46,7 @@ func (m *Manager) loadPrincipal(ctx context.Context, id Identity, more ...record
 		return nil, err
 	}
 	c.enrols = false
-	if m.cfg.TwoFactorPolicy.enrolmentOnly(c.acct.Rec.user(id.User.ID), m.now()) {
+	if m.cfg.TwoFactorPolicy.enrolmentOnly(m.user(id.User.ID, &c.acct.Rec), m.now()) {
 		m.ReportDenied(ctx, id, "two_factor_setup_required")
 		return nil, ErrTwoFactorSetupRequired
 	}

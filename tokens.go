@@ -37,7 +37,7 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 			Validity: validity,
 		},
 		AuthTime: s.Created.Unix(), AMR: s.AMR, Org: a.Org, Role: a.Role,
-		Enrols: m.cfg.TwoFactorPolicy.enrolmentOnly(a.user(userIDOf(uid)), s.Issued),
+		Enrols: m.cfg.TwoFactorPolicy.enrolmentOnly(m.user(userIDOf(uid), a), s.Issued),
 	})
 	if err != nil {
 		return AccessToken{}, unavailable(err)
@@ -201,7 +201,7 @@ func (m *Manager) readToken(ctx context.Context, t *tokenCheck, in *record.Arena
 		return err
 	}
 	if !t.alive() {
-		u := t.acct.Rec.user(t.user)
+		u := m.user(t.user, &t.acct.Rec)
 		return m.refuseToken(ctx, &u, t.sessionID, "ended")
 	}
 	return nil
@@ -228,9 +228,9 @@ func (t *tokenCheck) event(e EventType) Event {
 func (t *tokenCheck) alive() bool { return t.session.Rec.alive(&t.acct, t.read) }
 
 // snapshot returns the snapshot of the records that were read into a.
-func (t *tokenCheck) snapshot(a *snapshotArena) *snapshot {
+func (m *Manager) snapshot(t *tokenCheck, a *snapshotArena) *snapshot {
 	s := &a.snapshot
-	s.identity.User, s.identity.SessionID = t.acct.Rec.user(t.user), t.sessionID
+	s.identity.User, s.identity.SessionID = m.user(t.user, &t.acct.Rec), t.sessionID
 	s.identity.AuthTime, s.identity.AMR = t.session.Rec.Created, t.session.Rec.AMR
 	s.identity.TrustedDevice = t.session.Rec.ByDevice
 	s.ids, s.expires = t.session.Rec.tokenIDs, t.session.Rec.Expires
@@ -243,7 +243,7 @@ func (m *Manager) readSession(ctx context.Context, t *tokenCheck) (*snapshot, er
 	if err := m.readToken(ctx, t, &a.Arena); err != nil {
 		return nil, err
 	}
-	s := t.snapshot(a)
+	s := m.snapshot(t, a)
 	m.cache.putSession(s)
 	return s, nil
 }

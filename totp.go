@@ -321,7 +321,7 @@ func (m *Manager) TwoFactorStatus(ctx context.Context, userID string) (TwoFactor
 	if acct.Rec.Enrolment != "" {
 		s = TwoFactorStatus{Enabled: true, EnabledAt: totp.Rec.Active.Since, BackupCodesLeft: totp.Rec.Active.Backup.left()}
 	}
-	if p := &m.cfg.TwoFactorPolicy; p.binds(acct.Rec.user(userID)) {
+	if p := &m.cfg.TwoFactorPolicy; p.binds(m.user(userID, &acct.Rec)) {
 		s.Required, s.RequiredFrom = true, p.From.UTC()
 	}
 	return s, nil

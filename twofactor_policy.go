@@ -34,10 +34,9 @@ type TwoFactorPolicy struct {
 // Everyone is a TwoFactorPolicy.Of. It binds all users.
 func Everyone(User) bool { return true }
 
-// Admins is a TwoFactorPolicy.Of. It binds the users whose role is "admin". With another
-// Config.FirstRole, those who register have that role, and it does not bind them: write a
-// function that names both.
-func Admins(u User) bool { return u.Role == "admin" }
+// Admins is a TwoFactorPolicy.Of. It binds the users whose role is "admin" or above it in
+// Config.Roles: those with [User].Admin.
+func Admins(u User) bool { return u.Admin || u.Role == roleAdmin }
 
 // MembersOf returns a TwoFactorPolicy.Of. It binds the users of the organizations with these
 // ids, "org_…".

@@ -13,7 +13,8 @@ type User struct {
 	ID               string // "user_…"
 	Email            string // as the user wrote it, with A-labels for an international domain
 	FullName         string
-	Role             string // Config.FirstRole after Register; else what your program set
+	Role             string // Config.FirstRole after Register; else what your program or an admin set
+	Admin            bool   // the role is "admin" or above it in Config.Roles, so the user manages the organization
 	OrganizationID   string // "org_…"
 	TwoFactorEnabled bool
 	AssignedAgents   []string // set by your program with Manager.SetAssignedAgents
@@ -59,7 +60,12 @@ type account struct {
 	// Nothing is claimed for it.
 	RequestedEmail string
 	RequestedUntil time.Time
-	newer          []byte
+	// LastChange is the id of the last announced change that was made, see memberChange.
+	LastChange string
+	// KeysNamed: the account has moved to another organization. So an API key that names none,
+	// which an older version made, is refused.
+	KeysNamed bool
+	newer     []byte
 }
 
 // Fields implements [record.Fields].
@@ -82,6 +88,8 @@ func (a *account) Fields(c *record.Codec) {
 	c.Bool(&a.Unproven)
 	c.String(&a.RequestedEmail)
 	c.Time(&a.RequestedUntil)
+	c.String(&a.LastChange)
+	c.Bool(&a.KeysNamed)
 	c.Rest(&a.newer)
 }
 
@@ -121,9 +129,10 @@ func (a *account) respellEmail(address string) {
 // clearRequestedEmail ends the wait for a confirmation.
 func (a *account) clearRequestedEmail() { a.RequestedEmail, a.RequestedUntil = "", time.Time{} }
 
-func (a *account) user(id string) User {
+// user returns the description of an account.
+func (m *Manager) user(id string, a *account) User {
 	return User{
-		ID: id, Email: a.Email, FullName: a.FullName, Role: a.Role,
+		ID: id, Email: a.Email, FullName: a.FullName, Role: a.Role, Admin: m.cfg.isAdmin(a.Role),
 		OrganizationID: a.Org, TwoFactorEnabled: a.Enrolment != "",
 		AssignedAgents: a.Agents, Disabled: a.Disabled, CreatedAt: a.Created,
 		EmailVerified: a.emailVerified(), PendingEmail: a.RequestedEmail, PendingEmailUntil: a.RequestedUntil,
@@ -155,7 +164,7 @@ func (m *Manager) User(ctx context.Context, userID string) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	return acct.Rec.user(userID), nil
+	return m.user(userID, &acct.Rec), nil
 }
 
 // UserByEmail returns the account that has this address, in any of its spellings, or

@@ -49,16 +49,13 @@ func endSessions(a *account) error {
 }
 
 // SetRole gives the user a role: 1 to 64 letters, digits, '_', '-', '.' or ':'. The next
-// request with any session or API key of the user has it. The error is an [*InputError] or
-// ErrNotFound.
+// request with any session or API key of the user has it. The error is an [*InputError],
+// ErrNotFound, or ErrLastAdmin for the last enabled admin of other members: see [WithForce].
 func (m *Manager) SetRole(ctx context.Context, userID, role string) error {
 	if e := checkRole(role); e != nil {
 		return inputError(ErrInvalidInput, *e)
 	}
-	return m.changeMember(ctx, userID, false, Event{Type: EventRoleChanged, Role: role}, func(a *account) error {
-		a.Role = role
-		return nil
-	})
+	return m.changeMember(ctx, userID, memberChange{Kind: newRole, Role: role}, false)
 }
 
 // SetAssignedAgents replaces User.AssignedAgents, which GET /me returns as assigned_agents. The
@@ -79,24 +76,18 @@ func (m *Manager) SetAssignedAgents(ctx context.Context, userID string, agents [
 	})
 }
 
-// DisableUser disables the account, or returns ErrNotFound. From its return on every password,
-// token, temp token and API key of the account is rejected everywhere. A login fails as with a
-// wrong password.
+// DisableUser disables the account. From its return on every password, token, temp token and API
+// key of the account is rejected everywhere. A login fails as with a wrong password. The error is
+// ErrNotFound, or ErrLastAdmin for the last enabled admin of other members: see [WithForce]. Where
+// the records of the organization cannot be read, an admin is disabled only with WithForce.
 func (m *Manager) DisableUser(ctx context.Context, userID string) error {
-	return m.changeMember(ctx, userID, true, Event{Type: EventUserDisabled}, func(a *account) error {
-		a.Disabled = true
-		a.Epoch++
-		return nil
-	})
+	return m.changeMember(ctx, userID, memberChange{Kind: disabling}, true)
 }
 
 // EnableUser enables a disabled account again, or returns ErrNotFound. API keys work as before.
 // Sessions stay ended.
 func (m *Manager) EnableUser(ctx context.Context, userID string) error {
-	return m.changeMember(ctx, userID, false, Event{Type: EventUserEnabled}, func(a *account) error {
-		a.Disabled = false
-		return nil
-	})
+	return m.changeMember(ctx, userID, memberChange{Kind: enabling}, false)
 }
 
 // UnlockUser refills the user's budgets of codes and passwords, or returns ErrNotFound. It
@@ -196,7 +187,7 @@ func (m *Manager) SetPassword(ctx context.Context, userID string, replacement Se
 
 // UserAPIKeys returns the user's API keys, as [Manager.APIKeys] does, or ErrNotFound.
 func (m *Manager) UserAPIKeys(ctx context.Context, userID string) ([]APIKey, error) {
-	uid, _, err := m.findUser(ctx, userID)
+	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +195,7 @@ func (m *Manager) UserAPIKeys(ctx context.Context, userID string) ([]APIKey, err
 	if err != nil {
 		return nil, err
 	}
-	return m.addUsage(ctx, uid, rows)
+	return m.addUsage(ctx, uid, acct.Rec.keysOf(rows))
 }
 
 // RevokeUserAPIKey removes an API key of the user, as [Manager.RevokeAPIKey] does. It is for a

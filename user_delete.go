@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/datixlab/auth/internal/netprefix"
@@ -17,7 +18,8 @@ import (
 // Nil means that the deletion is done. For 24 hours a tombstone stays, with nothing but the
 // user's id in its key. If DeleteUser returns ErrUnavailable or is cut off, call it again until
 // it returns nil, at any time: it continues. ErrNotFound means that there is no such account
-// and nothing of it.
+// and nothing of it. The error is ErrLastAdmin for the last enabled admin of other members: see
+// [WithForce].
 //
 // Counters of attempts at an address belong to whoever typed it: they stay until they expire, as
 // Config.Limits says. An organization stays if its list of members may be incomplete, see
@@ -31,7 +33,36 @@ func (m *Manager) DeleteUser(ctx context.Context, userID string) error {
 	if !ok {
 		return ErrNotFound
 	}
-	return m.endAccount(ctx, uid, Event{Actor: actorOf(ctx)}, nil)
+	ch := memberChange{Kind: deletion, Actor: actorOf(ctx)}
+	for range maxFinished {
+		acct := accountRow(uid)
+		if err := m.records.Read(ctx, &acct); err != nil {
+			return err
+		}
+		end := ch.ending(uid, acct.Rec.Org)
+		oid, ok := parseOrganization(acct.Rec.Org)
+		if !ok || !isIn(oid, &acct) { // there is nothing to guard
+			return m.endAccount(ctx, uid, end)
+		}
+		m.awaitRostersFor(ctx, &acct.Rec, ch)
+		announced, err := m.announceChange(ctx, oid, uid, ch, isForced(ctx), nil)
+		switch {
+		case err == nil:
+			return m.endAccount(context.WithoutCancel(ctx), uid, announced.ending(uid, acct.Rec.Org))
+		case errors.Is(err, ErrNotFound): // deleted, or in another organization by now
+			continue
+		case errors.Is(err, errNoRoster), errors.Is(err, ErrUnavailable):
+			end.allow = func(a *account) error {
+				if m.needsNoRoster(ctx, a, ch, err) {
+					return nil
+				}
+				return err
+			}
+			return m.endAccount(ctx, uid, end)
+		}
+		return err
+	}
+	return unavailable(store.ErrConflict)
 }
 
 // DeleteAccount deletes the caller's account, as [Manager.DeleteUser] does. It needs the password
@@ -51,22 +82,52 @@ func (m *Manager) DeleteAccount(ctx context.Context, id Identity, password, code
 	if err != nil {
 		return err
 	}
-	allow := func(ctx context.Context) error { return m.checkMayLeave(ctx, c.uid, &c.acct.Rec) }
+	oid, guarded := parseOrganization(c.acct.Rec.Org)
+	ch := memberChange{Kind: deletion, Actor: id.SessionID, Notify: true}
+	m.awaitRostersFor(ctx, &c.acct.Rec, ch)
+	allow := func(ctx context.Context) (err error) {
+		if guarded {
+			_, err = m.consider(ctx, oid, c.uid, ch, false, nil)
+		}
+		return unlessNoRoster(err)
+	}
 	if err := m.proveBoth(ctx, id, c, f, "delete_account", allow); err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // the code is spent, and the next step cannot be undone
-	if err := m.leaveForGood(ctx, c.uid, &c.acct.Rec); err != nil {
-		return beforeChange(err)
+	if guarded {
+		if _, err := m.announceChange(ctx, oid, c.uid, ch, false, nil); unlessNoRoster(err) != nil {
+			return beforeChange(err)
+		}
 	}
-	notice := accountNotice(EventUserDeleted, c.uid, &c.acct.Rec, c.acct.Rec.Email)
-	return m.endAccount(ctx, c.uid, id.event(EventUserDeleted), &notice)
+	return m.endAccount(ctx, c.uid, ch.ending(c.uid, c.acct.Rec.Org))
 }
 
-// endAccount deletes an account and all that is left of it. The event has the actor. Notice may be
-// nil.
-func (m *Manager) endAccount(ctx context.Context, uid string, event Event, notice *Notice) error {
-	left, err := m.deleteAccount(ctx, uid, event, notice)
+// unlessNoRoster returns err, and nil for errNoRoster.
+func unlessNoRoster(err error) error {
+	if errors.Is(err, errNoRoster) {
+		return nil
+	}
+	return err
+}
+
+// An ending says how an account is deleted.
+type ending struct {
+	event   Event // with the actor
+	notify  bool  // the user gets a notice
+	orphans bool  // see memberChange
+	// allow is called with the account before it is deleted. Nil: it may be.
+	allow func(*account) error
+}
+
+// ending returns how the change deletes an account.
+func (ch *memberChange) ending(uid, organizationID string) ending {
+	return ending{event: ch.event(uid, organizationID), notify: ch.Notify, orphans: ch.Orphans}
+}
+
+// endAccount deletes an account and all that is left of it.
+func (m *Manager) endAccount(ctx context.Context, uid string, end ending) error {
+	left, err := m.deleteAccount(ctx, uid, end)
 	if err != nil {
 		return err
 	}
@@ -80,8 +141,8 @@ func (m *Manager) endAccount(ctx context.Context, uid string, event Event, notic
 
 // deleteAccount puts a tombstone in place of the account and removes all that is left of the
 // user, but for the membership of the organization.
-func (m *Manager) deleteAccount(ctx context.Context, uid string, event Event, notice *Notice) (left account, err error) {
-	if left, err = m.writeTombstone(ctx, uid, event, notice); err != nil {
+func (m *Manager) deleteAccount(ctx context.Context, uid string, end ending) (left account, err error) {
+	if left, err = m.writeTombstone(ctx, uid, end); err != nil {
 		return left, err
 	}
 	for _, digest := range left.Digests {
@@ -110,8 +171,9 @@ func (m *Manager) finishDeletion(ctx context.Context, uid string, left account) 
 // since its Commit may have been unconfirmed. An account that is gone gets one if it has left
 // records, as an older version did whose deletion was cut off. Otherwise the error is
 // ErrNotFound.
-func (m *Manager) writeTombstone(ctx context.Context, uid string, event Event, notice *Notice) (left account, err error) {
+func (m *Manager) writeTombstone(ctx context.Context, uid string, end ending) (left account, err error) {
 	deleted := false
+	var notices []Notice
 	err = m.records.RetryAnyway(ctx, userPartition(uid), func() error {
 		acct := accountRow(uid)
 		if err := m.records.Read(ctx, &acct); err != nil {
@@ -126,7 +188,14 @@ func (m *Manager) writeTombstone(ctx context.Context, uid string, event Event, n
 				return ErrNotFound
 			}
 		}
-		deleted = !acct.Exists() || acct.Rec.Deleted
+		if deleted = !acct.Exists() || acct.Rec.Deleted; !deleted && end.allow != nil {
+			if err := end.allow(&acct.Rec); err != nil {
+				return err
+			}
+		}
+		if notices = nil; end.notify {
+			notices = []Notice{accountNotice(EventUserDeleted, uid, &acct.Rec, acct.Rec.Email)}
+		}
 		acct.Rec = acct.Rec.tombstone()
 		left = acct.Rec
 		write := acct.Put()
@@ -138,12 +207,10 @@ func (m *Manager) writeTombstone(ctx context.Context, uid string, event Event, n
 			store.Delete(tempKey(uid)), store.Delete(keysMadeKey(uid)))
 	})
 	if !deleted {
-		event.Type, event.UserID = EventUserDeleted, userIDOf(uid)
-		var notices []Notice
-		if notice != nil {
-			notices = append(notices, *notice)
+		m.report(ctx, err, end.event, notices...)
+		if end.orphans {
+			m.reportOrphans(ctx, err, end.event)
 		}
-		m.report(ctx, err, event, notices...)
 	}
 	return left, err
 }
@@ -164,7 +231,7 @@ func (a *account) tombstone() account {
 func (m *Manager) userBudgets(uid string) []budget {
 	budgets := append(m.elsewhereCodeBudgets(uid), m.codeBudgets(uid, netprefix.Unknown, true)...)
 	return append(budgets, m.confirmBudget(uid), forgiveBudget(uid), m.newKeyBudget(uid), newCodesBudget(uid), firstCodesBudget(uid),
-		newFactorBudget(uid), checkBudget(uid), newEmailBudget(uid))
+		newFactorBudget(uid), checkBudget(uid), newEmailBudget(uid), memberBudget(uid))
 }
 
 // refillKnown empties the counters of codes from the networks that are known to the user beside

@@ -304,7 +304,7 @@ func TestATombstoneHasAnEndOnlyOnceTheDeletionIsDone(t *testing.T) {
 	h := authtest.With(t, tap, auth.Config{})
 	auth.AwaitBackground(h.Manager)
 	u := h.Register()
-	stopped(tap, 1, true)
+	stopped(tap, 2, true) // the announcement and the tombstone
 	if err := h.DeleteUser(t.Context(), u.ID); !errors.Is(err, auth.ErrUnavailable) {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (m *Manager) ExportAccount(ctx context.Context, id Identity, password, code
 	if err := m.proveFresh(ctx, id, c, f, "export", charge); err != nil {
 		return Export{}, err
 	}
-	x := Export{User: c.acct.Rec.user(id.User.ID)}
+	x := Export{User: m.user(id.User.ID, &c.acct.Rec)}
 	var known record.Row[knownNetworks]
 	for _, read := range []func() error{
 		func() (err error) { x.TwoFactor, err = m.TwoFactorStatus(ctx, id.User.ID); return err },

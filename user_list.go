@@ -133,14 +133,10 @@ func (m *Manager) usersOf(ctx context.Context, oid, cursor string, limit int) (u
 // requireRosters waits for the rosters to be complete, and returns ErrUnavailable if they are not.
 // On a store that cannot be walked they are all that there is to know.
 func (m *Manager) requireRosters(ctx context.Context) error {
-	if _, walked := m.records.Store.(store.Walker); !walked {
-		return nil
+	if _, walked := m.records.Store.(store.Walker); walked {
+		m.awaitRosters(ctx)
 	}
-	m.awaitRosters(ctx)
-	if complete, err := m.rostersComplete(ctx); err != nil || !complete {
-		return unavailable(errors.Join(errRostersIncomplete, err))
-	}
-	return nil
+	return m.checkRosters(ctx)
 }
 
 // accountsAtOnce is how many accounts of a page are read at the same time.
@@ -155,7 +151,7 @@ func (m *Manager) memberOf(ctx context.Context, oid, uid string) (*User, error) 
 	if !acct.Exists() || acct.Rec.Deleted || acct.Rec.Org != orgPrefix+oid {
 		return nil, nil
 	}
-	u := acct.Rec.user(userIDOf(uid))
+	u := m.user(userIDOf(uid), &acct.Rec)
 	return &u, nil
 }
 
@@ -169,7 +165,7 @@ func (m *Manager) allUsers(ctx context.Context, cursor string, limit int) (users
 			acct.Rec = account{}
 		}
 		if !acct.Rec.Deleted {
-			users = append(users, acct.Rec.user(userIDOf(uid)))
+			users = append(users, m.user(userIDOf(uid), &acct.Rec))
 		}
 	}
 	return users, next, err

@@ -210,7 +210,7 @@ func TestEveryNoticeSaysWhatHappenedWhenAndWhatToDo(t *testing.T) {
 			})
 		}
 	}
-	if changes != 14 { // all but a login and a wrong code, which change nothing
+	if changes != 17 { // all but a login and a wrong code, which change nothing
 		t.Errorf("%d subjects say that something may have been done", changes)
 	}
 }

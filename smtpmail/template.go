@@ -35,7 +35,7 @@ var notices = []auth.EventType{
 	auth.EventPasswordChanged, auth.EventPasswordReset, auth.EventEmailChangeRequested, auth.EventEmailChanged,
 	auth.EventTwoFactorEnabled, auth.EventTwoFactorDisabled, auth.EventTwoFactorReset, auth.EventBackupCodeUsed,
 	auth.EventBackupCodesReplaced, auth.EventDeviceTrusted, auth.EventAPIKeyCreated, auth.EventAPIKeyEnabled, auth.EventLoginNewNetwork, auth.EventSecondFactorFailed,
-	auth.EventUserDeleted, auth.EventDataExported,
+	auth.EventUserDeleted, auth.EventDataExported, auth.EventRoleChanged, auth.EventMemberRemoved, auth.EventMemberLeft,
 }
 
 // page makes the messages of one purpose or type.

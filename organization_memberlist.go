@@ -1,0 +1,158 @@
+package auth
+
+import (
+	"context"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/datixlab/auth/internal/parallel"
+	"github.com/datixlab/auth/internal/record"
+)
+
+// A Member is a user of an organization, as the other members may see them.
+type Member struct {
+	ID       string // "user_…"
+	Email    string
+	FullName string
+	Role     string
+	JoinedAt time.Time // UTC
+	// TwoFactorEnabled and Disabled are for admins. To other members they are false.
+	TwoFactorEnabled, Disabled bool
+}
+
+// A MemberPage is a part of the list of members.
+type MemberPage struct {
+	Members []Member
+	Next    string // for the next page; "" after the last
+	ByAdmin bool   // the caller is an admin, who sees TwoFactorEnabled and Disabled
+}
+
+// Members returns a page of the members of the caller's organization, in the order of their ids.
+// After is "" for the first page, and then the Next of the page before. Limit is how many it has, 1 to
+// 200; 0 is 50. A page may have fewer. Nobody is missing who is a member from before the
+// first page until after the last.
+//
+// A change of a member that was cut off is finished by it. The error is an [*InputError] for a Limit
+// out of range or an After that is of another list, or ErrUnavailable while the rosters of an
+// older store are not complete.
+func (m *Manager) Members(ctx context.Context, id Identity, after string, limit int) (MemberPage, error) {
+	c, err := m.loadPrincipal(ctx, id)
+	if err != nil {
+		return MemberPage{}, err
+	}
+	if limit, err = pageLimit(limit); err != nil {
+		return MemberPage{}, err
+	}
+	oid, ok := parseOrganization(c.acct.Rec.Org)
+	if !ok {
+		return MemberPage{}, ErrNotFound
+	}
+	last, err := m.openCursor(after, "members", oid)
+	if err != nil {
+		return MemberPage{}, err
+	}
+	if err := m.requireRosters(ctx); err != nil {
+		return MemberPage{}, err
+	}
+	prefix := memberKey(oid, "")
+	place := ""
+	if last != "" {
+		place = prefix + last
+	}
+	items, err := m.records.ListAfter(ctx, prefix, place, limit)
+	if err != nil {
+		return MemberPage{}, err
+	}
+	page := MemberPage{ByAdmin: m.cfg.isAdmin(c.acct.Rec.Role)}
+	found := make([]*Member, len(items))
+	var calls []func() error
+	for i, it := range items {
+		last = strings.TrimPrefix(it.Key, prefix)
+		uid := last
+		calls = append(calls, func() (err error) {
+			found[i], err = m.settledMember(ctx, oid, uid)
+			return err
+		})
+	}
+	if err := parallel.Try(accountsAtOnce, calls, func(err error) error { return err }); err != nil {
+		return MemberPage{}, err
+	}
+	for _, one := range found {
+		if one == nil {
+			continue
+		}
+		if !page.ByAdmin {
+			one.TwoFactorEnabled, one.Disabled = false, false
+		}
+		page.Members = append(page.Members, *one)
+	}
+	if len(items) == limit {
+		page.Next = m.sealCursor(last, "members", oid)
+	}
+	return page, nil
+}
+
+// settledMember returns a member, or nil if the user is none. It settles what was announced and cut
+// off.
+func (m *Manager) settledMember(ctx context.Context, oid, uid string) (*Member, error) {
+	for settled := false; ; settled = true {
+		rec, acct := memberRow(oid, uid), accountRow(uid)
+		if err := m.records.Read(ctx, &rec); err != nil || !rec.Exists() {
+			return nil, err
+		}
+		if !settled && !rec.Rec.Pending.IsZero() {
+			if state, err := m.settleMember(ctx, oid, uid, "", false); err != nil || state != memberLive {
+				return nil, err
+			}
+			continue
+		}
+		if err := m.records.Read(ctx, &acct); err != nil || !isIn(oid, &acct) {
+			return nil, err
+		}
+		return newMember(uid, &rec.Rec, &acct.Rec), nil
+	}
+}
+
+func newMember(uid string, rec *memberRecord, a *account) *Member {
+	return &Member{
+		ID: userIDOf(uid), Email: a.Email, FullName: a.FullName, Role: a.Role, JoinedAt: rec.Joined,
+		TwoFactorEnabled: a.Enrolment != "", Disabled: a.Disabled,
+	}
+}
+
+// MemberCount returns how many members an organization has, disabled ones too, or ErrNotFound. It
+// reads the list of members, and finishes a change that was cut off. It is ErrUnavailable while the rosters of an older store are not complete.
+func (m *Manager) MemberCount(ctx context.Context, organizationID string) (int, error) {
+	if _, err := m.Organization(ctx, organizationID); err != nil {
+		return 0, err
+	}
+	if err := m.requireRosters(ctx); err != nil {
+		return 0, err
+	}
+	oid, _ := parseOrganization(organizationID)
+	prefix := memberKey(oid, "")
+	items, err := m.records.List(ctx, prefix, math.MaxInt)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, it := range items {
+		rec := record.New[memberRecord](it.Key)
+		if err := rec.Decode(it.Value); err != nil {
+			return 0, unavailable(err)
+		}
+		if rec.Rec.Pending.IsZero() {
+			n++
+			continue
+		}
+		state, err := m.settleMember(ctx, oid, strings.TrimPrefix(it.Key, prefix), "", false)
+		if err != nil {
+			return 0, err
+		}
+		if state == memberLive {
+			n++
+		}
+	}
+	return n, nil
+}

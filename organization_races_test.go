@@ -1,0 +1,288 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/memstore"
+	"github.com/datixlab/auth/store/redisstore"
+)
+
+// An adminEnding is a call that ends an admin of an organization: the other one, or the caller.
+type adminEnding struct {
+	name string
+	call func(m *auth.Manager, by auth.Identity, other string) error
+}
+
+// adminEndings are all of them. Those of your program are not forced.
+var adminEndings = []adminEnding{
+	{"SetMemberRole", func(m *auth.Manager, by auth.Identity, other string) error {
+		_, err := m.SetMemberRole(context.Background(), by, other, "member", "", "")
+		return err
+	}},
+	{"RemoveMember", func(m *auth.Manager, by auth.Identity, other string) error {
+		return m.RemoveMember(context.Background(), by, other, "", "")
+	}},
+	{"LeaveOrganization", func(m *auth.Manager, by auth.Identity, _ string) error {
+		return m.LeaveOrganization(context.Background(), by, "", "")
+	}},
+	{"DeleteAccount", func(m *auth.Manager, by auth.Identity, _ string) error {
+		return m.DeleteAccount(context.Background(), by, "", "")
+	}},
+	{"SetRole", func(m *auth.Manager, _ auth.Identity, other string) error {
+		return m.SetRole(context.Background(), other, "member")
+	}},
+	{"DisableUser", func(m *auth.Manager, _ auth.Identity, other string) error {
+		return m.DisableUser(context.Background(), other)
+	}},
+	{"DeleteUser", func(m *auth.Manager, _ auth.Identity, other string) error {
+		return m.DeleteUser(context.Background(), other)
+	}},
+}
+
+// joined makes a user without a password in the organization, and logs it in. It costs no hash.
+func joined(t *testing.T, m *auth.Manager, organizationID, email, role string) auth.Identity {
+	t.Helper()
+	u, err := m.CreateUser(t.Context(), auth.NewUser{Email: email, FullName: "Ada", OrganizationID: organizationID, Role: role})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := m.LoginAs(t.Context(), u.ID, byOAuth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identityOf(t, m, r.AccessToken.Token)
+}
+
+// adminsOf returns how many of the users are enabled admins of the organization.
+func adminsOf(t *testing.T, m *auth.Manager, organizationID string, ids ...auth.Identity) (n int) {
+	t.Helper()
+	for _, id := range ids {
+		u, err := m.User(t.Context(), id.User.ID)
+		if err != nil && !errors.Is(err, auth.ErrNotFound) {
+			t.Fatal(err)
+		}
+		if err == nil && u.Admin && !u.Disabled && u.OrganizationID == organizationID {
+			n++
+		}
+	}
+	return n
+}
+
+// OR-1. Two admins end each other 1,000 times, in every pair of ways, while a member looks on.
+func TestTwoAdminsNeverLeaveAnOrganizationWithoutOne(t *testing.T) {
+	if !testing.Short() && redistest.Available(t) {
+		t.Run("cluster", func(t *testing.T) {
+			t.Parallel()
+			u := redis.UniversalOptions{Addrs: redistest.StartCluster(t).Addrs()}
+			s, err := redisstore.OpenOrCreate(t.Context(), u, redisstore.Options{Prefix: "auth:", Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			endAdmins(t, s)
+		})
+	}
+	eachStore(t, endAdmins)
+}
+
+func endAdmins(t *testing.T, s store.Store) {
+	const rounds, lanes = 1000, 8 // which share the syncs of a disk
+	h := authtest.With(t, s, auth.Config{Limits: unlimited()})
+	auth.AwaitBackground(h.Manager)
+	other := twin(t, h, auth.Config{Limits: unlimited()})
+	auth.AwaitBackground(other.Manager)
+	var ended [lanes]map[string]int
+	var running sync.WaitGroup
+	for lane := range lanes {
+		ended[lane] = map[string]int{}
+		running.Go(func() {
+			org := mustFound(t, h, "Engines").ID
+			witness := joined(t, h.Manager, org, fmt.Sprintf("w%d@example.com", lane), "member")
+			for round := lane; round < rounds && !t.Failed(); round += lanes {
+				endAdminsOnce(t, h, other, org, witness, round, ended[lane])
+			}
+		})
+	}
+	running.Wait()
+	for _, e := range adminEndings {
+		n := 0
+		for lane := range lanes {
+			n += ended[lane][e.name]
+		}
+		if n == 0 {
+			t.Errorf("%s never ended an admin", e.name)
+		}
+	}
+}
+
+// endAdminsOnce lets two admins of the organization end each other.
+func endAdminsOnce(t *testing.T, h, other *authtest.Harness, org string, witness auth.Identity, round int, ended map[string]int) {
+	a := joined(t, h.Manager, org, fmt.Sprintf("a%d@example.com", round), "admin")
+	b := joined(t, h.Manager, org, fmt.Sprintf("b%d@example.com", round), "admin")
+	one, two := adminEndings[round%len(adminEndings)], adminEndings[round/len(adminEndings)%len(adminEndings)]
+	errs := atOnce(t, 3, func(i int) error {
+		switch i {
+		case 0:
+			return one.call(h.Manager, a, b.User.ID)
+		case 1:
+			return two.call(other.Manager, b, a.User.ID)
+		}
+		_, err := h.Members(context.Background(), witness, "", 0)
+		return err
+	})
+	if errs[2] != nil {
+		t.Errorf("the list: %v", errs[2])
+	}
+	for i, name := range []string{one.name, two.name} {
+		switch err := errs[i]; {
+		case err == nil:
+			ended[name]++
+		case !errors.Is(err, auth.ErrLastAdmin) && !errors.Is(err, auth.ErrForbidden) && !errors.Is(err, auth.ErrNotFound) && !errors.Is(err, auth.ErrInvalidToken):
+			t.Errorf("round %d, %s: %v", round, name, err)
+		}
+	}
+	if n := adminsOf(t, h.Manager, org, a, b); n != 1 {
+		t.Errorf("round %d, %s: %v, %s: %v: there are %d admins", round, one.name, errs[0], two.name, errs[1], n)
+	}
+	for _, id := range []auth.Identity{a, b} {
+		if err := h.DeleteUser(auth.WithForce(t.Context()), id.User.ID); err != nil && !errors.Is(err, auth.ErrNotFound) {
+			t.Error(err)
+		}
+	}
+}
+
+// OR-1, OR-4, ST-4. Each call that ends an admin is cut off after each of its Commits, before and after the
+// reply. Then there is an admin, also if the other admin is ended next. What was announced is
+// finished by who reads the list of members.
+func TestAnEndOfAnAdminCutOffAnywhereIsFinishedByTheNextReader(t *testing.T) {
+	for _, e := range adminEndings {
+		t.Run(e.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s store.Store) {
+				type trio struct{ a, b, witness auth.Identity }
+				trios := map[int]trio{}
+				afterEveryStop(t, s,
+					func(h *authtest.Harness, round int) func(*auth.Manager) error {
+						auth.AwaitBackground(h.Manager)
+						org := mustFound(t, h, "Engines").ID
+						x := trio{
+							a: joined(t, h.Manager, org, emailOf("a", round), "admin"), b: joined(t, h.Manager, org, emailOf("b", round), "admin"),
+							witness: joined(t, h.Manager, org, emailOf("w", round), "member"),
+						}
+						trios[round] = x
+						return func(m *auth.Manager) error { return e.call(m, x.a, x.b.User.ID) }
+					},
+					func(h *authtest.Harness, tap *tapStore, round int, err error) {
+						auth.AwaitBackground(h.Manager)
+						x := trios[round]
+						org := x.a.User.OrganizationID
+						if err != nil && !errors.Is(err, auth.ErrUnavailable) {
+							t.Errorf("round %d: %v", round, err)
+						}
+						before := adminsOf(t, h.Manager, org, x.a, x.b)
+						// The one who was not ended goes too, if that is possible.
+						target := x.a.User.ID
+						if e.name == "LeaveOrganization" || e.name == "DeleteAccount" {
+							target = x.b.User.ID
+						}
+						second := h.SetRole(t.Context(), target, "member")
+						page, listErr := h.Members(t.Context(), x.witness, "", 0)
+						after := adminsOf(t, h.Manager, org, x.a, x.b)
+						if listErr != nil || after != 1 || second != nil && !errors.Is(second, auth.ErrLastAdmin) || err == nil && (before != 1 || second == nil) {
+							t.Errorf("round %d: %v: %d admins, then %v, %v, and %d admins", round, err, before, second, listErr, after)
+						}
+						want := []string{}
+						for _, id := range []auth.Identity{x.a, x.b, x.witness} {
+							if u, err := h.User(t.Context(), id.User.ID); err == nil && u.OrganizationID == org {
+								want = append(want, u.ID)
+							}
+						}
+						if len(page.Members) != len(want) {
+							t.Errorf("round %d: %d members are listed, want %v", round, len(page.Members), want)
+						}
+						checkRoster(t, h, org, fmt.Sprint("round ", round), want...)
+						for _, id := range []auth.Identity{x.a, x.b} {
+							if u, err := h.User(t.Context(), id.User.ID); err == nil {
+								if _, err := h.Organization(t.Context(), u.OrganizationID); err != nil {
+									t.Errorf("round %d: %s is in no organization: %v", round, id.User.ID, err)
+								}
+							}
+						}
+					})
+			})
+		})
+	}
+}
+
+// OR-1. A forced call leaves no admin, and says so.
+func TestAForcedCallMayEndTheLastAdminAndSaysSo(t *testing.T) {
+	for _, e := range adminEndings[4:] {
+		h := authtest.New(t)
+		auth.AwaitBackground(h.Manager)
+		alice := h.Register()
+		alice.Colleague("member")
+		if err := e.call(h.Manager, auth.Identity{}, alice.ID); !errors.Is(err, auth.ErrLastAdmin) {
+			t.Errorf("%s: %v", e.name, err)
+		}
+		ctx := auth.WithActor(auth.WithForce(t.Context()), "admin:jane")
+		var err error
+		switch e.name {
+		case "SetRole":
+			err = h.SetRole(ctx, alice.ID, "member")
+		case "DisableUser":
+			err = h.DisableUser(ctx, alice.ID)
+		default:
+			err = h.DeleteUser(ctx, alice.ID)
+		}
+		if err != nil {
+			t.Errorf("%s, forced: %v", e.name, err)
+		}
+		if got := last(t, h, auth.EventOrganizationWithoutAdmin); got.UserID != alice.ID || got.OrganizationID != alice.OrganizationID || got.Actor != "admin:jane" {
+			t.Errorf("%s: %+v", e.name, got)
+		}
+	}
+}
+
+// OR-1. Before the rosters are complete, nobody can say who else is an admin. What ends no admin is
+// not held up.
+func TestUntilTheRostersAreCompleteNoAdminEnds(t *testing.T) {
+	tap := newTapStore(panickingWalk{memstore.New()})
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited(), StoreTimeout: time.Millisecond * 50})
+	alice := h.Register()
+	id := joined(t, h.Manager, alice.OrganizationID, "ada@example.com", "admin")
+	if err := h.SetRole(t.Context(), alice.ID, "member"); err != nil {
+		t.Errorf("beside another admin: %v", err)
+	}
+	for _, e := range adminEndings {
+		if err := e.call(h.Manager, id, id.User.ID); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("%s: %v", e.name, err)
+		}
+	}
+	if _, err := h.Members(t.Context(), id, "", 0); !errors.Is(err, auth.ErrUnavailable) {
+		t.Errorf("the list: %v", err)
+	}
+	if _, err := h.MemberCount(t.Context(), alice.OrganizationID); !errors.Is(err, auth.ErrUnavailable) {
+		t.Errorf("the count: %v", err)
+	}
+	bob := alice.Colleague("member")
+	if err := h.DisableUser(t.Context(), bob.ID); err != nil {
+		t.Errorf("a member is disabled: %v", err)
+	}
+	if err := h.DeleteUser(t.Context(), bob.ID); err != nil {
+		t.Errorf("a member is deleted: %v", err)
+	}
+	if err := h.DisableUser(auth.WithForce(t.Context()), id.User.ID); err != nil {
+		t.Errorf("an admin is disabled, forced: %v", err)
+	}
+}
