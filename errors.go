@@ -48,12 +48,12 @@ var (
 	// ErrReauthenticationRequired reports a sensitive call from a session whose login is
 	// not fresh (Config.FreshLogin). The password is missing, or the code that is needed
 	// beside it, or the account has no password. HTTP 403; from PATCH /me, me/export,
-	// change-password, disable-2fa, backup-codes, delete-account and the rules of package
-	// httpauth it is 401 with a challenge.
+	// change-password, disable-2fa, backup-codes, delete-account, the calls for members and the
+	// rules of package httpauth it is 401 with a challenge.
 	ErrReauthenticationRequired = errors.New("auth: reauthentication required")
 
-	// ErrForbidden reports a call that this kind of identity may not make, such
-	// as an API key that tries to manage credentials. HTTP 403.
+	// ErrForbidden reports a call that this kind of identity may not make, such as an API key that
+	// tries to manage credentials, or a role that the caller may not give or change. HTTP 403.
 	ErrForbidden = errors.New("auth: forbidden")
 
 	// ErrTwoFactorSetupRequired reports a valid credential of a user without a second

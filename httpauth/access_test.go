@@ -52,6 +52,12 @@ DELETE /sessions/{session_id} | none | 400  | tok  | ok   | ok   | ok   | ok   |
 POST /logout-others       | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 GET /trusted-devices      | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no | no   | no
 DELETE /trusted-devices/{device_id} | none | 400  | tok  | 404  | 404  | 404  | 404  | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | 404  | no   | no | no   | no
+GET /organization         | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no   | no   | no  
+GET /organization/members | none | 400  | tok  | ok   | ok   | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no   | no   | no  
+PATCH /organization       | none | 400  | tok  | ok   | ok   | ok   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | no   | no   | no   | no   | no  
+PATCH /organization/members/{user_id}| none | 400  | tok  | ok   | step | ok   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | no   | no   | no   | no   | no  
+POST /organization/members/{user_id}/remove| none | 400  | tok  | ok   | step | ok   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | no   | no   | no   | no   | no  
+POST /organization/leave  | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no   | no   | no  
 POST /verify-email        | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok| otok | otok
 POST /resend-verification | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
 POST /forgot-password     | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
@@ -100,6 +106,7 @@ type principal struct {
 	temp, secret       string // of a login that waits, of a second factor
 	object, owner      string // the id of an API key that it calls for, and that key's organization
 	session            string // the id of a session that it calls for
+	member             string // the id of a user that it calls for
 }
 
 // principals are the table's columns. Each makes a principal with an account of its own.
@@ -198,26 +205,32 @@ var calls = map[string]struct {
 	"POST /disable-2fa": {body: func(b *builder, p principal) any {
 		return members{"password": password, "code": b.codeOr(p, "123456")}
 	}},
-	"POST /refresh":                       {},
-	"POST /logout":                        {},
-	"POST /api-keys":                      {body: func(*builder, principal) any { return members{"name": "x"} }},
-	"POST /api-keys (input)":              {body: func(*builder, principal) any { return members{} }},
-	"GET /api-keys":                       {},
-	"DELETE /api-keys/{key_id}":           {},
-	"PATCH /api-keys/{key_id}":            {body: func(*builder, principal) any { return members{"enabled": true} }},
-	"POST /api-keys/{key_id}/rotate":      {},
-	"GET /api-keys/{key_id}/usage":        {},
-	"GET /sessions":                       {},
-	"DELETE /sessions/{session_id}":       {},
-	"POST /logout-others":                 {},
-	"GET /trusted-devices":                {},
-	"DELETE /trusted-devices/{device_id}": {},
-	"POST /verify-email":                  {body: func(*builder, principal) any { return members{"token": "vrf_1"} }},
-	"POST /resend-verification":           {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
-	"POST /forgot-password":               {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
-	"POST /reset-password":                {body: func(*builder, principal) any { return members{"token": "rst_1", "new_password": "NewPass456!"} }},
-	"POST /confirm-email":                 {body: func(*builder, principal) any { return members{"token": "chg_1"} }},
-	"DELETE /me/pending-email":            {},
+	"POST /refresh":                               {},
+	"POST /logout":                                {},
+	"POST /api-keys":                              {body: func(*builder, principal) any { return members{"name": "x"} }},
+	"POST /api-keys (input)":                      {body: func(*builder, principal) any { return members{} }},
+	"GET /api-keys":                               {},
+	"DELETE /api-keys/{key_id}":                   {},
+	"PATCH /api-keys/{key_id}":                    {body: func(*builder, principal) any { return members{"enabled": true} }},
+	"POST /api-keys/{key_id}/rotate":              {},
+	"GET /api-keys/{key_id}/usage":                {},
+	"GET /sessions":                               {},
+	"DELETE /sessions/{session_id}":               {},
+	"POST /logout-others":                         {},
+	"GET /trusted-devices":                        {},
+	"DELETE /trusted-devices/{device_id}":         {},
+	"GET /organization":                           {},
+	"GET /organization/members":                   {},
+	"PATCH /organization":                         {body: func(*builder, principal) any { return members{"name": "Looms"} }},
+	"PATCH /organization/members/{user_id}":       {body: func(*builder, principal) any { return members{"role": "admin"} }},
+	"POST /organization/members/{user_id}/remove": {},
+	"POST /organization/leave":                    {},
+	"POST /verify-email":                          {body: func(*builder, principal) any { return members{"token": "vrf_1"} }},
+	"POST /resend-verification":                   {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"POST /forgot-password":                       {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"POST /reset-password":                        {body: func(*builder, principal) any { return members{"token": "rst_1", "new_password": "NewPass456!"} }},
+	"POST /confirm-email":                         {body: func(*builder, principal) any { return members{"token": "chg_1"} }},
+	"DELETE /me/pending-email":                    {},
 
 	"Require()":              {rules: ruled()},
 	"Require(SessionOnly)":   {rules: ruled(httpauth.SessionOnly)},
@@ -330,7 +343,7 @@ func (b *builder) hold(name, column, cell string, p principal) (spent bool) {
 	if call.rules != nil {
 		a = guarded(b.served, call.rules(p), p.with)
 	} else {
-		path = strings.NewReplacer("{key_id}", p.object, "{session_id}", p.session, "{device_id}", "device_1").Replace(path)
+		path = strings.NewReplacer("{key_id}", p.object, "{session_id}", p.session, "{device_id}", "device_1", "{user_id}", p.member).Replace(path)
 		a = b.served.call(method, path, body, p.with)
 		if method == "GET" {
 			head := b.served.call("HEAD", path, nil, p.with)
@@ -389,7 +402,7 @@ func (b *builder) user() principal {
 	p.object, _ = b.apiKey(p.token)
 	sessions, err := b.manager.Sessions(b.t.Context(), p.user)
 	b.must(err)
-	p.session = sessions[0].ID
+	p.session, p.member = sessions[0].ID, p.user
 	return p.as(bearer(p.token))
 }
 
@@ -450,7 +463,7 @@ func (p principal) as(credential with) principal { p.with = credential; return p
 
 // about is p, calling for what is another's.
 func (p principal) about(other principal) principal {
-	p.object, p.owner, p.session = other.object, other.owner, other.session
+	p.object, p.owner, p.session, p.member = other.object, other.owner, other.session, other.member
 	return p
 }
 

@@ -24,6 +24,11 @@
 //	                                                           POST   /api-keys/{key_id}/rotate
 //	                                                           GET    /api-keys/{key_id}/usage
 //
+//	GET    /organization     GET    /organization/members
+//	PATCH  /organization     PATCH  /organization/members/{user_id}
+//	POST   /organization/leave
+//	POST   /organization/members/{user_id}/remove
+//
 // With auth.Config.Mailer:
 //
 //	POST   /forgot-password  POST   /verify-email              POST   /confirm-email
@@ -48,7 +53,7 @@
 //     application/json. An object that names a member twice, or one of the known
 //     members in another case, is refused; unknown members are ignored. Null
 //     in an optional member is the member left out, and 30.0 is the integer 30.
-//   - No route reads parameters of the query. A query is ignored.
+//   - The list of members reads its parameters from the query. Elsewhere a query is ignored.
 //   - If auth.Config.TwoFactorPolicy requires a second factor of the user first, an access
 //     token is accepted by GET /me, GET /two-factor, enable-2fa, confirm-2fa, refresh and
 //     logout only. All other calls, and every call with an API key, are 403

@@ -56,6 +56,12 @@ func touching(token, key string) []struct {
 		{"GET", "/sessions", nil, bearer(token)},
 		{"DELETE", "/sessions/ses_1", nil, bearer(token)},
 		{"POST", "/logout-others", nil, bearer(token)},
+		{"GET", "/organization", nil, bearer(token)},
+		{"PATCH", "/organization", members{"name": "Looms"}, bearer(token)},
+		{"GET", "/organization/members", nil, bearer(token)},
+		{"PATCH", "/organization/members/user_1", members{"role": "member"}, bearer(token)},
+		{"POST", "/organization/members/user_1/remove", nil, bearer(token)},
+		{"POST", "/organization/leave", nil, bearer(token)},
 		{"GET", "/me", nil, bearer(token)},
 		{"GET", "/me", nil, bearer(key)},
 		{"PATCH", "/me", members{"full_name": "Ada"}, bearer(token)},
@@ -383,6 +389,7 @@ func TestSecretsAreShownOnceAndNeverLogged(t *testing.T) {
 		auth: func(c *auth.Config) {
 			c.Logger, c.Events, c.Notifier = logger, printed{log}, printed{log}
 			c.Limits.LoginByAccountAddress = c.Limits.LoginByAddress // a wrong password for each route is nothing here
+			c.Limits.CodeByAccount = c.Limits.LoginByAddress         // nor is a wrong code
 		},
 		http: func(c *httpauth.Config) { c.Logger = logger },
 	})

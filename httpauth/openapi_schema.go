@@ -97,6 +97,7 @@ func keywords(l auth.InputLimits) map[string]object {
 		"reset":    {{"pattern", oneTimeToken("rst")}},
 		"verify":   {{"pattern", oneTimeToken("vrf")}},
 		"change":   {{"pattern", oneTimeToken("chg")}},
+		"role":     {{"pattern", `^[0-9A-Za-z_.:-]{1,64}$`}},
 		"scope":    {{"pattern", fmt.Sprintf(`^[!#-\[\]-~]{1,%d}$`, l.MaxScope)}},
 		"scopes":   {{"minItems", 1}, {"maxItems", l.MaxScopes}, {"uniqueItems", true}},
 	}
@@ -115,9 +116,14 @@ func (d *documenter) request(t reflect.Type) object {
 }
 
 // answer returns the schema of an answer. All members are present, except those whose tag has
-// omitempty. Its pointers may be null.
+// omitempty. Its pointers may be null, except for those: they are left out instead.
 func (d *documenter) answer(t reflect.Type) object {
-	return d.structure(t, func(f reflect.StructField) bool { return !strings.Contains(f.Tag.Get("json"), ",omitempty") })
+	return d.structure(t, func(f reflect.StructField) bool { return !mayBeMissing(f) })
+}
+
+// mayBeMissing reports whether the tag of a member of an answer has omitempty.
+func mayBeMissing(f reflect.StructField) bool {
+	return strings.Contains(f.Tag.Get("json"), ",omitempty")
 }
 
 // A variant is a type that stands in another's place where the handler is configured so. Its
@@ -169,7 +175,7 @@ func (d *documenter) structure(t reflect.Type, required func(reflect.StructField
 func (d *documenter) member(f reflect.StructField, required func(reflect.StructField) bool) object {
 	t, nullable := f.Type, false
 	if t.Kind() == reflect.Pointer {
-		t, nullable = t.Elem(), true
+		t, nullable = t.Elem(), !mayBeMissing(f)
 	}
 	var schema object
 	switch {

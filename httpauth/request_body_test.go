@@ -39,6 +39,10 @@ func reading(f *fixture) []struct {
 		{"PATCH", "/me", `{"full_name":"Ada"`, "full_name", token},
 		{"POST", "/delete-account", `{"password":"a wrong one, which deletes nothing"`, "password", token},
 		{"POST", "/me/export", `{"password":"SecurePass123!"`, "password", token},
+		{"PATCH", "/organization", `{"name":"Looms"`, "name", token},
+		{"PATCH", "/organization/members/user_1", `{"role":"member"`, "role", token},
+		{"POST", "/organization/members/user_1/remove", `{"password":"SecurePass123!"`, "password", token},
+		{"POST", "/organization/leave", `{"password":"a wrong one, which changes nothing"`, "password", token},
 		{"POST", "/verify-email", `{"token":"vrf_1"`, "token", none},
 		{"POST", "/resend-verification", `{"email":"reader@example.com"`, "email", none},
 		{"POST", "/forgot-password", `{"email":"reader@example.com"`, "email", none},
@@ -52,7 +56,7 @@ func TestEveryCallThatReadsABodyIsInTheInputTests(t *testing.T) {
 	f := newFixture(t, setup{})
 	tested := map[string]bool{}
 	for _, c := range reading(f) {
-		tested[c.method+" "+strings.Replace(c.path, "key_1", "{key_id}", 1)] = true
+		tested[c.method+" "+strings.NewReplacer("key_1", "{key_id}", "user_1", "{user_id}").Replace(c.path)] = true
 	}
 	for _, rt := range f.handler.Routes() {
 		method, path, _ := strings.Cut(rt, " ")
@@ -175,7 +179,7 @@ func TestBodyMustBeOneStrictObject(t *testing.T) {
 			"NaN":                  c.body + `,"x":NaN}`,
 			"a leading zero":       c.body + `,"x":01}`,
 		} {
-			if body == "" && slices.Contains([]string{"/enable-2fa", "/me/export", "/delete-account", "/api-keys/key_1/rotate"}, c.path) {
+			if body == "" && slices.Contains([]string{"/enable-2fa", "/me/export", "/delete-account", "/api-keys/key_1/rotate", "/organization/members/user_1/remove", "/organization/leave"}, c.path) {
 				continue // its body is optional
 			}
 			if a := f.call(c.method, c.path, body, c.credential); a.status != 400 || a.body["code"] != "invalid_json" {

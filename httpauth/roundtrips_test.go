@@ -245,6 +245,13 @@ func surveyAccount(t *testing.T) []string {
 
 	s.ask("`PATCH /me`, email", 200, "PATCH", "/me", token, map[string]any{"email": newEmail})
 	token = s.ask("`POST /refresh`", 200, "POST", "/refresh", token, nil)["access_token"].(string)
+	s.ask("`GET /organization`", 200, "GET", "/organization", token, nil)
+	s.ask("`PATCH /organization`", 200, "PATCH", "/organization", token, map[string]any{"name": "Looms"})
+	own := s.ask("`GET /organization/members`", 200, "GET", "/organization/members", token, nil)["members"].([]any)[0].(map[string]any)["id"].(string)
+	s.ask("`PATCH /organization/members/{user_id}`", 200, "PATCH", "/organization/members/"+own, token, map[string]any{"role": "member", "password": newPassword})
+	s.ask("`POST /organization/leave`", 200, "POST", "/organization/leave", token, map[string]any{"password": newPassword})
+	s.ask("`POST /organization/members/{user_id}/remove`", 200, "POST", "/organization/members/"+own+"/remove", token, map[string]any{"password": newPassword})
+	token = s.ask("", 200, "POST", "/login", "", map[string]any{"email": newEmail, "password": newPassword})["access_token"].(string)
 	s.ask("`POST /logout`", 200, "POST", "/logout", token, nil)
 	return s.rows
 }

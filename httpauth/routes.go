@@ -37,6 +37,7 @@ const (
 	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, two-factor, backup-codes, disable-2fa; trusted-devices, with auth.Config.TrustedDevices
 	TagAPIKeys      Tag = "API keys"     // api-keys
 	TagAccount      Tag = "Account"      // me, change-password, me/export, delete-account
+	TagOrganization Tag = "Organization" // organization
 	TagRecovery     Tag = "Recovery"     // forgot-password, reset-password; with auth.Config.Mailer
 	TagPublicKeys   Tag = "Public keys"  // .well-known/jwks.json
 	TagDocument     Tag = "Document"     // openapi.json
@@ -57,6 +58,7 @@ var tags = []tagInfo{
 	{TagTwoFactor, "The second factor: TOTP (RFC 6238) and backup codes."},
 	{TagAPIKeys, "Long-lived credentials for programs."},
 	{TagAccount, "The caller's own account."},
+	{TagOrganization, "The organization of the caller, and its members."},
 	{TagRecovery, "A forgotten password. These calls are there if the service sends mail."},
 	{TagPublicKeys, "The keys with which other services verify access tokens."},
 	{TagDocument, "This description of the API."},
@@ -328,6 +330,40 @@ func (h *Handler) table() []route {
 			description: "Returns what the service has of the user, without any secret. Needs a fresh login, or the password. With two-factor authentication on, the password needs a code too.",
 			access:      sessionOnly, call: withBody(exportAccount), bodyOptional: true, challenges: true, status: http.StatusOK, success: "The user's data.", answers: []any{export{}},
 			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeRateLimited, CodeOverloaded},
+		},
+		{
+			method: http.MethodGet, path: "/organization", tag: TagOrganization, id: "getOrganization", summary: "Read the organization",
+			description: "Returns the organization of the user, and how many members it has.",
+			access:      sessionOnly, call: endpoint{run: getOrganization}, status: http.StatusOK, success: "The organization.", answers: []any{organization{}},
+		},
+		{
+			method: http.MethodPatch, path: "/organization", tag: TagOrganization, id: "updateOrganization", summary: "Rename the organization",
+			description: "For admins: changes the name.",
+			access:      sessionOnly, call: withBody(updateOrganization), status: http.StatusOK, success: "The organization.", answers: []any{organization{}},
+			codes: []Code{CodeRateLimited},
+		},
+		{
+			method: http.MethodGet, path: "/organization/members", tag: TagOrganization, id: "listMembers", summary: "List the members",
+			description: "Returns the members of the user's organization by pages, in a fixed order. Admins also see who has a second factor and who is disabled.",
+			access:      sessionOnly, call: withQuery(listMembers), status: http.StatusOK, success: "A page of members.", answers: []any{memberList{}},
+		},
+		{
+			method: http.MethodPatch, path: "/organization/members/{user_id}", tag: TagOrganization, id: "updateMember", summary: "Change a role",
+			description: "For admins: gives a member a role, none above the admin's own. Needs a fresh login, or the password. With two-factor authentication on, the password needs a code too. The next request of the member has the role.",
+			access:      sessionOnly, call: withBody(updateMember), challenges: true, status: http.StatusOK, success: "The member.", answers: []any{listedMember{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeNotFound, CodeLastAdmin, CodeRateLimited, CodeOverloaded},
+		},
+		{
+			method: http.MethodPost, path: "/organization/members/{user_id}/remove", tag: TagOrganization, id: "removeMember", summary: "Remove a member",
+			description: "For admins: ends a membership, and the member's sessions and API keys with it. Needs what a change of a role needs. The account goes on in an organization of its own. Where nobody can register, it is disabled.",
+			access:      sessionOnly, call: withBody(removeMember), bodyOptional: true, challenges: true, status: http.StatusOK, success: "The member is removed.", answers: []any{success{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeNotFound, CodeLastAdmin, CodeRateLimited, CodeOverloaded},
+		},
+		{
+			method: http.MethodPost, path: "/organization/leave", tag: TagOrganization, id: "leaveOrganization", summary: "Leave the organization",
+			description: "Ends the user's own membership, with the other sessions and the API keys. The session of the call goes on, in an organization of its own. Where nobody can register, the account is disabled. Needs a fresh login, or the password. With two-factor authentication on, the password needs a code too.",
+			access:      sessionOnly, call: withBody(leaveOrganization), bodyOptional: true, challenges: true, status: http.StatusOK, success: "The user has left.", answers: []any{success{}},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeLastAdmin, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/logout", tag: TagLogin, id: "logout", summary: "Log out",

@@ -354,12 +354,33 @@ func (w *walk) forgetAndDelete(t *testing.T, server *process) {
 	if account["id"] != w.user || account["email"] != walkEmail || len(export["sessions"].([]any)) != 1 || len(export["api_keys"].([]any)) == 0 || len(export["networks"].([]any)) == 0 {
 		t.Errorf("POST /me/export: %v", export)
 	}
+	w.leave(t, server, token)
 	c.must(t, 401, "POST", v1+"/delete-account", token, object{"password": newest})
 	c.must(t, 401, "POST", v1+"/delete-account", token, object{"password": walkNewPassword, "code": w.backup[1]})
 	success(t, c.must(t, 200, "POST", v1+"/delete-account", token, object{"password": newest, "code": w.backup[1]}))
 	c.must(t, 401, "GET", v1+"/me", token, nil)
 	c.must(t, 401, "GET", "/v1/agents", w.liveKey, nil)
 	c.must(t, 401, "POST", v1+"/login", "", object{"email": walkEmail, "password": newest})
+}
+
+// leave manages the organization, and then leaves it for one of the user's own.
+func (w *walk) leave(t *testing.T, server *process, token string) {
+	c := server.client
+	const v1 = "/v1/auth"
+	before := c.must(t, 200, "GET", v1+"/organization", token, nil)
+	renamed := c.must(t, 200, "PATCH", v1+"/organization", token, object{"name": "Looms"})
+	members := c.must(t, 200, "GET", v1+"/organization/members?limit=1", token, nil)["members"].([]any)
+	if before["members"] != float64(1) || renamed.text("name") != "Looms" || len(members) != 1 || members[0].(map[string]any)["id"] != w.user {
+		t.Errorf("the organization is %v, %v, %v", before, renamed, members)
+	}
+	c.must(t, 404, "POST", v1+"/organization/members/user_1/remove", token, nil)
+	c.must(t, 200, "PATCH", v1+"/organization/members/"+w.user, token, object{"role": "member"})
+	success(t, c.must(t, 200, "POST", v1+"/organization/leave", token, nil))
+	c.must(t, 401, "GET", "/v1/agents", w.liveKey, nil)
+	after := c.must(t, 200, "GET", v1+"/me", token, nil)
+	if after["role"] != "admin" || after["organization_id"] == before["id"] || after.text("organization_name") != "Ada King" {
+		t.Errorf("who has left is %v", after)
+	}
 }
 
 // keep returns a member that is a secret, and remembers it as one.

@@ -250,6 +250,26 @@ func (s *survey) withOtherState() {
 		{"deleteAccount", "last_admin", s.url, func(r *exchange) { s.colleague(r.who) }},
 		{"deleteAccount", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
 		{"deleteAccount", "reauthentication_required", s.url, func(r *exchange) { r.body = nil }},
+		{"listMembers", "invalid_input", s.url, func(r *exchange) { r.path += "?limit=0" }},
+		{"updateOrganization", "rate_limited", s.url, func(r *exchange) {
+			for range 60 {
+				_, _ = s.manager.RenameOrganization(context.Background(), r.who.identity, "Looms")
+			}
+		}},
+		{"updateMember", "last_admin", s.url, func(r *exchange) { s.colleague(r.who); r.edit(members{"role": "member"}) }},
+		{"updateMember", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
+		{"updateMember", "reauthentication_required", stale, func(r *exchange) { r.set(members{"role": "admin"}) }},
+		{"updateMember", "not_found", s.url, func(r *exchange) { r.path = "/organization/members/user_unknown"; r.params["user_id"] = "user_unknown" }},
+		{"removeMember", "last_admin", s.url, func(r *exchange) { s.colleague(r.who) }},
+		{"removeMember", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
+		{"removeMember", "reauthentication_required", stale, func(r *exchange) { r.body = nil }},
+		{"removeMember", "not_found", s.url, func(r *exchange) {
+			r.path = "/organization/members/user_unknown/remove"
+			r.params["user_id"] = "user_unknown"
+		}},
+		{"leaveOrganization", "last_admin", s.url, func(r *exchange) { s.colleague(r.who) }},
+		{"leaveOrganization", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
+		{"leaveOrganization", "reauthentication_required", stale, func(r *exchange) { r.body = nil }},
 		{"exportAccount", "invalid_credentials", s.url, func(r *exchange) { r.edit(wrong) }},
 		{"exportAccount", "reauthentication_required", stale, func(r *exchange) { r.body = nil }},
 		{"removeTrustedDevice", "not_found", s.url, func(r *exchange) {

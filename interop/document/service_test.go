@@ -459,6 +459,23 @@ var granted = map[string]func(*service, *exchange){
 		a, _ := s.requested()
 		s.as(r, a)
 	},
+	"getOrganization":    func(s *service, r *exchange) { s.as(r, s.newAccount()) },
+	"updateOrganization": func(s *service, r *exchange) { s.as(r, s.newAccount()); r.set(members{"name": "Looms"}) },
+	"listMembers":        func(s *service, r *exchange) { s.as(r, s.newAccount()) },
+	"updateMember": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.params["user_id"] = r.who.identity.User.ID
+		r.set(members{"role": "admin", "password": password, "code": "123456"})
+	},
+	"removeMember": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.params["user_id"] = r.who.identity.User.ID
+		r.set(members{"password": password, "code": "123456"})
+	},
+	"leaveOrganization": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.set(members{"password": password, "code": "123456"})
+	},
 	"exportAccount": func(s *service, r *exchange) {
 		s.as(r, s.newAccount())
 		r.set(members{"password": password, "code": "123456"})
