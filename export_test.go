@@ -131,3 +131,19 @@ func ForgetOrganizations(ctx context.Context, m *Manager, userID string) {
 		_ = m.records.Commit(ctx, k.Put())
 	}
 }
+
+// MarkLeaving announces the deletion of a user as an older version does.
+func MarkLeaving(ctx context.Context, m *Manager, userID string) error {
+	uid, acct, err := m.findUser(ctx, userID)
+	if err != nil {
+		return err
+	}
+	oid, _ := parseOrganization(acct.Rec.Org)
+	rows, err := m.readMember(ctx, oid, uid)
+	if err != nil {
+		return err
+	}
+	rec := rows.member.Rec
+	rec.Leaving, rec.Pending = true, m.now()
+	return m.records.Commit(ctx, rows.put(rec, false)...)
+}

@@ -256,19 +256,20 @@ func (m *Manager) settleChange(ctx context.Context, oid, uid, id string) error {
 }
 
 // change announces a change of a member and makes it. Once it is announced it happens, also if the
-// client leaves. An error after that has an unknown outcome: the next reader finishes the change.
-func (m *Manager) change(ctx context.Context, oid, uid string, change memberChange, forced bool, decide decider) error {
+// client leaves. After an error the next reader finishes what was announced. Undecided reports that
+// the change was not announced for certain.
+func (m *Manager) change(ctx context.Context, oid, uid string, change memberChange, forced bool, decide decider) (undecided bool, err error) {
 	announced, err := m.announceChange(ctx, oid, uid, change, forced, decide)
 	if errors.Is(err, record.ErrOutcomeUnknown) {
 		m.reportChange(ctx, err, announced, uid, orgPrefix+oid, nil)
 	}
 	if err != nil {
-		return err
+		return true, err
 	}
 	if made, err := m.finishChange(ctx, oid, uid, announced); !made {
-		return err
+		return false, err
 	}
-	return nil // if it is not settled, the next reader does that
+	return false, nil // if it is not settled, the next reader does that
 }
 
 // changeMember makes a change by your program. An urgent one does not need the roster: it is made
@@ -282,14 +283,15 @@ func (m *Manager) changeMember(ctx context.Context, userID string, ch memberChan
 			return err
 		}
 		oid, ok := parseOrganization(acct.Rec.Org)
+		undecided := true
 		if err = errNoRoster; ok {
 			m.awaitRostersFor(ctx, &acct.Rec, ch)
-			err = m.change(ctx, oid, uid, ch, isForced(ctx), nil)
+			undecided, err = m.change(ctx, oid, uid, ch, isForced(ctx), nil)
 		}
 		switch {
 		case errors.Is(err, ErrNotFound): // deleted, or in another organization by now
 			continue
-		case errors.Is(err, errNoRoster), urgent && errors.Is(err, ErrUnavailable):
+		case errors.Is(err, errNoRoster), urgent && undecided && errors.Is(err, ErrUnavailable):
 			return m.changeAlone(ctx, uid, ch, err)
 		}
 		return err

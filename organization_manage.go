@@ -134,7 +134,7 @@ func (a *memberAct) make(ctx context.Context, action string) error {
 	if a.change.moves() {
 		m.moveTo(&a.change, ident.Timed(m.now()))
 	}
-	err = m.change(context.WithoutCancel(ctx), a.oid, a.uid, a.change, false, a.decide)
+	_, err = m.change(context.WithoutCancel(ctx), a.oid, a.uid, a.change, false, a.decide)
 	if errors.Is(err, errNoChange) {
 		return nil
 	}
@@ -216,23 +216,24 @@ func (m *Manager) RenameOrganization(ctx context.Context, id Identity, name stri
 		return Organization{}, err
 	}
 	oid, _ := parseOrganization(c.acct.Rec.Org)
-	org := orgRow(oid)
-	err = m.records.Retry(ctx, orgPartition(oid), func() error {
-		if err := m.records.Read(ctx, &org); err != nil {
+	var rows memberRows
+	err = m.records.Retry(ctx, orgPartition(oid), func() (err error) {
+		if rows, err = m.readMember(ctx, oid, c.uid); err != nil {
 			return err
 		}
-		now, err := m.loadPrincipal(ctx, id) // after the organization, which a change of its admins leaves as it is
+		now, err := m.loadPrincipal(ctx, id) // after the roster, as in decide
 		if err != nil {
 			return err
 		}
+		going := rows.member.Rec.announced()
 		switch {
-		case !org.Exists(), org.Rec.Ended:
+		case !rows.org.Exists(), rows.org.Rec.Ended:
 			return ErrNotFound
-		case !isIn(oid, &now.acct), !m.cfg.isAdmin(now.acct.Rec.Role):
+		case !isIn(oid, &now.acct), !m.cfg.isAdmin(now.acct.Rec.Role), going.ID != "" && !going.keepsAdmin(&m.cfg):
 			return ErrForbidden
 		}
-		org.Rec.Name = name
-		return m.records.Commit(ctx, org.Put())
+		rows.org.Rec.Name = name
+		return m.records.Commit(ctx, rows.org.Put(), rows.roster.Unchanged())
 	})
 	if errors.Is(err, ErrForbidden) {
 		err = m.refuseMember(ctx, id)
@@ -241,5 +242,5 @@ func (m *Manager) RenameOrganization(ctx context.Context, id Identity, name stri
 	if err != nil {
 		return Organization{}, err
 	}
-	return Organization{ID: orgPrefix + oid, Name: name, CreatedAt: org.Rec.Created}, nil
+	return Organization{ID: orgPrefix + oid, Name: name, CreatedAt: rows.org.Rec.Created}, nil
 }

@@ -2,12 +2,14 @@ package auth
 
 import (
 	"context"
+	"hash/maphash"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/datixlab/auth/internal/parallel"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/internal/stampcache"
 )
 
 // A Member is a user of an organization, as the other members may see them.
@@ -121,8 +123,17 @@ func newMember(uid string, rec *memberRecord, a *account) *Member {
 	}
 }
 
+// A memberCount is how many members an organization has, with the stamp of its partition from before
+// they were counted.
+type memberCount struct {
+	id, part string
+	n        int
+	stamp    stampcache.Stamp
+}
+
 // MemberCount returns how many members an organization has, disabled ones too, or ErrNotFound. It
-// reads the list of members, and finishes a change that was cut off. It is ErrUnavailable while the rosters of an older store are not complete.
+// reads the list of members, unless the store's stamp of the organization is the same as before. It
+// finishes a change that was cut off. It is ErrUnavailable while the rosters of an older store are not complete.
 func (m *Manager) MemberCount(ctx context.Context, organizationID string) (int, error) {
 	if _, err := m.Organization(ctx, organizationID); err != nil {
 		return 0, err
@@ -131,28 +142,51 @@ func (m *Manager) MemberCount(ctx context.Context, organizationID string) (int, 
 		return 0, err
 	}
 	oid, _ := parseOrganization(organizationID)
-	prefix := memberKey(oid, "")
-	items, err := m.records.List(ctx, prefix, math.MaxInt)
+	c, hash := &m.cache, maphash.String(m.cache.seed, organizationID)
+	var old *memberCount
+	if !c.counts.Off() {
+		old = c.counts.Find(hash, func(o *memberCount) bool { return o.id == organizationID })
+	}
+	if old != nil && !c.stamps.Changed(old.part, old.stamp) {
+		return old.n, nil
+	}
+	now := &memberCount{id: organizationID, part: orgPartition(oid)}
+	now.stamp = c.stamps.Of(now.part)
+	n, settled, err := m.countMembers(ctx, oid)
 	if err != nil {
 		return 0, err
 	}
-	n := 0
+	if now.n = n; settled && !c.counts.Off() && now.stamp.Known() {
+		c.counts.Put(hash, now, old, func(o *memberCount) bool { return c.stamps.Outdated(o.part, o.stamp) })
+	}
+	return n, nil
+}
+
+// countMembers returns how many members there are. Settled reports that none is on the way.
+func (m *Manager) countMembers(ctx context.Context, oid string) (n int, settled bool, err error) {
+	prefix := memberKey(oid, "")
+	items, err := m.records.List(ctx, prefix, math.MaxInt)
+	if err != nil {
+		return 0, false, err
+	}
+	settled = true
 	for _, it := range items {
 		rec := record.New[memberRecord](it.Key)
 		if err := rec.Decode(it.Value); err != nil {
-			return 0, unavailable(err)
+			return 0, false, unavailable(err)
 		}
 		if rec.Rec.Pending.IsZero() {
 			n++
 			continue
 		}
+		settled = false
 		state, err := m.settleMember(ctx, oid, strings.TrimPrefix(it.Key, prefix), "", false)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if state == memberLive {
 			n++
 		}
 	}
-	return n, nil
+	return n, settled, nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -257,32 +258,59 @@ func TestAForcedCallMayEndTheLastAdminAndSaysSo(t *testing.T) {
 // OR-1. Before the rosters are complete, nobody can say who else is an admin. What ends no admin is
 // not held up.
 func TestUntilTheRostersAreCompleteNoAdminEnds(t *testing.T) {
-	tap := newTapStore(panickingWalk{memstore.New()})
-	h := authtest.With(t, tap, auth.Config{Limits: unlimited(), StoreTimeout: time.Millisecond * 50})
-	alice := h.Register()
-	id := joined(t, h.Manager, alice.OrganizationID, "ada@example.com", "admin")
-	if err := h.SetRole(t.Context(), alice.ID, "member"); err != nil {
-		t.Errorf("beside another admin: %v", err)
-	}
-	for _, e := range adminEndings {
-		if err := e.call(h.Manager, id, id.User.ID); !errors.Is(err, auth.ErrUnavailable) {
-			t.Errorf("%s: %v", e.name, err)
+	synctest.Test(t, func(t *testing.T) {
+		h := authtest.With(t, panickingWalk{memstore.New()}, auth.Config{Limits: unlimited()})
+		alice := h.Register()
+		id := joined(t, h.Manager, alice.OrganizationID, "ada@example.com", "admin")
+		if err := h.SetRole(t.Context(), alice.ID, "member"); err != nil {
+			t.Errorf("beside another admin: %v", err)
 		}
+		for _, e := range adminEndings {
+			if err := e.call(h.Manager, id, id.User.ID); !errors.Is(err, auth.ErrUnavailable) {
+				t.Errorf("%s: %v", e.name, err)
+			}
+		}
+		if _, err := h.Members(t.Context(), id, "", 0); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("the list: %v", err)
+		}
+		if _, err := h.MemberCount(t.Context(), alice.OrganizationID); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("the count: %v", err)
+		}
+		bob := alice.Colleague("member")
+		if err := h.DisableUser(t.Context(), bob.ID); err != nil {
+			t.Errorf("a member is disabled: %v", err)
+		}
+		if err := h.DeleteUser(t.Context(), bob.ID); err != nil {
+			t.Errorf("a member is deleted: %v", err)
+		}
+		if err := h.DisableUser(auth.WithForce(t.Context()), id.User.ID); err != nil {
+			t.Errorf("an admin is disabled, forced: %v", err)
+		}
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// OR-1. A deletion that an older version has announced, which stores no more than that, is finished
+// by the next reader once it has lapsed.
+func TestADeletionThatAnOlderVersionAnnouncedIsFinished(t *testing.T) {
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
+	auth.AwaitBackground(h.Manager)
+	alice := h.Register()
+	bob := alice.Colleague("admin")
+	alice.Colleague("member")
+	if err := auth.MarkLeaving(t.Context(), h.Manager, bob.ID); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := h.Members(t.Context(), id, "", 0); !errors.Is(err, auth.ErrUnavailable) {
-		t.Errorf("the list: %v", err)
-	}
-	if _, err := h.MemberCount(t.Context(), alice.OrganizationID); !errors.Is(err, auth.ErrUnavailable) {
-		t.Errorf("the count: %v", err)
-	}
-	bob := alice.Colleague("member")
-	if err := h.DisableUser(t.Context(), bob.ID); err != nil {
-		t.Errorf("a member is disabled: %v", err)
-	}
-	if err := h.DeleteUser(t.Context(), bob.ID); err != nil {
-		t.Errorf("a member is deleted: %v", err)
-	}
-	if err := h.DisableUser(auth.WithForce(t.Context()), id.User.ID); err != nil {
-		t.Errorf("an admin is disabled, forced: %v", err)
+	for _, members := range []int{3, 2} {
+		if err := h.SetRole(t.Context(), alice.ID, "member"); !errors.Is(err, auth.ErrLastAdmin) {
+			t.Errorf("beside an admin who is leaving: %v", err)
+		}
+		n, err := h.MemberCount(t.Context(), alice.OrganizationID)
+		if _, userErr := h.User(t.Context(), bob.ID); err != nil || n != members || (userErr == nil) != (members == 3) {
+			t.Errorf("there are %d members, want %d, %v; the account: %v", n, members, err, userErr)
+		}
+		h.Clock.Advance(time.Minute)
 	}
 }

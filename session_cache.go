@@ -69,15 +69,16 @@ type checkCache struct {
 	credentials stampcache.Table[cachedCheck]
 	sessions    stampcache.Table[snapshot]
 	names       stampcache.Table[orgName]
+	counts      stampcache.Table[memberCount]
 }
 
 // newCheckCache returns a cache of up to most credentials and as many sessions, and of the names
-// of an eighth as many organizations; 0 is none.
+// and sizes of an eighth as many organizations; 0 is none.
 func newCheckCache(s store.Store, most int) checkCache {
 	return checkCache{
 		stamps: stampcache.NewReader(s), seed: maphash.MakeSeed(),
 		credentials: stampcache.New[cachedCheck](most), sessions: stampcache.New[snapshot](most),
-		names: stampcache.New[orgName](most / 8),
+		names: stampcache.New[orgName](most / 8), counts: stampcache.New[memberCount](most / 8),
 	}
 }
 
