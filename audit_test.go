@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -736,25 +737,50 @@ var audited = map[string]struct {
 	"User":                 {func(s *stage) { _, _ = s.User(s.ctx, s.u.ID) }, ""},
 	"UserByEmail":          {func(s *stage) { _, _ = s.UserByEmail(s.ctx, s.u.Email) }, ""},
 	"Users":                {func(s *stage) { _, _ = s.Users(s.ctx, auth.UserQuery{}) }, ""},
-	"Organizations":        {func(s *stage) { _, _ = s.Organizations(s.ctx, auth.OrganizationQuery{}) }, ""},
-	"UserAPIKeys":          {func(s *stage) { _, _ = s.UserAPIKeys(s.ctx, s.u.ID) }, ""},
-	"Organization":         {func(s *stage) { _, _ = s.Organization(s.ctx, s.u.OrganizationID) }, ""},
-	"IsAPIKey":             {func(s *stage) { s.IsAPIKey("x") }, ""},
-	"Now":                  {func(s *stage) { s.Manager.Now() }, ""},
-	"JWKS":                 {func(s *stage) { s.JWKS() }, ""},
-	"CheckRegistration":    {func(s *stage) { _ = s.CheckRegistration(auth.Registration{}) }, ""},
-	"CheckProfileChange":   {func(s *stage) { _ = s.CheckProfileChange(auth.ProfileChange{}, "") }, ""},
-	"CheckNewPassword":     {func(s *stage) { _ = s.CheckNewPassword("x", "") }, ""},
-	"CheckNewAPIKey":       {func(s *stage) { _ = s.CheckNewAPIKey(auth.NewAPIKey{}) }, ""},
-	"InputLimits":          {func(s *stage) { s.InputLimits() }, ""},
-	"String":               {func(s *stage) { _ = s.String() }, ""},
-	"Format":               {func(s *stage) { _ = fmt.Sprint(s.Manager) }, ""},
-	"LogValue":             {func(s *stage) { s.LogValue() }, ""},
-	"WaitingToHash":        {func(s *stage) { s.WaitingToHash() }, ""},
-	"WithoutTurns":         {func(s *stage) { s.WithoutTurns() }, ""},
-	"OccupyHashing":        {func(s *stage) { s.OccupyHashing()() }, ""},
-	"OccupyLargeHashing":   {func(s *stage) { s.OccupyLargeHashing()() }, ""},
-	"OccupyPictures":       {func(s *stage) { s.OccupyPictures()() }, ""},
+	"UpdateUser":           {func(s *stage) { _, _ = s.UpdateUser(s.ctx, s.u.ID, auth.UserChange{FullName: &newName}) }, "profile_changed by host of u"},
+	"UpdateUser: email": {func(s *stage) {
+		yes := true
+		_, _ = s.UpdateUser(auth.WithActor(s.ctx, "jane"), s.u.ID, auth.UserChange{FullName: &newName, Email: &newEmail, EmailVerified: &yes})
+	}, "email_changed by jane of u; email_verified by jane of u; profile_changed by jane of u; → email_changed u; → email_changed new"},
+	"UpdateUser: taken": {func(s *stage) {
+		email := s.Register().Email
+		_, _ = s.UpdateUser(s.ctx, s.u.ID, auth.UserChange{Email: &email})
+	}, "email_taken.change_email by host of u"},
+	"UpdateUser: bad input": {func(s *stage) { _, _ = s.UpdateUser(s.ctx, s.u.ID, auth.UserChange{}) }, ""},
+	"UserLocks":             {func(s *stage) { _, _ = s.UserLocks(s.ctx, s.u.ID) }, ""},
+	"SendPasswordReset": {func(s *stage) {
+		s.mailing(nil, func(h *authtest.Harness) { _ = h.SendPasswordReset(auth.WithActor(s.ctx, "jane"), s.u.ID) })
+	}, "password_reset_sent by jane of u; mail_sent.reset_password by manager of u"},
+	"SendPasswordReset: none": {func(s *stage) { _ = s.SendPasswordReset(s.ctx, s.u.ID) }, ""},
+	"Backup":                  {func(s *stage) { _ = s.Backup(s.ctx, io.Discard) }, ""},
+	"Backup: made": {func(s *stage) {
+		h := authtest.With(s.t, backedUp{s.Store}, auth.Config{Events: s.Events})
+		_ = h.Backup(auth.WithActor(s.ctx, "jane"), io.Discard)
+		_ = h.Backup(s.ctx, nil)
+		_ = h.Close()
+	}, "backup_made by jane; backup_made:unfinished by host"},
+	"Backups":            {func(s *stage) { s.Backups() }, ""},
+	"Doctor":             {func(s *stage) { _, _ = s.Doctor(s.ctx) }, ""},
+	"Stats":              {func(s *stage) { s.Stats() }, ""},
+	"Organizations":      {func(s *stage) { _, _ = s.Organizations(s.ctx, auth.OrganizationQuery{}) }, ""},
+	"UserAPIKeys":        {func(s *stage) { _, _ = s.UserAPIKeys(s.ctx, s.u.ID) }, ""},
+	"Organization":       {func(s *stage) { _, _ = s.Organization(s.ctx, s.u.OrganizationID) }, ""},
+	"IsAPIKey":           {func(s *stage) { s.IsAPIKey("x") }, ""},
+	"Now":                {func(s *stage) { s.Manager.Now() }, ""},
+	"JWKS":               {func(s *stage) { s.JWKS() }, ""},
+	"CheckRegistration":  {func(s *stage) { _ = s.CheckRegistration(auth.Registration{}) }, ""},
+	"CheckProfileChange": {func(s *stage) { _ = s.CheckProfileChange(auth.ProfileChange{}, "") }, ""},
+	"CheckNewPassword":   {func(s *stage) { _ = s.CheckNewPassword("x", "") }, ""},
+	"CheckNewAPIKey":     {func(s *stage) { _ = s.CheckNewAPIKey(auth.NewAPIKey{}) }, ""},
+	"InputLimits":        {func(s *stage) { s.InputLimits() }, ""},
+	"String":             {func(s *stage) { _ = s.String() }, ""},
+	"Format":             {func(s *stage) { _ = fmt.Sprint(s.Manager) }, ""},
+	"LogValue":           {func(s *stage) { s.LogValue() }, ""},
+	"WaitingToHash":      {func(s *stage) { s.WaitingToHash() }, ""},
+	"WithoutTurns":       {func(s *stage) { s.WithoutTurns() }, ""},
+	"OccupyHashing":      {func(s *stage) { s.OccupyHashing()() }, ""},
+	"OccupyLargeHashing": {func(s *stage) { s.OccupyLargeHashing()() }, ""},
+	"OccupyPictures":     {func(s *stage) { s.OccupyPictures()() }, ""},
 	"Close": {func(s *stage) {
 		for range 25 {
 			_, _ = s.VerifyAccessToken(s.ctx, "nonsense")
@@ -764,6 +790,16 @@ var audited = map[string]struct {
 
 func registration(email string) auth.Registration {
 	return auth.Registration{Email: email, Password: authtest.Password, FullName: "Ada Lovelace"}
+}
+
+// A backedUp store writes nothing, and fails without a place for it.
+type backedUp struct{ store.Store }
+
+func (backedUp) Backup(_ context.Context, w io.Writer) error {
+	if w == nil {
+		return errOutage
+	}
+	return nil
 }
 
 func anothersKey(s *stage) string {

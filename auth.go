@@ -45,6 +45,7 @@ type Manager struct {
 	records      record.Records
 	keys         *seal.Keyring
 	cursors      cursors
+	secretSizes  []int // of Config.Secrets, in bytes
 	signer       jose.Signer
 	tokenKeys    jose.Keys
 	format       *jose.Format
@@ -103,9 +104,9 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	if err := errors.Join(cfg.validate(), err); err != nil {
 		return nil, err
 	}
-	roots := make([][]byte, len(cfg.Secrets))
+	roots, sizes := make([][]byte, len(cfg.Secrets)), make([]int, len(cfg.Secrets))
 	for i, secret := range cfg.Secrets {
-		roots[i] = []byte(secret)
+		roots[i], sizes[i] = []byte(secret), len(secret)
 	}
 	keys, err := seal.New(roots...)
 	if err != nil {
@@ -123,7 +124,7 @@ func New(s store.Store, cfg Config) (*Manager, error) {
 	}
 	cfg.FirebaseHashes = FirebaseHashes{}
 	m := &Manager{
-		cfg: cfg, keys: keys, cursors: pages, passwords: passwords,
+		cfg: cfg, keys: keys, cursors: pages, secretSizes: sizes, passwords: passwords,
 		records:      record.Records{Store: s, Timeout: cfg.StoreTimeout, Unavailable: ErrUnavailable, Turns: new(record.Turns)},
 		changes:      hitcount.New(maxChangedUsers),
 		peppers:      map[string]func() []byte{},

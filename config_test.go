@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/netip"
 	"reflect"
@@ -412,14 +413,22 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.Organizations(ctx, auth.OrganizationQuery{})
 			return err
 		},
-		"UserByEmail":      func(m *auth.Manager) error { _, err := m.UserByEmail(ctx, alice.Email); return err },
-		"Sessions":         func(m *auth.Manager) error { _, err := m.Sessions(ctx, alice.ID); return err },
-		"RevokeSession":    func(m *auth.Manager) error { return m.RevokeSession(ctx, alice.ID, id.SessionID) },
-		"RevokeSessions":   func(m *auth.Manager) error { return m.RevokeSessions(ctx, alice.ID) },
-		"RevokeAll":        func(m *auth.Manager) error { _, err := m.RevokeAll(ctx, auth.Revocation{}); return err },
-		"EnableTwoFactor":  func(m *auth.Manager) error { _, err := m.EnableTwoFactor(ctx, id, ""); return err },
-		"ConfirmTwoFactor": func(m *auth.Manager) error { return m.ConfirmTwoFactor(ctx, id, "123456") },
-		"DisableTwoFactor": func(m *auth.Manager) error { return m.DisableTwoFactor(ctx, id, authtest.Password, "123456") },
+		"UpdateUser": func(m *auth.Manager) error {
+			_, err := m.UpdateUser(ctx, alice.ID, auth.UserChange{FullName: &name})
+			return err
+		},
+		"UserLocks":         func(m *auth.Manager) error { _, err := m.UserLocks(ctx, alice.ID); return err },
+		"SendPasswordReset": func(m *auth.Manager) error { return m.SendPasswordReset(ctx, alice.ID) },
+		"Backup":            func(m *auth.Manager) error { return m.Backup(ctx, io.Discard) },
+		"Doctor":            func(m *auth.Manager) error { _, err := m.Doctor(ctx); return err },
+		"UserByEmail":       func(m *auth.Manager) error { _, err := m.UserByEmail(ctx, alice.Email); return err },
+		"Sessions":          func(m *auth.Manager) error { _, err := m.Sessions(ctx, alice.ID); return err },
+		"RevokeSession":     func(m *auth.Manager) error { return m.RevokeSession(ctx, alice.ID, id.SessionID) },
+		"RevokeSessions":    func(m *auth.Manager) error { return m.RevokeSessions(ctx, alice.ID) },
+		"RevokeAll":         func(m *auth.Manager) error { _, err := m.RevokeAll(ctx, auth.Revocation{}); return err },
+		"EnableTwoFactor":   func(m *auth.Manager) error { _, err := m.EnableTwoFactor(ctx, id, ""); return err },
+		"ConfirmTwoFactor":  func(m *auth.Manager) error { return m.ConfirmTwoFactor(ctx, id, "123456") },
+		"DisableTwoFactor":  func(m *auth.Manager) error { return m.DisableTwoFactor(ctx, id, authtest.Password, "123456") },
 		"ReplaceBackupCodes": func(m *auth.Manager) error {
 			_, err := m.ReplaceBackupCodes(ctx, id, authtest.Password, "123456")
 			return err

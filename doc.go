@@ -77,16 +77,18 @@
 //   - Bring them from another system: [Manager.ImportUser], [Manager.CheckImport],
 //     [ParseImportedUser].
 //   - Log them in by other proofs than a password: [Manager.LoginAs], [Manager.HasPassword].
-//   - Change them: [Manager.SetRole], [Manager.SetAssignedAgents], [Manager.SetPassword],
+//   - Change them: [Manager.UpdateUser], [Manager.SendPasswordReset], [Manager.SetRole], [Manager.SetAssignedAgents], [Manager.SetPassword],
 //     [Manager.ResetTwoFactor], [Manager.UnlockUser].
 //   - See what they have: [Manager.Sessions], [Manager.UserAPIKeys],
-//     [Manager.TwoFactorStatus], [Manager.TrustedDevices].
+//     [Manager.TwoFactorStatus], [Manager.TrustedDevices], [Manager.UserLocks].
 //   - End what they have: [Manager.RevokeSession], [Manager.RevokeSessions],
 //     [Manager.RevokeUserAPIKey].
 //   - End them: [Manager.DisableUser], [Manager.EnableUser], [Manager.DeleteUser].
 //   - Their organizations: [Manager.CreateOrganization], [Manager.Organization],
 //     [Manager.OrganizationName], [Manager.MemberCount], [Manager.Organizations], [Manager.DeleteOrganization].
-//   - After a restore from a backup: [Manager.RevokeAll].
+//   - A copy of the store: [Manager.Backup], [Manager.Backups]. After a restore:
+//     [Manager.RevokeAll].
+//   - How it runs: [Manager.Doctor], [Manager.Stats].
 //
 // # What your own forms and probes need
 //

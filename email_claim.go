@@ -220,15 +220,16 @@ func (m *Manager) emailOwner(ctx context.Context, digest string) (uid string, kn
 	return known.Rec.claim.Rec.User, known, err
 }
 
-// moveEmail changes the caller's address in three steps. It writes PendingEmail, claims the
-// address, and writes Email. emailClaim says why a crash after any step is safe. Write commits the
-// account with the new address, and reads rows again as retryAs does. MoveEmail returns the claim.
-// If the last step fails, it gives the address back.
-func (m *Manager) moveEmail(
-	ctx context.Context, id Identity, c *principal, address, canonical string, write func() error, rows ...record.Reader,
-) (claim record.Row[emailClaim], err error) {
+// An accountEdit makes a change of an account, in a Commit of its own that it repeats after a
+// conflict.
+type accountEdit func(change func(*account) error) error
+
+// moveEmail changes the address of an account in three steps. It writes PendingEmail by announce,
+// claims the address, and writes Email by adopt. emailClaim says why a crash after any step is safe.
+// MoveEmail returns the claim. If the last step fails, it gives the address back.
+func (m *Manager) moveEmail(ctx context.Context, uid, address, canonical string, announce, adopt accountEdit) (claim record.Row[emailClaim], err error) {
 	pending := ident.Random()
-	err = m.editProfile(ctx, id, c, ProfileChange{}, func(a *account) error {
+	err = announce(func(a *account) error {
 		if emailaddr.Same(a.PendingEmail, canonical) && isRecent(a.PendingSince, m.now(), claimHold) {
 			pending = a.PendingID // the same change twice at the same time: either call may finish it
 		}
@@ -241,14 +242,13 @@ func (m *Manager) moveEmail(
 	if err != nil {
 		return claim, beforeChange(err)
 	}
-	if claim, err = m.claimEmail(ctx, canonical, c.uid, ""); err != nil {
+	if claim, err = m.claimEmail(ctx, canonical, uid, ""); err != nil {
 		if errors.Is(err, ErrEmailTaken) {
-			m.abandonEmail(ctx, c.uid, pending)
+			m.abandonEmail(ctx, uid, pending)
 		}
 		return claim, beforeChange(err)
 	}
-	err = m.retryAs(ctx, id, c, func() error {
-		a := &c.acct.Rec
+	err = adopt(func(a *account) error {
 		switch {
 		case a.PendingID == pending:
 			a.leaveEmail(a.Email)
@@ -260,12 +260,29 @@ func (m *Manager) moveEmail(
 		default: // the other call has finished it
 			a.respellEmail(address)
 		}
-		return write()
-	}, rows...)
+		return nil
+	})
 	if err != nil {
-		m.releaseEmail(context.WithoutCancel(ctx), emailDigest(canonical), c.uid)
+		m.releaseEmail(context.WithoutCancel(ctx), emailDigest(canonical), uid)
 	}
 	return claim, err
+}
+
+// moveOwnEmail is moveEmail for the caller's account. Write commits the account with the new
+// address. Rows are read again with the account, as retryAs does.
+func (m *Manager) moveOwnEmail(
+	ctx context.Context, id Identity, c *principal, address, canonical string, write func() error, rows ...record.Reader,
+) (record.Row[emailClaim], error) {
+	return m.moveEmail(ctx, c.uid, address, canonical, func(change func(*account) error) error {
+		return m.editProfile(ctx, id, c, ProfileChange{}, change)
+	}, func(change func(*account) error) error {
+		return m.retryAs(ctx, id, c, func() error {
+			if err := change(&c.acct.Rec); err != nil {
+				return err
+			}
+			return write()
+		}, rows...)
+	})
 }
 
 // abandonEmail removes the PendingEmail of a change whose address is taken. If it fails, the

@@ -102,7 +102,7 @@ func (m *Manager) ConfirmEmail(ctx context.Context, id Identity, token Secret) e
 	}
 	old, address := c.acct.Rec.Email, c.acct.Rec.RequestedEmail
 	canonical, _ := emailaddr.Canonical(address)
-	claim, err := m.moveEmail(ctx, id, c, address, canonical, func() error {
+	claim, err := m.moveOwnEmail(ctx, id, c, address, canonical, func() error {
 		if err := check(); err != nil {
 			return err
 		}

@@ -90,9 +90,9 @@ var (
 	// there is no setup to confirm. HTTP 400.
 	ErrTwoFactorNotEnabled = errors.New("auth: two-factor authentication is not enabled")
 
-	// ErrUnsupported reports a call that the store cannot carry out, such as a list of all users
-	// on a store that is no store.Walker. HTTP 501.
-	ErrUnsupported = errors.New("auth: the store does not support this")
+	// ErrUnsupported reports a call that the store or the configuration does not have what it takes
+	// for, such as a list of all users on a store that is no store.Walker. HTTP 501.
+	ErrUnsupported = errors.New("auth: not supported by the store or the configuration")
 
 	// ErrCursorGone reports the cursor of a page whose list can only be begun again: it is of a
 	// Manager that was closed since, or of another process, or the store has changed its shape.

@@ -25,7 +25,8 @@ const (
 	EventLoggedOut             EventType = "logged_out"
 	EventSessionRevoked        EventType = "session_revoked"
 	EventPasswordChanged       EventType = "password_changed"
-	EventPasswordReset         EventType = "password_reset" // by ResetPassword, with the token of a mail
+	EventPasswordReset         EventType = "password_reset"      // by ResetPassword, with the token of a mail
+	EventPasswordResetSent     EventType = "password_reset_sent" // SendPasswordReset was called; the mail has EventMailSent
 	EventReauthFailed          EventType = "reauthentication_failed"
 	EventProfileChanged        EventType = "profile_changed"
 	EventEmailChanged          EventType = "email_changed"
@@ -60,6 +61,7 @@ const (
 	EventOrganizationDeleted   EventType = "organization_deleted" // by DeleteOrganization, when it begins; each member has EventUserDeleted
 	EventOrganizationRenamed   EventType = "organization_renamed"
 	EventAllRevoked            EventType = "all_revoked" // by RevokeAll, for all users
+	EventBackupMade            EventType = "backup_made" // by Backup, when it ends
 
 	// A call with WithForce left the other members of an organization without an enabled admin.
 	// The user is the one who was the last.
@@ -136,6 +138,7 @@ const (
 //	                                  reset: by a reset that is the first proof of the address
 //	                                  moved: its user was removed from the organization, or left
 //	EventAPIKeyWoke           Count   days without a use
+//	EventBackupMade           Reason  unfinished: Backup returned an error
 //	EventBackupCodeUsed       Action  login, disable, change_email, new_key
 //	                                  delete_account, export
 //	                                  member_role, remove_member, leave_organization
@@ -291,7 +294,7 @@ func (e Event) LogValue() slog.Value {
 // Events that a client can cause without end are sampled: EventRateLimited, EventTokenRefused,
 // EventAPIKeyRefused, EventTempTokenRefused, EventMailTokenRefused, EventAccessDenied,
 // EventOverloaded, EventStoreFailed, malformed codes and mails for which the queue was full. So
-// are EventTokenRefreshed, EventProfileChanged, EventAPIKeyChanged and EventTwoFactorStarted,
+// are EventTokenRefreshed, EventProfileChanged, EventAPIKeyChanged and EventTwoFactorStarted by a user,
 // which cost no hash, and a LogoutOthers that finds nothing to end. Each type, reason, account
 // and network (a /24 or a /48) gets 20 at once and one more every 3 seconds. For EventOverloaded
 // and EventStoreFailed, account and network do not count. What changes a password, an address, a

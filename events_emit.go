@@ -28,7 +28,7 @@ func (e Event) sampled() bool {
 	case EventMailFailed:
 		return e.Reason == "queue"
 	case EventTokenRefreshed, EventProfileChanged, EventAPIKeyChanged, EventTwoFactorStarted:
-		return true
+		return e.byClient()
 	case EventSessionRevoked:
 		return e.Reason == others && e.Count == 0 // there was nothing to end
 	}
@@ -42,7 +42,7 @@ func (e Event) class() queue.Class {
 		return queue.Low
 	case EventPasswordChanged, EventPasswordReset, EventEmailChanged, EventEmailVerified, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
 		EventBackupCodeUsed, EventBackupCodesReplaced, EventDeviceTrusted, EventDeviceRemoved, EventTokenReused, EventRoleChanged, EventAssignedAgentsChanged,
-		EventUserDisabled, EventUserEnabled, EventUserUnlocked, EventUserDeleted, EventOrganizationDeleted, EventAllRevoked,
+		EventUserDisabled, EventUserEnabled, EventUserUnlocked, EventUserDeleted, EventOrganizationDeleted, EventAllRevoked, EventBackupMade,
 		EventMemberRemoved, EventMemberLeft, EventOrganizationWithoutAdmin:
 		return queue.High
 	}
@@ -72,10 +72,15 @@ func (e Event) budget() sampler.Source {
 // source returns the network whose share of the queue an event takes. A call by your program
 // has none.
 func (e Event) source() string {
-	if e.Actor != "" && !strings.HasPrefix(e.Actor, sessionPrefix) && !strings.HasPrefix(e.Actor, keyIDPrefix) {
+	if !e.byClient() {
 		return ""
 	}
 	return sourceOf(e.Client)
+}
+
+// byClient reports whether a client caused the event, and not your program or the Manager.
+func (e Event) byClient() bool {
+	return e.Actor == "" || strings.HasPrefix(e.Actor, sessionPrefix) || strings.HasPrefix(e.Actor, keyIDPrefix)
 }
 
 // sourceOf returns the wide network of a client, or "" if it is unknown. One subscriber has

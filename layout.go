@@ -32,6 +32,7 @@ import (
 //	o.<org>/m.<user>       memberRecord
 //	m.auth/managers        managersRecord: what the Managers on the store were configured with
 //	m.auth/rosters         rostersRecord: whether every account is in its roster
+//	m.auth/doctor          while Doctor measures a write: nothing
 //
 // A user is in one organization, and the account has the role there. Several would have a record for
 // each, u.<user>/m.<org>, with the role. A check would read the one that the session or the key
@@ -63,6 +64,7 @@ func memberKey(oid, uid string) string   { return orgRecords(oid) + "m." + uid }
 const (
 	managersKey = "m.auth/managers"
 	rostersKey  = "m.auth/rosters"
+	doctorKey   = "m.auth/doctor"
 )
 
 // accountKeyIn, sessionKeyIn and apiKeyKeyIn make their key in the memory of a read.

@@ -20,6 +20,33 @@ func (m *Manager) ForgotPassword(ctx context.Context, email string) error {
 	return m.requestMail(ctx, resetMail, email)
 }
 
+// SendPasswordReset mails a token for [Manager.ResetPassword] to the address of the user. It is for an
+// operator whom the user asks: no budget of a network is charged. Nil means that the mail is in the
+// queue: EventMailSent or EventMailFailed say what became of it. While three tokens are valid, none is
+// sent.
+//
+// The error is ErrNotFound, ErrForbidden for a disabled user, ErrRateLimited if the address got too
+// many mails, or ErrUnsupported without a Config.Mailer.
+func (m *Manager) SendPasswordReset(ctx context.Context, userID string) error {
+	defer m.calls.Begin()()
+	uid, acct, err := m.findUser(ctx, userID)
+	switch {
+	case err != nil:
+		return err
+	case m.mails == nil:
+		return ErrUnsupported
+	case acct.Rec.Disabled:
+		return ErrForbidden
+	}
+	digest := digestOf(acct.Rec.Email)
+	if _, err := m.charge(ctx, uid, []budget{mailBudget(digest)}); err != nil {
+		return err
+	}
+	m.emitByProgram(ctx, Event{Type: EventPasswordResetSent, UserID: userID, OrganizationID: acct.Rec.Org})
+	m.offerMail(ctx, mailRequest{kind: resetMail, digest: digest, uid: uid, charged: true})
+	return nil
+}
+
 // ResetPassword sets a new password with the token of a mail. It is for the owner of an account
 // who has forgotten the password, or who never had one. In one Commit it spends the token and
 // ends every session, every login that waits for its second factor, every trusted device and every

@@ -88,7 +88,7 @@ func (m *Manager) UpdateProfile(ctx context.Context, id Identity, change Profile
 		err := m.requestEmail(ctx, id, c, change, canonical)
 		return m.user(id.User.ID, &c.acct.Rec), err
 	}
-	claim, err := m.moveEmail(ctx, id, c, *change.Email, canonical, func() error {
+	claim, err := m.moveOwnEmail(ctx, id, c, *change.Email, canonical, func() error {
 		if change.FullName != nil {
 			c.acct.Rec.FullName = *change.FullName
 		}

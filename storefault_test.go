@@ -36,6 +36,13 @@ func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]
 	for _, name := range []string{"CheckRegistration", "CheckProfileChange", "CheckNewPassword", "CheckNewAPIKey", "CheckAPIKeyChange"} { // which ask no store
 		delete(calls, name)
 	}
+	delete(calls, "Backup") // which this store does not have
+	delete(calls, "Doctor") // which says so itself
+	calls["UpdateUser, email"] = func(m *auth.Manager) error {
+		email := "moved@example.com"
+		_, err := m.UpdateUser(context.Background(), alice.ID, auth.UserChange{Email: &email})
+		return err
+	}
 	calls["UpdateProfile, email"] = func(m *auth.Manager) error { return moveTo(m, id, "moved@example.com") }
 	calls["UpdateProfile, email and password"] = func(m *auth.Manager) error {
 		email := "moved@example.com"
@@ -70,6 +77,7 @@ var mailFaults = map[string]func(u *mailed) error{
 	"CancelEmailChange": func(u *mailed) error {
 		return u.h.CancelEmailChange(context.Background(), u.id)
 	},
+	"SendPasswordReset":               func(u *mailed) error { return u.h.SendPasswordReset(context.Background(), u.id.User.ID) },
 	"UpdateProfile, email to confirm": func(u *mailed) error { return moveTo(u.h.Manager, u.id, "third@example.com") },
 }
 

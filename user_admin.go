@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/datixlab/auth/internal/emailaddr"
-	"github.com/datixlab/auth/internal/netprefix"
 	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
@@ -92,23 +91,21 @@ func (m *Manager) EnableUser(ctx context.Context, userID string) error {
 
 // UnlockUser refills the user's budgets of codes and passwords, or returns ErrNotFound. It
 // refills those of all networks together, and those of the networks that are known. The
-// budgets of other networks and of sessions refill with time.
+// budgets of other networks and of sessions refill with time. [Manager.UserLocks] says which of them
+// are used up.
 func (m *Manager) UnlockUser(ctx context.Context, userID string) error {
 	defer m.calls.Begin()()
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
 	}
-	canonical, _ := emailaddr.Canonical(acct.Rec.Email)
-	digest := emailDigest(canonical)
-	_, known, err := m.emailOwner(ctx, digest)
+	of, err := m.budgetsOfUser(ctx, uid, &acct.Rec)
 	if err != nil {
 		return err
 	}
-	budgets := append(m.elsewhereCodeBudgets(uid), m.confirmBudget(uid), m.accountBudget(digest, ""))
-	for _, prefix := range append(known.Rec.Prefixes, netprefix.Unknown) {
-		budgets = append(budgets, m.accountAddressBudget(digest, prefix))
-		budgets = append(budgets, m.codeBudgets(uid, prefix, true)...)
+	budgets := make([]budget, len(of))
+	for i, b := range of {
+		budgets[i] = b.budget
 	}
 	if err = m.refill(ctx, budgets); err != nil {
 		err = fmt.Errorf("%w: %w", record.ErrOutcomeUnknown, err)

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/datixlab/auth/internal/parallel"
-	"github.com/datixlab/auth/store"
 )
 
 // A UserQuery says which accounts [Manager.Users] returns. The zero value is the first page of
@@ -133,7 +132,7 @@ func (m *Manager) usersOf(ctx context.Context, oid, cursor string, limit int) (u
 // requireRosters waits for the rosters to be complete, and returns ErrUnavailable if they are not.
 // On a store that cannot be walked they are all that there is to know.
 func (m *Manager) requireRosters(ctx context.Context) error {
-	if _, walked := m.records.Store.(store.Walker); walked {
+	if m.walks() {
 		m.awaitRosters(ctx)
 	}
 	return m.checkRosters(ctx)

@@ -8,8 +8,28 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore/internal/pages"
 )
+
+var (
+	_ store.Backuper = (*Store)(nil)
+	_ store.Examiner = (*Store)(nil)
+)
+
+// Examine implements store.Examiner. It warns of a Store that accepts no more writes. It does not
+// read the file: see [Store.Verify].
+func (s *Store) Examine(ctx context.Context) (store.Examination, error) {
+	if err := s.enter(ctx); err != nil {
+		return store.Examination{}, err
+	}
+	defer s.calls.RUnlock()
+	found := store.Examination{Kind: "bbolt"}
+	if refused := s.writeErr.Load(); refused != nil {
+		found.Warnings = []string{"It accepts no more writes: " + (*refused).Error() + "."}
+	}
+	return found, nil
+}
 
 // Verify checks the database page by page, as it is at one instant, while it is in use.
 // An error that wraps [ErrDamaged] means that the structure is broken, and one that wraps

@@ -153,6 +153,16 @@ func (s *Store) Hit(ctx context.Context, key string, limit store.Limit, n int, n
 	return hits.Hit(key, limit, n, now)
 }
 
+var _ store.Examiner = (*Store)(nil)
+
+// Examine implements store.Examiner.
+func (s *Store) Examine(ctx context.Context) (store.Examination, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Examination{}, fmt.Errorf("memstore: %w", err)
+	}
+	return store.Examination{Kind: "memory", Warnings: []string{"Every record is lost when the process stops."}}, nil
+}
+
 // Close drops everything. It never fails.
 func (s *Store) Close() error {
 	s.stamps.Close()
