@@ -39,7 +39,7 @@ type Revoked struct {
 // account are damaged, it ends the rest of that account and goes on with the others. At the end
 // it returns ErrUnavailable with the number of damaged accounts. It emits one EventAllRevoked.
 //
-// The store must be a [store.Walker]; otherwise it returns an error and does nothing. An
+// The store must be a [store.Walker]; otherwise it returns ErrUnsupported and does nothing. An
 // account that a walk returns twice is counted twice.
 //
 // RevokeAll cannot restore what the backup lacks. Disable or delete again the users that were
@@ -53,7 +53,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r Revocation) (Revoked, error) 
 	}
 	walker, ok := m.records.Store.(store.Walker)
 	if !ok {
-		return Revoked{}, fmt.Errorf("auth: RevokeAll needs a store that is a store.Walker, and %T is none", m.records.Store)
+		return Revoked{}, fmt.Errorf("%w: RevokeAll needs a store.Walker, and %T is none", ErrUnsupported, m.records.Store)
 	}
 	done, err := m.revokeEach(ctx, walker, r)
 	if err == nil && done.Damaged > 0 {

@@ -21,7 +21,8 @@ type call struct {
 	body     []byte   // nil if the endpoint reads none, or none was sent
 	uri      string   // of the request, as the client sent it
 
-	organization string // the name of the caller's, for an ownProfile
+	connection   auth.Check // of a request to the administration: how it came
+	organization string     // the name of the caller's, for an ownProfile
 }
 
 // variable returns the identifier that the path has for a variable of the route.

@@ -50,3 +50,9 @@ func Codes() (names map[Code]string, status map[Code]int) {
 	}
 	return names, status
 }
+
+// Routes returns "METHOD /path" of every route.
+func (a *Admin) Routes() []string { return a.h.Routes() }
+
+// LogTo makes a log to l what otherwise goes to slog.Default().
+func (a *Admin) LogTo(l *slog.Logger) { a.h.log = l }

@@ -165,6 +165,8 @@ func TestErrorsAndTheirAnswers(t *testing.T) {
 		{auth.ErrAPIKeyLimit, 403, httpauth.CodeAPIKeyLimit, ""},
 		{auth.ErrAPIKeyNotActive, 409, httpauth.CodeAPIKeyNotActive, ""},
 		{auth.ErrNotFound, 404, httpauth.CodeNotFound, ""},
+		{auth.ErrCursorGone, 410, httpauth.CodeCursorGone, ""},
+		{auth.ErrUnsupported, 501, httpauth.CodeUnsupported, ""},
 		{auth.ErrEmailTaken, 409, httpauth.CodeEmailTaken, ""},
 		{auth.ErrTwoFactorEnabled, 409, httpauth.CodeTwoFactorAlreadyEnabled, ""},
 		{&auth.RetryError{Err: auth.ErrRateLimited, After: time.Nanosecond}, 429, httpauth.CodeRateLimited, "1"},

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/datixlab/auth"
 )
@@ -25,7 +26,8 @@ type Handler struct {
 	idName   string // of the header
 	proxies  []netip.Prefix
 	log      *slog.Logger
-	proven   func(*http.Request, auth.Identity) // Config.OnIdentity, or nil
+	proven   func(*http.Request, auth.Identity)  // Config.OnIdentity, or nil
+	who      func(*http.Request) (string, error) // of an Admin; nil for any other
 	routes   routing
 	document *document
 	jwks     *published
@@ -71,7 +73,7 @@ func newHandler(m *auth.Manager, cfg Config, more ...route) (*Handler, error) {
 		return nil, err
 	}
 	h.routes = newRouting(routes)
-	if h.document, err = openAPI(routes, m.InputLimits()); err != nil {
+	if h.document, err = openAPI(aboutPublic, routes, m.InputLimits()); err != nil {
 		return nil, fmt.Errorf("httpauth: OpenAPI document: %w", err)
 	}
 	return h, nil
@@ -82,9 +84,18 @@ func newHandler(m *auth.Manager, cfg Config, more ...route) (*Handler, error) {
 // its last slash. The first 404 that a prefix may have caused is logged.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	boundBodyTime(w, r)
-	ctx := h.withClient(r)
+	ctx := r.Context()
+	if h.who == nil { // what an operator does counts on no network
+		ctx = h.withClient(r)
+	}
 	var res response
 	err := catchPanic(func() (err error) {
+		if h.who != nil {
+			if ctx, err = h.admit(r); err != nil {
+				ctx = r.Context()
+				return err
+			}
+		}
 		res, err = h.serve(ctx, w, r)
 		return err
 	})
@@ -102,6 +113,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		allowReading(w.Header(), r.Method == http.MethodOptions)
 	}
 	write(w, r, res.status, res.contentType, res.cacheControl, res.body)
+	if res.stream != nil && r.Method != http.MethodHead {
+		if err := res.stream(w); err != nil {
+			h.logFailure(r.WithContext(ctx), http.StatusServiceUnavailable, CodeUnavailable, err)
+			panic(http.ErrAbortHandler) // so that the client sees that the answer is not whole
+		}
+	}
 }
 
 // serve runs the call that r makes in ctx and returns its answer. It does not write the answer
@@ -128,6 +145,12 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err := h.authenticate(c, r, rt); err != nil {
 		return res, err
 	}
+	if rt.access == operatorOnly {
+		c.connection = connectionOf(r)
+	}
+	if rt.long {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	}
 	TellReplaced(w.Header(), c.identity)
 	if rt.call.body != nil {
 		c.body, err = readBody(w, r, rt.bodyOptional)
@@ -147,6 +170,9 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	switch answer := answer.(type) {
 	case *published:
 		p = answer
+	case stream:
+		res.stream = answer
+		return res, nil
 	case appender:
 		res.body = answer.appendJSON()
 		return res, nil
@@ -190,7 +216,7 @@ func (h *Handler) authenticate(c *call, r *http.Request, rt *route) error {
 		verify = h.manager.VerifyForEnrollment
 	}
 	switch rt.access {
-	case anyone:
+	case anyone, operatorOnly: // of whom admit has asked
 		return nil
 	case anyCredential:
 		return h.prove(c, r, verify, &c.identity)

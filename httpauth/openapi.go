@@ -72,9 +72,29 @@ func mountOf(uri string) string {
 	return path
 }
 
+// An about is what a document says about all of its routes.
+type about struct {
+	title, description string
+	tags               []tagInfo // in the order of the document
+	schemes            object    // how a request proves who makes it
+}
+
+var aboutPublic = about{
+	title: "Authentication",
+	description: "Accounts, sessions, two-factor authentication and API keys. " +
+		"JSON in UTF-8; times are RFC 3339 in UTC. Every refusal is a problem of RFC 9457 with a stable code. " +
+		"HEAD is answered as GET is, without a body, and OPTIONS with 204 and Allow. An unknown path is 404, another method 405. " +
+		"Members that are not documented are ignored; a documented one in another case is refused.",
+	tags: tags,
+	schemes: object{
+		{"bearerToken", object{{"type", "http"}, {"scheme", "bearer"}, {"description", "An access token, from login, verify-2fa or refresh. Where X-API-Key is allowed too, an API key."}}},
+		{"apiKeyHeader", object{{"type", "apiKey"}, {"in", "header"}, {"name", "X-API-Key"}, {"description", "An API key, instead of the Authorization header: two credentials are refused."}}},
+	},
+}
+
 // openAPI returns the document of routes. It is the same, byte for byte, for the same
 // routes and limits.
-func openAPI(routes []route, limits auth.InputLimits) (*document, error) {
+func openAPI(what about, routes []route, limits auth.InputLimits) (*document, error) {
 	d := documenter{keywords: keywords(limits)}
 	var paths, groups object
 	for i := range routes {
@@ -82,7 +102,7 @@ func openAPI(routes []route, limits auth.InputLimits) (*document, error) {
 		item, _ := paths.get(rt.path).(object)
 		paths.set(rt.path, append(item, member{strings.ToLower(rt.method), d.operation(rt)}))
 	}
-	for _, t := range tags {
+	for _, t := range what.tags {
 		if slices.ContainsFunc(routes, func(rt route) bool { return rt.tag == t.tag }) {
 			groups = append(groups, member{string(t.tag), object{{"name", t.tag}, {"description", t.description}}})
 		}
@@ -90,12 +110,9 @@ func openAPI(routes []route, limits auth.InputLimits) (*document, error) {
 	text, err := json.Marshal(object{
 		{"openapi", "3.1.0"},
 		{"info", object{
-			{"title", "Authentication"},
+			{"title", what.title},
 			{"version", "1.0.0"},
-			{"description", "Accounts, sessions, two-factor authentication and API keys. " +
-				"JSON in UTF-8; times are RFC 3339 in UTC. Every refusal is a problem of RFC 9457 with a stable code. " +
-				"HEAD is answered as GET is, without a body, and OPTIONS with 204 and Allow. An unknown path is 404, another method 405. " +
-				"Members that are not documented are ignored; a documented one in another case is refused."},
+			{"description", what.description},
 			{"contact", object{{"name", "Package httpauth"}, {"url", "https://pkg.go.dev/github.com/datixlab/auth/httpauth"}}},
 		}},
 		{"servers", []object{{{"url", serverMark}}}},
@@ -104,10 +121,7 @@ func openAPI(routes []route, limits auth.InputLimits) (*document, error) {
 		{"components", object{
 			{"schemas", d.schemas},
 			{"responses", d.responses},
-			{"securitySchemes", object{
-				{"bearerToken", object{{"type", "http"}, {"scheme", "bearer"}, {"description", "An access token, from login, verify-2fa or refresh. Where X-API-Key is allowed too, an API key."}}},
-				{"apiKeyHeader", object{{"type", "apiKey"}, {"in", "header"}, {"name", "X-API-Key"}, {"description", "An API key, instead of the Authorization header: two credentials are refused."}}},
-			}},
+			{"securitySchemes", what.schemes},
 		}},
 	})
 	if err := errors.Join(err, d.err); err != nil {
@@ -184,7 +198,7 @@ func (d *documenter) queryParameters(rt *route) (list []object) {
 func security(a access) []object {
 	none := []string{}
 	switch a {
-	case anyone:
+	case anyone, operatorOnly:
 		return []object{}
 	case anyCredential:
 		return []object{{{"bearerToken", none}}, {{"apiKeyHeader", none}}}
@@ -235,6 +249,9 @@ func (d *documenter) answers(rt *route) (all object) {
 func (d *documenter) success(rt *route) object {
 	switch len(rt.answers) {
 	case 0:
+		if rt.mediaType() != jsonMedia {
+			return object{}
+		}
 		return object{{"schema", object{{"type", "object"}}}}
 	case 1:
 		t := reflect.TypeOf(rt.answers[0])

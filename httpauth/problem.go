@@ -43,10 +43,12 @@ const (
 	CodeLastAdmin                Code = "last_admin"                 // 409: other members would have no enabled admin
 	CodeTwoFactorAlreadyEnabled  Code = "two_factor_already_enabled" // 409
 	CodeAPIKeyNotActive          Code = "api_key_not_active"         // 409: it has expired, is disabled, or was replaced
+	CodeCursorGone               Code = "cursor_gone"                // 410: the list must be begun again
 	CodeBodyTooLarge             Code = "body_too_large"             // 413
 	CodeUnsupportedMediaType     Code = "unsupported_media_type"     // 415
 	CodeRateLimited              Code = "rate_limited"               // 429: Retry-After says when
 	CodeInternalError            Code = "internal_error"             // 500
+	CodeUnsupported              Code = "unsupported"                // 501: the store or the configuration does not have what it takes
 	CodeOverloaded               Code = "overloaded"                 // 503: Retry-After says when
 	CodeUnavailable              Code = "unavailable"                // 503: the store did not answer; a change may have been made all the same
 )
@@ -88,10 +90,12 @@ var problemTypes = map[Code]problemType{
 	CodeLastAdmin:                {http.StatusConflict, "CodeLastAdmin", "Last admin", "The organization has other members and no other admin. Make one of them an admin first."},
 	CodeTwoFactorAlreadyEnabled:  {http.StatusConflict, "CodeTwoFactorAlreadyEnabled", "Two-factor authentication is already enabled", "Two-factor authentication is on. To set it up again, turn it off first."},
 	CodeAPIKeyNotActive:          {http.StatusConflict, "CodeAPIKeyNotActive", "API key not active", "The API key has expired, is disabled, or was replaced before. Enable it, rotate the key that replaced it, or create another."},
+	CodeCursorGone:               {http.StatusGone, "CodeCursorGone", "Cursor gone", "The list has changed its places, as after a restart. Begin it again, without after."},
 	CodeBodyTooLarge:             {http.StatusRequestEntityTooLarge, "CodeBodyTooLarge", "Body too large", "The body is longer than 64 KiB."},
 	CodeUnsupportedMediaType:     {http.StatusUnsupportedMediaType, "CodeUnsupportedMediaType", "Unsupported media type", "The body must be application/json in UTF-8, without a content coding."},
 	CodeRateLimited:              {http.StatusTooManyRequests, "CodeRateLimited", "Too many attempts", "Too many attempts; wait as long as Retry-After says."},
 	CodeInternalError:            {http.StatusInternalServerError, "CodeInternalError", "Internal error", "Something went wrong."},
+	CodeUnsupported:              {http.StatusNotImplemented, "CodeUnsupported", "Unsupported", "The store, or the configuration of the service, does not support this."},
 	CodeOverloaded:               {http.StatusServiceUnavailable, "CodeOverloaded", "Overloaded", "Too much to do at the moment; wait as long as Retry-After says."},
 	CodeUnavailable:              {http.StatusServiceUnavailable, "CodeUnavailable", "Unavailable", "The request was not completed, or its outcome is unknown; try again later."},
 }
@@ -247,6 +251,8 @@ var codeByError = []struct {
 	{auth.ErrAPIKeyLimit, CodeAPIKeyLimit},
 	{auth.ErrAPIKeyNotActive, CodeAPIKeyNotActive},
 	{auth.ErrRegistrationClosed, CodeRegistrationClosed},
+	{auth.ErrCursorGone, CodeCursorGone},
+	{auth.ErrUnsupported, CodeUnsupported},
 	{auth.ErrNotFound, CodeNotFound},
 	{auth.ErrEmailTaken, CodeEmailTaken},
 	{auth.ErrLastAdmin, CodeLastAdmin},
@@ -341,7 +347,7 @@ func retryAfter(status int, err error) (seconds int64) {
 // request, which may contain secrets of your program.
 func (h *Handler) logFailure(r *http.Request, status int, code Code, err error) {
 	gone := code == CodeUnavailable && r.Context().Err() != nil
-	if status < http.StatusInternalServerError || code == CodeOverloaded || gone {
+	if status < http.StatusInternalServerError || code == CodeOverloaded || code == CodeUnsupported || gone {
 		return
 	}
 	attrs := []slog.Attr{slog.String("method", r.Method), slog.String("code", string(code)), slog.Any("error", err)}

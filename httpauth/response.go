@@ -17,6 +17,7 @@ type response struct {
 	body         []byte
 	allow, etag  string // headers, unless ""
 	public       bool   // pages of any origin may read it
+	stream       stream // what writes the body, or nil
 }
 
 // The values of headers that many answers have. All answers share them, so that none needs

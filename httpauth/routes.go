@@ -20,6 +20,8 @@ const (
 	// unprovenToken is an access token that the endpoint itself passes to the Manager. Refresh
 	// and logout take tokens that open nothing any more.
 	unprovenToken
+	// operatorOnly is whoever the function of NewAdmin lets in. It is asked before the route is known.
+	operatorOnly
 )
 
 // A Tag names a group of routes, in the OpenAPI document and in [Config].Without.
@@ -91,6 +93,7 @@ type route struct {
 	answers      []any  // a value of each type the call answers with, the usual one first; nil is the OpenAPI document
 	codes        []Code // problems of its own, besides those that all such routes share
 	media        string // of the answer; "" is jsonMedia
+	long         bool   // it may take longer than the server gives an answer
 	public       bool   // the answer is the same for everybody: it may be cached, has an ETag, and any page may read it
 
 	variables []string // the names in path, set by newRouting
@@ -415,10 +418,13 @@ func (rt *route) problems() []Code {
 	if rt.call.body != nil || rt.call.query != nil {
 		codes = append(codes, CodeInvalidInput)
 	}
-	if rt.access != anyone {
+	switch rt.access {
+	case operatorOnly:
+		codes = append(codes, CodeAuthenticationRequired, CodeInvalidToken)
+	case sessionOnly, anyCredential, unprovenToken:
 		codes = append(codes, CodeAuthenticationRequired, CodeInvalidToken, CodeTwoFactorSetupRequired)
 	}
-	if rt.access == sessionOnly || rt.access == unprovenToken {
+	if rt.access != anyone && rt.access != anyCredential {
 		codes = append(codes, CodeForbidden)
 	}
 	codes = append(codes, rt.codes...)
