@@ -32,6 +32,13 @@
 // -url, which are yours: /verify-email, /reset-password and /confirm-email. Each finds the token
 // in its fragment and sends it by POST.
 //
+// Operators administer the service on a Unix socket, which only the user of this program can use:
+//
+//	curl --unix-socket auth.sock http://localhost/users
+//
+// The user at the other end is the actor of the events. With -admin 127.0.0.1:9001 it is a port, and
+// whoever has AUTH_ADMIN_TOKEN, 32 bytes or more, sends it as a Bearer.
+//
 // GET /livez and /healthz answer 200 as long as the process serves. GET /readyz answers 503
 // if the store does not answer, and after the signal to stop.
 //
@@ -66,12 +73,13 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	env := environment{
 		secret: auth.Secret(os.Getenv("AUTH_SECRET")), store: auth.Secret(os.Getenv("AUTH_STORE")), smtp: auth.Secret(os.Getenv("AUTH_SMTP_PASSWORD")),
+		adminToken: auth.Secret(os.Getenv("AUTH_ADMIN_TOKEN")),
 	}
 	os.Exit(run(ctx, os.Args[1:], env, os.Stdout, os.Stderr))
 }
 
 // The environment has what must not be on the command line; "" is none.
-type environment struct{ secret, store, smtp auth.Secret }
+type environment struct{ secret, store, smtp, adminToken auth.Secret }
 
 type options struct {
 	addr             string
@@ -82,6 +90,7 @@ type options struct {
 	proxies          string
 	mail             *string
 	confirmEmail     bool
+	admin            *string
 	env              environment
 }
 
@@ -99,6 +108,7 @@ func (o *options) flags() *flag.FlagSet {
 	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
 	flags.Func("mail", "who sends mails: `log|none|URL`, the URL of a server: smtp://USER@HOST:PORT?from=ADDRESS, with its password in AUTH_SMTP_PASSWORD (default log on a loopback -addr, else none)", set(&o.mail))
 	flags.BoolVar(&o.confirmEmail, "confirm-email", false, "change an email only after the mail that goes to the new one was confirmed")
+	flags.Func("admin", "where operators administer: `unix:PATH|HOST:PORT|none`; a socket has mode 0600, and HOST:PORT needs 32 bytes in AUTH_ADMIN_TOKEN (default "+defaultAdmin+")", set(&o.admin))
 	return flags
 }
 
@@ -135,6 +145,10 @@ func set(flag **string) func(string) error {
 // order.
 func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (err error) {
 	proxies, err := parseProxies(o.proxies)
+	if err != nil {
+		return err
+	}
+	admin, err := parseAdmin(o.admin, o.env.adminToken)
 	if err != nil {
 		return err
 	}
@@ -202,6 +216,13 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 	if err != nil {
 		return err
 	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	administered, err := admin.serve(running, manager, o.env.adminToken, log)
+	if err != nil {
+		return err
+	}
+	defer func() { stop(); administered() }() // before the Manager closes
 	log.Info("listening", "addr", listener.Addr().String(), "store", place.kind, "url", base)
 	if first {
 		log.Info("first start", "register", "POST "+base+"/register", "document", base+"/openapi.json", "secret", whereSecret,

@@ -22,6 +22,7 @@ const testSecret auth.Secret = "a root secret that only tests use: 0123456789"
 
 func TestMain(m *testing.M) {
 	logging.Disable()
+	defaultAdmin = "none" // tests run beside each other in one directory
 	os.Exit(m.Run())
 }
 
@@ -73,6 +74,10 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"bad URL", []string{"-store", "memory", "-url", "example.com"}, 1, "URL"},
 		{"bad mail", []string{"-store", "memory", "-addr", "127.0.0.1:0", "-mail", "smtp://u:hunter2@mail"}, 1, "AUTH_SMTP_PASSWORD"},
 		{"no mail to confirm with", []string{"-store", "memory", "-addr", "127.0.0.1:0", "-mail", "none", "-confirm-email"}, 1, "needs a Mailer"},
+		{"bad administration", []string{"-store", "memory", "-admin", "auth.sock"}, 1, "use unix:PATH, HOST:PORT or none"},
+		{"administration without a path", []string{"-store", "memory", "-admin", "unix:"}, 1, "needs a path"},
+		{"administration for everybody", []string{"-store", "memory", "-admin", "127.0.0.1:0"}, 1, "AUTH_ADMIN_TOKEN has 0 bytes"},
+		{"administration on a file", []string{"-store", "memory", "-addr", "127.0.0.1:0", "-admin", "unix:" + file("x")}, 1, "is no socket"},
 		{"bad address", []string{"-store", free, "-addr", "nowhere"}, 1, "missing port"},
 		{"busy port", []string{"-store", free, "-addr", busy.Addr().String()}, 1, "address already in use"},
 		{"busy database", []string{"-store", "bolt:" + taken, "-lock-wait", "0s"}, 1, "in use by another process"},
@@ -165,7 +170,7 @@ func TestHelpIsNotAnError(t *testing.T) {
 	if exit := run(t.Context(), []string{"-h"}, environment{}, io.Discard, &stderr); exit != 0 {
 		t.Errorf("exit status %d", exit)
 	}
-	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-store-file", "AUTH_STORE", "-trusted-proxies", "-url", "-mail", "AUTH_SMTP_PASSWORD", "-confirm-email"} {
+	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-store-file", "AUTH_STORE", "-trusted-proxies", "-url", "-mail", "AUTH_SMTP_PASSWORD", "-confirm-email", "-admin", "AUTH_ADMIN_TOKEN"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("the help does not say %s", want)
 		}
