@@ -30,8 +30,10 @@ type Admin struct{ h *Handler }
 // Two things are refused before it is asked:
 //   - An API key, with 403: a key is a program's, and belongs to a user.
 //   - What a page of another origin may have sent, with 403. A request that changes something passes
-//     net/http's CrossOriginProtection. Without TLS, an Authorization or a Unix socket, the Host must be
-//     an IP address or localhost: with DNS rebinding, a page calls this machine by a name of its own.
+//     net/http's CrossOriginProtection. Without TLS or a Unix socket, the Host must be an IP address or
+//     localhost: with DNS rebinding, a page calls this machine by a name of its own, and sends any
+//     header it likes. If who asks for a secret in every case, and a proxy in front keeps another Host,
+//     replace it in front of the Admin.
 //
 // The routes:
 //
@@ -106,16 +108,16 @@ func refuseAsAdmin(h *Handler, r *http.Request) error {
 	case sameSite.Check(r) != nil:
 		return &refusal{code: CodeForbidden, detail: "A page of another origin may not send this."}
 	case !ownName(r):
-		return &refusal{code: CodeForbidden, detail: "Without TLS and an Authorization, Host must be an IP address or localhost."}
+		return &refusal{code: CodeForbidden, detail: "Without TLS, Host must be an IP address or localhost."}
 	}
 	return nil
 }
 
 // ownName reports whether no page of a browser can have sent r under a name of its own, which
-// resolves to this machine (DNS rebinding). A page cannot reach a Unix socket, has no certificate
-// for its name here, and does not know what is in an Authorization.
+// resolves to this machine (DNS rebinding). A page cannot reach a Unix socket, and has no certificate
+// for its name here. An Authorization proves nothing yet: such a page can send one too.
 func ownName(r *http.Request) bool {
-	if r.TLS != nil || r.Header.Get(headerAuthorization) != "" || onUnixSocket(r) {
+	if r.TLS != nil || onUnixSocket(r) {
 		return true
 	}
 	host := r.Host

@@ -114,7 +114,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	write(w, r, res.status, res.contentType, res.cacheControl, res.body)
 	if res.stream != nil && r.Method != http.MethodHead {
-		if err := res.stream(w); err != nil {
+		if err := res.stream(patient{w}); err != nil {
 			h.logFailure(r.WithContext(ctx), http.StatusServiceUnavailable, CodeUnavailable, err)
 			panic(http.ErrAbortHandler) // so that the client sees that the answer is not whole
 		}

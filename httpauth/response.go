@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A response is the answer to a request that is not refused.
@@ -55,6 +56,19 @@ func write(w http.ResponseWriter, r *http.Request, status int, contentType, cach
 	if !isHead {
 		_, _ = w.Write(body) // an error means that the client has gone
 	}
+}
+
+// streamTime is how long a client may take for a piece of a stream.
+const streamTime = 30 * time.Second
+
+// A patient writer gives the client time for each piece, and not for the whole. So a long answer is
+// not cut off, and one that is not read ends.
+type patient struct{ w http.ResponseWriter }
+
+// Write implements io.Writer.
+func (p patient) Write(b []byte) (int, error) {
+	_ = http.NewResponseController(p.w).SetWriteDeadline(time.Now().Add(streamTime))
+	return p.w.Write(b)
 }
 
 // allowReading lets pages of any origin read a public answer and its ETag. It answers their

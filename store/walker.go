@@ -24,7 +24,7 @@ type Walker interface {
 	// A Next is valid as long as the store is open and keeps its shape. (A walk can
 	// leave records out if a cluster moves partitions meanwhile.) A walk that was cut off
 	// starts again from the beginning. ErrInvalid reports an after that cannot be a
-	// Next.
+	// Next, or is none any more.
 	Walk(ctx context.Context, after string) (Page, error)
 }
 

@@ -94,6 +94,9 @@ func (a administration) serve(ctx context.Context, m *auth.Manager, token auth.S
 		return nil, errors.Join(err, listener.Close())
 	}
 	server := newServer(handler, log)
+	if a.addr != "" {
+		server.Handler = anyHost(handler)
+	}
 	server.ConnContext = withPeer
 	if at, ok := listener.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
 		log.Warn("the administration is reached without TLS: whoever is on the way reads its token", "admin", at.String())
@@ -123,6 +126,16 @@ func bearerOf(token auth.Secret) func(*http.Request) (string, error) {
 		}
 		return "admin-token", nil
 	}
+}
+
+// anyHost lets requests to h have any Host, as behind a proxy. Whoever calls must have the token, so
+// no page gets in under a name of its own.
+func anyHost(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		local := r.WithContext(r.Context())
+		local.Host = "localhost"
+		h.ServeHTTP(w, local)
+	})
 }
 
 type peerKey struct{}

@@ -120,6 +120,7 @@ func walkThrough(t *testing.T, binary, dir, spec, secretFile string, records fun
 	if t.Failed() {
 		t.Fatalf("the server's log:\n%s", server.output)
 	}
+	t.Run("an operator", func(t *testing.T) { administer(t, dir) })
 	if exit := server.stop(t); exit != 0 {
 		t.Fatalf("exit status %d after SIGTERM:\n%s", exit, server.output)
 	}
@@ -131,7 +132,7 @@ func walkThrough(t *testing.T, binary, dir, spec, secretFile string, records fun
 	}
 
 	log := server.output.String() + again.output.String()
-	for _, event := range []string{"registered", "login_succeeded", "two_factor_enabled", "api_key_revoked", "logged_out"} {
+	for _, event := range []string{"registered", "login_succeeded", "two_factor_enabled", "api_key_revoked", "logged_out", "user_unlocked"} {
 		if !strings.Contains(log, "event.type="+event) {
 			t.Errorf("the log does not say that somebody %s", event)
 		}
@@ -155,6 +156,30 @@ func walkThrough(t *testing.T, binary, dir, spec, secretFile string, records fun
 	for _, trace := range []string{walkEmail, "Ada King", w.user, w.organization, "Engines", strings.TrimPrefix(w.user, "user_") + "/s."} {
 		if bytes.Contains(kept, []byte(trace)) {
 			t.Errorf("PR-7: %q is left of a deleted account", trace)
+		}
+	}
+}
+
+// administer finds the user of the walk on the socket in dir, and unlocks the account.
+func administer(t *testing.T, dir string) {
+	short, err := os.MkdirTemp("", "a") // the path of a socket has 104 bytes at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(short)
+	if err := os.Symlink(dir, filepath.Join(short, "d")); err != nil {
+		t.Fatal(err)
+	}
+	client := bySocket(filepath.Join(short, "d", "auth.sock"))
+	code, text := ask(t, client, http.MethodGet, "http://localhost/users?email="+url.QueryEscape(walkEmail), "")
+	var found struct{ Users []struct{ ID string } }
+	if err := json.Unmarshal([]byte(text), &found); err != nil || code != 200 || len(found.Users) != 1 {
+		t.Fatalf("the user: %d %s", code, text)
+	}
+	for _, call := range []string{"GET /users", "GET /organizations", "GET /users/" + found.Users[0].ID, "POST /users/" + found.Users[0].ID + "/unlock", "GET /doctor", "GET /stats", "GET /openapi.json"} {
+		method, path, _ := strings.Cut(call, " ")
+		if code, text := ask(t, client, method, "http://localhost"+path, ""); code != 200 {
+			t.Errorf("%s: %d %s", call, code, text)
 		}
 	}
 }

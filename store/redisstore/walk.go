@@ -45,7 +45,7 @@ func (s *Store) Walk(ctx context.Context, after string) (store.Page, error) {
 		at = slices.IndexFunc(masters, func(c *redis.Client) bool { return c.Options().Addr == node })
 	}
 	if at < 0 {
-		return store.Page{}, fmt.Errorf("redisstore: %s is no master any more: begin the walk again", node)
+		return store.Page{}, fmt.Errorf("%w: redisstore: %s is no master any more: begin the walk again", store.ErrInvalid, node)
 	}
 	keys, next, err := masters[at].Scan(ctx, cursor, s.pattern(), walkKeys).Result()
 	if err != nil {
