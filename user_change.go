@@ -14,7 +14,9 @@ type UserChange struct {
 	FullName *string // 1 to 100 characters on one line
 	Email    *string
 	// EmailVerified says whether somebody has proven that the user reads the mail of the address,
-	// of Email if that is given. Without it a new address is not verified.
+	// of Email if that is given. Without it a new address is not verified. With it, also give the
+	// Email that was proven: the user may change the address meanwhile, and the error is then
+	// ErrEmailTaken.
 	EmailVerified *bool
 }
 

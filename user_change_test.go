@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -84,6 +85,55 @@ func TestOfTwoChangesByOperatorsToOneAddressOneSucceeds(t *testing.T) {
 			t.Fatalf("round %d: %v", round, errs)
 		}
 	}
+}
+
+// moveByOperator is moveTo by an operator.
+func moveByOperator(m *auth.Manager, userID, email string) error {
+	_, err := m.UpdateUser(context.Background(), userID, auth.UserChange{Email: &email})
+	return err
+}
+
+// PR-3. The steps are those of a change by the owner, so the store makes no difference.
+func TestAChangeByAnOperatorCutOffAnywhereLeavesBothOwnedOrFree(t *testing.T) {
+	t.Parallel()
+	ids := map[int]string{}
+	afterEveryStop(t, memstore.New(),
+		func(h *authtest.Harness, round int) func(*auth.Manager) error {
+			ids[round] = member(t, h.Manager, emailOf("old", round)).User.ID
+			return func(m *auth.Manager) error { return moveByOperator(m, ids[round], emailOf("new", round)) }
+		},
+		func(h *authtest.Harness, tap *tapStore, round int, err error) {
+			if u := userOf(t, h, ids[round]); err == nil && u.Email != emailOf("new", round) || err != nil && !errors.Is(err, auth.ErrUnavailable) {
+				t.Errorf("round %d: %s, %v", round, u.Email, err)
+			}
+			tap.checkOwners(t, h.Manager)
+			checkOwnedOrFree(t, h.Manager, emailOf("old", round))
+			checkOwnedOrFree(t, h.Manager, emailOf("new", round))
+			tap.checkOwners(t, h.Manager)
+		})
+}
+
+// RC-3.
+func TestAnAddressChangedByOwnerAndOperatorAtOnceIsOneOfTheTwo(t *testing.T) {
+	t.Parallel()
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+	other := twinOn(t, h, tap, auth.Config{Limits: unlimited()})
+	for round := range 20 {
+		id := member(t, h.Manager, emailOf("ada", round))
+		goals := []string{emailOf("mine", round), emailOf("theirs", round)}
+		errs := atOnce(t, 2, func(i int) error {
+			if i == 0 {
+				return moveTo(h.Manager, id, goals[0])
+			}
+			return moveByOperator(other.Manager, id.User.ID, goals[1])
+		})
+		u := userOf(t, h, id.User.ID)
+		if u.Email != goals[0] && u.Email != goals[1] || countIs(errs, nil) == 0 || countIs(errs, nil)+countIs(errs, auth.ErrEmailTaken) != 2 {
+			t.Errorf("round %d: %s, %v", round, u.Email, errs)
+		}
+	}
+	tap.checkOwners(t, h.Manager)
 }
 
 // What an operator sees of locks is what UnlockUser frees.

@@ -80,7 +80,7 @@ func (h *Handler) adminTable() []route {
 		},
 		{
 			method: http.MethodPost, path: "/revoke-all", tag: tagService, id: "revokeAll", summary: "End everything",
-			description: "Ends all sessions and API keys of all users, as after the restore of a backup. If it fails, call it again.",
+			description: "Ends all sessions, trusted devices and API keys of all users, as after the restore of a backup. If it fails, call it again.",
 			access:      operatorOnly, call: withBody(adminRevokeAll), bodyOptional: true, long: true, status: http.StatusOK, success: "What was ended.", answers: []any{revokedAll{}},
 			codes: []Code{CodeUnsupported},
 		},

@@ -178,7 +178,7 @@ func adminGetUser(c *call) (any, error) {
 type updateUserBody struct {
 	Email         *string `json:"email" input:"email" either:"full_name" example:"ada@example.com"`
 	FullName      *string `json:"full_name" input:"name" either:"email"`
-	EmailVerified *bool   `json:"email_verified" either:"email" doc:"Whether somebody has proven that the user reads the mail of the email. Without it a new email is not verified."`
+	EmailVerified *bool   `json:"email_verified" either:"email" doc:"Whether somebody has proven that the user reads the mail of the email. Also send the email that was proven, since the user may change it meanwhile. Without it a new email is not verified."`
 }
 
 func adminUpdateUser(c *call, in updateUserBody) (any, error) {

@@ -74,6 +74,11 @@
 //     Sunset: see [TellReplaced].
 //   - A panic is a 500, logged with its stack; the process goes on.
 //
+// # Administration
+//
+// [NewAdmin] is another handler, for the people who run the service and on a listener of its own.
+// None of its routes is among those of a [Handler].
+//
 // # Other routers
 //
 // Routers that register an http.Handler take the [Handler] and [Handler.Require] as they
