@@ -31,8 +31,11 @@ func (h *Handler) adminTable() []route {
 			codes: append([]Code{CodeNotFound}, codes...),
 		}
 	}
-	role := act("role", "setRole", "Give a role", "Gives the user a role, which the next request has.", "The user has the role.", nil)
-	role.call = withBody(adminSetRole)
+	guarded := func(rt route, call endpoint, optional bool) route {
+		rt.call, rt.bodyOptional = call, optional
+		rt.codes = append(rt.codes, CodeLastAdmin)
+		return rt
+	}
 	return []route{
 		{
 			method: http.MethodGet, path: "/users", tag: tagUsers, id: "listUsers", summary: "List users",
@@ -58,14 +61,16 @@ func (h *Handler) adminTable() []route {
 			access:      operatorOnly, call: withBody(adminUpdateUser), status: http.StatusOK, success: "The changed account.", answers: []any{adminUser{}},
 			codes: []Code{CodeNotFound, CodeEmailTaken},
 		},
-		act("disable", "disableUser", "Disable a user", "Refuses every credential of the user, everywhere, at once.", "The user is disabled.", adminAct("User disabled", disableUser), CodeLastAdmin),
+		guarded(act("disable", "disableUser", "Disable a user", "Refuses every credential of the user, everywhere, at once.", "The user is disabled.", nil),
+			withBody(adminGuardedAct("User disabled", h.manager.DisableUser)), true),
 		act("enable", "enableUser", "Enable a user", "Lets a disabled user log in again. API keys work as before.", "The user is enabled.", adminAct("User enabled", enableUser)),
 		act("unlock", "unlockUser", "Unlock a user", "Refills the budgets of wrong passwords and codes.", "The budgets are full.", adminAct("User unlocked", unlockUser)),
 		act("reset-2fa", "resetTwoFactor", "Reset the second factor", "Turns the second factor off, ends every session and refills the budgets. Make sure that it is the user who asks.", "The second factor is off.", adminAct("Two-factor authentication reset", resetTwoFactor)),
 		act("revoke-sessions", "revokeSessions", "End all sessions", "Ends every session of the user, at once.", "No session is left.", adminAct("Sessions revoked", revokeSessions)),
 		act("send-reset", "sendReset", "Mail a reset", "Mails a token for reset-password to the email of the user.", "The mail is on its way.", adminSendReset, CodeForbidden, CodeRateLimited, CodeUnsupported),
-		role,
-		act("delete", "deleteUser", "Delete a user", "Removes everything that the service has of the user. There is no undo.", "The user is deleted.", adminAct("User deleted", deleteUser), CodeLastAdmin),
+		guarded(act("role", "setRole", "Give a role", "Gives the user a role, which the next request has.", "The user has the role.", nil), withBody(adminSetRole), false),
+		guarded(act("delete", "deleteUser", "Delete a user", "Removes everything that the service has of the user. There is no undo.", "The user is deleted.", nil),
+			withBody(adminGuardedAct("User deleted", h.manager.DeleteUser)), true),
 		{
 			method: http.MethodDelete, path: "/users/{user_id}/api-keys/{key_id}", tag: tagUsers, id: "revokeUserAPIKey", summary: "Revoke an API key",
 			description: "Ends a key of the user, at once and for good.",

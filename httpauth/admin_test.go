@@ -314,7 +314,7 @@ func TestAnOperatorSeesAndChangesAnAccount(t *testing.T) {
 	if users := f.do("GET", "/users?email=ADA.KING@example.com", nil).want(200).body["users"].([]any); len(users) != 1 {
 		t.Errorf("by email: %v", users)
 	}
-	f.do("POST", "/users/"+id+"/role", members{"role": "operator"}).want(200)
+	f.do("POST", "/users/"+id+"/role", members{"role": "operator", "force": true}).want(200) // bob is a member
 	f.do("POST", "/users/"+id+"/send-reset", nil).want(200)
 	f.AwaitMail(auth.MailResetPassword, "ada.king@example.com")
 	f.do("POST", "/users/"+id+"/disable", nil).want(200)
@@ -335,6 +335,32 @@ func TestAnOperatorSeesAndChangesAnAccount(t *testing.T) {
 	}
 	f.do("GET", "/stats", nil).want(200)
 	f.do("GET", "/backup", nil).want(501, httpauth.CodeUnsupported)
+}
+
+func TestAnOperatorMayForceWhatTheLastAdminIsKeptFrom(t *testing.T) {
+	t.Parallel()
+	f := newAdminFixture(t, memstore.New())
+	for verb, body := range map[string]members{"disable": {}, "delete": {}, "role": {"role": "member"}} {
+		ann := f.Register()
+		ann.Colleague("member")
+		path := "/users/" + ann.ID + "/" + verb
+		f.do("POST", path, body).want(409, httpauth.CodeLastAdmin)
+		body["force"] = false
+		f.do("POST", path, body).want(409, httpauth.CodeLastAdmin)
+		if u, err := f.User(t.Context(), ann.ID); err != nil || u.Disabled || u.Role != "admin" {
+			t.Errorf("%s was refused, and the user is %+v, %v", verb, u, err)
+		}
+		body["force"] = true
+		before := len(f.Harness.Events.All())
+		f.do("POST", path, body).want(200)
+		probe := f.Register()
+		f.AwaitEvent(probe, auth.EventRegistered)
+		if !slices.ContainsFunc(f.Harness.Events.All()[before:], func(e auth.Event) bool {
+			return e.Type == auth.EventOrganizationWithoutAdmin && e.Actor == "jane" && e.UserID == ann.ID
+		}) {
+			t.Errorf("%s by force: no event of it", verb)
+		}
+	}
 }
 
 func TestTheAdministrationListsByPages(t *testing.T) {

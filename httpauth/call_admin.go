@@ -199,12 +199,32 @@ func adminAct(message string, do func(*call, string) error) func(*call) (any, er
 	}
 }
 
-func disableUser(c *call, id string) error    { return c.manager.DisableUser(c, id) }
 func enableUser(c *call, id string) error     { return c.manager.EnableUser(c, id) }
 func unlockUser(c *call, id string) error     { return c.manager.UnlockUser(c, id) }
 func resetTwoFactor(c *call, id string) error { return c.manager.ResetTwoFactor(c, id) }
 func revokeSessions(c *call, id string) error { return c.manager.RevokeSessions(c, id) }
-func deleteUser(c *call, id string) error     { return c.manager.DeleteUser(c, id) }
+
+type forceBody struct {
+	Force *bool `json:"force" doc:"Also if other members of the organization are left without an enabled admin."`
+}
+
+// forced returns the context of the call, which says so if the operator forces it.
+func forced(c *call, force *bool) context.Context {
+	if !orZero(force) {
+		return c
+	}
+	return auth.WithForce(c)
+}
+
+// adminGuardedAct is adminAct for what the last enabled admin of an organization is kept from.
+func adminGuardedAct(message string, do func(context.Context, string) error) func(*call, forceBody) (any, error) {
+	return func(c *call, in forceBody) (any, error) {
+		if err := do(forced(c, in.Force), c.variable("user_id")); err != nil {
+			return nil, err
+		}
+		return success{true, message}, nil
+	}
+}
 
 func adminSendReset(c *call) (any, error) {
 	err := c.manager.SendPasswordReset(c, c.variable("user_id"))
@@ -215,11 +235,12 @@ func adminSendReset(c *call) (any, error) {
 }
 
 type setRoleBody struct {
-	Role string `json:"role" example:"member" doc:"1 to 64 letters, digits, '_', '-', '.' or ':'."`
+	Role  string `json:"role" example:"member" doc:"1 to 64 letters, digits, '_', '-', '.' or ':'."`
+	Force *bool  `json:"force" doc:"Also if other members of the organization are left without an enabled admin."`
 }
 
 func adminSetRole(c *call, in setRoleBody) (any, error) {
-	if err := c.manager.SetRole(c, c.variable("user_id"), in.Role); err != nil {
+	if err := c.manager.SetRole(forced(c, in.Force), c.variable("user_id"), in.Role); err != nil {
 		return nil, err
 	}
 	return success{true, "Role set"}, nil
