@@ -272,55 +272,6 @@ func (m *Manager) change(ctx context.Context, oid, uid string, change memberChan
 	return false, nil // if it is not settled, the next reader does that
 }
 
-// changeMember makes a change by your program. An urgent one does not need the roster: it is made
-// also if that cannot be read or written, if it ends no admin or is forced.
-func (m *Manager) changeMember(ctx context.Context, userID string, ch memberChange, urgent bool) error {
-	defer m.calls.Begin()()
-	ch.Actor = actorOf(ctx)
-	for range maxFinished {
-		uid, acct, err := m.findUser(ctx, userID)
-		if err != nil {
-			return err
-		}
-		oid, ok := parseOrganization(acct.Rec.Org)
-		undecided := true
-		if err = errNoRoster; ok {
-			m.awaitRostersFor(ctx, &acct.Rec, ch)
-			undecided, err = m.change(ctx, oid, uid, ch, isForced(ctx), nil)
-		}
-		switch {
-		case errors.Is(err, ErrNotFound): // deleted, or in another organization by now
-			continue
-		case errors.Is(err, errNoRoster), urgent && undecided && errors.Is(err, ErrUnavailable):
-			return m.changeAlone(ctx, uid, ch, err)
-		}
-		return err
-	}
-	return unavailable(store.ErrConflict)
-}
-
-// changeAlone makes a change without the roster, or returns why, which is the reason that there is
-// none.
-func (m *Manager) changeAlone(ctx context.Context, uid string, ch memberChange, why error) error {
-	var changed account
-	org, err := m.editAccount(ctx, userIDOf(uid), func(a *account) error {
-		if !m.needsNoRoster(ctx, a, ch, why) {
-			return why
-		}
-		ch.edit(a) // LastChange stays: an announced change may be made and not settled yet
-		changed = *a
-		return nil
-	})
-	m.reportChange(ctx, err, ch, uid, org, &changed)
-	return err
-}
-
-// needsNoRoster reports whether a change needs no roster, where why is the reason that there is none.
-func (m *Manager) needsNoRoster(ctx context.Context, a *account, ch memberChange, why error) bool {
-	ends := a.usable() && m.cfg.isAdmin(a.Role) && !ch.keepsAdmin(&m.cfg)
-	return !ends || errors.Is(why, errNoRoster) || isForced(ctx)
-}
-
 // changeEvents are the types of the events of changes.
 var changeEvents = map[changeKind]EventType{
 	newRole: EventRoleChanged, disabling: EventUserDisabled, enabling: EventUserEnabled,
