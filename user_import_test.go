@@ -22,7 +22,7 @@ import (
 
 const (
 	importedSecret auth.Secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
-	firebaseHash               = "$firebase-scrypt$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ=="
+	firebaseHash   auth.Secret = "$firebase-scrypt$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ=="
 )
 
 // firebase is the published sample of a project.

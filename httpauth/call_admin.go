@@ -2,6 +2,7 @@ package httpauth
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 
@@ -101,7 +102,7 @@ func adminCreateUser(c *call, in createUserBody) (any, error) {
 
 // asField gives the fields of an InputError that are called from another name.
 func asField(err error, from, to string) error {
-	input, ok := err.(*auth.InputError)
+	input, ok := errors.AsType[*auth.InputError](err)
 	if !ok {
 		return err
 	}

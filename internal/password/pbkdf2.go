@@ -2,7 +2,7 @@ package password
 
 import (
 	"crypto/pbkdf2"
-	"crypto/sha1"
+	"crypto/sha1" //nolint:gosec // in HMAC, for hashes that exist
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
