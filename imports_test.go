@@ -91,6 +91,7 @@ var mayImport = map[string][]string{
 	"/internal/jose":        {"/internal/ident", "/internal/strictjson"},
 	"/internal/keyuse":      {"/internal/netprefix", "/internal/parallel", "/internal/record", "/store"},
 	"/internal/netprefix":   nil,
+	"/internal/openstore":   {"/internal/secretfile", "/store", "/store/boltstore", "/store/memstore", "/store/redisstore"},
 	"/internal/otp":         nil,
 	"/internal/parallel":    nil,
 	"/internal/password":    nil,

@@ -20,6 +20,7 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/openstore"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/redis/go-redis/v9/logging"
@@ -46,12 +47,12 @@ func init() {
 // serveUntilKilled is the program with hashing that costs nothing and budgets that
 // never run out. It goes on until it is killed, or its parent is gone.
 func serveUntilKilled(spec string) (exit int) {
-	p, err := parseStore(spec)
+	p, err := openstore.Parse(spec)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	s, err := p.open(context.Background(), discard)
+	s, err := p.OpenOrCreate(context.Background(), discard)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

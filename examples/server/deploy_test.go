@@ -13,6 +13,7 @@ import (
 
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/openstore"
 )
 
 // deployPage returns docs/deploy.md and its blocks of code by their language.
@@ -78,9 +79,9 @@ func TestThePageOnDeploymentStartsTheServer(t *testing.T) {
 		if _, err := parseProxies(o.proxies); err != nil {
 			t.Errorf("%s: %v", where, err)
 		}
-		p, err := parseStore(*o.store.spec)
-		if err != nil || p.path == "" {
-			t.Errorf("%s: %q is the store %+v, %v", where, *o.store.spec, p, err)
+		p, err := openstore.Parse(*o.store.Spec)
+		if err != nil || p.Path == "" {
+			t.Errorf("%s: %q is the store %+v, %v", where, *o.store.Spec, p, err)
 		}
 	}
 }

@@ -8,37 +8,6 @@ import (
 	"github.com/datixlab/auth/internal/fuzztest"
 )
 
-// FuzzParseStore: a -store is one of three kinds, whole, and an error repeats nothing
-// that may be a password.
-func FuzzParseStore(f *testing.F) {
-	for _, spec := range []string{
-		"memory", "bolt:auth.db", "bolt::", "redis://localhost", "rediss-cluster://app:hunter2@a?addr=b:2", "redis-sentinel://a?master_name=m", "unix:///run/redis.sock", "unix://app:hunter2@/run/redis.sock?db=1",
-		"", "memory:", "bolt", "bolt:", "Bolt:auth.db", "redis", "redis:", "redis://", "redisx://app:hunter2@a", "postgres://app:hunter2@a", "://", "auth.db", "unix:", "unix://redis.sock", "unixs:///a",
-	} {
-		f.Add(spec)
-	}
-	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, spec string) {
-		p, err := parseStore(spec)
-		if saw(err == nil); err != nil {
-			if p != (place{}) {
-				t.Fatalf("%q: %+v beside %v", spec, p, err)
-			}
-			if _, rest, _ := strings.Cut(spec, ":"); strings.Contains(rest, "hunter2") && strings.Contains(err.Error(), "hunter2") && !strings.HasPrefix(spec, "hunter2") {
-				t.Fatalf("%q: %v", spec, err)
-			}
-			return
-		}
-		switch {
-		case spec == "memory" && p == (place{kind: "memory"}):
-		case p.kind == "bolt" && p.path != "" && p.redis == nil && spec == "bolt:"+p.path:
-		case (strings.HasPrefix(p.kind, "redis") || p.kind == "unix") && p.path == "" && p.redis != nil && len(p.redis.Addrs) > 0 && strings.HasPrefix(spec, p.kind+":"):
-		default:
-			t.Fatalf("%q is taken as %+v", spec, p)
-		}
-	})
-}
-
 // FuzzParseProxies: what is taken is networks, each of which was written, in order.
 func FuzzParseProxies(f *testing.F) {
 	for _, list := range []string{

@@ -64,6 +64,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/openstore"
 	"github.com/datixlab/auth/internal/secretfile"
 )
 
@@ -78,13 +79,17 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], env, os.Stdout, os.Stderr))
 }
 
+// lockWait is how long a start waits for the process before it, if nothing says otherwise.
+// That one may take drainTime for its requests, and as long for its events.
+const lockWait = 20 * time.Second
+
 // The environment has what must not be on the command line; "" is none.
 type environment struct{ secret, store, smtp, adminToken auth.Secret }
 
 type options struct {
 	addr             string
 	url              string
-	store            storeFlags
+	store            openstore.Flags
 	secretFile       *string
 	insecureFileMode bool
 	proxies          string
@@ -99,10 +104,10 @@ func (o *options) flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
 	flags.StringVar(&o.url, "url", "", "public address, such as `https://example.com`, for links in mails and for the OpenAPI document (default http://ADDR; without a host in -addr, the document names the path that it was asked for)")
-	flags.Func("store", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH (default AUTH_STORE of the environment, or "+defaultStore+")", set(&o.store.spec))
-	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&o.store.file))
-	flags.Func("redis-prefix", "`prefix` of the keys on a Redis (default "+redisPrefix+")", set(&o.store.prefix))
-	flags.DurationVar(&o.store.lockWait, "lock-wait", lockWait, "how long to wait for another process to close the bolt file")
+	flags.Func("store", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH (default AUTH_STORE of the environment, or "+openstore.DefaultStore+")", set(&o.store.Spec))
+	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&o.store.File))
+	flags.Func("redis-prefix", "`prefix` of the keys on a Redis (default "+openstore.DefaultPrefix+")", set(&o.store.Prefix))
+	flags.DurationVar(&o.store.LockWait, "lock-wait", lockWait, "how long to wait for another process to close the bolt file")
 	flags.Func("secret-file", "`file` with the root secret; its mode is 0600 (default AUTH_SECRET of the environment, or a file that the first start makes)", set(&o.secretFile))
 	flags.BoolVar(&o.insecureFileMode, "insecure-file-mode", false, "accept files with records and secrets that other users may read or write")
 	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
@@ -153,32 +158,32 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 		return err
 	}
 	rules := secretfile.Rules{Insecure: o.insecureFileMode, Logger: log}
-	place, err := o.store.place(o.env.store, rules, log)
+	place, err := o.store.Place(string(o.env.store), rules, log)
 	if err != nil {
 		return err
 	}
-	secret, err := given(o.secretFile, o.env.secret, rules)
+	secret, err := openstore.Given(o.secretFile, string(o.env.secret), rules)
 	if err != nil {
 		return err
 	}
-	whereSecret, first := place.firstSecret(secret)
+	whereSecret, first := place.FirstSecret(secret)
 	if o.secretFile != nil {
 		whereSecret = *o.secretFile
 	}
-	secrets, err := place.secrets(secret)
+	roots, err := place.Secrets(secret)
 	if err != nil {
 		return err
 	}
-	records, err := place.open(ctx, log)
+	records, err := place.OpenOrCreate(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, records.Close()) }()
-	if err := refuseUnfinished(ctx, records); err != nil {
+	if err := openstore.RefuseUnfinished(ctx, records); err != nil {
 		return err
 	}
-	if secrets == nil {
-		if secrets, err = sharedSecret(ctx, records, secret, sharedSecretFile, rules); err != nil {
+	if roots == nil {
+		if roots, err = openstore.SharedSecret(ctx, records, secret, openstore.SharedSecretFile, rules); err != nil {
 			return err
 		}
 	}
@@ -198,7 +203,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 		return err
 	}
 	manager, err := auth.New(records, auth.Config{
-		Secrets: secrets, Mailer: mails, Notifier: notifier, ConfirmEmailChange: o.confirmEmail, Events: auth.LogEvents(log), Logger: log,
+		Secrets: secrets(roots), Mailer: mails, Notifier: notifier, ConfirmEmailChange: o.confirmEmail, Events: auth.LogEvents(log), Logger: log,
 		TrustedDevices: auth.DeviceTrust{TTL: 30 * 24 * time.Hour},
 	})
 	if err != nil {
@@ -223,12 +228,20 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 		return err
 	}
 	defer func() { stop(); administered() }() // before the Manager closes
-	log.Info("listening", "addr", listener.Addr().String(), "store", place.kind, "url", base)
+	log.Info("listening", "addr", listener.Addr().String(), "store", place.Kind, "url", base)
 	if first {
 		log.Info("first start", "register", "POST "+base+"/register", "document", base+"/openapi.json", "secret", whereSecret,
 			"next", "keep the secret with every backup of the store: without it no token and no second factor works")
 	}
 	return serveUntil(ctx, newServer(routes(handler, readiness(ctx, manager)), log), listener)
+}
+
+// secrets gives each root secret the type that no log prints.
+func secrets(roots []string) (all []auth.Secret) {
+	for _, root := range roots {
+		all = append(all, auth.Secret(root))
+	}
+	return all
 }
 
 // readiness returns the readiness of the program: the store answers, and no signal to stop has

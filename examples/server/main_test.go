@@ -15,10 +15,12 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/datixlab/auth"
-	"github.com/datixlab/auth/internal/secretfile"
+	"github.com/datixlab/auth/store/boltstore"
 )
 
 const testSecret auth.Secret = "a root secret that only tests use: 0123456789"
+
+var discard = slog.New(slog.DiscardHandler)
 
 func TestMain(m *testing.M) {
 	logging.Disable()
@@ -34,7 +36,7 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	defer busy.Close()
 	dir := t.TempDir()
 	taken := filepath.Join(dir, "taken.db")
-	owner, err := place{path: taken}.open(t.Context(), discard)
+	owner, err := boltstore.OpenOrCreate(taken, boltstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,46 +125,6 @@ func storeFile(t *testing.T, text string) (path string) {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func TestThePasswordOfAStoreNeedsNoCommandLine(t *testing.T) {
-	url := "redis-sentinel://a?master_name=m&sentinel_password=hunter2"
-	for name, c := range map[string]struct {
-		flags storeFlags
-		env   auth.Secret
-		kind  string
-		warns int
-	}{
-		"nothing":                      {storeFlags{}, "", "bolt", 0},
-		"the environment":              {storeFlags{}, "redis://u:hunter2@a", "redis", 0},
-		"a file":                       {storeFlags{file: new(storeFile(t, "rediss://u:hunter2@a\n"))}, "", "rediss", 0},
-		"a file, and the environment":  {storeFlags{file: new(storeFile(t, "memory\r\n"))}, "redis://u:hunter2@a", "memory", 0},
-		"a flag, and the environment":  {storeFlags{spec: new("memory")}, "redis://u:hunter2@a", "memory", 0},
-		"a flag without a password":    {storeFlags{spec: new("redis://a")}, "", "redis", 0},
-		"a flag with a password":       {storeFlags{spec: new("redis://u:hunter2@a")}, "", "redis", 1},
-		"a flag with that of Sentinel": {storeFlags{spec: new(url)}, "", "redis-sentinel", 1},
-	} {
-		var log bytes.Buffer
-		p, err := c.flags.place(c.env, secretfile.Rules{}, slog.New(slog.NewTextHandler(&log, nil)))
-		if err != nil || p.kind != c.kind {
-			t.Errorf("%s: %q, %v", name, p.kind, err)
-		}
-		if strings.Count(log.String(), "level=WARN") != c.warns || strings.Contains(log.String(), "hunter2") {
-			t.Errorf("%s: it says %q", name, &log)
-		}
-	}
-}
-
-func TestTheKeysOfARedisBeginAsItIsSaid(t *testing.T) {
-	for want, flags := range map[string]storeFlags{
-		"auth:": {spec: new("redis://a")},
-		"b:":    {spec: new("unix:///run/redis.sock"), prefix: new("b:")},
-		"":      {spec: new("redis://a"), prefix: new("")}, // which redisstore refuses
-	} {
-		if p, err := flags.place("", secretfile.Rules{}, discard); err != nil || p.prefix != want {
-			t.Errorf("%q, %v, want %q", p.prefix, err, want)
-		}
-	}
 }
 
 func TestHelpIsNotAnError(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/openstore"
 	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
@@ -157,13 +158,13 @@ func TestTheFirstStartSaysWhereEverythingIsAndLaterOnesDoNot(t *testing.T) {
 		})
 	}
 	log := slog.New(slog.DiscardHandler)
-	for given, want := range map[auth.Secret]string{"": sharedSecretFile, testSecret: ""} {
+	for given, want := range map[string]string{"": openstore.SharedSecretFile, string(testSecret): ""} {
 		t.Chdir(t.TempDir())
-		p, err := storeFlags{spec: new("redis://localhost")}.place("", secretfile.Rules{}, log)
+		p, err := openstore.Flags{Spec: new("redis://localhost")}.Place("", secretfile.Rules{}, log)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if where, first := p.firstSecret(given); where != want || first != (want != "") {
+		if where, first := p.FirstSecret(given); where != want || first != (want != "") {
 			t.Errorf("Redis: %q, %v", where, first)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/openstore"
 	"github.com/datixlab/auth/internal/redistest"
 )
 
@@ -65,17 +66,17 @@ func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testi
 	}
 	t.Run("Redis", func(t *testing.T) {
 		dir, spec := t.TempDir(), "redis://"+redistest.Start(t).Addr()
-		walkThrough(t, binary, dir, spec, filepath.Join(dir, sharedSecretFile), func() []byte { return everythingIn(t, spec) })
+		walkThrough(t, binary, dir, spec, filepath.Join(dir, openstore.SharedSecretFile), func() []byte { return everythingIn(t, spec) })
 	})
 }
 
 // everythingIn returns the keys and values of a store.
 func everythingIn(t *testing.T, spec string) (all []byte) {
-	p, err := parseStore(spec)
+	p, err := openstore.Parse(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := p.open(t.Context(), discard)
+	s, err := p.OpenOrCreate(t.Context(), discard)
 	if err != nil {
 		t.Fatal(err)
 	}

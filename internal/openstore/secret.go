@@ -1,4 +1,4 @@
-package main
+package openstore
 
 import (
 	"crypto/rand"
@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/internal/secretfile"
 )
 
@@ -18,11 +17,11 @@ const (
 	maxSecretFile = 1 << 16 // bytes
 )
 
-// given returns the secret of file or, if that flag is not given, of the environment. Line
+// Given returns the secret of file or, if that flag is not given, of the environment. Line
 // breaks at its end are not part of it.
-func given(file *string, env auth.Secret, rules secretfile.Rules) (auth.Secret, error) {
+func Given(file *string, env string, rules secretfile.Rules) (string, error) {
 	if file == nil {
-		return auth.Secret(secretfile.Line(string(env))), nil
+		return secretfile.Line(env), nil
 	}
 	secret, err := readSecret(*file, rules)
 	if err != nil {
@@ -31,82 +30,82 @@ func given(file *string, env auth.Secret, rules secretfile.Rules) (auth.Secret, 
 	return secret, nil
 }
 
-// secrets returns the root secrets. The first one signs. They are
+// Secrets returns the root secrets. The first one signs. They are
 //
 //   - given, if there is one;
 //   - the one in the file next to the database. The first start without given makes it.
 //     If given is set later, it still opens what it sealed;
 //   - for a store in memory, which is lost with the process, a new one;
-//   - for a Redis, nil: its records decide which secret is right, see sharedSecret.
+//   - for a Redis, nil: its records decide which secret is right, see [SharedSecret].
 //
 // An existing database without given and without its file is refused: a new secret
 // could open none of the second factors in it.
-func (p place) secrets(given auth.Secret) ([]auth.Secret, error) {
+func (p Place) Secrets(given string) ([]string, error) {
 	if given != "" && len(given) < minSecret {
 		return nil, fmt.Errorf("AUTH_SECRET has %d bytes, %d or more are needed", len(given), minSecret)
 	}
 	if p.redis != nil {
 		return nil, nil
 	}
-	if p.path == "" {
+	if p.Path == "" {
 		if given == "" {
 			given = newSecret()
 		}
-		return []auth.Secret{given}, nil
+		return []string{given}, nil
 	}
 
 	// The order matters. The file is made before the database, so a process that finds
 	// the database also finds the file, even if another process has just started.
-	_, err := os.Stat(p.path)
+	_, err := os.Stat(p.Path)
 	first := errors.Is(err, fs.ErrNotExist)
-	file := p.path + ".secret"
+	file := p.Path + ".secret"
 	kept, err := readSecret(file, p.rules)
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case err != nil && !missing:
 		return nil, err
 	case given != "" && missing:
-		return []auth.Secret{given}, nil
+		return []string{given}, nil
 	case given != "" && given != kept:
-		return []auth.Secret{given, kept}, nil
+		return []string{given, kept}, nil
 	case missing && first:
 		kept, err = makeSecret(file, p.rules)
 	case missing:
-		return nil, fmt.Errorf("%s exists but its secret, %s, does not: restore that file, or set AUTH_SECRET or -secret-file", p.path, file)
+		return nil, fmt.Errorf("%s exists but its secret, %s, does not: restore that file, or set AUTH_SECRET or -secret-file", p.Path, file)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return []auth.Secret{kept}, nil
+	return []string{kept}, nil
 }
 
-// firstSecret says where the root secret is if there is none there yet, so that this is the first
+// FirstSecret says where the root secret is if there is none there yet, so that this is the first
 // start: given, from the environment, or the file that is about to be made. A store in memory
 // keeps none.
-func (p place) firstSecret(given auth.Secret) (where string, first bool) {
+func (p Place) FirstSecret(given string) (where string, first bool) {
 	missing := func(file string) bool { _, err := os.Lstat(file); return errors.Is(err, fs.ErrNotExist) }
 	switch {
-	case p.path != "" && given != "":
-		return "AUTH_SECRET", missing(p.path)
-	case p.path != "":
-		return p.path + ".secret", missing(p.path + ".secret")
+	case p.Path != "" && given != "":
+		return "AUTH_SECRET", missing(p.Path)
+	case p.Path != "":
+		return p.Path + ".secret", missing(p.Path + ".secret")
 	case p.redis != nil && given == "":
-		return sharedSecretFile, missing(sharedSecretFile)
+		return SharedSecretFile, missing(SharedSecretFile)
 	}
 	return "", false
 }
 
 // newSecret returns 32 random bytes as text, which can be moved to AUTH_SECRET as it
 // is.
-func newSecret() auth.Secret {
+func newSecret() string {
 	var b [minSecret]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process first
-	return auth.Secret(hex.EncodeToString(b[:]))
+	return hex.EncodeToString(b[:])
 }
 
 // readSecret reads the secret in file. It refuses a file that other users may read, and the
 // file of another user.
-func readSecret(file string, rules secretfile.Rules) (auth.Secret, error) {
+func readSecret(file string, rules secretfile.Rules) (string, error) {
 	text, err := rules.ReadText(file, maxSecretFile)
 	if err != nil {
 		return "", err
@@ -114,18 +113,18 @@ func readSecret(file string, rules secretfile.Rules) (auth.Secret, error) {
 	if len(text) < minSecret {
 		return "", fmt.Errorf("%s holds %d bytes, %d or more are needed; restore it from a backup", file, len(text), minSecret)
 	}
-	return auth.Secret(text), nil
+	return text, nil
 }
 
 // makeSecret puts a new secret into file, complete or not at all, and returns the
 // content of file. Two processes that start together get the same one.
-func makeSecret(file string, rules secretfile.Rules) (auth.Secret, error) {
+func makeSecret(file string, rules secretfile.Rules) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-*") // mode 0600
 	if err != nil {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}
 	defer os.Remove(f.Name())
-	_, err = f.WriteString(string(newSecret()) + "\n")
+	_, err = f.WriteString(newSecret() + "\n")
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", fmt.Errorf("make %s: %w", file, err)
 	}

@@ -1,4 +1,4 @@
-package main
+package openstore
 
 import (
 	"log/slog"
@@ -9,43 +9,44 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store/memstore"
 )
 
+const testSecret = "a root secret that only tests use: 0123456789"
+
 var discard = slog.New(slog.DiscardHandler)
 
 func TestTheSecretIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
-	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
-	made, err := p.secrets("")
+	p := Place{Path: filepath.Join(t.TempDir(), "auth.db")}
+	made, err := p.Secrets("")
 	if err != nil || len(made) != 1 || len(made[0]) < minSecret {
 		t.Fatalf("%d secrets, %v", len(made), err)
 	}
-	info, err := os.Stat(p.path + ".secret")
+	info, err := os.Stat(p.Path + ".secret")
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("mode %v, %v", info.Mode(), err)
 	}
-	again, err := p.secrets("")
+	again, err := p.Secrets("")
 	if err != nil || !slices.Equal(again, made) {
 		t.Errorf("the second start has another secret (%v)", err)
 	}
-	if left, _ := filepath.Glob(p.path + ".secret.new-*"); left != nil {
+	if left, _ := filepath.Glob(p.Path + ".secret.new-*"); left != nil {
 		t.Errorf("left behind: %v", left)
 	}
 }
 
 func TestProcessesThatStartTogetherHaveTheSameSecret(t *testing.T) {
-	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
+	p := Place{Path: filepath.Join(t.TempDir(), "auth.db")}
 	const starters = 16
-	got := make([][]auth.Secret, starters)
+	got := make([][]string, starters)
 	var all sync.WaitGroup
 	barrier := make(chan struct{})
 	for i := range starters {
 		all.Go(func() {
 			<-barrier
 			var err error
-			if got[i], err = p.secrets(""); err != nil {
+			if got[i], err = p.Secrets(""); err != nil {
 				t.Error(err)
 			}
 		})
@@ -60,23 +61,23 @@ func TestProcessesThatStartTogetherHaveTheSameSecret(t *testing.T) {
 }
 
 func TestAGivenSecretSignsAndTheStoredOneStillVerifies(t *testing.T) {
-	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
-	alone, err := p.secrets(testSecret)
-	if err != nil || !slices.Equal(alone, []auth.Secret{testSecret}) {
+	p := Place{Path: filepath.Join(t.TempDir(), "auth.db")}
+	alone, err := p.Secrets(testSecret)
+	if err != nil || !slices.Equal(alone, []string{testSecret}) {
 		t.Errorf("with a given secret: %d secrets, %v", len(alone), err)
 	}
-	if _, err := os.Stat(p.path + ".secret"); err == nil {
+	if _, err := os.Stat(p.Path + ".secret"); err == nil {
 		t.Error("a file was made beside a given secret")
 	}
-	kept, err := p.secrets("")
+	kept, err := p.Secrets("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	both, err := p.secrets(testSecret)
-	if err != nil || !slices.Equal(both, []auth.Secret{testSecret, kept[0]}) {
+	both, err := p.Secrets(testSecret)
+	if err != nil || !slices.Equal(both, []string{testSecret, kept[0]}) {
 		t.Errorf("with both: %d secrets, %v", len(both), err)
 	}
-	same, err := p.secrets(kept[0])
+	same, err := p.Secrets(kept[0])
 	if err != nil || !slices.Equal(same, kept) {
 		t.Errorf("with the kept one given: %d secrets, %v", len(same), err)
 	}
@@ -86,29 +87,29 @@ func TestAGivenSecretSignsAndTheStoredOneStillVerifies(t *testing.T) {
 // order mark. One file and one variable must give one secret.
 func TestASecretIsTheSameFromAFileAndFromTheEnvironment(t *testing.T) {
 	for _, text := range []string{"%s", "%s\n", "%s\r\n", "\ufeff%s\r\n", "%s\n\n"} {
-		text = strings.ReplaceAll(text, "%s", string(testSecret))
-		fromFile, err := given(new(storeFile(t, text)), "another", secretfile.Rules{})
+		text = strings.ReplaceAll(text, "%s", testSecret)
+		fromFile, err := Given(new(storeFile(t, text)), "another", secretfile.Rules{})
 		if err != nil || fromFile != testSecret {
 			t.Errorf("a file with %q gives %d bytes, %v", text, len(fromFile), err)
 		}
-		if fromEnv, err := given(nil, auth.Secret(text), secretfile.Rules{}); err != nil || fromEnv != testSecret {
+		if fromEnv, err := Given(nil, text, secretfile.Rules{}); err != nil || fromEnv != testSecret {
 			t.Errorf("a variable with %q gives %d bytes, %v", text, len(fromEnv), err)
 		}
-		p := place{path: filepath.Join(t.TempDir(), "auth.db")}
-		if err := os.WriteFile(p.path+".secret", []byte(text), 0o600); err != nil {
+		p := Place{Path: filepath.Join(t.TempDir(), "auth.db")}
+		if err := os.WriteFile(p.Path+".secret", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if kept, err := p.secrets(""); err != nil || !slices.Equal(kept, []auth.Secret{testSecret}) {
+		if kept, err := p.Secrets(""); err != nil || !slices.Equal(kept, []string{testSecret}) {
 			t.Errorf("beside the database %q gives %d secrets, %v", text, len(kept), err)
 		}
 	}
-	if none, err := given(nil, "\n", secretfile.Rules{}); err != nil || none != "" {
+	if none, err := Given(nil, "\n", secretfile.Rules{}); err != nil || none != "" {
 		t.Errorf("an empty variable gives %d bytes, %v", len(none), err)
 	}
 }
 
 func TestABadSecretIsRefused(t *testing.T) {
-	if _, err := (place{}).secrets("31 bytes are one too few, alas."); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET has 31 bytes") {
+	if _, err := (Place{}).Secrets("31 bytes are one too few, alas."); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET has 31 bytes") {
 		t.Errorf("short AUTH_SECRET: %v", err)
 	}
 	for _, c := range []struct {
@@ -116,25 +117,25 @@ func TestABadSecretIsRefused(t *testing.T) {
 		mode       os.FileMode
 		says       string
 	}{
-		{"writable by the group", string(testSecret), 0o620, "chmod 600"},
-		{"readable by others", string(testSecret), 0o604, "chmod 600"},
-		{"writable by others", string(testSecret), 0o602, "chmod 600"},
+		{"writable by the group", testSecret, 0o620, "chmod 600"},
+		{"readable by others", testSecret, 0o604, "chmod 600"},
+		{"writable by others", testSecret, 0o602, "chmod 600"},
 		{"empty", "", 0o600, "holds 0 bytes"},
 		{"short", strings.Repeat("a", 31) + "\n", 0o600, "holds 31 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := place{path: filepath.Join(t.TempDir(), "auth.db")}
-			if err := os.WriteFile(p.path+".secret", []byte(c.text), 0o600); err != nil {
+			p := Place{Path: filepath.Join(t.TempDir(), "auth.db")}
+			if err := os.WriteFile(p.Path+".secret", []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Chmod(p.path+".secret", c.mode); err != nil {
+			if err := os.Chmod(p.Path+".secret", c.mode); err != nil {
 				t.Fatal(err)
 			}
-			_, err := p.secrets("")
+			_, err := p.Secrets("")
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v", err)
 			}
-			if text, _ := os.ReadFile(p.path + ".secret"); string(text) != c.text {
+			if text, _ := os.ReadFile(p.Path + ".secret"); string(text) != c.text {
 				t.Error("the file was changed")
 			}
 		})
@@ -142,18 +143,18 @@ func TestABadSecretIsRefused(t *testing.T) {
 }
 
 func TestADatabaseWhoseSecretIsGoneIsNotGivenANewOne(t *testing.T) {
-	p := place{path: filepath.Join(t.TempDir(), "auth.db")}
-	s, err := p.open(t.Context(), discard)
+	p := Place{Path: filepath.Join(t.TempDir(), "auth.db")}
+	s, err := p.OpenOrCreate(t.Context(), discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.secrets(""); err == nil || !strings.Contains(err.Error(), "set AUTH_SECRET") {
+	if _, err := p.Secrets(""); err == nil || !strings.Contains(err.Error(), "set AUTH_SECRET") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := p.secrets(testSecret); err != nil {
+	if _, err := p.Secrets(testSecret); err != nil {
 		t.Errorf("with AUTH_SECRET: %v", err)
 	}
 }
@@ -162,17 +163,17 @@ func TestADatabaseWhoseSecretIsGoneIsNotGivenANewOne(t *testing.T) {
 func TestOnASharedStoreOneSecretIsMadeAndAnotherRefused(t *testing.T) {
 	s := memstore.New()
 	here, there := filepath.Join(t.TempDir(), "auth.secret"), filepath.Join(t.TempDir(), "auth.secret")
-	made, err := sharedSecret(t.Context(), s, "", here, secretfile.Rules{})
+	made, err := SharedSecret(t.Context(), s, "", here, secretfile.Rules{})
 	if err != nil || len(made) != 1 || len(made[0]) < minSecret {
 		t.Fatalf("%d secrets, %v", len(made), err)
 	}
-	if again, err := sharedSecret(t.Context(), s, made[0], there, secretfile.Rules{}); err != nil || !slices.Equal(again, made) {
+	if again, err := SharedSecret(t.Context(), s, made[0], there, secretfile.Rules{}); err != nil || !slices.Equal(again, made) {
 		t.Errorf("the second start has another secret (%v)", err)
 	}
-	if _, err := sharedSecret(t.Context(), s, newSecret(), here, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET is not the secret") {
+	if _, err := SharedSecret(t.Context(), s, newSecret(), here, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET is not the secret") {
 		t.Errorf("another secret of the environment: %v", err)
 	}
-	if _, err := sharedSecret(t.Context(), s, "", there, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "has records") {
+	if _, err := SharedSecret(t.Context(), s, "", there, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "has records") {
 		t.Errorf("a second machine made a secret of its own: %v", err)
 	}
 	if _, err := os.Stat(there); err == nil {
@@ -181,23 +182,23 @@ func TestOnASharedStoreOneSecretIsMadeAndAnotherRefused(t *testing.T) {
 	if err := os.WriteFile(there, []byte(newSecret()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sharedSecret(t.Context(), s, "", there, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "first used with") {
+	if _, err := SharedSecret(t.Context(), s, "", there, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "first used with") {
 		t.Errorf("a second machine has a secret of its own: %v", err)
 	}
 	if err := os.WriteFile(there, []byte(made[0]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if copied, err := sharedSecret(t.Context(), s, "", there, secretfile.Rules{}); err != nil || !slices.Equal(copied, made) {
+	if copied, err := SharedSecret(t.Context(), s, "", there, secretfile.Rules{}); err != nil || !slices.Equal(copied, made) {
 		t.Errorf("with the file copied: %v", err)
 	}
 }
 
 func TestEveryProcessOnMemoryHasASecretOfItsOwn(t *testing.T) {
-	one, err := place{}.secrets("")
+	one, err := Place{}.Secrets("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := place{}.secrets("")
+	other, err := Place{}.Secrets("")
 	if err != nil {
 		t.Fatal(err)
 	}

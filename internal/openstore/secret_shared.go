@@ -1,4 +1,4 @@
-package main
+package openstore
 
 import (
 	"bytes"
@@ -8,24 +8,23 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store"
 )
 
 const (
-	sharedSecretFile = "auth.secret" // in the working directory
+	SharedSecretFile = "auth.secret" // in the working directory, for a Redis
 	sharedSecretKey  = "server/secret"
 )
 
-// sharedSecret returns the secret for a store that other machines use too: given, or else
+// SharedSecret returns the secret for a store that other machines use too: given, or else
 // the one in file. If there is neither and the store is empty,
 // it makes the file. In a store with records another secret could open none of the
 // second factors.
 //
 // A digest of the secret is kept in the store. So a process with another secret is
 // refused at its start, before users meet two secrets.
-func sharedSecret(ctx context.Context, s store.Walker, given auth.Secret, file string, rules secretfile.Rules) ([]auth.Secret, error) {
+func SharedSecret(ctx context.Context, s store.Walker, given string, file string, rules secretfile.Rules) ([]string, error) {
 	kept, from := given, "the secret of -secret-file or AUTH_SECRET"
 	var err error
 	if given == "" {
@@ -44,7 +43,7 @@ func sharedSecret(ctx context.Context, s store.Walker, given auth.Secret, file s
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256([]byte("which secret: " + string(kept)))
+	digest := sha256.Sum256([]byte("which secret: " + kept))
 	err = s.Commit(ctx, store.Put(sharedSecretKey, digest[:]).Absent())
 	if errors.Is(err, store.ErrConflict) {
 		var have [][]byte
@@ -55,7 +54,7 @@ func sharedSecret(ctx context.Context, s store.Walker, given auth.Secret, file s
 	if err != nil {
 		return nil, err
 	}
-	return []auth.Secret{kept}, nil
+	return []string{kept}, nil
 }
 
 func isEmpty(ctx context.Context, s store.Walker) (bool, error) {
