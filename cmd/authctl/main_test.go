@@ -1,0 +1,150 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/datixlab/auth"
+)
+
+func TestWhatCannotBeDoneSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	left := filepath.Join(dir, "left.sock")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: left})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const token auth.Secret = "hunter2-hunter2-hunter2-hunter2-"
+	list := []string{"users", "list"}
+	for _, c := range []struct {
+		name string
+		args []string
+		exit int
+		says string
+	}{
+		{"nothing", nil, 2, "needs a command"},
+		{"no such command", []string{"hunter2"}, 2, "no such command"},
+		{"half a command", []string{"users"}, 2, "users needs one of: list, find, show"},
+		{"no argument", []string{"users", "show"}, 2, "it is used as: authctl users show USER"},
+		{"too many", []string{"users", "show", "a", "b"}, 2, "it is used as"},
+		{"no such flag", []string{"users", "list", "-x"}, 2, "not defined: -x"},
+		{"nowhere", list, 2, "say with -admin where"},
+		{"both", append([]string{"-admin", "unix:a", "-store", "bolt:b"}, list...), 2, "exclude each other"},
+		{"no socket", append([]string{"-admin", "unix:none.sock"}, list...), 1, "start the service with -admin unix:none.sock"},
+		{"no path", append([]string{"-admin", "unix:"}, list...), 2, "needs a path"},
+		{"a socket that was left", append([]string{"-admin", "unix:" + left}, list...), 1, "which a stopped service has left"},
+		{"a password", append([]string{"-admin", "https://u:hunter2@a"}, list...), 2, "AUTH_ADMIN_TOKEN"},
+		{"a token in the query", append([]string{"-admin", "https://a?token=hunter2"}, list...), 2, "without a query"},
+		{"no TLS", append([]string{"-admin", "http://192.0.2.1"}, list...), 2, "loopback"},
+		{"another scheme", append([]string{"-admin", "ftp://a"}, list...), 2, "must begin with"},
+		{"nobody there", append([]string{"-admin", "http://127.0.0.1:1"}, list...), 1, "does not answer"},
+		{"memory", append([]string{"-store", "memory"}, list...), 2, "use -admin"},
+		{"no store", append([]string{"-store", "bolt:none.db"}, list...), 1, "at its first start"},
+		{"a store with a password", append([]string{"-store", "redis://u:hunter2@127.0.0.1:1"}, list...), 1, "connection refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := runWith(t, c.exit, environment{token: token}, c.args...)
+			if !strings.Contains(r.stderr, c.says) || strings.Contains(r.stderr, "hunter2") {
+				t.Errorf("it says %q", r.stderr)
+			}
+		})
+	}
+	if r := runWith(t, 2, environment{}, append([]string{"-admin", "http://127.0.0.1:1"}, list...)...); !strings.Contains(r.stderr, "AUTH_ADMIN_TOKEN is not set") {
+		t.Errorf("without a token it says %q", r.stderr)
+	}
+	if files, err := os.ReadDir("."); err != nil || len(files) != 1 {
+		t.Errorf("it left %v (%v)", files, err)
+	}
+}
+
+func TestHelpNamesEveryCommandAndIsNotAnError(t *testing.T) {
+	text := runWith(t, 0, environment{}, "-h").stderr
+	for _, c := range commands() {
+		if !strings.Contains(text, "  "+c.name+" ") && !strings.Contains(text, "  "+c.name+"\n") {
+			t.Errorf("the help does not name %s", c.name)
+		}
+		if own := runWith(t, 0, environment{}, append(strings.Fields(c.name), "-h")...).stderr; !strings.Contains(own, c.about) {
+			t.Errorf("the help of %s is %q", c.name, own)
+		}
+	}
+}
+
+// The token goes to the place that the operator names, and to no other.
+func TestTheTokenFollowsNoRedirection(t *testing.T) {
+	const token auth.Secret = "0123456789-0123456789-0123456789"
+	var strangers int
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strangers++ }))
+	defer elsewhere.Close()
+	var sent []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = append(sent, r.Header.Get("Authorization"))
+		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+	r := runWith(t, 1, environment{token: token}, "-admin", server.URL, "users", "list")
+	if !strings.Contains(r.stderr, "is -admin right?") {
+		t.Errorf("it says %q", r.stderr)
+	}
+	if strangers != 0 || len(sent) != 1 || sent[0] != "Bearer "+string(token) {
+		t.Errorf("%d requests elsewhere, %q", strangers, sent)
+	}
+}
+
+// Names come from strangers, and a service may be another program.
+func TestNothingThatIsShownMovesTheCursor(t *testing.T) {
+	json := strings.NewReplacer("EVIL", `\u001b[2J\u202eadmin\n\u2066`).Replace
+	mux := http.NewServeMux()
+	answer := func(pattern, doc string) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(json(doc))) })
+	}
+	user := `{"id":"user_1EVIL","email":"EVIL@b","full_name":"EVIL","role":"EVIL","organization_id":"EVIL","created_at":"EVIL","pending_email":"EVIL"}`
+	answer("GET /users", `{"users":[`+user+`],"next":null}`)
+	answer("GET /users/{id}", `{"user":`+user+`,"sessions":[{"id":"EVIL","device":"EVIL","address":"EVIL","created_at":"EVIL","expires_at":"EVIL","amr":["EVIL"]}],
+		"trusted_devices":[{"id":"EVIL","device":"EVIL","address":"EVIL"}],"api_keys":[{"id":"EVIL","name":"EVIL","key_prefix":"EVIL","scopes":["EVIL"]}],
+		"locks":[{"budget":"EVIL","network":"EVIL","until":"EVIL"}]}`)
+	answer("POST /users/{id}/enable", `{"success":true,"message":"EVIL"}`)
+	answer("PATCH /users/{id}", user)
+	answer("GET /organizations", `{"organizations":[{"id":"EVIL","name":"EVIL`+"\u202e\U000e0001"+`"}],"next":null}`)
+	mux.HandleFunc("POST /users/{id}/unlock", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(json(`{"code":"EVIL","detail":"EVIL","errors":[{"field":"EVIL","detail":"EVIL"}]}`)))
+	})
+	socket := serve(t, t.TempDir(), mux)
+	for _, c := range []struct {
+		exit int
+		args string
+	}{
+		{0, "users list"}, {0, "users find a@b"}, {0, "users show a@b"}, {0, "users enable user_1"}, {1, "users unlock user_1"},
+		{0, "users edit user_1 -verified"}, {1, "users disable user_1"}, {0, "orgs"},
+		{0, "users list -json"}, {0, "users show user_1 -json"}, {0, "orgs -json"},
+	} {
+		env := environment{stdin: strings.NewReader("no\n"), terminal: terminal{in: true}}
+		r := runWith(t, c.exit, env, append([]string{"-admin", "unix:" + socket}, strings.Fields(c.args)...)...)
+		if out := r.stdout + r.stderr; strings.ContainsAny(out, "\x1b\u202e\u2066\U000e0001") || strings.Contains(out, "admin\n\\") || !strings.Contains(out, "admin") {
+			t.Errorf("%s prints %q", c.args, out)
+		}
+	}
+}
+
+func TestColumnsAreAlignedWhateverTheyHold(t *testing.T) {
+	var out strings.Builder
+	table := table{w: &out, gap: "|", max: 12}
+	table.row("日本", "1", "x")
+	table.row("e\u0301", "1", "x")
+	table.row("abcd", "1", "long text")
+	table.flush()
+	if want := "日本|1|x\ne\u0301   |1|x\nabcd|1|long…\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}

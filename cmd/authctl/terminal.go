@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/secretfile"
+)
+
+// A terminal says which of the standard streams are one. The zero value is none.
+type terminal struct {
+	in, err  bool                   // of the standard input and the standard error
+	width    func() int             // of the standard output, in columns; nil or 0: it is no terminal
+	password func() ([]byte, error) // reads a line of the standard input and shows nothing of it
+}
+
+func standardTerminal() terminal {
+	is := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+	return terminal{
+		in: is(os.Stdin), err: is(os.Stderr),
+		width: func() int {
+			width, _, err := term.GetSize(int(os.Stdout.Fd()))
+			if err != nil {
+				return 0
+			}
+			return width
+		},
+		password: func() ([]byte, error) { return term.ReadPassword(int(os.Stdin.Fd())) },
+	}
+}
+
+// confirm returns nil if the operator agrees to what cannot be undone.
+func (v *invocation) confirm(what string) error {
+	if v.yes {
+		return nil
+	}
+	if !v.terminal.in {
+		return usageError("this asks before it acts, and there is no terminal to ask on: add -yes")
+	}
+	fmt.Fprintf(v.stderr, "%s\nType yes to go on: ", what)
+	answer, err := v.input.ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return errors.New("nothing was done")
+	}
+	return nil
+}
+
+// maxPassword is more bytes than a password may have.
+const maxPassword = 4096
+
+// password returns a new password: asked for twice on a terminal, otherwise one line of the
+// standard input.
+func (v *invocation) newPassword() (auth.Secret, error) {
+	if !v.terminal.in {
+		line, err := io.ReadAll(io.LimitReader(v.input, maxPassword))
+		text := secretfile.Line(string(line))
+		switch {
+		case err != nil:
+			return "", err
+		case text == "" || strings.ContainsAny(text, "\r\n"):
+			return "", errors.New("the standard input must have the password, on one line")
+		}
+		return auth.Secret(text), nil
+	}
+	ask := func(prompt string) (auth.Secret, error) {
+		fmt.Fprint(v.stderr, prompt)
+		line, err := v.terminal.password()
+		fmt.Fprintln(v.stderr)
+		return auth.Secret(line), err
+	}
+	first, err := ask("New password: ")
+	if err != nil {
+		return "", err
+	}
+	again, err := ask("Again: ")
+	if err != nil {
+		return "", err
+	}
+	if first != again {
+		return "", errors.New("the two passwords differ; nothing was done")
+	}
+	return first, nil
+}
