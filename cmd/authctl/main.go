@@ -83,7 +83,7 @@ func simple(do action) func(*flag.FlagSet) action {
 
 // commands are all of them, in the order of the help.
 func commands() []command {
-	return slices.Concat(userCommands(), organizationCommands(), keyCommands())
+	return slices.Concat(userCommands(), organizationCommands(), serviceCommands(), doctorCommands(), keyCommands())
 }
 
 // An invocation is one run of a command.

@@ -186,12 +186,12 @@ func (v *invocation) local(ctx context.Context) (c *client, err error) {
 	}, nil
 }
 
-// systemUser names the operator in events: by the name that the system has for the user.
+// systemUser names the operator in events, as the socket of the example server does.
 func systemUser() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
+		return "unix:" + u.Username
 	}
-	return fmt.Sprintf("uid:%d", os.Getuid())
+	return fmt.Sprintf("unix:uid%d", os.Getuid())
 }
 
 // A pipe is a listener whose connections come from this process alone.
