@@ -28,7 +28,13 @@ const (
 	operator               = "jane"
 )
 
+// asProgram, in the environment, makes the test binary the program.
+const asProgram = "AUTHCTL_TEST_AS_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
 	logging.Disable()
 	os.Exit(m.Run())
 }

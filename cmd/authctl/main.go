@@ -12,7 +12,7 @@
 //	-admin https://HOST/…        with AUTH_ADMIN_TOKEN of the environment as its Bearer token
 //	-store bolt:auth.db          the store itself, with the root secret beside it or in AUTH_SECRET
 //
-// No secret is ever an argument, since every user of the machine sees the list of processes. Names
+// Without either, AUTH_ADMIN of the environment says what -admin would. No secret is ever an argument, since every user of the machine sees the list of processes. Names
 // and other texts of users are shown with their control characters escaped.
 //
 // What cannot be undone asks first. Without a terminal it needs -yes. With -json the output is what
@@ -51,7 +51,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], environment{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, terminal: standardTerminal(),
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, terminal: standardTerminal(), admin: os.Getenv("AUTH_ADMIN"),
 		token: auth.Secret(os.Getenv("AUTH_ADMIN_TOKEN")), secret: auth.Secret(os.Getenv("AUTH_SECRET")), store: auth.Secret(os.Getenv("AUTH_STORE")),
 	}))
 }
@@ -61,6 +61,7 @@ type environment struct {
 	stdin                io.Reader
 	stdout, stderr       io.Writer
 	terminal             terminal
+	admin                string      // AUTH_ADMIN, or ""
 	token, secret, store auth.Secret // "" is none
 }
 
@@ -83,7 +84,7 @@ func simple(do action) func(*flag.FlagSet) action {
 
 // commands are all of them, in the order of the help.
 func commands() []command {
-	return slices.Concat(userCommands(), organizationCommands(), serviceCommands(), doctorCommands(), keyCommands())
+	return slices.Concat(userCommands(), adminCommands(), organizationCommands(), serviceCommands(), doctorCommands(), keyCommands())
 }
 
 // An invocation is one run of a command.

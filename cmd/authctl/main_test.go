@@ -59,6 +59,12 @@ func TestWhatCannotBeDoneSaysWhatToDo(t *testing.T) {
 			}
 		})
 	}
+	if r := runWith(t, 1, environment{admin: "unix:" + left, store: "bolt:none.db"}, list...); !strings.Contains(r.stderr, left) {
+		t.Errorf("with AUTH_ADMIN it says %q", r.stderr)
+	}
+	if r := runWith(t, 1, environment{store: "bolt:none.db"}, list...); !strings.Contains(r.stderr, "none.db") {
+		t.Errorf("with AUTH_STORE it says %q", r.stderr)
+	}
 	if r := runWith(t, 2, environment{}, append([]string{"-admin", "http://127.0.0.1:1"}, list...)...); !strings.Contains(r.stderr, "AUTH_ADMIN_TOKEN is not set") {
 		t.Errorf("without a token it says %q", r.stderr)
 	}

@@ -38,7 +38,7 @@ func (t *target) add(flags *flag.FlagSet) {
 	set := func(to **string) func(string) error {
 		return func(value string) error { *to = &value; return nil }
 	}
-	flags.StringVar(&t.admin, "admin", t.admin, "where the service serves its administration: `unix:PATH|https://…`, or http:// on a loopback address; the token of AUTH_ADMIN_TOKEN goes with it (default unix:"+defaultSocket+" if that is there)")
+	flags.StringVar(&t.admin, "admin", t.admin, "where the service serves its administration: `unix:PATH|https://…`, or http:// on a loopback address; the token of AUTH_ADMIN_TOKEN goes with it (default AUTH_ADMIN of the environment, or unix:"+defaultSocket+" if that is there)")
 	flags.Func("store", "open the `store` itself: bolt:PATH of a service that is stopped, redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH (default AUTH_STORE of the environment if there is no socket)", set(&t.store.Spec))
 	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&t.store.File))
 	flags.Func("redis-prefix", "`prefix` of the keys on a Redis (default "+openstore.DefaultPrefix+")", set(&t.store.Prefix))
@@ -66,6 +66,8 @@ func (v *invocation) connect(ctx context.Context) (*client, error) {
 		return v.remote(t.admin)
 	case opens:
 		return v.local(ctx)
+	case v.environment.admin != "":
+		return v.remote(v.environment.admin)
 	}
 	if _, err := os.Stat(defaultSocket); err == nil {
 		return v.remote("unix:" + defaultSocket)
