@@ -23,7 +23,7 @@ func createAdmin(flags *flag.FlagSet) action {
 		if _, err := v.client(ctx); err != nil { // before anybody types a password
 			return err
 		}
-		password, err := v.newPassword()
+		password, err := v.newPassword(ctx)
 		if err != nil {
 			return err
 		}

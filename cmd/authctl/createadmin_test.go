@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -55,5 +57,25 @@ func TestTheFirstAdminHasAPasswordThatNobodySaw(t *testing.T) {
 	}
 	if orgs := s.authctl(0, "orgs").stdout; strings.Count(orgs, "Night watch") != 2 {
 		t.Errorf("a refused account has left an organization:\n%s", orgs)
+	}
+}
+
+// Whoever is asked can go away, and the terminal shows again what is typed.
+func TestAPromptThatIsInterruptedDoesNothing(t *testing.T) {
+	s := newService(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	asked, restored := make(chan struct{}), false
+	release := make(chan struct{})
+	defer close(release)
+	go func() { <-asked; cancel() }()
+	var said bytes.Buffer
+	env := environment{stdin: strings.NewReader(""), stdout: &said, stderr: &said, terminal: terminal{
+		in:       true,
+		password: func() ([]byte, error) { close(asked); <-release; return nil, nil },
+		restore:  func() { restored = true },
+	}}
+	exit := run(ctx, []string{"-admin", "unix:" + s.socket, "create-admin", "ada@example.com"}, env)
+	if exit != 1 || !restored || !strings.Contains(said.String(), "interrupted; nothing was done") {
+		t.Errorf("exit status %d, restored %v: %s", exit, restored, &said)
 	}
 }

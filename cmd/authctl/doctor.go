@@ -156,7 +156,7 @@ func (v *invocation) files() (checks []check) {
 		}
 	}
 	for _, path := range found {
-		if _, err := os.Lstat(path); err == nil && !contains(v.args, path) {
+		if _, err := os.Lstat(path); err == nil && !slices.Contains(v.args, path) {
 			checks = append(checks, fileCheck("file", path))
 		}
 	}

@@ -73,19 +73,9 @@ func scanKeys(flags *flag.FlagSet) action {
 		for _, path := range v.args {
 			if path == "-" {
 				s.failed(path, s.scan(path, v.input))
-				continue
+			} else {
+				s.failed(path, s.argument(ctx, path))
 			}
-			s.failed(path, filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if err != nil {
-					s.failed(path, err)
-					return nil
-				}
-				s.failed(path, s.file(path, entry))
-				return nil
-			}))
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -116,33 +106,35 @@ func (s *scanner) failed(path string, err error) {
 	}
 }
 
-// file scans a regular file. Others are passed over: a device or a FIFO may never end. A symbolic
-// link is followed if it is an argument, and leads to a file.
-func (s *scanner) file(path string, entry fs.DirEntry) error {
-	if entry.IsDir() {
-		return nil
-	}
-	if entry.Type()&fs.ModeSymlink != 0 && !contains(s.v.args, path) {
-		return nil
-	}
+// argument scans what the command line names, whatever it is: a folder with all that is in it, or
+// a file, such as the pipe of a shell. A symbolic link is followed.
+func (s *scanner) argument(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
+	if err != nil {
 		return err
 	}
+	if !info.IsDir() {
+		return s.file(path)
+	}
+	return filepath.WalkDir(filepath.Clean(path)+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			s.failed(path, err)
+		case entry.Type().IsRegular(): // a device or a FIFO may never end
+			s.failed(path, s.file(path))
+		}
+		return nil
+	})
+}
+
+func (s *scanner) file(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	return errors.Join(s.scan(path, f), f.Close())
-}
-
-func contains(all []string, path string) bool {
-	for _, a := range all {
-		if filepath.Clean(a) == filepath.Clean(path) {
-			return true
-		}
-	}
-	return false
 }
 
 // scan finds the keys that r has. NULs are left out, so that keys in UTF-16 are found too.

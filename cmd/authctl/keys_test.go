@@ -105,6 +105,13 @@ func TestAFolderIsSearchedAndWhatCannotBeReadIsSaid(t *testing.T) {
 		t.Errorf("it prints %q", r.stdout)
 	}
 	runWith(t, 0, environment{}, "keys", "scan", clean)
+	linked := filepath.Join(t.TempDir(), "linked")
+	if err := os.Symlink(dir, linked); err != nil {
+		t.Fatal(err)
+	}
+	if r := runWith(t, 1, environment{}, "keys", "scan", "-prefix", "acme_", linked); strings.Count(r.stdout, "acme_") != 1 {
+		t.Errorf("by a symbolic link it prints %q", r.stdout)
+	}
 	if r := runWith(t, 2, environment{}, "keys", "scan", filepath.Join(dir, "none"), dir, "-prefix", "acme_"); !strings.Contains(r.stderr, "no such file") || r.stdout == "" {
 		t.Errorf("it prints %q, %q", r.stdout, r.stderr)
 	}

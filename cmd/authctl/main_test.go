@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -67,6 +68,12 @@ func TestWhatCannotBeDoneSaysWhatToDo(t *testing.T) {
 	}
 	if r := runWith(t, 2, environment{}, append([]string{"-admin", "http://127.0.0.1:1"}, list...)...); !strings.Contains(r.stderr, "AUTH_ADMIN_TOKEN is not set") {
 		t.Errorf("without a token it says %q", r.stderr)
+	}
+	if err := errors.Join(os.Rename(left, defaultSocket), os.Chmod(".", 0o777|os.ModeSticky)); err != nil {
+		t.Fatal(err)
+	}
+	if r := runWith(t, 2, environment{}, list...); !strings.Contains(r.stderr, "every user may put") {
+		t.Errorf("in a folder for everybody it says %q", r.stderr)
 	}
 	if files, err := os.ReadDir("."); err != nil || len(files) != 1 {
 		t.Errorf("it left %v (%v)", files, err)

@@ -105,7 +105,7 @@ func revokeAll(flags *flag.FlagSet) action {
 		if *void {
 			what += " So do their backup codes."
 		}
-		if err := v.confirm(what); err != nil {
+		if err := v.confirm(ctx, what); err != nil {
 			return err
 		}
 		c, err := v.client(ctx)

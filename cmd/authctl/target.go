@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"runtime"
 	"strings"
 	"time"
 
@@ -70,6 +71,9 @@ func (v *invocation) connect(ctx context.Context) (*client, error) {
 		return v.remote(v.environment.admin)
 	}
 	if _, err := os.Stat(defaultSocket); err == nil {
+		if here, err := os.Stat("."); err != nil || here.Mode().Perm()&0o002 != 0 && runtime.GOOS != "windows" {
+			return nil, usageError("every user may put a " + defaultSocket + " into this folder: say with -admin which one you mean")
+		}
 		return v.remote("unix:" + defaultSocket)
 	}
 	if v.store != "" {

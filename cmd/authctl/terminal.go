@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,11 +19,12 @@ type terminal struct {
 	in, err  bool                   // of the standard input and the standard error
 	width    func() int             // of the standard output, in columns; nil or 0: it is no terminal
 	password func() ([]byte, error) // reads a line of the standard input and shows nothing of it
+	restore  func()                 // shows again what is typed; nil: nothing has to be done
 }
 
 func standardTerminal() terminal {
 	is := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
-	return terminal{
+	t := terminal{
 		in: is(os.Stdin), err: is(os.Stderr),
 		width: func() int {
 			width, _, err := term.GetSize(int(os.Stdout.Fd()))
@@ -33,10 +35,33 @@ func standardTerminal() terminal {
 		},
 		password: func() ([]byte, error) { return term.ReadPassword(int(os.Stdin.Fd())) },
 	}
+	if before, err := term.GetState(int(os.Stdin.Fd())); err == nil {
+		t.restore = func() { _ = term.Restore(int(os.Stdin.Fd()), before) }
+	}
+	return t
+}
+
+// ask calls read, which waits for somebody who types, until ctx ends. Nothing ends the reading of a
+// terminal, so then it goes on until the program has ended.
+func (v *invocation) ask(ctx context.Context, read func() (string, error)) (answer string, err error) {
+	done := make(chan struct{})
+	var typed string
+	var failed error
+	go func() { defer close(done); typed, failed = read() }()
+	select {
+	case <-done:
+		return typed, failed
+	case <-ctx.Done():
+		if v.terminal.restore != nil {
+			v.terminal.restore()
+		}
+		fmt.Fprintln(v.stderr)
+		return "", errors.New("interrupted; nothing was done")
+	}
 }
 
 // confirm returns nil if the operator agrees to what cannot be undone.
-func (v *invocation) confirm(what string) error {
+func (v *invocation) confirm(ctx context.Context, what string) error {
 	if v.yes {
 		return nil
 	}
@@ -44,7 +69,7 @@ func (v *invocation) confirm(what string) error {
 		return usageError("this asks before it acts, and there is no terminal to ask on: add -yes")
 	}
 	fmt.Fprintf(v.stderr, "%s\nType yes to go on: ", what)
-	answer, err := v.input.ReadString('\n')
+	answer, err := v.ask(ctx, func() (string, error) { return v.input.ReadString('\n') })
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -57,9 +82,9 @@ func (v *invocation) confirm(what string) error {
 // maxPassword is more bytes than a password may have.
 const maxPassword = 4096
 
-// password returns a new password: asked for twice on a terminal, otherwise one line of the
+// newPassword returns a new password: asked for twice on a terminal, otherwise one line of the
 // standard input.
-func (v *invocation) newPassword() (auth.Secret, error) {
+func (v *invocation) newPassword(ctx context.Context) (auth.Secret, error) {
 	if !v.terminal.in {
 		line, err := io.ReadAll(io.LimitReader(v.input, maxPassword))
 		text := secretfile.Line(string(line))
@@ -71,17 +96,20 @@ func (v *invocation) newPassword() (auth.Secret, error) {
 		}
 		return auth.Secret(text), nil
 	}
-	ask := func(prompt string) (auth.Secret, error) {
+	typed := func(prompt string) (auth.Secret, error) {
 		fmt.Fprint(v.stderr, prompt)
-		line, err := v.terminal.password()
+		line, err := v.ask(ctx, func() (string, error) {
+			line, err := v.terminal.password()
+			return string(line), err
+		})
 		fmt.Fprintln(v.stderr)
 		return auth.Secret(line), err
 	}
-	first, err := ask("New password: ")
+	first, err := typed("New password: ")
 	if err != nil {
 		return "", err
 	}
-	again, err := ask("Again: ")
+	again, err := typed("Again: ")
 	if err != nil {
 		return "", err
 	}

@@ -194,24 +194,28 @@ type details struct {
 	Locks []struct{ Budget, Network, Until string }
 }
 
-// account returns the account that the first argument names, by its id or its address, with
-// everything that belongs to it.
-func (v *invocation) account(ctx context.Context) (doc json.RawMessage, d details, err error) {
+// account returns the account that the first argument names, by its id or its address.
+func (v *invocation) account(ctx context.Context) (account, error) {
+	if !strings.Contains(v.args[0], "@") {
+		_, d, err := v.details(ctx, v.args[0])
+		return d.User, err
+	}
+	c, err := v.client(ctx)
+	if err != nil {
+		return account{}, err
+	}
+	doc, err := findByEmail(ctx, c, v.args[0])
+	if err != nil {
+		return account{}, err
+	}
+	return decode[account](doc)
+}
+
+// details returns the account with an id, with everything that belongs to it.
+func (v *invocation) details(ctx context.Context, id string) (doc json.RawMessage, d details, err error) {
 	c, err := v.client(ctx)
 	if err != nil {
 		return nil, d, err
-	}
-	id := v.args[0]
-	if strings.Contains(id, "@") {
-		found, err := findByEmail(ctx, c, id)
-		if err != nil {
-			return nil, d, err
-		}
-		a, err := decode[account](found)
-		if err != nil {
-			return nil, d, err
-		}
-		id = a.ID
 	}
 	doc, err = c.call(ctx, http.MethodGet, pathOf("users", id), nil)
 	if isCode(err, "not_found") {
@@ -224,8 +228,21 @@ func (v *invocation) account(ctx context.Context) (doc json.RawMessage, d detail
 	return doc, d, err
 }
 
+// everything is details of the account that the first argument names.
+func (v *invocation) everything(ctx context.Context) (doc json.RawMessage, d details, err error) {
+	id := v.args[0]
+	if strings.Contains(id, "@") {
+		a, err := v.account(ctx)
+		if err != nil {
+			return nil, d, err
+		}
+		id = a.ID
+	}
+	return v.details(ctx, id)
+}
+
 func showUser(ctx context.Context, v *invocation) error {
-	doc, d, err := v.account(ctx)
+	doc, d, err := v.everything(ctx)
 	if err != nil {
 		return err
 	}
@@ -319,17 +336,17 @@ type userAct struct {
 }
 
 func (act userAct) do(ctx context.Context, v *invocation) error {
-	_, d, err := v.account(ctx)
+	a, err := v.account(ctx)
 	if err != nil {
 		return err
 	}
-	return act.on(ctx, v, d.User)
+	return act.on(ctx, v, a)
 }
 
 // on does it to the account a, which the operator is shown.
 func (act userAct) on(ctx context.Context, v *invocation, a account) error {
 	if act.asks != "" {
-		if err := v.confirm(fmt.Sprintf("%s, %s\n%s", a, orText(printable.Escape(a.FullName), "-"), act.asks)); err != nil {
+		if err := v.confirm(ctx, fmt.Sprintf("%s, %s\n%s", a, orText(printable.Escape(a.FullName), "-"), act.asks)); err != nil {
 			return err
 		}
 	}
@@ -392,12 +409,12 @@ func revokeUser(flags *flag.FlagSet) action {
 		if *one != "" && *keys {
 			return usageError("-key and -keys exclude each other")
 		}
-		_, d, err := v.account(ctx)
+		_, d, err := v.everything(ctx)
 		if err != nil {
 			return err
 		}
 		if *one != "" {
-			if err := v.confirm(fmt.Sprintf("%s\nThe API key is revoked for good.", d.User)); err != nil {
+			if err := v.confirm(ctx, fmt.Sprintf("%s\nThe API key is revoked for good.", d.User)); err != nil {
 				return err
 			}
 			return v.revokeKey(ctx, d.User, *one)
@@ -450,12 +467,12 @@ func editUser(flags *flag.FlagSet) action {
 		if len(change) == 0 {
 			return usageError("needs -email, -name or -verified")
 		}
-		_, d, err := v.account(ctx)
+		a, err := v.account(ctx)
 		if err != nil {
 			return err
 		}
 		if change["email"] != nil {
-			if err := v.confirm(fmt.Sprintf("%s\nWhoever reads the mail of the new address can reset the password. Is it the user who asks?", d.User)); err != nil {
+			if err := v.confirm(ctx, fmt.Sprintf("%s\nWhoever reads the mail of the new address can reset the password. Is it the user who asks?", a)); err != nil {
 				return err
 			}
 		}
@@ -463,7 +480,7 @@ func editUser(flags *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		doc, err := c.call(ctx, http.MethodPatch, pathOf("users", d.User.ID), change)
+		doc, err := c.call(ctx, http.MethodPatch, pathOf("users", a.ID), change)
 		if err != nil {
 			return err
 		}
