@@ -39,6 +39,7 @@ type Admin struct{ h *Handler }
 //
 //	GET    /users                          a page of all, with email of one, with organization_id of its members
 //	POST   /users                          makes an account
+//	POST   /users/import                   makes an account of another system, or with dry_run says whether it could
 //	GET    /users/{user_id}                the account, with sessions, devices, API keys, second factor and locks
 //	PATCH  /users/{user_id}                changes the email, the name, or whether the email is verified
 //	POST   /users/{user_id}/disable        and /enable, /unlock, /reset-2fa, /revoke-sessions, /send-reset, /role, /delete

@@ -50,6 +50,12 @@ func (h *Handler) adminTable() []route {
 			codes: []Code{CodeWeakPassword, CodeNotFound, CodeEmailTaken, CodeOverloaded},
 		},
 		{
+			method: http.MethodPost, path: "/users/import", tag: tagUsers, id: "importUser", summary: "Import an account",
+			description: "Makes an account of another system, with its password hash and its second factor. The body is one line of users.ndjson, and is read strictly. No mail is sent.",
+			access:      operatorOnly, call: importUser(), status: http.StatusOK, success: "The account, or with dry_run what it would be.", answers: []any{importedUser{}},
+			codes: []Code{CodeNotFound, CodeEmailTaken},
+		},
+		{
 			method: http.MethodGet, path: "/users/{user_id}", tag: tagUsers, id: "getUser", summary: "Read an account",
 			description: "Returns the account with its sessions, trusted devices, API keys, second factor and locks. Never a secret.",
 			access:      operatorOnly, call: endpoint{run: adminGetUser}, status: http.StatusOK, success: "The account.", answers: []any{adminUserDetails{}},

@@ -157,6 +157,8 @@ func (f *adminFixture) requestOf(rt string) (method, path string, body any) {
 	switch rt {
 	case "POST /users":
 		body = members{"email": fmt.Sprintf("new%d@example.com", f.asked.Load()), "full_name": "New", "role": "admin", "organization_name": "New"}
+	case "POST /users/import":
+		body = members{"email": fmt.Sprintf("imported%d@example.com", f.asked.Load())}
 	case "PATCH /users/{user_id}":
 		body = members{"full_name": "Ada King"}
 	case "POST /users/{user_id}/role":
@@ -363,6 +365,39 @@ func TestAnOperatorMayForceWhatTheLastAdminIsKeptFrom(t *testing.T) {
 	}
 }
 
+func TestAnOperatorImportsALineOfAFile(t *testing.T) {
+	t.Parallel()
+	f := newAdminFixture(t, memstore.New())
+	const hash = "$2b$04$abcdefghijklmnopqrstuu5Lhjmo2IQjDEuG5tfj0gHrUi1Gg/3TW"
+	line := members{"email": "ada@example.com", "full_name": "Ada Lovelace", "password_hash": hash, "email_verified": true}
+	would := f.do("POST", "/users/import?dry_run=true", line).want(200).body
+	if u := dig(would, "user"); u["id"] != "" || u["email"] != "ada@example.com" || would["dropped_hash"] != nil {
+		t.Errorf("a dry run: %v", would)
+	}
+	if users := f.do("GET", "/users", nil).want(200).body["users"].([]any); len(users) != 0 {
+		t.Errorf("a dry run made %v", users)
+	}
+	made := dig(f.do("POST", "/users/import", line).want(200).body, "user")
+	if u, err := f.User(t.Context(), made["id"].(string)); err != nil || u.FullName != "Ada Lovelace" || !u.EmailVerified {
+		t.Errorf("%+v, %v", u, err)
+	}
+	f.do("POST", "/users/import", line).want(409, httpauth.CodeEmailTaken)
+	f.do("POST", "/users/import?dry_run=true", line).want(409, httpauth.CodeEmailTaken)
+	for name, wrong := range map[string]members{
+		"a member it does not know": {"email": "bob@example.com", "totp": "x"},
+		"a broken hash":             {"email": "bob@example.com", "password_hash": hash[:20]},
+		"no email":                  {"full_name": "Bob"},
+	} {
+		if a := f.do("POST", "/users/import", wrong); a.status != 400 {
+			t.Errorf("%s: %d %s", name, a.status, a.raw)
+		}
+	}
+	f.do("POST", "/users/import?dry_run=1", line).want(400, httpauth.CodeInvalidInput)
+	if a := f.do("POST", "/users/import", members{"email": "cat@example.com", "password_hash": "$9$x"}).want(200); a.body["dropped_hash"] != "unknown_scheme" {
+		t.Errorf("a hash of an unknown scheme: %v", a.body)
+	}
+}
+
 func TestTheAdministrationListsByPages(t *testing.T) {
 	t.Parallel()
 	f := newAdminFixture(t, memstore.New())
@@ -467,7 +502,7 @@ func TestTheDocumentOfTheAdministrationIsOfItsRoutes(t *testing.T) {
 		}
 	}
 	want := []string{
-		"GET /users", "POST /users", "GET /users/{user_id}", "PATCH /users/{user_id}", "POST /users/{user_id}/disable", "POST /users/{user_id}/enable",
+		"GET /users", "POST /users", "POST /users/import", "GET /users/{user_id}", "PATCH /users/{user_id}", "POST /users/{user_id}/disable", "POST /users/{user_id}/enable",
 		"POST /users/{user_id}/unlock", "POST /users/{user_id}/reset-2fa", "POST /users/{user_id}/revoke-sessions", "POST /users/{user_id}/send-reset",
 		"POST /users/{user_id}/role", "POST /users/{user_id}/delete", "DELETE /users/{user_id}/api-keys/{key_id}", "GET /organizations", "POST /revoke-all",
 		"GET /backup", "GET /doctor", "GET /stats", "GET /openapi.json",
