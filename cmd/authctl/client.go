@@ -96,8 +96,8 @@ func (c *client) call(ctx context.Context, method, path string, body any) (json.
 
 // longCall is call for what takes as long as it takes.
 func (c *client) longCall(ctx context.Context, method, path string, body any) (json.RawMessage, error) {
-	var encoded []byte
-	if body != nil {
+	encoded, raw := body.(json.RawMessage) // as it is: only the service says whether it is JSON
+	if body != nil && !raw {
 		var err error
 		if encoded, err = json.Marshal(body); err != nil {
 			return nil, err

@@ -176,6 +176,9 @@ func runWith(t *testing.T, want int, env environment, args ...string) result {
 	if env.stdin == nil {
 		env.stdin = strings.NewReader("")
 	}
+	if env.sleep == nil {
+		env.sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	}
 	env.stdout, env.stderr = &out, &errs
 	r := result{exit: run(t.Context(), args, env), stdout: out.String(), stderr: errs.String()}
 	if r.exit != want {

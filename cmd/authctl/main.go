@@ -38,6 +38,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 	"unicode/utf16"
 
@@ -51,7 +52,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], environment{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, terminal: standardTerminal(), admin: os.Getenv("AUTH_ADMIN"),
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, terminal: standardTerminal(), admin: os.Getenv("AUTH_ADMIN"), sleep: sleep,
 		token: auth.Secret(os.Getenv("AUTH_ADMIN_TOKEN")), secret: auth.Secret(os.Getenv("AUTH_SECRET")), store: auth.Secret(os.Getenv("AUTH_STORE")),
 	}))
 }
@@ -63,6 +64,16 @@ type environment struct {
 	terminal             terminal
 	admin                string      // AUTH_ADMIN, or ""
 	token, secret, store auth.Secret // "" is none
+	sleep                func(context.Context, time.Duration) error
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // A command is what the words behind the flags of the program say.
@@ -84,7 +95,7 @@ func simple(do action) func(*flag.FlagSet) action {
 
 // commands are all of them, in the order of the help.
 func commands() []command {
-	return slices.Concat(userCommands(), adminCommands(), organizationCommands(), serviceCommands(), doctorCommands(), keyCommands())
+	return slices.Concat(userCommands(), adminCommands(), organizationCommands(), importCommands(), serviceCommands(), doctorCommands(), keyCommands())
 }
 
 // An invocation is one run of a command.

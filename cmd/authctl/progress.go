@@ -50,6 +50,13 @@ func (p *progress) show() {
 	fmt.Fprintf(p.w, "\r[%s%s] %d%% of %d %s", strings.Repeat("#", done), strings.Repeat(" ", width-done), min(p.n, p.whole)*100/p.whole, p.whole, p.unit)
 }
 
+// clear makes room for a line of the output.
+func (p *progress) clear() {
+	if p.w != nil && p.n > 0 {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
+
 // end leaves the line.
 func (p *progress) end() {
 	if p.w != nil && p.n > 0 {

@@ -89,6 +89,7 @@ func (v *invocation) remote(where string) (*client, error) {
 			return nil, usageError("-admin unix: needs a path, as in unix:" + defaultSocket)
 		}
 		return &client{base: "http://localhost", where: where, socket: path, http: clientOf(&http.Transport{
+			MaxIdleConnsPerHost: maxConns,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "unix", path)
 			},
@@ -107,11 +108,13 @@ func (v *invocation) remote(where string) (*client, error) {
 	case v.token == "":
 		return nil, usageError("AUTH_ADMIN_TOKEN is not set: -admin " + u.Scheme + ":// sends it as the Bearer token")
 	}
-	return &client{
-		base: strings.TrimRight(where, "/"), where: where, token: v.token,
-		http: clientOf(http.DefaultTransport.(*http.Transport).Clone()),
-	}, nil
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = maxConns
+	return &client{base: strings.TrimRight(where, "/"), where: where, token: v.token, http: clientOf(transport)}, nil
 }
+
+// maxConns is how many connections are kept for the next call, as an import makes many at once.
+const maxConns = 64
 
 // clientOf follows no redirection: it could send the token to another place, or turn an act into a
 // question.
@@ -187,7 +190,7 @@ func (v *invocation) local(ctx context.Context) (c *client, err error) {
 	}
 	pipe := servePipe(admin)
 	return &client{
-		base: "http://localhost", where: "the store", http: clientOf(&http.Transport{DialContext: pipe.dial}),
+		base: "http://localhost", where: "the store", http: clientOf(&http.Transport{MaxIdleConnsPerHost: maxConns, DialContext: pipe.dial}),
 		closeStore: func() error { return errors.Join(pipe.server.Close(), m.Close(), records.Close()) },
 	}, nil
 }
