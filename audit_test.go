@@ -77,6 +77,12 @@ func (s *stage) secret(text string) auth.Secret {
 	return auth.Secret(text)
 }
 
+// invited returns an invitation by the user, and its token.
+func (s *stage) invited(email string) (auth.Invitation, auth.Secret) {
+	made, token, _ := s.Invite(s.ctx, s.id, auth.NewInvitation{Email: email, Role: "member"})
+	return made, s.secret(string(token))
+}
+
 func (s *stage) key() (id string, key auth.Secret) {
 	made, text := newKey(s.t, s.Manager, s.id, auth.NewAPIKey{})
 	return made.ID, s.secret(text)
@@ -622,6 +628,62 @@ var audited = map[string]struct {
 		s.u.Colleague("member")
 		_ = s.LeaveOrganization(s.ctx, s.id, "", "")
 	}, "access_denied:last_admin by ses of u"},
+	"Invite": {func(s *stage) {
+		_, token, _ := s.Invite(s.ctx, s.id, auth.NewInvitation{Email: "eve@example.com", Role: "member"})
+		s.secret(string(token))
+	}, "invitation_created=member by ses of u"},
+	"Invite: mailed": {func(s *stage) {
+		s.mailing(nil, func(h *authtest.Harness) {
+			_, _, _ = h.Invite(s.ctx, s.id, auth.NewInvitation{Email: "eve@example.com", Role: "member"})
+		})
+	}, "invitation_created=member by ses of u; mail_sent.invitation by manager of u"},
+	"Invite: refused by the Mailer": {func(s *stage) {
+		s.mailing(errOutage, func(h *authtest.Harness) {
+			_, _, _ = h.Invite(s.ctx, s.id, auth.NewInvitation{Email: "eve@example.com", Role: "member"})
+		})
+	}, "invitation_created=member by ses of u; mail_failed.invitation:refused by manager of u"},
+	"Invite: again":     {func(s *stage) { s.invited("eve@example.com"); s.invited("EVE@example.com") }, "invitation_created=member by ses of u; invitation_created:replaced=member by ses of u"},
+	"Invite: a member":  {func(s *stage) { s.invited(s.u.Email) }, "access_denied:already_member by ses of u"},
+	"Invite: bad input": {func(s *stage) { s.invited("") }, ""},
+	"Invite: no admin": {func(s *stage) {
+		_, _, _ = s.Invite(s.ctx, s.u.Colleague("member").Identity(), auth.NewInvitation{Email: "eve@example.com", Role: "member"})
+	}, "access_denied:role by ses of another"},
+	"Invitations":          {func(s *stage) { _, _ = s.Invitations(s.ctx, s.id) }, ""},
+	"Invitations: API key": {func(s *stage) { _, _ = s.Invitations(s.ctx, s.keyIdentity()) }, "access_denied:api_key by key of u"},
+	"RevokeInvitation": {func(s *stage) {
+		made, _ := s.invited("eve@example.com")
+		_ = s.RevokeInvitation(s.ctx, s.id, made.ID)
+	}, "invitation_created=member by ses of u; invitation_revoked by ses of u"},
+	"RevokeInvitation: unknown": {func(s *stage) { _ = s.RevokeInvitation(s.ctx, s.id, "invitation_x") }, "access_denied:not_found by ses of u"},
+	"AcceptInvitation": {func(s *stage) {
+		other := s.Register()
+		_, token := s.invited(other.Email)
+		_, _ = s.AcceptInvitation(s.ctx, other.Identity(), token, "", "")
+	}, "invitation_created=member by ses of u; invitation_accepted=member by ses of another"},
+	"AcceptInvitation: malformed": {func(s *stage) { _, _ = s.AcceptInvitation(s.ctx, s.id, "inv_x", "", "") }, "mail_token_refused.invitation:malformed of u"},
+	"AcceptInvitation: another's": {func(s *stage) {
+		_, token := s.invited("eve@example.com")
+		_, _ = s.AcceptInvitation(s.ctx, s.Register().Identity(), token, "", "")
+	}, "invitation_created=member by ses of u; mail_token_refused.invitation:ended of another"},
+	"AcceptInvitation: with others": {func(s *stage) {
+		other := s.Register()
+		other.Colleague("member")
+		_, token := s.invited(other.Email)
+		_, _ = s.AcceptInvitation(s.ctx, other.Identity(), token, "", "")
+	}, "invitation_created=member by ses of u; access_denied:organization_not_empty by ses of another"},
+	"AcceptInvitation: not fresh": {func(s *stage) {
+		s.Clock.Advance(time.Hour - time.Minute)
+		_, token := s.invited("eve@example.com")
+		_, _ = s.AcceptInvitation(s.ctx, s.id, token, "", "")
+	}, "invitation_created=member by ses of u; access_denied:reauthentication_required by ses of u"},
+	"Register: by an invitation": {func(s *stage) {
+		_, token := s.invited("eve@example.com")
+		_, _ = registerBy(s.ctx, s.Manager, "eve@example.com", token)
+	}, "invitation_created=member by ses of u; registered=member of another; invitation_accepted=member of another"},
+	"Register: by another's invitation": {func(s *stage) {
+		_, token := s.invited("eve@example.com")
+		_, _ = registerBy(s.ctx, s.Manager, "mallory@example.com", token)
+	}, "invitation_created=member by ses of u; mail_token_refused.invitation:ended"},
 	"RenameOrganization":            {func(s *stage) { _, _ = s.RenameOrganization(s.ctx, s.id, "Looms") }, "organization_renamed by ses of u"},
 	"RenameOrganization: bad input": {func(s *stage) { _, _ = s.RenameOrganization(s.ctx, s.id, "") }, ""},
 	"RenameOrganization: no admin": {func(s *stage) { _, _ = s.RenameOrganization(s.ctx, s.u.Colleague("member").Identity(), "Looms") },

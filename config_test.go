@@ -391,8 +391,15 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			_, err := m.SetMemberRole(ctx, id, id.User.ID, "member", "", "")
 			return err
 		},
-		"RemoveMember":       func(m *auth.Manager) error { return m.RemoveMember(ctx, id, id.User.ID, "", "") },
-		"LeaveOrganization":  func(m *auth.Manager) error { return m.LeaveOrganization(ctx, id, "", "") },
+		"RemoveMember":      func(m *auth.Manager) error { return m.RemoveMember(ctx, id, id.User.ID, "", "") },
+		"LeaveOrganization": func(m *auth.Manager) error { return m.LeaveOrganization(ctx, id, "", "") },
+		"Invite": func(m *auth.Manager) error {
+			_, _, err := m.Invite(ctx, id, auth.NewInvitation{Email: "guest@example.com", Role: "member"})
+			return err
+		},
+		"Invitations":        func(m *auth.Manager) error { _, err := m.Invitations(ctx, id); return err },
+		"RevokeInvitation":   func(m *auth.Manager) error { return m.RevokeInvitation(ctx, id, "invitation_x") },
+		"AcceptInvitation":   func(m *auth.Manager) error { _, err := m.AcceptInvitation(ctx, id, "inv_x", "", ""); return err },
 		"RenameOrganization": func(m *auth.Manager) error { _, err := m.RenameOrganization(ctx, id, "Looms"); return err },
 		"ExportAccount":      func(m *auth.Manager) error { _, err := m.ExportAccount(ctx, id, "", ""); return err },
 		"ForgotPassword":     func(m *auth.Manager) error { return m.ForgotPassword(ctx, alice.Email) },

@@ -52,6 +52,8 @@
 //   - A forgotten password: [Manager.ForgotPassword], [Manager.ResetPassword].
 //   - The organization: [Manager.Members], [Manager.SetMemberRole], [Manager.RemoveMember],
 //     [Manager.LeaveOrganization], [Manager.RenameOrganization].
+//   - Invitations into it: [Manager.Invite], [Manager.Invitations], [Manager.RevokeInvitation],
+//     [Manager.AcceptInvitation].
 //   - Sessions: [Manager.Login], [Manager.VerifyTwoFactor], [Manager.Refresh],
 //     [Manager.Logout], [Manager.LogoutToken], [Manager.LogoutSession],
 //     [Manager.LogoutOthers].

@@ -83,6 +83,16 @@ var (
 	// without an enabled admin. HTTP 409.
 	ErrLastAdmin = errors.New("auth: the last admin of the organization")
 
+	// ErrAlreadyMember reports an invitation for the address of a member. HTTP 409.
+	ErrAlreadyMember = errors.New("auth: already a member of the organization")
+
+	// ErrInvitationLimit reports that 100 invitations of the organization wait. HTTP 409.
+	ErrInvitationLimit = errors.New("auth: too many invitations")
+
+	// ErrOrganizationNotEmpty reports that a user with an invitation cannot leave their
+	// organization: it has other members. HTTP 409.
+	ErrOrganizationNotEmpty = errors.New("auth: the organization has other members")
+
 	// ErrTwoFactorEnabled reports that two-factor authentication is on already. HTTP 409.
 	ErrTwoFactorEnabled = errors.New("auth: two-factor authentication is already enabled")
 

@@ -60,8 +60,11 @@ const (
 	EventOrganizationCreated   EventType = "organization_created" // by CreateOrganization; Register has EventRegistered
 	EventOrganizationDeleted   EventType = "organization_deleted" // by DeleteOrganization, when it begins; each member has EventUserDeleted
 	EventOrganizationRenamed   EventType = "organization_renamed"
-	EventAllRevoked            EventType = "all_revoked" // by RevokeAll, for all users
-	EventBackupMade            EventType = "backup_made" // by Backup, when it ends
+	EventInvitationCreated     EventType = "invitation_created" // by Invite; the user is the inviter
+	EventInvitationRevoked     EventType = "invitation_revoked"
+	EventInvitationAccepted    EventType = "invitation_accepted" // the user is who has joined, beside EventRegistered if it is a new one
+	EventAllRevoked            EventType = "all_revoked"         // by RevokeAll, for all users
+	EventBackupMade            EventType = "backup_made"         // by Backup, when it ends
 
 	// A call with WithForce left the other members of an organization without an enabled admin.
 	// The user is the one who was the last.
@@ -141,10 +144,12 @@ const (
 //	EventBackupMade           Reason  unfinished: Backup returned an error
 //	EventBackupCodeUsed       Action  login, disable, change_email, new_key
 //	                                  delete_account, export
-//	                                  member_role, remove_member, leave_organization
+//	                                  member_role, remove_member, leave_organization,
+//	                                  accept_invitation
 //	                                  replace_codes: for new codes
 //	                          Count   codes that are left of those it was one of
 //	EventEmailTaken           Action  register, create_user, import_user, change_email
+//	EventInvitationCreated    Reason  replaced: there was another for the address; else none
 //	EventLoggedOut            Reason  expired, superseded: the token, which LogoutToken takes
 //	EventLoginFailed          Reason  disabled: the user of a LoginAs; else none
 //	EventLoginSucceeded       Reason  trusted_device: it stood in for the code
@@ -166,6 +171,7 @@ const (
 //	EventRateLimited          Reason  the budget: address, account_address, account, session,
 //	                                  code, code_total, confirm, register, new_factor,
 //	                                  new_key, new_codes, changes, new_email, members
+//	                                  inviter, invitations: mails by a user and an organization
 //	                                  password_check: calls of Config.PasswordChecker
 //	                                  mail: of an address that mails are for
 //	                                  mail_address, mail_network: of a client
@@ -177,7 +183,8 @@ const (
 //	EventRegistered           Reason  imported: by ImportUser
 //	EventSecondFactorFailed   Action  login, confirm, disable, change_email, new_key,
 //	                                  replace_codes, delete_account, export
-//	                                  member_role, remove_member, leave_organization
+//	                                  member_role, remove_member, leave_organization,
+//	                                  accept_invitation
 //	                                  device: a device token, and a code is asked for
 //	                          Reason  malformed, wrong
 //	                                  replayed: right, but spent before
@@ -217,7 +224,7 @@ type Event struct {
 	SessionID      string
 	APIKeyID       string
 	Client         Client    // of the request, from WithClient
-	Role           string    // the new role, for EventRegistered and EventRoleChanged
+	Role           string    // the new role, for EventRegistered, EventRoleChanged and invitations
 	AMR            []string  // for EventLoginSucceeded, and for what else LoginAs emits of a login
 	Action         string    // a stable word for the call, if the type does not name it
 	Reason         string    // a stable word for the cause, if the type does not name it

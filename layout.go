@@ -30,6 +30,7 @@ import (
 //	o.<org>/org            orgRecord
 //	o.<org>/roster         rosterRecord
 //	o.<org>/m.<user>       memberRecord
+//	o.<org>/invitations    invitationsRecord
 //	m.auth/managers        managersRecord: what the Managers on the store were configured with
 //	m.auth/rosters         rostersRecord: whether every account is in its roster
 //	m.auth/doctor          while Doctor measures a write: nothing
@@ -60,6 +61,7 @@ func orgRecords(oid string) string       { return orgPartition(oid) + "/" }
 func orgKey(oid string) string           { return orgRecords(oid) + "org" }
 func rosterKey(oid string) string        { return orgRecords(oid) + "roster" }
 func memberKey(oid, uid string) string   { return orgRecords(oid) + "m." + uid }
+func invitationsKey(oid string) string   { return orgRecords(oid) + "invitations" }
 
 const (
 	managersKey = "m.auth/managers"
@@ -95,6 +97,8 @@ const (
 	tempPrefix     = "temp_" // of a token, not of an identifier
 	devicePrefix   = "dev_"  // of a token too
 	deviceIDPrefix = "device_"
+
+	invitationIDPrefix = "invitation_"
 )
 
 // parseUser returns the digits of a user's identifier, or false if it is none.

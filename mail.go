@@ -24,7 +24,7 @@ const (
 	MailResetPassword MailPurpose = "reset_password" // for Manager.ResetPassword
 	MailVerifyEmail   MailPurpose = "verify_email"   // for Manager.VerifyEmail
 	MailChangeEmail   MailPurpose = "change_email"   // for Manager.ConfirmEmail
-	MailInvitation    MailPurpose = "invitation"     // to join an organization; nothing sends it yet
+	MailInvitation    MailPurpose = "invitation"     // for Registration.InvitationToken or Manager.AcceptInvitation
 )
 
 // A Mail is what a [Mailer] sends: a one-time token for the owner of an address. Whoever has the
@@ -35,7 +35,7 @@ const (
 type Mail struct {
 	Purpose MailPurpose
 	To      string // the email address, in ASCII
-	UserID  string // "user_…"
+	UserID  string // "user_…"; of an invitation the inviter
 	// Name is the full name of the user. It is "" if nobody has proven the address: anybody can
 	// register somebody else's under a name of their choice. It is also "" if mail programs may
 	// show a part of it as a link.
@@ -43,6 +43,9 @@ type Mail struct {
 	Token     Secret    // "rst_…", "vrf_…", "chg_…" or "inv_…": letters, digits and '_'
 	ExpiresAt time.Time // UTC
 	Client    Client    // where the mail was asked for
+	// Organization and Inviter are the names of the organization that an invitation is for and of
+	// the inviter. They are "" where Name would be, by the address of the inviter.
+	Organization, Inviter string
 }
 
 // String returns the purpose, the user and the expiry, without the token and the address.
@@ -150,29 +153,35 @@ func (m *Manager) sendMail(ctx context.Context, r mailRequest) {
 		}
 		return
 	}
-	_, err = callback.Try(ctx, m.mailerCalls, func(ctx context.Context) (struct{}, error) {
+	failure, left := m.callMailer(ctx, mail)
+	switch {
+	case failure == "":
+	case left:
+		m.settleMail(ctx, r, mail.Token, (*redemption).doubt)
+	default:
+		m.takeBack(ctx, r, mail.Token)
+	}
+	m.reportMail(ctx, r, org, failure)
+}
+
+// callMailer sends the mail. It returns what failed, or "", and whether the mail may have left.
+func (m *Manager) callMailer(ctx context.Context, mail Mail) (failure string, left bool) {
+	_, err := callback.Try(ctx, m.mailerCalls, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, m.cfg.Mailer.Send(ctx, mail)
 	})
-	reason := ""
+	if err == nil {
+		return "", true
+	}
+	m.cfg.Logger.ErrorContext(ctx, "auth: a mail was not sent", "purpose", string(mail.Purpose), "user_id", mail.UserID, "err", err)
 	switch {
-	case err == nil:
 	case errors.Is(err, callback.ErrPanicked):
-		reason = "panic"
-		m.settleMail(ctx, r, mail.Token, (*redemption).doubt)
+		return "panic", true
 	case errors.Is(err, context.DeadlineExceeded):
-		reason = "timeout"
-		m.settleMail(ctx, r, mail.Token, (*redemption).doubt)
+		return "timeout", true
 	case errors.Is(err, callback.ErrBusy):
-		reason = "busy"
-		m.takeBack(ctx, r, mail.Token)
-	default:
-		reason = "refused"
-		m.takeBack(ctx, r, mail.Token)
+		return "busy", false
 	}
-	if err != nil {
-		m.cfg.Logger.ErrorContext(ctx, "auth: a mail was not sent", "purpose", string(r.kind.purpose), "user_id", mail.UserID, "err", err)
-	}
-	m.reportMail(ctx, r, org, reason)
+	return "refused", false
 }
 
 // errNoMail is the error of newMail if no mail is due. The requester does not learn it.

@@ -190,10 +190,13 @@ func (m *Manager) removeUnlessMembers(ctx context.Context, oid string, most int)
 		if removed = len(uids) == 0 && (!rows.org.Rec.Kept || rows.org.Rec.Ended); !removed {
 			return nil
 		}
-		return m.records.Commit(ctx, store.Delete(rows.org.Key).Was(rows.org.Raw), store.Delete(rows.roster.Key).Was(rows.roster.Raw))
+		return m.records.Commit(ctx, rows.org.Remove(), rows.roster.Remove(), store.Delete(invitationsKey(oid)))
 	})
 	if err == nil && removed {
 		_, err = m.removeAll(ctx, orgRecords(oid))
+	}
+	if err == nil && removed {
+		err = m.refillInvites(ctx, oid)
 	}
 	return uids, err
 }

@@ -41,6 +41,8 @@ type memberChange struct {
 	Disable bool   // the account that moves is disabled
 	// Orphans: it was forced, and leaves other members without an enabled admin.
 	Orphans bool
+	// Invitation is the ID of the one by which the account joins the organization Org.
+	Invitation string
 }
 
 // fields names the fields at the end of a memberRecord.
@@ -54,6 +56,7 @@ func (ch *memberChange) fields(c *record.Codec) {
 	c.Bool(&ch.Notify)
 	c.Bool(&ch.Disable)
 	c.Bool(&ch.Orphans)
+	c.String(&ch.Invitation)
 }
 
 // announced returns the change that is announced in the record. Its ID is "" if there is none.
@@ -63,6 +66,8 @@ func (r *memberRecord) announced() memberChange {
 	switch {
 	case r.Change.ID != "" && r.Change.ID == r.PendingID:
 		return r.Change
+	case r.From != "" && r.PendingID != "":
+		return memberChange{ID: r.PendingID, Kind: arriving, Org: r.From}
 	case r.Leaving:
 		return memberChange{ID: "leaving", Kind: deletion, Actor: actorManager}
 	}
@@ -70,11 +75,13 @@ func (r *memberRecord) announced() memberChange {
 }
 
 // moves reports whether the account gets another organization.
-func (ch *memberChange) moves() bool { return ch.Kind == removal || ch.Kind == departure }
+func (ch *memberChange) moves() bool {
+	return ch.Kind == removal || ch.Kind == departure || ch.Kind == joining
+}
 
 // keepsAdmin reports whether an enabled admin is one in the organization after the change.
 func (ch *memberChange) keepsAdmin(c *Config) bool {
-	return ch.Kind == enabling || ch.Kind == newRole && c.isAdmin(ch.Role)
+	return ch.Kind == enabling || ch.Kind == arriving || ch.Kind == newRole && c.isAdmin(ch.Role)
 }
 
 // edit makes the change in the account.
@@ -87,7 +94,7 @@ func (ch *memberChange) edit(a *account) {
 		a.Epoch++
 	case enabling:
 		a.Disabled = false
-	case removal, departure:
+	case removal, departure, joining:
 		ch.move(a)
 	}
 }
@@ -184,6 +191,11 @@ func (m *Manager) finishChange(ctx context.Context, oid, uid string, ch memberCh
 	case ch.Kind == deletion:
 		err := m.endAccount(ctx, uid, ch.ending(uid, orgPrefix+oid))
 		return err == nil, err
+	case ch.Kind == arriving:
+		err := m.finishJoining(ctx, oid, uid, ch)
+		return err == nil, err
+	case ch.Kind == joining:
+		return m.joinMember(ctx, oid, uid, ch)
 	case ch.moves():
 		return m.moveMember(ctx, oid, uid, ch)
 	}
@@ -218,6 +230,19 @@ func (m *Manager) makeChange(ctx context.Context, oid, uid string, ch memberChan
 			return nil
 		}
 		goesOn := ch.Session != "" && session.Rec.alive(&acct, m.now())
+		if ch.Kind == joining {
+			by, err := m.admits(ctx, uid, ch, &acct.Rec)
+			if err != nil {
+				return err
+			}
+			if over = by == nil; over { // it is made, and was nothing
+				acct.Rec.LastChange = ch.ID
+				return m.records.Commit(ctx, acct.Put())
+			}
+			if by.Mailed {
+				acct.Rec.proveEmail()
+			}
+		}
 		ch.edit(&acct.Rec)
 		acct.Rec.LastChange = ch.ID
 		ops := []store.Op{acct.Put()}
@@ -249,7 +274,7 @@ func (m *Manager) settleChange(ctx context.Context, oid, uid, id string) error {
 			return err
 		}
 		if isIn(oid, &acct) {
-			return m.records.Commit(ctx, rows.put(rows.follow(&acct.Rec))...)
+			return m.commitSettled(ctx, oid, &rows, &acct.Rec)
 		}
 		return m.records.Commit(ctx, rows.remove()...)
 	})
@@ -275,7 +300,7 @@ func (m *Manager) change(ctx context.Context, oid, uid string, change memberChan
 // changeEvents are the types of the events of changes.
 var changeEvents = map[changeKind]EventType{
 	newRole: EventRoleChanged, disabling: EventUserDisabled, enabling: EventUserEnabled,
-	removal: EventMemberRemoved, departure: EventMemberLeft, deletion: EventUserDeleted,
+	removal: EventMemberRemoved, departure: EventMemberLeft, deletion: EventUserDeleted, joining: EventInvitationAccepted,
 }
 
 // event returns the event of a change.
@@ -284,7 +309,10 @@ func (ch *memberChange) event(uid, organizationID string) Event {
 	if ch.Kind == newRole {
 		e.Role = ch.Role
 	}
-	if ch.Kind == departure || ch.Kind == deletion && ch.Notify { // the users themselves
+	if ch.Kind == joining {
+		e.Role, e.OrganizationID = ch.Role, orgPrefix+ch.Org
+	}
+	if ch.Kind == departure || ch.Kind == joining || ch.Kind == deletion && ch.Notify { // the users themselves
 		e.SessionID = ch.Actor
 	}
 	return e

@@ -38,7 +38,11 @@ type memberRecord struct {
 	// Whoever finds the account alive finishes the deletion.
 	Leaving bool
 	Change  memberChange // it counts if its ID is PendingID: see announced
-	newer   []byte
+	// Invitation is the ID of the one that a member who is not settled has taken, and From the digits of
+	// the organization that they come from, "" for a new account: see organization_join.go.
+	Invitation string
+	From       string
+	newer      []byte
 }
 
 // Fields implements [record.Fields].
@@ -51,6 +55,8 @@ func (r *memberRecord) Fields(c *record.Codec) {
 	c.Bool(&r.Overlap)
 	c.Bool(&r.Leaving)
 	r.Change.fields(c)
+	c.String(&r.Invitation)
+	c.String(&r.From)
 	c.Rest(&r.newer)
 }
 
@@ -142,6 +148,7 @@ func (r *memberRows) follow(a *account) (rec memberRecord, admin bool) {
 	}
 	rec.Role, rec.Disabled = a.Role, a.Disabled
 	rec.Pending, rec.PendingID, rec.Overlap, rec.Change = time.Time{}, "", false, memberChange{}
+	rec.Invitation, rec.From = "", ""
 	return rec, !rec.Leaving && r.enabledAdmin(a)
 }
 
@@ -225,11 +232,11 @@ func (m *Manager) settleMember(ctx context.Context, oid, uid, id string, end boo
 			if underWay || rows.settled(&acct.Rec) || !rows.org.Exists() {
 				return nil
 			}
-			return m.records.Commit(ctx, rows.put(rows.follow(&acct.Rec))...)
+			return m.commitSettled(ctx, oid, &rows, &acct.Rec)
 		case !rows.member.Exists():
 			return nil
-		case acct.Exists() && announced.moves() && !acct.Rec.Deleted:
-			change = announced // it has moved
+		case acct.Exists() && (announced.moves() || announced.Kind == arriving) && !acct.Rec.Deleted:
+			change = announced // it has moved, or is on its way
 			return nil
 		case acct.Exists() && (acct.Rec.Deleted || end || !m.isHeld(have.Pending)):
 		case !end && (m.isHeld(have.Pending) || m.isHeld(have.Joined)):
@@ -240,7 +247,7 @@ func (m *Manager) settleMember(ctx context.Context, oid, uid, id string, end boo
 				return err
 			}
 		}
-		return m.records.Commit(ctx, rows.remove()...)
+		return m.commitGone(ctx, oid, &rows, &acct.Rec)
 	})
 	if err == nil && change.ID != "" {
 		if _, err = m.finishChange(withoutClient(ctx), oid, uid, change); err == nil {

@@ -45,6 +45,12 @@ func (c *Config) rank(role string) int { return slices.Index(c.Roles, role) }
 // isAdmin reports whether who has the role manages an organization: it is "admin" or above.
 func (c *Config) isAdmin(role string) bool { return c.rank(role) >= c.rank(roleAdmin) }
 
+// mayInvite reports whether a member with the role own may invite somebody with the role.
+func (m *Manager) mayInvite(own, role string) bool {
+	rank := m.cfg.rank(role)
+	return m.cfg.isAdmin(own) && rank >= 0 && rank <= m.cfg.rank(own)
+}
+
 // Roles returns Config.Roles, the lowest first. It is for forms that let an admin choose one.
 func (m *Manager) Roles() []string { return slices.Clone(m.cfg.Roles) }
 

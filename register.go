@@ -30,6 +30,8 @@ type Registration struct {
 	// OrganizationName is the name of the organization that is made for the account.
 	// Empty: FullName.
 	OrganizationName string
+	// InvitationToken is that of an invitation, for which no organization is made: see Register.
+	InvitationToken Secret
 }
 
 // A NewUser is an account that your program makes, in an organization that exists.
@@ -57,26 +59,50 @@ type NewUser struct {
 //
 // The error is an [*InputError] that names every field at fault, ErrEmailTaken, ErrRateLimited
 // or ErrOverloaded. With Config.NoRegistration it is ErrRegistrationClosed: nothing is looked
-// at, counted or reported. With a Config.Mailer the address gets a token for VerifyEmail. The
+// at, counted or reported. Then only an invitation opens an account. With a Config.Mailer the address gets a token for VerifyEmail. The
 // account can be used without it, unless Config.RequireVerifiedEmail is set. ErrEmailTaken shows the client that the address has an account, so
 // Config.Limits.RegisterByAddress limits how often a client can ask.
+//
+// With a Registration.InvitationToken the account is a member of the organization of [Manager.Invite],
+// with the invited role. The address is the invited one, in any of its spellings, and is verified if
+// the token was mailed. There is no OrganizationName. The error is ErrInvalidOneTimeToken for a token
+// that is wrong, used, revoked or expired, of another address, or of a former admin, and with
+// Config.NoRegistration ErrRegistrationClosed. A registration that fails leaves the token valid.
 func (m *Manager) Register(ctx context.Context, r Registration) (User, error) {
 	defer m.calls.Begin()()
-	if m.cfg.NoRegistration {
+	oid, secret, invited := invitationMail.parse(r.InvitationToken)
+	if m.cfg.NoRegistration && !invited {
 		return User{}, ErrRegistrationClosed
 	}
 	u, canonical, err := m.checkRegistration(&r)
 	if err != nil {
 		return User{}, err
 	}
-	event := Event{Type: EventRegistered, Role: u.Role}
+	if r.InvitationToken != "" && !invited {
+		m.refuseMailToken(ctx, invitationMail, "", malformed)
+		return User{}, ErrInvalidOneTimeToken
+	}
 	known := []string{clientPrefix(ctx)} // the caller chose the password, so strangers there are no more likely
 	var user User
 	err = m.throttled(ctx, "", m.registerBudgets(ctx), func(ctx context.Context) (done bool, err error) {
-		user, err = m.create(ctx, u, canonical, known, event, entry{name: cmp.Or(r.OrganizationName, u.FullName), unproven: m.SendsMail()})
+		e := entry{name: cmp.Or(r.OrganizationName, u.FullName), unproven: m.SendsMail()}
+		if invited {
+			e, err = m.entryByInvitation(ctx, &u, oid, secret, canonical)
+		}
+		if err == nil {
+			user, err = m.create(ctx, u, canonical, known, Event{Type: EventRegistered, Role: u.Role}, e)
+		}
 		return err == nil, err
 	})
-	if err == nil {
+	switch {
+	case errors.Is(err, ErrInvalidOneTimeToken):
+		if err = m.refuseInvited(ctx, ""); m.cfg.NoRegistration {
+			err = ErrRegistrationClosed
+		}
+	case err == nil && invited:
+		m.emit(ctx, Event{Type: EventInvitationAccepted, UserID: user.ID, OrganizationID: user.OrganizationID, Role: user.Role})
+	}
+	if err == nil && !user.EmailVerified {
 		uid, _ := parseUser(user.ID)
 		m.offerMail(ctx, mailRequest{kind: verifyMail, digest: emailDigest(canonical), uid: uid})
 	}
@@ -95,8 +121,11 @@ func (m *Manager) CheckRegistration(r Registration) error {
 func (m *Manager) checkRegistration(r *Registration) (u NewUser, canonical string, err error) {
 	u = NewUser{Email: r.Email, Password: r.Password, FullName: r.FullName, Role: m.cfg.FirstRole}
 	r.OrganizationName = printable.Tidy(r.OrganizationName)
-	canonical, err = m.checkNewUser(&u, m.checkPassword("password", u.Password, printable.Trim(u.Email)),
-		checkText("organization_name", r.OrganizationName, maxName, false))
+	wrong := checkText("organization_name", r.OrganizationName, maxName, false)
+	if wrong == nil && r.OrganizationName != "" && r.InvitationToken != "" {
+		wrong = &FieldError{"organization_name", "not_allowed", "An invitation is for an organization that exists."}
+	}
+	canonical, err = m.checkNewUser(&u, m.checkPassword("password", u.Password, printable.Trim(u.Email)), wrong)
 	return u, canonical, err
 }
 
@@ -240,6 +269,11 @@ func (m *Manager) createDraft(ctx context.Context, d draft, canonical string, ev
 	err = m.records.Commit(ctx, writes...)
 	if errors.Is(err, store.ErrConflict) { // after claimHold the address went to another account
 		m.undo(ctx, e, member, canonical, claim)
+		if e.secret != "" { // or somebody else was faster with the invitation
+			if _, err := m.openInvitation(ctx, e.oid, e.secret, e.address); err != nil {
+				return User{}, err
+			}
+		}
 		if u.OrganizationID != "" { // or the organization has ended meanwhile
 			if _, err := m.Organization(ctx, u.OrganizationID); err != nil {
 				return User{}, err
@@ -293,6 +327,8 @@ func (m *Manager) uncreate(ctx context.Context, commitErr error, acctKey string,
 type entry struct {
 	oid, name string
 	unproven  bool // account.Unproven
+	// secret and address are of the token of an invitation, and the digest of the invited address.
+	secret, address string
 }
 
 // founds returns the organization that is made for the account, or "".
@@ -304,8 +340,11 @@ func (e entry) founds() string {
 }
 
 func (m *Manager) enter(ctx context.Context, e entry, uid string, a *account, now time.Time) (arrival, error) {
-	if e.name != "" {
+	switch {
+	case e.name != "":
 		return m.foundOrganization(ctx, e.oid, e.name, uid, a, now)
+	case e.secret != "":
+		return m.joinInvited(ctx, e, uid)
 	}
 	return m.joinOrganization(ctx, e.oid, uid, a.Role, now)
 }
@@ -317,7 +356,11 @@ func (m *Manager) undo(ctx context.Context, e entry, c arrival, canonical string
 	if e.founds() == "" {
 		parallel.Do(
 			func() { m.abandonClaim(ctx, canonical, claim) },
-			func() { _ = m.leaveOrganization(ctx, c.oid, c.uid, true) },
+			func() {
+				if e.secret == "" || m.freeInvitation(ctx, c) == nil {
+					_ = m.leaveOrganization(ctx, c.oid, c.uid, true)
+				}
+			},
 		)
 		return
 	}

@@ -24,7 +24,7 @@ import (
 // second factor to get as far as the store.
 func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]func(*auth.Manager) error {
 	calls := everyCall(alice, id, key)
-	for _, name := range []string{"VerifyTwoFactor", "VerifyTwoFactorAndTrust", "RemoveTrustedDevice", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "LogoutSession", "RotateAPIKey", "UpdateAPIKey", "APIKeyUsage", "RevokeUserAPIKey"} {
+	for _, name := range []string{"VerifyTwoFactor", "VerifyTwoFactorAndTrust", "RemoveTrustedDevice", "ConfirmTwoFactor", "DisableTwoFactor", "ReplaceBackupCodes", "RevokeAPIKey", "LogoutSession", "RotateAPIKey", "UpdateAPIKey", "APIKeyUsage", "RevokeUserAPIKey", "RevokeInvitation", "AcceptInvitation"} {
 		delete(calls, name)
 	}
 	for name := range mailFaults {
@@ -61,6 +61,13 @@ func wantsFaults(alice *authtest.User, id auth.Identity, key string) map[string]
 		}
 		_, err = m.APIKeyUsage(context.Background(), id, owned[0].ID)
 		return err
+	}
+	calls["Invite and RevokeInvitation"] = func(m *auth.Manager) error {
+		made, _, err := m.Invite(context.Background(), id, auth.NewInvitation{Email: "eve@example.com", Role: "member"})
+		if err != nil {
+			return err
+		}
+		return m.RevokeInvitation(context.Background(), id, made.ID)
 	}
 	calls["CreateAPIKey and password"] = func(m *auth.Manager) error {
 		_, _, err := m.CreateAPIKey(context.Background(), id, auth.NewAPIKey{Name: "k", Password: authtest.Password})

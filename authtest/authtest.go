@@ -5,6 +5,7 @@
 //	h := authtest.New(t)
 //	alice := h.Register()            // the admin of an organization
 //	bob := alice.Colleague("member") // in the same one
+//	dan := alice.Invite("dan@example.com", "member") // by the token of a mail
 //	carol := h.RegisterTwoFactor()   // logged in with a second factor
 //	req.Header.Set("Authorization", "Bearer "+alice.Token())
 //	h.Clock.Advance(2 * time.Hour) // alice's token has expired
@@ -193,6 +194,28 @@ func (h *Harness) RegisterTwoFactor() *User {
 func (u *User) Colleague(role string) *User {
 	u.h.t.Helper()
 	return u.h.create(u.h.users.Add(1), u.OrganizationID, role)
+}
+
+// Invite invites the address into the user's organization, and makes the user who registers with the
+// token of the mail. Without a Config.Mailer it takes the token that the call returns. The user is an
+// admin.
+func (u *User) Invite(email, role string) *User {
+	u.h.t.Helper()
+	ctx := context.Background()
+	_, token, err := u.h.Manager.Invite(ctx, u.Identity(), auth.NewInvitation{Email: email, Role: role})
+	if err == nil && token == "" {
+		token = u.h.AwaitMail(auth.MailInvitation, email).Token
+	}
+	var joined auth.User
+	if err == nil {
+		joined, err = u.h.Manager.Register(ctx, auth.Registration{
+			Email: email, Password: Password, FullName: nameOf(u.h.users.Add(1)), InvitationToken: token,
+		})
+	}
+	if err != nil {
+		u.h.t.Fatalf("authtest: invite: %v", err)
+	}
+	return u.h.loggedIn(joined)
 }
 
 func nameOf(n int64) string { return fmt.Sprintf("User %d", n) }

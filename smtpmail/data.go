@@ -22,6 +22,9 @@ type Data struct {
 	// invite, since a stranger may have chosen both the name and the address.
 	Name string
 
+	// Organization and Inviter are names in an invitation, or "".
+	Organization, Inviter string
+
 	// Link has the token of the mail. It is "" in a notice. Let nothing else that you write
 	// be a link: then nobody who knows your mails clicks on another.
 	Link      string
@@ -57,6 +60,14 @@ func greetable(name string) string {
 		return ""
 	}
 	return name
+}
+
+// named returns the name of an organization that a mail may have, or "".
+func named(organization string) string {
+	if !printable.Line(organization, 100) || printable.HasLink(organization) {
+		return ""
+	}
+	return organization
 }
 
 // origin returns what a mail says of a client.

@@ -240,6 +240,7 @@ func (r *relay) mailer(t *testing.T, change func(*smtpmail.Config)) *smtpmail.Ma
 func aMail(p auth.MailPurpose) auth.Mail {
 	return auth.Mail{
 		Purpose: p, To: "alice@example.com", UserID: "user_1", Name: "Alice Liddell", Token: secret, ExpiresAt: now.Add(time.Hour),
+		Organization: "Analytical Engines", Inviter: "Charles",
 		Client: auth.Client{Addr: netip.MustParseAddr("203.0.113.77"), UserAgent: firefox, RequestID: "request-1"},
 	}
 }

@@ -83,7 +83,9 @@ func (m *Mailer) Send(ctx context.Context, mail auth.Mail) error {
 	if mail.Purpose == auth.MailResetPassword {
 		data.Name = greetable(mail.Name)
 	}
-	if mail.Purpose != auth.MailInvitation { // its client is that of whoever invites
+	if mail.Purpose == auth.MailInvitation {
+		data.Organization, data.Inviter = named(mail.Organization), greetable(mail.Inviter)
+	} else { // its client is that of whoever invites
 		data.Device, data.Network = origin(mail.Client)
 	}
 	return m.send(ctx, m.pages[string(mail.Purpose)], data, now)

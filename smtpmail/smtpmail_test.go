@@ -159,6 +159,9 @@ func TestEveryMailHasItsLinkAndSaysWhatItIs(t *testing.T) {
 			if greeted := purpose == auth.MailResetPassword; strings.Contains(seen.text, "Alice") != greeted || strings.Contains(shown, "Alice") != greeted {
 				t.Errorf("the greeting is wrong:\n%s", seen.text)
 			}
+			if named := strings.Contains(seen.text, `Charles invites alice@example.com to join the organization "Analytical Engines"`); named != (purpose == auth.MailInvitation) {
+				t.Errorf("the names of an invitation: %v\n%s", named, seen.text)
+			}
 			if purpose == auth.MailInvitation && strings.Contains(string(got.raw), "Firefox") {
 				t.Error("the invitation says what its sender uses")
 			}

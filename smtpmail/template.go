@@ -153,7 +153,7 @@ func (p *page) with(name, text, service string) (*page, error) {
 func (p *page) try(mail bool) error {
 	full := Data{
 		Service: "service", Contact: "contact", To: "to@example.com", Name: "name", Device: "device", Network: "192.0.2.0/24",
-		Time: "time", Unknown: true, Left: 1, APIKeys: 1, EndedAPIKeys: 1,
+		Time: "time", Unknown: true, Organization: "organization", Inviter: "inviter", Left: 1, APIKeys: 1, EndedAPIKeys: 1,
 	}
 	empty := Data{Service: "service", To: "to@example.com", Time: "time"}
 	if mail {

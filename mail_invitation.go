@@ -1,0 +1,84 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/datixlab/auth/internal/queue"
+	"github.com/datixlab/auth/store"
+)
+
+// The budgets of mails with invitations: of an inviter whose address nobody has proven, and of an
+// organization. Whoever registers may invite, so these mails go where strangers say.
+var (
+	unprovenInviteLimit = store.Limit{Burst: 3, Every: 8 * time.Hour}
+	inviteLimit         = store.Limit{Burst: 20, Every: 3 * time.Minute}
+)
+
+func inviterBudget(uid string) budget {
+	return budget{name: "inviter", key: userKey(uid, "invite"), limit: unprovenInviteLimit}
+}
+
+func inviteBudget(oid string) budget {
+	return budget{name: "invitations", key: orgRecords(oid) + "invite", limit: inviteLimit}
+}
+
+// refillInvites drops what is counted of an organization that has ended.
+func (m *Manager) refillInvites(ctx context.Context, oid string) error {
+	if !m.SendsMail() {
+		return nil
+	}
+	return m.refill(ctx, []budget{inviteBudget(oid)})
+}
+
+// inviteBudgets are the budgets of a mail with an invitation, but for that of its mailbox. They are
+// none where nothing is mailed.
+func (m *Manager) inviteBudgets(ctx context.Context, c *principal, oid string) []budget {
+	if !m.SendsMail() {
+		return nil
+	}
+	budgets := m.mailNetworkBudgets(ctx)
+	if !c.acct.Rec.emailVerified() {
+		budgets = append(budgets, inviterBudget(c.uid))
+	}
+	return append(budgets, inviteBudget(oid))
+}
+
+// offerInvitation lets the queue mail an invitation. The budgets were charged for it.
+func (m *Manager) offerInvitation(ctx context.Context, oid, id string, mail Mail, charged []budget) {
+	uid, _ := parseUser(mail.UserID)
+	r := mailRequest{kind: invitationMail, digest: digestOf(mail.To), uid: uid}
+	m.mails.Offer(ctx, queue.Job{
+		Class: queue.Normal, User: uid, Kind: string(MailInvitation), Source: sourceOf(ClientFrom(ctx)),
+		Same: r.digest + " " + oid, Most: 1, // an earlier one is void
+		Run:     func(ctx context.Context) { m.sendInvitation(ctx, r, oid, id, mail, charged) },
+		Dropped: func() { m.reportMail(ctx, r, orgPrefix+oid, "queue") },
+	})
+}
+
+// sendInvitation mails an invitation that still waits, within the budget of its mailbox. Whether that
+// is used up is no business of the inviter: it may be by mails to an account.
+func (m *Manager) sendInvitation(ctx context.Context, r mailRequest, oid, id string, mail Mail, charged []budget) {
+	list := invitationsRow(oid)
+	err := m.records.Read(ctx, &list)
+	if err == nil && list.Rec.find(id) == nil { // revoked, or replaced
+		return
+	}
+	if err == nil {
+		err = m.chargeMail(ctx, &r)
+	}
+	switch {
+	case errors.Is(err, errNoMail):
+		return
+	case err != nil:
+		m.cfg.Logger.ErrorContext(ctx, "auth: a mail was not sent", "purpose", string(mail.Purpose), "user_id", mail.UserID, "err", err)
+		m.reportMail(ctx, r, orgPrefix+oid, "store")
+		return
+	}
+	failure, left := m.callMailer(ctx, mail)
+	if !left {
+		m.refund(ctx, append(charged, mailBudget(r.digest)), budget.hits)
+	}
+	m.reportMail(ctx, r, orgPrefix+oid, failure)
+}
