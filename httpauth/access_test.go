@@ -58,6 +58,10 @@ PATCH /organization       | none | 400  | tok  | ok   | ok   | ok   | no   | 2fa
 PATCH /organization/members/{user_id}| none | 400  | tok  | ok   | step | ok   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | no   | no   | no   | no   | no  
 POST /organization/members/{user_id}/remove| none | 400  | tok  | ok   | step | ok   | no   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | 404  | no   | no   | no   | no   | no  
 POST /organization/leave  | none | 400  | tok  | ok   | step | ok   | ok   | 2fa  | tok  | tok  | tok  | tok  | tok  | tok  | no   | tok  | tok  | tok  | tok  | 2fa  | ok   | ok   | no   | no   | no   | no  
+POST /organization/invitations| none | 400 | tok | ok | ok | ok | no | 2fa | tok | tok | tok | tok | tok | tok | no | tok | tok | tok | tok | 2fa | ok | no | no | no | no | no
+GET /organization/invitations| none | 400 | tok | ok | ok | ok | no | 2fa | tok | tok | tok | tok | tok | tok | no | tok | tok | tok | tok | 2fa | ok | no | no | no | no | no
+DELETE /organization/invitations/{invitation_id}| none | 400 | tok | 404 | 404 | 404 | no | 2fa | tok | tok | tok | tok | tok | tok | no | tok | tok | tok | tok | 2fa | 404 | no | no | no | no | no
+POST /accept-invitation   | none | 400 | tok | otok | otok | otok | otok | 2fa | tok | tok | tok | tok | tok | tok | no | tok | tok | tok | tok | 2fa | otok | otok | no | no | no | no
 POST /verify-email        | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok | otok| otok | otok
 POST /resend-verification | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
 POST /forgot-password     | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok   | ok | ok   | ok
@@ -205,32 +209,36 @@ var calls = map[string]struct {
 	"POST /disable-2fa": {body: func(b *builder, p principal) any {
 		return members{"password": password, "code": b.codeOr(p, "123456")}
 	}},
-	"POST /refresh":                               {},
-	"POST /logout":                                {},
-	"POST /api-keys":                              {body: func(*builder, principal) any { return members{"name": "x"} }},
-	"POST /api-keys (input)":                      {body: func(*builder, principal) any { return members{} }},
-	"GET /api-keys":                               {},
-	"DELETE /api-keys/{key_id}":                   {},
-	"PATCH /api-keys/{key_id}":                    {body: func(*builder, principal) any { return members{"enabled": true} }},
-	"POST /api-keys/{key_id}/rotate":              {},
-	"GET /api-keys/{key_id}/usage":                {},
-	"GET /sessions":                               {},
-	"DELETE /sessions/{session_id}":               {},
-	"POST /logout-others":                         {},
-	"GET /trusted-devices":                        {},
-	"DELETE /trusted-devices/{device_id}":         {},
-	"GET /organization":                           {},
-	"GET /organization/members":                   {},
-	"PATCH /organization":                         {body: func(*builder, principal) any { return members{"name": "Looms"} }},
-	"PATCH /organization/members/{user_id}":       {body: func(*builder, principal) any { return members{"role": "admin"} }},
-	"POST /organization/members/{user_id}/remove": {},
-	"POST /organization/leave":                    {},
-	"POST /verify-email":                          {body: func(*builder, principal) any { return members{"token": "vrf_1"} }},
-	"POST /resend-verification":                   {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
-	"POST /forgot-password":                       {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
-	"POST /reset-password":                        {body: func(*builder, principal) any { return members{"token": "rst_1", "new_password": "NewPass456!"} }},
-	"POST /confirm-email":                         {body: func(*builder, principal) any { return members{"token": "chg_1"} }},
-	"DELETE /me/pending-email":                    {},
+	"POST /refresh":                                    {},
+	"POST /logout":                                     {},
+	"POST /api-keys":                                   {body: func(*builder, principal) any { return members{"name": "x"} }},
+	"POST /api-keys (input)":                           {body: func(*builder, principal) any { return members{} }},
+	"GET /api-keys":                                    {},
+	"DELETE /api-keys/{key_id}":                        {},
+	"PATCH /api-keys/{key_id}":                         {body: func(*builder, principal) any { return members{"enabled": true} }},
+	"POST /api-keys/{key_id}/rotate":                   {},
+	"GET /api-keys/{key_id}/usage":                     {},
+	"GET /sessions":                                    {},
+	"DELETE /sessions/{session_id}":                    {},
+	"POST /logout-others":                              {},
+	"GET /trusted-devices":                             {},
+	"DELETE /trusted-devices/{device_id}":              {},
+	"GET /organization":                                {},
+	"GET /organization/members":                        {},
+	"PATCH /organization":                              {body: func(*builder, principal) any { return members{"name": "Looms"} }},
+	"PATCH /organization/members/{user_id}":            {body: func(*builder, principal) any { return members{"role": "admin"} }},
+	"POST /organization/members/{user_id}/remove":      {},
+	"POST /organization/leave":                         {},
+	"POST /organization/invitations":                   {body: func(b *builder, _ principal) any { return members{"email": b.address(), "role": "admin"} }},
+	"GET /organization/invitations":                    {},
+	"DELETE /organization/invitations/{invitation_id}": {},
+	"POST /accept-invitation":                          {body: func(*builder, principal) any { return members{"token": "inv_1"} }},
+	"POST /verify-email":                               {body: func(*builder, principal) any { return members{"token": "vrf_1"} }},
+	"POST /resend-verification":                        {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"POST /forgot-password":                            {body: func(b *builder, _ principal) any { return members{"email": b.address()} }},
+	"POST /reset-password":                             {body: func(*builder, principal) any { return members{"token": "rst_1", "new_password": "NewPass456!"} }},
+	"POST /confirm-email":                              {body: func(*builder, principal) any { return members{"token": "chg_1"} }},
+	"DELETE /me/pending-email":                         {},
 
 	"Require()":              {rules: ruled()},
 	"Require(SessionOnly)":   {rules: ruled(httpauth.SessionOnly)},
@@ -343,7 +351,7 @@ func (b *builder) hold(name, column, cell string, p principal) (spent bool) {
 	if call.rules != nil {
 		a = guarded(b.served, call.rules(p), p.with)
 	} else {
-		path = strings.NewReplacer("{key_id}", p.object, "{session_id}", p.session, "{device_id}", "device_1", "{user_id}", p.member).Replace(path)
+		path = strings.NewReplacer("{key_id}", p.object, "{session_id}", p.session, "{device_id}", "device_1", "{user_id}", p.member, "{invitation_id}", "invitation_1").Replace(path)
 		a = b.served.call(method, path, body, p.with)
 		if method == "GET" {
 			head := b.served.call("HEAD", path, nil, p.with)

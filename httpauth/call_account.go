@@ -8,10 +8,11 @@ import (
 )
 
 type registerBody struct {
-	Email            string      `json:"email" input:"email" example:"ada@example.com"`
-	Password         auth.Secret `json:"password" input:"password" example:"SecurePass123!" doc:"Any text. Common passwords and the email are refused."`
-	FullName         string      `json:"full_name" input:"name" example:"Ada Lovelace"`
-	OrganizationName *string     `json:"organization_name" input:"noname" example:"Analytical Engines" doc:"Without it the organization is named after the user."`
+	Email            string       `json:"email" input:"email" example:"ada@example.com"`
+	Password         auth.Secret  `json:"password" input:"password" example:"SecurePass123!" doc:"Any text. Common passwords and the email are refused."`
+	FullName         string       `json:"full_name" input:"name" example:"Ada Lovelace"`
+	OrganizationName *string      `json:"organization_name" input:"noname" example:"Analytical Engines" doc:"Without it the organization is named after the user."`
+	InvitationToken  *auth.Secret `json:"invitation_token" input:"noinvite" doc:"Of an invitation to this email, once. Then there is no organization_name."`
 }
 
 type registration struct {
@@ -29,6 +30,7 @@ func (in registerBody) registration() auth.Registration {
 		Password:         in.Password,
 		FullName:         in.FullName,
 		OrganizationName: orZero(in.OrganizationName),
+		InvitationToken:  orZero(in.InvitationToken),
 	}
 }
 

@@ -26,7 +26,9 @@
 //
 //	GET    /organization     GET    /organization/members
 //	PATCH  /organization     PATCH  /organization/members/{user_id}
-//	POST   /organization/leave
+//	POST   /organization/leave       GET  /organization/invitations  POST  /accept-invitation
+//	POST   /organization/invitations
+//	DELETE /organization/invitations/{invitation_id}
 //	POST   /organization/members/{user_id}/remove
 //
 // With auth.Config.Mailer:

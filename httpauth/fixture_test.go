@@ -381,6 +381,9 @@ func (f *fixture) inspect(method, path string, a answer) {
 	if strings.HasPrefix(path, "/trusted-devices/") {
 		path = "/trusted-devices/{device_id}"
 	}
+	if strings.HasPrefix(path, "/organization/invitations/") {
+		path = "/organization/invitations/{invitation_id}"
+	}
 	if id, isMember := strings.CutPrefix(path, "/organization/members/"); isMember {
 		_, call, _ := strings.Cut(id, "/")
 		path = strings.TrimSuffix("/organization/members/{user_id}/"+call, "/")
@@ -539,7 +542,7 @@ func (f *fixture) apiKey(token string, scopes ...string) (id, key string) {
 
 // filled is the path of a route with identifiers that nothing has for its variables.
 func filled(path string) string {
-	return strings.NewReplacer("{key_id}", "key_1", "{session_id}", "ses_1", "{device_id}", "device_1", "{user_id}", "user_1").Replace(path)
+	return strings.NewReplacer("{key_id}", "key_1", "{session_id}", "ses_1", "{device_id}", "device_1", "{user_id}", "user_1", "{invitation_id}", "invitation_1").Replace(path)
 }
 
 // A logBuffer keeps what is logged.

@@ -97,6 +97,8 @@ func keywords(l auth.InputLimits) map[string]object {
 		"reset":    {{"pattern", oneTimeToken("rst")}},
 		"verify":   {{"pattern", oneTimeToken("vrf")}},
 		"change":   {{"pattern", oneTimeToken("chg")}},
+		"invite":   {{"pattern", oneTimeToken("inv")}},
+		"noinvite": {{"pattern", "^(" + strings.Trim(oneTimeToken("inv"), "^$") + ")?$"}},
 		"role":     {{"pattern", `^[0-9A-Za-z_.:-]{1,64}$`}},
 		"scope":    {{"pattern", fmt.Sprintf(`^[!#-\[\]-~]{1,%d}$`, l.MaxScope)}},
 		"scopes":   {{"minItems", 1}, {"maxItems", l.MaxScopes}, {"uniqueItems", true}},

@@ -50,6 +50,7 @@ func TestDocumentIsOfExactlyWhatIsMounted(t *testing.T) {
 		"GET /trusted-devices", "DELETE /trusted-devices/{device_id}",
 		"GET /organization", "PATCH /organization", "GET /organization/members", "PATCH /organization/members/{user_id}",
 		"POST /organization/members/{user_id}/remove", "POST /organization/leave",
+		"POST /organization/invitations", "GET /organization/invitations", "DELETE /organization/invitations/{invitation_id}", "POST /accept-invitation",
 	}
 	slices.Sort(contract)
 	if !slices.Equal(mounted, contract) {
@@ -103,36 +104,40 @@ func TestEveryExampleIsAsItsSchemaSays(t *testing.T) {
 func TestEveryStatusOfTheContractIsDocumented(t *testing.T) {
 	f := newFixture(t, setup{})
 	for rt, statuses := range map[string]string{
-		"POST /register":                              "201 400 409 429 415 413 500 503",
-		"POST /login":                                 "200 400 401 429 415 413 500 503",
-		"POST /verify-2fa":                            "200 400 401 429",
-		"POST /enable-2fa":                            "200 400 401 403 409 429",
-		"POST /confirm-2fa":                           "200 400 401 403 429",
-		"POST /disable-2fa":                           "200 400 401 403 429",
-		"POST /refresh":                               "200 401 403",
-		"POST /logout":                                "200 401 403",
-		"POST /api-keys":                              "201 400 401 403",
-		"GET /api-keys":                               "200 401 403",
-		"DELETE /api-keys/{key_id}":                   "200 401 403 404",
-		"PATCH /api-keys/{key_id}":                    "200 400 401 403 404 429",
-		"POST /api-keys/{key_id}/rotate":              "201 400 401 403 404 409 429",
-		"GET /api-keys/{key_id}/usage":                "200 401 403 404",
-		"GET /sessions":                               "200 401 403",
-		"DELETE /sessions/{session_id}":               "200 401 403 404",
-		"GET /organization":                           "200 401 403",
-		"PATCH /organization":                         "200 400 401 403 429",
-		"GET /organization/members":                   "200 400 401 403",
-		"PATCH /organization/members/{user_id}":       "200 400 401 403 404 409 429",
-		"POST /organization/members/{user_id}/remove": "200 400 401 403 404 409 429",
-		"POST /organization/leave":                    "200 400 401 403 409 429",
-		"POST /logout-others":                         "200 401 403",
-		"GET /trusted-devices":                        "200 401 403",
-		"DELETE /trusted-devices/{device_id}":         "200 401 403 404",
-		"GET /me":                                     "200 401 403 503",
-		"PATCH /me":                                   "200 400 401 403 409",
-		"POST /change-password":                       "200 400 401 403 429",
-		"GET /two-factor":                             "200 401 403 503",
-		"POST /backup-codes":                          "200 400 401 403 429",
+		"POST /register":                                   "201 400 409 429 415 413 500 503",
+		"POST /login":                                      "200 400 401 429 415 413 500 503",
+		"POST /verify-2fa":                                 "200 400 401 429",
+		"POST /enable-2fa":                                 "200 400 401 403 409 429",
+		"POST /confirm-2fa":                                "200 400 401 403 429",
+		"POST /disable-2fa":                                "200 400 401 403 429",
+		"POST /refresh":                                    "200 401 403",
+		"POST /logout":                                     "200 401 403",
+		"POST /api-keys":                                   "201 400 401 403",
+		"GET /api-keys":                                    "200 401 403",
+		"DELETE /api-keys/{key_id}":                        "200 401 403 404",
+		"PATCH /api-keys/{key_id}":                         "200 400 401 403 404 429",
+		"POST /api-keys/{key_id}/rotate":                   "201 400 401 403 404 409 429",
+		"GET /api-keys/{key_id}/usage":                     "200 401 403 404",
+		"GET /sessions":                                    "200 401 403",
+		"DELETE /sessions/{session_id}":                    "200 401 403 404",
+		"GET /organization":                                "200 401 403",
+		"PATCH /organization":                              "200 400 401 403 429",
+		"GET /organization/members":                        "200 400 401 403",
+		"PATCH /organization/members/{user_id}":            "200 400 401 403 404 409 429",
+		"POST /organization/members/{user_id}/remove":      "200 400 401 403 404 409 429",
+		"POST /organization/leave":                         "200 400 401 403 409 429",
+		"POST /organization/invitations":                   "201 400 401 403 409 429",
+		"GET /organization/invitations":                    "200 401 403",
+		"DELETE /organization/invitations/{invitation_id}": "200 401 403 404 429",
+		"POST /accept-invitation":                          "200 400 401 403 409 429",
+		"POST /logout-others":                              "200 401 403",
+		"GET /trusted-devices":                             "200 401 403",
+		"DELETE /trusted-devices/{device_id}":              "200 401 403 404",
+		"GET /me":                                          "200 401 403 503",
+		"PATCH /me":                                        "200 400 401 403 409",
+		"POST /change-password":                            "200 400 401 403 429",
+		"GET /two-factor":                                  "200 401 403 503",
+		"POST /backup-codes":                               "200 400 401 403 429",
 	} {
 		method, path, _ := strings.Cut(rt, " ")
 		responses := dig(f.document, "paths", path, strings.ToLower(method), "responses")
@@ -200,12 +205,12 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 		httpauth.CodeOverloaded: {
 			"POST /register", "POST /login", "POST /verify-2fa", "POST /enable-2fa", "POST /confirm-2fa", "POST /disable-2fa", "PATCH /me", "POST /change-password",
 			"POST /api-keys", "POST /backup-codes", "POST /reset-password", "POST /delete-account", "POST /me/export", "PATCH /api-keys/{key_id}", "POST /api-keys/{key_id}/rotate",
-			"PATCH /organization/members/{user_id}", "POST /organization/members/{user_id}/remove", "POST /organization/leave",
+			"PATCH /organization/members/{user_id}", "POST /organization/members/{user_id}/remove", "POST /organization/leave", "POST /accept-invitation",
 		},
 		httpauth.CodeReauthenticationRequired: {
 			"POST /enable-2fa", "PATCH /me", "POST /api-keys", "POST /delete-account", "POST /me/export", "PATCH /api-keys/{key_id}", "POST /api-keys/{key_id}/rotate",
 			"POST /change-password", "POST /disable-2fa", "POST /backup-codes",
-			"PATCH /organization/members/{user_id}", "POST /organization/members/{user_id}/remove", "POST /organization/leave",
+			"PATCH /organization/members/{user_id}", "POST /organization/members/{user_id}/remove", "POST /organization/leave", "POST /accept-invitation",
 		},
 		// Every call with a credential: an API key of a user whom the policy binds is refused by all.
 		httpauth.CodeTwoFactorSetupRequired: {
@@ -216,6 +221,7 @@ func TestCodesAreListedWhereTheyCanComeFrom(t *testing.T) {
 			"POST /confirm-email", "DELETE /me/pending-email", "POST /delete-account", "POST /me/export",
 			"GET /organization", "PATCH /organization", "GET /organization/members", "PATCH /organization/members/{user_id}",
 			"POST /organization/members/{user_id}/remove", "POST /organization/leave",
+			"POST /organization/invitations", "GET /organization/invitations", "DELETE /organization/invitations/{invitation_id}", "POST /accept-invitation",
 		},
 		httpauth.CodeAPIKeyLimit:     {"POST /api-keys", "POST /api-keys/{key_id}/rotate"},
 		httpauth.CodeAPIKeyNotActive: {"POST /api-keys/{key_id}/rotate"},
@@ -489,10 +495,10 @@ func TestTheExamplesMakeOneStory(t *testing.T) {
 	if a, b := strings.Index(raw, `"session":{"value"`), strings.Index(raw, `"secondStep":{"value"`); a < 0 || a > b {
 		t.Error("the first example of a login is not a session")
 	}
-	var token, key, session, secret, user string
+	var token, key, session, secret, user, invitation string
 	for _, rt := range routes {
 		method, path, _ := strings.Cut(rt, " ")
-		if path == "/verify-2fa" || path == "/trusted-devices/{device_id}" || path == "/organization/members/{user_id}/remove" {
+		if path == "/verify-2fa" || path == "/trusted-devices/{device_id}" || path == "/organization/members/{user_id}/remove" || path == "/accept-invitation" {
 			continue // there is no second factor then, no device, and no other member
 		}
 		operation := dig(f.document, "paths", path, strings.ToLower(method))
@@ -527,7 +533,7 @@ func TestTheExamplesMakeOneStory(t *testing.T) {
 		case "/reset-password":
 			dig(body)["token"] = f.mail(auth.MailResetPassword, "countess@example.com")
 		}
-		a := f.call(method, strings.NewReplacer("{key_id}", key, "{session_id}", session, "{user_id}", user).Replace(path), body, func(r *http.Request) {
+		a := f.call(method, strings.NewReplacer("{key_id}", key, "{session_id}", session, "{user_id}", user, "{invitation_id}", invitation).Replace(path), body, func(r *http.Request) {
 			if token != "" {
 				bearer(token)(r)
 			}
@@ -541,6 +547,10 @@ func TestTheExamplesMakeOneStory(t *testing.T) {
 			token = a.text("access_token")
 			if path == "/login" { // once more, for a session to end
 				f.call(method, path, body).want(200)
+			}
+		case "/organization/invitations":
+			if method == "POST" {
+				invitation = a.text("id")
 			}
 		case "/me":
 			user = a.text("id")

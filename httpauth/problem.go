@@ -40,6 +40,9 @@ const (
 	CodeMethodNotAllowed         Code = "method_not_allowed"         // 405: Allow has the methods
 	CodeRequestTimeout           Code = "request_timeout"            // 408: the body took too long
 	CodeEmailTaken               Code = "email_taken"                // 409
+	CodeAlreadyMember            Code = "already_member"             // 409: the email is that of a member
+	CodeInvitationLimit          Code = "invitation_limit"           // 409: as many invitations wait as may
+	CodeOrganizationNotEmpty     Code = "organization_not_empty"     // 409: who has an invitation is not alone in their organization
 	CodeLastAdmin                Code = "last_admin"                 // 409: other members would have no enabled admin
 	CodeTwoFactorAlreadyEnabled  Code = "two_factor_already_enabled" // 409
 	CodeAPIKeyNotActive          Code = "api_key_not_active"         // 409: it has expired, is disabled, or was replaced
@@ -70,7 +73,7 @@ var problemTypes = map[Code]problemType{
 	CodeInvalidInput:             {http.StatusBadRequest, "CodeInvalidInput", "Invalid input", "The request is not valid; errors names what is wrong."},
 	CodeInvalidRequest:           {http.StatusBadRequest, "CodeInvalidRequest", "Invalid request", "The request is not valid."},
 	CodeWeakPassword:             {http.StatusBadRequest, "CodeWeakPassword", "Password refused", "The new password cannot be used; errors says why."},
-	CodeInvalidOneTimeToken:      {http.StatusBadRequest, "CodeInvalidOneTimeToken", "Invalid one-time token", "The token is malformed, unknown, used or expired. Ask for a new mail."},
+	CodeInvalidOneTimeToken:      {http.StatusBadRequest, "CodeInvalidOneTimeToken", "Invalid one-time token", "The token is malformed, unknown, used or expired. Ask for a new one."},
 	CodeTwoFactorNotEnabled:      {http.StatusBadRequest, "CodeTwoFactorNotEnabled", "Two-factor authentication is not enabled", "There is no second factor to confirm or to turn off."},
 	CodeAuthenticationRequired:   {http.StatusUnauthorized, "CodeAuthenticationRequired", "Authentication required", "Send an access token or an API key: Authorization: Bearer, a space, the token."},
 	CodeInvalidToken:             {http.StatusUnauthorized, "CodeInvalidToken", "Invalid token", "The token is malformed, unknown, expired, used or revoked."},
@@ -87,6 +90,9 @@ var problemTypes = map[Code]problemType{
 	CodeMethodNotAllowed:         {http.StatusMethodNotAllowed, "CodeMethodNotAllowed", "Method not allowed", "This cannot be called with this method."},
 	CodeRequestTimeout:           {http.StatusRequestTimeout, "CodeRequestTimeout", "Request timeout", "The body took too long to arrive."},
 	CodeEmailTaken:               {http.StatusConflict, "CodeEmailTaken", "Email taken", "An account with this email address exists. If it is yours, log in."},
+	CodeAlreadyMember:            {http.StatusConflict, "CodeAlreadyMember", "Already a member", "The email is that of a member of the organization."},
+	CodeInvitationLimit:          {http.StatusConflict, "CodeInvitationLimit", "Too many invitations", "As many invitations wait as an organization may have. Revoke one first."},
+	CodeOrganizationNotEmpty:     {http.StatusConflict, "CodeOrganizationNotEmpty", "Organization not empty", "Your organization has other members. Only who is alone in one can move to another."},
 	CodeLastAdmin:                {http.StatusConflict, "CodeLastAdmin", "Last admin", "The organization has other members and no other admin. Make one of them an admin first."},
 	CodeTwoFactorAlreadyEnabled:  {http.StatusConflict, "CodeTwoFactorAlreadyEnabled", "Two-factor authentication is already enabled", "Two-factor authentication is on. To set it up again, turn it off first."},
 	CodeAPIKeyNotActive:          {http.StatusConflict, "CodeAPIKeyNotActive", "API key not active", "The API key has expired, is disabled, or was replaced before. Enable it, rotate the key that replaced it, or create another."},
@@ -256,6 +262,9 @@ var codeByError = []struct {
 	{auth.ErrNotFound, CodeNotFound},
 	{auth.ErrEmailTaken, CodeEmailTaken},
 	{auth.ErrLastAdmin, CodeLastAdmin},
+	{auth.ErrAlreadyMember, CodeAlreadyMember},
+	{auth.ErrInvitationLimit, CodeInvitationLimit},
+	{auth.ErrOrganizationNotEmpty, CodeOrganizationNotEmpty},
 	{auth.ErrTwoFactorEnabled, CodeTwoFactorAlreadyEnabled},
 	{auth.ErrTwoFactorNotEnabled, CodeTwoFactorNotEnabled},
 	{auth.ErrWeakPassword, CodeWeakPassword},

@@ -43,6 +43,8 @@ func reading(f *fixture) []struct {
 		{"PATCH", "/organization/members/user_1", `{"role":"member"`, "role", token},
 		{"POST", "/organization/members/user_1/remove", `{"password":"SecurePass123!"`, "password", token},
 		{"POST", "/organization/leave", `{"password":"a wrong one, which changes nothing"`, "password", token},
+		{"POST", "/organization/invitations", `{"email":"guest@example.com","role":"member"`, "role", token},
+		{"POST", "/accept-invitation", `{"token":"inv_1"`, "token", token},
 		{"POST", "/verify-email", `{"token":"vrf_1"`, "token", none},
 		{"POST", "/resend-verification", `{"email":"reader@example.com"`, "email", none},
 		{"POST", "/forgot-password", `{"email":"reader@example.com"`, "email", none},

@@ -247,11 +247,18 @@ func surveyAccount(t *testing.T) []string {
 	token = s.ask("`POST /refresh`", 200, "POST", "/refresh", token, nil)["access_token"].(string)
 	s.ask("`GET /organization`", 200, "GET", "/organization", token, nil)
 	s.ask("`PATCH /organization`", 200, "PATCH", "/organization", token, map[string]any{"name": "Looms"})
+	made := s.ask("`POST /organization/invitations`", 201, "POST", "/organization/invitations", token, map[string]any{"email": "guest@example.com", "role": "member"})
+	s.ask("`GET /organization/invitations`", 200, "GET", "/organization/invitations", token, nil)
+	s.ask("`DELETE /organization/invitations/{invitation_id}`", 200, "DELETE", "/organization/invitations/"+made["id"].(string), token, nil)
 	own := s.ask("`GET /organization/members`", 200, "GET", "/organization/members", token, nil)["members"].([]any)[0].(map[string]any)["id"].(string)
 	s.ask("`PATCH /organization/members/{user_id}`", 200, "PATCH", "/organization/members/"+own, token, map[string]any{"role": "member", "password": newPassword})
 	s.ask("`POST /organization/leave`", 200, "POST", "/organization/leave", token, map[string]any{"password": newPassword})
 	s.ask("`POST /organization/members/{user_id}/remove`", 200, "POST", "/organization/members/"+own+"/remove", token, map[string]any{"password": newPassword})
 	token = s.ask("", 200, "POST", "/login", "", map[string]any{"email": newEmail, "password": newPassword})["access_token"].(string)
+	s.ask("", 201, "POST", "/register", "", map[string]any{"email": "host@example.com", "password": newPassword, "full_name": "Host"})
+	host := s.ask("", 200, "POST", "/login", "", map[string]any{"email": "host@example.com", "password": newPassword})["access_token"].(string)
+	made = s.ask("", 201, "POST", "/organization/invitations", host, map[string]any{"email": newEmail, "role": "member"})
+	s.ask("`POST /accept-invitation`", 200, "POST", "/accept-invitation", token, map[string]any{"token": made["invitation_token"], "password": newPassword})
 	s.ask("`POST /logout`", 200, "POST", "/logout", token, nil)
 	return s.rows
 }

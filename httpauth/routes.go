@@ -39,7 +39,7 @@ const (
 	TagTwoFactor    Tag = "Two-factor"   // enable-2fa, confirm-2fa, two-factor, backup-codes, disable-2fa; trusted-devices, with auth.Config.TrustedDevices
 	TagAPIKeys      Tag = "API keys"     // api-keys
 	TagAccount      Tag = "Account"      // me, change-password, me/export, delete-account
-	TagOrganization Tag = "Organization" // organization
+	TagOrganization Tag = "Organization" // organization, accept-invitation; register takes an invitation all the same
 	TagRecovery     Tag = "Recovery"     // forgot-password, reset-password; with auth.Config.Mailer
 	TagPublicKeys   Tag = "Public keys"  // .well-known/jwks.json
 	TagDocument     Tag = "Document"     // openapi.json
@@ -159,7 +159,9 @@ func served(all []route, m *auth.Manager, without []Tag) ([]route, error) {
 // registration on.
 func (h *Handler) table() []route {
 	registering := []Code{CodeWeakPassword, CodeEmailTaken, CodeRateLimited, CodeOverloaded}
-	if !h.manager.RegistrationOpen() {
+	if h.manager.RegistrationOpen() {
+		registering = append(registering, CodeInvalidOneTimeToken)
+	} else {
 		registering = append(registering, CodeRegistrationClosed)
 	}
 	loggingIn := []Code{CodeInvalidCredentials, CodeRateLimited, CodeOverloaded}
@@ -175,7 +177,7 @@ func (h *Handler) table() []route {
 	return []route{
 		{
 			method: http.MethodPost, path: "/register", tag: TagRegistration, id: "register", summary: "Register",
-			description: "Creates an account and its organization, with the account as the organization's first admin.",
+			description: "Creates an account and its organization, with the account as the organization's first admin. With an invitation the account joins that organization, with the invited role. The email is the invited one, and is verified if the token was mailed.",
 			access:      anyone, call: withBody(register), status: http.StatusCreated, success: "The account.", answers: []any{registration{}},
 			codes: registering,
 		},
@@ -361,6 +363,29 @@ func (h *Handler) table() []route {
 			description: "For admins: ends a membership, and the member's sessions and API keys with it. Needs what a change of a role needs. The account goes on in an organization of its own. Where nobody can register, it is disabled.",
 			access:      sessionOnly, call: withBody(removeMember), bodyOptional: true, challenges: true, status: http.StatusOK, success: "The member is removed.", answers: []any{success{}},
 			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeNotFound, CodeLastAdmin, CodeRateLimited, CodeOverloaded},
+		},
+		{
+			method: http.MethodPost, path: "/organization/invitations", tag: TagOrganization, id: "invite", summary: "Invite somebody",
+			description: "For admins: invites an email into the organization for 7 days, with a role that is not above the admin's own. A new invitation replaces that for the same email. The token goes there by mail. A service without mail returns it, once.",
+			access:      sessionOnly, call: withBody(invite), status: http.StatusCreated, success: "The invitation.", answers: []any{createdInvitation{}},
+			codes: []Code{CodeAlreadyMember, CodeInvitationLimit, CodeRateLimited},
+		},
+		{
+			method: http.MethodGet, path: "/organization/invitations", tag: TagOrganization, id: "listInvitations", summary: "List the invitations",
+			description: "For admins: returns the invitations that wait, the newest first. Never a token.",
+			access:      sessionOnly, call: endpoint{run: listInvitations}, status: http.StatusOK, success: "The invitations.", answers: []any{invitationList{}},
+		},
+		{
+			method: http.MethodDelete, path: "/organization/invitations/{invitation_id}", tag: TagOrganization, id: "revokeInvitation", summary: "Revoke an invitation",
+			description: "For admins: ends an invitation, at once. Nobody has joined by it, and nobody will.",
+			access:      sessionOnly, call: endpoint{run: revokeInvitation}, status: http.StatusOK, success: "The invitation is over.", answers: []any{success{}},
+			codes: []Code{CodeNotFound, CodeRateLimited},
+		},
+		{
+			method: http.MethodPost, path: "/accept-invitation", tag: TagOrganization, id: "acceptInvitation", summary: "Accept an invitation",
+			description: "Moves the user to the organization of an invitation to their email, with the invited role. Only a user who is alone in an organization can move; that one ends. Ends the other sessions and the API keys. Needs a fresh login, or the password. With two-factor authentication on, the password needs a code too.",
+			access:      sessionOnly, call: withBody(acceptInvitation), challenges: true, status: http.StatusOK, success: "The profile.", answers: []any{profile{}},
+			codes: []Code{CodeInvalidOneTimeToken, CodeInvalidCredentials, CodeReauthenticationRequired, CodeOrganizationNotEmpty, CodeRateLimited, CodeOverloaded},
 		},
 		{
 			method: http.MethodPost, path: "/organization/leave", tag: TagOrganization, id: "leaveOrganization", summary: "Leave the organization",

@@ -380,17 +380,19 @@ func (w *walk) forgetAndDelete(t *testing.T, server *process) {
 	if account["id"] != w.user || account["email"] != walkEmail || len(export["sessions"].([]any)) != 1 || len(export["api_keys"].([]any)) == 0 || len(export["networks"].([]any)) == 0 {
 		t.Errorf("POST /me/export: %v", export)
 	}
-	w.leave(t, server, token)
+	other := w.leave(t, server, token)
 	c.must(t, 401, "POST", v1+"/delete-account", token, object{"password": newest})
 	c.must(t, 401, "POST", v1+"/delete-account", token, object{"password": walkNewPassword, "code": w.backup[1]})
 	success(t, c.must(t, 200, "POST", v1+"/delete-account", token, object{"password": newest, "code": w.backup[1]}))
 	c.must(t, 401, "GET", v1+"/me", token, nil)
 	c.must(t, 401, "GET", "/v1/agents", w.liveKey, nil)
 	c.must(t, 401, "POST", v1+"/login", "", object{"email": walkEmail, "password": newest})
+	success(t, c.must(t, 200, "POST", v1+"/delete-account", other, object{"password": walkPassword})) // it also uses the pages of the file again
 }
 
-// leave manages the organization, and then leaves it for one of the user's own.
-func (w *walk) leave(t *testing.T, server *process, token string) {
+// leave manages the organization, invites a user and removes them, and then leaves it for one of the
+// user's own. It returns a token of the other user.
+func (w *walk) leave(t *testing.T, server *process, token string) (other string) {
 	c := server.client
 	const v1 = "/v1/auth"
 	before := c.must(t, 200, "GET", v1+"/organization", token, nil)
@@ -399,6 +401,26 @@ func (w *walk) leave(t *testing.T, server *process, token string) {
 	if before["members"] != float64(1) || renamed.text("name") != "Looms" || len(members) != 1 || members[0].(map[string]any)["id"] != w.user {
 		t.Errorf("the organization is %v, %v, %v", before, renamed, members)
 	}
+	const grace = "grace.hopper@example.com"
+	made := c.must(t, 201, "POST", v1+"/organization/invitations", token, object{"email": grace, "role": "member"})
+	invited := server.mail(t, auth.MailInvitation, grace)
+	w.secrets = append(w.secrets, invited)
+	if list := c.must(t, 200, "GET", v1+"/organization/invitations", token, nil)["invitations"].([]any); len(list) != 1 || list[0].(map[string]any)["id"] != made["id"] {
+		t.Errorf("the invitations are %v", list)
+	}
+	join := object{"email": grace, "password": walkPassword, "full_name": "Grace Hopper", "invitation_token": invited}
+	joined := c.must(t, 201, "POST", v1+"/register", "", join)
+	if joined["organization_id"] != before["id"] || joined["role"] != "member" {
+		t.Errorf("who was invited is %v", joined)
+	}
+	c.must(t, 400, "POST", v1+"/register", "", join)
+	success(t, c.must(t, 200, "POST", v1+"/organization/members/"+joined.text("id")+"/remove", token, nil))
+	made = c.must(t, 201, "POST", v1+"/organization/invitations", token, object{"email": grace, "role": "admin"})
+	again := server.mail(t, auth.MailInvitation, grace)
+	w.secrets = append(w.secrets, again)
+	success(t, c.must(t, 200, "DELETE", v1+"/organization/invitations/"+made.text("id"), token, nil))
+	other = w.keep(t, c.must(t, 200, "POST", v1+"/login", "", object{"email": grace, "password": walkPassword}), "access_token")
+	c.must(t, 400, "POST", v1+"/accept-invitation", other, object{"token": again})
 	c.must(t, 404, "POST", v1+"/organization/members/user_1/remove", token, nil)
 	c.must(t, 200, "PATCH", v1+"/organization/members/"+w.user, token, object{"role": "member"})
 	success(t, c.must(t, 200, "POST", v1+"/organization/leave", token, nil))
@@ -407,6 +429,7 @@ func (w *walk) leave(t *testing.T, server *process, token string) {
 	if after["role"] != "admin" || after["organization_id"] == before["id"] || after.text("organization_name") != "Ada King" {
 		t.Errorf("who has left is %v", after)
 	}
+	return other
 }
 
 // keep returns a member that is a secret, and remembers it as one.

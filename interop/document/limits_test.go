@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -219,7 +220,7 @@ func stretched(schema *openapi3.Schema, text string, n int) string {
 	if n <= len(text) {
 		return text[:n]
 	}
-	return text + strings.Repeat(text[len(text)-1:], n-len(text))
+	return text + strings.Repeat(cmp.Or(text[max(0, len(text)-1):], "x"), n-len(text))
 }
 
 func numbered(n int) []any {

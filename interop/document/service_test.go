@@ -93,6 +93,16 @@ func (s *service) requested() (a *account, token string) {
 	return a, s.mailed(auth.MailChangeEmail, email)
 }
 
+// invited returns the id of an invitation by an admin, and its token where nothing is mailed.
+func (s *service) invited(by *account, email string) (id, token string) {
+	s.t.Helper()
+	made, secret, err := s.manager.Invite(context.Background(), by.identity, auth.NewInvitation{Email: email, Role: "member"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return made.ID, string(secret)
+}
+
 // with returns the address of one more server on the service's store.
 func (s *service) with(cfg auth.Config) string { return s.serve(s.configured(cfg).Manager, mount) }
 
@@ -410,7 +420,7 @@ func (s *service) prepare(id string) *exchange {
 // granted has a request of every operation that is answered with success.
 var granted = map[string]func(*service, *exchange){
 	"register": func(s *service, r *exchange) {
-		r.set(members{"email": s.newEmail(), "password": password, "full_name": "Ada Lovelace", "organization_name": "Analytical Engines"})
+		r.set(members{"email": s.newEmail(), "password": password, "full_name": "Ada Lovelace", "organization_name": "Analytical Engines", "invitation_token": ""})
 	},
 	"login": func(s *service, r *exchange) {
 		r.who = s.newAccount()
@@ -471,6 +481,20 @@ var granted = map[string]func(*service, *exchange){
 		s.as(r, s.newAccount())
 		r.params["user_id"] = r.who.identity.User.ID
 		r.set(members{"password": password, "code": "123456"})
+	},
+	"invite": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.set(members{"email": s.newEmail(), "role": "member"})
+	},
+	"listInvitations": func(s *service, r *exchange) { s.as(r, s.newAccount()); s.invited(r.who, s.newEmail()) },
+	"revokeInvitation": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		r.params["invitation_id"], _ = s.invited(r.who, s.newEmail())
+	},
+	"acceptInvitation": func(s *service, r *exchange) {
+		s.as(r, s.newAccount())
+		s.invited(s.newAccount(), r.who.email)
+		r.set(members{"token": s.mailed(auth.MailInvitation, r.who.email), "password": password, "code": "123456"})
 	},
 	"leaveOrganization": func(s *service, r *exchange) {
 		s.as(r, s.newAccount())
