@@ -339,6 +339,37 @@ func TestASlowAcceptanceMovesNobodyAfterTheInvitationEnded(t *testing.T) {
 	}
 }
 
+// PR-23. The inviter is asked for again when the invitation is taken, whoever does that.
+func TestAnAnnouncedMoveEndsWithItsInviter(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+	h.WithoutTurns()
+	auth.AwaitBackground(h.Manager)
+	ann, guest := h.Register(), h.Register()
+	bob := ann.Colleague("admin")
+	_, token := invite(t, h, bob, guest.Email, "member")
+	id := guest.Identity()
+	held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/invitations") })
+	slow := make(chan error, 1)
+	go func() {
+		_, err := h.AcceptInvitation(context.Background(), id, token, "", "")
+		slow <- err
+	}()
+	held()
+	tap.tap(nil, nil)
+	if err := h.SetRole(t.Context(), bob.ID, "member"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.SetRole(t.Context(), guest.ID, "admin"); err != nil { // which finishes the move
+		t.Fatal(err)
+	}
+	release()
+	if err := <-slow; !errors.Is(err, auth.ErrInvalidOneTimeToken) || userOf(t, h, guest.ID).OrganizationID != guest.OrganizationID {
+		t.Errorf("the slow call: %v, and the user is %+v", err, userOf(t, h, guest.ID))
+	}
+	checkRoster(t, h, ann.OrganizationID, "without the guest", ann.ID, bob.ID)
+}
+
 // PR-29. A store that fails in any call is no refusal of a token.
 func TestAStoreThatFailsRefusesNoInvitation(t *testing.T) {
 	tap := newTapStore(memstore.New())
