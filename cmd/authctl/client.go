@@ -107,7 +107,7 @@ func (c *client) longCall(ctx context.Context, method, path string, body any) (j
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Body.Close()
+	defer answer.Body.Close() //nolint:errcheck // it was only read
 	doc, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	switch {
 	case err != nil:
@@ -137,7 +137,7 @@ func (c *client) send(ctx context.Context, method, path string, body []byte) (*h
 	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
 		return answer, nil
 	}
-	defer answer.Body.Close()
+	defer answer.Body.Close() //nolint:errcheck // it was only read
 	doc, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
 	refused := &refusal{}

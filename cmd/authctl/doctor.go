@@ -82,7 +82,7 @@ func (c *client) examine(ctx context.Context) (checks []check) {
 	if err != nil {
 		return []check{unreached(err)}
 	}
-	defer answer.Body.Close()
+	defer answer.Body.Close() //nolint:errcheck // it was only read
 	doc, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	said := struct{ Checks []check }{}
 	if err == nil {

@@ -116,7 +116,7 @@ func (i *importer) file(ctx context.Context, name string, file io.Reader, p *pro
 		for len(batch) < importBatch {
 			l, n, err := readLine(r)
 			read += int64(n)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

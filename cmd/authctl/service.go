@@ -75,7 +75,7 @@ func (v *invocation) copyStore(ctx context.Context, c *client, file *os.File) (s
 	if err != nil {
 		return 0, err
 	}
-	defer answer.Body.Close()
+	defer answer.Body.Close() //nolint:errcheck // it was only read
 	p := v.progress("bytes", 0)
 	defer p.end()
 	size, err = io.Copy(file, io.TeeReader(answer.Body, p))
