@@ -187,7 +187,7 @@ func startServer(ctx context.Context, scratch string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer mails.Close() //nolint:errcheck // the server has it, and writes
+	defer mails.Close() // the server has it, and writes
 	s.cmd.Stdout = mails
 	out, err := s.cmd.StderrPipe()
 	if err != nil {
