@@ -408,10 +408,18 @@ func spoilt(d *description, id string) members {
 	return wrong
 }
 
-// outOfOrder calls while the store fails, and while it panics.
+// outOfOrder calls while the store fails, and while it panics. It does so in requests only: what
+// the Manager does by itself would end the process.
 func (s *survey) outOfOrder() {
+	fails := func(context.Context) error { return errStore }
+	panics := func(ctx context.Context) error {
+		if ctx.Value(http.ServerContextKey) != nil {
+			panic("store: page 7 is damaged")
+		}
+		return errStore
+	}
 	for _, id := range s.document.operations() {
-		for _, fault := range []func() error{func() error { return errStore }, func() error { panic("store: page 7 is damaged") }} {
+		for _, fault := range []func(context.Context) error{fails, panics} {
 			r := s.prepare(id)
 			s.store.breakWith(fault)
 			s.try(s.url, r)

@@ -124,11 +124,11 @@ func (s *service) serve(m *auth.Manager, prefix string) (address string) {
 // A faultyStore does what its store does until it has a fault.
 type faultyStore struct {
 	store.Store
-	fault atomic.Pointer[func() error]
+	fault atomic.Pointer[func(context.Context) error]
 }
 
 // breakWith sets what every call of the store does from now on; nil is its work.
-func (s *faultyStore) breakWith(fault func() error) {
+func (s *faultyStore) breakWith(fault func(context.Context) error) {
 	if fault == nil {
 		s.fault.Store(nil)
 		return
@@ -136,36 +136,36 @@ func (s *faultyStore) breakWith(fault func() error) {
 	s.fault.Store(&fault)
 }
 
-func (s *faultyStore) check() error {
+func (s *faultyStore) check(ctx context.Context) error {
 	if fault := s.fault.Load(); fault != nil {
-		return (*fault)()
+		return (*fault)(ctx)
 	}
 	return nil
 }
 
 func (s *faultyStore) Get(ctx context.Context, keys ...string) ([][]byte, error) {
-	if err := s.check(); err != nil {
+	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
 	return s.Store.Get(ctx, keys...)
 }
 
 func (s *faultyStore) List(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
-	if err := s.check(); err != nil {
+	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
 	return s.Store.List(ctx, prefix, after, limit)
 }
 
 func (s *faultyStore) Commit(ctx context.Context, ops ...store.Op) error {
-	if err := s.check(); err != nil {
+	if err := s.check(ctx); err != nil {
 		return err
 	}
 	return s.Store.Commit(ctx, ops...)
 }
 
 func (s *faultyStore) Hit(ctx context.Context, key string, limit store.Limit, n int, now time.Time) (store.Decision, error) {
-	if err := s.check(); err != nil {
+	if err := s.check(ctx); err != nil {
 		return store.Decision{}, err
 	}
 	return s.Store.Hit(ctx, key, limit, n, now)
