@@ -115,9 +115,22 @@ func (m *Manager) dissolve(ctx context.Context, c arrival) error {
 }
 
 // leaveOrganization removes the record of a member whose account is deleted or was not created,
-// and the organization with its last member. End is that of removeIfEmpty.
+// and the organization with its last member. A move of the member that was cut off ends with it. End
+// is that of removeIfEmpty.
 func (m *Manager) leaveOrganization(ctx context.Context, oid, uid string, end bool) error {
-	err := m.records.Retry(ctx, orgPartition(oid), func() error {
+	member := memberRow(oid, uid)
+	err := m.records.Read(ctx, &member)
+	switch ch := member.Rec.announced(); {
+	case err != nil:
+	case ch.Kind == arriving:
+		err = m.finishJoining(ctx, oid, uid, ch)
+	case ch.Kind == removal, ch.Kind == departure:
+		err = m.removeIfEmpty(ctx, ch.Org, true)
+	}
+	if err != nil {
+		return err
+	}
+	err = m.records.Retry(ctx, orgPartition(oid), func() error {
 		rows, err := m.readMember(ctx, oid, uid)
 		if err != nil {
 			return err

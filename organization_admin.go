@@ -124,7 +124,7 @@ func (m *Manager) deleteMember(ctx context.Context, oid, uid string) error {
 	if err := m.records.Read(ctx, &member); err != nil {
 		return err
 	}
-	if ch := member.Rec.announced(); ch.moves() { // the member has left before
+	if ch := member.Rec.announced(); ch.moves() || ch.Kind == arriving { // the member has left before
 		if _, err := m.finishChange(withoutClient(ctx), oid, uid, ch); err != nil {
 			return err
 		}

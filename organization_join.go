@@ -199,10 +199,14 @@ func (m *Manager) finishJoining(ctx context.Context, oid, uid string, arrival me
 	if err := m.records.Read(ctx, &member); err != nil {
 		return err
 	}
+	var err error
 	if ch := member.Rec.announced(); ch.ID == arrival.ID {
-		if _, err := m.joinMember(ctx, arrival.Org, uid, ch); err != nil {
-			return err
-		}
+		_, err = m.finishChange(withoutClient(ctx), arrival.Org, uid, ch)
+	} else {
+		err = m.removeIfEmpty(ctx, arrival.Org, false) // nobody may be left to look there
+	}
+	if err != nil {
+		return err
 	}
 	return m.settleJoined(ctx, oid, uid, arrival.ID)
 }

@@ -12,6 +12,9 @@ import (
 // moves the account, and ends its sessions and API keys: a key names the organization in which it
 // was made, and a check refuses that of another. The records of the keys are removed after it.
 //
+// The member's record in the new organization is settled last: until then it names the former one.
+// Nobody may be left in that, so whoever finds the new record finishes the move.
+//
 // With Config.NoRegistration nobody has an organization of their own but by your program. There the
 // account is disabled in the same Commit, and has the lowest role. So if your program enables it
 // again, it has no right in any organization of others.
@@ -40,24 +43,23 @@ func (m *Manager) moveMember(ctx context.Context, oid, uid string, ch memberChan
 	if err := m.makeChange(ctx, oid, uid, ch); err != nil {
 		return false, err
 	}
-	acct := accountRow(uid)
-	if err := m.records.Read(ctx, &acct); err != nil {
-		return true, err
-	}
-	if isIn(ch.Org, &acct) {
-		if _, err := m.settleMember(ctx, ch.Org, uid, ch.ID, false); err != nil {
-			return true, err
-		}
-	} else if err := m.removeIfEmpty(ctx, ch.Org, true); err != nil { // others have finished it, and more
-		return true, err
-	}
 	if err := m.endForeignKeys(ctx, uid, ch); err != nil {
 		return true, err
 	}
 	if err := m.settleChange(ctx, oid, uid, ch.ID); err != nil {
 		return true, err
 	}
-	return true, m.removeIfEmpty(ctx, oid, false)
+	if err := m.removeIfEmpty(ctx, oid, false); err != nil {
+		return true, err
+	}
+	if err := m.settleJoined(ctx, ch.Org, uid, ch.ID); err != nil { // last: who finds it finishes the rest before
+		return true, err
+	}
+	acct := accountRow(uid)
+	if err := m.records.Read(ctx, &acct); err != nil || isIn(ch.Org, &acct) {
+		return true, err
+	}
+	return true, m.removeIfEmpty(ctx, ch.Org, true) // others have finished it, and more
 }
 
 // foundOwn makes the organization that a member moves to, unless that was done, or says again that
@@ -83,7 +85,7 @@ func (m *Manager) foundOwn(ctx context.Context, oid, uid string, ch memberChange
 		if rows.org.Exists() && rows.member.Exists() && (have.PendingID == "" || m.isHeld(have.Pending)) {
 			return nil
 		}
-		ops := rows.put(memberRecord{Role: ch.Role, Joined: now, Pending: now, PendingID: ch.ID}, false)
+		ops := rows.put(memberRecord{Role: ch.Role, Joined: now, Pending: now, PendingID: ch.ID, From: oid}, false)
 		if !rows.org.Exists() {
 			rows.org.Rec = orgRecord{Name: acct.Rec.FullName, Created: now}
 			ops[0] = rows.org.Put()

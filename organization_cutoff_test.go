@@ -1,0 +1,103 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// PR-7. A user who leaves an organization that nobody else is in, and is then deleted, leaves nothing,
+// wherever the departure was cut off. That is so too if the first deletion is forced while the former
+// organization is out of reach.
+func TestADeletionAfterADepartureThatWasCutOffLeavesNothing(t *testing.T) {
+	for _, outage := range []bool{false, true} {
+		ids := map[int]auth.Identity{}
+		afterEveryStop(t, memstore.New(),
+			func(h *authtest.Harness, round int) func(*auth.Manager) error {
+				auth.AwaitBackground(h.Manager)
+				u, err := signUp(h.Manager, emailOf("ann", round))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := h.LoginAs(t.Context(), u.ID, byOAuth)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids[round] = identityOf(t, h.Manager, r.AccessToken.Token)
+				return func(m *auth.Manager) error { return m.LeaveOrganization(context.Background(), ids[round], "", "") }
+			},
+			func(h *authtest.Harness, tap *tapStore, round int, err error) {
+				auth.AwaitBackground(h.Manager)
+				u := ids[round].User
+				former, now := strings.TrimPrefix(u.OrganizationID, "org_"), userOf(t, h, u.ID).OrganizationID
+				ctx := t.Context()
+				if outage {
+					ctx = auth.WithForce(ctx)
+					tap.tap(func(_ context.Context, c storeCall) error {
+						if c.kind != "Commit" || !c.names(former+"/roster") {
+							return nil
+						}
+						tap.tap(nil, nil)
+						return errOutage
+					}, nil)
+				}
+				if err := h.DeleteUser(ctx, u.ID); err != nil {
+					tap.tap(nil, nil)
+					if err := h.DeleteUser(ctx, u.ID); err != nil || !outage {
+						t.Fatal(err)
+					}
+				}
+				tap.tap(nil, nil)
+				h.Clock.Advance(time.Hour) // the counters that are full again end
+				words := []string{strings.TrimPrefix(u.ID, "user_"), former, strings.TrimPrefix(now, "org_"), "Analytical", "Lovelace"}
+				if keys, _ := remains(t, tap.Store, h.Clock.Now(), words...); len(keys) != 1 {
+					t.Errorf("round %d, outage %v, after %v: there is %v", round, outage, err, keys)
+				}
+			})
+	}
+}
+
+// PR-9. Whoever reads the list of the organization that a user went to finishes what a departure has
+// left in the former one.
+func TestAnOrganizationThatItsLastUserLeftEndsWhereverThatWasCutOff(t *testing.T) {
+	users := map[int]auth.User{}
+	afterEveryStop(t, memstore.New(),
+		func(h *authtest.Harness, round int) func(*auth.Manager) error {
+			auth.AwaitBackground(h.Manager)
+			u, err := signUp(h.Manager, emailOf("ann", round))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := h.LoginAs(t.Context(), u.ID, byOAuth)
+			if err != nil {
+				t.Fatal(err)
+			}
+			users[round] = u
+			id := identityOf(t, h.Manager, r.AccessToken.Token)
+			return func(m *auth.Manager) error { return m.LeaveOrganization(context.Background(), id, "", "") }
+		},
+		func(h *authtest.Harness, _ *tapStore, round int, err error) {
+			auth.AwaitBackground(h.Manager)
+			former, now := users[round].OrganizationID, userOf(t, h, users[round].ID).OrganizationID
+			n, countErr := h.MemberCount(t.Context(), now)
+			if now == former { // nothing was announced, or the count has finished it
+				now = userOf(t, h, users[round].ID).OrganizationID
+				_, countErr = h.Organization(t.Context(), now)
+				n = 1
+			}
+			if countErr != nil || n != 1 {
+				t.Errorf("round %d, after %v: %d members, %v", round, err, n, countErr)
+			}
+			if _, err := h.Organization(t.Context(), former); now != former && !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("round %d: the former organization: %v", round, err)
+			}
+			checkRoster(t, h, now, fmt.Sprint("round ", round), users[round].ID)
+		})
+}
