@@ -222,7 +222,7 @@ func (m *Manager) addAPIKey(
 	k := keyRow(uid, kid)
 	k.Rec = rec
 	err := m.retryAs(ctx, id, c, func() error {
-		evicted, err := m.evictExpired(ctx, uid)
+		evicted, err := m.evictExpired(ctx, uid, &c.acct.Rec)
 		if err != nil {
 			return err
 		}
@@ -247,9 +247,10 @@ func (m *Manager) addAPIKey(
 	return key, Secret(text), nil
 }
 
-// evictExpired returns the operations that remove as many expired keys of the user as one more
-// key needs, or none. It returns ErrAPIKeyLimit if there are too few.
-func (m *Manager) evictExpired(ctx context.Context, uid string) (ops []store.Op, err error) {
+// evictExpired returns the operations that remove as many keys of the user as one more key needs,
+// or none: keys that are expired, or were left in another organization than that of a. It returns
+// ErrAPIKeyLimit if there are too few.
+func (m *Manager) evictExpired(ctx context.Context, uid string, a *account) (ops []store.Op, err error) {
 	rows, err := m.keyRows(ctx, uid)
 	if err != nil {
 		return nil, err
@@ -259,7 +260,7 @@ func (m *Manager) evictExpired(ctx context.Context, uid string) (ops []store.Op,
 		if left < m.cfg.MaxAPIKeys || len(ops) == 40 {
 			break
 		}
-		if k.Rec.expired(m.now()) {
+		if k.Rec.expired(m.now()) || !a.madeIn(k.Rec.Org) {
 			ops = append(ops, k.Remove(), store.Delete(keyUsageKey(uid, kidOf(uid, k.Key))))
 			left--
 		}

@@ -25,7 +25,7 @@ func (m *Manager) rowsForNewKey(proof *factors, more ...record.Reader) []record.
 // is allowKey, and spends no code where the limit of keys is reached.
 func (m *Manager) allowNewKey(ctx context.Context, id Identity, c *principal, proof *factors) error {
 	return m.allowKey(ctx, id, c, proof, func(ctx context.Context) error {
-		_, err := m.evictExpired(ctx, c.uid)
+		_, err := m.evictExpired(ctx, c.uid, &c.acct.Rec)
 		return m.overKeyLimit(ctx, id, c.uid, err)
 	})
 }

@@ -101,3 +101,57 @@ func TestAnOrganizationThatItsLastUserLeftEndsWhereverThatWasCutOff(t *testing.T
 			checkRoster(t, h, now, fmt.Sprint("round ", round), users[round].ID)
 		})
 }
+
+// OR-4. Keys that a departure which was cut off has left in the former organization take no room from
+// those of the new one.
+func TestAKeyOfAFormerOrganizationTakesNoRoom(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited(), MaxAPIKeys: 1})
+	auth.AwaitBackground(h.Manager)
+	alice := h.Register()
+	old, id := alice.APIKey(), alice.Identity()
+	tap.tap(nil, func(_ context.Context, c storeCall) error {
+		if c.kind == "Commit" && c.names("/acct") {
+			tap.cutOff(1, false)
+		}
+		return nil
+	})
+	_ = h.LeaveOrganization(t.Context(), id, "", "")
+	tap.tap(nil, nil)
+	if u := userOf(t, h, alice.ID); u.OrganizationID == alice.OrganizationID {
+		t.Fatal("the user has not left")
+	}
+	_, key := newKey(t, h.Manager, id, auth.NewAPIKey{Name: "k"})
+	if err := verifyKey(h.Manager, key); err != nil || verifyKey(h.Manager, old) != auth.ErrInvalidToken {
+		t.Errorf("the new key: %v", err)
+	}
+	if _, _, err := h.CreateAPIKey(t.Context(), id, auth.NewAPIKey{Name: "k"}); !errors.Is(err, auth.ErrAPIKeyLimit) {
+		t.Errorf("one more: %v", err)
+	}
+}
+
+// OR-4. A process that is slow to finish a departure ends no key that was made since, after another one.
+func TestASlowDepartureEndsNoKeyOfALaterOrganization(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+	auth.AwaitBackground(h.Manager)
+	h.WithoutTurns()
+	alice := h.Register()
+	id := alice.Identity()
+	held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "List" && strings.HasPrefix(c.keys[0], "u.") })
+	slow := make(chan error, 1)
+	go func() { slow <- h.LeaveOrganization(context.Background(), id, "", "") }()
+	held()
+	tap.tap(nil, nil)
+	if err := h.LeaveOrganization(t.Context(), id, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	_, key := newKey(t, h.Manager, id, auth.NewAPIKey{Name: "k"})
+	release()
+	if err := <-slow; err != nil {
+		t.Fatal(err)
+	}
+	if err := verifyKey(h.Manager, key); err != nil {
+		t.Errorf("the key of the present organization: %v", err)
+	}
+}

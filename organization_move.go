@@ -101,12 +101,12 @@ func (a *account) madeIn(org string) bool { return org == a.Org || org == "" && 
 // endForeignKeys removes the records of API keys that were made in another organization. They are
 // refused already.
 func (m *Manager) endForeignKeys(ctx context.Context, uid string, ch memberChange) error {
-	acct := accountRow(uid)
-	if err := m.records.Read(ctx, &acct); err != nil {
-		return err
-	}
 	rows, err := m.keyRows(ctx, uid)
 	if err != nil {
+		return err
+	}
+	acct := accountRow(uid) // read after the keys: one that is made after another move is of the account
+	if err := m.records.Read(ctx, &acct); err != nil {
 		return err
 	}
 	for _, k := range rows {
