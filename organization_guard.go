@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -73,16 +74,17 @@ func (m *Manager) guardAdmins(ctx context.Context, oid string, rows *memberRows)
 			return err
 		}
 		for _, it := range items {
+			if others && !m.mayBeAdmin(it) {
+				continue
+			}
 			uid := strings.TrimPrefix(it.Key, prefix)
 			member, admin, err := m.isMemberOf(ctx, oid, uid, rows)
-			if err != nil || admin { // the roster names at most maxRosterAdmins
+			if err != nil || admin { // one that the roster does not name
 				return err
 			}
 			others = others || member
 		}
 		switch {
-		case others && !rows.roster.Rec.MoreAdmins:
-			return ErrLastAdmin
 		case len(items) == most:
 			continue
 		case others:
@@ -92,6 +94,15 @@ func (m *Manager) guardAdmins(ctx context.Context, oid string, rows *memberRows)
 	}
 }
 
+// mayBeAdmin reports whether the account of a member may be an admin by what the member's record says.
+// The roster may not name one who was made an admin while nothing was settled, or whose role was none
+// of an admin by an earlier Config.Roles, or who is one too many for it.
+func (m *Manager) mayBeAdmin(it store.Item) bool {
+	member := record.New[memberRecord](it.Key)
+	err := member.Decode(it.Value)
+	return err != nil || !member.Rec.Pending.IsZero() || m.cfg.isAdmin(member.Rec.Role)
+}
+
 // isMemberOf reports whether another user is a member of the organization, and an enabled admin,
 // by the account. A member whose account is being made or moved at this moment is one. One whose
 // end is announced is none.
@@ -99,11 +110,11 @@ func (m *Manager) isMemberOf(ctx context.Context, oid, uid string, rows *memberR
 	if uid == rows.uid {
 		return false, false, nil
 	}
-	acct, record := accountRow(uid), memberRow(oid, uid)
-	if err := m.records.Read(ctx, &record); err != nil {
+	acct, rec := accountRow(uid), memberRow(oid, uid)
+	if err := m.records.Read(ctx, &rec); err != nil {
 		return false, false, err
 	}
-	change := record.Rec.announced()
+	change := rec.Rec.announced()
 	if change.Kind == deletion || change.moves() {
 		return false, false, nil
 	}
@@ -111,7 +122,7 @@ func (m *Manager) isMemberOf(ctx context.Context, oid, uid string, rows *memberR
 		return false, false, err
 	}
 	if !isIn(oid, &acct) {
-		coming := m.isHeld(record.Rec.Pending) || !acct.Exists() && m.isHeld(record.Rec.Joined)
+		coming := m.isHeld(rec.Rec.Pending) || !acct.Exists() && m.isHeld(rec.Rec.Joined)
 		return coming && !acct.Rec.Deleted, false, nil
 	}
 	admin = rows.enabledAdmin(&acct.Rec) && (change.ID == "" || change.keepsAdmin(&m.cfg))

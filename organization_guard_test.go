@@ -146,3 +146,44 @@ func TestAnExportHasWhatTheStoreHasAndNoSecret(t *testing.T) {
 	}
 	h.AwaitEvent(u, auth.EventDataExported)
 }
+
+// OR-1. An admin may go where another one is whom the roster does not name, among many members: one whose
+// promotion was not settled, or whose role was none of an admin before Config.Roles changed.
+func TestTheGuardFindsAnAdminWhomTheRosterDoesNotName(t *testing.T) {
+	cfg := auth.Config{Limits: unlimited(), Roles: []string{"member", "admin"}}
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, cfg)
+	auth.AwaitBackground(h.Manager)
+	cfg.Roles = append(cfg.Roles, "owner")
+	later := twin(t, h, cfg)
+	org := mustFound(t, h, "Engines").ID
+	alice := mustJoin(t, h, org, "alice@example.com", "admin")
+	for i := range 17 {
+		mustJoin(t, h, org, emailOf("m", i), "member")
+	}
+	mustJoin(t, h, org, "owner@example.com", "owner")
+	zoe := mustJoin(t, h, org, "zoe@example.com", "member")
+	if err := h.SetRole(t.Context(), alice.ID, "member"); !errors.Is(err, auth.ErrLastAdmin) {
+		t.Errorf("beside members: %v", err)
+	}
+	if err := later.SetRole(t.Context(), alice.ID, "member"); err != nil {
+		t.Errorf("beside an owner: %v", err)
+	}
+	if err := h.SetRole(t.Context(), alice.ID, "admin"); err != nil {
+		t.Fatal(err)
+	}
+	tap.tap(nil, func(_ context.Context, c storeCall) error {
+		if c.kind == "Commit" && c.names("/acct") {
+			tap.cutOff(1, false)
+		}
+		return nil
+	})
+	err := h.SetRole(t.Context(), zoe.ID, "admin")
+	tap.tap(nil, nil)
+	if err != nil || userOf(t, h, zoe.ID).Role != "admin" {
+		t.Fatalf("the role is %q, %v", userOf(t, h, zoe.ID).Role, err)
+	}
+	if err := h.SetRole(t.Context(), alice.ID, "member"); err != nil {
+		t.Errorf("beside an admin who is not in the roster yet: %v", err)
+	}
+}
