@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/parallel"
@@ -146,4 +147,21 @@ func MarkLeaving(ctx context.Context, m *Manager, userID string) error {
 	rec := rows.member.Rec
 	rec.Leaving, rec.Pending = true, m.now()
 	return m.records.Commit(ctx, rows.put(rec, false)...)
+}
+
+// SettleAsOlder settles the record of a member as an older version does, which keeps an announced
+// change and does not know it.
+func SettleAsOlder(ctx context.Context, m *Manager, userID string) error {
+	uid, acct, err := m.findUser(ctx, userID)
+	if err != nil {
+		return err
+	}
+	oid, _ := parseOrganization(acct.Rec.Org)
+	rows, err := m.readMember(ctx, oid, uid)
+	if err != nil {
+		return err
+	}
+	rec := rows.member.Rec
+	rec.Pending, rec.PendingID, rec.Overlap = time.Time{}, "", false
+	return m.records.Commit(ctx, rows.put(rec, rows.isAdmin())...)
 }

@@ -184,7 +184,8 @@ func (m *Manager) announceChange(ctx context.Context, oid, uid string, change me
 const maxFinished = 100
 
 // finishChange makes an announced change and settles it. Any number of callers may do it at
-// the same time. Made reports that the change is in effect, also if it is not settled.
+// the same time. Made reports that the change is in effect, also if it is not settled. It is false
+// without an error if an older version has made the announcement void before.
 func (m *Manager) finishChange(ctx context.Context, oid, uid string, ch memberChange) (made bool, err error) {
 	ctx = context.WithoutCancel(ctx)
 	switch {
@@ -199,7 +200,7 @@ func (m *Manager) finishChange(ctx context.Context, oid, uid string, ch memberCh
 	case ch.moves():
 		return m.moveMember(ctx, oid, uid, ch)
 	}
-	if err := m.makeChange(ctx, oid, uid, ch); err != nil {
+	if made, err := m.makeChange(ctx, oid, uid, ch); !made {
 		return false, err
 	}
 	return true, m.settleChange(ctx, oid, uid, ch.ID)
@@ -211,11 +212,11 @@ func withoutClient(ctx context.Context) context.Context { return WithClient(ctx,
 
 // makeChange makes an announced change in the account, unless that was done. The account is read
 // before the record that announces the change. So if the record still does, nothing was settled
-// when the account was read, and no later change was made in it.
-func (m *Manager) makeChange(ctx context.Context, oid, uid string, ch memberChange) error {
+// when the account was read, and no later change was made in it. Made is as for finishChange.
+func (m *Manager) makeChange(ctx context.Context, oid, uid string, ch memberChange) (made bool, err error) {
 	acct, session, member := accountRow(uid), sessionRow(uid, ch.Session), memberRow(oid, uid)
-	over := false
-	err := m.records.RetryAnyway(ctx, userPartition(uid), func() error {
+	over, void := false, false
+	err = m.records.RetryAnyway(ctx, userPartition(uid), func() error {
 		rows := []record.Reader{&acct}
 		if ch.Session != "" {
 			rows = append(rows, &session)
@@ -227,6 +228,7 @@ func (m *Manager) makeChange(ctx context.Context, oid, uid string, ch memberChan
 			return err
 		}
 		if over = !isIn(oid, &acct) || acct.Rec.LastChange == ch.ID || member.Rec.announced().ID != ch.ID; over {
+			void = isIn(oid, &acct) && acct.Rec.LastChange != ch.ID && member.Rec.Change.ID == ch.ID
 			return nil
 		}
 		goesOn := ch.Session != "" && session.Rec.alive(&acct, m.now())
@@ -258,7 +260,7 @@ func (m *Manager) makeChange(ctx context.Context, oid, uid string, ch memberChan
 	if !over {
 		m.reportChange(ctx, err, ch, uid, orgPrefix+oid, &acct.Rec)
 	}
-	return err
+	return err == nil && !void, err
 }
 
 // settleChange writes the record of a member whose announced change is made, or removes it if the
@@ -284,17 +286,22 @@ func (m *Manager) settleChange(ctx context.Context, oid, uid, id string) error {
 // client leaves. After an error the next reader finishes what was announced. Undecided reports that
 // the change was not announced for certain.
 func (m *Manager) change(ctx context.Context, oid, uid string, change memberChange, forced bool, decide decider) (undecided bool, err error) {
-	announced, err := m.announceChange(ctx, oid, uid, change, forced, decide)
-	if errors.Is(err, record.ErrOutcomeUnknown) {
-		m.reportChange(ctx, err, announced, uid, orgPrefix+oid, nil)
+	for range maxFinished {
+		announced, err := m.announceChange(ctx, oid, uid, change, forced, decide)
+		if errors.Is(err, record.ErrOutcomeUnknown) {
+			m.reportChange(ctx, err, announced, uid, orgPrefix+oid, nil)
+		}
+		if err != nil {
+			return true, err
+		}
+		switch made, err := m.finishChange(ctx, oid, uid, announced); {
+		case made:
+			return false, nil // if it is not settled, the next reader does that
+		case err != nil, change.Kind == joining: // which may be nothing, see joinMember
+			return false, err
+		}
 	}
-	if err != nil {
-		return true, err
-	}
-	if made, err := m.finishChange(ctx, oid, uid, announced); !made {
-		return false, err
-	}
-	return false, nil // if it is not settled, the next reader does that
+	return false, unavailable(store.ErrConflict)
 }
 
 // changeEvents are the types of the events of changes.

@@ -155,3 +155,35 @@ func TestASlowDepartureEndsNoKeyOfALaterOrganization(t *testing.T) {
 		t.Errorf("the key of the present organization: %v", err)
 	}
 }
+
+// OR-1, OR-4. A change that a process of an older version makes void before it is made is announced again.
+// So who was disabled or removed is, when the call returns.
+func TestAChangeThatAnOlderVersionMadeVoidIsMade(t *testing.T) {
+	for _, e := range adminEndings {
+		tap := newTapStore(memstore.New())
+		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+		auth.AwaitBackground(h.Manager)
+		older := twinOn(t, h, tap.Store, auth.Config{Limits: unlimited()})
+		alice := h.Register()
+		id := joined(t, h.Manager, alice.OrganizationID, "ada@example.com", "admin")
+		uid := strings.TrimPrefix(id.User.ID, "user_")
+		tap.tap(nil, func(ctx context.Context, c storeCall) error {
+			if c.kind != "Commit" || !c.names("/m."+uid) {
+				return nil
+			}
+			tap.tap(nil, nil)
+			return auth.SettleAsOlder(context.Background(), older.Manager, id.User.ID)
+		})
+		if err := e.call(h.Manager, id, id.User.ID); err != nil {
+			t.Errorf("%s: %v", e.name, err)
+		}
+		if adminsOf(t, h.Manager, alice.OrganizationID, id) != 0 {
+			t.Errorf("%s: the user is still an admin", e.name)
+		}
+		members := []string{alice.ID}
+		if u, err := h.User(t.Context(), id.User.ID); err == nil && u.OrganizationID == alice.OrganizationID {
+			members = append(members, u.ID)
+		}
+		checkRoster(t, h, alice.OrganizationID, e.name, members...)
+	}
+}

@@ -133,7 +133,7 @@ func (m *Manager) joinMember(ctx context.Context, oid, uid string, ch memberChan
 	if err := m.takeFor(ctx, oid, uid, ch); err != nil && !errors.Is(err, ErrInvalidOneTimeToken) {
 		return false, err
 	}
-	if err := m.makeChange(ctx, oid, uid, ch); err != nil {
+	if _, err := m.makeChange(ctx, oid, uid, ch); err != nil {
 		return false, err
 	}
 	acct := accountRow(uid)

@@ -40,8 +40,11 @@ func (m *Manager) moveMember(ctx context.Context, oid, uid string, ch memberChan
 	if err := m.foundOwn(ctx, oid, uid, ch); err != nil {
 		return false, err
 	}
-	if err := m.makeChange(ctx, oid, uid, ch); err != nil {
+	switch made, err := m.makeChange(ctx, oid, uid, ch); {
+	case err != nil:
 		return false, err
+	case !made:
+		return false, m.removeIfEmpty(ctx, ch.Org, true)
 	}
 	if err := m.endForeignKeys(ctx, uid, ch); err != nil {
 		return true, err
