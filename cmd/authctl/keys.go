@@ -70,15 +70,8 @@ func scanKeys(flags *flag.FlagSet) action {
 	prefixes := keyPrefixes(flags)
 	return func(ctx context.Context, v *invocation) error {
 		s := scanner{v: v, prefixes: prefixes()}
-		for _, path := range v.args {
-			if path == "-" {
-				s.failed(path, s.scan(path, v.input))
-			} else {
-				s.failed(path, s.argument(ctx, path))
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
+		if _, err := wait(ctx, func() (any, error) { return nil, s.arguments(ctx) }); err != nil {
+			return err
 		}
 		switch {
 		case s.unread > 0:
@@ -106,7 +99,22 @@ func (s *scanner) failed(path string, err error) {
 	}
 }
 
-// argument scans what the command line names, whatever it is: a folder with all that is in it, or
+// arguments scans what the command line names.
+func (s *scanner) arguments(ctx context.Context) error {
+	for _, path := range s.v.args {
+		if path == "-" {
+			s.failed(path, s.scan(ctx, path, s.v.input))
+		} else {
+			s.failed(path, s.argument(ctx, path))
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// argument scans what an argument names, whatever it is: a folder with all that is in it, or
 // a file, such as the pipe of a shell. A symbolic link is followed.
 func (s *scanner) argument(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
@@ -114,7 +122,7 @@ func (s *scanner) argument(ctx context.Context, path string) error {
 		return err
 	}
 	if !info.IsDir() {
-		return s.file(path)
+		return s.file(ctx, path)
 	}
 	return filepath.WalkDir(filepath.Clean(path)+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -123,27 +131,30 @@ func (s *scanner) argument(ctx context.Context, path string) error {
 		case err != nil:
 			s.failed(path, err)
 		case entry.Type().IsRegular(): // a device or a FIFO may never end
-			s.failed(path, s.file(path))
+			s.failed(path, s.file(ctx, path))
 		}
 		return nil
 	})
 }
 
-func (s *scanner) file(path string) error {
+func (s *scanner) file(ctx context.Context, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.scan(path, f), f.Close())
+	return errors.Join(s.scan(ctx, path, f), f.Close())
 }
 
 // scan finds the keys that r has. NULs are left out, so that keys in UTF-16 are found too.
-func (s *scanner) scan(name string, r io.Reader) error {
+func (s *scanner) scan(ctx context.Context, name string, r io.Reader) error {
 	const longest = 32 + keyDigits + checkdigits.Len
 	text := make([]byte, 0, 256<<10)
 	chunk := make([]byte, 128<<10)
 	line, last := 1, false
 	for !last {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		n, err := r.Read(chunk)
 		if last = err == io.EOF; err != nil && !last {
 			return err

@@ -41,22 +41,36 @@ func standardTerminal() terminal {
 	return t
 }
 
-// ask calls read, which waits for somebody who types, until ctx ends. Nothing ends the reading of a
-// terminal, so then it goes on until the program has ended.
+// ask calls read, which waits for somebody who types, until ctx ends.
 func (v *invocation) ask(ctx context.Context, read func() (string, error)) (answer string, err error) {
-	done := make(chan struct{})
-	var typed string
-	var failed error
-	go func() { defer close(done); typed, failed = read() }()
-	select {
-	case <-done:
-		return typed, failed
-	case <-ctx.Done():
+	answer, err = wait(ctx, read)
+	if errors.Is(err, errInterrupted) {
 		if v.terminal.restore != nil {
 			v.terminal.restore()
 		}
 		fmt.Fprintln(v.stderr)
-		return "", errors.New("interrupted; nothing was done")
+	}
+	return answer, err
+}
+
+// errInterrupted reports a signal while nothing was under way that changes anything.
+var errInterrupted = errors.New("interrupted; nothing was done")
+
+// wait returns what read does, or errInterrupted when ctx ends. Nothing ends the reading of a
+// terminal or a pipe, nor the opening of a FIFO, so then it goes on until the program has ended.
+func wait[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		got T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() { got, err := read(); done <- result{got, err} }()
+	select {
+	case r := <-done:
+		return r.got, r.err
+	case <-ctx.Done():
+		var none T
+		return none, errInterrupted
 	}
 }
 
@@ -86,7 +100,7 @@ const maxPassword = 4096
 // standard input.
 func (v *invocation) newPassword(ctx context.Context) (auth.Secret, error) {
 	if !v.terminal.in {
-		line, err := io.ReadAll(io.LimitReader(v.input, maxPassword))
+		line, err := wait(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(v.input, maxPassword)) })
 		text := secretfile.Line(string(line))
 		switch {
 		case err != nil:
