@@ -63,7 +63,7 @@ var next = map[string]string{
 	"unsupported":             "the store of this service cannot do it",
 	"last_admin":              "make another member an admin first, or add -force",
 	"unavailable":             "look with authctl users show whether it was done, or do it again",
-	"not_found":               "",
+	"not_found":               "there is no such account, key or organization; or -admin leads to something else than an administration",
 }
 
 // Error implements error. What a service says may be of strangers, so it is escaped.

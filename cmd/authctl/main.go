@@ -41,10 +41,12 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/printable"
 )
 
 func main() {
@@ -135,11 +137,24 @@ func run(ctx context.Context, args []string, env environment) (exit int) {
 	case errors.As(err, &status):
 		return int(status)
 	case errors.As(err, &usage):
-		fmt.Fprintln(env.stderr, "authctl:", usage)
+		say(env.stderr, usage)
 		return 2
 	}
-	fmt.Fprintln(env.stderr, "authctl:", err)
+	say(env.stderr, err)
 	return 1
+}
+
+// say prints an error. A Redis, a certificate and other strangers may have written parts of it, so
+// no line of it has a character that a terminal would obey.
+func say(w io.Writer, err error) {
+	obeyed := func(r rune) bool { return !unicode.IsPrint(r) }
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		if !utf8.ValidString(line) || strings.ContainsFunc(line, obeyed) {
+			lines[i] = printable.Escape(line)
+		}
+	}
+	fmt.Fprintln(w, "authctl:", strings.Join(lines, "\n"))
 }
 
 func (v *invocation) run(ctx context.Context, args []string) error {
@@ -147,6 +162,9 @@ func (v *invocation) run(ctx context.Context, args []string) error {
 	flags.Usage = func() { help(v.stderr, flags) }
 	if err := flags.Parse(args); err != nil {
 		return asUsage(err)
+	}
+	if err := refuseEmpty(flags); err != nil {
+		return err
 	}
 	words := flags.Args()
 	c, rest, err := find(words)
@@ -165,6 +183,9 @@ func (v *invocation) run(ctx context.Context, args []string) error {
 	if v.args, err = parseAnywhere(own, rest); err != nil {
 		return asUsage(err)
 	}
+	if err := refuseEmpty(own); err != nil {
+		return err
+	}
 	if n := len(v.args); n < c.takes[0] || c.takes[1] >= 0 && n > c.takes[1] {
 		return usageError("it is used as: authctl " + strings.TrimSpace(c.name+" "+c.args))
 	}
@@ -179,6 +200,17 @@ func (v *invocation) flags(name string) *flag.FlagSet {
 	flags.BoolVar(&v.json, "json", v.json, "print what the API answers: one document, or one a line for a list")
 	flags.BoolVar(&v.yes, "yes", v.yes, "do what cannot be undone without asking")
 	return flags
+}
+
+// refuseEmpty refuses a flag whose text is empty, as that of a variable of a script that is not set.
+// Without its text a command would do more than it was asked, such as list every account.
+func refuseEmpty(flags *flag.FlagSet) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		if text, ok := f.Value.(flag.Getter); ok && text.Get() == "" {
+			err = usageError("-" + f.Name + " is empty")
+		}
+	})
+	return err
 }
 
 // asUsage gives an error of package flag its exit status. The flags have said it already.

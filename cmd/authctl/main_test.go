@@ -37,6 +37,9 @@ func TestWhatCannotBeDoneSaysWhatToDo(t *testing.T) {
 		{"no such command", []string{"hunter2"}, 2, "no such command"},
 		{"half a command", []string{"users"}, 2, "users needs one of: list, find, show"},
 		{"no argument", []string{"users", "show"}, 2, "it is used as: authctl users show USER"},
+		{"an empty id", []string{"users", "list", "-organization", ""}, 2, "-organization is empty"},
+		{"an empty key", []string{"users", "revoke", "a@b", "-key", "", "-yes"}, 2, "-key is empty"},
+		{"an empty place", append([]string{"-admin", ""}, list...), 2, "-admin is empty"},
 		{"too many", []string{"users", "show", "a", "b"}, 2, "it is used as"},
 		{"no such flag", []string{"users", "list", "-x"}, 2, "not defined: -x"},
 		{"nowhere", list, 2, "say with -admin where"},
@@ -68,6 +71,9 @@ func TestWhatCannotBeDoneSaysWhatToDo(t *testing.T) {
 	}
 	if r := runWith(t, 2, environment{}, append([]string{"-admin", "http://127.0.0.1:1"}, list...)...); !strings.Contains(r.stderr, "AUTH_ADMIN_TOKEN is not set") {
 		t.Errorf("without a token it says %q", r.stderr)
+	}
+	if r := runWith(t, 2, environment{token: token + "\n"}, append([]string{"-admin", "https://a"}, list...)...); !strings.Contains(r.stderr, "has a line break") {
+		t.Errorf("with a token of two lines it says %q", r.stderr)
 	}
 	if err := errors.Join(os.Rename(left, defaultSocket), os.Chmod(".", 0o777|os.ModeSticky)); err != nil {
 		t.Fatal(err)
@@ -147,6 +153,41 @@ func TestNothingThatIsShownMovesTheCursor(t *testing.T) {
 		if out := r.stdout + r.stderr; strings.ContainsAny(out, "\x1b\u202e\u2066\U000e0001") || strings.Contains(out, "admin\n\\") || !strings.Contains(out, "admin") {
 			t.Errorf("%s prints %q", c.args, out)
 		}
+	}
+}
+
+// The text of a Redis is in the error, and a Redis may be another program.
+func TestAnErrorMovesNoCursor(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				for asked := make([]byte, 4096); ; {
+					if _, err := c.Read(asked); err != nil {
+						return
+					}
+					_, _ = c.Write([]byte(strings.Repeat("-WRONG \x1b[2J\u202egone\xff\r\n", 8)))
+				}
+			}()
+		}
+	}()
+	r := runWith(t, 1, environment{}, "-store", "redis://"+l.Addr().String(), "users", "list")
+	if strings.ContainsAny(r.stderr, "\x1b\u202e\xff") || !strings.Contains(r.stderr, `\x1b[2J\u202egone`) {
+		t.Errorf("it says %q", r.stderr)
+	}
+	var out strings.Builder
+	say(&out, errors.New("refused: \\x1b[2J\n  a: \\x1b[2J"))
+	if want := "authctl: refused: \\x1b[2J\n  a: \\x1b[2J\n"; out.String() != want {
+		t.Errorf("what is escaped already became %q", out.String())
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
@@ -107,6 +108,8 @@ func (v *invocation) remote(where string) (*client, error) {
 		return nil, usageError("-admin must begin with unix:, https:// or http://")
 	case v.token == "":
 		return nil, usageError("AUTH_ADMIN_TOKEN is not set: -admin " + u.Scheme + ":// sends it as the Bearer token")
+	case strings.TrimSpace(string(v.token)) != string(v.token) || strings.ContainsFunc(string(v.token), unicode.IsControl):
+		return nil, usageError("AUTH_ADMIN_TOKEN begins or ends with a space, or has a line break: no header carries it")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = maxConns

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
@@ -58,6 +59,9 @@ func parseAdmin(value *string, token auth.Secret) (a administration, err error) 
 	}
 	if len(token) < minAdminToken {
 		return a, fmt.Errorf("-admin %s: AUTH_ADMIN_TOKEN has %d bytes, and %d or more are needed; or use unix:PATH", spec, len(token), minAdminToken)
+	}
+	if strings.TrimSpace(string(token)) != string(token) || strings.ContainsFunc(string(token), unicode.IsControl) {
+		return a, fmt.Errorf("-admin %s: AUTH_ADMIN_TOKEN begins or ends with a space, or has a line break: no header carries it", spec)
 	}
 	a.addr = spec
 	return a, nil

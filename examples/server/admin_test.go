@@ -212,6 +212,11 @@ func TestWhatAdminMayBe(t *testing.T) {
 		}
 	}
 	port := ":9001"
+	for _, token := range []string{strings.Repeat("x", 32) + "\n", " " + strings.Repeat("x", 32)} { // no client can send it
+		if _, err := parseAdmin(&port, auth.Secret(token)); err == nil || !strings.Contains(err.Error(), "no header carries it") {
+			t.Errorf("%q: %v", token, err)
+		}
+	}
 	if _, err := parseAdmin(&port, "0123456789012345678901234567890"); err == nil {
 		t.Error("a token of 31 bytes is accepted")
 	}
