@@ -132,6 +132,9 @@ func list[T any](ctx context.Context, v *invocation, path, member string, query 
 		if err != nil || next == nil {
 			return err
 		}
+		if *next == query.Get("after") { // it would never end
+			return fmt.Errorf("%s answers the same page again; is -admin right?", c.where)
+		}
 		query.Set("after", *next)
 	}
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -216,5 +218,19 @@ func TestTheSameCommandsWorkOnTheStoreItself(t *testing.T) {
 	runWith(t, 1, environment{}, "-store", "bolt:"+missing, "users", "list")
 	if left, _ := filepath.Glob(missing + "*"); left != nil {
 		t.Errorf("a mistyped path made %v", left)
+	}
+}
+
+func TestAListThatAnswersTheSamePageAgainEnds(t *testing.T) {
+	calls := 0
+	socket := serve(t, t.TempDir(), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		next := `"again"`
+		if calls++; calls > 3 {
+			next = "null"
+		}
+		_, _ = io.WriteString(w, `{"users":[],"next":`+next+`}`)
+	}))
+	if r := runWith(t, 1, environment{}, "-admin", "unix:"+socket, "users", "list"); calls != 2 || !strings.Contains(r.stderr, "the same page again") {
+		t.Errorf("%d calls, and it says %q", calls, r.stderr)
 	}
 }
