@@ -73,6 +73,10 @@ func importFile(flags *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
+		// Each line is tried again for a while. So a mistake that is the same for all is found before.
+		if _, err := c.call(ctx, http.MethodGet, "/stats", nil); err != nil {
+			return err
+		}
 		i := &importer{v: v, c: c, path: "/users/import", dry: *dry, atOnce: *atOnce, lines: map[string]int{}}
 		if *dry {
 			i.path += "?dry_run=true"
@@ -235,6 +239,9 @@ func (i *importer) send(ctx context.Context, l line) (lineResult, error) {
 	case isCode(err, "email_taken") && !i.dry:
 		r.Status = "there"
 		return r, nil
+	case isCode(err, "email_taken"):
+		r.Code, r.Errors = "email_taken", []string{"email: There is an account with this address."}
+		return r, nil
 	case errors.As(err, &refused) && refused.Status >= 400 && refused.Status < 500 && aboutTheLine[refused.Code]:
 		r.Code = refused.Code
 		for _, e := range refused.Errors {
@@ -262,7 +269,7 @@ func (i *importer) send(ctx context.Context, l line) (lineResult, error) {
 }
 
 // aboutTheLine are the refusals that concern a line, and not the whole import.
-var aboutTheLine = map[string]bool{"invalid_input": true, "invalid_json": true, "email_taken": true, "not_found": true, "body_too_large": true}
+var aboutTheLine = map[string]bool{"invalid_input": true, "invalid_json": true, "not_found": true, "body_too_large": true}
 
 // tell counts a result, and prints it if somebody must do something about it.
 func (i *importer) tell(name string, r lineResult) error {

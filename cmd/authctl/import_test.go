@@ -49,7 +49,7 @@ func TestAFileOfUsersIsImportedAndEveryRefusalIsSaidByLine(t *testing.T) {
 	}
 	dry := s.authctl(1, "import", "-dry-run", file)
 	refusals := []string{"5: email: Line 1 has the same.", "6: line: It ", "7: email: ", "7: full_name: ", "8: totp: ", "9: It has more than"}
-	want(dry.stdout, append(refusals, "2: without a password (unknown_scheme)", "4: An account with this email address exists")...)
+	want(dry.stdout, append(refusals, "2: without a password (unknown_scheme)", "4: email: There is an account with this address.")...)
 	if !strings.Contains(dry.stderr, "3 would be imported, 1 of them without a password; 0 were there already; 6 refused") {
 		t.Errorf("it says %q", dry.stderr)
 	}
@@ -171,4 +171,17 @@ func TestAFileWithHashesThatOthersMayReadIsRefused(t *testing.T) {
 		t.Errorf("it says %q", r.stderr)
 	}
 	s.authctl(0, "import", "-insecure-file-mode", file)
+}
+
+// Each line would be tried again for half a minute.
+func TestAnImportIntoNothingSaysSoAtOnce(t *testing.T) {
+	file := importFileOf(t, `{"email":"ada@example.com"}`)
+	public := serve(t, t.TempDir(), http.NotFoundHandler())
+	for _, at := range []string{filepath.Join(t.TempDir(), "none.sock"), public} {
+		waited := 0
+		env := environment{sleep: func(ctx context.Context, _ time.Duration) error { waited++; return ctx.Err() }}
+		if r := runWith(t, 1, env, "-admin", "unix:"+at, "import", file); waited != 0 || r.stdout != "" {
+			t.Errorf("it waited %d times, and says %q, %q", waited, r.stdout, r.stderr)
+		}
+	}
 }
