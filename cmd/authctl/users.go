@@ -479,6 +479,9 @@ func editUser(flags *flag.FlagSet) action {
 				return err
 			}
 		}
+		if change["email"] == nil && change["email_verified"] != nil {
+			change["email"] = a.Email // the one that is meant: the user may change it meanwhile
+		}
 		c, err := v.client(ctx)
 		if err != nil {
 			return err

@@ -234,3 +234,21 @@ func TestAListThatAnswersTheSamePageAgainEnds(t *testing.T) {
 		t.Errorf("%d calls, and it says %q", calls, r.stderr)
 	}
 }
+
+// Otherwise a user who changes the address meanwhile would have another one verified.
+func TestTheAddressThatIsVerifiedIsTheOneThatWasNamed(t *testing.T) {
+	var sent string
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /users", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"users":[{"id":"user_1","email":"ada@example.com"}],"next":null}`)
+	})
+	mux.HandleFunc("PATCH /users/user_1", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		sent = string(body)
+		_, _ = io.WriteString(w, `{"id":"user_1"}`)
+	})
+	runWith(t, 0, environment{}, "-admin", "unix:"+serve(t, t.TempDir(), mux), "users", "edit", "ada@example.com", "-verified")
+	if sent != `{"email":"ada@example.com","email_verified":true}` {
+		t.Errorf("it sends %s", sent)
+	}
+}
