@@ -156,14 +156,14 @@ func (v *invocation) local(ctx context.Context) (c *client, err error) {
 	}
 	secrets, err := place.Secrets(given)
 	if err != nil {
-		return nil, err
+		return nil, asOwner(place.Path, err)
 	}
 	records, err := place.Open(ctx, log)
 	if err != nil {
 		if strings.Contains(err.Error(), "in use by another process") {
 			err = fmt.Errorf("%w; if that is the service, use -admin unix:PATH, which speaks to it", err)
 		}
-		return nil, err
+		return nil, asOwner(place.Path, err)
 	}
 	defer func() {
 		if err != nil {
@@ -196,6 +196,17 @@ func (v *invocation) local(ctx context.Context) (c *client, err error) {
 		base: "http://localhost", where: "the store", http: clientOf(&http.Transport{MaxIdleConnsPerHost: maxConns, DialContext: pipe.dial}),
 		closeStore: func() error { return errors.Join(pipe.server.Close(), m.Close(), records.Close()) },
 	}, nil
+}
+
+// asOwner returns what to do about a store that is refused, if it is another user's. What was refused
+// says how this process could use the file, by another owner. Then the service could not.
+func asOwner(path string, err error) error {
+	var refused *fs.PathError
+	info, statErr := os.Stat(path)
+	if !errors.As(err, &refused) && !strings.Contains(err.Error(), "run: chown") || statErr != nil || !isAnothers(info) {
+		return err
+	}
+	return fmt.Errorf("%s is %s: run authctl as that user, such as with sudo -u", path, ownerName(info))
 }
 
 // systemUser names the operator in events, as the socket of the example server does.

@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -44,5 +46,25 @@ func TestAnAdministrationBehindATokenIsReachedWithItAlone(t *testing.T) {
 	socket := serve(t, t.TempDir(), admin)
 	if r := runWith(t, 1, environment{token: token}, "-admin", "unix:"+socket, "users", "list"); !strings.Contains(r.stderr, "authentication_required") {
 		t.Errorf("at a socket it says %q", r.stderr)
+	}
+}
+
+// Who gives a store to root, as a text for services says, has a service that cannot open it.
+func TestTheStoreOfAnotherUserIsNotGivenAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes files of other users")
+	}
+	path := write(t, filepath.Join(t.TempDir(), "auth.db"), "")
+	write(t, path+".secret", string(testSecret))
+	for _, others := range [][]string{{path}, {path, path + ".secret"}} {
+		for _, file := range others {
+			if err := os.Chown(file, 12345, -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := runWith(t, 1, environment{}, "-store", "bolt:"+path, "users", "list")
+		if !strings.Contains(r.stderr, "run authctl as that user") || strings.Contains(r.stderr, "chown") {
+			t.Errorf("it says %q", r.stderr)
+		}
 	}
 }
