@@ -1,9 +1,11 @@
 package httpauth
 
 import (
+	"net/url"
 	"reflect"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/printable"
 )
 
 // importUserBody describes one line of users.ndjson. [auth.ParseImportedUser] reads it, which
@@ -37,6 +39,9 @@ func importUser() endpoint {
 		if err == nil {
 			err = decodeQuery(values, &q)
 		}
+		if err == nil {
+			err = onlyParameter(values, "dry_run")
+		}
 		if err == nil && q.DryRun != "" && q.DryRun != "true" && q.DryRun != "false" {
 			err = &auth.InputError{Err: auth.ErrInvalidInput, Fields: []auth.FieldError{
 				{Field: "dry_run", Code: "wrong_type", Detail: "This parameter must be true or false."},
@@ -59,4 +64,17 @@ func importUser() endpoint {
 		}
 		return importedUser{adminUserOf(c, done.User), textOrNull(done.DroppedHash)}, nil
 	}}
+}
+
+// onlyParameter refuses parameters of other names. Where one keeps a call from changing anything, as
+// dry_run does, a mistyped name must not be passed over.
+func onlyParameter(values url.Values, name string) error {
+	for other := range values {
+		if other != name {
+			return &auth.InputError{Err: auth.ErrInvalidInput, Fields: []auth.FieldError{
+				{Field: printable.Clip(other, 100), Code: "unknown_member", Detail: "There is no such parameter."},
+			}}
+		}
+	}
+	return nil
 }
