@@ -187,6 +187,9 @@ func listenSocket(path string) (net.Listener, error) {
 	defer os.Remove(dir)
 	made := filepath.Join(dir, "s")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: made, Net: "unix"})
+	if errors.Is(err, syscall.EINVAL) {
+		return nil, fmt.Errorf("%s: the folder of a socket has a path of about 80 bytes at most: %w", path, err)
+	}
 	if err != nil {
 		return nil, err
 	}

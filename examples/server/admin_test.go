@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +220,18 @@ func TestWhatAdminMayBe(t *testing.T) {
 	}
 	if _, err := parseAdmin(&port, "0123456789012345678901234567890"); err == nil {
 		t.Error("a token of 31 bytes is accepted")
+	}
+}
+
+func TestASocketWhosePathIsTooLongSaysSo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 100))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenSocket(filepath.Join(dir, "auth.sock")); err == nil || !strings.Contains(err.Error(), "80 bytes") {
+		t.Errorf("the error is %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("it left %v (%v)", left, err)
 	}
 }
