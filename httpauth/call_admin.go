@@ -84,6 +84,9 @@ func adminCreateUser(c *call, in createUserBody) (any, error) {
 		}}
 	}
 	if in.OrganizationName != nil {
+		if _, err := c.manager.UserByEmail(c, in.Email); err == nil { // before there is an organization to remove again
+			return nil, auth.ErrEmailTaken
+		}
 		org, err := c.manager.CreateOrganization(c, *in.OrganizationName)
 		if err != nil {
 			return nil, asField(err, "name", "organization_name")
