@@ -3,10 +3,14 @@ package auth
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/datixlab/auth/internal/jose"
 	"github.com/datixlab/auth/internal/record"
+	"github.com/datixlab/auth/internal/seal"
+	"github.com/datixlab/auth/store"
 )
 
 // A managersRecord is what the Managers on a store were last configured with. It has no secret:
@@ -94,4 +98,27 @@ func (m *Manager) newComparison() func(context.Context) error {
 	return func(ctx context.Context) error {
 		return m.records.Retry(ctx, "", func() error { return compare(ctx) })
 	}
+}
+
+// CheckSecrets returns an error unless the first of secrets, which signs and seals, is one of the
+// Manager that used the store last. It is nil for a store that no Manager has used. It is for a
+// program that works on the store of a service: call it before New, which goes on with other
+// secrets and takes them for a change of the service's. It writes nothing.
+func CheckSecrets(ctx context.Context, s store.Store, secrets []Secret) error {
+	if len(secrets) == 0 {
+		return errors.New("auth: CheckSecrets needs a secret")
+	}
+	keys, err := seal.New([]byte(secrets[0]))
+	if err != nil {
+		return fmt.Errorf("auth: the first secret: %w", err)
+	}
+	row := managersRow()
+	records := record.Records{Store: s, Timeout: Config{}.withDefaults().StoreTimeout, Unavailable: ErrUnavailable, Turns: new(record.Turns)}
+	if err := records.Read(ctx, &row); err != nil {
+		return err
+	}
+	if row.Exists() && !slices.Contains(row.Rec.Secrets, keys.IDs()[0]) {
+		return errors.New("auth: the first secret is none of those that the store was last used with")
+	}
+	return nil
 }

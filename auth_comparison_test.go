@@ -69,3 +69,32 @@ func TestAManagerThatDoesNotFitToTheOneBeforeItIsTold(t *testing.T) {
 		}
 	})
 }
+
+// ST-11. A program beside the service finds out before it changes anything.
+func TestOtherSecretsThanThoseOfTheServiceAreFoundWithoutAWrite(t *testing.T) {
+	const old, current, foreign auth.Secret = "the old secret, with 32 bytes or more", "the current secret, 32 bytes or more", "a secret of other people, 32 bytes or more"
+	eachStore(t, func(t *testing.T, s store.Store) {
+		if err := auth.CheckSecrets(t.Context(), s, []auth.Secret{foreign}); err != nil {
+			t.Errorf("on a store that nobody has used: %v", err)
+		}
+		h := authtest.With(t, s, auth.Config{Secrets: []auth.Secret{current, old}})
+		auth.AwaitBackground(h.Manager)
+		for _, c := range []struct {
+			secrets []auth.Secret
+			fits    bool
+		}{
+			{[]auth.Secret{current}, true},
+			{[]auth.Secret{old, foreign}, true},
+			{[]auth.Secret{foreign}, false},
+			{[]auth.Secret{foreign, current}, false}, // it would seal with the first
+			{nil, false},
+			{[]auth.Secret{"short"}, false},
+		} {
+			for range 2 {
+				if err := auth.CheckSecrets(t.Context(), s, c.secrets); (err == nil) != c.fits {
+					t.Errorf("%d secrets, %v: %v", len(c.secrets), c.fits, err)
+				}
+			}
+		}
+	})
+}

@@ -174,13 +174,16 @@ func (v *invocation) local(ctx context.Context) (c *client, err error) {
 		return nil, err
 	}
 	if secrets == nil {
-		if secrets, err = openstore.SharedSecret(ctx, records, given, openstore.SharedSecretFile, rules); err != nil {
+		if secrets, err = openstore.FindSharedSecret(ctx, records, given, openstore.SharedSecretFile, rules); err != nil {
 			return nil, err
 		}
 	}
 	roots := make([]auth.Secret, len(secrets))
 	for i, s := range secrets {
 		roots[i] = auth.Secret(s)
+	}
+	if err := auth.CheckSecrets(ctx, records, roots); err != nil {
+		return nil, fmt.Errorf("%w; is AUTH_SECRET or -secret-file that of the service?", err)
 	}
 	m, err := auth.New(records, auth.Config{Secrets: roots, Events: auth.LogEvents(log), Logger: log})
 	if err != nil {
@@ -202,8 +205,9 @@ func (v *invocation) local(ctx context.Context) (c *client, err error) {
 // says how this process could use the file, by another owner. Then the service could not.
 func asOwner(path string, err error) error {
 	var refused *fs.PathError
+	denied := errors.As(err, &refused) || errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "run: chown")
 	info, statErr := os.Stat(path)
-	if !errors.As(err, &refused) && !strings.Contains(err.Error(), "run: chown") || statErr != nil || !isAnothers(info) {
+	if !denied || statErr != nil || !isAnothers(info) {
 		return err
 	}
 	return fmt.Errorf("%s is %s: run authctl as that user, such as with sudo -u", path, ownerName(info))

@@ -214,6 +214,12 @@ func TestTheSameCommandsWorkOnTheStoreItself(t *testing.T) {
 		t.Error("it made a secret")
 	}
 	runWith(t, 1, environment{}, "-store", "bolt:"+copied, "users", "list") // without its secret
+	if r := runWith(t, 1, environment{secret: "another root secret of a careless operator"}, "-store", "bolt:"+copied, "users", "list"); !strings.Contains(r.stderr, "that of the service?") {
+		t.Errorf("with another secret it says %q", r.stderr)
+	}
+	if r := runWith(t, 0, env, "-store", "bolt:"+copied, "users", "list"); strings.Contains(r.stderr, "store_mismatch") {
+		t.Errorf("after that, the right secret is another: %s", r.stderr)
+	}
 	missing := filepath.Join(s.dir, "missing.db")
 	runWith(t, 1, environment{}, "-store", "bolt:"+missing, "users", "list")
 	if left, _ := filepath.Glob(missing + "*"); left != nil {

@@ -25,16 +25,11 @@ const (
 // A digest of the secret is kept in the store. So a process with another secret is
 // refused at its start, before users meet two secrets.
 func SharedSecret(ctx context.Context, s store.Walker, given string, file string, rules secretfile.Rules) ([]string, error) {
-	kept, from := given, "the secret of -secret-file or AUTH_SECRET"
-	var err error
-	if given == "" {
-		from = file
-		kept, err = readSecret(file, rules)
-	}
+	kept, err := readShared(given, file, rules)
 	if errors.Is(err, fs.ErrNotExist) {
 		var empty bool
 		if empty, err = isEmpty(ctx, s); err == nil && !empty {
-			return nil, fmt.Errorf("this Redis has records, and there is no %s: copy that file here (beside a bolt file it is PATH.secret), or set AUTH_SECRET or -secret-file", file)
+			return nil, errNoShared(file)
 		}
 		if err == nil {
 			kept, err = makeSecret(file, rules)
@@ -43,18 +38,59 @@ func SharedSecret(ctx context.Context, s store.Walker, given string, file string
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256([]byte("which secret: " + kept))
-	err = s.Commit(ctx, store.Put(sharedSecretKey, digest[:]).Absent())
+	err = s.Commit(ctx, store.Put(sharedSecretKey, digestOf(kept)).Absent())
 	if errors.Is(err, store.ErrConflict) {
-		var have [][]byte
-		if have, err = s.Get(ctx, sharedSecretKey); err == nil && !bytes.Equal(have[0], digest[:]) {
-			return nil, fmt.Errorf("%s is not the secret that this Redis was first used with, and every process on it needs the same", from)
-		}
+		err = checkShared(ctx, s, kept, given, file)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return []string{kept}, nil
+}
+
+// FindSharedSecret is SharedSecret for a program that works on the store of a service: it makes no
+// secret and writes nothing. The store may be of a program that keeps no digest.
+func FindSharedSecret(ctx context.Context, s store.Store, given string, file string, rules secretfile.Rules) ([]string, error) {
+	kept, err := readShared(given, file, rules)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errNoShared(file)
+	}
+	if err == nil {
+		err = checkShared(ctx, s, kept, given, file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []string{kept}, nil
+}
+
+func readShared(given, file string, rules secretfile.Rules) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	return readSecret(file, rules)
+}
+
+func errNoShared(file string) error {
+	return fmt.Errorf("this Redis has records, and there is no %s: copy that file here (beside a bolt file it is PATH.secret), or set AUTH_SECRET or -secret-file", file)
+}
+
+// checkShared returns an error if the store has the digest of another secret.
+func checkShared(ctx context.Context, s store.Store, kept, given, file string) error {
+	have, err := s.Get(ctx, sharedSecretKey)
+	if err != nil || have[0] == nil || bytes.Equal(have[0], digestOf(kept)) {
+		return err
+	}
+	from := file
+	if given != "" {
+		from = "the secret of -secret-file or AUTH_SECRET"
+	}
+	return fmt.Errorf("%s is not the secret that this Redis was first used with, and every process on it needs the same", from)
+}
+
+func digestOf(secret string) []byte {
+	digest := sha256.Sum256([]byte("which secret: " + secret))
+	return digest[:]
 }
 
 func isEmpty(ctx context.Context, s store.Walker) (bool, error) {

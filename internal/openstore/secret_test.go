@@ -193,6 +193,30 @@ func TestOnASharedStoreOneSecretIsMadeAndAnotherRefused(t *testing.T) {
 	}
 }
 
+// A program beside the service makes nothing, and says nothing of a store that has no digest.
+func TestASecretIsFoundWithoutAWrite(t *testing.T) {
+	s := memstore.New()
+	file := filepath.Join(t.TempDir(), "auth.secret")
+	if _, err := FindSharedSecret(t.Context(), s, "", file, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "there is no "+file) {
+		t.Errorf("without a secret: %v", err)
+	}
+	if found, err := FindSharedSecret(t.Context(), s, testSecret, file, secretfile.Rules{}); err != nil || !slices.Equal(found, []string{testSecret}) {
+		t.Errorf("on a store without a digest: %q, %v", found, err)
+	}
+	if empty, err := isEmpty(t.Context(), s); err != nil || !empty {
+		t.Errorf("it wrote: %v", err)
+	}
+	if _, err := SharedSecret(t.Context(), s, testSecret, file, secretfile.Rules{}); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := FindSharedSecret(t.Context(), s, testSecret, file, secretfile.Rules{}); err != nil || !slices.Equal(found, []string{testSecret}) {
+		t.Errorf("%q, %v", found, err)
+	}
+	if _, err := FindSharedSecret(t.Context(), s, newSecret(), file, secretfile.Rules{}); err == nil || !strings.Contains(err.Error(), "AUTH_SECRET is not the secret") {
+		t.Errorf("another secret: %v", err)
+	}
+}
+
 func TestEveryProcessOnMemoryHasASecretOfItsOwn(t *testing.T) {
 	one, err := Place{}.Secrets("")
 	if err != nil {
