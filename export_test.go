@@ -135,23 +135,24 @@ func ForgetOrganizations(ctx context.Context, m *Manager, userID string) {
 
 // MarkLeaving announces the deletion of a user as an older version does.
 func MarkLeaving(ctx context.Context, m *Manager, userID string) error {
-	uid, acct, err := m.findUser(ctx, userID)
-	if err != nil {
-		return err
-	}
-	oid, _ := parseOrganization(acct.Rec.Org)
-	rows, err := m.readMember(ctx, oid, uid)
-	if err != nil {
-		return err
-	}
-	rec := rows.member.Rec
-	rec.Leaving, rec.Pending = true, m.now()
-	return m.records.Commit(ctx, rows.put(rec, false)...)
+	return m.writeAsOlder(ctx, userID, func(rec *memberRecord, admin bool) bool {
+		rec.Leaving, rec.Pending = true, m.now()
+		return false
+	})
 }
 
 // SettleAsOlder settles the record of a member as an older version does, which keeps an announced
 // change and does not know it.
 func SettleAsOlder(ctx context.Context, m *Manager, userID string) error {
+	return m.writeAsOlder(ctx, userID, func(rec *memberRecord, admin bool) bool {
+		rec.Pending, rec.PendingID, rec.Overlap = time.Time{}, "", false
+		return admin
+	})
+}
+
+// writeAsOlder writes the record of a member as edit leaves it. Edit is told whether the roster has
+// the member as an admin, and returns whether it then does.
+func (m *Manager) writeAsOlder(ctx context.Context, userID string, edit func(rec *memberRecord, admin bool) bool) error {
 	uid, acct, err := m.findUser(ctx, userID)
 	if err != nil {
 		return err
@@ -162,6 +163,6 @@ func SettleAsOlder(ctx context.Context, m *Manager, userID string) error {
 		return err
 	}
 	rec := rows.member.Rec
-	rec.Pending, rec.PendingID, rec.Overlap = time.Time{}, "", false
-	return m.records.Commit(ctx, rows.put(rec, rows.isAdmin())...)
+	admin := edit(&rec, rows.isAdmin())
+	return m.records.Commit(ctx, rows.put(rec, admin)...)
 }

@@ -50,50 +50,63 @@ func (m *Manager) Members(ctx context.Context, id Identity, after string, limit 
 	if !ok {
 		return MemberPage{}, ErrNotFound
 	}
-	last, err := m.openCursor(after, "members", oid)
+	found, next, err := readMembers(ctx, m, "members", oid, after, limit, m.settledMember)
 	if err != nil {
 		return MemberPage{}, err
+	}
+	page := MemberPage{Members: found, Next: next, ByAdmin: m.cfg.isAdmin(c.acct.Rec.Role)}
+	if !page.ByAdmin {
+		for i := range page.Members {
+			page.Members[i].TwoFactorEnabled, page.Members[i].Disabled = false, false
+		}
+	}
+	return page, nil
+}
+
+// readMembers reads the members of an organization that come after the cursor of the list, in the
+// order of their ids. It leaves out those for whom read returns nil.
+func readMembers[T any](ctx context.Context, m *Manager, list, oid, cursor string, limit int, read func(ctx context.Context, oid, uid string) (*T, error)) (members []T, next string, err error) {
+	last, err := m.openCursor(cursor, list, oid)
+	if err != nil {
+		return nil, "", err
 	}
 	if err := m.requireRosters(ctx); err != nil {
-		return MemberPage{}, err
+		return nil, "", err
 	}
-	prefix := memberKey(oid, "")
-	place := ""
+	prefix, after := memberKey(oid, ""), ""
 	if last != "" {
-		place = prefix + last
+		after = prefix + last
 	}
-	items, err := m.records.ListAfter(ctx, prefix, place, limit)
+	items, err := m.records.ListAfter(ctx, prefix, after, limit)
 	if err != nil {
-		return MemberPage{}, err
+		return nil, "", err
 	}
-	page := MemberPage{ByAdmin: m.cfg.isAdmin(c.acct.Rec.Role)}
-	found := make([]*Member, len(items))
+	found := make([]*T, len(items))
 	var calls []func() error
 	for i, it := range items {
 		last = strings.TrimPrefix(it.Key, prefix)
 		uid := last
 		calls = append(calls, func() (err error) {
-			found[i], err = m.settledMember(ctx, oid, uid)
+			found[i], err = read(ctx, oid, uid)
 			return err
 		})
 	}
 	if err := parallel.Try(accountsAtOnce, calls, func(err error) error { return err }); err != nil {
-		return MemberPage{}, err
+		return nil, "", err
 	}
 	for _, one := range found {
-		if one == nil {
-			continue
+		if one != nil {
+			members = append(members, *one)
 		}
-		if !page.ByAdmin {
-			one.TwoFactorEnabled, one.Disabled = false, false
-		}
-		page.Members = append(page.Members, *one)
 	}
 	if len(items) == limit {
-		page.Next = m.sealCursor(last, "members", oid)
+		next = m.sealCursor(last, list, oid)
 	}
-	return page, nil
+	return members, next, nil
 }
+
+// accountsAtOnce is how many accounts of a page are read at the same time.
+const accountsAtOnce = 16
 
 // settledMember returns a member, or nil if the user is none. It settles what was announced and cut
 // off.

@@ -3,9 +3,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"strings"
-
-	"github.com/datixlab/auth/internal/parallel"
 )
 
 // A UserQuery says which accounts [Manager.Users] returns. The zero value is the first page of
@@ -62,7 +59,7 @@ func (m *Manager) Users(ctx context.Context, q UserQuery) (UserPage, error) {
 	case q.Email != "":
 		page.Users, err = m.usersByEmail(ctx, q)
 	case oid != "":
-		page.Users, page.Next, err = m.usersOf(ctx, oid, q.After, limit)
+		page.Users, page.Next, err = readMembers(ctx, m, "users of", oid, q.After, limit, m.memberOf)
 	default:
 		page.Users, page.Next, err = m.allUsers(ctx, q.After, limit)
 	}
@@ -89,46 +86,6 @@ func (m *Manager) usersByEmail(ctx context.Context, q UserQuery) ([]User, error)
 	return []User{u}, nil
 }
 
-// usersOf returns the members of an organization that come after the cursor.
-func (m *Manager) usersOf(ctx context.Context, oid, cursor string, limit int) (users []User, next string, err error) {
-	last, err := m.openCursor(cursor, "users of", oid)
-	if err != nil {
-		return nil, "", err
-	}
-	if err := m.requireRosters(ctx); err != nil {
-		return nil, "", err
-	}
-	prefix, after := memberKey(oid, ""), ""
-	if last != "" {
-		after = prefix + last
-	}
-	items, err := m.records.ListAfter(ctx, prefix, after, limit)
-	if err != nil {
-		return nil, "", err
-	}
-	found := make([]*User, len(items))
-	var calls []func() error
-	for i, it := range items {
-		last = strings.TrimPrefix(it.Key, prefix)
-		calls = append(calls, func() (err error) {
-			found[i], err = m.memberOf(ctx, oid, strings.TrimPrefix(it.Key, prefix))
-			return err
-		})
-	}
-	if err := parallel.Try(accountsAtOnce, calls, func(err error) error { return err }); err != nil {
-		return nil, "", err
-	}
-	for _, u := range found {
-		if u != nil {
-			users = append(users, *u)
-		}
-	}
-	if len(items) == limit {
-		next = m.sealCursor(last, "users of", oid)
-	}
-	return users, next, nil
-}
-
 // requireRosters waits for the rosters to be complete, and returns ErrUnavailable if they are not.
 // On a store that cannot be walked they are all that there is to know.
 func (m *Manager) requireRosters(ctx context.Context) error {
@@ -137,9 +94,6 @@ func (m *Manager) requireRosters(ctx context.Context) error {
 	}
 	return m.checkRosters(ctx)
 }
-
-// accountsAtOnce is how many accounts of a page are read at the same time.
-const accountsAtOnce = 16
 
 // memberOf returns the account of a member, or nil if it is no member: the account decides.
 func (m *Manager) memberOf(ctx context.Context, oid, uid string) (*User, error) {

@@ -84,35 +84,7 @@ func (f *adminFixture) do(method, path string, body any, changes ...with) answer
 
 func (f *adminFixture) send(method, path string, body any, changes ...with) answer {
 	f.t.Helper()
-	var reader io.Reader
-	if body != nil {
-		reader = strings.NewReader(jsonOf(f.t, body))
-	}
-	r, err := http.NewRequest(method, f.server.URL+path, reader)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for _, change := range changes {
-		change(r)
-	}
-	res, err := f.server.Client().Do(r)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	a := answer{f.t, method + " " + path, res.StatusCode, res.Header, string(raw), nil}
-	if strings.Contains(res.Header.Get("Content-Type"), "json") && len(raw) > 0 {
-		if a.body, err = parseObject(raw); err != nil {
-			f.t.Fatalf("%s: %q", a.what, raw)
-		}
-	}
+	a := exchange(f.t, f.server.Client(), newRequest(f.t, method, f.server.URL+path, body, changes), path, "application/octet-stream")
 	f.inspect(method, path, a)
 	return a
 }

@@ -271,17 +271,22 @@ func header(name, value string) with { return func(r *http.Request) { r.Header.A
 // any other as JSON.
 func (f *fixture) call(method, path string, body any, changes ...with) answer {
 	f.t.Helper()
+	return f.send(newRequest(f.t, method, f.server.URL+mount+path, body, changes))
+}
+
+func newRequest(t *testing.T, method, url string, body any, changes []with) *http.Request {
+	t.Helper()
 	var reader io.Reader
 	switch b := body.(type) {
 	case nil:
 	case string:
 		reader = strings.NewReader(b)
 	default:
-		reader = strings.NewReader(jsonOf(f.t, b))
+		reader = strings.NewReader(jsonOf(t, b))
 	}
-	r, err := http.NewRequest(method, f.server.URL+mount+path, reader)
+	r, err := http.NewRequest(method, url, reader)
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
@@ -289,7 +294,7 @@ func (f *fixture) call(method, path string, body any, changes ...with) answer {
 	for _, change := range changes {
 		change(r)
 	}
-	return f.send(r)
+	return r
 }
 
 func jsonOf(t *testing.T, value any) string {
@@ -303,23 +308,31 @@ func jsonOf(t *testing.T, value any) string {
 
 func (f *fixture) send(r *http.Request) answer {
 	f.t.Helper()
-	res, err := f.server.Client().Do(r)
+	path := strings.TrimPrefix(r.URL.Path, mount)
+	a := exchange(f.t, f.server.Client(), r, path, "")
+	f.inspect(r.Method, path, a)
+	return a
+}
+
+// exchange sends a request whose path is named path in failures. A body of the answer is a JSON
+// object, except one of the media type binary.
+func exchange(t *testing.T, c *http.Client, r *http.Request, path, binary string) answer {
+	t.Helper()
+	res, err := c.Do(r)
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
-	path := strings.TrimPrefix(r.URL.Path, mount)
-	a := answer{f.t, r.Method + " " + path, res.StatusCode, res.Header, string(raw), nil}
-	if len(raw) > 0 {
+	a := answer{t, r.Method + " " + path, res.StatusCode, res.Header, string(raw), nil}
+	if len(raw) > 0 && (binary == "" || res.Header.Get("Content-Type") != binary) {
 		if a.body, err = parseObject(raw); err != nil {
-			f.t.Fatalf("%s: %d is not an object: %q", a.what, a.status, raw)
+			t.Fatalf("%s: %d is not an object: %q", a.what, a.status, raw)
 		}
 	}
-	f.inspect(r.Method, path, a)
 	return a
 }
 
