@@ -21,6 +21,8 @@ type managersRecord struct {
 	Audience     string
 	APIKeyPrefix string
 	TokenType    string // "" is at+jwt: an older version wrote the record
+	FirstRole    string // "" if an older version wrote the record, as nil Roles are
+	Roles        []string
 	newer        []byte
 }
 
@@ -31,8 +33,13 @@ func (r *managersRecord) Fields(c *record.Codec) {
 	c.String(&r.Audience)
 	c.String(&r.APIKeyPrefix)
 	c.String(&r.TokenType)
+	c.String(&r.FirstRole)
+	c.Strings(&r.Roles)
 	c.Rest(&r.newer)
 }
+
+// hasRoles reports whether the version that wrote r knew roles.
+func (r *managersRecord) hasRoles() bool { return len(r.Roles) > 0 }
 
 func managersRow() record.Row[managersRecord] { return record.New[managersRecord](managersKey) }
 
@@ -54,6 +61,12 @@ func (r *managersRecord) differences(own managersRecord) (reasons []string) {
 	if cmp.Or(r.TokenType, string(jose.AccessToken)) != own.TokenType {
 		reasons = append(reasons, "token_type")
 	}
+	if r.hasRoles() && r.FirstRole != own.FirstRole {
+		reasons = append(reasons, "first_role")
+	}
+	if r.hasRoles() && !slices.Equal(r.Roles, own.Roles) {
+		reasons = append(reasons, "roles")
+	}
 	return reasons
 }
 
@@ -67,6 +80,7 @@ func (m *Manager) newComparison() func(context.Context) error {
 	own := managersRecord{
 		Secrets: m.keys.IDs(), Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
 		APIKeyPrefix: m.cfg.APIKeyPrefix, TokenType: m.cfg.TokenType,
+		FirstRole: m.cfg.FirstRole, Roles: m.cfg.Roles,
 	}
 	told := map[string]bool{}
 	compare := func(ctx context.Context) error {
@@ -87,7 +101,7 @@ func (m *Manager) newComparison() func(context.Context) error {
 		}
 		kept := func(id string) bool { return slices.Contains(row.Rec.Secrets, id) }
 		lacks := slices.ContainsFunc(own.Secrets, func(id string) bool { return !kept(id) })
-		if row.Exists() && len(reasons) == 0 && !lacks {
+		if row.Exists() && len(reasons) == 0 && !lacks && row.Rec.hasRoles() {
 			return nil
 		}
 		newer := row.Rec.newer
@@ -100,25 +114,34 @@ func (m *Manager) newComparison() func(context.Context) error {
 	}
 }
 
-// CheckSecrets returns an error unless the first of secrets, which signs and seals, is one of the
-// Manager that used the store last. It is nil for a store that no Manager has used. It is for a
-// program that works on the store of a service: call it before New, which goes on with other
-// secrets and takes them for a change of the service's. It writes nothing.
-func CheckSecrets(ctx context.Context, s store.Store, secrets []Secret) error {
+// SharedConfig returns a Config with secrets, and with Issuer, FirstRole, Roles, APIKeyPrefix, Audience
+// and TokenType of the Manager that used the store last. All Managers on a store need the same of these,
+// and of SigningKey, VerifyKeys and FirebaseHashes, which the store does not know. It is for a program
+// that works on the store of a service and sets the other fields itself. With the defaults, its Manager
+// would pass for a change of the service's.
+//
+// The first of secrets signs and seals. The error is not nil unless it is one of the service's. For a
+// store that no Manager has used, any secret fits, and the other fields are empty. SharedConfig
+// writes nothing.
+func SharedConfig(ctx context.Context, s store.Store, secrets ...Secret) (Config, error) {
 	if len(secrets) == 0 {
-		return errors.New("auth: CheckSecrets needs a secret")
+		return Config{}, errors.New("auth: SharedConfig needs a secret")
 	}
 	keys, err := seal.New([]byte(secrets[0]))
 	if err != nil {
-		return fmt.Errorf("auth: the first secret: %w", err)
+		return Config{}, fmt.Errorf("auth: the first secret: %w", err)
 	}
 	row := managersRow()
 	records := record.Records{Store: s, Timeout: Config{}.withDefaults().StoreTimeout, Unavailable: ErrUnavailable, Turns: new(record.Turns)}
 	if err := records.Read(ctx, &row); err != nil {
-		return err
+		return Config{}, err
 	}
-	if row.Exists() && !slices.Contains(row.Rec.Secrets, keys.IDs()[0]) {
-		return errors.New("auth: the first secret is none of those that the store was last used with")
+	r := &row.Rec
+	if row.Exists() && !slices.Contains(r.Secrets, keys.IDs()[0]) {
+		return Config{}, errors.New("auth: the first secret is none of those that the store was last used with")
 	}
-	return nil
+	return Config{
+		Secrets: slices.Clone(secrets), Issuer: r.Issuer, FirstRole: r.FirstRole, Roles: r.Roles,
+		APIKeyPrefix: r.APIKeyPrefix, Audience: r.Audience, TokenType: r.TokenType,
+	}, nil
 }

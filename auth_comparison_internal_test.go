@@ -13,3 +13,13 @@ func TestARecordWithoutATypeOfTokensIsOfTheUsualOne(t *testing.T) {
 		}
 	}
 }
+
+// A version without roles did not record them.
+func TestARecordWithoutRolesFitsAll(t *testing.T) {
+	old := managersRecord{Secrets: []string{"a"}, Issuer: "auth", Audience: "auth", APIKeyPrefix: "sk_live_", TokenType: "at+jwt"}
+	own := old
+	own.FirstRole, own.Roles = "owner", []string{"admin", "owner"}
+	if got := old.differences(own); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}

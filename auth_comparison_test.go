@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,9 @@ func TestAManagerThatDoesNotFitToTheOneBeforeItIsTold(t *testing.T) {
 			{"another audience and prefix", auth.Config{Secrets: []auth.Secret{next}, Issuer: "staging", Audience: "app", APIKeyPrefix: "sk_test_"}, "audience, api_key_prefix"},
 			{"another type of token", auth.Config{Secrets: []auth.Secret{next}, Issuer: "staging", Audience: "app", APIKeyPrefix: "sk_test_", TokenType: "JWT"}, "token_type"},
 			{"everything is another", auth.Config{Secrets: []auth.Secret{foreign}}, "secrets, issuer, audience, api_key_prefix, token_type"},
+			{"other roles", auth.Config{Secrets: []auth.Secret{foreign}, Roles: []string{"viewer", "admin", "owner"}, FirstRole: "owner"}, "first_role, roles"},
+			{"those roles stay", auth.Config{Secrets: []auth.Secret{foreign}, Roles: []string{"viewer", "admin", "owner"}, FirstRole: "owner"}, ""},
+			{"the usual roles by their names", auth.Config{Secrets: []auth.Secret{foreign}, Roles: []string{"member", "admin"}, FirstRole: "admin"}, "first_role, roles"},
 			{"the usual type by its name", auth.Config{Secrets: []auth.Secret{foreign}, TokenType: "at+jwt"}, ""},
 		} {
 			log := &lockedBuffer{}
@@ -70,14 +74,19 @@ func TestAManagerThatDoesNotFitToTheOneBeforeItIsTold(t *testing.T) {
 	})
 }
 
-// ST-11. A program beside the service finds out before it changes anything.
-func TestOtherSecretsThanThoseOfTheServiceAreFoundWithoutAWrite(t *testing.T) {
+// ST-11. A program beside the service has the service's settings, and finds out before it changes
+// anything that its secret is another.
+func TestAProgramBesideTheServiceIsConfiguredAsTheServiceIs(t *testing.T) {
 	const old, current, foreign auth.Secret = "the old secret, with 32 bytes or more", "the current secret, 32 bytes or more", "a secret of other people, 32 bytes or more"
 	eachStore(t, func(t *testing.T, s store.Store) {
-		if err := auth.CheckSecrets(t.Context(), s, []auth.Secret{foreign}); err != nil {
-			t.Errorf("on a store that nobody has used: %v", err)
+		if cfg, err := auth.SharedConfig(t.Context(), s, foreign); err != nil || !reflect.DeepEqual(cfg, auth.Config{Secrets: []auth.Secret{foreign}}) {
+			t.Errorf("on a store that nobody has used: %+v, %v", cfg, err)
 		}
-		h := authtest.With(t, s, auth.Config{Secrets: []auth.Secret{current, old}})
+		service := auth.Config{
+			Secrets: []auth.Secret{current, old}, Issuer: "staging", Audience: "app", APIKeyPrefix: "sk_test_", TokenType: "JWT",
+			FirstRole: "owner", Roles: []string{"viewer", "admin", "owner"},
+		}
+		h := authtest.With(t, s, service)
 		auth.AwaitBackground(h.Manager)
 		for _, c := range []struct {
 			secrets []auth.Secret
@@ -91,9 +100,28 @@ func TestOtherSecretsThanThoseOfTheServiceAreFoundWithoutAWrite(t *testing.T) {
 			{[]auth.Secret{"short"}, false},
 		} {
 			for range 2 {
-				if err := auth.CheckSecrets(t.Context(), s, c.secrets); (err == nil) != c.fits {
-					t.Errorf("%d secrets, %v: %v", len(c.secrets), c.fits, err)
+				cfg, err := auth.SharedConfig(t.Context(), s, c.secrets...)
+				want := auth.Config{}
+				if c.fits {
+					want = service
+					want.Secrets = c.secrets
 				}
+				if (err == nil) != c.fits || !reflect.DeepEqual(cfg, want) {
+					t.Errorf("%d secrets, %v: %+v, %v", len(c.secrets), c.fits, cfg, err)
+				}
+			}
+		}
+		cfg, err := auth.SharedConfig(t.Context(), s, current)
+		if err != nil {
+			t.Fatal(err)
+		}
+		beside := authtest.With(t, s, cfg)
+		auth.AwaitBackground(beside.Manager)
+		again := authtest.With(t, s, service)
+		auth.AwaitBackground(again.Manager)
+		for _, h := range []*authtest.Harness{beside, again} {
+			if slices.ContainsFunc(h.Events.All(), func(e auth.Event) bool { return e.Type == auth.EventStoreMismatch }) {
+				t.Error("it passes for a change of the service's")
 			}
 		}
 	})

@@ -197,7 +197,7 @@ const (
 //	                                  damaged: a record
 //	EventStoreMismatch        Reason  secrets: they have none in common
 //	                                  issuer, audience, api_key_prefix,
-//	                                  token_type
+//	                                  token_type, first_role, roles
 //	EventTempTokenRefused     Reason  malformed
 //	                                  ended: its login is over
 //	                                  tries: too many wrong codes

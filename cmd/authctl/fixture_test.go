@@ -23,6 +23,7 @@ import (
 )
 
 const (
+	issuer                 = "https://auth.example.com"
 	testSecret auth.Secret = "a root secret that only tests use: 0123456789"
 	password   auth.Secret = "a passphrase nobody else has"
 	operator               = "jane"
@@ -85,7 +86,7 @@ func newService(t *testing.T) *service {
 		t.Fatal(err)
 	}
 	s.m, err = auth.New(records, auth.Config{
-		Secrets: []auth.Secret{testSecret}, InsecureCheapHashing: true, PasswordHash: auth.HashParams{Memory: 8, Time: 1, Threads: 1},
+		Secrets: []auth.Secret{testSecret}, Issuer: issuer, Roles: []string{"member", "admin", "owner"}, InsecureCheapHashing: true, PasswordHash: auth.HashParams{Memory: 8, Time: 1, Threads: 1},
 		Limits: auth.Limits{LoginByAccountAddress: store.Limit{Burst: 3, Every: time.Hour}},
 		Events: s.events, Logger: slog.New(slog.DiscardHandler),
 	})

@@ -182,10 +182,12 @@ func (v *invocation) local(ctx context.Context) (c *client, err error) {
 	for i, s := range secrets {
 		roots[i] = auth.Secret(s)
 	}
-	if err := auth.CheckSecrets(ctx, records, roots); err != nil {
+	cfg, err := auth.SharedConfig(ctx, records, roots...)
+	if err != nil {
 		return nil, fmt.Errorf("%w; is AUTH_SECRET or -secret-file that of the service?", err)
 	}
-	m, err := auth.New(records, auth.Config{Secrets: roots, Events: auth.LogEvents(log), Logger: log})
+	cfg.Events, cfg.Logger = auth.LogEvents(log), log
+	m, err := auth.New(records, cfg)
 	if err != nil {
 		return nil, err
 	}

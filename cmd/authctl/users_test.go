@@ -15,6 +15,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/store/boltstore"
 )
 
 // enable turns the second factor of a user on.
@@ -219,6 +220,13 @@ func TestTheSameCommandsWorkOnTheStoreItself(t *testing.T) {
 	}
 	if r := runWith(t, 0, env, "-store", "bolt:"+copied, "users", "list"); strings.Contains(r.stderr, "store_mismatch") {
 		t.Errorf("after that, the right secret is another: %s", r.stderr)
+	}
+	records := must(boltstore.Open(copied, boltstore.Options{}))
+	if cfg := must(auth.SharedConfig(t.Context(), records, testSecret)); cfg.Issuer != issuer || len(cfg.Roles) != 3 {
+		t.Errorf("the settings of the service are %q, %q", cfg.Issuer, cfg.Roles)
+	}
+	if err := records.Close(); err != nil {
+		t.Fatal(err)
 	}
 	missing := filepath.Join(s.dir, "missing.db")
 	runWith(t, 1, environment{}, "-store", "bolt:"+missing, "users", "list")
