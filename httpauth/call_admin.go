@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 
 	"github.com/datixlab/auth"
 )
@@ -308,43 +307,6 @@ func adminBackup(c *call) (any, error) {
 		return nil, auth.ErrUnsupported
 	}
 	return stream(func(w io.Writer) error { return c.manager.Backup(c, w) }), nil
-}
-
-type diagnosis struct {
-	Checks []diagnosed `json:"checks"`
-}
-
-type diagnosed struct {
-	Name   string `json:"name" example:"clock" doc:"A stable word."`
-	Status string `json:"status" example:"ok" doc:"ok, warn or fail."`
-	Detail string `json:"detail" example:"The clock of the store differs by 2ms." doc:"For people."`
-}
-
-func (h *Handler) adminDoctor(c *call) (any, error) {
-	checks, err := c.manager.Doctor(c)
-	if err != nil {
-		return nil, err
-	}
-	d := diagnosis{Checks: []diagnosed{}}
-	for _, check := range append(checks, c.connection) {
-		d.Checks = append(d.Checks, diagnosed{check.Name, string(check.Status), check.Detail})
-	}
-	return d, nil
-}
-
-// connectionOf says how a request has reached the administration.
-func connectionOf(r *http.Request) auth.Check {
-	const name = "connection"
-	client, _ := (&Handler{}).clientAddr(r)
-	switch {
-	case onUnixSocket(r):
-		return auth.Check{Name: name, Status: auth.CheckOK, Detail: "The administration is reached by a Unix socket."}
-	case r.TLS != nil:
-		return auth.Check{Name: name, Status: auth.CheckOK, Detail: "The administration is reached by TLS."}
-	case client.IsLoopback():
-		return auth.Check{Name: name, Status: auth.CheckOK, Detail: "The administration is reached from this machine, without TLS."}
-	}
-	return auth.Check{Name: name, Status: auth.CheckWarn, Detail: "The administration is reached without TLS: whoever is on the way reads and changes it."}
 }
 
 type adminNumbers struct {

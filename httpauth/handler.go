@@ -31,8 +31,10 @@ type Handler struct {
 	routes   routing
 	document *document
 	jwks     *published
-	mounted  atomic.Bool // whether a path had a route, or warnOfPrefix has logged
-	unnamed  atomic.Bool // whether warnOfProxy has logged
+	mounted  atomic.Bool            // whether a path had a route, or warnOfPrefix has logged
+	unnamed  atomic.Pointer[string] // the first proxy that Config.TrustedProxies does not name; it was logged
+	plain    atomic.Bool            // whether a client of the internet came without TLS
+	examined []*Handler             // of an Admin: those that its doctor looks at
 }
 
 // New returns a Handler over m. The error says which field of cfg is wrong. The

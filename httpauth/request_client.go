@@ -17,10 +17,16 @@ import (
 func (h *Handler) client(r *http.Request) auth.Client {
 	addr, first := h.clientAddr(r)
 	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r), Addr: addr}
-	if !first && !public(c.Addr) && forwarded(r.Header) && !h.unnamed.Swap(true) {
-		h.log.LogAttrs(r.Context(), slog.LevelWarn,
-			"httpauth: a request comes through a proxy that Config.TrustedProxies does not name; all its clients share the budgets of one",
-			slog.String("proxy", r.RemoteAddr), slog.String("address", c.Addr.String()))
+	internet := public(c.Addr)
+	if internet && r.TLS == nil && !h.plain.Load() && h.withoutTLS(r.Header) {
+		h.plain.Store(true)
+	}
+	if !internet && !first && forwarded(r.Header) && h.unnamed.Load() == nil {
+		if proxy := r.RemoteAddr; h.unnamed.CompareAndSwap(nil, &proxy) {
+			h.log.LogAttrs(r.Context(), slog.LevelWarn,
+				"httpauth: a request comes through a proxy that Config.TrustedProxies does not name; all its clients share the budgets of one",
+				slog.String("proxy", proxy), slog.String("address", c.Addr.String()))
+		}
 	}
 	return c
 }
@@ -68,6 +74,15 @@ var shared = netip.MustParsePrefix("100.64.0.0/10")
 // too, so it is believed for a warning only.
 func forwarded(h http.Header) bool {
 	return h["X-Forwarded-For"] != nil || h["Forwarded"] != nil || h["X-Real-Ip"] != nil
+}
+
+// withoutTLS reports whether a client of the internet, whose connection to this process has no TLS,
+// has none to a proxy either. A client can write the header, so it is believed for the doctor only.
+func (h *Handler) withoutTLS(header http.Header) bool {
+	if proto := header["X-Forwarded-Proto"]; proto != nil {
+		return header.Get("X-Forwarded-Proto") == "http"
+	}
+	return len(h.proxies) == 0 // otherwise there is a proxy, which does not say
 }
 
 func (h *Handler) requestID(r *http.Request) string {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,7 +22,7 @@ import (
 
 func doctorCommands() []command {
 	return []command{
-		{"doctor", "[FILE…]", "Look at a service, at its store, and at what only the outside sees. That is the latency, TLS, and who may use its files: those beside the socket or the store, and any FILE, such as a copy or a file with a secret.", [2]int{0, -1}, simple(doctor)},
+		{"doctor", "[FILE…]", "Look at a service, at its store, and at what only the outside sees. That is the latency, TLS, and who may use its files: those beside the socket or the store, and any FILE, such as a copy or a file with a secret.", [2]int{0, -1}, doctor},
 	}
 }
 
@@ -38,8 +40,26 @@ const (
 )
 
 // doctor ends with 1 if there is a warning, and with 2 if a check has failed.
-func doctor(ctx context.Context, v *invocation) error {
+func doctor(flags *flag.FlagSet) action {
+	var at *string
+	flags.Func("url", "look also at the service as its users reach it, at this public `URL` of its handler: its certificate, and whether it answers without TLS", func(value string) error { at = &value; return nil })
+	return func(ctx context.Context, v *invocation) error {
+		if at == nil {
+			return v.doctor(ctx, nil)
+		}
+		public, err := url.Parse(strings.TrimRight(*at, "/"))
+		if err != nil || public.Scheme != "https" && public.Scheme != "http" || public.Host == "" || public.User != nil || public.RawQuery != "" {
+			return usageError("-url must be an http or https URL without user and query") // not repeated: it may have a password
+		}
+		return v.doctor(ctx, public)
+	}
+}
+
+func (v *invocation) doctor(ctx context.Context, public *url.URL) error {
 	var checks []check
+	if public != nil { // first, so that the service has seen what is in front of it
+		checks = lookFromOutside(ctx, public)
+	}
 	c, err := v.client(ctx)
 	if err != nil {
 		checks = append(checks, unreached(err))
@@ -99,9 +119,53 @@ func (c *client) examine(ctx context.Context) (checks []check) {
 	}
 	checks = append(checks, c.latency(ctx))
 	if answer.TLS != nil {
-		checks = append(checks, tlsCheck(answer.TLS, time.Now()))
+		checks = append(checks, certificate(answer.TLS, time.Now()))
 	}
 	return checks
+}
+
+// lookFromOutside reads the document of a handler as its clients do.
+func lookFromOutside(ctx context.Context, public *url.URL) (checks []check) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	began := time.Now()
+	state, err := readDocument(ctx, public)
+	if err != nil {
+		return []check{{"url", "fail", err.Error()}}
+	}
+	checks = []check{{"url", "ok", fmt.Sprintf("%s answers within %v.", public, time.Since(began).Round(time.Millisecond))}}
+	if state != nil {
+		checks = append(checks, certificate(state, time.Now()))
+	} else if !isLoopback(public.Hostname()) {
+		return append(checks, check{"plain_http", "fail", "The URL begins with http: whoever is on the way reads passwords and tokens."})
+	}
+	if public.Scheme == "https" && public.Port() == "" {
+		plain := *public
+		plain.Scheme = "http"
+		if _, err := readDocument(ctx, &plain); err == nil {
+			return append(checks, check{"plain_http", "fail", plain.String() + " answers too: redirect it to https."})
+		}
+		checks = append(checks, check{"plain_http", "ok", "The service is not served without TLS."})
+	}
+	return checks
+}
+
+// readDocument returns the state of TLS, nil without TLS, of an answer with the document of a handler.
+func readDocument(ctx context.Context, at *url.URL) (*tls.ConnectionState, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String()+"/openapi.json", nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := clientOf(http.DefaultTransport).Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close() //nolint:errcheck // it was only read
+	var document struct{ OpenAPI string }
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&document); err != nil || answer.StatusCode != http.StatusOK || document.OpenAPI == "" {
+		return nil, fmt.Errorf("%s is answered with %s, and not with the document of a handler; does the URL have the prefix at which it is mounted?", r.URL, answer.Status)
+	}
+	return answer.TLS, nil
 }
 
 func unreached(err error) check {
@@ -121,7 +185,7 @@ func (c *client) latency(ctx context.Context) check {
 	return check{"latency", "ok", fmt.Sprintf("A call took %v.", took)}
 }
 
-func tlsCheck(state *tls.ConnectionState, now time.Time) check {
+func certificate(state *tls.ConnectionState, now time.Time) check {
 	ends := state.PeerCertificates[0].NotAfter
 	for _, c := range state.PeerCertificates {
 		if c.NotAfter.Before(ends) {
@@ -130,9 +194,9 @@ func tlsCheck(state *tls.ConnectionState, now time.Time) check {
 	}
 	detail := fmt.Sprintf("%s, with a certificate that is valid until %s.", tls.VersionName(state.Version), ends.UTC().Format(time.RFC3339))
 	if ends.Sub(now) < renewIn {
-		return check{"tls", "warn", detail + " Renew it."}
+		return check{"certificate", "warn", detail + " Renew it."}
 	}
-	return check{"tls", "ok", detail}
+	return check{"certificate", "ok", detail}
 }
 
 // files looks at who may use the files of the service: those that are named, and those that are

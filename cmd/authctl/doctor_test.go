@@ -6,19 +6,28 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/datixlab/auth/httpauth"
 )
 
 // diagnose returns the checks of the doctor by their names; of several the worst.
 func diagnose(t *testing.T, want int, args ...string) map[string]check {
 	t.Helper()
 	var said struct{ Checks []check }
-	r := runWith(t, want, environment{secret: testSecret}, append(args, "doctor", "-json")...)
+	if !slices.Contains(args, "doctor") {
+		args = append(args, "doctor")
+	}
+	r := runWith(t, want, environment{secret: testSecret}, append(args, "-json")...)
 	if err := json.Unmarshal([]byte(r.stdout), &said); err != nil {
 		t.Fatalf("%q: %v", r.stdout, err)
 	}
@@ -75,6 +84,40 @@ func TestTheDoctorSeesWhatOnlyTheOutsideSees(t *testing.T) {
 	}
 }
 
+func TestTheDoctorLooksAtTheServiceAsItsUsersReachIt(t *testing.T) {
+	s := newService(t)
+	handler, err := httpauth.New(s.m, httpauth.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/auth/", http.StripPrefix("/v1/auth", handler))
+	plain, encrypted := httptest.NewServer(mux), httptest.NewUnstartedServer(mux)
+	defer plain.Close()
+	encrypted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	encrypted.StartTLS()
+	defer encrypted.Close()
+	for url, want := range map[string][2]string{
+		plain.URL + "/v1/auth/":    {"ok", "answers within"},
+		plain.URL:                  {"fail", "the prefix"},
+		encrypted.URL + "/v1/auth": {"fail", "certificate"}, // of an authority that nobody knows
+		"https://127.0.0.1:1":      {"fail", "refused"},
+	} {
+		exit := 2
+		if want[0] == "ok" {
+			exit = 1 // there is no Mailer
+		}
+		if got := diagnose(t, exit, "-admin", "unix:"+s.socket, "doctor", "-url", url)["url"]; got.Status != want[0] || !strings.Contains(got.Detail, want[1]) {
+			t.Errorf("%s: %+v", url, got)
+		}
+	}
+	for _, bad := range []string{"", "example.com", "ftp://example.com", "https://u:p@example.com", "https://", "https://example.com?a=b"} {
+		if r := runWith(t, 2, environment{}, "doctor", "-url", bad); !strings.Contains(r.stderr, "-url") || strings.Contains(r.stderr, "u:p") {
+			t.Errorf("%s: %q", bad, r.stderr)
+		}
+	}
+}
+
 func TestTheDoctorOpensTheStoreOfAStoppedService(t *testing.T) {
 	s := newService(t)
 	path := filepath.Join(t.TempDir(), "copy.db")
@@ -90,7 +133,7 @@ func TestACertificateThatEndsSoonIsAWarning(t *testing.T) {
 	for left, want := range map[time.Duration]string{-time.Hour: "warn", 20 * 24 * time.Hour: "warn", 22 * 24 * time.Hour: "ok"} {
 		far := &x509.Certificate{NotAfter: now.Add(1e6 * time.Hour)}
 		state := &tls.ConnectionState{Version: tls.VersionTLS13, PeerCertificates: []*x509.Certificate{far, {NotAfter: now.Add(left)}}}
-		if got := tlsCheck(state, now); got.Status != want || !strings.Contains(got.Detail, "TLS 1.3") {
+		if got := certificate(state, now); got.Status != want || !strings.Contains(got.Detail, "TLS 1.3") {
 			t.Errorf("%v before its end: %+v", left, got)
 		}
 	}

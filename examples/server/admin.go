@@ -67,10 +67,10 @@ func parseAdmin(value *string, token auth.Secret) (a administration, err error) 
 	return a, nil
 }
 
-// serve serves the administration until ctx is done. Wait waits for its end. Where another
+// serve serves the administration of m, which public serves, until ctx is done. Wait waits for its end. Where another
 // process answers at the socket, or the socket that nobody asked for cannot be made, it warns and
 // the program goes on without.
-func (a administration) serve(ctx context.Context, m *auth.Manager, token auth.Secret, log *slog.Logger) (wait func(), err error) {
+func (a administration) serve(ctx context.Context, m *auth.Manager, public *httpauth.Handler, token auth.Secret, log *slog.Logger) (wait func(), err error) {
 	nothing := func() {}
 	if a == (administration{}) {
 		return nothing, nil
@@ -97,6 +97,7 @@ func (a administration) serve(ctx context.Context, m *auth.Manager, token auth.S
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
+	handler.Examine(public)
 	server := newServer(handler, log)
 	if a.addr != "" {
 		server.Handler = anyHost(handler)

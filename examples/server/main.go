@@ -223,7 +223,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	administered, err := admin.serve(running, manager, o.env.adminToken, log)
+	administered, err := admin.serve(running, manager, handler, o.env.adminToken, log)
 	if err != nil {
 		return err
 	}
