@@ -187,3 +187,88 @@ func TestAChangeThatAnOlderVersionMadeVoidIsMade(t *testing.T) {
 		checkRoster(t, h, alice.OrganizationID, e.name, members...)
 	}
 }
+
+// A call of the user's own that was cut off is made again in the same session, once the account shows
+// that nothing has happened yet. It succeeds, also if all that it does is to finish the first one.
+func TestACallOfAMemberThatWasCutOffSucceedsWhenItIsMadeAgain(t *testing.T) {
+	type use func(m *auth.Manager, id auth.Identity, token auth.Secret) error
+	for name, call := range map[string]use{
+		"accept": func(m *auth.Manager, id auth.Identity, token auth.Secret) error {
+			u, err := m.AcceptInvitation(context.Background(), id, token, "", "")
+			if err == nil && u.OrganizationID == id.User.OrganizationID {
+				err = errors.New("the account has not moved")
+			}
+			return err
+		},
+		"leave": func(m *auth.Manager, id auth.Identity, _ auth.Secret) error {
+			return m.LeaveOrganization(context.Background(), id, "", "")
+		},
+		"delete": func(m *auth.Manager, id auth.Identity, _ auth.Secret) error {
+			return m.DeleteAccount(context.Background(), id, authtest.Password, "")
+		},
+	} {
+		ids, tokens, resumed := map[int]auth.Identity{}, map[int]auth.Secret{}, 0
+		afterEveryStop(t, memstore.New(),
+			func(h *authtest.Harness, round int) func(*auth.Manager) error {
+				auth.AwaitBackground(h.Manager)
+				u, err := signUp(h.Manager, emailOf("bob"+name, round))
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids[round] = sessionOf(t, h, u.Email)
+				_, tokens[round] = invitedAt(t, h, round, u.Email)
+				return func(m *auth.Manager) error { return call(m, ids[round], tokens[round]) }
+			},
+			func(h *authtest.Harness, _ *tapStore, round int, err error) {
+				auth.AwaitBackground(h.Manager)
+				old := ids[round].User
+				now, gone := h.User(t.Context(), old.ID)
+				if gone != nil || now.OrganizationID != old.OrganizationID {
+					return
+				}
+				resumed++
+				if err := call(h.Manager, ids[round], tokens[round]); err != nil {
+					t.Errorf("%s, round %d: again: %v", name, round, err)
+				}
+			})
+		if resumed == 0 {
+			t.Errorf("%s: nothing was ever made again", name)
+		}
+	}
+}
+
+// A registration by an invitation is cut off, and sent again at once. As long as nobody knows what
+// became of the first, the token is not refused: the person would ask for another.
+func TestAnInvitationThatACutOffRegistrationHoldsIsNotRefused(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+	auth.AwaitBackground(h.Manager)
+	held := 0
+	for k := int64(0); ; k++ {
+		email := emailOf("bob", int(k))
+		_, token := invitedAt(t, h, int(k), email)
+		stopped(tap, k, false)
+		_, err := registerBy(context.Background(), h.Manager, email, token)
+		tap.tap(nil, nil)
+		if err == nil {
+			break
+		}
+		_, err = registerBy(context.Background(), h.Manager, email, token)
+		if errors.Is(err, auth.ErrUnavailable) {
+			held++
+		}
+		if _, gone := h.UserByEmail(t.Context(), email); gone == nil {
+			continue
+		}
+		if errors.Is(err, auth.ErrInvalidOneTimeToken) {
+			t.Errorf("stopped after %d Commits: at once: %v", k, err)
+		}
+		h.Clock.Advance(time.Minute)
+		if _, err := registerBy(context.Background(), h.Manager, email, token); err != nil {
+			t.Errorf("stopped after %d Commits: after a minute: %v", k, err)
+		}
+	}
+	if held == 0 {
+		t.Error("no invitation was ever held")
+	}
+}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -42,6 +43,9 @@ const (
 // ErrOrganizationNotEmpty if the caller's organization has other members; the token stays valid. It
 // may also be ErrReauthenticationRequired, ErrInvalidCredentials or ErrRateLimited, and
 // ErrUnavailable while the rosters of an older store are not complete.
+//
+// An acceptance that was cut off before the account moved is finished by the next one with the same
+// token, which returns nil.
 func (m *Manager) AcceptInvitation(ctx context.Context, id Identity, token, password, code Secret) (User, error) {
 	defer m.calls.Begin()()
 	f := newFactors(id, password, code)
@@ -77,22 +81,28 @@ func (m *Manager) AcceptInvitation(ctx context.Context, id Identity, token, pass
 		p.change.Role, p.change.Invitation = one.Role, one.ID
 		return m.checkAlone(ctx, home, &p.rows)
 	}
+	resumed := false
 	err = m.proveFresh(ctx, id, c, f, "accept_invitation", func(ctx context.Context) error {
-		_, err := m.consider(ctx, home, c.uid, ch, false, decide)
+		p, err := m.consider(ctx, home, c.uid, ch, false, decide)
+		if err == nil && p.before.Kind == joining && p.before.Org == oid {
+			resumed, err = m.opens(ctx, oid, secret, &p)
+		}
 		return err
 	})
 	if err == nil {
 		ctx = context.WithoutCancel(ctx) // a code may be spent
 		_, err = m.change(ctx, home, c.uid, ch, false, decide)
 	}
-	acct := accountRow(c.uid)
-	if err == nil {
-		err = m.records.Read(ctx, &acct)
+	acct, gone := accountRow(c.uid), errors.Is(err, ErrNotFound)
+	if err == nil || gone {
+		err = cmp.Or(m.records.Read(ctx, &acct), err)
 	}
 	switch {
-	case err == nil && isIn(oid, &acct):
+	case isIn(oid, &acct) && (err == nil || gone && resumed):
 		return m.user(id.User.ID, &acct.Rec), nil
-	case err == nil, errors.Is(err, ErrInvalidOneTimeToken), errors.Is(err, ErrNotFound): // ended meanwhile, or the account moved
+	case gone && acct.Exists() && !acct.Rec.Deleted && !isIn(oid, &acct): // another move was finished before
+		err = m.movedAway(ctx, id)
+	case err == nil, errors.Is(err, ErrInvalidOneTimeToken), errors.Is(err, ErrNotFound): // ended meanwhile, or the account is gone
 		return User{}, m.refuseInvited(ctx, id.User.ID)
 	case errors.Is(err, ErrOrganizationNotEmpty):
 		m.ReportDenied(ctx, id, "organization_not_empty")
@@ -100,6 +110,17 @@ func (m *Manager) AcceptInvitation(ctx context.Context, id Identity, token, pass
 		err = unavailable(err)
 	}
 	return User{}, err
+}
+
+// opens reports whether a token opens the invitation of the joining that was announced before p. It is
+// asked before others finish that, because then the invitation is used up.
+func (m *Manager) opens(ctx context.Context, oid, secret string, p *prospect) (bool, error) {
+	list := invitationsRow(oid)
+	if err := m.records.Read(ctx, &list); err != nil {
+		return false, err
+	}
+	one := list.Rec.opened(oid, secret, digestOf(p.acct.Rec.Email))
+	return one != nil && one.ID == p.before.Invitation, nil
 }
 
 // checkAlone returns ErrOrganizationNotEmpty unless the member of the rows is the only one. In a

@@ -147,6 +147,8 @@ var errNoChange = errors.New("auth: there is nothing to change")
 // refuse returns the error of a change, and reports a refusal. All who are no members are one.
 func (a *memberAct) refuse(ctx context.Context, err error) error {
 	switch {
+	case errors.Is(err, ErrNotFound) && a.change.Kind == departure:
+		return a.left(ctx)
 	case errors.Is(err, ErrNotFound), errors.Is(err, errNoRoster):
 		a.m.ReportDenied(ctx, a.id, "not_found")
 		return ErrNotFound
@@ -156,6 +158,16 @@ func (a *memberAct) refuse(ctx context.Context, err error) error {
 		a.m.ReportDenied(ctx, a.id, "last_admin")
 	}
 	return err
+}
+
+// left returns the error of a departure whose member is gone: nil, unless the account is. It has left
+// by an earlier call that was cut off and is finished now, or at the same time.
+func (a *memberAct) left(ctx context.Context) error {
+	acct := accountRow(a.uid)
+	if err := a.m.records.Read(ctx, &acct); err != nil || acct.Exists() && !acct.Rec.Deleted && !isIn(a.oid, &acct) {
+		return err
+	}
+	return ErrNotFound
 }
 
 // decide is the decider of the call: the caller is what the change needs at the moment that announces

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/datixlab/auth/internal/ident"
@@ -18,6 +19,9 @@ import (
 //
 // The last is the rule for all that nobody foresaw, so no token is good twice.
 
+// errInvitationHeld is the cause if the owner of the address is using the token at this moment.
+var errInvitationHeld = errors.New("auth: the invitation is being used")
+
 // refuseInvited returns ErrInvalidOneTimeToken for an invitation that somebody cannot use.
 func (m *Manager) refuseInvited(ctx context.Context, userID string) error {
 	m.refuseMailToken(ctx, invitationMail, userID, "ended")
@@ -25,7 +29,8 @@ func (m *Manager) refuseInvited(ctx context.Context, userID string) error {
 }
 
 // openInvitation returns the invitation that a token opens for the address with this digest. The
-// error is ErrInvalidOneTimeToken, whatever is wrong with it.
+// error is ErrInvalidOneTimeToken, whatever is wrong with it. It is ErrUnavailable while a registration
+// holds the invitation, which a crash may have cut off: then the token is good again within a minute.
 func (m *Manager) openInvitation(ctx context.Context, oid, secret, address string) (invitation, error) {
 	for settled := false; ; settled = true {
 		org, list := orgRow(oid), invitationsRow(oid)
@@ -38,8 +43,8 @@ func (m *Manager) openInvitation(ctx context.Context, oid, secret, address strin
 			return invitation{}, ErrInvalidOneTimeToken
 		case one.TakenBy == "":
 			return *one, m.checkInviter(ctx, oid, one)
-		case settled: // somebody is using it
-			return invitation{}, ErrInvalidOneTimeToken
+		case settled:
+			return invitation{}, unavailable(errInvitationHeld)
 		}
 		if err := m.settleTake(ctx, oid, one); err != nil {
 			return invitation{}, err

@@ -96,11 +96,33 @@ func (m *Manager) DeleteAccount(ctx context.Context, id Identity, password, code
 	}
 	ctx = context.WithoutCancel(ctx) // the code is spent, and the next step cannot be undone
 	if guarded {
-		if _, err := m.announceChange(ctx, oid, c.uid, ch, false, nil); unlessNoRoster(err) != nil {
+		switch _, err := m.announceChange(ctx, oid, c.uid, ch, false, nil); {
+		case errors.Is(err, ErrNotFound):
+			return m.ended(ctx, id, c.uid)
+		case unlessNoRoster(err) != nil:
 			return beforeChange(err)
 		}
 	}
 	return m.endAccount(ctx, c.uid, ch.ending(c.uid, c.acct.Rec.Org))
+}
+
+// ended returns nil if the caller's account was deleted meanwhile, such as by an earlier call that was
+// cut off and is finished now. Otherwise it has moved, and the call has done nothing.
+func (m *Manager) ended(ctx context.Context, id Identity, uid string) error {
+	acct := accountRow(uid)
+	if err := m.records.Read(ctx, &acct); err != nil || !acct.Exists() || acct.Rec.Deleted {
+		return err
+	}
+	return m.movedAway(ctx, id)
+}
+
+// movedAway returns the error of a call whose account others have moved before it: ErrInvalidToken if
+// that has ended the caller's session, and otherwise ErrUnavailable.
+func (m *Manager) movedAway(ctx context.Context, id Identity) error {
+	if _, err := m.loadPrincipal(ctx, id); err != nil {
+		return err
+	}
+	return unavailable(store.ErrConflict)
 }
 
 // unlessNoRoster returns err, and nil for errNoRoster.

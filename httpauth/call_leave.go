@@ -12,7 +12,7 @@ type deleteAccountBody struct {
 func deleteAccount(c *call, in deleteAccountBody) (any, error) {
 	err := c.manager.DeleteAccount(c, c.identity, orZero(in.Password), orZero(in.Code))
 	if err != nil {
-		return nil, unproven(err, in.Code)
+		return nil, asCaller(unproven(err, in.Code))
 	}
 	return success{true, "Account deleted"}, nil
 }
