@@ -38,6 +38,9 @@ func (in registerBody) check(c *call) error { return c.manager.CheckRegistration
 
 func register(c *call, in registerBody) (any, error) {
 	u, err := c.manager.Register(c, in.registration())
+	if orZero(in.InvitationToken) != "" {
+		err = uninvited(err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ type createdInvitation struct {
 func invite(c *call, in inviteBody) (any, error) {
 	made, token, err := c.manager.Invite(c, c.identity, auth.NewInvitation{Email: in.Email, Role: in.Role})
 	if err != nil {
-		return nil, asCaller(err)
+		return nil, asCaller(notAdmin(err))
 	}
 	d := describeInvitation(made)
 	return createdInvitation{d.ID, d.Email, d.Role, d.CreatedAt, d.ExpiresAt, string(token)}, nil
@@ -44,7 +44,7 @@ func describeInvitation(i auth.Invitation) listedInvitation {
 func listInvitations(c *call) (any, error) {
 	found, err := c.manager.Invitations(c, c.identity)
 	if err != nil {
-		return nil, err
+		return nil, notAdmin(err)
 	}
 	list := invitationList{Invitations: make([]listedInvitation, len(found))}
 	for i, one := range found {
@@ -55,9 +55,22 @@ func listInvitations(c *call) (any, error) {
 
 func revokeInvitation(c *call) (any, error) {
 	if err := c.manager.RevokeInvitation(c, c.identity, c.variable("invitation_id")); err != nil {
-		return nil, err
+		return nil, notAdmin(err)
 	}
 	return success{true, "Invitation revoked"}, nil
+}
+
+// What the answers say to a person whose invitation is refused. Which of its causes it is, they do not
+// say.
+const (
+	badInvitation = "The invitation is malformed, unknown, used or expired, or is for another email. If you have used it yourself, log in: you are a member. Otherwise ask for a new one."
+	notInvited    = "Nobody can register here without an invitation to the email that is still good. If you have used yours, log in. Otherwise ask for a new one."
+	leaveFirst    = "Your organization has other members. Leave it first, and then accept the invitation: it is still good."
+)
+
+// uninvited returns err. Its detail says what to do where the token is that of an invitation.
+func uninvited(err error) error {
+	return withDetail(withDetail(err, CodeInvalidOneTimeToken, badInvitation), CodeRegistrationClosed, notInvited)
 }
 
 type acceptInvitationBody struct {
@@ -68,8 +81,11 @@ type acceptInvitationBody struct {
 
 func acceptInvitation(c *call, in acceptInvitationBody) (any, error) {
 	u, err := c.manager.AcceptInvitation(c, c.identity, in.Token, orZero(in.Password), orZero(in.Code))
+	if c.manager.RegistrationOpen() { // otherwise leaving disables the account
+		err = withDetail(err, CodeOrganizationNotEmpty, leaveFirst)
+	}
 	if err != nil {
-		return nil, asCaller(unproven(err, in.Code))
+		return nil, asCaller(uninvited(unproven(err, in.Code)))
 	}
 	c.identity.User = u
 	return profileOf(c)

@@ -34,9 +34,14 @@ type organizationBody struct {
 func updateOrganization(c *call, in organizationBody) (any, error) {
 	org, err := c.manager.RenameOrganization(c, c.identity, in.Name)
 	if err != nil {
-		return nil, asCaller(err)
+		return nil, asCaller(notAdmin(err))
 	}
 	return describeOrganization(c, org)
+}
+
+// notAdmin returns err. Its detail says who may do what an admin does.
+func notAdmin(err error) error {
+	return withDetail(err, CodeForbidden, "Only an admin of the organization can do this, and only with roles that the service has and that are not above their own.")
 }
 
 type memberList struct {
@@ -86,7 +91,7 @@ type memberBody struct {
 func updateMember(c *call, in memberBody) (any, error) {
 	m, err := c.manager.SetMemberRole(c, c.identity, c.variable("user_id"), in.Role, orZero(in.Password), orZero(in.Code))
 	if err != nil {
-		return nil, unproven(err, in.Code)
+		return nil, notAdmin(unproven(err, in.Code))
 	}
 	return describeMember(m, true), nil
 }
@@ -100,7 +105,7 @@ type proofBody struct {
 func removeMember(c *call, in proofBody) (any, error) {
 	err := c.manager.RemoveMember(c, c.identity, c.variable("user_id"), orZero(in.Password), orZero(in.Code))
 	if err != nil {
-		return nil, unproven(err, in.Code)
+		return nil, notAdmin(unproven(err, in.Code))
 	}
 	return success{true, "Member removed"}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
 )
 
@@ -96,6 +97,52 @@ func TestAnAddressThatIsNoneSaysWhatAnAddressIs(t *testing.T) {
 		a := f.call("POST", "/register", members{"email": email, "password": password, "full_name": "Ada"}).want(400, httpauth.CodeInvalidInput)
 		if !strings.Contains(a.raw, "in ASCII, without spaces and quotes") {
 			t.Errorf("%q: %s", email, a.raw)
+		}
+	}
+}
+
+func TestARefusedInvitationSaysWhatToDoNext(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		f := newFixture(t, setup{auth: func(cfg *auth.Config) { cfg.NoRegistration = closed }})
+		says := func(a answer, words string) {
+			t.Helper()
+			if !strings.Contains(a.text("detail"), words) {
+				t.Errorf("closed %v: the detail does not say %q: %s", closed, words, a.raw)
+			}
+		}
+		org, err := f.manager.CreateOrganization(t.Context(), "Looms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		add := func(email, role string) (token string) {
+			t.Helper()
+			u := auth.NewUser{Email: email, Password: password, FullName: "Ada", OrganizationID: org.ID, Role: role}
+			if _, err := f.manager.CreateUser(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+			return f.login(email)
+		}
+		admin, guest := add("ada@example.com", "admin"), add("bob@example.com", "member")
+		wanted := members{"email": "eve@example.com", "role": "member"}
+		says(f.call("POST", "/organization/invitations", wanted, bearer(guest)).want(403, httpauth.CodeForbidden), "Only an admin")
+		wanted["role"] = "Member"
+		says(f.call("POST", "/organization/invitations", wanted, bearer(admin)).want(403, httpauth.CodeForbidden), "roles that the service has")
+
+		void := members{"email": "eve@example.com", "password": password, "full_name": "Eve", "invitation_token": "inv_" + strings.Repeat("0", 67)}
+		registered := f.call("POST", "/register", void)
+		says(registered, "If you have used")
+		says(registered, "log in")
+		says(f.call("POST", "/accept-invitation", members{"token": void["invitation_token"]}, bearer(guest)).want(400, httpauth.CodeInvalidOneTimeToken), "another email")
+
+		if org, err = f.manager.CreateOrganization(t.Context(), "Engines"); err != nil {
+			t.Fatal(err)
+		}
+		elsewhere := add("cid@example.com", "admin")
+		f.call("POST", "/organization/invitations", members{"email": "bob@example.com", "role": "member"}, bearer(elsewhere)).want(201)
+		full := f.call("POST", "/accept-invitation", members{"token": f.mail(auth.MailInvitation, "bob@example.com")}, bearer(guest))
+		full.want(409, httpauth.CodeOrganizationNotEmpty)
+		if leave := strings.Contains(full.text("detail"), "Leave it first"); leave == closed { // there leaving disables the account
+			t.Errorf("closed %v: the detail says %s", closed, full.raw)
 		}
 	}
 }
