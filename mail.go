@@ -70,7 +70,7 @@ type Mailer interface {
 	// Send sends one mail. The context has the values of the request's context and ends
 	// after 10 seconds. An error, a panic and a late return are reported as EventMailFailed,
 	// and the mail is not sent again: the user can ask for another. After an error the token
-	// is void and does not count. After a panic and a late return it stays valid, since the
+	// is void and does not count; an invitation waits on, see Manager.Invite. After a panic and a late return it stays valid, since the
 	// mail may have left, and is none of the three.
 	Send(ctx context.Context, mail Mail) error
 }

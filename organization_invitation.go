@@ -12,7 +12,6 @@ import (
 	"github.com/datixlab/auth/internal/ident"
 	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/record"
-	"github.com/datixlab/auth/store"
 )
 
 // An Invitation lets the owner of an address join an organization, by a token of one use.
@@ -113,16 +112,6 @@ func (r *invitationsRecord) end(which func(*invitation) bool) {
 	}
 }
 
-// putInvitations returns the operation that writes the invitations as they are in the row, until the
-// last of them expires. It requires the record as it was read.
-func putInvitations(row *record.Row[invitationsRecord]) store.Op {
-	if len(row.Rec.Invitations) == 0 {
-		return row.Remove()
-	}
-	last := slices.MaxFunc(row.Rec.Invitations, func(a, b invitation) int { return a.Expires.Compare(b.Expires) })
-	return row.Put().Until(last.Expires)
-}
-
 // waits reports whether an invitation can be used, by whoever has its token.
 func (i *invitation) waits(now time.Time) bool { return i.Digest != nil && now.Before(i.Expires) }
 
@@ -148,7 +137,8 @@ func (m *Manager) loadAdmin(ctx context.Context, id Identity) (c *principal, oid
 // the role is not above theirs. The token is good for 7 days and for one use: for
 // Registration.InvitationToken, or for [Manager.AcceptInvitation]. With a Config.Mailer the address
 // gets it, and the token that Invite returns is "". Without one, hand it to the person yourself: it
-// proves no address then. A new invitation replaces that for the same address.
+// proves no address then. A new invitation replaces that for the same address. If its mail does not
+// leave, the token that was mailed before for the same role stays the good one.
 //
 // When it is used, the inviter must still be a member, enabled and an admin, whose role is not below
 // the invited one. Otherwise the invitation is void.
@@ -189,8 +179,8 @@ func (m *Manager) Invite(ctx context.Context, id Identity, n NewInvitation) (Inv
 	}
 	e := id.event(EventInvitationCreated)
 	e.Role = n.Role
-	org, replaced, err := m.addInvitation(ctx, oid, made)
-	if replaced {
+	org, former, err := m.addInvitation(ctx, oid, made)
+	if former != nil {
 		e.Reason = "replaced"
 	}
 	m.report(ctx, err, e)
@@ -205,7 +195,7 @@ func (m *Manager) Invite(ctx context.Context, id Identity, n NewInvitation) (Inv
 	if c.acct.Rec.emailVerified() { // otherwise a stranger may write to the mailbox by the names
 		mail.Organization, mail.Inviter = nameInMail(org), nameInMail(c.acct.Rec.FullName)
 	}
-	m.offerInvitation(ctx, oid, made.ID, mail, charged)
+	m.offerInvitation(ctx, oid, made.ID, mail, charged, former.spare(made.Role))
 	return made.describe(), "", nil
 }
 
@@ -258,11 +248,10 @@ func (m *Manager) refuseInvitation(ctx context.Context, id Identity, err error) 
 }
 
 // addInvitation adds an invitation to those of the organization, and ends that for the same address.
-// It returns the name of the organization, and whether there was another. The error is
-// ErrInvitationLimit if there is no room.
-func (m *Manager) addInvitation(ctx context.Context, oid string, made invitation) (name string, replaced bool, err error) {
+// It returns the name of the organization, and that invitation or nil, or ErrInvitationLimit.
+func (m *Manager) addInvitation(ctx context.Context, oid string, made invitation) (name string, former *invitation, err error) {
 	if err := m.settleTaken(ctx, oid); err != nil {
-		return "", false, err
+		return "", nil, err
 	}
 	digest := digestOf(made.Email)
 	err = m.records.Retry(ctx, orgPartition(oid), func() error {
@@ -274,7 +263,10 @@ func (m *Manager) addInvitation(ctx context.Context, oid string, made invitation
 			return ErrNotFound
 		}
 		same := func(one *invitation) bool { return digestOf(one.Email) == digest }
-		replaced = slices.ContainsFunc(list.Rec.Invitations, func(one invitation) bool { return same(&one) && one.waits(m.now()) })
+		former = nil
+		if i := slices.IndexFunc(list.Rec.Invitations, func(one invitation) bool { return same(&one) && one.waits(m.now()) }); i >= 0 {
+			former = new(list.Rec.Invitations[i])
+		}
 		list.Rec.end(func(one *invitation) bool { return same(one) || !one.waits(m.now()) })
 		if len(list.Rec.Invitations) >= maxInvitations {
 			return ErrInvitationLimit
@@ -283,7 +275,7 @@ func (m *Manager) addInvitation(ctx context.Context, oid string, made invitation
 		list.Rec.Invitations = append(list.Rec.Invitations, made)
 		return m.records.Commit(ctx, org.Unchanged(), putInvitations(&list))
 	})
-	return name, replaced, err
+	return name, former, err
 }
 
 // Invitations returns the invitations into the caller's organization that wait, the newest first. It

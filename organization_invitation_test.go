@@ -377,3 +377,56 @@ func TestAnInvitationThatTheMailerRefusesCountsForNothing(t *testing.T) {
 		<-failed
 	}
 }
+
+// PR-26. An invitation is sent again, and the mail does not leave: the mailbox has had enough, or the
+// mail server is down. The person has the last mail that arrived, and it is good.
+func TestAnInvitationWhoseMailDoesNotLeaveVoidsNoneThatArrived(t *testing.T) {
+	for _, again := range []string{"member", "admin"} {
+		for _, down := range []bool{false, true} {
+			cfg := mailConfig()
+			var sent []auth.Secret
+			cfg.Mailer = mailerFunc(func(_ context.Context, mail auth.Mail) error {
+				switch {
+				case mail.Purpose != auth.MailInvitation:
+				case down && len(sent) == 2:
+					return errors.New("down")
+				default:
+					sent = append(sent, mail.Token)
+				}
+				return nil
+			})
+			done := make(chan struct{}, 10)
+			cfg.Events = handlerFunc(func(_ context.Context, e auth.Event) {
+				if e.Action == string(auth.MailInvitation) || e.Type == auth.EventRateLimited {
+					done <- struct{}{}
+				}
+			})
+			h := authtest.With(t, memstore.New(), cfg)
+			id, verified := member(t, h.Manager, "ann@example.com"), true
+			if _, err := h.UpdateUser(t.Context(), id.User.ID, auth.UserChange{EmailVerified: &verified}); err != nil {
+				t.Fatal(err)
+			}
+			const email = "grace@example.com"
+			for _, role := range []string{"member", "member", "member", again} { // a mailbox gets three mails
+				if _, _, err := h.Invite(t.Context(), id, auth.NewInvitation{Email: email, Role: role}); err != nil {
+					t.Fatal(err)
+				}
+				<-done
+			}
+			if err := h.Close(); err != nil {
+				t.Fatal(err)
+			}
+			other := twin(t, h, mailConfig())
+			last := sent[len(sent)-1]
+			for _, token := range sent[:len(sent)-1] {
+				if _, err := registerBy(t.Context(), other.Manager, email, token); !errors.Is(err, auth.ErrInvalidOneTimeToken) {
+					t.Errorf("down %v: an earlier token: %v", down, err)
+				}
+			}
+			_, err := registerBy(t.Context(), other.Manager, email, last)
+			if good := again == "member"; good != (err == nil) { // otherwise the admin has changed their mind
+				t.Errorf("down %v, invited as %s: the last token that arrived: %v", down, again, err)
+			}
+		}
+	}
+}

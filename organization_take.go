@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/datixlab/auth/internal/ident"
+	"github.com/datixlab/auth/internal/record"
 	"github.com/datixlab/auth/store"
 )
 
@@ -158,6 +159,16 @@ func (m *Manager) settleTake(ctx context.Context, oid string, one *invitation) e
 		list.Rec.useUp(one.ID)
 		return m.records.Commit(ctx, putInvitations(&list))
 	})
+}
+
+// putInvitations returns the operation that writes the invitations as they are in the row, until the
+// last of them expires. It requires the record as it was read.
+func putInvitations(row *record.Row[invitationsRecord]) store.Op {
+	if len(row.Rec.Invitations) == 0 {
+		return row.Remove()
+	}
+	last := slices.MaxFunc(row.Rec.Invitations, func(a, b invitation) int { return a.Expires.Compare(b.Expires) })
+	return row.Put().Until(last.Expires)
 }
 
 // useUp removes an invitation by which somebody has joined.
