@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/datixlab/auth/internal/checkdigits"
 	"github.com/datixlab/auth/internal/ident"
@@ -119,21 +120,31 @@ func newMailToken(k mailKind, uid string) (token Secret, secret string) {
 	return Secret(checkdigits.Add(k.prefix + uid + secret)), secret
 }
 
-// withoutSpace removes what mail programs break lines with, and what files end in.
+// visible is for strings.Map. It drops white space of every script, and what takes no room.
+func visible(r rune) rune {
+	if unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) {
+		return -1
+	}
+	return r
+}
+
+// isDigit reports whether a token may have the character.
+func isDigit(r rune) bool { return r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
+
+// withoutSpace removes what files end in, and what mail programs break lines with.
 var withoutSpace = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
 
-// parse returns the user and the random digits of a token of this kind. It returns false for a
-// text that is none, without asking the store. Spaces and line breaks around the token, and in it
-// after the prefix, are no part of it: people copy tokens out of mails, whose lines may be broken.
+// parse returns the user and the random digits of the token of this kind in a text. It returns false for
+// a text that has none, without asking the store. People copy tokens out of mails, whose lines may be
+// broken. So white space in the token after the prefix is no part of it, and neither is what is around
+// it: a link that ends in it, quotes, a full stop.
 func (k mailKind) parse(token Secret) (uid, secret string, ok bool) {
-	if len(token) > maxMailTokenText {
+	at := strings.LastIndex(string(token), k.prefix)
+	if at < 0 || len(token) > maxMailTokenText {
 		return "", "", false
 	}
-	text, ok := strings.CutPrefix(strings.TrimLeft(string(token), " \t\r\n"), k.prefix)
-	if !ok {
-		return "", "", false
-	}
-	digits, ok := checkdigits.Cut(k.prefix+withoutSpace.Replace(text), k.prefix, ident.TimedLen+mailSecretLen)
+	text := strings.TrimRightFunc(strings.Map(visible, string(token)[at:]), func(r rune) bool { return !isDigit(r) })
+	digits, ok := checkdigits.Cut(text, k.prefix, ident.TimedLen+mailSecretLen)
 	if !ok {
 		return "", "", false
 	}
