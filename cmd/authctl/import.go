@@ -11,11 +11,11 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/secretfile"
 )
@@ -140,8 +140,7 @@ func (i *importer) file(ctx context.Context, name string, file io.Reader, p *pro
 		results, err := i.batch(ctx, batch)
 		for _, r := range results {
 			if r.Status != "" {
-				p.clear()
-				if err := i.tell(name, r); err != nil {
+				if err := i.tell(name, r, p); err != nil {
 					return err
 				}
 			}
@@ -207,7 +206,10 @@ func (i *importer) refuse(l line) lineResult {
 	if json.Unmarshal(l.text, &who) != nil || who.Email == "" {
 		return lineResult{} // the service says what is wrong
 	}
-	email := strings.ToLower(strings.TrimSpace(who.Email))
+	email, ok := emailaddr.Canonical(printable.Trim(who.Email))
+	if !ok {
+		return lineResult{}
+	}
 	if first, twice := i.lines[email]; twice {
 		return lineResult{Line: l.number, Status: "refused", Code: "duplicate", Errors: []string{fmt.Sprintf("email: Line %d has the same.", first)}}
 	}
@@ -271,8 +273,8 @@ func (i *importer) send(ctx context.Context, l line) (lineResult, error) {
 // aboutTheLine are the refusals that concern a line, and not the whole import.
 var aboutTheLine = map[string]bool{"invalid_input": true, "invalid_json": true, "not_found": true, "body_too_large": true}
 
-// tell counts a result, and prints it if somebody must do something about it.
-func (i *importer) tell(name string, r lineResult) error {
+// tell counts a result, and prints it if somebody must do something about it, in the place of p.
+func (i *importer) tell(name string, r lineResult, p *progress) error {
 	switch r.Status {
 	case "imported", "would_import":
 		i.count.imported++
@@ -283,6 +285,9 @@ func (i *importer) tell(name string, r lineResult) error {
 		i.count.there++
 	default:
 		i.count.refused++
+	}
+	if i.v.json || r.Errors != nil || r.DroppedHash != nil {
+		p.clear()
 	}
 	if i.v.json {
 		return i.v.printJSON(r)

@@ -38,6 +38,8 @@ func TestAFileOfUsersIsImportedAndEveryRefusalIsSaidByLine(t *testing.T) {
 		`{"email":"dan@example.com","totp":"x"}`, // 8
 		`{"email":"`+strings.Repeat("a", auth.MaxImportLine)+`@example.com"}`, // 9
 		"{\"email\":\"eve@example.com\"}\r",                                   // 10
+		`{"email":"fay@bücher.example"}`,                                      // 11
+		`{"email":"FAY@xn--bcher-kva.example"}`,                               // 12
 	)
 	want := func(said string, has ...string) {
 		t.Helper()
@@ -48,9 +50,9 @@ func TestAFileOfUsersIsImportedAndEveryRefusalIsSaidByLine(t *testing.T) {
 		}
 	}
 	dry := s.authctl(1, "import", "-dry-run", file)
-	refusals := []string{"5: email: Line 1 has the same.", "6: line: It ", "7: email: ", "7: full_name: ", "8: totp: ", "9: It has more than"}
+	refusals := []string{"5: email: Line 1 has the same.", "6: line: It ", "7: email: ", "7: full_name: ", "8: totp: ", "9: It has more than", "12: email: Line 11 has the same."}
 	want(dry.stdout, append(refusals, "2: without a password (unknown_scheme)", "4: email: There is an account with this address.")...)
-	if !strings.Contains(dry.stderr, "3 would be imported, 1 of them without a password; 0 were there already; 6 refused") {
+	if !strings.Contains(dry.stderr, "4 would be imported, 1 of them without a password; 0 were there already; 7 refused") {
 		t.Errorf("it says %q", dry.stderr)
 	}
 	if n := strings.Count(s.authctl(0, "users", "list").stdout, "user_"); n != 1 {
@@ -59,10 +61,10 @@ func TestAFileOfUsersIsImportedAndEveryRefusalIsSaidByLine(t *testing.T) {
 
 	r := s.authctl(1, "import", file)
 	want(r.stdout, refusals...)
-	if !strings.Contains(r.stderr, "3 imported, 1 of them without a password; 1 were there already; 5 refused") {
+	if !strings.Contains(r.stderr, "4 imported, 1 of them without a password; 1 were there already; 6 refused") {
 		t.Errorf("it says %q", r.stderr)
 	}
-	if lines := strings.Count(r.stdout, "\n"); strings.Contains(r.stdout+r.stderr+dry.stdout, hash) || strings.Contains(r.stdout, ":3:") || strings.Contains(r.stdout, ":4:") || lines != 7 {
+	if lines := strings.Count(r.stdout, "\n"); strings.Contains(r.stdout+r.stderr+dry.stdout, hash) || strings.Contains(r.stdout, ":3:") || strings.Contains(r.stdout, ":4:") || lines != 8 {
 		t.Errorf("%d lines:\n%s", lines, r.stdout)
 	}
 	if _, err := s.m.Login(t.Context(), "ada@example.com", password); err != nil {

@@ -125,7 +125,9 @@ func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 // run is main, with everything that it depends on as an argument.
 func run(ctx context.Context, args []string, env environment) (exit int) {
 	v := &invocation{environment: env, input: bufio.NewReader(env.stdin)}
-	err := v.run(ctx, args)
+	out := &output{w: env.stdout}
+	v.stdout = out
+	err := cmp.Or(v.run(ctx, args), out.err)
 	if v.open != nil {
 		err = cmp.Or(err, v.open.close())
 	}
@@ -135,6 +137,9 @@ func run(ctx context.Context, args []string, env environment) (exit int) {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.As(err, &status):
+		if out.err != nil {
+			say(env.stderr, out.err)
+		}
 		return int(status)
 	case errors.As(err, &usage):
 		say(env.stderr, usage)
@@ -142,6 +147,20 @@ func run(ctx context.Context, args []string, env environment) (exit int) {
 	}
 	say(env.stderr, err)
 	return 1
+}
+
+// An output is the standard output. What was lost on the way is an error at the end of the program,
+// whoever wrote it: a list that a full disk has cut short is not the list.
+type output struct {
+	w   io.Writer
+	err error // the first
+}
+
+// Write implements io.Writer.
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	o.err = cmp.Or(o.err, err)
+	return n, err
 }
 
 // say prints an error. A Redis, a certificate and other strangers may have written parts of it, so

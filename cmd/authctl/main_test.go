@@ -202,3 +202,42 @@ func TestColumnsAreAlignedWhateverTheyHold(t *testing.T) {
 		t.Errorf("%q, want %q", out.String(), want)
 	}
 }
+
+// A fullDisk takes some bytes, and then none.
+type fullDisk struct{ room int }
+
+func (d *fullDisk) Write(b []byte) (int, error) {
+	n := min(len(b), d.room)
+	if d.room -= n; n < len(b) {
+		return n, errors.New("no space left on device")
+	}
+	return n, nil
+}
+
+func TestOutputThatIsLostIsAnError(t *testing.T) {
+	s := newService(t)
+	u := s.user("ada")
+	for _, args := range [][]string{{"users", "list"}, {"users", "list", "-json"}, {"orgs"}, {"users", "find", u.Email}, {"users", "show", u.ID}, {"doctor"}} {
+		for _, room := range []int{0, 20} {
+			var errs strings.Builder
+			env := environment{stdin: strings.NewReader(""), stdout: &fullDisk{room}, stderr: &errs}
+			if exit := run(t.Context(), append([]string{"-admin", "unix:" + s.socket}, args...), env); exit == 0 || !strings.Contains(errs.String(), "no space left") {
+				t.Errorf("authctl %q, room for %d bytes: exit status %d, and it says %q", args, room, exit, errs.String())
+			}
+		}
+	}
+}
+
+func TestANarrowTerminalHidesNothingOfAnAccount(t *testing.T) {
+	s := newService(t)
+	u := s.user("ada")
+	env := environment{terminal: terminal{width: func() int { return 40 }}}
+	if r := runWith(t, 0, env, "-admin", "unix:"+s.socket, "users", "show", u.Email); !strings.Contains(r.stdout, u.ID) || !strings.Contains(r.stdout, u.OrganizationID) {
+		t.Errorf("it shows\n%s", r.stdout)
+	}
+	var bar strings.Builder
+	p := progress{w: &bar, unit: "bytes", whole: 123_456_789, n: 123_456_789}
+	if p.show(); columns(strings.TrimPrefix(bar.String(), "\r")) >= 40 {
+		t.Errorf("the bar is %q", bar.String())
+	}
+}

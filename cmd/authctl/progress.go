@@ -45,7 +45,7 @@ func (p *progress) show() {
 		fmt.Fprintf(p.w, "\r%d %s", p.n, p.unit)
 		return
 	}
-	const width = 30
+	const width = 10 // so that the line is not longer than that of a narrow terminal
 	done := int(min(p.n, p.whole) * width / p.whole)
 	fmt.Fprintf(p.w, "\r[%s%s] %d%% of %d %s", strings.Repeat("#", done), strings.Repeat(" ", width-done), min(p.n, p.whole)*100/p.whole, p.whole, p.unit)
 }

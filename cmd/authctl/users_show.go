@@ -100,7 +100,7 @@ func showUser(ctx context.Context, v *invocation) error {
 		}
 		return "no"
 	}
-	t := v.table()
+	t := &table{w: v.stdout, gap: "  "} // an id is never cut
 	a := d.User
 	t.row("id", a.ID)
 	t.row("email", a.Email)
