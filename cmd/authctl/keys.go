@@ -71,7 +71,8 @@ func scanKeys(flags *flag.FlagSet) action {
 	return func(ctx context.Context, v *invocation) error {
 		s := scanner{v: v, prefixes: prefixes()}
 		if _, err := wait(ctx, func() (any, error) { return nil, s.arguments(ctx) }); err != nil {
-			return err
+			fmt.Fprintln(v.stderr, "authctl: interrupted; what was left was not searched")
+			return exitStatus(2)
 		}
 		switch {
 		case s.unread > 0:

@@ -49,7 +49,10 @@ func backup(flags *flag.FlagSet) action {
 		if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 			return err
 		}
-		if err := checkCopy(ctx, part); err != nil {
+		switch err := checkCopy(ctx, part); {
+		case ctx.Err() != nil:
+			return fmt.Errorf("the copy was not checked, and was removed: %w", context.Cause(ctx))
+		case err != nil:
 			return fmt.Errorf("the copy is not good, and was removed: %w", err)
 		}
 		if *replace {

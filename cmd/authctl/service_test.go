@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,6 +54,39 @@ func TestABackupIsWholeOrNotThere(t *testing.T) {
 	s.authctl(0, "backup", "-replace", path)
 	if after := must(os.ReadFile(path)); string(after) == string(before) {
 		t.Error("it did not replace the copy")
+	}
+}
+
+// A lineEnd calls a function when a line ends.
+type lineEnd struct {
+	strings.Builder
+	call func()
+}
+
+func (l *lineEnd) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), "\n") {
+		l.call()
+	}
+	return l.Builder.Write(b)
+}
+
+func TestASignalWhileACopyIsCheckedSaysNothingBadOfIt(t *testing.T) {
+	s := newService(t)
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	errs := &lineEnd{call: cancel} // the progress ends when the file has been copied
+	env := environment{stdin: strings.NewReader(""), stdout: io.Discard, stderr: errs, terminal: terminal{err: true}}
+	exit := run(ctx, []string{"-admin", "unix:" + s.socket, "backup", filepath.Join(dir, "copy.db")}, env)
+	if exit != 1 || strings.Contains(errs.String(), "not good") || !strings.Contains(errs.String(), "not checked") {
+		t.Errorf("exit status %d, and it says %q", exit, errs.String())
+	}
+	if left := must(os.ReadDir(dir)); len(left) != 0 {
+		t.Errorf("there is %v", left)
+	}
+	errs = &lineEnd{call: func() {}}
+	env.stderr = errs
+	if exit := run(ctx, []string{"keys", "scan", dir}, env); exit != 2 || !strings.Contains(errs.String(), "not searched") {
+		t.Errorf("a search that was interrupted: exit status %d, and it says %q", exit, errs.String())
 	}
 }
 
