@@ -8,12 +8,14 @@ import { Secret, TOTP } from "otpauth";
 type Token = { access_token: string };
 type SecondStep = { requires_2fa: boolean; temp_token: string };
 type Done = { success: boolean };
-type Profile = { id: string; email: string; email_verified: boolean; pending_email?: string; full_name: string; two_factor_enabled: boolean };
+type Profile = { id: string; organization_id: string; role: string; email: string; email_verified: boolean; pending_email?: string; full_name: string; two_factor_enabled: boolean };
+type Organization = { id: string; name: string; members: number };
+type Member = { id: string; email: string; role: string };
 type Key = { id: string; enabled: boolean; description: string; last_used_at: string | null; replaced_by?: string; sunset_at?: string };
 
 // An Api is a client with a credential, or without. Each call fails if it is refused.
 export interface Api {
-  register(body: { email: string; password: string; full_name: string; organization_name?: string }): Promise<{ id: string; email: string }>;
+  register(body: { email: string; password: string; full_name: string; organization_name?: string; invitation_token?: string }): Promise<{ id: string; email: string; organization_id: string }>;
   login(body: { email: string; password: string; device_token?: string }): Promise<Token | SecondStep>;
   verify(body: { temp_token: string; code: string; trust_device?: boolean }): Promise<Token & { user: { two_factor_enabled: boolean }; device_token?: string }>;
   refresh(): Promise<Token>;
@@ -31,6 +33,17 @@ export interface Api {
   cancelEmailChange(): Promise<Done>;
   exportAccount(body?: { password: string; code: string }): Promise<{ account: { email: string }; trusted_devices: { id: string }[] }>;
   deleteAccount(body: { password: string }): Promise<Done>;
+
+  organization(): Promise<Organization>;
+  rename(body: { name: string }): Promise<Organization>;
+  members(): Promise<{ members: Member[]; next: string | null }>;
+  changeMember(id: string, body: { role: string }): Promise<Member>;
+  removeMember(id: string): Promise<Done>;
+  invite(body: { email: string; role: string }): Promise<{ id: string; email: string; role: string; invitation_token?: string }>;
+  invitations(): Promise<{ invitations: { id: string; email: string; role: string }[] }>;
+  revokeInvitation(id: string): Promise<Done>;
+  acceptInvitation(body: { token: string }): Promise<Profile>;
+  leave(): Promise<Done>;
 
   sessions(): Promise<{ sessions: { id: string; current: boolean; amr: string[] }[] }>;
   endSession(id: string): Promise<Done>;
@@ -52,14 +65,14 @@ export interface Api {
   removeDevice(id: string): Promise<Done>;
 }
 
-// mailed returns the token of the mail of this purpose to the address. The server writes each
-// mail as a line of the file AUTH_MAILS, after it has answered.
-async function mailed(purpose: string, to: string): Promise<string> {
+// mailed returns the token of the first mail of this purpose to the address, or of a later one.
+// The server writes each mail as a line of the file AUTH_MAILS, after it has answered.
+async function mailed(purpose: string, to: string, nth = 1): Promise<string> {
   const file = process.env["AUTH_MAILS"];
   assert(file, "AUTH_MAILS is not set");
   for (let tries = 0; tries < 100; tries++) {
     const lines = (await readFile(file, "utf8")).split("\n").slice(0, -1);
-    const mail = lines.map((line) => JSON.parse(line)).find((m) => m.mail === purpose && m.to === to);
+    const mail = lines.map((line) => JSON.parse(line)).filter((m) => m.mail === purpose && m.to === to)[nth - 1];
     if (mail) {
       return mail.token;
     }
@@ -78,6 +91,7 @@ export async function walk(name: string, as: Client, refused: (body: { email: st
 
   const session = await proveEmail(as, email, password, id);
   await useKeys(as, session, email);
+  await shareOrganization(as, session, email, password);
   const codes = await turnOn(session, password);
   await trustDevice(as, email, password, codes);
 
@@ -169,6 +183,48 @@ async function useKeys(as: Client, me: Api, email: string) {
     assert.equal((await me.revoke(one.id)).success, true);
     await assert.rejects(as(one.key).profile());
   }
+}
+
+// shareOrganization has a colleague who joins by an invitation, is removed, moves back with the
+// account that there is now, leaves, and deletes the account.
+async function shareOrganization(as: Client, me: Api, email: string, password: string) {
+  const before = await me.organization();
+  assert.equal((await me.rename({ name: "Difference Engines" })).id, before.id);
+  assert.deepEqual(await me.organization(), { ...before, name: "Difference Engines" });
+
+  const mistyped = await me.invite({ email: `nobody.${email}`, role: "admin" });
+  assert.deepEqual((await me.invitations()).invitations.map((i) => [i.id, i.role]), [[mistyped.id, "admin"]]);
+  await me.revokeInvitation(mistyped.id);
+  assert.deepEqual((await me.invitations()).invitations, []);
+  const revoked = { email: `nobody.${email}`, password, full_name: "Nobody", invitation_token: await mailed("invitation", mistyped.email) };
+  await assert.rejects(as().register(revoked), "a revoked invitation opens an account");
+
+  const invited = await me.invite({ email: `colleague.${email}`, role: "member" });
+  assert.equal(invited.invitation_token, undefined, "the answer has a token that was mailed");
+  const joined = await as().register({ email: invited.email, password, full_name: "Charles Babbage", invitation_token: await mailed("invitation", invited.email) });
+  assert.equal(joined.organization_id, before.id);
+  const colleague = as(await loggedIn(as, invited.email, password));
+  const { members, next } = await colleague.members();
+  assert.deepEqual(members.map((m) => [m.email, m.role]).sort(), [[invited.email, "member"], [email, "admin"]].sort());
+  assert.equal(next, null);
+  await assert.rejects(colleague.invitations(), "a member sees the invitations");
+
+  await assert.rejects(me.leave(), "an organization is left without an admin");
+  assert.equal((await me.changeMember(joined.id, { role: "admin" })).role, "admin");
+  assert.equal((await colleague.profile()).role, "admin");
+  await me.removeMember(joined.id);
+  await assert.rejects(colleague.profile(), "a session outlives the membership");
+  assert.equal((await me.organization()).members, 1);
+
+  const alone = as(await loggedIn(as, invited.email, password));
+  assert.notEqual((await alone.profile()).organization_id, before.id);
+  await me.invite({ email: invited.email, role: "member" });
+  const moved = await alone.acceptInvitation({ token: await mailed("invitation", invited.email, 2) });
+  assert.deepEqual([moved.organization_id, moved.role], [before.id, "member"]);
+  await alone.leave();
+  assert.notEqual((await alone.profile()).organization_id, before.id);
+  await alone.deleteAccount({ password });
+  assert.equal((await me.organization()).members, 1);
 }
 
 // turnOn turns the second factor on, and returns new backup codes.
