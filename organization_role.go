@@ -42,6 +42,14 @@ func (c *Config) badRoles() string {
 // rank returns the place of a role in Config.Roles, or -1 for a role that is your program's alone.
 func (c *Config) rank(role string) int { return slices.Index(c.Roles, role) }
 
+// memberRole is the role of a member for whom nobody has named one. Members can change it.
+func (c *Config) memberRole() string {
+	if c.rank(roleMember) >= 0 {
+		return roleMember
+	}
+	return c.Roles[0]
+}
+
 // isAdmin reports whether who has the role manages an organization: it is "admin" or above.
 func (c *Config) isAdmin(role string) bool { return c.rank(role) >= c.rank(roleAdmin) }
 

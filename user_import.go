@@ -37,8 +37,8 @@ type ImportedUser struct {
 	// TOTPSecret is the secret of the user's authenticator in base32, 10 to 64 bytes, or empty.
 	// Codes are six digits of HMAC-SHA-1, for 30 seconds each. The second factor is on at once.
 	TOTPSecret Secret
-	// Role is as for Manager.SetRole. Empty: "member" in an organization that exists, otherwise
-	// Config.FirstRole.
+	// Role is as for Manager.SetRole. Empty: in an organization that exists "member", or the lowest
+	// of Config.Roles if those have no "member"; otherwise Config.FirstRole.
 	Role string
 	// OrganizationID is the "org_…" of an organization that exists. Without it, the user is alone
 	// in a new one. OrganizationName is its name, and the default is FullName.
@@ -172,7 +172,7 @@ func (m *Manager) planImport(ctx context.Context, u ImportedUser) (p importPlan,
 	case u.OrganizationID != "" && name != "":
 		wrong("organization_name", "conflict", "There is an organization_id too.")
 	case u.OrganizationID != "":
-		p.Role = cmp.Or(u.Role, roleMember)
+		p.Role = cmp.Or(u.Role, m.cfg.memberRole())
 		p.entry.oid, _ = parseOrganization(u.OrganizationID)
 		if _, err := m.Organization(ctx, u.OrganizationID); errors.Is(err, ErrNotFound) {
 			wrong("organization_id", "not_found", "There is no such organization.")

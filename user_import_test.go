@@ -375,6 +375,23 @@ func TestAnImportedUserIsInTheOrganizationThatTheLineNames(t *testing.T) {
 	}
 }
 
+// A role that is not among Config.Roles is the program's alone: no admin could change it or remove
+// its member.
+func TestAnImportedMemberHasARoleThatMembersCanChange(t *testing.T) {
+	for want, roles := range map[string][]string{"viewer": {"viewer", "editor", "admin"}, "member": {"viewer", "member", "admin"}} {
+		h := authtest.With(t, memstore.New(), auth.Config{Roles: roles})
+		admin := h.Register()
+		line := auth.ImportedUser{Email: "ada@example.com", OrganizationID: admin.OrganizationID}
+		if dry, err := h.CheckImport(t.Context(), line); err != nil || dry.User.Role != want {
+			t.Errorf("%v: %+v, %v", roles, dry, err)
+		}
+		u := importUser(t, h.Manager, line)
+		if _, err := h.SetMemberRole(t.Context(), identityOf(t, h.Manager, auth.Secret(admin.Token())), u.ID, "admin", "", ""); u.Role != want || err != nil {
+			t.Errorf("%v: the role is %s, and a change of it is %v", roles, u.Role, err)
+		}
+	}
+}
+
 // An address that the other system has not verified is one that a stranger may have registered there.
 func TestAnImportedAddressIsAsVerifiedAsItWas(t *testing.T) {
 	mails := &authtest.Mails{}
