@@ -53,9 +53,10 @@ type Config struct {
 	// a store must have the same. Default "member" and "admin", with FirstRole above them if it
 	// is another.
 	Roles []string
-	// NoRegistration closes registration: Manager.Register returns ErrRegistrationClosed, and
-	// POST /register is answered with 403. Your program makes organizations and accounts with
-	// CreateOrganization and CreateUser, which stay open. Default: anyone may register.
+	// NoRegistration closes registration, but for people with an invitation that works. To others
+	// Manager.Register returns ErrRegistrationClosed, and POST /register answers 403. Your program
+	// makes organizations and accounts with CreateOrganization and CreateUser, which stay open.
+	// Default: anyone may register.
 	NoRegistration bool
 
 	// Mail: Mailer sends the mails with one-time tokens: for a forgotten password, and for the

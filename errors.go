@@ -61,7 +61,8 @@ var (
 	// The user must set one up first. HTTP 403.
 	ErrTwoFactorSetupRequired = errors.New("auth: a second factor must be set up")
 
-	// ErrRegistrationClosed reports that nobody can register, by Config.NoRegistration.
+	// ErrRegistrationClosed reports that nobody can register without an invitation that works, by
+	// Config.NoRegistration.
 	// HTTP 403.
 	ErrRegistrationClosed = errors.New("auth: registration is closed")
 

@@ -92,6 +92,9 @@ func (h *Handler) admit(r *http.Request) (context.Context, error) {
 	switch {
 	case err != nil:
 		h.manager.ReportDenied(ctx, auth.Identity{}, string(codeOf(err)))
+		if errors.Is(err, ErrNoCredential) { // what is sent here is up to who, and no API key
+			err = &refusal{code: CodeAuthenticationRequired, detail: "Send what this administration asks for, such as Authorization: Bearer, a space, the token."}
+		}
 		return nil, err
 	case strings.TrimSpace(actor) == "":
 		return nil, errors.New("httpauth: the function of NewAdmin returned no actor and no error")

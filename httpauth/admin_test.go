@@ -192,6 +192,15 @@ func TestTheAdministrationLetsInWhomItsFunctionNamesAndNobodyElse(t *testing.T) 
 	f.do("OPTIONS", "/users", nil).want(204)
 }
 
+// An API key administers nothing, so nobody is told to send one.
+func TestTheAdministrationDoesNotAskForAnAPIKey(t *testing.T) {
+	f := newAdminFixture(t, memstore.New())
+	a := f.send("GET", "/users", nil).want(401, httpauth.CodeAuthenticationRequired)
+	if strings.Contains(a.text("detail"), "API key") || a.header.Get("WWW-Authenticate") == "" {
+		t.Errorf("%s", a.raw)
+	}
+}
+
 // AD-1.
 func TestTheAdministrationHasNoDefault(t *testing.T) {
 	t.Parallel()

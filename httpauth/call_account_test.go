@@ -40,6 +40,9 @@ func TestClosedRegistrationIsAnsweredWithItsCode(t *testing.T) {
 		for _, email := range []string{"ada@example.com", "ada"} {
 			a := f.call("POST", "/register", members{"email": email, "password": password, "full_name": "Ada"})
 			a.want(403, httpauth.CodeRegistrationClosed)
+			if !strings.Contains(a.text("detail"), "invited") {
+				t.Errorf("%q does not say who can register", a.text("detail"))
+			}
 		}
 		listed := (validator{f.document}).resolve(dig(f.document, "paths", "/register", "post", "responses", "403"))
 		if text := jsonOf(t, listed); !strings.Contains(text, "registration_closed") {

@@ -35,7 +35,7 @@ const (
 	CodeTwoFactorSetupRequired   Code = "two_factor_setup_required"  // 403: the user must set up a second factor first
 	CodeEmailNotVerified         Code = "email_not_verified"         // 403: the password is right, and the address must be verified first
 	CodeAPIKeyLimit              Code = "api_key_limit"              // 403: as many keys as a user may have
-	CodeRegistrationClosed       Code = "registration_closed"        // 403: nobody can register
+	CodeRegistrationClosed       Code = "registration_closed"        // 403: nobody can register without an invitation that works
 	CodeNotFound                 Code = "not_found"                  // 404
 	CodeMethodNotAllowed         Code = "method_not_allowed"         // 405: Allow has the methods
 	CodeRequestTimeout           Code = "request_timeout"            // 408: the body took too long
@@ -85,7 +85,7 @@ var problemTypes = map[Code]problemType{
 	CodeTwoFactorSetupRequired:   {http.StatusForbidden, "CodeTwoFactorSetupRequired", "Second factor required", "The account must have a second factor for this; set one up with enable-2fa and confirm-2fa."},
 	CodeEmailNotVerified:         {http.StatusForbidden, "CodeEmailNotVerified", "Email not verified", "The email address is not verified yet; use the mail that was sent to it, or ask for another with resend-verification."},
 	CodeAPIKeyLimit:              {http.StatusForbidden, "CodeAPIKeyLimit", "Too many API keys", "Revoke an API key before creating another."},
-	CodeRegistrationClosed:       {http.StatusForbidden, "CodeRegistrationClosed", "Registration closed", "Nobody can register here; ask the operator of the service for an account."},
+	CodeRegistrationClosed:       {http.StatusForbidden, "CodeRegistrationClosed", "Registration closed", "Only who is invited can register here, with an invitation that is not used and not expired. Ask for a new one."},
 	CodeNotFound:                 {http.StatusNotFound, "CodeNotFound", "Not found", "There is nothing here."},
 	CodeMethodNotAllowed:         {http.StatusMethodNotAllowed, "CodeMethodNotAllowed", "Method not allowed", "This cannot be called with this method."},
 	CodeRequestTimeout:           {http.StatusRequestTimeout, "CodeRequestTimeout", "Request timeout", "The body took too long to arrive."},
