@@ -60,7 +60,7 @@ var (
 // importable are the packages that a piece of code may use without importing them,
 // as no piece shows its imports. A block that begins with a package clause has its own.
 var importable = []string{
-	"bufio", "context", "crypto", "errors", "log/slog", "net/http", "net/netip", "os", "slices", "testing", "time",
+	"bufio", "context", "crypto", "crypto/sha256", "crypto/subtle", "crypto/tls", "crypto/x509", "errors", "log/slog", "net/http", "net/netip", "os", "slices", "testing", "time",
 	"github.com/datixlab/auth", "github.com/datixlab/auth/authtest", "github.com/datixlab/auth/httpauth", "github.com/datixlab/auth/smtpmail",
 	"github.com/datixlab/auth/store/boltstore", "github.com/datixlab/auth/store/memstore",
 	"github.com/datixlab/auth/store/redisstore", "github.com/datixlab/auth/store/storetest",

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -156,6 +157,10 @@ func (c *client) explain(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case c.socket == "" && errors.As(err, new(x509.UnknownAuthorityError)):
+		return fmt.Errorf("%s does not answer: %w\n  if the authority is your own, name its PEM file in SSL_CERT_FILE", c.where, err)
+	case c.socket == "" && strings.Contains(err.Error(), "tls: certificate required"): // its type is not exported
+		return fmt.Errorf("%s does not answer: %w\n  give a certificate that it accepts with -cert", c.where, err)
 	case c.socket == "":
 		return fmt.Errorf("%s does not answer: %w", c.where, err)
 	case errors.Is(err, fs.ErrNotExist):

@@ -9,7 +9,8 @@
 // once, and each act is an event with the operator as its actor.
 //
 //	-admin unix:auth.sock        a Unix socket, as the example server makes it; the default if it is there
-//	-admin https://HOST/…        with AUTH_ADMIN_TOKEN of the environment as its Bearer token
+//	-admin https://HOST/…        with AUTH_ADMIN_TOKEN of the environment as its Bearer token, or
+//	                             with the certificate of -cert, or both
 //	-store bolt:auth.db          the store itself, with the root secret beside it or in AUTH_SECRET
 //
 // Without either, AUTH_ADMIN of the environment says what -admin would. No secret is ever an argument, since every user of the machine sees the list of processes. Names
@@ -186,6 +187,12 @@ func (v *invocation) run(ctx context.Context, args []string) error {
 		return err
 	}
 	words := flags.Args()
+	if len(words) > 0 && words[0] == "help" {
+		if words = append(words[1:], "-h"); len(words) == 1 {
+			help(v.stderr, flags)
+			return nil
+		}
+	}
 	c, rest, err := find(words)
 	if err != nil {
 		if len(words) == 0 {

@@ -49,6 +49,9 @@ func TestWhatCannotBeDoneSaysWhatToDo(t *testing.T) {
 		{"a socket that was left", append([]string{"-admin", "unix:" + left}, list...), 1, "which a stopped service has left"},
 		{"a password", append([]string{"-admin", "https://u:hunter2@a"}, list...), 2, "AUTH_ADMIN_TOKEN"},
 		{"a token in the query", append([]string{"-admin", "https://a?token=hunter2"}, list...), 2, "without a query"},
+		{"a certificate without TLS", append([]string{"-admin", "http://127.0.0.1:1", "-cert", "a.pem"}, list...), 2, "-cert is for -admin https://"},
+		{"a certificate for a socket", append([]string{"-admin", "unix:a", "-cert", "a.pem"}, list...), 2, "-cert is for -admin https://"},
+		{"no file of a certificate", append([]string{"-admin", "https://127.0.0.1:1", "-cert", "none.pem"}, list...), 1, "none.pem"},
 		{"no TLS", append([]string{"-admin", "http://192.0.2.1"}, list...), 2, "loopback"},
 		{"another scheme", append([]string{"-admin", "ftp://a"}, list...), 2, "must begin with"},
 		{"nobody there", append([]string{"-admin", "http://127.0.0.1:1"}, list...), 1, "does not answer"},
@@ -88,6 +91,12 @@ func TestWhatCannotBeDoneSaysWhatToDo(t *testing.T) {
 
 func TestHelpNamesEveryCommandAndIsNotAnError(t *testing.T) {
 	text := runWith(t, 0, environment{}, "-h").stderr
+	if got := runWith(t, 0, environment{}, "help").stderr; got != text {
+		t.Errorf("authctl help says %q", got)
+	}
+	if got := runWith(t, 0, environment{}, "help", "users", "list").stderr; !strings.Contains(got, "List accounts") {
+		t.Errorf("authctl help users list says %q", got)
+	}
 	for _, c := range commands() {
 		if !strings.Contains(text, "  "+c.name+" ") && !strings.Contains(text, "  "+c.name+"\n") {
 			t.Errorf("the help does not name %s", c.name)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -32,6 +33,7 @@ type target struct {
 	admin      string
 	store      openstore.Flags
 	secretFile *string
+	cert       *string
 	insecure   bool
 }
 
@@ -41,6 +43,7 @@ func (t *target) add(flags *flag.FlagSet) {
 		return func(value string) error { *to = &value; return nil }
 	}
 	flags.StringVar(&t.admin, "admin", t.admin, "where the service serves its administration: `unix:PATH|https://…`, or http:// on a loopback address; the token of AUTH_ADMIN_TOKEN goes with it (default AUTH_ADMIN of the environment, or unix:"+defaultSocket+" if that is there)")
+	flags.Func("cert", "with -admin https://: PEM `file` of mode 0600 with a certificate of yours and its key, for a service that asks for one; AUTH_ADMIN_TOKEN may be missing then", set(&t.cert))
 	flags.Func("store", "open the `store` itself: bolt:PATH of a service that is stopped, redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH (default AUTH_STORE of the environment if there is no socket)", set(&t.store.Spec))
 	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&t.store.File))
 	flags.Func("redis-prefix", "`prefix` of the keys on a Redis (default "+openstore.DefaultPrefix+")", set(&t.store.Prefix))
@@ -85,6 +88,9 @@ func (v *invocation) connect(ctx context.Context) (*client, error) {
 
 // remote returns a client of a service that runs.
 func (v *invocation) remote(where string) (*client, error) {
+	if v.at.cert != nil && !strings.HasPrefix(where, "https:") {
+		return nil, usageError("-cert is for -admin https://")
+	}
 	if path, ok := strings.CutPrefix(where, "unix:"); ok {
 		if path == "" {
 			return nil, usageError("-admin unix: needs a path, as in unix:" + defaultSocket)
@@ -106,14 +112,38 @@ func (v *invocation) remote(where string) (*client, error) {
 		return nil, usageError("-admin without TLS is for a loopback address: whoever is on the way would read the token")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, usageError("-admin must begin with unix:, https:// or http://")
-	case v.token == "":
-		return nil, usageError("AUTH_ADMIN_TOKEN is not set: -admin " + u.Scheme + ":// sends it as the Bearer token")
+	case v.token == "" && v.at.cert == nil:
+		return nil, usageError("AUTH_ADMIN_TOKEN is not set: -admin " + u.Scheme + ":// sends it as the Bearer token; or give a certificate with -cert")
 	case strings.TrimSpace(string(v.token)) != string(v.token) || strings.ContainsFunc(string(v.token), unicode.IsControl):
 		return nil, usageError("AUTH_ADMIN_TOKEN begins or ends with a space, or has a line break: no header carries it")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = maxConns
+	if v.at.cert != nil {
+		own, err := v.certificate(*v.at.cert)
+		if err != nil {
+			return nil, err
+		}
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}}
+	}
 	return &client{base: strings.TrimRight(where, "/"), where: where, token: v.token, http: clientOf(transport)}, nil
+}
+
+// maxPEM is how many bytes the file of -cert may have.
+const maxPEM = 1 << 20
+
+// certificate reads the file of -cert.
+func (v *invocation) certificate(path string) (tls.Certificate, error) {
+	rules := secretfile.Rules{Insecure: v.at.insecure, Logger: slog.New(slog.NewTextHandler(v.stderr, nil))}
+	pem, err := rules.Read(path, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	own, err := tls.X509KeyPair(pem, pem)
+	if err != nil {
+		return own, fmt.Errorf("%s must have a certificate and its key in PEM: %w", path, err)
+	}
+	return own, nil
 }
 
 // maxConns is how many connections are kept for the next call, as an import makes many at once.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -55,7 +56,7 @@ func editUser(flags *flag.FlagSet) action {
 
 func createUser(flags *flag.FlagSet) action {
 	made := map[string]any{}
-	role := flags.String("role", "member", "the `role`")
+	role := flags.String("role", "", "the `role` (default: member, or admin in a new organization)")
 	optional(flags, "name", "the full `name` (default: the address before its @)", made, "full_name")
 	optional(flags, "organization", "the `id` of the organization", made, "organization_id")
 	optional(flags, "organization-name", "the `name` of a new organization", made, "organization_name")
@@ -64,7 +65,10 @@ func createUser(flags *flag.FlagSet) action {
 		if (made["organization_id"] == nil) == (made["organization_name"] == nil) {
 			return usageError("needs -organization or -organization-name")
 		}
-		made["role"], made["email_verified"] = *role, *verified
+		made["role"], made["email_verified"] = cmp.Or(*role, "member"), *verified
+		if made["organization_name"] != nil { // which would have no admin
+			made["role"] = cmp.Or(*role, "admin")
+		}
 		return v.createAccount(ctx, made)
 	}
 }

@@ -129,6 +129,10 @@ func TestEveryActOfAUserIsOneCommand(t *testing.T) {
 	if eve := must(s.m.UserByEmail(ctx, "eve@example.com")); eve.OrganizationID != bob.OrganizationID || eve.FullName != "eve" || must(s.m.HasPassword(ctx, eve.ID)) {
 		t.Errorf("the new account is %+v", eve)
 	}
+	s.authctl(0, "users", "create", "mia@example.com", "-organization-name", "Engines")
+	if mia := must(s.m.UserByEmail(ctx, "mia@example.com")); !mia.Admin || mia.OrganizationID == bob.OrganizationID {
+		t.Errorf("the only member of a new organization is %+v", mia)
+	}
 	s.authctl(0, "users", "delete", ada.ID, "-yes")
 	if _, err := s.m.User(ctx, ada.ID); !errors.Is(err, auth.ErrNotFound) {
 		t.Errorf("the deleted account: %v", err)
