@@ -375,7 +375,9 @@ func TestAnOperatorImportsALineOfAFile(t *testing.T) {
 	}
 	f.do("POST", "/users/import?dry_run=1", line).want(400, httpauth.CodeInvalidInput)
 	fresh := members{"email": "mistyped@example.com"} // a mistyped dry run imports nothing
-	f.do("POST", "/users/import?dry-run=true", fresh).want(400, httpauth.CodeInvalidInput)
+	for _, query := range []string{"dry-run=true", "dry_run", "dry_run=", "dry_run=True"} {
+		f.do("POST", "/users/import?"+query, fresh).want(400, httpauth.CodeInvalidInput)
+	}
 	f.do("POST", "/users/import?dry_run=true", fresh).want(200)
 	if a := f.do("POST", "/users/import", members{"email": "cat@example.com", "password_hash": "$9$x"}).want(200); a.body["dropped_hash"] != "unknown_scheme" {
 		t.Errorf("a hash of an unknown scheme: %v", a.body)

@@ -24,7 +24,7 @@ type importUserBody struct {
 }
 
 type importQuery struct {
-	DryRun string `query:"dry_run" doc:"true: checks the line and changes nothing."`
+	DryRun bool `query:"dry_run" doc:"true: checks the line and changes nothing."`
 }
 
 type importedUser struct {
@@ -42,11 +42,6 @@ func importUser() endpoint {
 		if err == nil {
 			err = onlyParameter(values, "dry_run")
 		}
-		if err == nil && q.DryRun != "" && q.DryRun != "true" && q.DryRun != "false" {
-			err = &auth.InputError{Err: auth.ErrInvalidInput, Fields: []auth.FieldError{
-				{Field: "dry_run", Code: "wrong_type", Detail: "This parameter must be true or false."},
-			}}
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +50,7 @@ func importUser() endpoint {
 			return nil, err
 		}
 		do := c.manager.ImportUser
-		if q.DryRun == "true" {
+		if q.DryRun {
 			do = c.manager.CheckImport
 		}
 		done, err := do(c, u)

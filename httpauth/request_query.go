@@ -16,7 +16,7 @@ type page struct {
 }
 
 // withQuery returns the endpoint of a function that takes parameters of the query. They are the
-// fields of Query, which are strings and ints. None is required.
+// fields of Query, which are strings, ints and bools. None is required.
 func withQuery[Query any](f func(*call, Query) (any, error)) endpoint {
 	return endpoint{query: reflect.TypeFor[Query](), run: func(c *call) (any, error) {
 		var q Query
@@ -49,8 +49,8 @@ func parseQuery(raw string) (url.Values, error) {
 
 // decodeQuery reads values into the struct that v points to. A field whose parameter is not
 // given gets the default of its tag. The error is an [*auth.InputError] that names all
-// parameters that are given twice, no text, no integer or out of range. Parameters that v does
-// not have are ignored, as unknown members of a body are.
+// parameters that are given twice, no text, no integer, neither true nor false, or out of range.
+// Parameters that v does not have are ignored, as unknown members of a body are.
 func decodeQuery(values url.Values, v any) error {
 	var wrong []auth.FieldError
 	target := reflect.ValueOf(v).Elem()
@@ -77,6 +77,12 @@ func setParameter(field reflect.Value, tag reflect.StructTag, given []string) *a
 		text = given[0]
 	}
 	switch {
+	case field.Kind() == reflect.Bool:
+		if given != nil && text != "true" && text != "false" { // "" too: it does not say what was meant
+			return &auth.FieldError{Code: "wrong_type", Detail: "This parameter must be true or false."}
+		}
+		field.SetBool(text == "true")
+		return nil
 	case field.Kind() == reflect.Int:
 		return setInteger(field, tag, "parameter", text)
 	case !utf8.ValidString(text):
