@@ -66,7 +66,7 @@ func backup(flags *flag.FlagSet) action {
 		if v.json {
 			return v.printJSON(map[string]any{"file": path, "bytes": size})
 		}
-		_, err = fmt.Fprintf(v.stdout, "%s: %d bytes. Keep the root secret with it, and in another place: without the secret nobody can use it.\n", path, size)
+		_, err = fmt.Fprintf(v.stdout, "%s: %d bytes. Keep the root secret too, in another place than the copy: without it nobody can use the copy.\n", path, size)
 		return err
 	}
 }
