@@ -297,6 +297,12 @@ func TestAnOperatorSeesAndChangesAnAccount(t *testing.T) {
 	if users := f.do("GET", "/users?email=ADA.KING@example.com", nil).want(200).body["users"].([]any); len(users) != 1 {
 		t.Errorf("by email: %v", users)
 	}
+	for role, foreign := range map[string]bool{"operatr": true, "admin": false} { // who has misspelt a role learns of it
+		said := f.do("POST", "/users/"+id+"/role", members{"role": role, "force": true}).want(200) // bob is a member
+		if strings.Contains(said.text("message"), "none of Config.Roles") != foreign {
+			t.Errorf("of the role %s it says %s", role, said.raw)
+		}
+	}
 	f.do("POST", "/users/"+id+"/role", members{"role": "operator", "force": true}).want(200) // bob is a member
 	f.do("POST", "/users/"+id+"/send-reset", nil).want(200)
 	f.AwaitMail(auth.MailResetPassword, "ada.king@example.com")

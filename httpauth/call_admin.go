@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/datixlab/auth"
 )
@@ -245,6 +246,9 @@ type setRoleBody struct {
 func adminSetRole(c *call, in setRoleBody) (any, error) {
 	if err := c.manager.SetRole(forced(c, in.Force), c.variable("user_id"), in.Role); err != nil {
 		return nil, err
+	}
+	if !slices.Contains(c.manager.Roles(), in.Role) { // meant so, or misspelt
+		return success{true, "Role set. It is none of Config.Roles, so no member can change it"}, nil
 	}
 	return success{true, "Role set"}, nil
 }
