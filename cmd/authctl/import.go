@@ -39,6 +39,7 @@ type importer struct {
 
 	lines map[string]int // the first line of each address
 	count struct{ imported, there, refused, withoutPassword int }
+	other bool // the first line is no JSON object, so the file may have another form
 }
 
 // A lineResult is what became of a line, as -json prints it.
@@ -98,6 +99,9 @@ func (i *importer) summary(name string) error {
 	}
 	fmt.Fprintf(i.v.stderr, "%s: %d %s, %d of them without a password; %d were there already; %d refused\n",
 		printable.Escape(name), i.count.imported, word, i.count.withoutPassword, i.count.there, i.count.refused)
+	if i.other {
+		fmt.Fprintln(i.v.stderr, "  The file must have one JSON object a line: jq -c '.[]' makes them of a list, and jq -c . of objects on several lines.")
+	}
 	if i.count.refused > 0 {
 		return exitStatus(1)
 	}
@@ -202,6 +206,7 @@ func (i *importer) refuse(l line) lineResult {
 	if l.tooLong {
 		return lineResult{Line: l.number, Status: "refused", Code: "too_long", Errors: []string{fmt.Sprintf("It has more than %d bytes.", auth.MaxImportLine)}}
 	}
+	i.other = i.other || l.number == 1 && (!json.Valid(l.text) || l.text[0] != '{')
 	var who struct{ Email string }
 	if json.Unmarshal(l.text, &who) != nil || who.Email == "" {
 		return lineResult{} // the service says what is wrong

@@ -79,6 +79,24 @@ func TestAFileOfUsersIsImportedAndEveryRefusalIsSaidByLine(t *testing.T) {
 	}
 }
 
+func TestAFileOfAnotherFormSaysWhatMakesLinesOfIt(t *testing.T) {
+	s := newService(t)
+	for name, c := range map[string]struct {
+		lines []string
+		says  bool
+	}{
+		"a list":                   {[]string{`[{"email":"ada@example.com"}]`}, true},
+		"an object on three lines": {[]string{"{", `"email":"ada@example.com"`, "}"}, true},
+		"a table":                  {[]string{"email,name", "ada@example.com,Ada"}, true},
+		"a later line is broken":   {[]string{`{"email":"ada@example.com"}`, `{"email"`}, false},
+	} {
+		r := s.authctl(1, "import", "-dry-run", importFileOf(t, c.lines...))
+		if strings.Contains(r.stderr, "jq -c") != c.says {
+			t.Errorf("%s: it says %q", name, r.stderr)
+		}
+	}
+}
+
 func TestAnImportThatWasCutOffGoesOn(t *testing.T) {
 	s := newService(t)
 	const users = 600
