@@ -102,53 +102,6 @@ func (ch *memberChange) edit(a *account) {
 // errNoRoster reports an account whose organization has no record. Nobody else is in it.
 var errNoRoster = errors.New("auth: the organization has no record")
 
-// A prospect is a change before it is announced.
-type prospect struct {
-	rows   memberRows
-	acct   record.Row[account]
-	change memberChange
-	ends   bool         // it ends an enabled admin
-	before memberChange // it must be finished first; ID "": nothing
-}
-
-// A decider says whether a change of a member is allowed by the records of the prospect, which
-// were read in the order roster, account. What it reads itself is read after the roster. It may
-// fill in the change. It is called again after each conflict.
-type decider func(ctx context.Context, p *prospect) error
-
-// consider reads what a change of a member depends on, and decides. It changes nothing. Forced is
-// that of WithForce.
-func (m *Manager) consider(ctx context.Context, oid, uid string, change memberChange, forced bool, decide decider) (p prospect, err error) {
-	p.change = change
-	if p.rows, err = m.readMember(ctx, oid, uid); err != nil {
-		return p, err
-	}
-	p.acct = accountRow(uid)
-	if err := m.records.Read(ctx, &p.acct); err != nil {
-		return p, err
-	}
-	if p.before = p.rows.member.Rec.announced(); p.before.ID != "" {
-		return p, nil
-	}
-	switch {
-	case !isIn(oid, &p.acct):
-		return p, ErrNotFound
-	case !p.rows.org.Exists():
-		return p, errNoRoster
-	}
-	if decide != nil {
-		if err := decide(ctx, &p); err != nil {
-			return p, err
-		}
-	}
-	if p.ends = p.rows.enabledAdmin(&p.acct.Rec) && !p.change.keepsAdmin(&m.cfg); p.ends {
-		if err = m.guardAdmins(ctx, oid, &p.rows); forced {
-			p.change.Orphans, err = errors.Is(err, ErrLastAdmin), nil
-		}
-	}
-	return p, err
-}
-
 // announceChange decides and announces a change of a member, after finishing one that is announced.
 // It returns the change as announced. The error is ErrNotFound if the account is not in the
 // organization, errNoRoster, or one of decide or the guard. If it matches
@@ -159,7 +112,7 @@ func (m *Manager) announceChange(ctx context.Context, oid, uid string, change me
 	for range maxFinished {
 		var p prospect
 		err := m.records.RetryAnyway(ctx, orgPartition(oid), func() (err error) {
-			if p, err = m.consider(ctx, oid, uid, change, forced, decide); err != nil || p.before.ID != "" {
+			if p, err = m.consider(ctx, oid, uid, change, forced, decide); err != nil || p.first != nil {
 				return err
 			}
 			rec := p.rows.member.Rec
@@ -170,10 +123,10 @@ func (m *Manager) announceChange(ctx context.Context, oid, uid string, change me
 			rec.Pending, rec.PendingID, rec.Change = m.now(), p.change.ID, p.change
 			return m.records.Commit(ctx, p.rows.put(rec, p.rows.isAdmin() && !p.ends)...)
 		})
-		if err != nil || p.before.ID == "" {
+		if err != nil || p.first == nil {
 			return p.change, err
 		}
-		if _, err := m.finishChange(withoutClient(ctx), oid, uid, p.before); err != nil {
+		if err := p.first(withoutClient(ctx)); err != nil {
 			return change, beforeChange(err)
 		}
 	}

@@ -56,6 +56,78 @@ func (m *Manager) checkRosters(ctx context.Context) error {
 	return nil
 }
 
+// A prospect is a change before it is announced.
+type prospect struct {
+	rows   memberRows
+	acct   record.Row[account]
+	change memberChange
+	ends   bool                        // it ends an enabled admin
+	first  func(context.Context) error // it must be done first, outside of the organization's turn; nil: nothing
+}
+
+// A decider says whether a change of a member is allowed by the records of the prospect, which
+// were read in the order roster, account. What it reads itself is read after the roster. It may
+// fill in the change. It is called again after each conflict.
+type decider func(ctx context.Context, p *prospect) error
+
+// consider reads what a change of a member depends on, and decides. It changes nothing. Forced is
+// that of WithForce.
+func (m *Manager) consider(ctx context.Context, oid, uid string, change memberChange, forced bool, decide decider) (p prospect, err error) {
+	p.change = change
+	if p.rows, err = m.readMember(ctx, oid, uid); err != nil {
+		return p, err
+	}
+	p.acct = accountRow(uid)
+	if err := m.records.Read(ctx, &p.acct); err != nil {
+		return p, err
+	}
+	if before := p.rows.member.Rec.announced(); before.ID != "" {
+		p.first = func(ctx context.Context) error {
+			_, err := m.finishChange(ctx, oid, uid, before)
+			return err
+		}
+		return p, nil
+	}
+	switch {
+	case !isIn(oid, &p.acct):
+		return p, ErrNotFound
+	case !p.rows.org.Exists():
+		return p, errNoRoster
+	}
+	if decide != nil {
+		err = decide(ctx, &p)
+	}
+	if err == nil {
+		err = m.considerAdmins(ctx, oid, &p, forced)
+	}
+	if other := (unsettled{}); errors.As(err, &other) {
+		p.first = func(ctx context.Context) error {
+			_, err := m.settleMember(ctx, oid, other.uid, "", false)
+			return err
+		}
+		return p, nil
+	}
+	return p, err
+}
+
+// considerAdmins notes in the prospect whether it ends an enabled admin, and then asks guardAdmins.
+func (m *Manager) considerAdmins(ctx context.Context, oid string, p *prospect, forced bool) error {
+	if p.ends = p.rows.enabledAdmin(&p.acct.Rec) && !p.change.keepsAdmin(&m.cfg); !p.ends {
+		return nil
+	}
+	err := m.guardAdmins(ctx, oid, &p.rows)
+	if forced && !errors.As(err, new(unsettled)) {
+		p.change.Orphans, err = errors.Is(err, ErrLastAdmin), nil
+	}
+	return err
+}
+
+// An unsettled member has a record, and no account in the organization. Whether one can still come by
+// it is not known before [Manager.settleMember].
+type unsettled struct{ uid string }
+
+func (unsettled) Error() string { return "auth: a member is not settled" }
+
 // guardAdmins returns ErrLastAdmin if the member of the rows, an enabled admin, is the last one of
 // the organization, and there are other members. It returns ErrUnavailable if it cannot know.
 func (m *Manager) guardAdmins(ctx context.Context, oid string, rows *memberRows) error {
@@ -104,8 +176,9 @@ func (m *Manager) mayBeAdmin(it store.Item) bool {
 }
 
 // isMemberOf reports whether another user is a member of the organization, and an enabled admin,
-// by the account. A member whose account is being made or moved at this moment is one. One whose
-// end is announced is none.
+// by the account. One whose end is announced is none. One whose account may be being made at this
+// moment is a member. The error is unsettled for a record that is there for longer without an account:
+// by its age alone nobody can say that no account comes.
 func (m *Manager) isMemberOf(ctx context.Context, oid, uid string, rows *memberRows) (member, admin bool, err error) {
 	if uid == rows.uid {
 		return false, false, nil
@@ -121,10 +194,14 @@ func (m *Manager) isMemberOf(ctx context.Context, oid, uid string, rows *memberR
 	if err := m.records.Read(ctx, &acct); err != nil {
 		return false, false, err
 	}
-	if !isIn(oid, &acct) {
-		coming := m.isHeld(rec.Rec.Pending) || !acct.Exists() && m.isHeld(rec.Rec.Joined)
-		return coming && !acct.Rec.Deleted, false, nil
+	switch coming := m.isHeld(rec.Rec.Pending) || !acct.Exists() && m.isHeld(rec.Rec.Joined); {
+	case isIn(oid, &acct):
+		admin = rows.enabledAdmin(&acct.Rec) && (change.ID == "" || change.keepsAdmin(&m.cfg))
+		return true, admin, nil
+	case acct.Rec.Deleted, !rec.Exists():
+		return false, false, nil
+	case coming && change.Kind != arriving: // who is arriving has announced it, and so it is finished
+		return true, false, nil
 	}
-	admin = rows.enabledAdmin(&acct.Rec) && (change.ID == "" || change.keepsAdmin(&m.cfg))
-	return true, admin, nil
+	return false, false, unsettled{uid}
 }

@@ -3,8 +3,10 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
@@ -185,5 +187,70 @@ func TestTheGuardFindsAnAdminWhomTheRosterDoesNotName(t *testing.T) {
 	}
 	if err := h.SetRole(t.Context(), alice.ID, "member"); err != nil {
 		t.Errorf("beside an admin who is not in the roster yet: %v", err)
+	}
+}
+
+// OR-1. Whoever is still to come, by a move or a registration that was cut off or is slow, counts as a
+// member, or cannot come any more.
+func TestNobodyJoinsAnOrganizationThatItsLastAdminHasLeftAlone(t *testing.T) {
+	anns, guests := map[int]auth.Identity{}, map[int]auth.User{}
+	afterEveryStop(t, memstore.New(),
+		func(h *authtest.Harness, round int) func(*auth.Manager) error {
+			auth.AwaitBackground(h.Manager)
+			anns[round] = member(t, h.Manager, emailOf("ann", round))
+			id := member(t, h.Manager, emailOf("bob", round))
+			guests[round] = id.User
+			_, token, err := h.Invite(t.Context(), anns[round], auth.NewInvitation{Email: id.User.Email, Role: "member"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func(m *auth.Manager) error {
+				_, err := m.AcceptInvitation(context.Background(), id, token, "", "")
+				return err
+			}
+		},
+		func(h *authtest.Harness, _ *tapStore, round int, _ error) {
+			auth.AwaitBackground(h.Manager)
+			ann := anns[round].User
+			checkGuarded(t, h, ann, h.SetRole(t.Context(), ann.ID, "member"), guests[round].Email, fmt.Sprintf("round %d", round))
+		})
+
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+	auth.AwaitBackground(h.Manager)
+	ann := h.Register()
+	_, token := invite(t, h, ann, "new@example.com", "member")
+	held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
+	slow := make(chan error, 1)
+	go func() {
+		_, err := registerBy(context.Background(), h.Manager, "new@example.com", token)
+		slow <- err
+	}()
+	held()
+	tap.tap(nil, nil)
+	h.Clock.Advance(time.Minute)
+	err := h.SetRole(t.Context(), ann.ID, "member")
+	release()
+	if err := <-slow; err == nil {
+		t.Error("the registration of a minute ago goes on")
+	}
+	checkGuarded(t, h, ann.User, err, "new@example.com", "a slow registration")
+}
+
+// checkGuarded fails the test unless err is that of the guard if the owner of the address is a member
+// beside the admin, and nil otherwise.
+func checkGuarded(t *testing.T, h *authtest.Harness, ann auth.User, err error, email, when string) {
+	t.Helper()
+	h.Clock.Advance(time.Minute)
+	if _, err := h.Members(t.Context(), sessionOf(t, h, ann.Email), "", 0); err != nil { // which finishes what is left
+		t.Fatal(err)
+	}
+	u, notFound := h.UserByEmail(t.Context(), email)
+	want := error(nil)
+	if notFound == nil && u.OrganizationID == ann.OrganizationID {
+		want = auth.ErrLastAdmin
+	}
+	if !errors.Is(err, want) {
+		t.Errorf("%s: the last admin becomes a member: %v, want %v; beside %+v", when, err, want, u)
 	}
 }

@@ -84,8 +84,8 @@ func (m *Manager) AcceptInvitation(ctx context.Context, id Identity, token, pass
 	resumed := false
 	err = m.proveFresh(ctx, id, c, f, "accept_invitation", func(ctx context.Context) error {
 		p, err := m.consider(ctx, home, c.uid, ch, false, decide)
-		if err == nil && p.before.Kind == joining && p.before.Org == oid {
-			resumed, err = m.opens(ctx, oid, secret, &p)
+		if before := p.rows.member.Rec.announced(); err == nil && before.Kind == joining && before.Org == oid {
+			resumed, err = m.opens(ctx, oid, secret, before.Invitation, digestOf(p.acct.Rec.Email))
 		}
 		return err
 	})
@@ -112,15 +112,15 @@ func (m *Manager) AcceptInvitation(ctx context.Context, id Identity, token, pass
 	return User{}, err
 }
 
-// opens reports whether a token opens the invitation of the joining that was announced before p. It is
-// asked before others finish that, because then the invitation is used up.
-func (m *Manager) opens(ctx context.Context, oid, secret string, p *prospect) (bool, error) {
+// opens reports whether a token opens the invitation with this id, of a joining that was announced
+// before. It is asked before others finish that, because then the invitation is used up.
+func (m *Manager) opens(ctx context.Context, oid, secret, id, address string) (bool, error) {
 	list := invitationsRow(oid)
 	if err := m.records.Read(ctx, &list); err != nil {
 		return false, err
 	}
-	one := list.Rec.opened(oid, secret, digestOf(p.acct.Rec.Email))
-	return one != nil && one.ID == p.before.Invitation, nil
+	one := list.Rec.opened(oid, secret, address)
+	return one != nil && one.ID == id, nil
 }
 
 // checkAlone returns ErrOrganizationNotEmpty unless the member of the rows is the only one. In a
