@@ -121,7 +121,15 @@ func (m *Manager) announceChange(ctx context.Context, oid, uid string, change me
 			}
 			rec.Overlap, rec.Leaving = false, p.change.Kind == deletion
 			rec.Pending, rec.PendingID, rec.Change = m.now(), p.change.ID, p.change
-			return m.records.Commit(ctx, p.rows.put(rec, p.rows.isAdmin() && !p.ends)...)
+			ops := p.rows.put(rec, p.rows.isAdmin() && !p.ends)
+			if p.change.Kind == deletion || p.change.moves() {
+				uninvite, err := m.uninvite(ctx, oid, p.acct.Rec.Email)
+				if err != nil {
+					return err
+				}
+				ops = append(ops, uninvite...)
+			}
+			return m.records.Commit(ctx, ops...)
 		})
 		if err != nil || p.first == nil {
 			return p.change, err

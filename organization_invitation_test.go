@@ -430,3 +430,45 @@ func TestAnInvitationWhoseMailDoesNotLeaveVoidsNoneThatArrived(t *testing.T) {
 		}
 	}
 }
+
+// OR-4. An invitation for the address of a member waits if the account was made while it did, or has
+// changed to the address. It is no way back.
+func TestAMemberWhoGoesHasNoInvitationToComeBackBy(t *testing.T) {
+	h := authtest.With(t, memstore.New(), mailConfig())
+	auth.AwaitBackground(h.Manager)
+	ann := h.Register()
+	_, other := invite(t, h, ann, "other@example.com", "member")
+	for name, end := range map[string]func(bob *authtest.User) error{
+		"removed":             func(bob *authtest.User) error { return h.RemoveMember(t.Context(), ann.Identity(), bob.ID, "", "") },
+		"left":                func(bob *authtest.User) error { return h.LeaveOrganization(t.Context(), bob.Identity(), "", "") },
+		"deleted":             func(bob *authtest.User) error { return h.DeleteUser(t.Context(), bob.ID) },
+		"deleted by the user": func(bob *authtest.User) error { return deleteOwn(h, bob) },
+	} {
+		h.Clock.Advance(24 * time.Hour) // for the next mail
+		bob := ann.Colleague("member")
+		email := "now." + bob.Email
+		_, token := invite(t, h, relogged(ann), email, "admin")
+		if _, err := h.UpdateUser(t.Context(), bob.ID, auth.UserChange{Email: &email}); err != nil {
+			t.Fatal(err)
+		}
+		bob.Email = email
+		if err := end(relogged(bob)); err != nil {
+			t.Fatal(err)
+		}
+		if got := pendingIn(t, h, relogged(ann)); len(got) != 1 || got[0] != "other@example.com" {
+			t.Errorf("%s: there wait %v", name, got)
+		}
+		var err error
+		if _, gone := h.User(t.Context(), bob.ID); gone != nil {
+			_, err = registerBy(t.Context(), h.Manager, email, token)
+		} else {
+			_, err = acceptBy(h.Manager, relogged(bob), token)
+		}
+		if !errors.Is(err, auth.ErrInvalidOneTimeToken) {
+			t.Errorf("%s, and comes back: %v", name, err)
+		}
+	}
+	if _, err := registerBy(t.Context(), h.Manager, "other@example.com", other); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+}

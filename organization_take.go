@@ -176,6 +176,26 @@ func (r *invitationsRecord) useUp(id string) {
 	r.Invitations = slices.DeleteFunc(r.Invitations, func(one invitation) bool { return one.ID == id })
 }
 
+// uninvite returns the operations that end an invitation for the address of a member who goes.
+// Otherwise it would be a way back: one waits if your program has made the account, or the member has
+// changed to the invited address. Nobody can use one of a damaged record.
+func (m *Manager) uninvite(ctx context.Context, oid, email string) ([]store.Op, error) {
+	list := invitationsRow(oid)
+	switch err := m.records.Read(ctx, &list); {
+	case errors.Is(err, record.ErrDamaged):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	digest := digestOf(email)
+	own := func(one *invitation) bool { return digestOf(one.Email) == digest }
+	if !slices.ContainsFunc(list.Rec.Invitations, func(one invitation) bool { return own(&one) }) {
+		return nil, nil
+	}
+	list.Rec.end(own)
+	return []store.Op{putInvitations(&list)}, nil
+}
+
 // free makes an invitation free again that was taken for an announcement, or removes it if it was
 // ended meanwhile.
 func (r *invitationsRecord) free(id, pending string) {
