@@ -64,8 +64,8 @@ func (m Mail) LogValue() slog.Value { return slog.StringValue(m.String()) }
 // behind, up to four at the same time.
 //
 // No mailbox is flooded. All purposes together, an address gets 3 mails at once and one more
-// every 20 minutes, whoever asks. All processes of a store share this budget. While three tokens
-// of one purpose are valid, none is added.
+// every 20 minutes, whoever asks. Invitations are every second one of these at most, after the first
+// three. All processes of a store share this budget. While three tokens of one purpose are valid, none is added.
 type Mailer interface {
 	// Send sends one mail. The context has the values of the request's context and ends
 	// after 10 seconds. An error, a panic and a late return are reported as EventMailFailed,
@@ -88,8 +88,8 @@ const (
 
 // mailLimit is the budget of one address, for all purposes together. It is charged only for a
 // mail that is sent. So strangers who use it up have filled the owner's mailbox with what the
-// owner needs. Only an address without an account has mails for others charged: users may ask to
-// change to it.
+// owner needs. An address without an account also has the mails of others charged: users may ask to
+// change to it. Invitations have a budget besides: see invitedLimit.
 var mailLimit = store.Limit{Burst: 3, Every: 20 * time.Minute}
 
 func mailBudget(digest string) budget {
@@ -149,7 +149,7 @@ func (m *Manager) sendMail(ctx context.Context, r mailRequest) {
 	}
 	if err != nil {
 		if r.charged { // by the caller, or before a Commit that failed
-			m.refund(ctx, []budget{mailBudget(r.digest)}, budget.hits)
+			m.refund(ctx, r.mailbox(), budget.hits)
 		}
 		return
 	}
@@ -251,17 +251,29 @@ func (r *mailRequest) recipient(acct *record.Row[account], now time.Time) string
 	return address
 }
 
-// chargeMail charges the budget of the address once for the request.
+// mailbox returns the budgets of the address that the mail is charged on.
+func (r *mailRequest) mailbox() []budget {
+	if r.kind == invitationMail {
+		return []budget{invitedBudget(r.digest), mailBudget(r.digest)}
+	}
+	return []budget{mailBudget(r.digest)}
+}
+
+// chargeMail charges the budgets of the address once for the request.
 func (m *Manager) chargeMail(ctx context.Context, r *mailRequest) error {
 	if r.charged {
 		return nil
 	}
-	b := mailBudget(r.digest)
-	d, err := m.records.Hit(ctx, b.key, b.limit, 1, m.now())
-	if err != nil {
-		return err
-	}
-	if !d.OK {
+	budgets := r.mailbox()
+	for i, b := range budgets {
+		d, err := m.records.Hit(ctx, b.key, b.limit, 1, m.now())
+		if err == nil && d.OK {
+			continue
+		}
+		m.refund(ctx, budgets[:i], budget.hits)
+		if err != nil {
+			return err
+		}
 		m.emit(ctx, Event{Type: EventRateLimited, UserID: userIDOf(r.uid), Reason: b.name})
 		return errNoMail
 	}

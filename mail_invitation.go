@@ -9,15 +9,28 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// The budgets of mails with invitations: of an inviter whose address nobody has proven, and of an
-// organization. Whoever registers may invite, so these mails go where strangers say.
+// The budgets of mails with invitations: of an inviter whose address nobody has proven, of any other
+// inviter and of an organization. Whoever registers may invite, so these mails go where strangers say.
+// The inviter has a budget too, because whoever leaves an organization gets a new one.
 var (
 	unprovenInviteLimit = store.Limit{Burst: 3, Every: 8 * time.Hour}
 	inviteLimit         = store.Limit{Burst: 20, Every: 3 * time.Minute}
 )
 
-func inviterBudget(uid string) budget {
+// invitedLimit is how many invitations one mailbox gets, within mailLimit. Any stranger can invite, and
+// an invitation is no use to an owner who wants a reset. So every second mail is left for others.
+var invitedLimit = store.Limit{Burst: mailLimit.Burst, Every: 2 * mailLimit.Every}
+
+func invitedBudget(digest string) budget {
+	return budget{name: "mail", key: "e." + digest + "/invited", limit: invitedLimit}
+}
+
+func unprovenInviterBudget(uid string) budget {
 	return budget{name: "inviter", key: userKey(uid, "invite"), limit: unprovenInviteLimit}
+}
+
+func inviterBudget(uid string) budget {
+	return budget{name: "inviter", key: userKey(uid, "invites"), limit: inviteLimit}
 }
 
 func inviteBudget(oid string) budget {
@@ -38,11 +51,11 @@ func (m *Manager) inviteBudgets(ctx context.Context, c *principal, oid string) [
 	if !m.SendsMail() {
 		return nil
 	}
-	budgets := m.mailNetworkBudgets(ctx)
+	own := inviterBudget(c.uid)
 	if !c.acct.Rec.emailVerified() {
-		budgets = append(budgets, inviterBudget(c.uid))
+		own = unprovenInviterBudget(c.uid)
 	}
-	return append(budgets, inviteBudget(oid))
+	return append(m.mailNetworkBudgets(ctx), own, inviteBudget(oid)) // last what others share
 }
 
 // offerInvitation lets the queue mail an invitation. The budgets were charged for it. Spare is the
@@ -81,7 +94,7 @@ func (m *Manager) sendInvitation(ctx context.Context, r mailRequest, oid, id str
 	}
 	failure, left := m.callMailer(ctx, mail)
 	if !left {
-		m.refund(ctx, append(charged, mailBudget(r.digest)), budget.hits)
+		m.refund(ctx, append(charged, r.mailbox()...), budget.hits)
 		m.keepToken(ctx, oid, id, spare)
 	}
 	m.reportMail(ctx, r, orgPrefix+oid, failure)

@@ -146,8 +146,8 @@ func (m *Manager) loadAdmin(ctx context.Context, id Identity) (c *principal, oid
 // The answer does not show whether the address has an account of another organization. The error is
 // an [*InputError], ErrForbidden, ErrAlreadyMember for an address of the organization, or
 // ErrInvitationLimit if 100 wait. It may also be ErrRateLimited. A user whose address is not verified
-// invites three people by mail, and one more every 8 hours. An organization invites 20, and one more
-// every 3 minutes.
+// invites three people by mail, and one more every 8 hours. Any other user and an organization invite
+// 20, and one more every 3 minutes.
 func (m *Manager) Invite(ctx context.Context, id Identity, n NewInvitation) (Invitation, Secret, error) {
 	defer m.calls.Begin()()
 	c, oid, err := m.loadAdmin(ctx, id)

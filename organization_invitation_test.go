@@ -176,7 +176,8 @@ func TestATokenOfAnInvitationIsForItsAddressAndItsTime(t *testing.T) {
 	}
 	h.Clock.Advance(20 * time.Minute) // for one more mail
 	_, replaced := invite(t, h, relogged(ann), relogged(guest).Email, "member")
-	_, live := invite(t, h, ann, guest.Email, "admin")
+	h.Clock.Advance(time.Hour)
+	_, live := invite(t, h, relogged(ann), relogged(guest).Email, "admin")
 	if got := pendingIn(t, h, ann); len(got) != 1 {
 		t.Errorf("there wait %v", got)
 	}
@@ -330,6 +331,68 @@ func TestInvitationsByMailAreLimited(t *testing.T) {
 	}
 	if n != 3 {
 		t.Errorf("one mailbox got %d mails", n)
+	}
+}
+
+// PR-26. Who leaves an organization gets another, with a budget of its own.
+func TestAnInviterMailsNoMorePeopleByLeavingTheOrganization(t *testing.T) {
+	h := authtest.With(t, memstore.New(), mailConfig())
+	auth.AwaitBackground(h.Manager)
+	ann := h.Register()
+	ann.VerifyEmail()
+	sent, refused := 0, 0
+	for i := range 45 {
+		h.Clock.Advance(time.Second) // for the budget of changes
+		_, _, err := h.Invite(t.Context(), ann.Identity(), auth.NewInvitation{Email: emailOf("guest", i), Role: "member"})
+		switch {
+		case err == nil:
+			sent++
+		case errors.Is(err, auth.ErrRateLimited):
+			refused++
+			if err := h.LeaveOrganization(t.Context(), ann.Identity(), "", ""); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			t.Fatal(err)
+		}
+	}
+	if sent != 20 || refused != 25 {
+		t.Errorf("%d people are mailed, and %d are not", sent, refused)
+	}
+}
+
+// PR-26. Any stranger can invite an address, and as often as there are organizations.
+func TestInvitationsLeaveTheOwnerOfAnAddressAMailForAReset(t *testing.T) {
+	cfg := mailConfig()
+	done := make(chan struct{}, 100)
+	cfg.Events = handlerFunc(func(_ context.Context, e auth.Event) {
+		if e.Action == string(auth.MailInvitation) || e.Type == auth.EventRateLimited && e.Reason == "mail" {
+			done <- struct{}{}
+		}
+	})
+	h := authtest.With(t, memstore.New(), cfg)
+	owner := h.Register()
+	owner.VerifyEmail()
+	h.Clock.Advance(24 * time.Hour)
+	inviteAll := func() {
+		for range 3 {
+			if _, _, err := h.Invite(t.Context(), h.Register().Identity(), auth.NewInvitation{Email: owner.Email, Role: "member"}); err != nil {
+				t.Fatal(err)
+			}
+			<-done
+		}
+	}
+	inviteAll()
+	for range 3 {
+		h.Clock.Advance(20 * time.Minute)
+		inviteAll()
+		h.Clock.Advance(20 * time.Minute)
+		inviteAll()
+		if err := h.ForgotPassword(t.Context(), owner.Email); err != nil {
+			t.Fatal(err)
+		}
+		h.AwaitMail(auth.MailResetPassword, owner.Email)
+		h.Clock.Advance(time.Hour) // for the tokens of the resets
 	}
 }
 

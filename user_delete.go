@@ -253,7 +253,7 @@ func (a *account) tombstone() account {
 func (m *Manager) userBudgets(uid string) []budget {
 	budgets := append(m.elsewhereCodeBudgets(uid), m.codeBudgets(uid, netprefix.Unknown, true)...)
 	return append(budgets, m.confirmBudget(uid), forgiveBudget(uid), m.newKeyBudget(uid), newCodesBudget(uid), firstCodesBudget(uid),
-		newFactorBudget(uid), checkBudget(uid), newEmailBudget(uid), memberBudget(uid), inviterBudget(uid))
+		newFactorBudget(uid), checkBudget(uid), newEmailBudget(uid), memberBudget(uid), inviterBudget(uid), unprovenInviterBudget(uid))
 }
 
 // refillKnown empties the counters of codes from the networks that are known to the user beside
