@@ -79,9 +79,10 @@ func (ch *memberChange) moves() bool {
 	return ch.Kind == removal || ch.Kind == departure || ch.Kind == joining
 }
 
-// keepsAdmin reports whether an enabled admin is one in the organization after the change.
+// keepsAdmin reports whether an enabled admin is one in the organization after the change. After none
+// it is one.
 func (ch *memberChange) keepsAdmin(c *Config) bool {
-	return ch.Kind == enabling || ch.Kind == arriving || ch.Kind == newRole && c.isAdmin(ch.Role)
+	return ch.Kind == "" || ch.Kind == enabling || ch.Kind == arriving || ch.Kind == newRole && c.isAdmin(ch.Role)
 }
 
 // edit makes the change in the account.

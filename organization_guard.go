@@ -196,7 +196,7 @@ func (m *Manager) isMemberOf(ctx context.Context, oid, uid string, rows *memberR
 	}
 	switch coming := m.isHeld(rec.Rec.Pending) || !acct.Exists() && m.isHeld(rec.Rec.Joined); {
 	case isIn(oid, &acct):
-		admin = rows.enabledAdmin(&acct.Rec) && (change.ID == "" || change.keepsAdmin(&m.cfg))
+		admin = rows.enabledAdmin(&acct.Rec) && change.keepsAdmin(&m.cfg)
 		return true, admin, nil
 	case acct.Rec.Deleted, !rec.Exists():
 		return false, false, nil

@@ -99,14 +99,14 @@ func (r *invitationsRecord) opened(oid, secret, address string) (found *invitati
 	return found
 }
 
-// end ends those invitations for which which is true. One that is taken stays until it is settled, and
-// is no use to anybody else.
-func (r *invitationsRecord) end(which func(*invitation) bool) {
+// end ends the invitations for which ends returns true. One that is taken stays until it is settled,
+// and is no use to anybody else.
+func (r *invitationsRecord) end(ends func(*invitation) bool) {
 	r.Invitations = slices.DeleteFunc(r.Invitations, func(one invitation) bool {
-		return one.TakenBy == "" && which(&one)
+		return one.TakenBy == "" && ends(&one)
 	})
 	for i := range r.Invitations {
-		if which(&r.Invitations[i]) {
+		if ends(&r.Invitations[i]) {
 			r.Invitations[i].Digest = nil
 		}
 	}
@@ -115,22 +115,9 @@ func (r *invitationsRecord) end(which func(*invitation) bool) {
 // waits reports whether an invitation can be used, by whoever has its token.
 func (i *invitation) waits(now time.Time) bool { return i.Digest != nil && now.Before(i.Expires) }
 
-// invitation returns the description of an invitation.
+// describe returns the invitation as users see it.
 func (i *invitation) describe() Invitation {
 	return Invitation{ID: invitationIDPrefix + i.ID, Email: i.Email, Role: i.Role, CreatedAt: i.Created, ExpiresAt: i.Expires}
-}
-
-// loadAdmin is loadPrincipal for a call of an admin. It returns the digits of their organization, or
-// ErrForbidden.
-func (m *Manager) loadAdmin(ctx context.Context, id Identity) (c *principal, oid string, err error) {
-	if c, err = m.loadPrincipal(ctx, id); err != nil {
-		return nil, "", err
-	}
-	oid, ok := parseOrganization(c.acct.Rec.Org)
-	if !ok || !m.cfg.isAdmin(c.acct.Rec.Role) {
-		return nil, "", m.refuseMember(ctx, id)
-	}
-	return c, oid, nil
 }
 
 // Invite invites the owner of an address into the caller's organization. The caller is an admin, and

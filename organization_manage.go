@@ -104,6 +104,19 @@ func (m *Manager) actOnMember(ctx context.Context, id Identity, ch memberChange,
 	return &memberAct{m: m, id: id, caller: c, proof: f, oid: oid, uid: uid, change: ch}, nil
 }
 
+// loadAdmin is loadPrincipal for a call of an admin. It returns the digits of their organization, or
+// ErrForbidden.
+func (m *Manager) loadAdmin(ctx context.Context, id Identity) (c *principal, oid string, err error) {
+	if c, err = m.loadPrincipal(ctx, id); err != nil {
+		return nil, "", err
+	}
+	oid, ok := parseOrganization(c.acct.Rec.Org)
+	if !ok || !m.cfg.isAdmin(c.acct.Rec.Role) {
+		return nil, "", m.refuseMember(ctx, id)
+	}
+	return c, oid, nil
+}
+
 // refuseMember returns ErrForbidden for a change that is not the caller's to make.
 func (m *Manager) refuseMember(ctx context.Context, id Identity) error {
 	m.ReportDenied(ctx, id, "role")
@@ -193,7 +206,7 @@ func (a *memberAct) decide(ctx context.Context, p *prospect) error {
 	going := own.Rec.announced()
 	rank := m.cfg.rank(c.acct.Rec.Role)
 	switch is := m.cfg.rank(p.acct.Rec.Role); {
-	case !m.cfg.isAdmin(c.acct.Rec.Role), going.ID != "" && !going.keepsAdmin(&m.cfg), is < 0, is > rank:
+	case !m.cfg.isAdmin(c.acct.Rec.Role), !going.keepsAdmin(&m.cfg), is < 0, is > rank:
 		return ErrForbidden
 	case a.change.Kind != newRole:
 		return nil
@@ -213,12 +226,9 @@ func (a *memberAct) decide(ctx context.Context, p *prospect) error {
 // name at once; one more is allowed every second.
 func (m *Manager) RenameOrganization(ctx context.Context, id Identity, name string) (Organization, error) {
 	defer m.calls.Begin()()
-	c, err := m.loadPrincipal(ctx, id)
+	c, oid, err := m.loadAdmin(ctx, id)
 	if err != nil {
 		return Organization{}, err
-	}
-	if !m.cfg.isAdmin(c.acct.Rec.Role) {
-		return Organization{}, m.refuseMember(ctx, id)
 	}
 	name = printable.Tidy(name)
 	if e := checkText("name", name, maxName, true); e != nil {
@@ -227,7 +237,6 @@ func (m *Manager) RenameOrganization(ctx context.Context, id Identity, name stri
 	if err := m.chargeChange(ctx, c.uid); err != nil {
 		return Organization{}, err
 	}
-	oid, _ := parseOrganization(c.acct.Rec.Org)
 	var rows memberRows
 	err = m.records.Retry(ctx, orgPartition(oid), func() (err error) {
 		if rows, err = m.readMember(ctx, oid, c.uid); err != nil {
@@ -241,7 +250,7 @@ func (m *Manager) RenameOrganization(ctx context.Context, id Identity, name stri
 		switch {
 		case !rows.org.Exists(), rows.org.Rec.Ended:
 			return ErrNotFound
-		case !isIn(oid, &now.acct), !m.cfg.isAdmin(now.acct.Rec.Role), going.ID != "" && !going.keepsAdmin(&m.cfg):
+		case !isIn(oid, &now.acct), !m.cfg.isAdmin(now.acct.Rec.Role), !going.keepsAdmin(&m.cfg):
 			return ErrForbidden
 		}
 		rows.org.Rec.Name = name

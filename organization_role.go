@@ -30,7 +30,7 @@ func (c *Config) badRoles() string {
 	}
 	for i, role := range c.Roles {
 		if role != c.FirstRole && !validRole(role) || slices.Contains(c.Roles[:i], role) {
-			return fmt.Sprintf("role %d is none, or is there twice", i+1)
+			return fmt.Sprintf("role %d has not the form of a role, or stands there twice", i+1)
 		}
 	}
 	if c.rank(roleAdmin) < 0 {

@@ -64,14 +64,11 @@ func (m *Manager) checkInviter(ctx context.Context, oid string, one *invitation)
 	if err := m.records.Read(ctx, &acct); err != nil {
 		return err
 	}
-	role := acct.Rec.Role
-	switch going := member.Rec.announced(); {
-	case going.Kind == newRole && m.mayInvite(role, one.Role):
+	going, role := member.Rec.announced(), acct.Rec.Role
+	if going.Kind == newRole && m.mayInvite(role, one.Role) {
 		role = going.Role
-	case going.ID != "" && going.Kind != enabling && going.Kind != arriving && going.Kind != newRole:
-		return ErrInvalidOneTimeToken
 	}
-	if !isIn(oid, &acct) || !acct.Rec.usable() || !m.mayInvite(role, one.Role) {
+	if !going.keepsAdmin(&m.cfg) || !isIn(oid, &acct) || !acct.Rec.usable() || !m.mayInvite(role, one.Role) {
 		return ErrInvalidOneTimeToken
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/strictjson"
@@ -52,9 +51,7 @@ func ParseImportedUser(line []byte) (u ImportedUser, err error) {
 	member("organization_id", &u.OrganizationID, text)
 	member("organization_name", &u.OrganizationName, text)
 	member("disabled", &u.Disabled, flag)
-	var created time.Time
-	member("created_at", &created, "It is not a time as RFC 3339 has it, such as 2026-01-31T15:04:05Z.")
-	u.CreatedAt = created
+	member("created_at", &u.CreatedAt, "It is not a time as RFC 3339 has it, such as 2026-01-31T15:04:05Z.")
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		fields = append(fields, FieldError{printable.Clip(name, 100), "unknown_member", "There is no such member."})
 	}
