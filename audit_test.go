@@ -587,9 +587,9 @@ var audited = map[string]struct {
 		_ = s.DeleteOrganization(s.ctx, "org_"+strings.Repeat("0", 29))
 	}, ""},
 
-	"Members":            {func(s *stage) { _, _ = s.Members(s.ctx, s.id, "", 0) }, ""},
-	"Members: bad input": {func(s *stage) { _, _ = s.Members(s.ctx, s.id, "x", 0) }, ""},
-	"Members: API key":   {func(s *stage) { _, _ = s.Members(s.ctx, s.keyIdentity(), "", 0) }, "access_denied:api_key by key of u"},
+	"Members":            {func(s *stage) { _, _ = s.Members(s.ctx, s.id, auth.MemberQuery{}) }, ""},
+	"Members: bad input": {func(s *stage) { _, _ = s.Members(s.ctx, s.id, auth.MemberQuery{After: "x"}) }, ""},
+	"Members: API key":   {func(s *stage) { _, _ = s.Members(s.ctx, s.keyIdentity(), auth.MemberQuery{}) }, "access_denied:api_key by key of u"},
 	"MemberCount":        {func(s *stage) { _, _ = s.MemberCount(s.ctx, s.u.OrganizationID) }, ""},
 	"Roles":              {func(s *stage) { s.Roles() }, ""},
 	"SetMemberRole": {func(s *stage) { _, _ = s.SetMemberRole(s.ctx, s.id, s.u.Colleague("member").ID, "admin", "", "") },

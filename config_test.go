@@ -385,7 +385,7 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 			return err
 		},
 		"DeleteAccount": func(m *auth.Manager) error { return m.DeleteAccount(ctx, id, authtest.Password, "") },
-		"Members":       func(m *auth.Manager) error { _, err := m.Members(ctx, id, "", 0); return err },
+		"Members":       func(m *auth.Manager) error { _, err := m.Members(ctx, id, auth.MemberQuery{}); return err },
 		"MemberCount":   func(m *auth.Manager) error { _, err := m.MemberCount(ctx, alice.OrganizationID); return err },
 		"SetMemberRole": func(m *auth.Manager) error {
 			_, err := m.SetMemberRole(ctx, id, id.User.ID, "member", "", "")

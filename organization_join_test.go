@@ -129,7 +129,7 @@ func TestOfAHundredUsesOfAnInvitationOneIsAMember(t *testing.T) {
 				t.Errorf("registration %d of an address that has an account succeeded", i)
 			}
 		}
-		page, err := h.Members(t.Context(), ann.Identity(), "", 0)
+		page, err := h.Members(t.Context(), ann.Identity(), auth.MemberQuery{})
 		if err != nil || len(page.Members) != 3 || joined != 1 || moved == 0 {
 			t.Errorf("%d registrations and %d moves of 100 each succeeded: %d members, %v", joined, moved, len(page.Members), err)
 		}
@@ -239,11 +239,11 @@ func TestAnAcceptanceCutOffAnywhereMovesTheUserOrNot(t *testing.T) {
 				ann, old := anns[round], guests[round]
 				switch round % 3 { // whoever reads next
 				case 0:
-					if _, err := h.Members(t.Context(), ann, "", 0); err != nil {
+					if _, err := h.Members(t.Context(), ann, auth.MemberQuery{}); err != nil {
 						t.Fatal(err)
 					}
 				case 1:
-					if _, err := h.Members(t.Context(), sessionOf(t, h, old.Email), "", 0); err != nil {
+					if _, err := h.Members(t.Context(), sessionOf(t, h, old.Email), auth.MemberQuery{}); err != nil {
 						t.Fatal(err)
 					}
 				}

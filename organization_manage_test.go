@@ -69,6 +69,28 @@ func TestNobodyGivesChangesOrRemovesAboveTheirOwnRank(t *testing.T) {
 	}
 }
 
+func TestOnlyAdminsSeeWhichMembersAreDisabled(t *testing.T) {
+	t.Parallel()
+	h := authtest.New(t)
+	auth.AwaitBackground(h.Manager)
+	ann := h.RegisterTwoFactor()
+	bob, disabled := ann.Colleague("member"), ann.Colleague("member")
+	if err := h.DisableUser(t.Context(), disabled.ID); err != nil {
+		t.Fatal(err)
+	}
+	for by, sees := range map[*authtest.User]bool{ann: true, bob: false} {
+		page, err := h.Members(t.Context(), by.Identity(), auth.MemberQuery{})
+		if err != nil || len(page.Members) != 3 || page.ByAdmin != sees {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		for _, m := range page.Members {
+			if m.TwoFactorEnabled != (sees && m.ID == ann.ID) || m.Disabled != (sees && m.ID == disabled.ID) {
+				t.Errorf("an admin: %v sees %+v", sees, m)
+			}
+		}
+	}
+}
+
 // OR-2. Members of another organization and nobody are one and the same.
 func TestAUserOfAnotherOrganizationIsNobody(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})

@@ -23,34 +23,40 @@ type Member struct {
 	TwoFactorEnabled, Disabled bool
 }
 
+// A MemberQuery says which members [Manager.Members] returns. The zero value is the first page of all.
+type MemberQuery struct {
+	After string // the Next of the page before
+	Limit int    // how many members a page has at most, 1 to 200; 0 is 50
+}
+
 // A MemberPage is a part of the list of members.
 type MemberPage struct {
 	Members []Member
-	Next    string // for the next page; "" after the last
+	Next    string // MemberQuery.After of the next page; "" after the last
 	ByAdmin bool   // the caller is an admin, who sees TwoFactorEnabled and Disabled
 }
 
 // Members returns a page of the members of the caller's organization, in the order of their ids.
-// After is "" for the first page, and then the Next of the page before. Limit is how many it has, 1 to
-// 200; 0 is 50. A page may have fewer. Nobody is missing who is a member from before the
-// first page until after the last.
+// A page may have fewer members than Limit. Nobody is missing who is a member from before the first
+// page until after the last.
 //
 // A change of a member that was cut off is finished by it. The error is an [*InputError] for a Limit
 // out of range or an After that is of another list, or ErrUnavailable while the rosters of an
 // older store are not complete.
-func (m *Manager) Members(ctx context.Context, id Identity, after string, limit int) (MemberPage, error) {
+func (m *Manager) Members(ctx context.Context, id Identity, q MemberQuery) (MemberPage, error) {
 	c, err := m.loadPrincipal(ctx, id)
 	if err != nil {
 		return MemberPage{}, err
 	}
-	if limit, err = pageLimit(limit); err != nil {
+	limit, err := pageLimit(q.Limit)
+	if err != nil {
 		return MemberPage{}, err
 	}
 	oid, ok := parseOrganization(c.acct.Rec.Org)
 	if !ok {
 		return MemberPage{}, ErrNotFound
 	}
-	found, next, err := readMembers(ctx, m, "members", oid, after, limit, m.settledMember)
+	found, next, err := readMembers(ctx, m, "members", oid, q.After, limit, m.settledMember)
 	if err != nil {
 		return MemberPage{}, err
 	}

@@ -147,7 +147,7 @@ func endAdminsOnce(t *testing.T, h, other *authtest.Harness, two [2]auth.Identit
 		func() error { return acts[1].call(other.Manager, two[1], two[0].User.ID) },
 	}
 	if round%3 == 0 { // it finishes what it finds
-		racers = append(racers, func() error { _, err := h.Members(context.Background(), witness, "", 0); return err })
+		racers = append(racers, func() error { _, err := h.Members(context.Background(), witness, auth.MemberQuery{}); return err })
 	}
 	errs := atOnce(t, len(racers), func(i int) error { return racers[i]() })
 	for i, err := range errs {
@@ -205,7 +205,7 @@ func TestAnEndOfAnAdminCutOffAnywhereIsFinishedByTheNextReader(t *testing.T) {
 							target = x.b.User.ID
 						}
 						second := h.SetRole(t.Context(), target, "member")
-						page, listErr := h.Members(t.Context(), x.witness, "", 0)
+						page, listErr := h.Members(t.Context(), x.witness, auth.MemberQuery{})
 						after := adminsOf(t, h.Manager, org, x.a, x.b)
 						if listErr != nil || after != 1 || second != nil && !errors.Is(second, auth.ErrLastAdmin) || err == nil && (before != 1 || second == nil) {
 							t.Errorf("round %d: %v: %d admins, then %v, %v, and %d admins", round, err, before, second, listErr, after)
@@ -277,7 +277,7 @@ func TestUntilTheRostersAreCompleteNoAdminEnds(t *testing.T) {
 				t.Errorf("%s: %v", e.name, err)
 			}
 		}
-		if _, err := h.Members(t.Context(), id, "", 0); !errors.Is(err, auth.ErrUnavailable) {
+		if _, err := h.Members(t.Context(), id, auth.MemberQuery{}); !errors.Is(err, auth.ErrUnavailable) {
 			t.Errorf("the list: %v", err)
 		}
 		if _, err := h.MemberCount(t.Context(), alice.OrganizationID); !errors.Is(err, auth.ErrUnavailable) {

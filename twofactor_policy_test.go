@@ -104,7 +104,7 @@ var sessionCalls = map[string]sessionCall{
 		return err
 	}},
 	"Members": {false, func(_ *testing.T, w *policyWorld) error {
-		_, err := w.h.Members(context.Background(), w.id, "", 0)
+		_, err := w.h.Members(context.Background(), w.id, auth.MemberQuery{})
 		return err
 	}},
 	"SetMemberRole": {false, func(_ *testing.T, w *policyWorld) error {

@@ -107,6 +107,31 @@ func TestEveryUserAndOrganizationIsListed(t *testing.T) {
 	})
 }
 
+func TestAnOrganizationWhoseDeletionHasBegunIsNotListed(t *testing.T) {
+	t.Parallel()
+	h := authtest.New(t)
+	auth.AwaitBackground(h.Manager)
+	org := mustFound(t, h, "Engines")
+	mustJoin(t, h, org.ID, "ann@example.com", "admin")
+	tap := newTapStore(h.Store)
+	cutOff := authtest.With(t, tap, auth.Config{})
+	tap.tap(func(_ context.Context, c storeCall) error {
+		if c.kind == "List" { // of the members, when the organization is ended
+			return errOutage
+		}
+		return nil
+	}, nil)
+	if err := cutOff.DeleteOrganization(t.Context(), org.ID); !errors.Is(err, auth.ErrUnavailable) {
+		t.Fatalf("the deletion is not cut off: %v", err)
+	}
+	if page, err := h.Organizations(t.Context(), auth.OrganizationQuery{}); err != nil || len(page.Organizations) != 0 {
+		t.Errorf("listed: %+v, %v", page.Organizations, err)
+	}
+	if page, err := h.Users(t.Context(), auth.UserQuery{}); err != nil || len(page.Users) != 1 {
+		t.Errorf("its user, who is still there: %+v, %v", page.Users, err)
+	}
+}
+
 // AD-2.
 func TestTheCursorOfAListIsGoodForThatListAlone(t *testing.T) {
 	t.Parallel()

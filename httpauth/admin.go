@@ -51,8 +51,8 @@ type Admin struct{ h *Handler }
 //	GET    /stats                          numbers of this process
 //	GET    /openapi.json                   the document of these routes
 //
-// Bodies, answers and problems are as those of a [Handler]. [Admin.Examine] shows the doctor how the
-// service is reached.
+// Bodies, answers and problems are as those of a [Handler]. Failures are logged to slog.Default().
+// [Admin.Examine] shows the doctor how the service is reached.
 func NewAdmin(m *auth.Manager, who func(*http.Request) (actor string, err error)) (*Admin, error) {
 	if m == nil {
 		return nil, errors.New("httpauth: no manager")

@@ -266,12 +266,17 @@ type adminOrganization struct {
 	CreatedAt *string `json:"created_at" format:"date-time" example:"2026-01-15T10:30:00Z" doc:"Null if the record is damaged."`
 }
 
+type organizationsQuery struct {
+	After string `query:"after" doc:"Where the page begins: the next of the page before it. Without it the list begins."`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"About how many organizations the page has."`
+}
+
 type adminOrganizations struct {
 	Organizations []adminOrganization `json:"organizations"`
 	Next          *string             `json:"next" example:"AUa0bQ" doc:"The after of the next page. Null after the last."`
 }
 
-func adminListOrganizations(c *call, q page) (any, error) {
+func adminListOrganizations(c *call, q organizationsQuery) (any, error) {
 	found, err := c.manager.Organizations(c, auth.OrganizationQuery{After: q.After, Limit: q.Limit})
 	if err != nil {
 		return nil, err

@@ -60,16 +60,13 @@ type listedMember struct {
 }
 
 func listMembers(c *call, q page) (any, error) {
-	p, err := c.manager.Members(c, c.identity, q.After, q.Limit)
+	p, err := c.manager.Members(c, c.identity, auth.MemberQuery{After: q.After, Limit: q.Limit})
 	if err != nil {
 		return nil, asCaller(err)
 	}
-	list := memberList{Members: make([]listedMember, len(p.Members))}
+	list := memberList{Members: make([]listedMember, len(p.Members)), Next: textOrNull(p.Next)}
 	for i, m := range p.Members {
 		list.Members[i] = describeMember(m, p.ByAdmin)
-	}
-	if p.Next != "" {
-		list.Next = &p.Next
 	}
 	return list, nil
 }

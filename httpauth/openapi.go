@@ -164,7 +164,7 @@ var variableDocs = map[string]struct{ doc, example string }{
 	"session_id":    {"The id of a session, as the list has it.", "ses_1a2b3c"},
 	"device_id":     {"The id of a trusted device, as the list has it.", "device_1a2b3c"},
 	"invitation_id": {"The id of an invitation, as the list has it.", "invitation_1a2b3c"},
-	"user_id":       {"The id of a member, as the list has it.", "user_1a2b3c"},
+	"user_id":       {"The id of a user, as the list has it.", "user_1a2b3c"},
 	"key_id":        {"The id of an API key, as the list has it.", "key_1a2b3c"},
 }
 
