@@ -242,7 +242,7 @@ func TestNobodyJoinsAnOrganizationThatItsLastAdminHasLeftAlone(t *testing.T) {
 func checkGuarded(t *testing.T, h *authtest.Harness, ann auth.User, err error, email, when string) {
 	t.Helper()
 	h.Clock.Advance(time.Minute)
-	if _, err := h.Members(t.Context(), sessionOf(t, h, ann.Email), "", 0); err != nil { // which finishes what is left
+	if _, err := h.Members(t.Context(), sessionOf(t, h, ann.Email), auth.MemberQuery{}); err != nil { // which finishes what is left
 		t.Fatal(err)
 	}
 	u, notFound := h.UserByEmail(t.Context(), email)

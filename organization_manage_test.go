@@ -91,6 +91,52 @@ func TestOnlyAdminsSeeWhichMembersAreDisabled(t *testing.T) {
 	}
 }
 
+// OR-2. Whose end as an admin is announced is none, before the account says so. And what an admin has
+// begun is decided again in its Commit.
+func TestAnAdminWhoseEndIsAnnouncedManagesNothing(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
+	h.WithoutTurns()
+	auth.AwaitBackground(h.Manager)
+	ann := h.Register()
+	bob, cat, dan := ann.Colleague("admin"), ann.Colleague("admin"), ann.Colleague("member")
+	rename := func(by auth.Identity) error {
+		_, err := h.RenameOrganization(context.Background(), by, "Looms")
+		return err
+	}
+	byBob, byCat := bob.Identity(), cat.Identity()
+
+	held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
+	demoted := make(chan error, 1)
+	go func() { demoted <- h.SetRole(context.Background(), bob.ID, "member") }()
+	held()
+	tap.tap(nil, nil)
+	_, roleErr := h.SetMemberRole(t.Context(), byBob, dan.ID, "admin", "", "")
+	if err := rename(byBob); !errors.Is(err, auth.ErrForbidden) || !errors.Is(roleErr, auth.ErrForbidden) {
+		t.Errorf("whose end is announced renames: %v, and gives a role: %v", err, roleErr)
+	}
+	release()
+	if err := <-demoted; err != nil {
+		t.Fatal(err)
+	}
+
+	held, release = stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/org") })
+	slow := make(chan error, 1)
+	go func() { slow <- rename(byCat) }()
+	held()
+	tap.tap(nil, nil)
+	if err := h.SetRole(t.Context(), cat.ID, "member"); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if err := <-slow; !errors.Is(err, auth.ErrForbidden) {
+		t.Errorf("an admin who was one when the call began: %v", err)
+	}
+	if org, err := h.Organization(t.Context(), ann.OrganizationID); err != nil || org.Name == "Looms" {
+		t.Errorf("%+v, %v", org, err)
+	}
+}
+
 // OR-2. Members of another organization and nobody are one and the same.
 func TestAUserOfAnotherOrganizationIsNobody(t *testing.T) {
 	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
