@@ -46,12 +46,12 @@ type Config struct {
 	// above. Accounts keep the role that they have when FirstRole changes. Every process on a
 	// store must have the same. Default "admin".
 	FirstRole string
-	// Roles are those that members of an organization give each other, the lowest first: up to
-	// 50 different ones. "admin" is one of them. Who has it or one above it is an admin:
-	// [User].Admin. Nobody gives, changes or removes a role above their own. Any other role is
-	// your program's: only SetRole and CreateUser give it, and no member can change or remove who has it. Every process on
-	// a store must have the same. Default "member" and "admin", with FirstRole above them if it
-	// is another.
+	// Roles are those that members of an organization give each other, the lowest first: up to 50
+	// different ones. "admin" is one of them. Who has it or one above it is an admin: [User].Admin.
+	// Nobody gives, changes or removes a role above their own. Any other role is your program's: only
+	// SetRole and CreateUser give it, and no member can change or remove who has it. Every process on
+	// a store must have the same. Default "member" and "admin", with FirstRole above them if it is
+	// another.
 	Roles []string
 	// NoRegistration closes registration, but for people with an invitation that works. To others
 	// Manager.Register returns ErrRegistrationClosed, and POST /register answers 403. Your program

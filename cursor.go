@@ -65,9 +65,9 @@ func (m *Manager) openCursor(cursor string, list ...string) (place string, err e
 	return string(plain), nil
 }
 
-// readWalk returns about limit of the records of the store whose keys are of the list, and the
-// cursor of the next page. It returns ErrUnsupported for a store that is no Walker. It returns ErrCursorGone for
-// the cursor of another Manager, or if the store has changed its shape since.
+// readWalk returns about limit of the records of the store whose keys are of the list, and the cursor
+// of the next page. It returns ErrUnsupported for a store that is no Walker. It returns ErrCursorGone
+// for the cursor of another Manager, or if the store has changed its shape since.
 func (m *Manager) readWalk(ctx context.Context, list, cursor string, limit int, is func(key string) bool) ([]store.Record, string, error) {
 	walker, ok := m.records.Store.(store.Walker)
 	if !ok {

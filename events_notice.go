@@ -13,11 +13,12 @@ import (
 // A Notice is a message that a user must get about their account (NIST SP 800-63B-4, 4.6). It
 // has no secret and asks the user for nothing.
 type Notice struct {
-	// Type is EventPasswordChanged, EventPasswordReset, EventEmailChangeRequested,
-	// EventEmailChanged, EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset,
-	// EventBackupCodeUsed, EventBackupCodesReplaced, EventDeviceTrusted, EventAPIKeyCreated,
-	// EventAPIKeyEnabled, EventLoginNewNetwork, EventUserDeleted (by DeleteAccount), EventDataExported,
-	// EventRoleChanged (by SetMemberRole), EventMemberRemoved, EventMemberLeft or EventSecondFactorFailed. For a type that you do not send, return nil.
+	// Type is EventPasswordChanged, EventPasswordReset, EventEmailChangeRequested, EventEmailChanged,
+	// EventTwoFactorEnabled, EventTwoFactorDisabled, EventTwoFactorReset, EventBackupCodeUsed,
+	// EventBackupCodesReplaced, EventDeviceTrusted, EventAPIKeyCreated, EventAPIKeyEnabled,
+	// EventLoginNewNetwork, EventUserDeleted (by DeleteAccount), EventDataExported, EventRoleChanged
+	// (by SetMemberRole), EventMemberRemoved, EventMemberLeft or EventSecondFactorFailed. For a type
+	// that you do not send, return nil.
 	Type   EventType
 	To     string // the email address, in ASCII; of EventEmailChanged the old and the new one get a Notice each
 	UserID string
@@ -47,9 +48,9 @@ type Notice struct {
 // (EventLoginNewNetwork: every 4 hours). All processes of a store share this budget. While the
 // store does not answer, each process has one of its own.
 //
-// No user is displaced. Notices of EventAPIKeyCreated, EventAPIKeyEnabled and
-// EventLoginNewNetwork wait behind all others, which are of security. Users take turns, each with their oldest notice. So a notice
-// of security waits for the one that is being sent, for older ones of the same user, and for
+// No user is displaced. Notices of EventAPIKeyCreated, EventAPIKeyEnabled and EventLoginNewNetwork
+// wait behind all others, which are of security. Users take turns, each with their oldest notice. So a
+// notice of security waits for the one that is being sent, for older ones of the same user, and for
 // one of every other user in each turn. A full queue drops notices as it drops events: see
 // EventHandler.
 //

@@ -86,9 +86,9 @@ func claimDigest(key string) string {
 	return strings.TrimPrefix(store.Partition(key), "e.")
 }
 
-// The prefixes of identifiers, one for each kind. An identifier is its prefix and digits of
-// package ident: 29 for users, organizations and API keys, 22 for sessions and trusted devices. Records are stored
-// under the digits.
+// The prefixes of identifiers, one for each kind. An identifier is its prefix and digits of package
+// ident: 29 for users, organizations and API keys, 22 for sessions and trusted devices. Records are
+// stored under the digits.
 const (
 	userPrefix     = "user_"
 	orgPrefix      = "org_"

@@ -17,8 +17,8 @@ import (
 )
 
 // A one-time token proves that its holder reads the mail of an address. It is its prefix, the 29
-// digits of the user, or of the organization for an invitation, 32 random base62 digits (190 bits) and 6 digits of a CRC-32 over all of
-// that:
+// digits of the user, or of the organization for an invitation, 32 random base62 digits (190 bits) and
+// 6 digits of a CRC-32 over all of that:
 //
 //	rst_ …(29) …(32) …(6)
 //

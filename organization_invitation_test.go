@@ -416,6 +416,37 @@ func TestAnInvitationNamesAVerifiedInviterAndTheOrganization(t *testing.T) {
 	}
 }
 
+// PR-28. Its token would open nothing.
+func TestAnInvitationThatIsRevokedBeforeItsMailLeftIsNotMailed(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, mailConfig())
+	auth.AwaitBackground(h.Manager)
+	ann := h.Register()
+	id, made := ann.Identity(), false
+	held, release := stall(t, tap, func(c storeCall) bool {
+		made = made || c.kind == "Commit" && c.names("/invitations")
+		return made && c.kind == "Get" && c.names("/invitations") // by the queue of mails
+	})
+	invited, _, err := h.Invite(t.Context(), id, auth.NewInvitation{Email: "guest@example.com", Role: "member"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held()
+	tap.tap(nil, nil)
+	if err := h.RevokeInvitation(t.Context(), id, invited.ID); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range h.Mails.All() {
+		if m.Purpose == auth.MailInvitation {
+			t.Errorf("mailed: %v", m)
+		}
+	}
+}
+
 // PR-26. An hour without a mail server locks nobody out.
 func TestAnInvitationThatTheMailerRefusesCountsForNothing(t *testing.T) {
 	failed := make(chan struct{}, 10)

@@ -180,6 +180,32 @@ func TestARevocationAndAUseOfAnInvitationExcludeEachOther(t *testing.T) {
 	})
 }
 
+// PR-28. Also if the account of who joins is about to be made: then nobody knows yet whether somebody
+// has joined.
+func TestARevocationDuringARegistrationSaysThatItIsTooLate(t *testing.T) {
+	tap := newTapStore(memstore.New())
+	h := authtest.With(t, tap, auth.Config{})
+	auth.AwaitBackground(h.Manager)
+	ann := h.Register()
+	made, token := invite(t, h, ann, "guest@example.com", "member")
+	admin := ann.Identity()
+	held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })
+	joined := make(chan error, 1)
+	go func() {
+		_, err := registerBy(context.Background(), h.Manager, "guest@example.com", token)
+		joined <- err
+	}()
+	held()
+	tap.tap(nil, nil)
+	if err := h.RevokeInvitation(t.Context(), admin, made.ID); err != auth.ErrNotFound {
+		t.Errorf("the revocation: %v", err)
+	}
+	release()
+	if err := <-joined; err != nil {
+		t.Errorf("the registration: %v", err)
+	}
+}
+
 // PR-29. Wherever it is cut off, the token is good for the same user as long as there is no member, and
 // never after it.
 func TestARegistrationByInvitationCutOffAnywhereUsesTheTokenOnce(t *testing.T) {

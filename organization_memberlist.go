@@ -152,7 +152,8 @@ type memberCount struct {
 
 // MemberCount returns how many members an organization has, disabled ones too, or ErrNotFound. It
 // reads the list of members, unless the store's stamp of the organization is the same as before. It
-// finishes a change that was cut off. It is ErrUnavailable while the rosters of an older store are not complete.
+// finishes a change that was cut off. It is ErrUnavailable while the rosters of an older store are not
+// complete.
 func (m *Manager) MemberCount(ctx context.Context, organizationID string) (int, error) {
 	if _, err := m.Organization(ctx, organizationID); err != nil {
 		return 0, err

@@ -10,9 +10,9 @@ import (
 	"github.com/datixlab/auth/store"
 )
 
-// An invitation is taken before it is used up. The Commit that announces the new member in the organization takes the
-// invitation: it notes by whom, and for which announcement. So of many who use a token at the same
-// time one takes it. What becomes of it follows from the account, which decides:
+// An invitation is taken before it is used up. The Commit that announces the new member in the
+// organization takes the invitation: it notes by whom, and for which announcement. So of many who use
+// a token at the same time one takes it. What becomes of it follows from the account, which decides:
 //
 //	the account is a member   the Commit that settles the member's record uses the invitation up
 //	it never will be          the Commit that removes the member's record makes it free again

@@ -52,11 +52,12 @@ type NewUser struct {
 // is refused if mail programs read it as something else. Names are stored in Unicode form NFC,
 // without space at their ends.
 //
-// The error is an [*InputError] that names every field at fault, ErrEmailTaken, ErrRateLimited
-// or ErrOverloaded. With Config.NoRegistration it is ErrRegistrationClosed: nothing is looked
-// at, counted or reported. Then only an invitation opens an account. With a Config.Mailer the address gets a token for VerifyEmail. The
-// account can be used without it, unless Config.RequireVerifiedEmail is set. ErrEmailTaken shows the client that the address has an account, so
-// Config.Limits.RegisterByAddress limits how often a client can ask.
+// The error is an [*InputError] that names every field at fault, ErrEmailTaken, ErrRateLimited or
+// ErrOverloaded. With Config.NoRegistration it is ErrRegistrationClosed: nothing is looked at, counted
+// or reported. Then only an invitation opens an account. With a Config.Mailer the address gets a token
+// for VerifyEmail. The account can be used without it, unless Config.RequireVerifiedEmail is set.
+// ErrEmailTaken shows the client that the address has an account, so Config.Limits.RegisterByAddress
+// limits how often a client can ask.
 //
 // With a Registration.InvitationToken the account is a member of the organization of [Manager.Invite],
 // with the invited role. The address is the invited one, in any of its spellings, and is verified if

@@ -29,10 +29,10 @@ type Revoked struct {
 	Damaged int // accounts with damaged records, for which it must run again after their repair
 }
 
-// RevokeAll ends all sessions, all logins that wait for their second factor, the trust in all
-// devices and all API keys of every account, also of disabled ones. It is for a backup that was restored: credentials
-// that were revoked after the backup are valid again. Run it before the service starts. While
-// a service runs, it ends at least all that existed when it began.
+// RevokeAll ends all sessions, all logins that wait for their second factor, the trust in all devices
+// and all API keys of every account, also of disabled ones. It is for a backup that was restored:
+// credentials that were revoked after the backup are valid again. Run it before the service starts.
+// While a service runs, it ends at least all that existed when it began.
 //
 // It works account by account. What it has ended is rejected everywhere from then on. If it
 // fails or is interrupted, also by Close, run it again: that does no harm. If records of an

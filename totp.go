@@ -273,8 +273,9 @@ func (m *Manager) confirmPending(ctx context.Context, id Identity, c *principal,
 	}, &totp)
 }
 
-// DisableTwoFactor turns the second factor off. It needs the password and a code, TOTP or
-// backup. For an account without a password it needs a fresh login and a code. From its return on the user's other sessions are rejected everywhere. The error is:
+// DisableTwoFactor turns the second factor off. It needs the password and a code, TOTP or backup. For
+// an account without a password it needs a fresh login and a code. From its return on the user's other
+// sessions are rejected everywhere. The error is:
 //   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
 //     both are charged.
 //   - ErrReauthenticationRequired if the account has no password and the login is not fresh.

@@ -218,10 +218,10 @@ func firstCodesBudget(uid string) budget {
 	return budget{name: "new_codes", key: userKey(uid, "firstcodes"), limit: firstCodesLimit, keepOnSuccess: true}
 }
 
-// ReplaceBackupCodes makes ten new backup codes for the caller and returns them. They cannot
-// be read again. It needs the password and a code, TOTP or backup, however fresh the login is:
-// with ten codes a session could move the address and turn the second factor off. For an account
-// without a password it needs a fresh login and a code. From its return on the old codes are rejected. The error is:
+// ReplaceBackupCodes makes ten new backup codes for the caller and returns them. They cannot be read
+// again. It needs the password and a code, TOTP or backup, however fresh the login is: with ten codes
+// a session could move the address and turn the second factor off. For an account without a password
+// it needs a fresh login and a code. From its return on the old codes are rejected. The error is:
 //   - ErrInvalidCredentials if the password or the code is wrong. It does not say which, and
 //     both are charged.
 //   - ErrReauthenticationRequired if the account has no password and the login is not fresh.

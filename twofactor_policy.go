@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// A TwoFactorPolicy says who must have a second factor. A bound user without one can log in,
-// refresh, read the profile and the [TwoFactorStatus], set up a second factor and log out.
-// Every other call with a session or key of theirs is ErrTwoFactorSetupRequired. The session that confirms a second
-// factor is free from then on. How a session began is another question:
-// [Identity.MultiFactor].
+// A TwoFactorPolicy says who must have a second factor. A bound user without one can log in, refresh,
+// read the profile and the [TwoFactorStatus], set up a second factor and log out. Every other call
+// with a session or key of theirs is ErrTwoFactorSetupRequired. The session that confirms a second
+// factor is free from then on. How a session began is another question: [Identity.MultiFactor].
 //
 // Each check applies the policy to the user as the store has them then. So it costs no read
 // of its own, and a changed role or a reset factor has its effect from the next call on,

@@ -13,8 +13,9 @@
 //	                             with the certificate of -cert, or both
 //	-store bolt:auth.db          the store itself, with the root secret beside it or in AUTH_SECRET
 //
-// Without either, AUTH_ADMIN of the environment says what -admin would. No secret is ever an argument, since every user of the machine sees the list of processes. Names
-// and other texts of users are shown with their control characters escaped.
+// Without either, AUTH_ADMIN of the environment says what -admin would. No secret is ever an argument,
+// since every user of the machine sees the list of processes. Names and other texts of users are shown
+// with their control characters escaped.
 //
 // What cannot be undone asks first. Without a terminal it needs -yes. With -json the output is what
 // the API answers: one document, or one a line for a list.
