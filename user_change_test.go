@@ -70,6 +70,25 @@ func TestAnOperatorChangesAnAccount(t *testing.T) {
 	})
 }
 
+// Whoever reads the mail of the old address may be why the operator changes it. Their tokens stay void
+// if the address comes back.
+func TestAnAddressThatAnOperatorGivesVoidsTheTokensOfTheOldOne(t *testing.T) {
+	t.Parallel()
+	h := authtest.With(t, memstore.New(), mailConfig())
+	u := newMailed(t, h)
+	for _, address := range []string{"given@example.com", u.Email} {
+		now, err := h.UpdateUser(t.Context(), u.ID, auth.UserChange{Email: &address})
+		if err != nil || now.Email != address || now.PendingEmail != "" {
+			t.Fatalf("%+v, %v", now, err)
+		}
+		for _, purpose := range purposes {
+			if err := u.redeem(purpose, u.tokens[purpose]); !errors.Is(err, auth.ErrInvalidOneTimeToken) {
+				t.Errorf("%s, at %s: %v", purpose, address, err)
+			}
+		}
+	}
+}
+
 // RC-2. Two operators who give two accounts one address at the same time.
 func TestOfTwoChangesByOperatorsToOneAddressOneSucceeds(t *testing.T) {
 	t.Parallel()
