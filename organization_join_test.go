@@ -89,6 +89,39 @@ func TestOnlyAUserWhoIsAloneMoves(t *testing.T) {
 	}
 }
 
+// PR-27. A move home would be the end of the organization.
+func TestAnInvitationIntoTheOwnOrganizationMovesNobody(t *testing.T) {
+	t.Parallel()
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
+	auth.AwaitBackground(h.Manager)
+	ann := h.Register()
+	_, token := invite(t, h, ann, "ann.king@example.com", "member")
+	ann.ChangeEmail("ann.king@example.com")
+	if _, err := acceptBy(h.Manager, ann, token); !errors.Is(err, auth.ErrInvalidOneTimeToken) {
+		t.Errorf("%v, want ErrInvalidOneTimeToken", err)
+	}
+	if _, err := h.Organization(t.Context(), ann.OrganizationID); err != nil || userOf(t, h, ann.ID).Role != "admin" {
+		t.Errorf("%v, and the user is %+v", err, userOf(t, h, ann.ID))
+	}
+}
+
+// PR-27.
+func TestAnOrganizationOfTheProgramStaysWhenItsLastUserMoves(t *testing.T) {
+	t.Parallel()
+	h := authtest.With(t, memstore.New(), auth.Config{Limits: unlimited()})
+	auth.AwaitBackground(h.Manager)
+	ann, org := h.Register(), mustFound(t, h, "Engines")
+	guest := mustJoin(t, h, org.ID, "guest@example.com", "member")
+	_, token := invite(t, h, ann, guest.Email, "member")
+	moved, err := h.AcceptInvitation(t.Context(), sessionOf(t, h, guest.Email), token, "", "")
+	if err != nil || moved.OrganizationID != ann.OrganizationID {
+		t.Fatalf("%+v, %v", moved, err)
+	}
+	if _, err := h.Organization(t.Context(), org.ID); err != nil {
+		t.Errorf("the organization: %v", err)
+	}
+}
+
 // PR-21, PR-28. A hundred registrations, and then a hundred acceptances in the sessions of one user, with
 // registrations among them.
 func TestOfAHundredUsesOfAnInvitationOneIsAMember(t *testing.T) {
