@@ -121,8 +121,8 @@ func (m *Manager) newComparison() func(context.Context) error {
 // would pass for a change of the service's.
 //
 // The first of secrets signs and seals. The error is not nil unless it is one of the service's. For a
-// store that no Manager has used, any secret fits, and the other fields are empty. SharedConfig
-// writes nothing.
+// store that no Manager has used, any secret fits, and the other fields are empty. It is ErrUnavailable
+// if the store does not answer, and then says nothing of the secrets. SharedConfig writes nothing.
 func SharedConfig(ctx context.Context, s store.Store, secrets ...Secret) (Config, error) {
 	if len(secrets) == 0 {
 		return Config{}, errors.New("auth: SharedConfig needs a secret")

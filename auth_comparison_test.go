@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -110,6 +111,14 @@ func TestAProgramBesideTheServiceIsConfiguredAsTheServiceIs(t *testing.T) {
 					t.Errorf("%d secrets, %v: %+v, %v", len(c.secrets), c.fits, cfg, err)
 				}
 			}
+		}
+		tap := newTapStore(s)
+		tap.cutOff(1, false)
+		if _, err := auth.SharedConfig(t.Context(), tap, foreign); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("a store that does not answer: %v, want ErrUnavailable", err)
+		}
+		if _, err := auth.SharedConfig(t.Context(), s, foreign); err == nil || errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("a wrong secret: %v, want another error", err)
 		}
 		cfg, err := auth.SharedConfig(t.Context(), s, current)
 		if err != nil {

@@ -79,8 +79,9 @@
 //   - Bring them from another system: [Manager.ImportUser], [Manager.CheckImport],
 //     [ParseImportedUser].
 //   - Log them in by other proofs than a password: [Manager.LoginAs], [Manager.HasPassword].
-//   - Change them: [Manager.UpdateUser], [Manager.SendPasswordReset], [Manager.SetRole], [Manager.SetAssignedAgents], [Manager.SetPassword],
-//     [Manager.ResetTwoFactor], [Manager.UnlockUser].
+//   - Change them: [Manager.UpdateUser], [Manager.SendPasswordReset], [Manager.SetRole],
+//     [Manager.SetAssignedAgents], [Manager.SetPassword], [Manager.ResetTwoFactor],
+//     [Manager.UnlockUser].
 //   - See what they have: [Manager.Sessions], [Manager.UserAPIKeys],
 //     [Manager.TwoFactorStatus], [Manager.TrustedDevices], [Manager.UserLocks].
 //   - End what they have: [Manager.RevokeSession], [Manager.RevokeSessions],

@@ -213,7 +213,10 @@ func (v *invocation) local(ctx context.Context) (c *client, err error) {
 		roots[i] = auth.Secret(s)
 	}
 	cfg, err := auth.SharedConfig(ctx, records, roots...)
-	if err != nil {
+	switch {
+	case errors.Is(err, auth.ErrUnavailable):
+		return nil, err
+	case err != nil:
 		return nil, fmt.Errorf("%w; is AUTH_SECRET or -secret-file that of the service?", err)
 	}
 	cfg.Events, cfg.Logger = auth.LogEvents(log), log
