@@ -333,6 +333,8 @@ var audited = map[string]struct {
 		_ = s.DisableUser(context.Background(), s.u.ID)
 		_ = s.LogoutToken(s.ctx, auth.Secret(s.u.Token()))
 	}, "token_refused:disabled of u"},
+	"SessionEnded":           {func(s *stage) { _, _ = s.SessionEnded(s.ctx, auth.Secret(s.u.Token())) }, ""},
+	"SessionEnded: nonsense": {func(s *stage) { _, _ = s.SessionEnded(s.ctx, "nonsense") }, ""},
 	"LogoutSession": {func(s *stage) {
 		s.u.Login()
 		_ = s.LogoutSession(s.ctx, s.u.Identity(), s.id.SessionID)

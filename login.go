@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/datixlab/auth/internal/emailaddr"
 	"github.com/datixlab/auth/internal/parallel"
@@ -21,6 +22,9 @@ type LoginResult struct {
 	TempToken   Secret      // "" if AccessToken is set
 	DeviceToken Secret      // of VerifyTwoFactorAndTrust; else ""
 	User        User        // the user that logged in; zero if TempToken is set
+
+	TempTokenExpiresAt   time.Time // UTC; zero without a TempToken
+	DeviceTokenExpiresAt time.Time // UTC; zero without a DeviceToken
 
 	// EnrollmentOnly is true if Config.TwoFactorPolicy lets the session only set up a
 	// second factor.

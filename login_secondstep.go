@@ -272,16 +272,18 @@ func (m *Manager) completeLogin(ctx context.Context, s *secondStep, code Secret)
 			return ErrInvalidCode
 		}
 		s.temps.Rec.Logins = slices.Delete(s.temps.Rec.Logins, s.index, s.index+1)
-		ops, device := []store.Op{s.totp.Put(), s.writeTemps()}, Secret("")
+		ops := []store.Op{s.totp.Put(), s.writeTemps()}
+		var device Secret
+		var until time.Time
 		if s.trust {
-			token, trust, err := m.trustDevice(ctx, s.uid, &s.acct.Rec)
-			if err != nil {
+			var trust store.Op
+			if device, until, trust, err = m.trustDevice(ctx, s.uid, &s.acct.Rec); err != nil {
 				return err
 			}
-			ops, device = append(ops, trust), token
+			ops = append(ops, trust)
 		}
 		if result, err = m.startSession(ctx, s.uid, &s.acct, s.first.amr(second...), s.first, ops...); err == nil {
-			result.DeviceToken = device
+			result.DeviceToken, result.DeviceTokenExpiresAt = device, until
 		}
 		return err
 	})
@@ -315,7 +317,8 @@ func (m *Manager) newTempToken(ctx context.Context, uid string, acct *record.Row
 	}
 	sealed := m.keys.Seal(labelTemp, slices.Concat(secret, []byte(uid)), nil)
 	return LoginResult{
-		TempToken: Secret(tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)), hasRoom: temps.Rec.hasRoom(clientPrefix(ctx)),
+		TempToken: Secret(tempPrefix + base64.RawURLEncoding.EncodeToString(sealed)), TempTokenExpiresAt: now.Add(m.cfg.TempTokenTTL).UTC(),
+		hasRoom: temps.Rec.hasRoom(clientPrefix(ctx)),
 	}, nil
 }
 

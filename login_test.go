@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
@@ -418,7 +419,7 @@ func TestALoginThatAwaitsItsSecondFactorNamesNoUser(t *testing.T) {
 	if err != nil || !r.TwoFactorRequired() {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if !reflect.DeepEqual(r, auth.LoginResult{TempToken: r.TempToken}) {
+	if !reflect.DeepEqual(r, auth.LoginResult{TempToken: r.TempToken, TempTokenExpiresAt: h.Clock.Now().Add(5 * time.Minute).UTC()}) {
 		t.Errorf("it tells more than a temp token: %+v", r)
 	}
 	r, err = h.VerifyTwoFactor(t.Context(), r.TempToken, auth.Secret(u.Code()))

@@ -147,3 +147,24 @@ func (m *Manager) LogoutToken(ctx context.Context, token Secret) error {
 	m.report(ctx, err, event)
 	return err
 }
+
+// SessionEnded reports whether the session of an access token is over, so that no refresh makes a
+// token of it again. It is true for a token that no Manager on the store has made. It is false for one
+// that has expired or was superseded, as long as its session goes on. It is for a program that keeps the
+// token for a client, such as in a cookie, and discards it when it is good for nothing. It emits no
+// event. The error is ErrUnavailable or ErrClosed.
+func (m *Manager) SessionEnded(ctx context.Context, token Secret) (bool, error) {
+	defer m.calls.Begin()()
+	if err := m.ready(); err != nil {
+		return false, err
+	}
+	t := new(tokenCheck)
+	c := &t.claims
+	if !m.tokenKeys.Verify(string(token), m.format, c) || !c.WellFormed || c.Issuer != m.cfg.Issuer || c.Audience != m.cfg.Audience {
+		return true, nil
+	}
+	if err := m.readRecords(ctx, m.records, t, new(record.Arena)); err != nil {
+		return false, err
+	}
+	return !m.goesOn(&t.session.Rec, &t.acct, t.read), nil
+}

@@ -391,3 +391,45 @@ func TestOfTwoWhoLogOutTheOthersOneGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// A program that keeps a token for a client asks, once it is refused, whether to discard it.
+func TestASessionHasEndedWhenNoTokenOfItWorksAgain(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{RefreshAfterExpiry: time.Hour})
+		foreign := authtest.New(t).Register().Token()
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, c := range map[string]struct {
+			act   func(u *authtest.User)
+			ended bool
+		}{
+			"live":        {func(*authtest.User) {}, false},
+			"expired":     {func(*authtest.User) { h.Clock.Advance(90 * time.Minute) }, false},
+			"too late":    {func(*authtest.User) { h.Clock.Advance(2*time.Hour + time.Second) }, true},
+			"superseded":  {func(u *authtest.User) { refreshed(t, h.Manager, u.Token()); h.Clock.Advance(time.Minute) }, false},
+			"logged out":  {func(u *authtest.User) { must(h.Logout(t.Context(), u.Identity())) }, true},
+			"disabled":    {func(u *authtest.User) { must(h.DisableUser(t.Context(), u.ID)) }, true},
+			"deleted":     {func(u *authtest.User) { must(h.DeleteUser(t.Context(), u.ID)) }, true},
+			"all revoked": {func(u *authtest.User) { must(h.RevokeSessions(t.Context(), u.ID)) }, true},
+		} {
+			u := h.Register()
+			token := auth.Secret(u.Token())
+			c.act(u)
+			if ended, err := h.SessionEnded(t.Context(), token); err != nil || ended != c.ended {
+				t.Errorf("%s: %v, %v", name, ended, err)
+			}
+			if _, err := h.Refresh(t.Context(), token); c.ended && !errors.Is(err, auth.ErrInvalidToken) {
+				t.Errorf("%s: it has ended, and is refreshed: %v", name, err)
+			}
+		}
+		for _, token := range []string{"", "nonsense", foreign, h.Register().APIKey()} {
+			if ended, err := h.SessionEnded(t.Context(), auth.Secret(token)); err != nil || !ended {
+				t.Errorf("%.9s: %v, %v", token, ended, err)
+			}
+		}
+	})
+}

@@ -18,6 +18,9 @@ type AccessToken struct {
 	Token     Secret
 	ExpiresIn time.Duration // from the return of the call
 	ExpiresAt time.Time     // UTC
+	// RefreshUntil is when the session ends unless it is refreshed before, UTC. It is ExpiresAt
+	// without Config.RefreshAfterExpiry.
+	RefreshUntil time.Time
 }
 
 // mint signs the session's current token, or returns ErrUnavailable. The same state of session
@@ -42,7 +45,7 @@ func (m *Manager) mint(ctx context.Context, uid, sid string, a *account, s *sess
 	if err != nil {
 		return AccessToken{}, unavailable(err)
 	}
-	return AccessToken{Token: Secret(token), ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC()}, nil
+	return AccessToken{Token: Secret(token), ExpiresIn: expires.Sub(issued), ExpiresAt: expires.UTC(), RefreshUntil: m.end(s).UTC()}, nil
 }
 
 // VerifyAccessToken returns the identity that the token stands for, as session and account

@@ -167,14 +167,14 @@ func (m *Manager) LoginWithDevice(ctx context.Context, email string, password, d
 	return m.loginOn(ctx, email, password, deviceToken)
 }
 
-// trustDevice makes a device token of the user, and the operation that stores its digest. The
-// Commit must require the account as it was read, and spend a code.
-func (m *Manager) trustDevice(ctx context.Context, uid string, acct *account) (token Secret, write store.Op, err error) {
+// trustDevice makes a device token of the user, which lasts until then, and the operation that
+// stores its digest. The Commit must require the account as it was read, and spend a code.
+func (m *Manager) trustDevice(ctx context.Context, uid string, acct *account) (token Secret, until time.Time, write store.Op, err error) {
 	devices := devicesRow(uid)
 	err = m.records.Read(ctx, &devices)
 	damaged := errors.Is(err, record.ErrDamaged) // what it had is trusted no more, and it is replaced
 	if err != nil && !damaged {
-		return "", store.Op{}, err
+		return "", until, store.Op{}, err
 	}
 	now, client, secret := m.now(), clientOf(ctx), ident.Digits(deviceSecret)
 	one := device{
@@ -193,7 +193,7 @@ func (m *Manager) trustDevice(ctx context.Context, uid string, acct *account) (t
 	if damaged {
 		write = devices.Overwrite()
 	}
-	return Secret(devicePrefix + secret), devices.Rec.write(write), nil
+	return Secret(devicePrefix + secret), one.Expires.UTC(), devices.Rec.write(write), nil
 }
 
 // reportDevice reports the device of a login whose last Commit returned err.
