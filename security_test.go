@@ -32,7 +32,7 @@ type guarantee struct {
 }
 
 // ids are the names by which a test says what it proves.
-var ids = regexp.MustCompile(`\b(?:(?:PW|LG|OT|TF|BC|TT|TD|JW|SE|AK|PR|HT|ST|LO|DO|RC|OR|AD)-\d+|F-[A-Z]\d+|Advisory \d+|CVE-\d{4}-\d+|GHSA(?:-[0-9a-z]{4}){3})\b`)
+var ids = regexp.MustCompile(`\b(?:(?:PW|LG|OT|TF|BC|TT|TD|JW|SE|AK|PR|HT|ST|LO|DO|RC|OR|AD|BR)-\d+|F-[A-Z]\d+|Advisory \d+|CVE-\d{4}-\d+|GHSA(?:-[0-9a-z]{4}){3})\b`)
 
 // SECURITY.md says what holds, from testdata/guarantees.txt, and which test holds it,
 // from the ids in the tests' comments. Nothing is promised without a test or a reason,

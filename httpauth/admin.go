@@ -60,7 +60,7 @@ func NewAdmin(m *auth.Manager, who func(*http.Request) (actor string, err error)
 	if who == nil {
 		return nil, errors.New("httpauth: NewAdmin needs a function that says who may call")
 	}
-	h := &Handler{manager: m, log: slog.Default(), who: who}
+	h := &Handler{manager: m, log: slog.Default(), who: who, reached: new(reached)}
 	routes := h.adminTable()
 	h.routes = newRouting(routes)
 	var err error

@@ -70,7 +70,7 @@ func (h *Handler) checkProxies() auth.Check {
 	if named != nil {
 		c.Detail = "Trusted: " + strings.Join(named, ", ") + ". No request came through another."
 	}
-	if proxy := h.unnamed.Load(); proxy != nil {
+	if proxy := h.reached.unnamed.Load(); proxy != nil {
 		c.Status = auth.CheckWarn
 		c.Detail = fmt.Sprintf("A request came through the proxy %s, which TrustedProxies does not name: all its clients share the limits of one.", *proxy)
 	}
@@ -82,7 +82,7 @@ func (h *Handler) checkTLS() auth.Check {
 	c := auth.Check{Name: "tls", Status: auth.CheckOK, Detail: "No request came from the internet without TLS."}
 	u, _ := url.Parse(h.url) // by New
 	switch {
-	case h.plain.Load():
+	case h.reached.plain.Load():
 		c.Status = auth.CheckWarn
 		c.Detail = "A request came from the internet without TLS. If nothing in front of the service has TLS, whoever is on the way reads passwords and tokens."
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):

@@ -77,7 +77,7 @@ func TestACookieIsAcceptedOnNoRoute(t *testing.T) {
 			continue
 		}
 		path = filled(path)
-		for _, name := range []string{"access_token", "token", "session", "Authorization", "__Host-session", "jwt", "api_key"} {
+		for _, name := range []string{"access_token", "token", "session", "Authorization", "__Host-session", sessionCookie, "jwt", "api_key"} {
 			for _, value := range []string{token, key} {
 				f.call(method, path, members{}, header("Cookie", name+"="+value)).want(401, httpauth.CodeAuthenticationRequired)
 			}

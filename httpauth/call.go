@@ -20,6 +20,7 @@ type call struct {
 	query    string   // as the client sent it
 	body     []byte   // nil if the endpoint reads none, or none was sent
 	uri      string   // of the request, as the client sent it
+	cookies  *cookies // of a Browser's call; nil for any other
 
 	connection   auth.Check // of a request to the administration: how it came
 	organization string     // the name of the caller's, for an ownProfile

@@ -34,6 +34,12 @@ type Config struct {
 	// share one budget of attempts, and is logged once.
 	TrustedProxies []netip.Prefix
 
+	// AllowedOrigins are the origins whose pages may call the Handler with a token in a header, and
+	// read its answers (CORS): such as "https://app.example.com", exactly as a browser sends them. Cookies
+	// are not allowed, and there is no pattern. Any other page can read the public routes alone. It
+	// is about the routes of the Handler: for your own routes use middleware. Empty: none.
+	AllowedOrigins []string
+
 	// RequestIDHeader names the header that has the id of a request, for the
 	// events of package auth. Its value is not verified, so name one that a proxy
 	// of yours sets on every request. Empty: the id is that of the auth.Client in

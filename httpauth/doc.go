@@ -50,7 +50,8 @@
 //     API key) or in X-API-Key. Query, form and cookies are never read. So no page of
 //     another origin can make a browser send a credential, and there is no CSRF to
 //     protect against. Two credentials in one request are refused. An Authorization of
-//     another scheme, for a proxy in front, is none.
+//     another scheme, for a proxy in front, is none. For pages of the same origin
+//     [Handler.Browser] has the credential in a cookie, and refuses other pages.
 //   - A body is one JSON object in UTF-8, at most 64 KiB, sent within 10 seconds as
 //     application/json. An object that names a member twice, or one of the known
 //     members in another case, is refused; unknown members are ignored. Null

@@ -21,7 +21,7 @@ func ParseCredential(head http.Header) (text string, err error) {
 }
 
 func ClientOf(r *http.Request, proxies ...netip.Prefix) auth.Client {
-	return (&Handler{proxies: proxies, log: slog.New(slog.DiscardHandler)}).client(r)
+	return (&Handler{proxies: proxies, log: slog.New(slog.DiscardHandler), reached: new(reached)}).client(r)
 }
 
 // Routes returns "METHOD /path" of every mounted route.
@@ -56,3 +56,6 @@ func (a *Admin) Routes() []string { return a.h.Routes() }
 
 // LogTo makes a log to l what otherwise goes to slog.Default().
 func (a *Admin) LogTo(l *slog.Logger) { a.h.log = l }
+
+// Routes returns "METHOD /path" of every mounted route.
+func (b *Browser) Routes() []string { return b.h.Routes() }

@@ -50,6 +50,7 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 			ctx := h.withClient(r)
 			var id auth.Identity
 			if err := h.check(ctx, r, rules, &id); err != nil {
+				h.discard(w, r, err)
 				h.WriteProblem(w, r, err)
 				return
 			}
@@ -77,7 +78,12 @@ func TellReplaced(head http.Header, id auth.Identity) {
 
 // check is prove, with a panic of the store or of a rule as an error.
 func (h *Handler) check(ctx context.Context, r *http.Request, rules []Rule, id *auth.Identity) error {
-	return catchPanic(func() error { return h.prove(ctx, r, h.manager.VerifyAccessToken, id, rules...) })
+	return catchPanic(func() error {
+		if err := h.refuseOtherOrigins(ctx, r); err != nil {
+			return err
+		}
+		return h.prove(ctx, r, h.manager.VerifyAccessToken, id, rules...)
+	})
 }
 
 // A verifier proves a credential of one kind.
@@ -86,7 +92,7 @@ type verifier = func(ctx context.Context, credential auth.Secret) (auth.Identity
 // prove fills id with the identity of the credential in the headers, if every rule passes.
 // Otherwise it returns the reason, and id is zero. An access token is proven by verify.
 func (h *Handler) prove(ctx context.Context, r *http.Request, verify verifier, id *auth.Identity, rules ...Rule) error {
-	cred, err := parseCredential(r.Header)
+	cred, err := h.credential(r)
 	if err != nil {
 		if !errors.Is(err, ErrNoCredential) { // a client without a credential has tried nothing
 			h.manager.ReportDenied(ctx, auth.Identity{}, string(codeOf(err)))

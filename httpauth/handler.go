@@ -31,10 +31,12 @@ type Handler struct {
 	routes   routing
 	document *document
 	jwks     *published
-	mounted  atomic.Bool            // whether a path had a route, or warnOfPrefix has logged
-	unnamed  atomic.Pointer[string] // the first proxy that Config.TrustedProxies does not name; it was logged
-	plain    atomic.Bool            // whether a client of the internet came without TLS
-	examined []*Handler             // of an Admin: those that its doctor looks at
+	mounted  atomic.Bool // whether a path had a route, or warnOfPrefix has logged
+	reached  *reached
+	names    *cookieNames // of a Browser; nil for any other
+	without  []Tag
+	origins  []string   // Config.AllowedOrigins
+	examined []*Handler // of an Admin: those that its doctor looks at
 }
 
 // New returns a Handler over m. The error says which field of cfg is wrong. The
@@ -55,12 +57,18 @@ func newHandler(m *auth.Manager, cfg Config, more ...route) (*Handler, error) {
 			return nil, fmt.Errorf("httpauth: TrustedProxies: %v is not an IPv4 or IPv6 network", p)
 		}
 	}
+	if err := checkOrigins(cfg.AllowedOrigins); err != nil {
+		return nil, err
+	}
 	h := &Handler{
 		manager: m,
 		idName:  cfg.RequestIDHeader,
 		proxies: slices.Clone(cfg.TrustedProxies),
 		log:     cfg.Logger,
 		proven:  cfg.OnIdentity,
+		without: slices.Clone(cfg.Without),
+		origins: slices.Clone(cfg.AllowedOrigins),
+		reached: new(reached),
 		jwks:    publish(m.JWKS()),
 	}
 	if h.log == nil {
@@ -86,12 +94,19 @@ func newHandler(m *auth.Manager, cfg Config, more ...route) (*Handler, error) {
 // its last slash. The first 404 that a prefix may have caused is logged.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	boundBodyTime(w, r)
+	h.allowOrigin(w, r)
+	if h.names != nil {
+		w.Header()["Cross-Origin-Resource-Policy"] = sameOrigin
+	}
 	ctx := r.Context()
 	if h.who == nil { // what an operator does counts on no network
 		ctx = h.withClient(r)
 	}
 	var res response
 	err := catchPanic(func() (err error) {
+		if err := h.refuseOtherOrigins(ctx, r); err != nil {
+			return err
+		}
 		if h.who != nil {
 			if ctx, err = h.admit(r); err != nil {
 				ctx = r.Context()
@@ -102,16 +117,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return err
 	})
 	if err != nil {
+		h.discard(w, r, err)
 		h.WriteProblem(w, r.WithContext(ctx), err)
 		return
 	}
 	if res.allow != "" {
 		w.Header().Set("Allow", res.allow)
+		allowPreflight(w.Header(), res.allow)
 	}
 	if res.etag != "" {
 		w.Header().Set("ETag", res.etag)
 	}
-	if res.public {
+	if res.public && h.names == nil {
 		allowReading(w.Header(), r.Method == http.MethodOptions)
 	}
 	write(w, r, res.status, res.contentType, res.cacheControl, res.body)
@@ -144,6 +161,9 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		return res, &refusal{code: CodeMethodNotAllowed, allow: n.allow}
 	}
 	c := &call{Context: ctx, manager: h.manager, route: rt, values: values, query: r.URL.RawQuery, uri: r.RequestURI}
+	if h.names != nil {
+		c.cookies = &cookies{names: h.names, r: r, now: h.manager.Now()}
+	}
 	if err := h.authenticate(c, r, rt); err != nil {
 		return res, err
 	}
@@ -161,6 +181,9 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		}
 	}
 	answer, err := rt.call.run(c)
+	if c.cookies != nil {
+		c.cookies.write(w)
+	}
 	if rt.challenges && errors.Is(err, auth.ErrReauthenticationRequired) {
 		err = &stepUp{}
 	}
@@ -225,7 +248,7 @@ func (h *Handler) authenticate(c *call, r *http.Request, rt *route) error {
 	case sessionOnly:
 		return h.prove(c, r, verify, &c.identity, SessionOnly)
 	}
-	cred, err := parseCredential(r.Header)
+	cred, err := h.credential(r)
 	if err != nil || h.isAPIKey(cred) {
 		return h.prove(c, r, verify, &c.identity, SessionOnly)
 	}

@@ -77,6 +77,7 @@ type about struct {
 	title, description string
 	tags               []tagInfo // in the order of the document
 	schemes            object    // how a request proves who makes it
+	sessions           []string  // the schemes of an access token
 }
 
 var aboutPublic = about{
@@ -85,17 +86,29 @@ var aboutPublic = about{
 		"JSON in UTF-8; times are RFC 3339 in UTC. Every refusal is a problem of RFC 9457 with a stable code. " +
 		"HEAD is answered as GET is, without a body, and OPTIONS with 204 and Allow. An unknown path is 404, another method 405. " +
 		"Members that are not documented are ignored; a documented one in another case is refused.",
-	tags: tags,
+	tags:     tags,
+	sessions: []string{"bearerToken"},
 	schemes: object{
 		{"bearerToken", object{{"type", "http"}, {"scheme", "bearer"}, {"description", "An access token, from login, verify-2fa or refresh. Where X-API-Key is allowed too, an API key."}}},
 		{"apiKeyHeader", object{{"type", "apiKey"}, {"in", "header"}, {"name", "X-API-Key"}, {"description", "An API key, instead of the Authorization header: two credentials are refused."}}},
 	},
 }
 
+// aboutBrowser is aboutPublic for a Browser.
+func aboutBrowser(names *cookieNames) about {
+	what := aboutPublic
+	what.description += " For pages of the same origin: access tokens, temp tokens and device tokens are in cookies that no script can read, and in no body."
+	what.schemes = append(object{
+		{"cookie", object{{"type", "apiKey"}, {"in", "cookie"}, {"name", names.session}, {"description", "An access token. login, verify-2fa and refresh set it, and logout clears it. A page of another origin is refused."}}},
+	}, what.schemes...)
+	what.sessions = []string{"cookie", "bearerToken"}
+	return what
+}
+
 // openAPI returns the document of routes. It is the same, byte for byte, for the same
 // routes and limits.
 func openAPI(what about, routes []route, limits auth.InputLimits) (*document, error) {
-	d := documenter{keywords: keywords(limits)}
+	d := documenter{keywords: keywords(limits), sessions: what.sessions}
 	var paths, groups object
 	for i := range routes {
 		rt := &routes[i]
@@ -136,6 +149,7 @@ func openAPI(what about, routes []route, limits auth.InputLimits) (*document, er
 type documenter struct {
 	schemas, responses object
 	keywords           map[string]object // by the input tag
+	sessions           []string          // of the about
 	err                error             // the first thing that is wrong with the table
 }
 
@@ -145,7 +159,7 @@ func (d *documenter) operation(rt *route) object {
 		{"operationId", rt.id},
 		{"summary", rt.summary},
 		{"description", rt.description},
-		{"security", security(rt.access)},
+		{"security", d.security(rt.access)},
 	}
 	if parameters := append(d.pathParameters(rt), d.queryParameters(rt)...); parameters != nil {
 		op = append(op, member{"parameters", parameters})
@@ -196,15 +210,18 @@ func (d *documenter) queryParameters(rt *route) (list []object) {
 
 // security returns the credentials that a call accepts. An API key may be in either header. In
 // Authorization it is written as an access token is.
-func security(a access) []object {
-	none := []string{}
-	switch a {
-	case anyone, operatorOnly:
-		return []object{}
-	case anyCredential:
-		return []object{{{"bearerToken", none}}, {{"apiKeyHeader", none}}}
+func (d *documenter) security(a access) []object {
+	none, any := []string{}, []object{}
+	if a == anyone || a == operatorOnly {
+		return any
 	}
-	return []object{{{"bearerToken", none}}}
+	for _, scheme := range d.sessions {
+		any = append(any, object{{scheme, none}})
+	}
+	if a == anyCredential {
+		any = append(any, object{{"apiKeyHeader", none}})
+	}
+	return any
 }
 
 // answers returns the responses of rt, by status.
@@ -326,6 +343,10 @@ func refusalName(codes []Code) string {
 		rest = slices.DeleteFunc(rest, func(c Code) bool { return slices.Contains(common.codes, c) })
 	}
 	for _, code := range rest {
+		if code == CodeForbidden { // without what is beside it in commonRefusals.Forbidden
+			parts = append(parts, "NotAllowed")
+			continue
+		}
 		parts = append(parts, strings.TrimPrefix(problemTypes[code].name, "Code"))
 	}
 	return strings.Join(parts, "Or")

@@ -151,7 +151,11 @@ type refusal struct {
 	code   Code
 	detail string // "" means that of the problemType
 	allow  string // the Allow header
+	cause  error  // what the caller of Check may compare it with, or nil
 }
+
+// Unwrap returns the cause.
+func (e *refusal) Unwrap() error { return e.cause }
 
 // Error implements error.
 func (e *refusal) Error() string { return "httpauth: " + string(e.code) }
@@ -293,7 +297,7 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 			w.Header().Set("Allow", own.allow)
 		}
 	}
-	if errors.Is(err, ErrManyCredentials) {
+	if own == nil && errors.Is(err, ErrManyCredentials) {
 		p.Detail = "Send one credential, once: in Authorization or in X-API-Key."
 	}
 	var input *auth.InputError

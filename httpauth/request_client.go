@@ -5,10 +5,17 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/internal/netprefix"
 )
+
+// reached is how the requests so far came to a Handler, and to its Browsers.
+type reached struct {
+	unnamed atomic.Pointer[string] // the first proxy that Config.TrustedProxies does not name; it was logged
+	plain   atomic.Bool            // whether a client of the internet came without TLS
+}
 
 // client returns the client of r. Its address is the peer of the connection. If that is a
 // trusted proxy, it is the last hop of X-Forwarded-For that is no trusted proxy: the hops to
@@ -18,11 +25,11 @@ func (h *Handler) client(r *http.Request) auth.Client {
 	addr, first := h.clientAddr(r)
 	c := auth.Client{UserAgent: r.UserAgent(), RequestID: h.requestID(r), Addr: addr}
 	internet := public(c.Addr)
-	if internet && r.TLS == nil && !h.plain.Load() && h.withoutTLS(r.Header) {
-		h.plain.Store(true)
+	if internet && r.TLS == nil && !h.reached.plain.Load() && h.withoutTLS(r.Header) {
+		h.reached.plain.Store(true)
 	}
-	if !internet && !first && forwarded(r.Header) && h.unnamed.Load() == nil {
-		if proxy := r.RemoteAddr; h.unnamed.CompareAndSwap(nil, &proxy) {
+	if !internet && !first && forwarded(r.Header) && h.reached.unnamed.Load() == nil {
+		if proxy := r.RemoteAddr; h.reached.unnamed.CompareAndSwap(nil, &proxy) {
 			h.log.LogAttrs(r.Context(), slog.LevelWarn,
 				"httpauth: a request comes through a proxy that Config.TrustedProxies does not name; all its clients share the budgets of one",
 				slog.String("proxy", proxy), slog.String("address", c.Addr.String()))

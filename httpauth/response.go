@@ -31,6 +31,7 @@ var (
 	noContents     = []string{"default-src 'none'; frame-ancestors 'none'"}
 	noReferrer     = []string{"no-referrer"}
 	noSniff        = []string{"nosniff"}
+	sameOrigin     = []string{"same-origin"}
 )
 
 // longBody is the longest body, in bytes, for which net/http sets Content-Length by itself.
@@ -69,23 +70,6 @@ type patient struct{ w http.ResponseWriter }
 func (p patient) Write(b []byte) (int, error) {
 	_ = http.NewResponseController(p.w).SetWriteDeadline(time.Now().Add(streamTime))
 	return p.w.Write(b)
-}
-
-// allowReading lets pages of any origin read a public answer and its ETag. It answers their
-// preflights too, which a page's If-None-Match causes. Middleware that has decided already has
-// precedence: it may allow credentials, which "*" does not go with.
-func allowReading(head http.Header, preflight bool) {
-	if head.Get("Access-Control-Allow-Origin") != "" {
-		return
-	}
-	head.Set("Access-Control-Allow-Origin", "*")
-	if !preflight {
-		head.Set("Access-Control-Expose-Headers", "ETag")
-		return
-	}
-	head.Set("Access-Control-Allow-Methods", "GET, HEAD")
-	head.Set("Access-Control-Allow-Headers", "*, Authorization") // of clients that send it everywhere
-	head.Set("Access-Control-Max-Age", "7200")
 }
 
 // An appender is an answer that writes its own JSON: what encoding/json writes, without its

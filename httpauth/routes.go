@@ -94,6 +94,7 @@ type route struct {
 	codes        []Code // problems of its own, besides those that all such routes share
 	media        string // of the answer; "" is jsonMedia
 	long         bool   // it may take longer than the server gives an answer
+	ownOrigin    bool   // only a page of the same origin may make it, by a browser
 	public       bool   // the answer is the same for everybody: it may be cached, has an ETag, and any page may read it
 
 	variables []string // the names in path, set by newRouting
@@ -174,6 +175,14 @@ func (h *Handler) table() []route {
 	if h.manager.TrustsDevices() {
 		loginCall, verifyCall, loggedIn = withBody(loginOnDevice), withBody(verifyAndTrust), sessionOnDevice{}
 	}
+	refreshCall, refreshed, halfway := endpoint{run: refresh}, any(accessToken{}), any(secondStep{})
+	if h.names != nil {
+		loginCall, verifyCall, loggedIn = withBody(loginInBrowser), withBody(verifyInBrowser), browserSession{}
+		refreshCall, refreshed, halfway = endpoint{run: refreshInBrowser}, browserToken{}, browserStep{}
+		if h.manager.TrustsDevices() {
+			verifyCall = withBody(verifyAndTrustInBrowser)
+		}
+	}
 	return []route{
 		{
 			method: http.MethodPost, path: "/register", tag: TagRegistration, id: "register", summary: "Register",
@@ -184,7 +193,7 @@ func (h *Handler) table() []route {
 		{
 			method: http.MethodPost, path: "/login", tag: TagLogin, id: "login", summary: "Log in",
 			description: "Checks email and password. If two-factor authentication is on, the answer is a temp token for verify-2fa.",
-			access:      anyone, call: loginCall, status: http.StatusOK, success: "A session, or the second step.", answers: []any{loggedIn, secondStep{}},
+			access:      anyone, call: loginCall, status: http.StatusOK, success: "A session, or the second step.", answers: []any{loggedIn, halfway},
 			codes: loggingIn,
 		},
 		{
@@ -196,7 +205,7 @@ func (h *Handler) table() []route {
 		{
 			method: http.MethodPost, path: "/refresh", tag: TagLogin, id: "refresh", summary: "Refresh the token",
 			description: "Returns a new access token of the same session. The old one stays valid for a short grace. If the answer was lost, send the same token again.",
-			access:      unprovenToken, call: endpoint{run: refresh}, status: http.StatusOK, success: "The new access token.", answers: []any{accessToken{}},
+			access:      unprovenToken, call: refreshCall, status: http.StatusOK, success: "The new access token.", answers: []any{refreshed},
 		},
 		{
 			method: http.MethodPost, path: "/verify-email", tag: TagEmail, id: "verifyEmail", summary: "Verify an email",
@@ -396,7 +405,7 @@ func (h *Handler) table() []route {
 		{
 			method: http.MethodPost, path: "/logout", tag: TagLogin, id: "logout", summary: "Log out",
 			description: "Ends the session and every token of it. Takes any token that the session ever had, also one that expired or was refreshed.",
-			access:      unprovenToken, call: endpoint{run: logout}, status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
+			access:      unprovenToken, call: h.ending(endpoint{run: logout}), status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
 		},
 		{
 			method: http.MethodPost, path: "/forgot-password", tag: TagRecovery, id: "forgotPassword", summary: "Ask for a reset",
@@ -413,7 +422,7 @@ func (h *Handler) table() []route {
 		{
 			method: http.MethodPost, path: "/delete-account", tag: TagAccount, id: "deleteAccount", summary: "Delete the account",
 			description: "Takes the password and, with two-factor authentication on, a code, however fresh the login is. Everything that the service has of the user is removed. There is no undo.",
-			access:      sessionOnly, call: withBody(deleteAccount), bodyOptional: true, challenges: true, status: http.StatusOK, success: "The account is deleted.", answers: []any{success{}},
+			access:      sessionOnly, call: h.ending(withBody(deleteAccount)), bodyOptional: true, challenges: true, status: http.StatusOK, success: "The account is deleted.", answers: []any{success{}},
 			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeLastAdmin, CodeRateLimited, CodeOverloaded},
 		},
 		{
@@ -449,7 +458,7 @@ func (rt *route) problems() []Code {
 	case sessionOnly, anyCredential, unprovenToken:
 		codes = append(codes, CodeAuthenticationRequired, CodeInvalidToken, CodeTwoFactorSetupRequired)
 	}
-	if rt.access != anyone && rt.access != anyCredential {
+	if rt.ownOrigin || rt.access != anyone && rt.access != anyCredential {
 		codes = append(codes, CodeForbidden)
 	}
 	codes = append(codes, rt.codes...)
