@@ -10,14 +10,18 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
-// mount is the path of the authentication API.
-const mount = "/v1/auth"
+// mount is the path of the authentication API, and browserMount that of the same for pages, with cookies.
+const (
+	mount        = "/v1/auth"
+	browserMount = "/auth"
+)
 
 // routes mounts the authentication API, the program's own resource, which it guards, and what
 // probes ask. Ready is the readiness of the program.
 func routes(h *httpauth.Handler, ready func(context.Context) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(mount+"/", http.StripPrefix(mount, h))
+	mux.Handle(browserMount+"/", http.StripPrefix(browserMount, h.Browser(httpauth.BrowserConfig{})))
 	mux.Handle("/.well-known/jwks.json", h) // where other services look for the public keys
 	mux.Handle("GET /v1/agents", h.Require()(http.HandlerFunc(listAgents)))
 	for _, path := range []string{"/v1/agents", "/livez", "/healthz", "/readyz"} {

@@ -44,7 +44,7 @@ func TestEveryPathHasAnAnswerThatAClientCanRead(t *testing.T) {
 		{"GET", "/livez", 200}, {"HEAD", "/livez", 200}, {"GET", "/healthz", 200}, {"HEAD", "/healthz", 200}, {"GET", "/readyz", 200}, {"HEAD", "/readyz", 200},
 		{"POST", "/livez", 405}, {"DELETE", "/healthz", 405}, {"PUT", "/readyz", 405}, {"POST", "/v1/agents", 405},
 		{"GET", "/", 404}, {"GET", "/favicon.ico", 404}, {"POST", "/v2/auth/login", 404}, {"GET", "/metrics", 404}, {"GET", "/v1/agents/1", 404}, {"BREW", "/pot", 404},
-		{"GET", "/livez/", 404}, {"GET", "/v1/auth/nothing", 404}, {"GET", "/v1/agents", 401}, {"PUT", "/v1/auth/login", 405},
+		{"GET", "/livez/", 404}, {"GET", "/v1/auth/nothing", 404}, {"GET", "/v1/agents", 401}, {"GET", "/auth/me", 401}, {"GET", "/auth/", 404}, {"PUT", "/v1/auth/login", 405},
 	} {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
