@@ -28,9 +28,9 @@ type guarded struct {
 	header, value string // its credential
 }
 
-// ours is bare behind httpauth, on a store in memory. chi is bare behind
-// go-chi/jwtauth, with a token of the same claims. token and key belong to one user.
-func guards(f *fixture) (token, key, chi guarded) {
+// token, key and cookie are bare behind httpauth, on a store in memory, and belong to one user. chi is
+// bare behind go-chi/jwtauth, with a token of the same claims.
+func guards(f *fixture) (token, key, cookie, chi guarded) {
 	h := f.manager(f.onMemory(), auth.Config{})
 	handler, err := httpauth.New(h.Manager, httpauth.Config{Logger: quiet})
 	must(err)
@@ -39,6 +39,7 @@ func guards(f *fixture) (token, key, chi guarded) {
 	ja := jwtauth.New("HS256", peerKey, nil)
 	return guarded{ours, "Authorization", "Bearer " + user.Token()},
 		guarded{ours, "X-API-Key", user.APIKey()},
+		guarded{handler.Browser(httpauth.BrowserConfig{}).Require()(bare), "Cookie", "theme=dark; __Host-auth=" + user.Token()},
 		guarded{jwtauth.Verifier(ja)(jwtauth.Authenticator(ja)(bare)), "Authorization", "Bearer " + peerToken(auth.Secret(user.Token()))}
 }
 
@@ -78,13 +79,14 @@ func (g guarded) recorded(name string) *subject {
 }
 
 func middleware(f *fixture) []*subject {
-	token, key, chi := guards(f)
+	token, key, cookie, chi := guards(f)
 	peers := chi.value[len("Bearer "):]
 	ours := atMost(0.1).withAllocs(3)
 	return []*subject{
 		byGolangJWT("HS256", peerKey, peers),
 		guarded{Handler: bare}.recorded(bareHandler),
-		token.recorded("access token seen before, memory").over(bareHandler).reaches(golangJWT, ours),
+		token.recorded(byToken).over(bareHandler).reaches(golangJWT, ours),
+		cookie.recorded("access token in a cookie, memory").over(bareHandler).reaches(golangJWT, mark{}),
 		key.recorded("API key, memory").over(bareHandler).reaches(golangJWT, ours),
 		chi.recorded("go-chi/jwtauth").over(bareHandler).reaches(golangJWT, mark{}),
 		session().recorded("alexedwards/scs, memory").over(bareHandler).reaches(golangJWT, mark{}),
@@ -154,11 +156,14 @@ func asked(f *fixture, name, address, request string) *subject {
 	}}
 }
 
+const byToken = "access token seen before, memory"
+
 func middlewareOverHTTP(f *fixture) []*subject {
-	token, key, chi := guards(f)
+	token, key, cookie, chi := guards(f)
 	return []*subject{
 		guarded{Handler: bare}.served(f, bareHandler),
-		token.served(f, "access token seen before, memory").reaches(bareHandler, fasterBy(0.85)),
+		token.served(f, byToken).reaches(bareHandler, fasterBy(0.85)),
+		cookie.served(f, "access token in a cookie, memory").reaches(byToken, fasterBy(0.91)),
 		key.served(f, "API key, memory").reaches(bareHandler, fasterBy(0.85)),
 		chi.served(f, "go-chi/jwtauth").reaches(bareHandler, mark{}),
 		session().served(f, "alexedwards/scs, memory").reaches(bareHandler, mark{}),
