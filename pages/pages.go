@@ -1,0 +1,319 @@
+// Package pages has the web pages of a service that uses package auth: signing in and registering,
+// forgotten passwords, the account with its second factor, sessions and API keys, and the organization.
+//
+// They are static files and one script, which calls an [httpauth.Browser] of the same origin as any
+// client does. So they decide nothing, and a service can replace any of them by its own. Serve them by
+// HTTPS: browsers keep no session otherwise.
+//
+//	browser := handler.Browser(httpauth.BrowserConfig{})
+//	web, err := pages.New(browser, pages.Config{Title: "Example"})
+//	…
+//	mux.Handle("/auth/", http.StripPrefix("/auth", browser))
+//	mux.Handle("/", web)
+//
+// No page has an inline script or style, nothing is loaded from elsewhere, and nothing is kept in the
+// browser but the cookies of the Browser.
+package pages
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/datixlab/auth/httpauth"
+)
+
+//go:embed static text
+var files embed.FS
+
+// policy is the Content-Security-Policy of every page.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+// Pages serves the pages. Any number of goroutines may call it.
+type Pages struct {
+	fallback string // a language
+	pages    map[string]map[string]*file
+	assets   map[string]*file
+	tags     []string // of the languages; fallback is the first
+}
+
+// A file is an answer that is made once.
+type file struct {
+	media, etag string
+	body        []byte
+}
+
+func newFile(media string, body []byte) *file {
+	sum := sha256.Sum256(body)
+	return &file{media, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, body}
+}
+
+// New returns the pages of browser. The pages show what the Browser serves: those about mail, trusted
+// devices and registration are there if it has their routes. The error says which field of cfg is wrong.
+func New(browser *httpauth.Browser, cfg Config) (*Pages, error) {
+	if browser == nil {
+		return nil, errors.New("pages: no browser")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	languages, err := texts(cfg.Languages)
+	if err != nil {
+		return nil, err
+	}
+	api, err := read(browser)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pages{fallback: languages[0].Tag, pages: map[string]map[string]*file{}, assets: map[string]*file{}}
+	if err := p.addAssets(cfg); err != nil {
+		return nil, err
+	}
+	for _, l := range languages {
+		p.tags = append(p.tags, l.Tag)
+		if p.pages[l.Tag], err = p.render(cfg, api, l); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// An api is what the pages need to know of a Browser, from its OpenAPI document.
+type api struct {
+	routes                   map[string]bool // "POST /login"
+	MinPassword, MaxPassword int             // characters
+}
+
+// read asks the Browser for its document.
+func read(browser *httpauth.Browser) (*api, error) {
+	r, err := http.NewRequest(http.MethodGet, "/openapi.json", nil)
+	if err != nil {
+		return nil, err
+	}
+	var w answer
+	browser.ServeHTTP(&w, r)
+	var document struct {
+		Paths      map[string]map[string]json.RawMessage
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ MinLength, MaxLength int }
+			}
+		}
+	}
+	if err := json.Unmarshal(w.body.Bytes(), &document); err != nil || len(document.Paths) == 0 {
+		return nil, errors.New("pages: the Browser serves no OpenAPI document, which says what pages there are: httpauth.TagDocument is left out")
+	}
+	a := &api{routes: map[string]bool{}}
+	for path, methods := range document.Paths {
+		for method := range methods {
+			a.routes[strings.ToUpper(method)+" "+path] = true
+		}
+	}
+	for _, schema := range document.Components.Schemas {
+		if limits, ok := schema.Properties["new_password"]; ok {
+			a.MinPassword, a.MaxPassword = limits.MinLength, limits.MaxLength
+		}
+	}
+	return a, nil
+}
+
+// An answer keeps what a handler writes.
+type answer struct {
+	head http.Header
+	body bytes.Buffer
+}
+
+func (a *answer) Header() http.Header {
+	if a.head == nil {
+		a.head = http.Header{}
+	}
+	return a.head
+}
+
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
+
+func (a *answer) WriteHeader(int) {}
+
+// addAssets adds the files that every page has.
+func (p *Pages) addAssets(cfg Config) error {
+	for _, name := range []string{"app.js", "style.css"} {
+		body, err := files.ReadFile("static/" + name)
+		if err != nil {
+			return err
+		}
+		media := "text/css; charset=utf-8"
+		if filepath.Ext(name) == ".js" {
+			media = "text/javascript; charset=utf-8"
+		} else {
+			body = append(theme(cfg), body...)
+		}
+		p.assets[name] = newFile(media, body)
+	}
+	if cfg.Logo != nil {
+		p.assets["logo.svg"] = newFile("image/svg+xml", bytes.Clone(cfg.Logo))
+	}
+	return nil
+}
+
+// theme returns the colours of cfg as CSS.
+func theme(cfg Config) []byte {
+	return fmt.Appendf(nil, ":root{--accent:%s;--on-accent:%s}\n@media(prefers-color-scheme:dark){:root{--accent:%s;--on-accent:%s}}\n",
+		cfg.Accent, textOn(cfg.Accent), cfg.AccentDark, textOn(cfg.AccentDark))
+}
+
+// A view is what a template of a page is made with.
+type view struct {
+	Config
+	Name   string // of the page
+	Lang   string
+	Logo   string // URL, or ""
+	Script string
+	Style  string
+	Texts  []text // that the script shows
+	*api
+	words map[string]string
+}
+
+// T returns a text.
+func (v *view) T(key string) (string, error) {
+	if t, ok := v.words[key]; ok {
+		return t, nil
+	}
+	return "", fmt.Errorf("pages: no text %q", key)
+}
+
+// A field is an input with its label. The text is that of "field.NAME".
+type field struct {
+	View           *view
+	ID, Name, Type string
+	Auto           string // autocomplete
+	Label, Hint    string
+	Required       bool
+}
+
+// Field returns the input NAME of "FORM/NAME". Flags are "required" and "hint", which means that it
+// has the text "field.NAME.hint".
+func (v *view) Field(id, kind, autocomplete string, flags ...string) (f field, err error) {
+	_, name, _ := strings.Cut(id, "/")
+	f = field{View: v, ID: strings.ReplaceAll(id, "/", "-"), Name: name, Type: kind, Auto: autocomplete, Required: slices.Contains(flags, "required")}
+	if f.Label, err = v.T("field." + name); err == nil && slices.Contains(flags, "hint") {
+		f.Hint, err = v.T("field." + name + ".hint")
+	}
+	f.Hint = strings.ReplaceAll(f.Hint, "{min}", strconv.Itoa(v.MinPassword))
+	return f, err
+}
+
+// Has reports whether the Browser serves a route.
+func (v *view) Has(route string) bool { return v.routes[route] }
+
+// SignedIn reports whether the page is for users who are signed in.
+func (v *view) SignedIn() bool { return slices.Contains(inside, v.Name) }
+
+// The names of the pages, which are their paths. Those inside need a session.
+var (
+	outside = []string{"sign-in", "register", "forgot-password", "reset-password", "verify-email", "invitation"}
+	inside  = []string{"account", "confirm-email", "security", "api-keys", "organization"}
+	needs   = map[string]string{ // a route without which a page is left out
+		"register": "POST /register", "forgot-password": "POST /forgot-password", "reset-password": "POST /reset-password", "verify-email": "POST /verify-email",
+		"invitation": "POST /accept-invitation", "confirm-email": "POST /confirm-email", "api-keys": "GET /api-keys", "organization": "GET /organization",
+	}
+)
+
+// render returns the pages in a language.
+func (p *Pages) render(cfg Config, a *api, l Language) (map[string]*file, error) {
+	all := map[string]*file{}
+	for _, name := range slices.Concat(outside, inside) {
+		v := &view{
+			Config: cfg, Name: name, Lang: l.Tag, api: a, words: l.Texts, Texts: spoken(l.Texts),
+			Script: p.url("app.js"), Style: p.url("style.css"), Logo: p.url("logo.svg"),
+		}
+		if route := needs[name]; route != "" && !v.Has(route) {
+			continue
+		}
+		t, err := template.New("layout.html").ParseFS(files, "static/layout.html", "static/"+name+".html")
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		if err := t.Execute(&b, v); err != nil {
+			return nil, fmt.Errorf("pages: %s in %s: %w", name, l.Tag, err)
+		}
+		all[name] = newFile("text/html; charset=utf-8", b.Bytes())
+	}
+	return all, nil
+}
+
+// Paths returns the paths that are served, as patterns of an [http.ServeMux]: for a service that has
+// something else at "/".
+func (p *Pages) Paths() (all []string) {
+	for name := range p.pages[p.fallback] {
+		all = append(all, "/"+name)
+	}
+	slices.Sort(all)
+	return append(all, "/assets/")
+}
+
+// url returns the URL of an asset, relative to a page. It changes with the content, or is "".
+func (p *Pages) url(name string) string {
+	f := p.assets[name]
+	if f == nil {
+		return ""
+	}
+	return "assets/" + name + "?v=" + url.QueryEscape(strings.Trim(f.etag, `"`))
+}
+
+// ServeHTTP serves the pages by GET and HEAD. It answers any other path with 404. If you mount it
+// under a prefix, remove the prefix with [http.StripPrefix].
+func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	head := w.Header()
+	head.Set("Content-Security-Policy", policy)
+	head.Set("Cross-Origin-Opener-Policy", "same-origin")
+	head.Set("Cross-Origin-Resource-Policy", "same-origin")
+	head.Set("Referrer-Policy", "no-referrer")
+	head.Set("X-Content-Type-Options", "nosniff")
+	head.Set("X-Frame-Options", "DENY")
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	if name == "" {
+		name = "sign-in"
+	}
+	f, caching := p.pages[p.languageOf(r)][name], "no-cache"
+	if asset, ok := strings.CutPrefix(name, "assets/"); ok {
+		f = p.assets[asset]
+		if f != nil && r.URL.Query().Get("v") == strings.Trim(f.etag, `"`) {
+			caching = "public, max-age=31536000, immutable"
+		}
+	} else {
+		head.Set("Vary", "Accept-Language")
+	}
+	switch {
+	case f == nil:
+		http.Error(w, "404 page not found", http.StatusNotFound)
+		return
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		head.Set("Allow", "GET, HEAD")
+		http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	head.Set("Content-Type", f.media)
+	head.Set("Cache-Control", caching)
+	head.Set("ETag", f.etag)
+	if r.Header.Get("If-None-Match") == f.etag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if r.Method == http.MethodGet {
+		_, _ = w.Write(f.body)
+	}
+}

@@ -1,0 +1,268 @@
+package pages_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/pages"
+	"github.com/datixlab/auth/store/memstore"
+)
+
+// full is the configuration with every part that a page is about.
+var full = auth.Config{Mailer: &authtest.Mails{}, TrustedDevices: auth.DeviceTrust{TTL: 1e15}}
+
+func newPages(t *testing.T, cfg auth.Config, web httpauth.Config, look pages.Config) (*pages.Pages, error) {
+	t.Helper()
+	handler, err := httpauth.New(authtest.With(t, memstore.New(), cfg).Manager, web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages.New(handler.Browser(httpauth.BrowserConfig{}), look)
+}
+
+func mustPages(t *testing.T, look pages.Config) *pages.Pages {
+	t.Helper()
+	p, err := newPages(t, full, httpauth.Config{}, look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func get(h http.Handler, path string, head ...string) *httptest.ResponseRecorder {
+	r, w := httptest.NewRequest("GET", path, nil), httptest.NewRecorder()
+	for i := 0; i < len(head); i += 2 {
+		r.Header.Set(head[i], head[i+1])
+	}
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// named returns the names of the pages.
+func named(p *pages.Pages) (names []string) {
+	for _, path := range p.Paths() {
+		if path != "/assets/" {
+			names = append(names, path)
+		}
+	}
+	return names
+}
+
+// BR-3. What a page may do is in its headers, and it needs no exception.
+func TestNoPageHasAnythingInline(t *testing.T) {
+	t.Parallel()
+	p := mustPages(t, pages.Config{Title: `<b>"Example"</b>`, Logo: []byte("<svg/>"), Links: []pages.Link{{Text: "Terms", URL: "https://example.com/terms"}}})
+	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|<script[^>]*>[^<]|javascript:|\bdata:|https?://[^e"]|<b>`)
+	for _, name := range append(named(p), "/nothing", "/assets/none.js") {
+		for _, lang := range []string{"en", "de"} {
+			w := get(p, name, "Accept-Language", lang)
+			if found := inline.FindString(w.Body.String()); found != "" {
+				t.Errorf("%s has %q", name, found)
+			}
+			csp := w.Header().Get("Content-Security-Policy")
+			if strings.Contains(csp, "unsafe") || strings.Contains(csp, "*") || strings.Contains(csp, ":") || !strings.HasPrefix(csp, "default-src 'none'") {
+				t.Errorf("%s: %s", name, csp)
+			}
+			for header, want := range map[string]string{
+				"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin",
+				"Cross-Origin-Resource-Policy": "same-origin", "X-Frame-Options": "DENY", "Access-Control-Allow-Origin": "", "Set-Cookie": "",
+			} {
+				if got := w.Header().Get(header); got != want {
+					t.Errorf("%s: %s is %q", name, header, got)
+				}
+			}
+		}
+	}
+	script := get(p, "/assets/app.js").Body.String()
+	for _, word := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "localStorage", "sessionStorage", "document.cookie", "indexedDB", "postMessage", "setTimeout(\"", ".style", "window.name"} {
+		if strings.Contains(script, word) {
+			t.Errorf("the script has %s", word)
+		}
+	}
+}
+
+// A page is small, with all that it loads.
+func TestAPageIsUnder60KB(t *testing.T) {
+	t.Parallel()
+	p := mustPages(t, pages.Config{})
+	shared := get(p, "/assets/app.js").Body.Len() + get(p, "/assets/style.css").Body.Len()
+	for _, name := range named(p) {
+		if size := get(p, name, "Accept-Language", "de").Body.Len() + shared; size > 60_000 {
+			t.Errorf("%s: %d bytes", name, size)
+		}
+	}
+}
+
+func TestAPageIsInALanguageThatTheBrowserAsksFor(t *testing.T) {
+	t.Parallel()
+	p := mustPages(t, pages.Config{Languages: []pages.Language{
+		{Tag: "fr", Texts: map[string]string{"sign_in.title": "Se connecter"}},
+		{Tag: "DE", Texts: map[string]string{"sign_in.title": "Einloggen"}},
+	}})
+	for accept, want := range map[string]string{
+		"": "en", "de": "de", "de-AT": "de", "de-CH-1996,en;q=0.5": "de", "fr-CA;q=0.9, en;q=0.8": "fr", "ja, fr;q=0.5": "fr", "ja": "en", "*": "en", "DE": "de",
+		",,;q=1": "en", "-": "en", strings.Repeat("x-", 1000): "en",
+	} {
+		w := get(p, "/sign-in", "Accept-Language", accept)
+		if !strings.Contains(w.Body.String(), `<html lang="`+want+`"`) || w.Header().Get("Vary") != "Accept-Language" {
+			t.Errorf("%q: %.80s, Vary %q", accept, w.Body, w.Header().Get("Vary"))
+		}
+		if title := map[string]string{"en": "Sign in", "de": "Einloggen", "fr": "Se connecter"}[want]; !strings.Contains(w.Body.String(), "<h1>"+title+"</h1>") {
+			t.Errorf("%q: no %s", accept, title)
+		}
+	}
+	for name, bad := range map[string]pages.Language{
+		"no tag": {Tag: "französisch"}, "a key that is none": {Tag: "fr", Texts: map[string]string{"sign_in.titel": "x"}},
+		"without a slot": {Tag: "fr", Texts: map[string]string{"error.wait_seconds": "Trop d'essais."}},
+	} {
+		if _, err := newPages(t, full, httpauth.Config{}, pages.Config{Languages: []pages.Language{bad}}); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+// Every language has every text, and the script and the templates use each of them.
+func TestEveryTextIsThereAndIsUsed(t *testing.T) {
+	t.Parallel()
+	texts := map[string]map[string]string{}
+	for _, tag := range []string{"en", "de"} {
+		raw, err := os.ReadFile("text/" + tag + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var of map[string]string
+		if err := json.Unmarshal(raw, &of); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(raw), "\n  \""); n != len(of) {
+			t.Errorf("%s has %d lines for %d keys: one is there twice", tag, n, len(of))
+		}
+		texts[tag] = of
+	}
+	for _, key := range slices.Sorted(maps.Keys(texts["en"])) {
+		german, ok := texts["de"][key]
+		if !ok || german == "" || texts["en"][key] == "" {
+			t.Errorf("%s: %q, in German %q", key, texts["en"][key], german)
+		}
+	}
+	if len(texts["de"]) != len(texts["en"]) {
+		t.Errorf("German has %d texts, English %d", len(texts["de"]), len(texts["en"]))
+	}
+	var source strings.Builder
+	paths, err := filepath.Glob("static/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(raw)
+	}
+	for key := range texts["en"] {
+		// The script looks up an error by its code, and a template a field by its name.
+		_, byCode := strings.CutPrefix(key, "error.")
+		name, byName := strings.CutPrefix(key, "field.")
+		name = strings.TrimSuffix(name, ".hint")
+		if !byCode && !strings.Contains(source.String(), `"`+key+`"`) && (!byName || !strings.Contains(source.String(), "/"+name+`"`)) {
+			t.Errorf("nothing uses %s", key)
+		}
+	}
+	for _, key := range regexp.MustCompile(`"((?:say|error)\.[a-z_.]+[a-z])"`).FindAllStringSubmatch(source.String(), -1) {
+		if _, ok := texts["en"][key[1]]; !ok {
+			t.Errorf("the script says %s, which is no text", key[1])
+		}
+	}
+}
+
+func TestPagesAreThereForWhatTheBrowserServes(t *testing.T) {
+	t.Parallel()
+	p, err := newPages(t, auth.Config{}, httpauth.Config{Without: []httpauth.Tag{httpauth.TagRegistration, httpauth.TagAPIKeys}}, pages.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{"/register", "/forgot-password", "/reset-password", "/verify-email", "/confirm-email", "/api-keys"} {
+		if w := get(p, gone); w.Code != 404 {
+			t.Errorf("%s: %d", gone, w.Code)
+		}
+	}
+	for _, there := range []string{"/", "/sign-in", "/account", "/security", "/organization"} {
+		w := get(p, there)
+		if w.Code != 200 {
+			t.Errorf("%s: %d", there, w.Code)
+		}
+		for _, gone := range []string{`href="register"`, `href="forgot-password"`, `href="api-keys"`, "trust_device"} {
+			if strings.Contains(w.Body.String(), gone) {
+				t.Errorf("%s has %s", there, gone)
+			}
+		}
+	}
+	if _, err := newPages(t, full, httpauth.Config{Without: []httpauth.Tag{httpauth.TagDocument}}, pages.Config{}); err == nil {
+		t.Error("pages of a Browser without a document")
+	}
+	if _, err := pages.New(nil, pages.Config{}); err == nil {
+		t.Error("pages without a Browser")
+	}
+}
+
+func TestAssetsAreCachedForAsLongAsTheyAreTheSame(t *testing.T) {
+	t.Parallel()
+	p := mustPages(t, pages.Config{Logo: []byte("<svg/>"), Accent: "#ffff00", AccentDark: "#000080"})
+	page := get(p, "/sign-in")
+	for _, asset := range regexp.MustCompile(`"(assets/[^"]+)"`).FindAllStringSubmatch(page.Body.String(), -1) {
+		w := get(p, "/"+asset[1])
+		if w.Code != 200 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: %d, %s", asset[1], w.Code, w.Header().Get("Cache-Control"))
+		}
+		bare, _, _ := strings.Cut(asset[1], "?")
+		if w := get(p, "/"+bare+"?v=old"); w.Header().Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s of another version: %s", bare, w.Header().Get("Cache-Control"))
+		}
+	}
+	if w := get(p, "/sign-in", "If-None-Match", page.Header().Get("ETag")); w.Code != 304 || w.Body.Len() != 0 {
+		t.Errorf("unchanged: %d", w.Code)
+	}
+	if page.Header().Get("Cache-Control") != "no-cache" {
+		t.Error("a page is cached")
+	}
+	style := get(p, "/assets/style.css").Body.String()
+	if !strings.Contains(style, "--accent:#ffff00;--on-accent:#000000") || !strings.Contains(style, "--accent:#000080;--on-accent:#ffffff") {
+		t.Errorf("the colours: %.200s", style)
+	}
+	r, w := httptest.NewRequest("POST", "/sign-in", nil), httptest.NewRecorder()
+	p.ServeHTTP(w, r)
+	if w.Code != 405 || w.Header().Get("Allow") == "" {
+		t.Errorf("POST: %d", w.Code)
+	}
+}
+
+func TestTheConfigOfThePagesIsChecked(t *testing.T) {
+	t.Parallel()
+	for name, bad := range map[string]pages.Config{
+		"a colour by name": {Accent: "red"}, "a colour with more": {AccentDark: "#000000;}"}, "a short colour": {Accent: "#000"},
+		"a script": {Links: []pages.Link{{Text: "x", URL: "javascript:alert(1)"}}}, "another host": {Links: []pages.Link{{Text: "x", URL: "//evil.example"}}},
+		"a link without text": {Links: []pages.Link{{URL: "/terms"}}}, "plain http": {Links: []pages.Link{{Text: "x", URL: "http://example.com"}}},
+		"a home elsewhere": {Home: "https://evil.example"}, "a home of another host": {Home: "//evil.example"}, "a backslash": {Home: `/\evil.example`},
+		"an API elsewhere": {API: "https://api.example.com"}, "an API with a slash": {API: "/auth/"}, "an API without": {API: "auth"},
+	} {
+		if _, err := newPages(t, full, httpauth.Config{}, bad); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	p := mustPages(t, pages.Config{Home: "/app", API: "/v1/browser", Links: []pages.Link{{Text: "Terms", URL: "/terms"}}})
+	if body := get(p, "/sign-in").Body.String(); !strings.Contains(body, `data-home="/app"`) || !strings.Contains(body, `data-api="/v1/browser"`) || !strings.Contains(body, `href="/terms"`) {
+		t.Errorf("%.300s", body)
+	}
+}
