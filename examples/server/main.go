@@ -233,7 +233,11 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 		log.Info("first start", "register", "POST "+base+"/register", "document", base+"/openapi.json", "secret", whereSecret,
 			"next", "keep the secret with every backup of the store: without it no token and no second factor works")
 	}
-	return serveUntil(ctx, newServer(routes(handler, readiness(ctx, manager)), log), listener)
+	served, err := routes(handler, readiness(ctx, manager))
+	if err != nil {
+		return err
+	}
+	return serveUntil(ctx, newServer(served, log), listener)
 }
 
 // secrets gives each root secret the type that no log prints.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/pages"
 )
 
 // mount is the path of the authentication API, and browserMount that of the same for pages, with cookies.
@@ -18,10 +19,15 @@ const (
 
 // routes mounts the authentication API, the program's own resource, which it guards, and what
 // probes ask. Ready is the readiness of the program.
-func routes(h *httpauth.Handler, ready func(context.Context) error) http.Handler {
+func routes(h *httpauth.Handler, ready func(context.Context) error) (http.Handler, error) {
 	mux := http.NewServeMux()
+	browser := h.Browser(httpauth.BrowserConfig{})
+	web, err := pages.New(browser, pages.Config{Title: "Example", API: browserMount})
+	if err != nil {
+		return nil, err
+	}
 	mux.Handle(mount+"/", http.StripPrefix(mount, h))
-	mux.Handle(browserMount+"/", http.StripPrefix(browserMount, h.Browser(httpauth.BrowserConfig{})))
+	mux.Handle(browserMount+"/", http.StripPrefix(browserMount, browser))
 	mux.Handle("/.well-known/jwks.json", h) // where other services look for the public keys
 	mux.Handle("GET /v1/agents", h.Require()(http.HandlerFunc(listAgents)))
 	for _, path := range []string{"/v1/agents", "/livez", "/healthz", "/readyz"} {
@@ -40,7 +46,10 @@ func routes(h *httpauth.Handler, ready func(context.Context) error) http.Handler
 		alive(w, r)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { h.WriteProblem(w, r, auth.ErrNotFound) })
-	return mux
+	for _, path := range web.Paths() {
+		mux.Handle(path, web)
+	}
+	return mux, nil
 }
 
 // alive answers that the process serves. It asks nothing.
