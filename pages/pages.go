@@ -201,13 +201,14 @@ type field struct {
 	Auto           string // autocomplete
 	Label, Hint    string
 	Required       bool
+	Optional       bool // a password that may be left empty
 }
 
-// Field returns the input NAME of "FORM/NAME". Flags are "required" and "hint", which means that it
-// has the text "field.NAME.hint".
+// Field returns the input NAME of "FORM/NAME". Flags are "required", "optional" for a password, and
+// "hint", which means that it has the text "field.NAME.hint".
 func (v *view) Field(id, kind, autocomplete string, flags ...string) (f field, err error) {
 	_, name, _ := strings.Cut(id, "/")
-	f = field{View: v, ID: strings.ReplaceAll(id, "/", "-"), Name: name, Type: kind, Auto: autocomplete, Required: slices.Contains(flags, "required")}
+	f = field{View: v, ID: strings.ReplaceAll(id, "/", "-"), Name: name, Type: kind, Auto: autocomplete, Required: slices.Contains(flags, "required"), Optional: slices.Contains(flags, "optional")}
 	if f.Label, err = v.T("field." + name); err == nil && slices.Contains(flags, "hint") {
 		f.Hint, err = v.T("field." + name + ".hint")
 	}

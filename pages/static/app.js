@@ -6,6 +6,8 @@
 const root = document.documentElement;
 const { page, api: base, home } = root.dataset;
 const $ = (selector, from = document) => from.querySelector(selector);
+const inside = Boolean($("#sign-out"));
+const mayEnrol = Boolean($("[data-enrol]")) && page !== "security"; // the page security never leads to itself
 
 // --- Calls of the API ---
 
@@ -36,16 +38,30 @@ async function send(method, path, body) {
 }
 
 // call sends a request. If the access token has expired, it is refreshed first. Several tabs may do
-// that at once.
+// that at once. A page inside is left if the session is over or needs a second factor first.
 async function call(method, path, body) {
   try {
-    return await send(method, path, body);
+    return await refreshing(() => send(method, path, body));
   } catch (refused) {
-    if (refused.code !== "invalid_token" || path === "/verify-2fa") {
+    if (inside && ended(refused)) {
+      return leadTo("sign-in");
+    }
+    if (mayEnrol && refused.code === "two_factor_setup_required") {
+      return leadTo("security");
+    }
+    throw refused;
+  }
+}
+
+async function refreshing(act) {
+  try {
+    return await act();
+  } catch (refused) {
+    if (refused.code !== "invalid_token") {
       throw refused;
     }
     await send("POST", "/refresh");
-    return send(method, path, body);
+    return act();
   }
 }
 
@@ -83,14 +99,20 @@ function show(element, text) {
   element.hidden = !text;
 }
 
-// notify shows a success, and alert a failure, at the top of the page.
-function notify(text) {
+function clearNotices() {
   show($("#alert"), "");
+  show($("#notice"), "");
+}
+
+// notify shows a success, and alertOf a failure, at the top of the page.
+function notify(text) {
+  clearNotices();
   show($("#notice"), text);
+  $("#notice").scrollIntoView({ block: "nearest" });
 }
 
 function alertOf(error) {
-  show($("#notice"), "");
+  clearNotices();
   show($("#alert"), explain(error));
   $("#alert").scrollIntoView({ block: "nearest" });
 }
@@ -99,7 +121,15 @@ function alertOf(error) {
 
 // make returns an element. Children are elements, or texts that are never read as HTML.
 function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
+  return build(document.createElement(tag), attributes, children);
+}
+
+// draw is make for an element of SVG.
+function draw(tag, attributes = {}, ...children) {
+  return build(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function build(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) {
       element.addEventListener(name.slice(2), value);
@@ -107,21 +137,28 @@ function make(tag, attributes = {}, ...children) {
       element.setAttribute(name, value === true ? "" : value);
     }
   }
-  element.append(...children.filter((child) => child !== undefined && child !== ""));
+  element.append(...children.filter((child) => child || child === 0));
   return element;
 }
 
-// button returns a button that does something once at a time.
-function button(key, act, kind = "quiet") {
-  const b = make("button", { type: "button", class: kind }, say(key));
-  b.addEventListener("click", () => busy(b, act).catch(alertOf));
+// button returns a button that does something once at a time. In a list, its name says of which row it is.
+function button(key, act, kind = "quiet", row = "") {
+  const b = make("button", { type: "button", class: kind, "aria-label": row ? `${say(key)}: ${row}` : undefined }, say(key));
+  onPress(b, act);
   return b;
+}
+
+function onPress(b, act) {
+  b?.addEventListener("click", () => {
+    clearNotices();
+    busy(b, act).catch(alertOf);
+  });
 }
 
 // busy runs act with the button off. After half a second it shows that it works.
 async function busy(b, act) {
   if (b.getAttribute("aria-disabled") === "true") {
-    return undefined;
+    return new Promise(() => {}); // what was begun goes on
   }
   b.setAttribute("aria-disabled", "true");
   const slow = setTimeout(() => b.setAttribute("aria-busy", "true"), 500);
@@ -135,13 +172,39 @@ async function busy(b, act) {
 }
 
 // copyButton returns a button that copies a text.
-function copyButton(text) {
-  const b = make("button", { type: "button", class: "quiet" }, say("say.copy"));
+function copyButton(text, key = "say.copy") {
+  const b = make("button", { type: "button", class: "quiet", "aria-live": "polite" }, say(key));
   b.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(text);
-    b.textContent = say("say.copied");
+    const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false); // none without HTTPS
+    b.textContent = say(copied ? "say.copied" : "say.copy_by_hand");
   });
   return b;
+}
+
+// save hands a file to the browser to keep.
+function save(name, media, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: media }));
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
+// facts returns a list of terms with their values. A fact without a value is left out.
+function facts(pairs) {
+  const known = Object.entries(pairs).filter(([, value]) => value);
+  return make("dl", {}, ...known.flatMap(([key, value]) => [make("dt", {}, say(key)), make("dd", {}, value)]));
+}
+
+// fill shows a row for each item of a list, or the text for none.
+function fill(list, items, row) {
+  list.replaceChildren(...items.map(row));
+  list.hidden = items.length === 0;
+  $("#" + list.id + "-none").hidden = items.length > 0;
+}
+
+// focus moves to what has appeared. The page stays where it is, which shows the notice.
+function focus(element) {
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
 }
 
 // --- Forms ---
@@ -152,13 +215,7 @@ function onSubmit(selector, act) {
   form?.addEventListener("submit", async (event) => {
     event.preventDefault();
     clearErrors(form);
-    const fields = Object.fromEntries(new FormData(form));
-    for (const name of Object.keys(fields)) {
-      fields[name] = name.includes("password") ? fields[name] : fields[name].trim();
-    }
-    if (fields.code !== undefined) {
-      fields.code = fields.code.replace(/[\s-]/g, ""); // as authenticators and lists of codes show them
-    }
+    const fields = fieldsOf(form);
     const missing = [...form.querySelectorAll("[required]")].filter((input) => fields[input.name] === "");
     if (missing.length > 0) {
       showErrors(form, missing.map((input) => ({ field: input.name, code: "required" })));
@@ -172,8 +229,22 @@ function onSubmit(selector, act) {
   });
 }
 
+// fieldsOf returns what was typed into a form, without white space around it.
+function fieldsOf(form) {
+  const fields = Object.fromEntries(new FormData(form));
+  for (const name of Object.keys(fields)) {
+    if (name === "code") {
+      fields.code = fields.code.replace(/[\s-]/g, ""); // as authenticators and lists of codes show them
+    } else if (!name.includes("password")) {
+      fields[name] = fields[name].trim();
+    }
+  }
+  return fields;
+}
+
 function clearErrors(form) {
-  notify("");
+  clearNotices();
+  show($(".alert", form) ?? $("#alert"), "");
   for (const input of form.querySelectorAll("[aria-invalid]")) {
     input.removeAttribute("aria-invalid");
     show($("#" + input.id + "-error"), "");
@@ -198,7 +269,7 @@ function showErrors(form, errors) {
 }
 
 function refuse(form, error) {
-  const fields = { email_taken: "email", already_member: "email" };
+  const fields = { email_taken: "email", already_member: "email", invalid_credentials: "current_password" };
   const errors = error.errors?.length > 0 ? error.errors : fields[error.code] ? [{ field: fields[error.code], code: error.code }] : [];
   const rest = showErrors(form, errors);
   if (errors.length === 0 || rest.length > 0) {
@@ -220,6 +291,7 @@ for (const toggle of document.querySelectorAll("[data-show]")) {
 for (const hint of document.querySelectorAll("[data-strength]")) {
   const input = $("input", hint.parentElement);
   const usual = hint.textContent;
+  input.form.addEventListener("reset", () => { hint.textContent = usual; });
   input.addEventListener("input", () => {
     const length = [...input.value].length;
     const [min, max] = [Number(root.dataset.minPassword), Number(root.dataset.maxPassword)];
@@ -251,7 +323,13 @@ function go(to, values = {}) {
 
 // signIn asks for a login, and comes back here with what the page was handed.
 function signIn() {
-  go("sign-in", { next: page, ...Object.fromEntries(handed) });
+  leadTo("sign-in");
+}
+
+// leadTo goes to a page that leads back here. It never returns.
+function leadTo(to) {
+  go(to, { next: page, ...Object.fromEntries(handed) });
+  return new Promise(() => {});
 }
 
 // goOn leads to where a login was asked for. The names are those of pages, so nobody can lead a user elsewhere.
@@ -280,42 +358,22 @@ async function proven(act) {
   return prove(act);
 }
 
-// prove asks for the password, and for a code if the account has a second factor.
-function prove(act) {
+// prove asks for the password, and for a code if the account has a second factor. The text says why.
+function prove(act, why = "say.proof_old") {
   const dialog = $("#proof");
-  const form = $("form", dialog);
-  form.reset();
-  clearErrors(form);
-  show($(".alert", form), "");
-  form.elements.username.value = me.email; // for password managers
-  $(".code", form).hidden = !me.two_factor_enabled;
-  dialog.showModal();
-  return new Promise((resolve, reject) => {
-    const leave = new AbortController();
-    const close = (settle, value) => {
-      leave.abort();
-      dialog.close();
-      settle(value);
-    };
-    dialog.addEventListener("cancel", () => close(resolve), { signal: leave.signal });
-    $("[data-close]", dialog).addEventListener("click", () => close(resolve), { signal: leave.signal });
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      const proof = { password: form.elements.password.value };
-      const code = form.elements.code.value.replace(/[\s-]/g, "");
-      if (code) {
-        proof.code = code;
+  $("form", dialog).reset();
+  $("form", dialog).elements.username.value = me.email; // for password managers
+  $("[data-why]", dialog).textContent = say(why);
+  $(".code", dialog).hidden = !me.two_factor_enabled;
+  return ask(dialog, async ({ password, code }) => {
+    try {
+      return await act({ password, code: code || undefined });
+    } catch (error) {
+      if (error.code === "invalid_credentials") {
+        error.code = me.two_factor_enabled ? "wrong_proof" : "wrong_password";
       }
-      try {
-        close(resolve, await busy(event.submitter ?? $("button", form), () => act(proof)));
-      } catch (error) {
-        if (["invalid_credentials", "reauthentication_required", "invalid_code", "rate_limited", "overloaded", "unavailable", "offline"].includes(error.code)) {
-          show($(".alert", form), explain(error));
-        } else {
-          close(reject, error);
-        }
-      }
-    }, { signal: leave.signal });
+      throw error;
+    }
   });
 }
 
@@ -323,21 +381,41 @@ function prove(act) {
 function confirmed(question) {
   const dialog = $("#confirm");
   $("h2", dialog).textContent = question;
-  dialog.returnValue = "";
+  return ask(dialog, () => true);
+}
+
+// What to try again, in a dialog that stays open.
+const retried = ["wrong_proof", "wrong_password", "reauthentication_required", "invalid_code", "rate_limited", "overloaded", "unavailable", "offline"];
+
+// ask opens a dialog, and calls act with the fields of its form. It returns undefined if the user did
+// not want to. What is wrong with a field is shown there, and the dialog stays open.
+function ask(dialog, act) {
+  const form = $("form", dialog);
+  clearErrors(form);
   dialog.showModal();
-  return new Promise((resolve) => {
-    const leave = new AbortController();
-    const close = (yes) => {
-      leave.abort();
+  return new Promise((resolve, reject) => {
+    const left = new AbortController();
+    const on = (element, type, listener) => element.addEventListener(type, listener, { signal: left.signal });
+    const close = (settle, value) => {
+      left.abort();
       dialog.close();
-      resolve(yes);
+      settle(value);
     };
-    dialog.addEventListener("cancel", () => close(false), { signal: leave.signal });
-    $("[data-close]", dialog).addEventListener("click", () => close(false), { signal: leave.signal });
-    $("form", dialog).addEventListener("submit", (event) => {
+    on(dialog, "cancel", () => close(resolve));
+    on($("[data-close]", dialog), "click", () => close(resolve));
+    on(form, "submit", async (event) => {
       event.preventDefault();
-      close(true);
-    }, { signal: leave.signal });
+      clearErrors(form);
+      try {
+        close(resolve, await busy(event.submitter ?? $("button", form), () => act(fieldsOf(form))));
+      } catch (error) {
+        if (retried.includes(error.code) || error.errors?.some(({ field }) => form.elements.namedItem(field))) {
+          refuse(form, error);
+        } else {
+          close(reject, error);
+        }
+      }
+    });
   });
 }
 
@@ -468,7 +546,420 @@ const pages = {
       }
     });
   },
+
+  account: async () => {
+    const profile = (changed) => {
+      me = changed;
+      showProfile();
+    };
+    onSubmit("#name", async (fields) => {
+      profile(await call("PATCH", "/me", fields));
+      notify(say("say.saved"));
+    });
+    onSubmit("#new-email", async ({ email }, form) => {
+      const changed = await proven(({ password, code }) => call("PATCH", "/me", { email, current_password: password, code }));
+      if (changed) {
+        form.reset();
+        profile(changed);
+        notify(say(me.pending_email ? "say.confirm_sent" : "say.email_changed", { email }));
+      }
+    });
+    onPress($("#keep-email"), async () => {
+      await call("DELETE", "/me/pending-email");
+      profile(await call("GET", "/me"));
+      focus($("#profile-title"));
+      notify(say("say.email_kept"));
+    });
+    onPress($("#verify-again"), async () => {
+      await call("POST", "/resend-verification", { email: me.email });
+      notify(say("say.verification_sent", { email: me.email }));
+    });
+    onSubmit("#password", async ({ current_password, new_password }, form) => {
+      await call("POST", "/change-password", { current_password, new_password });
+      form.reset();
+      notify(say("say.password_changed"));
+    });
+    onPress($("#export"), async () => {
+      const data = await proven((proof) => call("POST", "/me/export", proof));
+      if (data) {
+        save("account.json", "application/json", JSON.stringify(data, null, 2));
+      }
+    });
+    onPress($("#delete"), async () => {
+      if (await prove((proof) => call("POST", "/delete-account", proof), "say.proof_delete")) {
+        for (const gone of document.querySelectorAll("main section, nav")) {
+          gone.remove();
+        }
+        notify(say("say.deleted"));
+        focus($("main"));
+      }
+    });
+    if (mayEnrol && factorDue(await call("GET", "/two-factor"))) {
+      await leadTo("security");
+    }
+    $("#name").elements.full_name.value = me.full_name;
+    showProfile();
+  },
+
+  security: () => {
+    onSubmit("#confirm-2fa", confirmFactor);
+    onPress($("#cancel-2fa"), endSetUp);
+    onPress($("#end-others"), endOthers);
+    return showSecurity();
+  },
+
+  "api-keys": async () => {
+    onSubmit("#new-key", async (fields, form) => {
+      const { name, description, expires_in_days: days, scopes } = fields;
+      const body = { name, description: description || undefined, expires_in_days: number(days), scopes: scopes ? scopes.split(/\s+/) : undefined };
+      const made = await proven((proof) => call("POST", "/api-keys", { ...body, ...proof }));
+      if (made) {
+        form.reset();
+        await showKey(made);
+        await showKeys(made.id);
+      }
+    });
+    await showKeys();
+  },
 };
+
+// --- The account ---
+
+// showProfile shows what is known about the account, and what waits for a mail.
+function showProfile() {
+  const verified = say(me.email_verified ? "say.is_verified" : "say.not_verified");
+  $("#profile").replaceChildren(facts({
+    "say.name": me.full_name,
+    "say.email": `${me.email} (${verified})`,
+    "say.role": texts.get("say.role." + me.role) ?? me.role,
+    "say.organization": me.organization_name,
+    "say.made": when(me.created_at),
+  }));
+  $("#password").elements.username.defaultValue = me.email; // for password managers
+  if ($("#pending")) {
+    $("#pending").hidden = !me.pending_email;
+    $("#pending p").textContent = say("say.pending", { email: me.pending_email });
+    $("#verify-again").hidden = me.email_verified;
+  }
+}
+
+// --- Security ---
+
+// factorDue reports whether an account must have a second factor before it can do anything else.
+const factorDue = (state) => state.required && !state.enabled && !(new Date(state.required_from) > new Date());
+
+// showSecurity shows everything that the account may see now.
+async function showSecurity() {
+  const state = $("#factor") && await showFactor();
+  if (!state || !factorDue(state)) { // the API opens nothing else until then
+    await showAccess();
+  }
+}
+
+// showFactor shows the second factor, and what can be done about it.
+async function showFactor() {
+  const state = await call("GET", "/two-factor");
+  me.two_factor_enabled = state.enabled;
+  const { enabled, backup_codes_left: left, required_from: from } = state;
+  $("#factor-state").textContent = enabled ? say("say.factor_on", { since: when(state.enabled_at), left }) : say("say.factor_off");
+  show($("#few-codes"), enabled && left < 4 ? say("say.few_codes") : "");
+  let why = "";
+  if (state.required && enabled) {
+    why = say("say.factor_stays");
+  } else if (state.required) {
+    why = factorDue(state) ? say("say.factor_due") : say("say.factor_from", { from: when(from) });
+  }
+  show($("#factor-why"), why);
+  const begin = button("say.set_up", setUpFactor, "");
+  const codes = button("say.new_codes", async () => {
+    const made = await prove((proof) => call("POST", "/backup-codes", proof), "say.proof_codes");
+    if (made) {
+      await showFactor();
+      showCodes(made.backup_codes, button("say.codes_kept", endSetUp, ""));
+    }
+  });
+  const off = button("say.turn_off", async () => {
+    const why = state.required ? "say.proof_off_required" : "say.proof_off";
+    if (await prove((proof) => call("POST", "/disable-2fa", proof), why)) {
+      await showSecurity();
+      focus($("#factor-title"));
+      notify(say("say.factor_is_off"));
+    }
+  }, "danger");
+  $("#factor").replaceChildren(...(enabled ? [codes, off] : [begin]));
+  $("#others").hidden = factorDue(state);
+  return state;
+}
+
+// setUpFactor shows what an authenticator needs, and asks for a first code.
+async function setUpFactor() {
+  const made = await proven((proof) => call("POST", "/enable-2fa", proof));
+  if (!made) {
+    return;
+  }
+  $("#factor").hidden = true;
+  $("#set-up").hidden = false;
+  $("#secret").textContent = made.secret.replace(/(.{4})(?=.)/g, "$1 ");
+  $("#copy-secret").replaceChildren(copyButton(made.secret, "say.copy_secret"));
+  $("#authenticator").href = made.otpauth_url;
+  await paint($("#qr"), made.qr_code);
+  showCodes(made.backup_codes);
+  $("#confirm-2fa").hidden = false;
+  focus($("#set-up h3"));
+  $("#set-up").scrollIntoView({ block: "nearest" });
+}
+
+// paint draws a picture that came as a data URI. The policy of the pages lets no such image load.
+async function paint(canvas, uri) {
+  const [head, data] = uri.split(",");
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const picture = await createImageBitmap(new Blob([bytes], { type: head.slice("data:".length).split(";")[0] }));
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  canvas.getContext("2d").drawImage(picture, 0, 0);
+}
+
+// showCodes shows new backup codes, with ways to keep them.
+function showCodes(codes, ...more) {
+  const list = codes.join("\n");
+  const of = say("say.codes_of", { email: me.email, service: $(".brand").textContent.trim(), time: when(Date.now()) });
+  $("#codes-of").textContent = of;
+  $("#codes ol").replaceChildren(...codes.map((code) => make("li", {}, code)));
+  $("#codes .buttons").replaceChildren(
+    copyButton(list, "say.copy_codes"),
+    button("say.download", () => save("backup-codes.txt", "text/plain", `${of}\n\n${list}\n`)),
+    button("say.print", () => window.print()),
+    ...more,
+  );
+  $("#codes").hidden = false;
+  if (more.length > 0) {
+    focus($("#codes h3"));
+    $("#codes").scrollIntoView({ block: "nearest" });
+  }
+}
+
+// endSetUp removes the secrets from the page.
+function endSetUp() {
+  for (const part of ["#set-up", "#codes", "#confirm-2fa"]) {
+    $(part).hidden = true;
+  }
+  $("#confirm-2fa").reset();
+  $("#codes ol").replaceChildren();
+  $("#secret").textContent = "";
+  $("#copy-secret").replaceChildren();
+  $("#authenticator").removeAttribute("href");
+  $("#qr").width = 0;
+  $("#factor").hidden = false;
+  focus($("#factor-title"));
+}
+
+// confirmFactor turns the second factor on. The backup codes stay until the user says that they are kept.
+async function confirmFactor({ code }) {
+  const codes = [...$("#codes ol").children].map((item) => item.textContent);
+  try {
+    await call("POST", "/confirm-2fa", { code });
+  } catch (error) {
+    if (error.code === "two_factor_not_enabled") {
+      endSetUp();
+      error.code = "set_up_over";
+    }
+    throw error;
+  }
+  endSetUp();
+  await showSecurity();
+  showCodes(codes, button("say.codes_kept", endSetUp, ""));
+  notify(say("say.factor_is_on"));
+  if (handed.get("next")) {
+    $("#factor").prepend(button("say.go_on", goOn, ""));
+  }
+}
+
+// showAccess lists where the account is signed in, and the trusted devices.
+async function showAccess() {
+  const remove = (path, title, text) => async () => {
+    await call("DELETE", path);
+    await showAccess();
+    focus($(title));
+    notify(say(text));
+  };
+  const [{ sessions }, { trusted_devices: devices }] = await Promise.all([
+    $("#sessions") ? call("GET", "/sessions") : { sessions: [] },
+    $("#devices") ? call("GET", "/trusted-devices") : { trusted_devices: [] },
+  ]);
+  const named = (one) => one.device || say("say.unknown_device");
+  const row = (one, more, act) => make("li", {},
+    make("h3", {}, named(one) + (one.current ? ` (${say("say.this_one")})` : "")),
+    facts({ "say.address": one.address, "say.made": when(one.created_at), ...more, "say.ends": when(one.expires_at) }),
+    make("p", { class: "buttons" }, act));
+  const name = (one) => `${named(one)}, ${when(one.created_at)}`;
+  if ($("#sessions")) {
+    fill($("#sessions"), sessions, (one) => row(one, { "say.refreshed": when(one.refreshed_at) }, one.current
+      ? button("say.end_this", async () => {
+        await call("DELETE", "/sessions/" + one.id);
+        location.assign("sign-in");
+      }, "danger")
+      : button("say.end", remove("/sessions/" + one.id, "#sessions-title", "say.session_ended"), "danger", name(one))));
+    $("#end-others").hidden = sessions.length < 2;
+  }
+  if ($("#devices")) {
+    fill($("#devices"), devices, (one) => row(one, { "say.last_used": when(one.last_used_at) },
+      button("say.remove", remove("/trusted-devices/" + one.id, "#devices-title", "say.device_removed"), "danger", name(one))));
+  }
+}
+
+// endOthers ends every session but this one, and the trust in every device.
+async function endOthers() {
+  if (await confirmed(say("say.end_others"))) {
+    const { ended } = await call("POST", "/logout-others");
+    await showAccess();
+    focus($("#sessions-title"));
+    notify(say("say.others_ended", { ended }));
+  }
+}
+
+// --- API keys ---
+
+// number returns what was typed as a number. The API refuses what is none.
+const number = (text) => (/^\d{1,9}$/.test(text) ? Number(text) : text || undefined);
+
+// showKeys lists the keys, with the focus on the one that has changed.
+async function showKeys(id) {
+  const { api_keys: keys } = await call("GET", "/api-keys");
+  fill($("#keys"), keys, (key) => keyRow(key, keys));
+  if (id) {
+    focus($(`#keys [data-id="${id}"] h3`) ?? $("#keys-title"));
+  }
+}
+
+// keyRow returns a key with what can be done about it. The new key of one that was replaced is among keys.
+function keyRow(key, keys) {
+  const over = key.expires_at && new Date(key.expires_at) <= new Date();
+  const state = over ? "say.key_over" : !key.enabled ? "say.key_disabled" : key.replaced_by ? "say.key_replaced" : "say.key_enabled";
+  const successor = keys.find((other) => other.id === key.replaced_by);
+  const name = `${key.name}, ${key.key_prefix}`;
+  const path = "/api-keys/" + key.id;
+  const usage = make("div", { hidden: true });
+  const seen = button("say.usage", () => showUsage(path, usage, seen), "quiet", name);
+  seen.setAttribute("aria-expanded", "false");
+  const change = async (body, text) => {
+    if (await proven((proof) => call("PATCH", path, { ...body, ...proof }))) {
+      await showKeys(key.id);
+      notify(say(text));
+    }
+  };
+  return make("li", { "data-id": key.id },
+    make("h3", {}, key.name),
+    key.description && make("p", {}, key.description),
+    facts({
+      "say.prefix": make("code", {}, key.key_prefix),
+      "say.state": say(state, { by: successor ? successor.key_prefix : "" }),
+      "say.scopes": key.scopes?.join(" ") ?? say("say.all_scopes"),
+      "say.made": when(key.created_at),
+      "say.last_used": key.last_used_at ? when(key.last_used_at) : say("say.never"),
+      "say.ends": key.expires_at ? when(key.expires_at) : say("say.no_end"),
+    }),
+    make("p", { class: "buttons" },
+      seen,
+      button("say.edit", () => editKey(key), "quiet", name),
+      !over && (key.enabled ? button("say.disable", () => change({ enabled: false }, "say.is_disabled"), "quiet", name)
+        : button("say.enable", () => change({ enabled: true }, "say.is_enabled"), "quiet", name)),
+      state === "say.key_enabled" && button("say.rotate", () => rotateKey(key), "quiet", name),
+      button("say.revoke", async () => {
+        if (await confirmed(say("say.revoke_this", { name }))) {
+          await call("DELETE", path);
+          await showKeys("none");
+          notify(say("say.revoked"));
+        }
+      }, "danger", name)),
+    usage);
+}
+
+// editKey asks for another name and description.
+async function editKey(key) {
+  const dialog = $("#edit-key");
+  const { name, description } = $("form", dialog).elements;
+  [name.value, description.value] = [key.name, key.description];
+  if (await ask(dialog, (fields) => call("PATCH", "/api-keys/" + key.id, fields))) {
+    await showKeys(key.id);
+    notify(say("say.saved"));
+  }
+}
+
+// rotateKey asks how long the old key works on, and shows the new one.
+async function rotateKey(key) {
+  const dialog = $("#rotate-key");
+  $("form", dialog).reset();
+  $("h2", dialog).textContent = `${say("say.rotate")}: ${key.name}`;
+  const made = await ask(dialog, ({ overlap_hours: hours }) =>
+    proven((proof) => call("POST", `/api-keys/${key.id}/rotate`, { overlap_hours: number(hours), ...proof })));
+  if (made) {
+    await showKey(made);
+    await showKeys(made.id);
+  }
+}
+
+// showKey shows a new key, until the user says that it is kept: nobody can show it again.
+function showKey({ key, name }) {
+  const dialog = $("#new-key-shown");
+  const [title, secret] = [$("h2", dialog), $(".secret", dialog)];
+  title.textContent = say("say.key_of", { name });
+  secret.textContent = key;
+  $(".copy", dialog).replaceChildren(copyButton(key, "say.copy_key"));
+  const stay = (event) => event.preventDefault();
+  window.addEventListener("beforeunload", stay);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    let kept = false;
+    $("form", dialog).onsubmit = () => { kept = true; };
+    dialog.oncancel = stay;
+    dialog.onclose = () => {
+      if (!kept) {
+        dialog.showModal(); // browsers close it at a second Escape
+        return;
+      }
+      window.removeEventListener("beforeunload", stay);
+      secret.textContent = "";
+      $(".copy", dialog).replaceChildren();
+      resolve();
+    };
+  });
+}
+
+// showUsage shows or hides the usage of a key.
+async function showUsage(path, place, b) {
+  if (place.hidden) {
+    const { total, last_used_at: last, last_used_address: address, networks, hours } = await call("GET", path + "/usage");
+    place.replaceChildren(make("div", {},
+      make("h4", {}, say("say.usage")),
+      facts({ "say.total": total.toLocaleString(root.lang), "say.last_used": last ? when(last) : say("say.never"), "say.address": address }),
+      hours.length > 0 && chart(hours),
+      networks.length > 0 && make("h5", {}, say("say.networks")),
+      make("ul", {}, ...networks.map((one) =>
+        make("li", {}, `${one.network}: ${one.first_seen ? when(one.first_seen) : "?"} – ${when(one.last_seen)}`)))));
+  }
+  place.hidden = !place.hidden;
+  b.setAttribute("aria-expanded", String(!place.hidden));
+}
+
+// chart returns a bar for each of the last 168 hours, and the same as a table.
+function chart(hours) {
+  const hour = 3600000;
+  const now = Math.floor(Math.max(Date.now(), Date.parse(hours.at(-1).from)) / hour);
+  const most = hours.reduce((a, b) => (b.uses > a.uses ? b : a));
+  const uses = hours.reduce((sum, one) => sum + one.uses, 0);
+  const text = say("say.chart", { uses, most: most.uses, time: when(most.from) });
+  return make("figure", {},
+    draw("svg", { class: "chart", viewBox: "0 0 168 40", preserveAspectRatio: "none", role: "img", "aria-label": text },
+      ...hours.map((one) => {
+        const height = Math.max(1, (40 * one.uses) / most.uses);
+        return draw("rect", { x: 167 - now + Date.parse(one.from) / hour, y: 40 - height, width: 0.9, height });
+      })),
+    make("figcaption", {}, text),
+    make("details", {}, make("summary", {}, say("say.by_hour")),
+      make("table", {},
+        make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("say.from")), make("th", { scope: "col" }, say("say.uses")))),
+        make("tbody", {}, ...hours.map((one) => make("tr", {}, make("td", {}, when(one.from)), make("td", {}, one.uses)))))));
+}
 
 // withToken is onSubmit for a form that needs the token of a mail.
 function withToken(selector, act) {
@@ -481,23 +972,15 @@ function withToken(selector, act) {
 
 // start runs the function of the page. A page inside needs a session first.
 async function start() {
-  if ($("#sign-out")) {
+  if (inside) {
     $("#sign-out").addEventListener("click", async () => {
-      await call("POST", "/logout").catch((error) => {
+      await send("POST", "/logout").catch((error) => {
         if (!ended(error)) {
           throw error;
         }
       }).then(() => location.assign("sign-in"), alertOf);
     });
-    try {
-      me = await call("GET", "/me");
-    } catch (error) {
-      if (ended(error)) {
-        signIn();
-        return;
-      }
-      throw error;
-    }
+    me = await call("GET", "/me");
   }
   await pages[page]?.();
   root.dataset.ready = "";
