@@ -17,6 +17,7 @@ package pages
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -25,7 +26,6 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -48,15 +48,19 @@ type Pages struct {
 	tags     []string // of the languages; fallback is the first
 }
 
-// A file is an answer that is made once.
+// A file is an answer that is made once, as it is and compressed.
 type file struct {
-	media, etag string
-	body        []byte
+	media, version string
+	body, zipped   []byte
 }
 
 func newFile(media string, body []byte) *file {
 	sum := sha256.Sum256(body)
-	return &file{media, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, body}
+	var zipped bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	_, _ = w.Write(body) // a Buffer takes everything
+	_ = w.Close()
+	return &file{media, base64.RawURLEncoding.EncodeToString(sum[:12]), body, zipped.Bytes()}
 }
 
 // New returns the pages of browser. The pages show what the Browser serves: those about mail, trusted
@@ -272,7 +276,7 @@ func (p *Pages) url(name string) string {
 	if f == nil {
 		return ""
 	}
-	return "assets/" + name + "?v=" + url.QueryEscape(strings.Trim(f.etag, `"`))
+	return "assets/" + name + "?v=" + f.version
 }
 
 // ServeHTTP serves the pages by GET and HEAD. It answers any other path with 404. If you mount it
@@ -292,11 +296,12 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f, caching := p.pages[p.languageOf(r)][name], "no-cache"
 	if asset, ok := strings.CutPrefix(name, "assets/"); ok {
 		f = p.assets[asset]
-		if f != nil && r.URL.Query().Get("v") == strings.Trim(f.etag, `"`) {
+		if f != nil && r.URL.Query().Get("v") == f.version {
 			caching = "public, max-age=31536000, immutable"
 		}
+		head.Set("Vary", "Accept-Encoding")
 	} else {
-		head.Set("Vary", "Accept-Language")
+		head.Set("Vary", "Accept-Encoding, Accept-Language")
 	}
 	switch {
 	case f == nil:
@@ -309,12 +314,30 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	head.Set("Content-Type", f.media)
 	head.Set("Cache-Control", caching)
-	head.Set("ETag", f.etag)
-	if r.Header.Get("If-None-Match") == f.etag {
+	etag := `W/"` + f.version + `"` // weak: compressed or not, it is the same (RFC 9110, 8.8.1)
+	head.Set("ETag", etag)
+	if r.Header.Get("If-None-Match") == etag {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if r.Method == http.MethodGet {
-		_, _ = w.Write(f.body)
+	body := f.body
+	if takesGzip(r) { // everybody gets the same text, so its length gives nothing away
+		head.Set("Content-Encoding", "gzip")
+		body = f.zipped
 	}
+	if r.Method == http.MethodGet {
+		_, _ = w.Write(body)
+	}
+}
+
+// takesGzip reports whether the Accept-Encoding of r has gzip (RFC 9110, 12.5.3).
+func takesGzip(r *http.Request) bool {
+	for _, one := range strings.Split(strings.Join(r.Header["Accept-Encoding"], ","), ",") {
+		name, weight, weighted := strings.Cut(strings.ReplaceAll(one, " ", ""), ";q=")
+		if strings.EqualFold(name, "gzip") {
+			q, err := strconv.ParseFloat(weight, 64)
+			return !weighted || err == nil && q > 0
+		}
+	}
+	return false
 }

@@ -1,7 +1,10 @@
 package pages_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -92,14 +95,44 @@ func TestNoPageHasAnythingInline(t *testing.T) {
 	}
 }
 
-// A page is small, with all that it loads.
+// A page is small, with all that it loads, on the way to a browser. The script can be read in one sitting.
 func TestAPageIsUnder60KB(t *testing.T) {
 	t.Parallel()
 	p := mustPages(t, pages.Config{})
-	shared := get(p, "/assets/app.js").Body.Len() + get(p, "/assets/style.css").Body.Len()
+	sent := func(path string) int {
+		return get(p, path, "Accept-Language", "de", "Accept-Encoding", "gzip, deflate, br, zstd").Body.Len()
+	}
 	for _, name := range named(p) {
-		if size := get(p, name, "Accept-Language", "de").Body.Len() + shared; size > 60_000 {
+		if size := sent(name) + sent("/assets/app.js") + sent("/assets/style.css"); size > 60_000 {
 			t.Errorf("%s: %d bytes", name, size)
+		}
+	}
+	if size := get(p, "/assets/app.js").Body.Len(); size > 48_000 {
+		t.Errorf("the script has %d bytes", size)
+	}
+}
+
+func TestACompressedPageIsTheSame(t *testing.T) {
+	t.Parallel()
+	p := mustPages(t, pages.Config{})
+	plain := get(p, "/account")
+	for accepted, want := range map[string]string{"": "", "br": "", "gzip;q=0": "", "gzip; q=0.0": "", "gzip": "gzip", "br, GZIP;q=0.5": "gzip"} {
+		a := get(p, "/account", "Accept-Encoding", accepted)
+		if got := a.Header().Get("Content-Encoding"); got != want {
+			t.Errorf("%q is answered with %q", accepted, got)
+			continue
+		}
+		if want == "gzip" {
+			r, err := gzip.NewReader(a.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(r); err != nil || !bytes.Equal(body, plain.Body.Bytes()) {
+				t.Errorf("%q: another page, %v", accepted, err)
+			}
+		}
+		if a := get(p, "/account", "Accept-Encoding", accepted, "If-None-Match", plain.Header().Get("ETag")); a.Code != 304 || a.Body.Len() > 0 {
+			t.Errorf("%q: %d for a page that is known", accepted, a.Code)
 		}
 	}
 }
@@ -115,7 +148,7 @@ func TestAPageIsInALanguageThatTheBrowserAsksFor(t *testing.T) {
 		",,;q=1": "en", "-": "en", strings.Repeat("x-", 1000): "en",
 	} {
 		w := get(p, "/sign-in", "Accept-Language", accept)
-		if !strings.Contains(w.Body.String(), `<html lang="`+want+`"`) || w.Header().Get("Vary") != "Accept-Language" {
+		if !strings.Contains(w.Body.String(), `<html lang="`+want+`"`) || w.Header().Get("Vary") != "Accept-Encoding, Accept-Language" {
 			t.Errorf("%q: %.80s, Vary %q", accept, w.Body, w.Header().Get("Vary"))
 		}
 		if title := map[string]string{"en": "Sign in", "de": "Einloggen", "fr": "Se connecter"}[want]; !strings.Contains(w.Body.String(), "<h1>"+title+"</h1>") {
