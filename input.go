@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -121,6 +122,8 @@ type InputLimits struct {
 	TOTPDigits      int // of a TOTP code
 	MinBackupDigits int // of a backup code
 	MaxBackupDigits int // of a backup code, whenever it was made
+
+	Roles []string // that members give each other, the lowest first: Config.Roles
 }
 
 // InputLimits returns the limits that the Manager enforces.
@@ -137,5 +140,6 @@ func (m *Manager) InputLimits() InputLimits {
 		TOTPDigits:      otp.Digits,
 		MinBackupDigits: minBackupDigits,
 		MaxBackupDigits: maxBackupDigits,
+		Roles:           slices.Clone(m.cfg.Roles),
 	}
 }

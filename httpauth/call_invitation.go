@@ -4,7 +4,7 @@ import "github.com/datixlab/auth"
 
 type inviteBody struct {
 	Email string `json:"email" input:"email" example:"grace@example.com"`
-	Role  string `json:"role" input:"role" example:"member" doc:"One of the service's roles, none above the caller's."`
+	Role  string `json:"role" input:"role" example:"admin" doc:"One of the service's roles, which are here the lowest first. None above the caller's."`
 }
 
 type createdInvitation struct {

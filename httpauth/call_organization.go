@@ -80,7 +80,7 @@ func describeMember(m auth.Member, byAdmin bool) listedMember {
 }
 
 type memberBody struct {
-	Role     string       `json:"role" input:"role" example:"admin" doc:"One of the service's roles, none above the caller's."`
+	Role     string       `json:"role" input:"role" example:"admin" doc:"One of the service's roles, which are here the lowest first. None above the caller's."`
 	Password *auth.Secret `json:"password" doc:"If the login is not fresh."`
 	Code     *auth.Secret `json:"code" doc:"With password, if two-factor authentication is on: a TOTP code, or a backup code."`
 }

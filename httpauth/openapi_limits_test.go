@@ -175,3 +175,14 @@ func TestTheDocumentKnowsTheShortestPassword(t *testing.T) {
 	body["password"] = letters(15)
 	f.call("POST", "/register", body).want(http.StatusCreated)
 }
+
+// What the document offers as a role is what admins can give, in the order of their ranks.
+func TestTheDocumentKnowsTheRoles(t *testing.T) {
+	roles := []string{"guest", "admin", "owner"}
+	f := newFixture(t, setup{auth: func(c *auth.Config) { c.Roles, c.FirstRole = roles, "owner" }})
+	for _, name := range []string{"InviteBody", "MemberBody"} {
+		if got := fmt.Sprint(dig(f.document, "components", "schemas", name, "properties", "role")["enum"]); got != fmt.Sprint(roles) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

@@ -99,7 +99,7 @@ func keywords(l auth.InputLimits) map[string]object {
 		"change":   {{"pattern", oneTimeToken("chg")}},
 		"invite":   {{"pattern", oneTimeToken("inv")}},
 		"noinvite": {{"pattern", "^(" + strings.Trim(oneTimeToken("inv"), "^$") + ")?$"}},
-		"role":     {{"pattern", `^[0-9A-Za-z_.:-]{1,64}$`}},
+		"role":     {{"enum", l.Roles}},
 		"scope":    {{"pattern", fmt.Sprintf(`^[!#-\[\]-~]{1,%d}$`, l.MaxScope)}},
 		"scopes":   {{"minItems", 1}, {"maxItems", l.MaxScopes}, {"uniqueItems", true}},
 	}
