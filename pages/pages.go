@@ -17,6 +17,7 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
@@ -26,7 +27,6 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,6 +98,8 @@ func New(browser *httpauth.Browser, cfg Config) (*Pages, error) {
 type api struct {
 	routes                   map[string]bool // "POST /login"
 	MinPassword, MaxPassword int             // characters
+	Roles                    []string        // that members give each other, the lowest first
+	Open                     bool            // whether anyone may register, without an invitation
 }
 
 // read asks the Browser for its document.
@@ -112,7 +114,10 @@ func read(browser *httpauth.Browser) (*api, error) {
 		Paths      map[string]map[string]json.RawMessage
 		Components struct {
 			Schemas map[string]struct {
-				Properties map[string]struct{ MinLength, MaxLength int }
+				Properties map[string]struct {
+					MinLength, MaxLength int
+					Enum                 []any
+				}
 			}
 		}
 	}
@@ -125,6 +130,11 @@ func read(browser *httpauth.Browser) (*api, error) {
 			a.routes[strings.ToUpper(method)+" "+path] = true
 		}
 	}
+	for _, role := range document.Components.Schemas["InviteBody"].Properties["role"].Enum {
+		a.Roles = append(a.Roles, fmt.Sprint(role))
+	}
+	registering := document.Paths["/register"]["post"] // its 403 has a name that says why
+	a.Open = registering != nil && !bytes.Contains(registering, []byte("RegistrationClosed"))
 	for _, schema := range document.Components.Schemas {
 		if limits, ok := schema.Properties["new_password"]; ok {
 			a.MinPassword, a.MaxPassword = limits.MinLength, limits.MaxLength
@@ -152,15 +162,12 @@ func (a *answer) WriteHeader(int) {}
 
 // addAssets adds the files that every page has.
 func (p *Pages) addAssets(cfg Config) error {
-	for _, name := range []string{"app.js", "style.css"} {
+	for name, media := range map[string]string{"app.js": "text/javascript; charset=utf-8", "style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
 		body, err := files.ReadFile("static/" + name)
 		if err != nil {
 			return err
 		}
-		media := "text/css; charset=utf-8"
-		if filepath.Ext(name) == ".js" {
-			media = "text/javascript; charset=utf-8"
-		} else {
+		if name == "style.css" {
 			body = append(theme(cfg), body...)
 		}
 		p.assets[name] = newFile(media, body)
@@ -183,6 +190,7 @@ type view struct {
 	Name   string // of the page
 	Lang   string
 	Logo   string // URL, or ""
+	Icon   string
 	Script string
 	Style  string
 	Texts  []text // that the script shows
@@ -226,6 +234,12 @@ func (v *view) Has(route string) bool { return v.routes[route] }
 // SignedIn reports whether the page is for users who are signed in.
 func (v *view) SignedIn() bool { return slices.Contains(inside, v.Name) }
 
+// Asks reports whether the page may ask for the password again.
+func (v *view) Asks() bool { return v.SignedIn() || v.Name == "invitation" }
+
+// RoleList returns the roles, which have no space in them.
+func (v *view) RoleList() string { return strings.Join(v.Roles, " ") }
+
 // The names of the pages, which are their paths. Those inside need a session.
 var (
 	outside = []string{"sign-in", "register", "forgot-password", "reset-password", "verify-email", "invitation"}
@@ -242,7 +256,7 @@ func (p *Pages) render(cfg Config, a *api, l Language) (map[string]*file, error)
 	for _, name := range slices.Concat(outside, inside) {
 		v := &view{
 			Config: cfg, Name: name, Lang: l.Tag, api: a, words: l.Texts, Texts: spoken(l.Texts),
-			Script: p.url("app.js"), Style: p.url("style.css"), Logo: p.url("logo.svg"),
+			Script: p.url("app.js"), Style: p.url("style.css"), Logo: p.url("logo.svg"), Icon: cmp.Or(p.url("logo.svg"), p.url("icon.svg")),
 		}
 		if route := needs[name]; route != "" && !v.Has(route) {
 			continue

@@ -209,7 +209,9 @@ func TestEveryTextIsThereAndIsUsed(t *testing.T) {
 		_, byCode := strings.CutPrefix(key, "error.")
 		name, byName := strings.CutPrefix(key, "field.")
 		name = strings.TrimSuffix(name, ".hint")
-		if !byCode && !strings.Contains(source.String(), `"`+key+`"`) && (!byName || !strings.Contains(source.String(), "/"+name+`"`)) {
+		begin := key[:strings.LastIndexAny(key, "._")+1] // of a key that the script makes, such as "say.role." + role
+		used := strings.Contains(source.String(), `"`+key+`"`) || strings.Contains(source.String(), `"`+begin+`"`)
+		if !byCode && !used && (!byName || !strings.Contains(source.String(), "/"+name+`"`)) {
 			t.Errorf("nothing uses %s", key)
 		}
 	}

@@ -92,6 +92,9 @@ function explain(error) {
   return texts.get("error." + error.code) ?? error.detail ?? say("error.internal_error");
 }
 
+// roleName returns a role in words. A service may have roles of its own, whose names are their words.
+const roleName = (role) => texts.get("say.role." + role) ?? role;
+
 const when = (time) => new Date(time).toLocaleString(root.lang, { dateStyle: "medium", timeStyle: "short" });
 
 function show(element, text) {
@@ -316,9 +319,16 @@ if (location.hash) {
   history.replaceState(null, "", location.pathname + location.search);
 }
 
-function go(to, values = {}) {
+// A link to the page that is open changes the fragment alone: then it is loaded again, with what is handed.
+addEventListener("hashchange", () => location.hash.includes("=") && location.reload());
+
+function linkTo(to, values) {
   const fragment = new URLSearchParams(values).toString();
-  location.assign(to + (fragment && "#" + fragment));
+  return to + (fragment && "#" + fragment);
+}
+
+function go(to, values = {}) {
+  location.assign(linkTo(to, values));
 }
 
 // signIn asks for a login, and comes back here with what the page was handed.
@@ -341,6 +351,16 @@ function goOn() {
   } else {
     location.assign(home);
   }
+}
+
+// enter goes on after a login, if the browser has kept the cookie.
+async function enter() {
+  try {
+    await call("GET", "/me");
+  } catch (error) {
+    throw ended(error) ? new Refusal(0, { code: location.protocol === "http:" ? "cookie_missing_http" : "cookie_missing" }) : error;
+  }
+  goOn();
 }
 
 // --- The proof of a password ---
@@ -426,14 +446,10 @@ let me; // the profile, on pages inside
 const pages = {
   "sign-in": () => {
     const [first, second] = [$("#sign-in"), $("#second-step")];
-    const enter = async () => {
-      try {
-        await call("GET", "/me");
-      } catch (error) {
-        throw ended(error) ? new Refusal(0, { code: location.protocol === "http:" ? "cookie_missing_http" : "cookie_missing" }) : error;
-      }
-      goOn();
-    };
+    if (handed.get("next") === "invitation" && $("#to-register")) {
+      $("#to-register").href = linkTo("register", { invitation: handed.get("token") ?? "" });
+      $("#to-register").hidden = false;
+    }
     onSubmit("#sign-in", async (fields) => {
       const answer = await send("POST", "/login", fields);
       if (!answer.requires_2fa) {
@@ -475,6 +491,10 @@ const pages = {
     if (invitation) {
       $("#invited").hidden = false;
       $("#own-organization").hidden = true;
+      $("#to-sign-in").href = linkTo("sign-in", { next: "invitation", token: invitation, known: "1" });
+    } else if ($("#register").dataset.closed !== undefined) {
+      $("#register").hidden = true;
+      show($("#alert"), say("error.registration_closed"));
     }
     onSubmit("#register", async (fields) => {
       if (invitation) {
@@ -483,7 +503,7 @@ const pages = {
       } else if (!fields.organization_name) {
         delete fields.organization_name;
       }
-      await send("POST", "/register", fields);
+      await send("POST", "/register", fields).catch(refuseInvitation);
       const answer = await send("POST", "/login", { email: fields.email, password: fields.password }).catch((error) => {
         if (error.code === "email_not_verified") {
           return undefined;
@@ -491,7 +511,7 @@ const pages = {
         throw error;
       });
       if (answer) {
-        goOn();
+        await enter();
       } else {
         $("#register").hidden = true;
         notify(say("say.verify_first", { email: fields.email }));
@@ -529,9 +549,14 @@ const pages = {
     notify(say("say.email_changed"));
   }),
 
-  invitation: () => {
-    onSubmit("#invitation-new", () => go("register", { invitation: handed.get("token") ?? "" }));
+  // An invitation is for one address. Who has no account makes one, and who has one sees first which
+  // account it is that moves. "known" means: back from the login.
+  invitation: async () => {
+    const token = handed.get("token");
+    const accept = $("#invitation-accept");
+    withToken("#invitation-new", () => go("register", { invitation: token }));
     withToken("#invitation-known", async () => {
+      handed.set("known", "1");
       try {
         me = await call("GET", "/me");
       } catch (error) {
@@ -541,10 +566,26 @@ const pages = {
         }
         throw error;
       }
-      if (await proven((proof) => call("POST", "/accept-invitation", { token: handed.get("token"), ...proof }))) {
+      offer();
+    });
+    withToken("#invitation-accept", async () => {
+      if (await proven((proof) => call("POST", "/accept-invitation", { token, ...proof }).catch(refuseInvitation))) {
         go("organization");
       }
     });
+    const offer = () => {
+      $("#choice").hidden = true;
+      show($("#signed-in"), say("say.signed_in_as", { email: me.email }));
+      accept.hidden = false;
+      accept.focus();
+    };
+    $("#other-account").addEventListener("click", () => call("POST", "/logout").then(signIn, alertOf));
+    if (!token) {
+      $("#choice").hidden = true;
+    } else if (handed.has("known")) {
+      me = await call("GET", "/me");
+      offer();
+    }
   },
 
   account: async () => {
@@ -621,6 +662,34 @@ const pages = {
     });
     await showKeys();
   },
+
+  organization: async () => {
+    const [about, first] = await Promise.all([call("GET", "/organization"), call("GET", "/organization/members")]);
+    // The API tells only admins who has a second factor. So its answer says whether the caller is one, also
+    // where the service has roles of its own above "admin".
+    const admin = first.members.some((member) => "two_factor_enabled" in member);
+    $("#name").textContent = about.name;
+    $("#size").textContent = say("say.members", about);
+    showMembers(first, admin);
+    $("#leaving").hidden = about.members === 1; // who is alone leaves nobody
+    onPress($("#leave"), leave);
+    if (!admin) {
+      return;
+    }
+    $("#rename").elements.name.value = about.name;
+    $("#rename").hidden = false;
+    $("#name").hidden = true; // it is in the form
+    onSubmit("#rename", async (fields) => {
+      await call("PATCH", "/organization", fields);
+      notify(say("say.renamed"));
+    });
+    if ($("#invitations")) {
+      $("#invite-role").append(...optionsOf(given()[0]));
+      onSubmit("#invite", invite);
+      await showInvitations();
+      $("#invitations").hidden = false;
+    }
+  },
 };
 
 // --- The account ---
@@ -631,7 +700,7 @@ function showProfile() {
   $("#profile").replaceChildren(facts({
     "say.name": me.full_name,
     "say.email": `${me.email} (${verified})`,
-    "say.role": texts.get("say.role." + me.role) ?? me.role,
+    "say.role": roleName(me.role),
     "say.organization": me.organization_name,
     "say.made": when(me.created_at),
   }));
@@ -959,6 +1028,117 @@ function chart(hours) {
       make("table", {},
         make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("say.from")), make("th", { scope: "col" }, say("say.uses")))),
         make("tbody", {}, ...hours.map((one) => make("tr", {}, make("td", {}, when(one.from)), make("td", {}, one.uses)))))));
+}
+
+// --- An invitation ---
+
+// refuseInvitation says what may be wrong with an invitation. The API does not tell, so that nobody finds out.
+function refuseInvitation(error) {
+  throw error.code === "invalid_one_time_token" ? new Refusal(error.status, { code: "invitation_refused" }) : error;
+}
+
+// --- The organization ---
+
+const roles = root.dataset.roles.split(" "); // the lowest first
+
+// given returns the roles that the caller, an admin, may give and take: none above their own.
+const given = () => roles.slice(0, roles.indexOf(me.role) + 1);
+
+const optionsOf = (chosen) => given().map((role) => make("option", { value: role, selected: role === chosen }, roleName(role)));
+
+// showMembers shows a page of members, and offers the next one.
+function showMembers(list, admin) {
+  let next;
+  const add = (part) => {
+    const rows = part.members.map((member) => memberRow(member, admin));
+    $("#members").append(...rows);
+    next = part.next;
+    $("#more").hidden = !next;
+    return rows;
+  };
+  add(list);
+  onPress($("#more"), async () => {
+    const [first] = add(await call("GET", "/organization/members?after=" + encodeURIComponent(next)));
+    first?.focus();
+  });
+}
+
+function memberRow(member, admin) {
+  const name = member.full_name || member.email;
+  const line = [
+    roleName(member.role), say("say.since", { time: when(member.joined_at) }),
+    admin && say(member.two_factor_enabled ? "say.second_factor_on" : "say.second_factor_off"), member.disabled && say("say.disabled"),
+  ];
+  const row = make("li", { tabindex: "-1" },
+    make("strong", {}, name), member.id === me.id && " " + say("say.you"),
+    make("small", {}, member.email), make("small", {}, line.filter(Boolean).join(" · ")));
+  if (admin && given().includes(member.role)) {
+    row.append(memberButtons(member, name, row));
+  }
+  return row;
+}
+
+function memberButtons(member, name, row) {
+  const path = "/organization/members/" + member.id;
+  const select = make("select", { "aria-label": say("say.role_of", { name }) }, ...optionsOf(member.role));
+  const change = async () => {
+    const role = select.value;
+    const changed = await proven((proof) => call("PATCH", path, { role, ...proof }));
+    if (changed && member.id === me.id) {
+      location.reload(); // the page has other parts now
+    } else if (changed) {
+      const next = memberRow(changed, true);
+      row.replaceWith(next);
+      notify(say("say.role_changed", { name, role: roleName(role) }));
+      focus(next);
+    }
+  };
+  const remove = async () => {
+    if (await confirmed(say("say.remove_question", { name })) && await proven((proof) => call("POST", path + "/remove", proof))) {
+      row.remove();
+      notify(say("say.removed", { name }));
+      focus($("#members-title"));
+    }
+  };
+  return make("div", { class: "buttons" }, select, button("say.change_role", change, "quiet", name),
+    member.id !== me.id && button("say.remove", remove, "danger", name));
+}
+
+async function showInvitations() {
+  const { invitations } = await call("GET", "/organization/invitations");
+  $("#invited").replaceChildren(...invitations.map(invitationRow));
+}
+
+function invitationRow({ id, email, role, expires_at: end }) {
+  return make("li", {},
+    make("strong", {}, email), make("small", {}, [roleName(role), say("say.until", { time: when(end) })].join(" · ")),
+    make("div", { class: "buttons" }, button("say.withdraw", async () => {
+      await call("DELETE", "/organization/invitations/" + id);
+      await showInvitations();
+      notify(say("say.withdrawn", { email }));
+      focus($("#invitations-title"));
+    }, "danger", email)));
+}
+
+async function invite(fields, form) {
+  const { email, invitation_token: token } = await call("POST", "/organization/invitations", fields);
+  form.reset();
+  await showInvitations();
+  $("#link").hidden = !token;
+  if (token) { // the service sends no mail: the link is shown once
+    const link = new URL(linkTo("invitation", { token }), location.href).href;
+    $("#link").replaceChildren(make("p", { id: "link-title" }, say("say.invitation_link", { email })),
+      make("p", {}, make("code", {}, link)), make("p", { class: "buttons" }, copyButton(link)));
+    $("#link").focus();
+  } else {
+    notify(say("say.invited", { email }));
+  }
+}
+
+async function leave() {
+  if (await confirmed(say("say.leave_question")) && await proven((proof) => call("POST", "/organization/leave", proof))) {
+    location.reload(); // it shows the new organization, or asks an account that is disabled to sign in
+  }
 }
 
 // withToken is onSubmit for a form that needs the token of a mail.
