@@ -92,7 +92,7 @@ func serveUntilKilled(spec string) (exit int) {
 		os.Exit(1)
 	}()
 	fmt.Fprintf(os.Stderr, "msg=listening addr=%s\n", l.Addr())
-	fmt.Fprintln(os.Stderr, newServer(routes(h, alwaysReady), discard).Serve(l))
+	fmt.Fprintln(os.Stderr, newServer(routesOf(h, alwaysReady), discard).Serve(l))
 	return 1
 }
 

@@ -139,7 +139,7 @@ func TestTheProbesOfThePageAreAnswered(t *testing.T) {
 	}
 	for _, probe := range probes {
 		w := httptest.NewRecorder()
-		routes(h, m.Ready).ServeHTTP(w, httptest.NewRequest(http.MethodGet, probe[1], nil))
+		routesOf(h, m.Ready).ServeHTTP(w, httptest.NewRequest(http.MethodGet, probe[1], nil))
 		if w.Code != http.StatusOK {
 			t.Errorf("%s is answered %d", probe[1], w.Code)
 		}

@@ -60,6 +60,17 @@ func mailer(flag *string, loopback bool, public string, password auth.Secret, st
 	return m, m, nil
 }
 
+// mailKind says for people what m is: "log", "none", or "" for a mail server.
+func mailKind(m auth.Mailer) string {
+	switch m.(type) {
+	case nil:
+		return "none"
+	case *logMailer:
+		return "log"
+	}
+	return ""
+}
+
 // errMail repeats nothing of the flag, which may have a password.
 var errMail = errors.New("it is log, none, or smtp://USER@HOST:PORT?from=ADDRESS; the password is in AUTH_SMTP_PASSWORD")
 

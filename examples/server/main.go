@@ -29,8 +29,11 @@
 //	go run ./examples/server -addr :8080 -url https://auth.example.com -mail 'smtp://app@smtp.example.com?from=no-reply@example.com'
 //
 // The password is in the environment variable AUTH_SMTP_PASSWORD. The links lead to pages below
-// -url, which are yours: /verify-email, /reset-password and /confirm-email. Each finds the token
+// -url: /verify-email, /reset-password, /confirm-email and /invitation. Each finds the token
 // in its fragment and sends it by POST.
+//
+// The pages of package pages are at /sign-in, /account and so on. The page at / says where everything
+// is, and the log has its address as "open". The API reference at /docs is there to read and to try.
 //
 // Operators administer the service on a Unix socket, which only the user of this program can use:
 //
@@ -166,7 +169,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 	if err != nil {
 		return err
 	}
-	whereSecret, first := place.FirstSecret(secret)
+	whereSecret, firstStart := place.FirstSecret(secret)
 	if o.secretFile != nil {
 		whereSecret = *o.secretFile
 	}
@@ -228,12 +231,16 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 		return err
 	}
 	defer func() { stop(); administered() }() // before the Manager closes
-	log.Info("listening", "addr", listener.Addr().String(), "store", place.Kind, "url", base)
-	if first {
+	first := front{API: base, Mail: mailKind(mails)}
+	if at.IP.IsLoopback() && o.url == "" {
+		first = first.ofThisMachine(place, whereSecret, admin)
+	}
+	log.Info("listening", "addr", listener.Addr().String(), "store", place.Kind, "url", base, "open", strings.TrimSuffix(base, mount)+"/")
+	if firstStart {
 		log.Info("first start", "register", "POST "+base+"/register", "document", base+"/openapi.json", "secret", whereSecret,
 			"next", "keep the secret with every backup of the store: without it no token and no second factor works")
 	}
-	served, err := routes(handler, readiness(ctx, manager))
+	served, err := routes(handler, readiness(ctx, manager), first)
 	if err != nil {
 		return err
 	}

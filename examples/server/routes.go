@@ -17,9 +17,9 @@ const (
 	browserMount = "/auth"
 )
 
-// routes mounts the authentication API, the program's own resource, which it guards, and what
-// probes ask. Ready is the readiness of the program.
-func routes(h *httpauth.Handler, ready func(context.Context) error) (http.Handler, error) {
+// routes mounts the authentication API, the pages, the program's own resource, which it guards, and
+// what probes ask. Ready is the readiness of the program.
+func routes(h *httpauth.Handler, ready func(context.Context) error, first front) (http.Handler, error) {
 	mux := http.NewServeMux()
 	browser := h.Browser(httpauth.BrowserConfig{})
 	web, err := pages.New(browser, pages.Config{Title: "Example", API: browserMount})
@@ -30,13 +30,22 @@ func routes(h *httpauth.Handler, ready func(context.Context) error) (http.Handle
 	mux.Handle(browserMount+"/", http.StripPrefix(browserMount, browser))
 	mux.Handle("/.well-known/jwks.json", h) // where other services look for the public keys
 	mux.Handle("GET /v1/agents", h.Require()(http.HandlerFunc(listAgents)))
-	for _, path := range []string{"/v1/agents", "/livez", "/healthz", "/readyz"} {
+	read := []string{"/v1/agents", "/livez", "/healthz", "/readyz"}
+	files, err := first.files()
+	if err != nil {
+		return nil, err
+	}
+	for path, file := range files {
+		mux.Handle("GET "+path, file) // as a pattern of net/http, GET is HEAD too
+		read = append(read, path)
+	}
+	for _, path := range read {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", "GET, HEAD")
 			h.WriteProblem(w, r, errOnlyGet)
 		})
 	}
-	mux.HandleFunc("GET /livez", alive) // as a pattern of net/http, GET is HEAD too
+	mux.HandleFunc("GET /livez", alive)
 	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := ready(r.Context()); err != nil {

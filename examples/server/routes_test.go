@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,16 @@ func newRoutes(t *testing.T, ready func(context.Context) error) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return routes(h, ready)
+	return routesOf(h, ready)
+}
+
+// routesOf are the routes of the program, as a user of another machine meets them.
+func routesOf(h *httpauth.Handler, ready func(context.Context) error) http.Handler {
+	served, err := routes(h, ready, front{API: mount})
+	if err != nil {
+		panic(err)
+	}
+	return served
 }
 
 // Everything that is refused is a problem of RFC 9457, whoever refuses it.
@@ -43,7 +53,7 @@ func TestEveryPathHasAnAnswerThatAClientCanRead(t *testing.T) {
 	}{
 		{"GET", "/livez", 200}, {"HEAD", "/livez", 200}, {"GET", "/healthz", 200}, {"HEAD", "/healthz", 200}, {"GET", "/readyz", 200}, {"HEAD", "/readyz", 200},
 		{"POST", "/livez", 405}, {"DELETE", "/healthz", 405}, {"PUT", "/readyz", 405}, {"POST", "/v1/agents", 405},
-		{"GET", "/", 404}, {"GET", "/favicon.ico", 404}, {"POST", "/v2/auth/login", 404}, {"GET", "/metrics", 404}, {"GET", "/v1/agents/1", 404}, {"BREW", "/pot", 404},
+		{"GET", "/", 200}, {"HEAD", "/docs", 200}, {"POST", "/", 405}, {"PUT", "/docs", 405}, {"DELETE", "/docs/show.js", 405}, {"GET", "/docs/", 404}, {"GET", "/docs/swagger-ui.js", 404}, {"GET", "/favicon.ico", 404}, {"POST", "/v2/auth/login", 404}, {"GET", "/metrics", 404}, {"GET", "/v1/agents/1", 404}, {"BREW", "/pot", 404},
 		{"GET", "/livez/", 404}, {"GET", "/v1/auth/nothing", 404}, {"GET", "/v1/agents", 401}, {"GET", "/auth/me", 401}, {"GET", "/auth/", 404}, {"PUT", "/v1/auth/login", 405},
 	} {
 		w := httptest.NewRecorder()
@@ -58,6 +68,53 @@ func TestEveryPathHasAnAnswerThatAClientCanRead(t *testing.T) {
 		}
 		if c.want == 405 && w.Header().Get("Allow") == "" {
 			t.Errorf("%s %s: no Allow", c.method, c.path)
+		}
+	}
+}
+
+// Both pages load what they need from this program, and say where things are on the disk to users of
+// this machine alone.
+func TestThePageAtTheRootLeadsToEverythingAndTheReferenceIsWhole(t *testing.T) {
+	h, err := httpauth.New(authtest.New(t).Manager, httpauth.Config{Logger: discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, first := range map[string]front{
+		"this machine": front{API: "http://127.0.0.1:8080/v1/auth", Mail: "log"}.ofThisMachine(openstore.Place{Kind: "bolt", Path: "auth.db"}, "auth.db.secret", administration{path: "auth.sock"}),
+		"a network":    {API: "https://id.example.com/v1/auth"},
+	} {
+		handler, err := routes(h, alwaysReady, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		get := func(path string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+			return w
+		}
+		for _, page := range []string{"/", "/docs"} {
+			w := get(page)
+			text := w.Body.String()
+			if !strings.HasPrefix(w.Header().Get("Content-Security-Policy"), "default-src 'none'; ") || strings.Contains(text, "<style") || strings.Contains(text, "<script>") {
+				t.Errorf("%s: %v %s", page, w.Header(), text)
+			}
+			for _, m := range regexp.MustCompile(`(href|src|data-document)="([^"]+)"`).FindAllStringSubmatch(text, -1) {
+				if target := "/" + strings.TrimPrefix(m[2], "/"); !strings.HasPrefix(m[2], "https://pkg.go.dev/") && get(target).Code != http.StatusOK {
+					t.Errorf("%s: %s is answered %d", page, target, get(target).Code)
+				}
+			}
+			local := page == "/" && where == "this machine"
+			for _, told := range []string{"auth.db", "auth.sock"} {
+				if strings.Contains(text, told) != local {
+					t.Errorf("%s on %s: %q is in it: %v", page, where, told, !local)
+				}
+			}
+			if page == "/" && !strings.Contains(text, first.API) {
+				t.Errorf("no address of the API in %s", text)
+			}
+		}
+		if script := get("/docs/swagger-ui-bundle.js").Body.String(); !strings.Contains(script, "SwaggerUIBundle") {
+			t.Errorf("the viewer is not readable without gzip: %.100q", script)
 		}
 	}
 }

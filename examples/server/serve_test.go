@@ -59,7 +59,7 @@ func onServer(t *testing.T, extra http.HandlerFunc, test func(t *testing.T, l *p
 			t.Fatal(err)
 		}
 		mux := http.NewServeMux()
-		mux.Handle("/", routes(h, alwaysReady))
+		mux.Handle("/", routesOf(h, alwaysReady))
 		if extra != nil {
 			mux.Handle("/extra", extra)
 		}
