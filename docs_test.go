@@ -41,9 +41,12 @@ var (
 	ctx                            context.Context
 	manager                        *auth.Manager
 	handler                        *httpauth.Handler
+	browser                        *httpauth.Browser
 	mux                            *http.ServeMux
 	request                        *http.Request
 	reports, billing, wipe, ingest http.Handler
+	ownSignIn                      http.Handler
+	logo                           []byte
 	secrets                        []auth.Secret
 	newSecret, oldSecret           auth.Secret
 	email, password, code, agent   string
@@ -61,7 +64,7 @@ var (
 // as no piece shows its imports. A block that begins with a package clause has its own.
 var importable = []string{
 	"bufio", "context", "crypto", "crypto/sha256", "crypto/subtle", "crypto/tls", "crypto/x509", "errors", "log/slog", "net/http", "net/netip", "os", "slices", "testing", "time",
-	"github.com/datixlab/auth", "github.com/datixlab/auth/authtest", "github.com/datixlab/auth/httpauth", "github.com/datixlab/auth/smtpmail",
+	"github.com/datixlab/auth", "github.com/datixlab/auth/authtest", "github.com/datixlab/auth/httpauth", "github.com/datixlab/auth/pages", "github.com/datixlab/auth/smtpmail",
 	"github.com/datixlab/auth/store/boltstore", "github.com/datixlab/auth/store/memstore",
 	"github.com/datixlab/auth/store/redisstore", "github.com/datixlab/auth/store/storetest",
 }

@@ -44,17 +44,18 @@ var linked = sync.OnceValues(func() (map[string]map[string]bool, error) {
 	return links, nil
 })
 
-// The arrows of ARCHITECTURE.md: examples → httpauth → auth → store ← adapters.
+// The arrows of ARCHITECTURE.md: examples → pages → httpauth → auth → store ← adapters.
 func TestNoPackageImportsAgainstTheArrows(t *testing.T) {
-	shipped := []string{"", "/httpauth", "/smtpmail", "/store", "/store/memstore", "/store/boltstore", "/store/redisstore"}
+	shipped := []string{"", "/httpauth", "/pages", "/smtpmail", "/store", "/store/memstore", "/store/boltstore", "/store/redisstore"}
 	never := map[string][]string{
-		"":                  {"/httpauth", "/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
-		"/httpauth":         {"/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
-		"/smtpmail":         {"/httpauth", "/store/memstore", "/store/boltstore", "/store/redisstore"},
-		"/store/memstore":   {"", "/httpauth", "/store/boltstore", "/store/redisstore"},
-		"/store/boltstore":  {"", "/httpauth", "/store/memstore", "/store/redisstore"},
-		"/store/redisstore": {"", "/httpauth", "/store/memstore", "/store/boltstore"},
-		"/store/storetest":  {"", "/httpauth", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"":                  {"/httpauth", "/pages", "/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"/httpauth":         {"/pages", "/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"/pages":            {"/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"/smtpmail":         {"/httpauth", "/pages", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"/store/memstore":   {"", "/httpauth", "/pages", "/store/boltstore", "/store/redisstore"},
+		"/store/boltstore":  {"", "/httpauth", "/pages", "/store/memstore", "/store/redisstore"},
+		"/store/redisstore": {"", "/httpauth", "/pages", "/store/memstore", "/store/boltstore"},
+		"/store/storetest":  {"", "/httpauth", "/pages", "/store/memstore", "/store/boltstore", "/store/redisstore"},
 	}
 	for pkg, forbidden := range never {
 		all := deps(t, module+pkg)
@@ -156,7 +157,7 @@ func TestInternalPackagesImportWhatTheirRowAllowsAndNeverTheRoot(t *testing.T) {
 }
 
 func TestAProgramLinksOnlyTheAdapterItImports(t *testing.T) {
-	for _, pkg := range []string{"/httpauth", "/authtest", "/store/memstore"} {
+	for _, pkg := range []string{"/httpauth", "/pages", "/authtest", "/store/memstore"} {
 		for p := range deps(t, module+pkg) {
 			if strings.Contains(p, "bbolt") || strings.Contains(p, "redis") {
 				t.Errorf("%s links %s", module+pkg, p)
@@ -180,5 +181,26 @@ func TestAProgramLinksTheMailLibraryOnlyWithSmtpmail(t *testing.T) {
 				t.Errorf("%s links %s", pkg, p)
 			}
 		}
+	}
+}
+
+func TestOnlyTheExampleServerLinksTheViewerOfTheReference(t *testing.T) {
+	const viewer, server = "github.com/swaggest/swgui", module + "/examples/server"
+	links, err := linked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg, all := range links {
+		for p := range all {
+			if strings.HasPrefix(p, viewer) && pkg != server {
+				t.Errorf("%s links %s", pkg, p)
+			}
+			if strings.Contains(p, "statigz") || strings.Contains(p, "shurcooL") {
+				t.Errorf("%s links %s, which the viewer's own server needs", pkg, p)
+			}
+		}
+	}
+	if !links[server][viewer+"/v5/static"] {
+		t.Error("the example server links no viewer: this test looks for another")
 	}
 }
