@@ -15,7 +15,7 @@ GOVULNCHECK ?= go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # The modules that the gate holds, the library first. What a module of OPTIONAL requires may
 # be out of reach, such as the peers of the benchmarks: the gate says so and does without.
-MODULES := . bench examples/routers examples/oauth interop
+MODULES := . bench browsertest examples/routers examples/oauth interop
 OPTIONAL := bench
 
 # The packages that may not build on other systems: they have files for some systems only,
