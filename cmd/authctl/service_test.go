@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/datixlab/auth"
@@ -57,18 +58,23 @@ func TestABackupIsWholeOrNotThere(t *testing.T) {
 	}
 }
 
-// A lineEnd calls a function when a line ends.
+// A lineEnd calls a function when a line ends. What goes on after an interruption writes to it too.
 type lineEnd struct {
-	strings.Builder
+	mu   sync.Mutex
+	text strings.Builder
 	call func()
 }
 
 func (l *lineEnd) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if strings.Contains(string(b), "\n") {
 		l.call()
 	}
-	return l.Builder.Write(b)
+	return l.text.Write(b)
 }
+
+func (l *lineEnd) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }
 
 func TestASignalWhileACopyIsCheckedSaysNothingBadOfIt(t *testing.T) {
 	s := newService(t)
