@@ -30,6 +30,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/datixlab/auth/httpauth"
 )
@@ -48,19 +49,24 @@ type Pages struct {
 	tags     []string // of the languages; fallback is the first
 }
 
-// A file is an answer that is made once, as it is and compressed.
+// A file is an answer that is made once.
 type file struct {
 	media, version string
-	body, zipped   []byte
+	body           []byte
+	zipped         func() []byte // compressed, at the first request for it
 }
 
 func newFile(media string, body []byte) *file {
 	sum := sha256.Sum256(body)
-	var zipped bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	return &file{media, base64.RawURLEncoding.EncodeToString(sum[:12]), body, sync.OnceValue(func() []byte { return zipped(body) })}
+}
+
+func zipped(body []byte) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	_, _ = w.Write(body) // a Buffer takes everything
 	_ = w.Close()
-	return &file{media, base64.RawURLEncoding.EncodeToString(sum[:12]), body, zipped.Bytes()}
+	return b.Bytes()
 }
 
 // New returns the pages of browser. The pages show what the Browser serves: those about mail, trusted
@@ -337,7 +343,7 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := f.body
 	if takesGzip(r) { // everybody gets the same text, so its length gives nothing away
 		head.Set("Content-Encoding", "gzip")
-		body = f.zipped
+		body = f.zipped()
 	}
 	if r.Method == http.MethodGet {
 		_, _ = w.Write(body)
