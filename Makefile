@@ -113,6 +113,12 @@ fuzz: ## Fuzz every target for FUZZTIME, 10s if not said otherwise.
 bench: ## Measure the hot paths beside what they are compared with, into PERFORMANCE.md: some minutes.
 	cd bench && go run . -write ../PERFORMANCE.md
 
+.PHONY: look
+look: ## Hold every page against axe-core, wide and narrow, light and dark; with SCREENS=DIR pictures of all. Needs npm.
+	@axe=$$(mktemp -d) && trap 'rm -rf "$$axe"' EXIT && \
+	(cd "$$axe" && npm pack --silent axe-core@4.14.1 && tar xzf axe-core-*.tgz package/axe.min.js) && \
+	cd browsertest && AXE="$$axe/package/axe.min.js" go test -vet=off -count=1 -tags look -run Look .
+
 .PHONY: interop
 interop: ## Try other people's clients, libraries, proxies and viewers on the API; installs them on Debian as root. Five minutes, and more the first time.
 	cd interop && ./deps && go run .

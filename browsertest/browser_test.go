@@ -11,9 +11,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,8 @@ import (
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
@@ -66,13 +70,15 @@ type service struct {
 	*authtest.Harness
 	server *httptest.Server
 	port   string
+	later  atomic.Int64 // how far the service's clock is ahead
 }
 
 func newService(t *testing.T, cfg auth.Config) *service {
 	t.Helper()
 	cfg.Mailer, cfg.Notifier = &authtest.Mails{}, &authtest.Notices{}
 	cfg.TrustedDevices, cfg.RefreshAfterExpiry = auth.DeviceTrust{TTL: 30 * 24 * time.Hour}, 14*24*time.Hour
-	cfg.Now = time.Now // as the browser's clock
+	s := &service{}
+	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(s.later.Load())) } // as the browser's clock
 	h := authtest.With(t, memstore.New(), cfg)
 	handler, err := httpauth.New(h.Manager, httpauth.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -92,7 +98,7 @@ func newService(t *testing.T, cfg auth.Config) *service {
 		_, _ = io.WriteString(w, "<!doctype html><title>blank</title>")
 	})
 	mux.Handle("/", web)
-	s := &service{Harness: h, server: httptest.NewUnstartedServer(mux)}
+	s.Harness, s.server = h, httptest.NewUnstartedServer(mux)
 	s.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.server.StartTLS()
 	t.Cleanup(s.server.Close)
@@ -114,9 +120,9 @@ type tab struct {
 }
 
 // profile opens a tab in a browser profile of its own.
-func (s *service) profile(t *testing.T, allocator context.Context) *tab {
+func (s *service) profile(t *testing.T) *tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(allocator)
+	ctx, cancel := chromedp.NewContext(newAllocator(t))
 	t.Cleanup(cancel)
 	return s.tab(t, ctx)
 }
@@ -270,6 +276,50 @@ func (b *tab) click(selector, text string) {
 	b.t.Helper()
 	b.reads(selector, text)
 	script[chromedp.Void](b, seen+"[0].click()", selector, text)
+}
+
+// press presses a button of the row of a list that has a text.
+func (b *tab) press(row, label string) {
+	b.t.Helper()
+	const found = `[...document.querySelectorAll("li")].filter((li) => li.textContent.includes(%q)).flatMap((li) => [...li.querySelectorAll("button")]).filter((b) => b.checkVisibility() && b.textContent === %q)`
+	run(b, chromedp.Poll[bool](fmt.Sprintf(found+".length > 0", row, label), chromedp.WithPollingTimeout(patience)))
+	script[chromedp.Void](b, found+"[0].click()", row, label)
+}
+
+// text returns the text of an element.
+func (b *tab) text(selector string) string {
+	b.t.Helper()
+	return run(b, chromedp.Text(chromedp.CSS(selector)))
+}
+
+// code returns a code of an authenticator that was set up with a picture: what stands in its otpauth URL.
+func (s *service) code(t *testing.T, key *otp.Key) string {
+	t.Helper()
+	s.later.Add(int64(30 * time.Second)) // each is good once
+	code, err := totp.GenerateCode(key.Secret(), s.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// scan reads the QR code on the screen.
+func (b *tab) scan(selector string) *otp.Key {
+	b.t.Helper()
+	path := filepath.Join(b.t.TempDir(), "screen.png")
+	picture := run(b, chromedp.ScreenshotScale(chromedp.CSS(selector), 2))
+	if err := os.WriteFile(path, picture, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	found, err := exec.Command("zbarimg", "--raw", "--quiet", path).Output()
+	if err != nil {
+		b.t.Fatalf("zbarimg: %v", err)
+	}
+	key, err := otp.NewKeyFromURL(strings.TrimSpace(string(found)))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return key
 }
 
 // fetch calls a URL with fetch in the page, and returns the status: 0 if the browser lets the page

@@ -16,7 +16,7 @@ func TestNoPageOfAnotherOriginReachesTheAccount(t *testing.T) {
 	t.Parallel()
 	s := newService(t, auth.Config{})
 	u := s.Register()
-	b := s.profile(t, newAllocator(t))
+	b := s.profile(t)
 	signIn := fmt.Sprintf(`{method: "POST", headers: {"Content-Type": "application/json"}, body: '{"email":%q,"password":%q}'}`, u.Email, authtest.Password)
 	b.do(chromedp.Navigate(s.url(own, "/blank")))
 	if status := b.fetch("/auth/login", signIn); status != 200 {
@@ -80,7 +80,7 @@ func TestTwoTabsOfABrowserGoOn(t *testing.T) {
 	t.Parallel()
 	s := newService(t, auth.Config{})
 	u := s.Register()
-	b := s.profile(t, newAllocator(t))
+	b := s.profile(t)
 	b.open("/sign-in")
 	b.submit("#sign-in", "email", u.Email, "password", string(authtest.Password))
 	b.at("account")
