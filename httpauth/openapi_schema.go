@@ -105,8 +105,8 @@ func keywords(l auth.InputLimits) map[string]object {
 	}
 }
 
-// oneTimeToken returns the pattern of the token of a mail. Space around it and in it is dropped.
-func oneTimeToken(kind string) string { return `^[\t\r\n ]*` + kind + `_[0-9A-Za-z\t\r\n ]+$` }
+// oneTimeToken returns the pattern of the token of a mail. People send it with what stands around it.
+func oneTimeToken(kind string) string { return `^[\s\S]*` + kind + `_[\s\S]+$` }
 
 const schemaRef = "#/components/schemas/"
 
