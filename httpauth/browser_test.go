@@ -65,7 +65,6 @@ func newBrowserFixture(t *testing.T, s store.Store, cfg auth.Config) *browserFix
 type page struct {
 	f    *browserFixture
 	http *http.Client
-	last answer
 }
 
 // open returns a page in a browser that has no cookies.
@@ -345,7 +344,7 @@ func TestOneCredentialCountsAtABrowser(t *testing.T) {
 	t.Parallel()
 	f := newBrowserFixture(t, memstore.New(), auth.Config{})
 	u, other := f.Register(), f.Register()
-	token, key := u.Token(), string(u.APIKey())
+	token, key := u.Token(), u.APIKey()
 	cookies := func(line string) with { return func(r *http.Request) { r.Header.Set("Cookie", line) } }
 	for name, c := range map[string]struct {
 		sent   []with
