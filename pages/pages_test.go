@@ -222,6 +222,24 @@ func TestEveryTextIsThereAndIsUsed(t *testing.T) {
 	}
 }
 
+// A form that is submitted before the script runs would have its fields in the URL.
+func TestNoFormSendsItsFieldsByItself(t *testing.T) {
+	t.Parallel()
+	p := mustPages(t, pages.Config{})
+	form := regexp.MustCompile(`<form [^>]*>`)
+	for _, name := range named(p) {
+		w := get(p, name)
+		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'none'") {
+			t.Errorf("%s: %s", name, csp)
+		}
+		for _, found := range form.FindAllString(w.Body.String(), -1) {
+			if !strings.Contains(found, `method="post"`) && !strings.Contains(found, `method="dialog"`) {
+				t.Errorf("%s: %s", name, found)
+			}
+		}
+	}
+}
+
 func TestPagesAreThereForWhatTheBrowserServes(t *testing.T) {
 	t.Parallel()
 	p, err := newPages(t, auth.Config{}, httpauth.Config{Without: []httpauth.Tag{httpauth.TagRegistration, httpauth.TagAPIKeys}}, pages.Config{})
