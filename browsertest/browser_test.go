@@ -71,7 +71,11 @@ type service struct {
 	server *httptest.Server
 	port   string
 	later  atomic.Int64 // how far the service's clock is ahead
+	way    atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
 }
+
+// disturb puts a bad network before the service: what meet reports to have answered goes no further.
+func (s *service) disturb(meet func(w http.ResponseWriter, r *http.Request) bool) { s.way.Store(&meet) }
 
 func newService(t *testing.T, cfg auth.Config) *service {
 	t.Helper()
@@ -98,7 +102,11 @@ func newService(t *testing.T, cfg auth.Config) *service {
 		_, _ = io.WriteString(w, "<!doctype html><title>blank</title>")
 	})
 	mux.Handle("/", web)
-	s.Harness, s.server = h, httptest.NewUnstartedServer(mux)
+	s.Harness, s.server = h, httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if meet := s.way.Load(); meet == nil || !(*meet)(w, r) {
+			mux.ServeHTTP(w, r)
+		}
+	}))
 	s.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.server.StartTLS()
 	t.Cleanup(s.server.Close)

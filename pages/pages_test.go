@@ -222,7 +222,7 @@ func TestEveryTextIsThereAndIsUsed(t *testing.T) {
 	}
 }
 
-// A form that is submitted before the script runs would have its fields in the URL.
+// BR-4. A form that is submitted before the script runs would have its fields in the URL.
 func TestNoFormSendsItsFieldsByItself(t *testing.T) {
 	t.Parallel()
 	p := mustPages(t, pages.Config{})

@@ -24,15 +24,16 @@ async function send(method, path, body) {
   try {
     answer = await fetch(base + path, {
       method,
+      signal: AbortSignal.timeout(60000),
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
     throw new Refusal(0, { code: "offline" });
   }
-  const data = await answer.json().catch(() => ({ code: "offline" }));
-  if (!answer.ok) {
-    throw new Refusal(answer.status, data);
+  const data = await answer.json().catch(() => undefined);
+  if (!answer.ok || !data) { // without data it was cut off, or something between has answered
+    throw new Refusal(answer.status, data ?? { code: answer.ok ? "offline" : "unavailable" });
   }
   return data;
 }
@@ -82,7 +83,7 @@ function explain(error) {
     console.error(error);
     return say("error.internal_error");
   }
-  const seconds = error.retryAfter;
+  const seconds = error.status === 429 && error.retryAfter; // others are no fault of the user's
   if (seconds > 90) {
     return say("error.wait_minutes", { minutes: Math.ceil(seconds / 60) });
   }
@@ -353,15 +354,38 @@ function goOn() {
   }
 }
 
-// enter goes on after a login, if the browser has kept the cookie.
+// enter goes on after a login, if the browser has kept the cookie. No password stays for the back button.
 async function enter() {
   try {
     await call("GET", "/me");
   } catch (error) {
-    throw ended(error) ? new Refusal(0, { code: location.protocol === "http:" ? "cookie_missing_http" : "cookie_missing" }) : error;
+    throw ended(error) ? cookieMissing() : error;
+  }
+  for (const form of document.forms) {
+    form.reset();
   }
   goOn();
 }
+
+const cookieMissing = () => new Refusal(0, { code: location.protocol === "http:" ? "cookie_missing_http" : "cookie_missing" });
+
+// Another tab may have signed out, or somebody else in. Then the page is not what its user may do any more.
+addEventListener("focus", async () => {
+  if (inside && me) {
+    const now = await refreshing(() => send("GET", "/me")).catch((error) => (ended(error) ? {} : me));
+    if (now.id !== me.id) {
+      location.reload();
+    }
+  }
+});
+
+// The back button brings a page as it was, whoever is signed in by now.
+addEventListener("pageshow", (event) => {
+  if (inside && event.persisted) {
+    document.body.hidden = true;
+    location.reload();
+  }
+});
 
 // --- The proof of a password ---
 
@@ -416,18 +440,26 @@ function ask(dialog, act) {
   return new Promise((resolve, reject) => {
     const left = new AbortController();
     const on = (element, type, listener) => element.addEventListener(type, listener, { signal: left.signal });
+    const submit = $("[type=submit]", form);
     const close = (settle, value) => {
       left.abort();
       dialog.close();
+      form.reset();
       settle(value);
     };
-    on(dialog, "cancel", () => close(resolve));
-    on($("[data-close]", dialog), "click", () => close(resolve));
+    // What was begun is not cancelled by leaving: its answer is shown.
+    const cancel = () => submit.getAttribute("aria-disabled") === "true" || close(resolve);
+    on(dialog, "cancel", (event) => {
+      event.preventDefault();
+      cancel();
+    });
+    on(dialog, "close", () => dialog.open || dialog.showModal()); // browsers close it at a second Escape
+    on($("[data-close]", dialog), "click", cancel);
     on(form, "submit", async (event) => {
       event.preventDefault();
       clearErrors(form);
       try {
-        close(resolve, await busy(event.submitter ?? $("button", form), () => act(fieldsOf(form))));
+        close(resolve, await busy(submit, () => act(fieldsOf(form))));
       } catch (error) {
         if (retried.includes(error.code) || error.errors?.some(({ field }) => form.elements.namedItem(field))) {
           refuse(form, error);
@@ -470,7 +502,7 @@ const pages = {
       } catch (error) {
         if (error.code === "invalid_token") {
           again();
-          throw new Refusal(0, { code: "second_step_over" });
+          throw navigator.cookieEnabled && isSecureContext ? new Refusal(0, { code: "second_step_over" }) : cookieMissing();
         }
         throw error;
       }
@@ -513,6 +545,7 @@ const pages = {
       if (answer) {
         await enter();
       } else {
+        $("#register").reset();
         $("#register").hidden = true;
         notify(say("say.verify_first", { email: fields.email }));
       }
@@ -527,6 +560,7 @@ const pages = {
 
   "reset-password": () => withToken("#reset-password", async (fields, form) => {
     await send("POST", "/reset-password", { token: handed.get("token"), new_password: fields.new_password });
+    form.reset();
     form.hidden = true;
     notify(say("say.password_set"));
   }),

@@ -1,0 +1,162 @@
+package browsertest
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
+)
+
+// signIn signs a user in, who has no second factor.
+func (b *tab) signIn(u *authtest.User) {
+	b.t.Helper()
+	b.open("/sign-in")
+	b.submit("#sign-in", "email", u.Email, "password", string(authtest.Password))
+	b.at("account")
+}
+
+// BR-4. The network may be slow, so that a form is submitted before the script runs.
+func TestAFormSendsNothingWithoutTheScript(t *testing.T) {
+	t.Parallel()
+	s := newService(t, auth.Config{})
+	var sent atomic.Pointer[string]
+	s.disturb(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || strings.Contains(r.URL.RawQuery, "password") {
+			what := r.Method + " " + r.URL.String()
+			sent.Store(&what)
+		}
+		if strings.HasSuffix(r.URL.Path, ".js") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		return false
+	})
+	b := s.profile(t)
+	b.do(chromedp.Navigate(s.url(own, "/sign-in")))
+	script[chromedp.Void](b, `addEventListener("securitypolicyviolation", (e) => { document.querySelector("h1").textContent = e.violatedDirective; })`)
+	b.submit("#sign-in", "email", email, "password", password)
+	b.reads("h1", "form-action")
+	if what := sent.Load(); what != nil {
+		t.Errorf("the browser sends %s", *what)
+	}
+	b.forget("security", "a CSP report")
+}
+
+// BR-4. On a shared computer the next person presses the back button.
+func TestTheBackButtonShowsNothingOfWhoHasSignedOut(t *testing.T) {
+	t.Parallel()
+	s := newService(t, auth.Config{})
+	u := s.Register()
+	b := s.profile(t)
+	b.signIn(u)
+	b.reads("#profile", u.Email)
+	b.do(chromedp.Navigate(s.url(own, "/blank")))
+	b.open("/organization")
+	b.reads("#members", u.Email)
+	b.click("#sign-out", "Sign out")
+	b.at("sign-in")
+	for range 4 {
+		script[chromedp.Void](b, `history.back()`)
+		b.at("sign-in")
+		left := `[...document.querySelectorAll("input")].map((i) => i.value).join() + document.body.innerText`
+		if left := script[string](b, "%s", left); strings.Contains(left, u.Email) || strings.Contains(left, string(authtest.Password)) {
+			t.Errorf("back to %s", left)
+		}
+	}
+}
+
+// BR-4. The tabs of a browser share its cookie.
+func TestATabActsForNobodyElseThanItShows(t *testing.T) {
+	t.Parallel()
+	s := newService(t, auth.Config{})
+	ada, grace := s.Register(), s.Register()
+	one := s.profile(t)
+	one.signIn(ada)
+	two := one.another()
+	two.open("/account")
+	two.click("#sign-out", "Sign out")
+	two.at("sign-in")
+	two.signIn(grace)
+	one.reads("#profile", ada.Email)
+	focused := func() { script[chromedp.Void](one, `void dispatchEvent(new Event("focus"))`) }
+	focused()
+	one.reads("#profile", grace.Email)
+	two.click("#sign-out", "Sign out")
+	two.at("sign-in")
+	focused()
+	one.at("sign-in")
+}
+
+// What the network answers instead of the service is no success, and the page says what to do.
+func TestAPageTellsTheTruthOnABadNetwork(t *testing.T) {
+	t.Parallel()
+	s := newService(t, auth.Config{})
+	u := s.Register()
+	u.APIKey()
+	b := s.profile(t)
+	answer := func(status int, media, body string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet {
+				return false
+			}
+			w.Header().Set("Content-Type", media)
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+			return true
+		}
+	}
+	lost := func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
+	b.open("/forgot-password")
+	for _, c := range []struct {
+		meet func(http.ResponseWriter, *http.Request) bool
+		says string
+	}{
+		{answer(200, "text/html", "<title>Hotel</title>Buy an hour."), "No answer"},
+		{answer(200, "application/json", `{"message": "If`), "No answer"},
+		{answer(502, "text/html", "<h1>Bad Gateway</h1>"), "cannot answer now"},
+		{answer(503, "application/problem+json", `{"code": "overloaded", "retry_after": 5}`), "is busy"},
+		{answer(429, "application/problem+json", `{"code": "rate_limited", "retry_after": 5}`), "again in 5 seconds"},
+		{answer(429, "application/problem+json", `{"code": "rate_limited", "retry_after": 301}`), "again in 6 minutes"},
+		{lost, "No answer"},
+	} {
+		s.disturb(c.meet)
+		b.submit("#forgot-password", "email", u.Email)
+		b.reads("#alert", c.says)
+	}
+	s.disturb(func(http.ResponseWriter, *http.Request) bool { return false })
+	b.submit("#forgot-password", "email", u.Email)
+	b.reads("#notice", "on its way")
+
+	// Who presses Cancel while the answer is on its way sees it all the same.
+	b.signIn(u)
+	b.open("/api-keys")
+	b.click("#keys button", "Edit")
+	begun, end := make(chan struct{}), make(chan struct{})
+	s.disturb(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch {
+			close(begun)
+			<-end
+		}
+		return false
+	})
+	b.submit("#edit-key", "name", "a slow one")
+	<-begun
+	b.do(chromedp.Click(chromedp.CSS("#edit-key [data-close]")))
+	close(end)
+	b.reads("#notice", "Saved")
+	b.reads("#keys", "a slow one")
+	if script[bool](b, `document.querySelector("#edit-key").open`) {
+		t.Error("the dialog stays")
+	}
+}
