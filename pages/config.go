@@ -42,7 +42,7 @@ type Link struct {
 
 // A Language has texts of the pages in one language.
 type Language struct {
-	Tag   string            // BCP 47, such as "fr" or "pt-BR"
+	Tag   string            // BCP 47, such as "fr", "pt-BR" or "ar", whose pages run from right to left
 	Texts map[string]string // by the keys of text/en.json; a text that is missing is the built-in one of the language, or else the English one
 }
 

@@ -234,6 +234,18 @@ func (v *view) Field(id, kind, autocomplete string, flags ...string) (f field, e
 	return f, err
 }
 
+// rightToLeft are the languages that are written from right to left, unless the tag names another script.
+var rightToLeft = []string{"ar", "arc", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"}
+
+// Dir returns the direction of the language's script.
+func (v *view) Dir() string {
+	primary, rest, _ := strings.Cut(strings.ToLower(v.Lang), "-")
+	if slices.Contains(rightToLeft, primary) && !strings.HasPrefix(rest, "latn") {
+		return "rtl"
+	}
+	return "ltr"
+}
+
 // Has reports whether the Browser serves a route.
 func (v *view) Has(route string) bool { return v.routes[route] }
 

@@ -240,6 +240,16 @@ func TestNoFormSendsItsFieldsByItself(t *testing.T) {
 	}
 }
 
+func TestAPageHasTheDirectionOfItsLanguage(t *testing.T) {
+	t.Parallel()
+	p := mustPages(t, pages.Config{Languages: []pages.Language{{Tag: "ar-EG"}, {Tag: "he"}, {Tag: "fa-Latn"}, {Tag: "fr"}}})
+	for tag, want := range map[string]string{"ar-EG": "rtl", "he": "rtl", "fa-Latn": "ltr", "fr": "ltr", "de": "ltr", "en": "ltr"} {
+		if body := get(p, "/sign-in", "Accept-Language", tag).Body.String(); !strings.Contains(body, `<html lang="`+tag+`" dir="`+want+`"`) {
+			t.Errorf("%s: %.80s", tag, body)
+		}
+	}
+}
+
 func TestPagesAreThereForWhatTheBrowserServes(t *testing.T) {
 	t.Parallel()
 	p, err := newPages(t, auth.Config{}, httpauth.Config{Without: []httpauth.Tag{httpauth.TagRegistration, httpauth.TagAPIKeys}}, pages.Config{})
