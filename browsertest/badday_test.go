@@ -1,12 +1,16 @@
 package browsertest
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/datixlab/auth"
@@ -159,4 +163,32 @@ func TestAPageTellsTheTruthOnABadNetwork(t *testing.T) {
 	if script[bool](b, `document.querySelector("#edit-key").open`) {
 		t.Error("the dialog stays")
 	}
+}
+
+// The browser's clock may be wrong, and its cookies off.
+func TestAPageGoesByTheClockOfTheService(t *testing.T) {
+	t.Parallel()
+	s := newService(t, auth.Config{})
+	u := s.Register()
+	u.APIKey()
+	b := s.profile(t)
+	b.signIn(u)
+	for _, years := range []int{2, -4} { // each on top of those before
+		const wrong = `{ const right = Date.now; Date = class extends Date { constructor(...of) { of.length ? super(...of) : super(Date.now()); } static now() { return right() + %d * 31557600000; } }; }`
+		if _, err := chromedp.Call(b.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: fmt.Sprintf(wrong, years)}); err != nil {
+			t.Fatal(err)
+		}
+		b.open("/api-keys")
+		b.reads("#keys dd", "Enabled")
+	}
+	u.EnableTwoFactor()
+	b.open("/sign-in")
+	b.submit("#sign-in", "email", u.Email, "password", string(authtest.Password))
+	b.do(chromedp.WaitVisible(chromedp.CSS("#second-step")))
+	if _, err := chromedp.Call(b.ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	script[chromedp.Void](b, `void Object.defineProperty(navigator, "cookieEnabled", {value: false})`)
+	b.submit("#second-step", "code", "123456")
+	b.reads("#alert", "Allow cookies")
 }

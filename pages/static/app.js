@@ -19,6 +19,10 @@ class Refusal extends Error {
   }
 }
 
+// now is the time of the service: the clock of a user may be wrong by hours.
+let ahead = 0; // milliseconds
+const now = () => Date.now() + ahead;
+
 async function send(method, path, body) {
   let answer;
   try {
@@ -31,6 +35,7 @@ async function send(method, path, body) {
   } catch {
     throw new Refusal(0, { code: "offline" });
   }
+  ahead = Date.parse(answer.headers.get("Date")) - Date.now() || 0;
   const data = await answer.json().catch(() => undefined);
   if (!answer.ok || !data) { // without data it was cut off, or something between has answered
     throw new Refusal(answer.status, data ?? { code: answer.ok ? "offline" : "unavailable" });
@@ -372,8 +377,8 @@ const cookieMissing = () => new Refusal(0, { code: location.protocol === "http:"
 // Another tab may have signed out, or somebody else in. Then the page is not what its user may do any more.
 addEventListener("focus", async () => {
   if (inside && me) {
-    const now = await refreshing(() => send("GET", "/me")).catch((error) => (ended(error) ? {} : me));
-    if (now.id !== me.id) {
+    const user = await refreshing(() => send("GET", "/me")).catch((error) => (ended(error) ? {} : me));
+    if (user.id !== me.id) {
       location.reload();
     }
   }
@@ -749,7 +754,7 @@ function showProfile() {
 // --- Security ---
 
 // factorDue reports whether an account must have a second factor before it can do anything else.
-const factorDue = (state) => state.required && !state.enabled && !(new Date(state.required_from) > new Date());
+const factorDue = (state) => state.required && !state.enabled && !(new Date(state.required_from) > now());
 
 // showSecurity shows everything that the account may see now.
 async function showSecurity() {
@@ -825,7 +830,7 @@ async function paint(canvas, uri) {
 // showCodes shows new backup codes, with ways to keep them.
 function showCodes(codes, ...more) {
   const list = codes.join("\n");
-  const of = say("say.codes_of", { email: me.email, service: $(".brand").textContent.trim(), time: when(Date.now()) });
+  const of = say("say.codes_of", { email: me.email, service: $(".brand").textContent.trim(), time: when(now()) });
   $("#codes-of").textContent = of;
   $("#codes ol").replaceChildren(...codes.map((code) => make("li", {}, code)));
   $("#codes .buttons").replaceChildren(
@@ -936,7 +941,7 @@ async function showKeys(id) {
 
 // keyRow returns a key with what can be done about it. The new key of one that was replaced is among keys.
 function keyRow(key, keys) {
-  const over = key.expires_at && new Date(key.expires_at) <= new Date();
+  const over = key.expires_at && new Date(key.expires_at) <= now();
   const state = over ? "say.key_over" : !key.enabled ? "say.key_disabled" : key.replaced_by ? "say.key_replaced" : "say.key_enabled";
   const successor = keys.find((other) => other.id === key.replaced_by);
   const name = `${key.name}, ${key.key_prefix}`;
@@ -1047,7 +1052,7 @@ async function showUsage(path, place, b) {
 // chart returns a bar for each of the last 168 hours, and the same as a table.
 function chart(hours) {
   const hour = 3600000;
-  const now = Math.floor(Math.max(Date.now(), Date.parse(hours.at(-1).from)) / hour);
+  const last = Math.floor(Math.max(now(), Date.parse(hours.at(-1).from)) / hour);
   const most = hours.reduce((a, b) => (b.uses > a.uses ? b : a));
   const uses = hours.reduce((sum, one) => sum + one.uses, 0);
   const text = say("say.chart", { uses, most: most.uses, time: when(most.from) });
@@ -1055,7 +1060,7 @@ function chart(hours) {
     draw("svg", { class: "chart", viewBox: "0 0 168 40", preserveAspectRatio: "none", role: "img", "aria-label": text },
       ...hours.map((one) => {
         const height = Math.max(1, (40 * one.uses) / most.uses);
-        return draw("rect", { x: 167 - now + Date.parse(one.from) / hour, y: 40 - height, width: 0.9, height });
+        return draw("rect", { x: 167 - last + Date.parse(one.from) / hour, y: 40 - height, width: 0.9, height });
       })),
     make("figcaption", {}, text),
     make("details", {}, make("summary", {}, say("say.by_hour")),
