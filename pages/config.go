@@ -24,10 +24,11 @@ type Config struct {
 	AccentDark string
 	// Links are at the foot of every page, such as to terms of use. Default: none.
 	Links []Link
-	// Home is where a user goes after signing in, a path of the same origin, such as "/app". Default: the
+	// Home is where a user goes after signing in, a path of the same origin, such as "/app", as a browser sees it. Default: the
 	// page of the account.
 	Home string
-	// API is the path at which the [httpauth.Browser] is mounted. Default "/auth".
+	// API is the path of the [httpauth.Browser], as a browser sees it: with the prefix that a proxy in front
+	// adds. Default "/auth".
 	API string
 	// Languages are other words for the texts of a language, or the texts of more languages. A page is in
 	// the language that the browser asks for first of those that there are. Default: English and German.
