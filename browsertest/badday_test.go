@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
@@ -191,4 +193,44 @@ func TestAPageGoesByTheClockOfTheService(t *testing.T) {
 	script[chromedp.Void](b, `void Object.defineProperty(navigator, "cookieEnabled", {value: false})`)
 	b.submit("#second-step", "code", "123456")
 	b.reads("#alert", "Allow cookies")
+}
+
+// The script of docs/browser.md, as it stands there.
+func TestTheRecipeForCookiesWorks(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/browser.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, _ := strings.Cut(string(text), "```js\n")
+	recipe, _, _ = strings.Cut(recipe, "```")
+	s := newService(t, auth.Config{})
+	u := s.Register()
+	s.disturb(func(w http.ResponseWriter, r *http.Request) bool {
+		switch r.URL.Path {
+		case "/mine":
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = io.WriteString(w, `<!doctype html><title>mine</title><p></p><script type="module" src="/mine.js"></script>`)
+		case "/mine.js":
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = io.WriteString(w, recipe+`
+				const guarded = await call("GET", "/guarded");
+				document.querySelector("p").textContent = data?.email + " " + guarded.status;`)
+		default:
+			return false
+		}
+		return true
+	})
+	b := s.profile(t)
+	b.do(chromedp.Navigate(s.url(own, "/mine")))
+	b.at("sign-in")
+	b.signIn(u)
+	for range 2 {
+		b.do(chromedp.Navigate(s.url(own, "/mine")))
+		b.reads("p", u.Email+" 200")
+		s.later.Add(int64(2 * time.Hour)) // the access token is over
+	}
+	s.later.Add(int64(40 * 24 * time.Hour))
+	b.do(chromedp.Navigate(s.url(own, "/mine")))
+	b.at("sign-in")
 }
