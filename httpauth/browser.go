@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/datixlab/auth"
 )
@@ -21,10 +22,11 @@ import (
 //     refused. Names are compared byte by byte: net/http drops a name that is no token of RFC 9110.
 //   - No page of another origin causes a change. A request with an unsafe method, and one that asks
 //     for another protocol, which a WebSocket begins with, must pass net/http's CrossOriginProtection. It
-//     believes Sec-Fetch-Site, which no script can set, and else compares Origin with Host. Where it sees
-//     neither header, it lets a request pass, as that of a program. With a cookie of ours it is refused
-//     here. A login without a cookie is held to the same: otherwise a page could log its visitor in as
-//     somebody else. SameSite=Lax comes on top, and CORS is answered to nobody.
+//     believes Sec-Fetch-Site, which no script can set, and else compares Origin with Host. The scheme of
+//     Origin is compared here: whoever is on the way writes pages of http. Where it sees neither header,
+//     it lets a request pass, as that of a program. With a cookie of ours it is refused here. A login
+//     without a cookie is held to the same: otherwise a page could log its visitor in as somebody else.
+//     SameSite=Lax comes on top, and CORS is answered to nobody.
 //   - Safe methods change nothing, so a page that causes one gets nothing but an answer that it cannot
 //     read. Cross-Origin-Resource-Policy keeps it out of the page's process.
 //   - A credential in a header has precedence, even if it is refused. No page of another origin can add
@@ -61,7 +63,8 @@ type Browser struct{ h *Handler }
 //   - A credential in a header has precedence over the cookie. Two cookies of one name are 400.
 //   - An unsafe method, and a request with the header Upgrade, is 403 unless net/http's
 //     CrossOriginProtection lets it pass, and with a cookie also if it has neither Sec-Fetch-Site nor
-//     Origin. So a proxy in front must keep Host, for browsers without Sec-Fetch-Site.
+//     Origin. So a proxy in front must keep Host, for browsers without Sec-Fetch-Site. For them it should
+//     also set X-Forwarded-Proto: over TLS, an Origin of http is 403.
 //
 // Cookies last until their token is good for nothing: see auth.Config.RefreshAfterExpiry.
 func (h *Handler) Browser(cfg BrowserConfig) *Browser {
@@ -174,11 +177,19 @@ func (h *Handler) refuseOtherOrigins(ctx context.Context, r *http.Request) error
 		return nil
 	}
 	unknown := r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == ""
-	if sameSite.Check(checked) == nil && (!unknown || !h.names.any(r)) {
+	if sameSite.Check(checked) == nil && !fromPlainHTTP(r) && (!unknown || !h.names.any(r)) {
 		return nil
 	}
 	h.manager.ReportDenied(ctx, auth.Identity{}, string(CodeForbidden))
 	return &refusal{code: CodeForbidden, detail: "A page of another origin may not send this.", cause: auth.ErrForbidden}
+}
+
+// fromPlainHTTP reports whether the page that has sent r came by plain HTTP, and r by TLS. So somebody on
+// the way may have written the page, under the same host. A proxy in front says what it was reached by.
+// Where the browser sends Sec-Fetch-Site, that has said it already.
+func fromPlainHTTP(r *http.Request) bool {
+	byTLS := r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
+	return byTLS && r.Header.Get("Sec-Fetch-Site") == "" && strings.HasPrefix(r.Header.Get("Origin"), "http:")
 }
 
 // discard clears the cookie of a request that was refused with err, if its session is over.

@@ -253,6 +253,7 @@ func TestNoPageOfAnotherOriginChangesAnything(t *testing.T) {
 		{"an old browser, same origin", func(r *http.Request) { nothing(r); own(r) }, true},
 		{"an old browser, another origin", old("https://evil.example"), false},
 		{"an old browser, a suffix", old(f.server.URL + ".evil.example"), false},
+		{"an old browser, the same host without TLS", old("http" + strings.TrimPrefix(f.server.URL, "https")), false},
 		{"no headers", nothing, false},
 	}
 	upgrade := header("Upgrade", "websocket")
@@ -306,6 +307,26 @@ func TestNoPageOfAnotherOriginChangesAnything(t *testing.T) {
 					t.Errorf("%s, %s %s by %s: it sets a cookie", from.name, call.method, call.path, by)
 				}
 			}
+		}
+	}
+}
+
+// BR-2. Behind a proxy that has the TLS, the Browser knows the scheme from X-Forwarded-Proto alone.
+func TestAPageOfPlainHTTPChangesNothingBehindAProxyWithTLS(t *testing.T) {
+	t.Parallel()
+	f := newBrowserFixture(t, memstore.New(), auth.Config{})
+	token := f.Register().Token()
+	for proto, want := range map[string]int{"https": 403, "http": 200, "": 200} { // by plain HTTP the page is of the same origin
+		r := httptest.NewRequest("POST", "http://example.com/logout-others", nil)
+		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: token})
+		r.Header.Set("Origin", "http://example.com")
+		if proto != "" {
+			r.Header.Set("X-Forwarded-Proto", proto)
+		}
+		w := httptest.NewRecorder()
+		f.browser.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("X-Forwarded-Proto %q: %d %s", proto, w.Code, w.Body)
 		}
 	}
 }
