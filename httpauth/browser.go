@@ -99,7 +99,9 @@ func (b *Browser) Check(r *http.Request, rules ...Rule) (auth.Identity, error) {
 
 // Require is [Handler.Require] for the cookie or the credential of a request, as [Browser.Check]
 // proves it. So a route of yours may change something only by an unsafe method: GET and HEAD reach it
-// from a link of any page.
+// from a link of any page. Its answer has Cache-Control: private, no-cache and
+// Cross-Origin-Resource-Policy: same-origin unless the route sets others: a shared cache does not know
+// that a cookie is a credential.
 func (b *Browser) Require(rules ...Rule) func(http.Handler) http.Handler {
 	return b.h.Require(rules...)
 }
@@ -190,6 +192,18 @@ func (h *Handler) refuseOtherOrigins(ctx context.Context, r *http.Request) error
 func fromPlainHTTP(r *http.Request) bool {
 	byTLS := r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 	return byTLS && r.Header.Get("Sec-Fetch-Site") == "" && strings.HasPrefix(r.Header.Get("Origin"), "http:")
+}
+
+// keepPrivate sets, for a route that a cookie opens, what its answer has unless the route says otherwise.
+// Shared caches keep no answer to an Authorization (RFC 9111, 3.5), and know nothing of a cookie.
+func (h *Handler) keepPrivate(head http.Header) {
+	if h.names == nil {
+		return
+	}
+	head["Cross-Origin-Resource-Policy"] = sameOrigin
+	if head["Cache-Control"] == nil {
+		head["Cache-Control"] = ownCache
+	}
 }
 
 // discard clears the cookie of a request that was refused with err, if its session is over.

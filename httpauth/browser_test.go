@@ -311,6 +311,26 @@ func TestNoPageOfAnotherOriginChangesAnything(t *testing.T) {
 	}
 }
 
+// BR-6. A route of the host says nothing of caches, or says it itself.
+func TestWhatACookieOpensIsKeptByNoSharedCache(t *testing.T) {
+	t.Parallel()
+	f := newBrowserFixture(t, memstore.New(), auth.Config{})
+	token := f.Register().Token()
+	for own, want := range map[string]string{"": "private, no-cache", "public, max-age=60": "public, max-age=60"} {
+		route := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if own != "" {
+				w.Header().Set("Cache-Control", own)
+			}
+		})
+		r, w := httptest.NewRequest("GET", "https://example.com/report.pdf", nil), httptest.NewRecorder()
+		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: token})
+		f.browser.Require()(route).ServeHTTP(w, r)
+		if got := w.Header().Get("Cache-Control"); w.Code != 200 || got != want || w.Header().Get("Cross-Origin-Resource-Policy") != "same-origin" {
+			t.Errorf("%q: %d %v", own, w.Code, w.Header())
+		}
+	}
+}
+
 // BR-2. Behind a proxy that has the TLS, the Browser knows the scheme from X-Forwarded-Proto alone.
 func TestAPageOfPlainHTTPChangesNothingBehindAProxyWithTLS(t *testing.T) {
 	t.Parallel()

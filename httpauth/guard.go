@@ -55,6 +55,7 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 				return
 			}
 			TellReplaced(w.Header(), id)
+			h.keepPrivate(w.Header())
 			next.ServeHTTP(w, r.WithContext(auth.WithIdentity(ctx, id)))
 		})
 	}

@@ -27,6 +27,7 @@ var (
 	contentJSON    = []string{jsonMedia + "; charset=utf-8"}
 	contentProblem = []string{"application/problem+json; charset=utf-8"}
 	notStored      = []string{noStore}
+	ownCache       = []string{"private, no-cache"}
 	publiclyCached = []string{"public, max-age=300"}
 	noContents     = []string{"default-src 'none'; frame-ancestors 'none'"}
 	noReferrer     = []string{"no-referrer"}
