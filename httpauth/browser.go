@@ -218,7 +218,12 @@ func (h *Handler) discard(w http.ResponseWriter, r *http.Request, err error) {
 	if err != nil || token == "" {
 		return
 	}
-	if ended, err := h.manager.SessionEnded(h.withClient(r), auth.Secret(token)); err == nil && ended {
+	var ended bool
+	err = catchPanic(func() (err error) { // of the store: the answer is there already
+		ended, err = h.manager.SessionEnded(h.withClient(r), auth.Secret(token))
+		return err
+	})
+	if err == nil && ended {
 		clear := cookies{names: h.names}
 		clear.remove(h.names.session)
 		clear.write(w)

@@ -478,6 +478,31 @@ func TestAStoreThatDoesNotAnswerClearsNoCookie(t *testing.T) {
 	}
 }
 
+// HT-15. A store that panics while a Browser asks whether a session is over leaves the refusal as it is.
+func TestAStoreThatPanicsBehindARefusalChangesNoAnswer(t *testing.T) {
+	t.Parallel()
+	s := &faultyStore{Store: memstore.New()}
+	f := newBrowserFixture(t, s, auth.Config{MaxRemembered: -1})
+	u := f.Register()
+	token := u.Token()
+	p := f.open()
+	p.put(sessionCookie, token)
+	p.do("POST", "/auth/logout", nil).want(200)
+	for _, path := range []string{"/auth/me", "/agents"} {
+		p.put(sessionCookie, token)
+		reads := 0
+		s.fault.Store(func() error {
+			if reads++; reads > 1 { // the first one refuses the token
+				panic("bolt: page 7 is damaged")
+			}
+			return nil
+		})
+		if a := p.do("GET", path, nil).want(401); reads != 2 || a.header["Set-Cookie"] != nil {
+			t.Errorf("%s: %d reads, and it sets %v", path, reads, a.header["Set-Cookie"])
+		}
+	}
+}
+
 func TestEachServiceOnAHostHasCookiesOfItsOwn(t *testing.T) {
 	t.Parallel()
 	h := authtest.New(t)
