@@ -50,6 +50,11 @@ func connectionOf(r *http.Request) auth.Check {
 		return auth.Check{Name: name, Status: auth.CheckOK, Detail: "The administration is reached by a Unix socket."}
 	case r.TLS != nil:
 		return auth.Check{Name: name, Status: auth.CheckOK, Detail: "The administration is reached by TLS."}
+	case client.IsLoopback() && forwarded(r.Header):
+		if r.Header.Get("X-Forwarded-Proto") == "https" {
+			return auth.Check{Name: name, Status: auth.CheckOK, Detail: "The administration is reached by TLS, through a proxy on this machine."}
+		}
+		return auth.Check{Name: name, Status: auth.CheckWarn, Detail: "The administration is reached through a proxy on this machine, which does not say that it has TLS: without it, whoever is on the way reads and changes it."}
 	case client.IsLoopback():
 		return auth.Check{Name: name, Status: auth.CheckOK, Detail: "The administration is reached from this machine, without TLS."}
 	}

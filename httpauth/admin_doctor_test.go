@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/datixlab/auth/authtest"
@@ -87,6 +88,30 @@ func TestTheDoctorSaysHowTheServiceIsReached(t *testing.T) {
 		}
 		if found["proxies"] != c.proxies || found["tls"] != c.tls {
 			t.Errorf("%s: proxies %q, tls %q, want %q and %q", name, found["proxies"], found["tls"], c.proxies, c.tls)
+		}
+	}
+}
+
+// Behind a proxy on the same machine the peer of every connection is this machine.
+func TestTheDoctorKnowsAProxyInFrontOfTheAdministration(t *testing.T) {
+	t.Parallel()
+	h := authtest.New(t)
+	admin, err := httpauth.NewAdmin(h.Manager, func(*http.Request) (string, error) { return "jane", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ forwarded, proto, want string }{{"", "", "ok"}, {"1.2.3.4", "", "warn"}, {"1.2.3.4", "http", "warn"}, {"1.2.3.4", "https", "ok"}} {
+		r, w := httptest.NewRequest("GET", "http://127.0.0.1/doctor", nil), httptest.NewRecorder()
+		r.RemoteAddr = "127.0.0.1:5678"
+		if c.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", c.forwarded)
+		}
+		if c.proto != "" {
+			r.Header.Set("X-Forwarded-Proto", c.proto)
+		}
+		admin.ServeHTTP(w, r)
+		if !strings.Contains(w.Body.String(), `{"name":"connection","status":"`+c.want+`"`) {
+			t.Errorf("%+v: %s", c, w.Body)
 		}
 	}
 }
