@@ -331,9 +331,9 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if f != nil && r.URL.Query().Get("v") == f.version {
 			caching = "public, max-age=31536000, immutable"
 		}
-		head.Set("Vary", "Accept-Encoding")
+		head.Add("Vary", "Accept-Encoding")
 	} else {
-		head.Set("Vary", "Accept-Encoding, Accept-Language")
+		head.Add("Vary", "Accept-Encoding, Accept-Language")
 	}
 	switch {
 	case f == nil:

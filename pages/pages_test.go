@@ -95,6 +95,20 @@ func TestNoPageHasAnythingInline(t *testing.T) {
 	}
 }
 
+// What middleware of the host answers by, a cache must know too.
+func TestThePagesKeepTheVaryOfTheHost(t *testing.T) {
+	t.Parallel()
+	p := mustPages(t, pages.Config{})
+	for path, want := range map[string]string{"/sign-in": "Origin|Accept-Encoding, Accept-Language", "/assets/app.js": "Origin|Accept-Encoding"} {
+		w := httptest.NewRecorder()
+		w.Header().Set("Vary", "Origin")
+		p.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if got := strings.Join(w.Header()["Vary"], "|"); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 // A page is small, with all that it loads, on the way to a browser. The script can be read in one sitting.
 func TestAPageIsUnder60KB(t *testing.T) {
 	t.Parallel()
