@@ -359,15 +359,12 @@ function goOn() {
   }
 }
 
-// enter goes on after a login, if the browser has kept the cookie. No password stays for the back button.
+// enter goes on after a login, if the browser has kept the cookie.
 async function enter() {
   try {
     await call("GET", "/me");
   } catch (error) {
     throw ended(error) ? cookieMissing() : error;
-  }
-  for (const form of document.forms) {
-    form.reset();
   }
   goOn();
 }
@@ -384,13 +381,15 @@ addEventListener("focus", async () => {
   }
 });
 
-// The back button brings a page as it was, whoever is signed in by now.
-addEventListener("pageshow", (event) => {
-  if (inside && event.persisted) {
-    document.body.hidden = true;
-    location.reload();
+// Browsers keep a page that was left, for the button Back, with all that was typed and shown. So it is
+// emptied and hidden, and loaded again when it comes back: somebody else may sit there by then.
+addEventListener("pagehide", () => {
+  document.body.hidden = true;
+  for (const form of document.forms) {
+    form.reset();
   }
 });
+addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 // --- The proof of a password ---
 
