@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/datixlab/auth"
@@ -160,4 +161,22 @@ func (b *tab) takeKey() string {
 		b.t.Errorf("the key is left on the page: %q", left)
 	}
 	return key
+}
+
+// BR-4. Before the script has run, or without it, a page shows its form and says what it needs. What is
+// typed there goes nowhere.
+func TestWithoutItsScriptAPageShowsItsFormAndSendsNothing(t *testing.T) {
+	t.Parallel()
+	s := newService(t, auth.Config{})
+	b := s.profile(t)
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.do(chromedp.Navigate(s.url(own, "/sign-in")))
+	b.submit("#sign-in", "email", email, "password", password)
+	b.reads("noscript .alert", "JavaScript")
+	if at := script[string](b, `location.href`); at != s.url(own, "/sign-in") {
+		t.Errorf("the form is sent to %s", at)
+	}
+	b.forget("a CSP report", "security") // that the form was not sent
 }
