@@ -19,7 +19,8 @@ import (
 //   - No other host reads or sets them, not even a subdomain: the prefix __Host- makes browsers
 //     refuse a cookie with a Domain, another Path, or without Secure (RFC 6265bis, 4.1.3.2). Where a
 //     browser does not know the prefix, such a cookie comes as a second one of its name, and two are
-//     refused. Names are compared byte by byte: net/http drops a name that is no token of RFC 9110.
+//     refused. A visitor without a session could be given that of a stranger there. Names are compared
+//     byte by byte: net/http drops a name that is no token of RFC 9110.
 //   - No page of another origin causes a change. A request with an unsafe method, and one that asks
 //     for another protocol, which a WebSocket begins with, must pass net/http's CrossOriginProtection. It
 //     believes Sec-Fetch-Site, which no script can set, and else compares Origin with Host. The scheme of
@@ -28,7 +29,8 @@ import (
 //     without a cookie is held to the same: otherwise a page could log its visitor in as somebody else.
 //     SameSite=Lax comes on top, and CORS is answered to nobody.
 //   - Safe methods change nothing, so a page that causes one gets nothing but an answer that it cannot
-//     read. Cross-Origin-Resource-Policy keeps it out of the page's process.
+//     read. Cross-Origin-Resource-Policy keeps it out of the page's process, also where it is that of a
+//     route behind Require: a sibling subdomain sends the cookie with every image and script.
 //   - A credential in a header has precedence, even if it is refused. No page of another origin can add
 //     that header, and no browser adds it by itself.
 //
@@ -92,7 +94,7 @@ func (h *Handler) Browser(cfg BrowserConfig) *Browser {
 func (b *Browser) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.h.ServeHTTP(w, r) }
 
 // Check is [Handler.Check] for the cookie or the credential of r. It also refuses, with
-// [auth.ErrForbidden], what a page of another origin may have sent.
+// [auth.ErrForbidden], what a page of another origin may have sent. It clears no cookie.
 func (b *Browser) Check(r *http.Request, rules ...Rule) (auth.Identity, error) {
 	return b.h.Check(r, rules...)
 }
@@ -210,9 +212,6 @@ func (h *Handler) keepPrivate(head http.Header) {
 func (h *Handler) discard(w http.ResponseWriter, r *http.Request, err error) {
 	if h.names == nil || codeOf(err) != CodeInvalidToken {
 		return
-	}
-	if _, err := parseCredential(r.Header); !errors.Is(err, ErrNoCredential) {
-		return // it was not the cookie that was refused
 	}
 	token, err := h.names.sent(r, h.names.session)
 	if err != nil || token == "" {

@@ -47,6 +47,7 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 	rules = slices.Clone(rules)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.keepPrivate(w.Header())
 			ctx := h.withClient(r)
 			var id auth.Identity
 			if err := h.check(ctx, r, rules, &id); err != nil {
@@ -55,7 +56,6 @@ func (h *Handler) Require(rules ...Rule) func(http.Handler) http.Handler {
 				return
 			}
 			TellReplaced(w.Header(), id)
-			h.keepPrivate(w.Header())
 			next.ServeHTTP(w, r.WithContext(auth.WithIdentity(ctx, id)))
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/datixlab/auth/httpauth"
 )
 
+// HT-8.
 func TestPagesOfTheListedOriginsAlonePassCORS(t *testing.T) {
 	t.Parallel()
 	const app = "https://app.example.com"
