@@ -163,9 +163,11 @@ func TestABrowserHasItsTokensInCookiesAlone(t *testing.T) {
 	if gone := cleared(p.do("POST", "/auth/logout", nil).want(200)); !slices.Contains(gone, sessionCookie) || p.cookie(sessionCookie) != "" {
 		t.Errorf("a logout clears %v", gone)
 	}
-	p.put(sessionCookie, first)
-	if gone := cleared(p.do("GET", "/auth/me", nil).want(401)); !slices.Contains(gone, sessionCookie) {
-		t.Errorf("a session that is over clears %v", gone)
+	for _, path := range []string{"/auth/me", "/agents"} {
+		p.put(sessionCookie, first)
+		if gone := cleared(p.do("GET", path, nil).want(401)); !slices.Contains(gone, sessionCookie) {
+			t.Errorf("a session that is over clears %v at %s", gone, path)
+		}
 	}
 }
 
