@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
 )
 
 const (
@@ -179,4 +180,56 @@ func TestWithoutItsScriptAPageShowsItsFormAndSendsNothing(t *testing.T) {
 		t.Errorf("the form is sent to %s", at)
 	}
 	b.forget("a CSP report", "security") // that the form was not sent
+}
+
+// From the login to a changed name without a mouse. Focus is where the next key acts, also after what a
+// page opens by itself.
+func TestAKeyboardIsEnough(t *testing.T) {
+	t.Parallel()
+	s := newService(t, auth.Config{})
+	u := s.Register()
+	b := s.profile(t)
+	focused := func() string { // what a screen reader says, in short
+		return script[string](b, `(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()`)
+	}
+	to := func(label string) {
+		t.Helper()
+		for range 40 {
+			b.do(chromedp.KeyEvent("\t"))
+			if focused() == label {
+				return
+			}
+		}
+		t.Fatalf("no Tab leads to %q, and the last is %q", label, focused())
+	}
+	write := func(text string) { b.do(chromedp.KeyEvent(text)) }
+	b.open("/sign-in")
+	to("Email")
+	write(u.Email)
+	to("Password")
+	write(string(authtest.Password) + "\r")
+	b.at("account")
+	to("Security")
+	write("\r")
+	b.at("security")
+	to("Set it up")
+	write("\r")
+	b.do(chromedp.WaitVisible(chromedp.CSS("#confirm-2fa")))
+	to("Code")
+	write("000000\r")
+	b.reads("#confirm-2fa-code-error", "wrong")
+	if focused() != "Code" {
+		t.Errorf("after a wrong code the focus is on %q", focused())
+	}
+	to("Cancel")
+	write("\r")
+	to("Account")
+	write("\r")
+	b.at("account")
+	to("Delete the account")
+	write("\r")
+	b.do(chromedp.WaitVisible(chromedp.CSS("#proof")))
+	to("Password")
+	write(string(authtest.Password) + "\r")
+	b.reads("#notice", "deleted")
 }
