@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -15,6 +16,8 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 )
+
+const day = 24 * time.Hour
 
 // TestHowThePagesLook holds every page, in its states, against axe-core at two widths, light and dark.
 // AXE is the file axe.min.js of the package axe-core of npm. With SCREENS it writes pictures to that
@@ -25,9 +28,18 @@ func TestHowThePagesLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newService(t, auth.Config{})
+	s.later.Store(int64(-day))
 	u := s.Register()
 	u.Colleague("member")
-	u.APIKey()
+	key := auth.Secret(u.APIKey())
+	for ago := day; ago >= 0; ago -= time.Hour { // so that its usage is a chart
+		s.later.Store(int64(-ago))
+		for range 1 + int(ago/time.Hour)*7%5 {
+			if _, err := s.VerifyAPIKey(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	b := s.profile(t)
 	look := func(name string) {
 		t.Helper()
@@ -81,8 +93,9 @@ func TestHowThePagesLook(t *testing.T) {
 	b.do(chromedp.WaitVisible(chromedp.CSS("#new-key-shown .secret")))
 	look("api-keys-new")
 	b.takeKey()
-	b.press("nightly export", "Usage")
-	b.reads("#keys dl", "Uses")
+	b.reads("#keys h3", "nightly export") // the list is a new one
+	b.press("test", "Usage")
+	b.reads("#keys figcaption", "Uses")
 	look("api-keys-usage")
 	b.open("/account")
 	b.click("#delete", "Delete")
