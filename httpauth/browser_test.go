@@ -160,6 +160,9 @@ func TestABrowserHasItsTokensInCookiesAlone(t *testing.T) {
 		t.Error("the cookie has the same token")
 	}
 	p.do("GET", "/auth/me", nil).want(200)
+	if gone := cleared(p.do("POST", "/auth/logout", nil, bearer(f.Register().Token())).want(200)); gone != nil {
+		t.Errorf("a logout by a header clears %v, of another session", gone)
+	}
 	if gone := cleared(p.do("POST", "/auth/logout", nil).want(200)); !slices.Contains(gone, sessionCookie) || p.cookie(sessionCookie) != "" {
 		t.Errorf("a logout clears %v", gone)
 	}

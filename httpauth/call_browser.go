@@ -157,7 +157,7 @@ func (h *Handler) ending(e endpoint) endpoint {
 	run := e.run
 	e.run = func(c *call) (any, error) {
 		answer, err := run(c)
-		if err == nil {
+		if _, other := parseCredential(c.cookies.r.Header); err == nil && errors.Is(other, ErrNoCredential) { // not the session of a header
 			c.cookies.remove(c.cookies.names.session, c.cookies.names.secondStep)
 		}
 		return answer, err
