@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -97,4 +98,18 @@ func TestTwoTabsOfABrowserGoOn(t *testing.T) {
 			t.Errorf("afterwards %d", status)
 		}
 	}
+}
+
+// Chromium keeps cookies that are Secure for this machine without TLS, so the example server can be tried.
+func TestTheCookiesWorkOnThisMachineWithoutTLS(t *testing.T) {
+	t.Parallel()
+	s := newService(t, auth.Config{})
+	u := s.Register()
+	plain := httptest.NewServer(s.server.Config.Handler)
+	defer plain.Close()
+	b := s.profile(t)
+	b.do(chromedp.Navigate(plain.URL + "/sign-in"))
+	b.at("sign-in")
+	b.submit("#sign-in", "email", u.Email, "password", string(authtest.Password))
+	b.at("account")
 }
