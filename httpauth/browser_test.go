@@ -316,7 +316,7 @@ func TestNoPageOfAnotherOriginChangesAnything(t *testing.T) {
 	}
 }
 
-// BR-6. A route of the host says nothing of caches, or says it itself.
+// BR-5. A route of the host says nothing of caches, or says it itself.
 func TestWhatACookieOpensIsKeptByNoSharedCache(t *testing.T) {
 	t.Parallel()
 	f := newBrowserFixture(t, memstore.New(), auth.Config{})
