@@ -65,13 +65,14 @@ func (m Mail) LogValue() slog.Value { return slog.StringValue(m.String()) }
 //
 // No mailbox is flooded. All purposes together, an address gets 3 mails at once and one more
 // every 20 minutes, whoever asks. Invitations are every second one of these at most, after the first
-// three. All processes of a store share this budget. While three tokens of one purpose are valid, none is added.
+// three. All processes of a store share this budget. While three tokens of one purpose are valid,
+// none is added.
 type Mailer interface {
 	// Send sends one mail. The context has the values of the request's context and ends
 	// after 10 seconds. An error, a panic and a late return are reported as EventMailFailed,
 	// and the mail is not sent again: the user can ask for another. After an error the token
-	// is void and does not count; an invitation waits on, see Manager.Invite. After a panic and a late return it stays valid, since the
-	// mail may have left, and is none of the three.
+	// is void and does not count; an invitation waits on, see Manager.Invite. After a panic and a
+	// late return it stays valid, since the mail may have left, and is none of the three.
 	Send(ctx context.Context, mail Mail) error
 }
 
@@ -85,34 +86,6 @@ const (
 	mailTimeout = 10 * time.Second
 	maxHungMail = 4 // calls of the Mailer that have not returned in time
 )
-
-// mailLimit is the budget of one address, for all purposes together. It is charged only for a
-// mail that is sent. So strangers who use it up have filled the owner's mailbox with what the
-// owner needs. An address without an account also has the mails of others charged: users may ask to
-// change to it. Invitations have a budget besides: see invitedLimit.
-var mailLimit = store.Limit{Burst: 3, Every: 20 * time.Minute}
-
-func mailBudget(digest string) budget {
-	return budget{name: "mail", key: "e." + digest + "/mail", limit: mailLimit}
-}
-
-// newEmailLimit is how many mails to addresses of its choice one account may cause, so that no
-// account mails strangers without end.
-var newEmailLimit = store.Limit{Burst: 5, Every: time.Hour}
-
-func newEmailBudget(uid string) budget {
-	return budget{name: "new_email", key: userKey(uid, "newemail"), limit: newEmailLimit}
-}
-
-// mailNetworkBudgets are the budgets of the client's networks for calls that may send a mail, or
-// that take a token of one.
-func (m *Manager) mailNetworkBudgets(ctx context.Context) []budget {
-	if byProgram(ctx) {
-		return nil
-	}
-	narrow := budget{name: "mail_address", key: "a." + clientPrefix(ctx) + "/mail", limit: m.cfg.Limits.MailByAddress}
-	return networkBudgets(ctx, narrow, "mail", "mail_network")
-}
 
 // A mailRequest is a mail that was asked for. Whether it is sent is decided in the queue, so
 // neither the answer nor its time shows whether the address has an account.

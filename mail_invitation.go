@@ -3,39 +3,9 @@ package auth
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/datixlab/auth/internal/queue"
-	"github.com/datixlab/auth/store"
 )
-
-// The budgets of mails with invitations: of an inviter whose address nobody has proven, of any other
-// inviter and of an organization. Whoever registers may invite, so these mails go where strangers say.
-// The inviter has a budget too, because whoever leaves an organization gets a new one.
-var (
-	unprovenInviteLimit = store.Limit{Burst: 3, Every: 8 * time.Hour}
-	inviteLimit         = store.Limit{Burst: 20, Every: 3 * time.Minute}
-)
-
-// invitedLimit is how many invitations one mailbox gets, within mailLimit. Any stranger can invite, and
-// an invitation is no use to an owner who wants a reset. So every second mail is left for others.
-var invitedLimit = store.Limit{Burst: mailLimit.Burst, Every: 2 * mailLimit.Every}
-
-func invitedBudget(digest string) budget {
-	return budget{name: "mail", key: "e." + digest + "/invited", limit: invitedLimit}
-}
-
-func unprovenInviterBudget(uid string) budget {
-	return budget{name: "inviter", key: userKey(uid, "invite"), limit: unprovenInviteLimit}
-}
-
-func inviterBudget(uid string) budget {
-	return budget{name: "inviter", key: userKey(uid, "invites"), limit: inviteLimit}
-}
-
-func inviteBudget(oid string) budget {
-	return budget{name: "invitations", key: orgRecords(oid) + "invite", limit: inviteLimit}
-}
 
 // refillInvites drops what is counted of an organization that has ended.
 func (m *Manager) refillInvites(ctx context.Context, oid string) error {

@@ -13,6 +13,21 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
+// alone returns a session of a user whose organization has nobody else.
+func alone(t *testing.T, h *authtest.Harness, round int) auth.Identity {
+	t.Helper()
+	auth.AwaitBackground(h.Manager)
+	u, err := signUp(h.Manager, emailOf("ann", round))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := h.LoginAs(t.Context(), u.ID, byOAuth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identityOf(t, h.Manager, r.AccessToken.Token)
+}
+
 // PR-7. A user who leaves an organization that nobody else is in, and is then deleted, leaves nothing,
 // wherever the departure was cut off. That is so too if the first deletion is forced while the former
 // organization is out of reach.
@@ -21,16 +36,7 @@ func TestADeletionAfterADepartureThatWasCutOffLeavesNothing(t *testing.T) {
 		ids := map[int]auth.Identity{}
 		afterEveryStop(t, memstore.New(),
 			func(h *authtest.Harness, round int) func(*auth.Manager) error {
-				auth.AwaitBackground(h.Manager)
-				u, err := signUp(h.Manager, emailOf("ann", round))
-				if err != nil {
-					t.Fatal(err)
-				}
-				r, err := h.LoginAs(t.Context(), u.ID, byOAuth)
-				if err != nil {
-					t.Fatal(err)
-				}
-				ids[round] = identityOf(t, h.Manager, r.AccessToken.Token)
+				ids[round] = alone(t, h, round)
 				return func(m *auth.Manager) error { return m.LeaveOrganization(context.Background(), ids[round], "", "") }
 			},
 			func(h *authtest.Harness, tap *tapStore, round int, err error) {
@@ -70,17 +76,8 @@ func TestAnOrganizationThatItsLastUserLeftEndsWhereverThatWasCutOff(t *testing.T
 	users := map[int]auth.User{}
 	afterEveryStop(t, memstore.New(),
 		func(h *authtest.Harness, round int) func(*auth.Manager) error {
-			auth.AwaitBackground(h.Manager)
-			u, err := signUp(h.Manager, emailOf("ann", round))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := h.LoginAs(t.Context(), u.ID, byOAuth)
-			if err != nil {
-				t.Fatal(err)
-			}
-			users[round] = u
-			id := identityOf(t, h.Manager, r.AccessToken.Token)
+			id := alone(t, h, round)
+			users[round] = id.User
 			return func(m *auth.Manager) error { return m.LeaveOrganization(context.Background(), id, "", "") }
 		},
 		func(h *authtest.Harness, _ *tapStore, round int, err error) {

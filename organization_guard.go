@@ -126,6 +126,7 @@ func (m *Manager) considerAdmins(ctx context.Context, oid string, p *prospect, f
 // it is not known before [Manager.settleMember].
 type unsettled struct{ uid string }
 
+// Error implements error.
 func (unsettled) Error() string { return "auth: a member is not settled" }
 
 // guardAdmins returns ErrLastAdmin if the member of the rows, an enabled admin, is the last one of
