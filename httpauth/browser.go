@@ -174,7 +174,7 @@ func (h *Handler) refuseOtherOrigins(ctx context.Context, r *http.Request) error
 	switch {
 	case h.names == nil:
 		return nil
-	case r.Header.Get("Upgrade") != "":
+	case slices.ContainsFunc(r.Header["Upgrade"], func(to string) bool { return to != "" }):
 		checked = r.WithContext(ctx)
 		checked.Method = http.MethodPost // another protocol than HTTP has no safe methods
 	case r.Method == http.MethodGet, r.Method == http.MethodHead, r.Method == http.MethodOptions:

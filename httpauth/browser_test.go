@@ -139,7 +139,9 @@ func TestABrowserHasItsTokensInCookiesAlone(t *testing.T) {
 	f := newBrowserFixture(t, memstore.New(), auth.Config{RefreshAfterExpiry: 14 * 24 * time.Hour})
 	p := f.open()
 	p.do("POST", "/auth/register", members{"email": "ada@example.com", "password": authtest.Password, "full_name": "Ada", "organization_name": "Analytical"}).want(201)
-	p.do("GET", "/auth/me", nil).want(401, httpauth.CodeAuthenticationRequired)
+	if a := p.do("GET", "/auth/me", nil).want(401, httpauth.CodeAuthenticationRequired); strings.Contains(a.text("detail"), "Bearer") {
+		t.Errorf("a page is told to send a token: %s", a.raw)
+	}
 	in := p.do("POST", "/auth/login", members{"email": "ada@example.com", "password": authtest.Password}).want(200).wantMembers("expires_in", "user")
 	if c := (&http.Response{Header: in.header}).Cookies()[0]; c.Name != sessionCookie || c.MaxAge != 3600+14*24*3600 {
 		t.Errorf("it sets %v", c)
@@ -277,6 +279,7 @@ func TestNoPageOfAnotherOriginChangesAnything(t *testing.T) {
 		{"POST", "/agents", nil, nil, false},
 		{"GET", "/agents", nil, upgrade, false},
 		{"GET", "/auth/me", nil, upgrade, false},
+		{"GET", "/agents", nil, func(r *http.Request) { r.Header["Upgrade"] = []string{"", "websocket"} }, false},
 		{"PROPFIND", "/auth/me", nil, nil, false},
 	}
 	for _, from := range pages {

@@ -129,5 +129,5 @@ func (h *Handler) withClient(r *http.Request) context.Context {
 }
 
 func (h *Handler) isAPIKey(c credential) bool {
-	return c.header == headerAPIKey || h.manager.IsAPIKey(auth.Secret(c.text))
+	return c.header == headerAPIKey || c.header != headerCookie && h.manager.IsAPIKey(auth.Secret(c.text))
 }

@@ -300,6 +300,9 @@ func (h *Handler) WriteProblem(w http.ResponseWriter, r *http.Request, err error
 	if own == nil && errors.Is(err, ErrManyCredentials) {
 		p.Detail = "Send one credential, once: in Authorization or in X-API-Key."
 	}
+	if h.names != nil && code == CodeAuthenticationRequired {
+		p.Detail = "Log in first: the request has no cookie of a session."
+	}
 	var input *auth.InputError
 	if errors.As(err, &input) {
 		for _, f := range input.Fields {
