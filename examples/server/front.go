@@ -30,8 +30,10 @@ type front struct {
 	Store, Secret, Socket string
 }
 
-// Mount and BrowserMount are for the templates.
-func (front) Mount() string        { return mount }
+// Mount returns the path of the API, for the templates.
+func (front) Mount() string { return mount }
+
+// BrowserMount returns that of the API for pages, for the templates.
 func (front) BrowserMount() string { return browserMount }
 
 // ofThisMachine adds what only a user of this machine may know.

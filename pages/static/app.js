@@ -337,12 +337,7 @@ function go(to, values = {}) {
   location.assign(linkTo(to, values));
 }
 
-// signIn asks for a login, and comes back here with what the page was handed.
-function signIn() {
-  leadTo("sign-in");
-}
-
-// leadTo goes to a page that leads back here. It never returns.
+// leadTo goes to a page that leads back here, with what this one was handed. It never returns.
 function leadTo(to) {
   go(to, { next: page, ...Object.fromEntries(handed) });
   return new Promise(() => {});
@@ -599,7 +594,7 @@ const pages = {
         me = await call("GET", "/me");
       } catch (error) {
         if (ended(error)) {
-          signIn();
+          leadTo("sign-in");
           return;
         }
         throw error;
@@ -617,7 +612,7 @@ const pages = {
       accept.hidden = false;
       accept.focus();
     };
-    $("#other-account").addEventListener("click", () => call("POST", "/logout").then(signIn, alertOf));
+    $("#other-account").addEventListener("click", () => call("POST", "/logout").then(() => leadTo("sign-in"), alertOf));
     if (!token) {
       $("#choice").hidden = true;
     } else if (handed.has("known")) {
