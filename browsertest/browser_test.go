@@ -21,6 +21,7 @@ import (
 
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -45,25 +46,8 @@ const (
 // patience is how long a page may take for one step. Machines that test may be busy.
 const patience = 30 * time.Second
 
-// newAllocator starts the settings of a Chromium, which runs when the first tab opens.
-func newAllocator(t *testing.T) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("chromium is not installed")
-		}
-		t.Skip("chromium is not installed")
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("lang", "en"), chromedp.Flag("accept-lang", "en"),
-		chromedp.Flag("ignore-certificate-errors", true),
-		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"),
-		chromedp.UserDataDir(t.TempDir()),
-	)...)
-	t.Cleanup(cancel)
-	return ctx
-}
+// pause is how long a test waits before it looks again. To look at every frame would draw 60 in a second.
+const pause = 20 * time.Millisecond
 
 // A service is one with pages and cookies, on all three hosts.
 type service struct {
@@ -130,9 +114,7 @@ type tab struct {
 // profile opens a tab in a browser profile of its own.
 func (s *service) profile(t *testing.T) *tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(newAllocator(t))
-	t.Cleanup(cancel)
-	return s.tab(t, ctx)
+	return s.tab(t, newProfile(t))
 }
 
 // another opens a second tab of the same profile.
@@ -243,15 +225,16 @@ func (b *tab) at(name string) {
 	}
 }
 
-// fill types into the inputs of a form, by their names.
+// fill puts text into the inputs of a form, by their names, as a password manager or an input method does.
 func (b *tab) fill(form string, fields ...string) {
 	b.t.Helper()
 	for i := 0; i < len(fields); i += 2 {
 		selector := form + ` [name="` + fields[i] + `"]`
-		input := chromedp.CSS(selector)
-		b.do(chromedp.WaitVisible(input))
-		script[chromedp.Void](b, `document.querySelector(%q).value = ""`, selector)
-		b.do(chromedp.SendKeys(input, fields[i+1]))
+		b.do(chromedp.WaitVisible(chromedp.CSS(selector)))
+		script[chromedp.Void](b, `{ const input = document.querySelector(%q); input.focus(); input.select(); }`, selector)
+		if _, err := chromedp.Call(b.ctx, input.InsertText, input.InsertTextParams{Text: fields[i+1]}); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 }
 
@@ -268,7 +251,7 @@ const seen = `[...document.querySelectorAll(%q)].filter((e) => e.checkVisibility
 // reads waits until an element has a text.
 func (b *tab) reads(selector, text string) {
 	b.t.Helper()
-	there := chromedp.Poll[bool](fmt.Sprintf(seen+".length > 0", selector, text), chromedp.WithPollingTimeout(patience))
+	there := chromedp.Poll[bool](fmt.Sprintf(seen+".length > 0", selector, text), chromedp.WithPollingInterval(pause), chromedp.WithPollingTimeout(patience))
 	run(b, func(ctx context.Context, t *chromedp.Target) (bool, error) {
 		for {
 			found, err := there(ctx, t)
@@ -290,7 +273,7 @@ func (b *tab) click(selector, text string) {
 func (b *tab) press(row, label string) {
 	b.t.Helper()
 	const found = `[...document.querySelectorAll("li")].filter((li) => li.textContent.includes(%q)).flatMap((li) => [...li.querySelectorAll("button")]).filter((b) => b.checkVisibility() && b.textContent === %q)`
-	run(b, chromedp.Poll[bool](fmt.Sprintf(found+".length > 0", row, label), chromedp.WithPollingTimeout(patience)))
+	run(b, chromedp.Poll[bool](fmt.Sprintf(found+".length > 0", row, label), chromedp.WithPollingInterval(pause), chromedp.WithPollingTimeout(patience)))
 	script[chromedp.Void](b, found+"[0].click()", row, label)
 }
 
