@@ -53,6 +53,7 @@ const pause = 20 * time.Millisecond
 type service struct {
 	*authtest.Harness
 	server *httptest.Server
+	mux    *http.ServeMux
 	port   string
 	later  atomic.Int64 // how far the service's clock is ahead
 	way    atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
@@ -86,7 +87,7 @@ func newService(t *testing.T, cfg auth.Config) *service {
 		_, _ = io.WriteString(w, "<!doctype html><title>blank</title>")
 	})
 	mux.Handle("/", web)
-	s.Harness, s.server = h, httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Harness, s.mux, s.server = h, mux, httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if meet := s.way.Load(); meet == nil || !(*meet)(w, r) {
 			mux.ServeHTTP(w, r)
 		}
@@ -164,14 +165,19 @@ func (s *service) tab(t *testing.T, ctx context.Context) *tab {
 	return b
 }
 
-// forget drops the complaints from these sources, which a test has caused on purpose.
-func (b *tab) forget(sources ...string) {
+// forget drops and returns the complaints from these sources, which a test has caused on purpose.
+func (b *tab) forget(sources ...string) (forgotten []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.complaints = slices.DeleteFunc(b.complaints, func(c string) bool {
 		source, _, _ := strings.Cut(c, ":")
-		return slices.Contains(sources, source)
+		if slices.Contains(sources, source) {
+			forgotten = append(forgotten, c)
+			return true
+		}
+		return false
 	})
+	return forgotten
 }
 
 func (b *tab) complain(of string) {

@@ -37,6 +37,9 @@ async function send(method, path, body) {
   }
   ahead = Date.parse(answer.headers.get("Date")) - Date.now() || 0;
   const data = await answer.json().catch(() => undefined);
+  if (answer.status === 404 && !data?.code) {
+    console.error(`The API of these pages is not at ${base}: see API of pages.Config.`);
+  }
   if (!answer.ok || !data) { // without data it was cut off, or something between has answered
     throw new Refusal(answer.status, data ?? { code: answer.ok ? "offline" : "unavailable" });
   }
