@@ -282,6 +282,7 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		head.Set("Content-Encoding", "gzip")
 		body = f.zipped()
 	}
+	w.WriteHeader(http.StatusOK) // gin has set 404 before it calls its NoRoute
 	if r.Method == http.MethodGet {
 		_, _ = w.Write(body)
 	}

@@ -111,6 +111,27 @@ func TestThePagesKeepTheVaryOfTheHost(t *testing.T) {
 	}
 }
 
+// A notFoundWriter is 404 unless its handler says otherwise, as in the NoRoute of gin.
+type notFoundWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *notFoundWriter) WriteHeader(status int) { w.status = status }
+
+func TestAPageIsFoundBehindARouterThatHasSet404(t *testing.T) {
+	t.Parallel()
+	p := mustPages(t, pages.Config{})
+	for _, method := range []string{"GET", "HEAD"} {
+		for _, path := range []string{"/sign-in", "/assets/app.js"} {
+			w := &notFoundWriter{httptest.NewRecorder(), http.StatusNotFound}
+			if p.ServeHTTP(w, httptest.NewRequest(method, path, nil)); w.status != http.StatusOK {
+				t.Errorf("%s %s: %d", method, path, w.status)
+			}
+		}
+	}
+}
+
 // A page is small, with all that it loads, on the way to a browser. The script can be read in one sitting.
 func TestAPageIsUnder60KB(t *testing.T) {
 	t.Parallel()
