@@ -94,12 +94,17 @@ var aboutPublic = about{
 	},
 }
 
+// schemeSecondStep is the cookie of a login that waits for its code.
+const schemeSecondStep = "secondStepCookie"
+
 // aboutBrowser is aboutPublic for a Browser.
 func aboutBrowser(names *cookieNames) about {
 	what := aboutPublic
-	what.description += " For pages of the same origin: access tokens, temp tokens and device tokens are in cookies that no script can read, and in no body."
+	what.description += " For pages of the same origin: access tokens, temp tokens and device tokens are in cookies that no script can read, and in no body." +
+		" What a page of another origin may have sent to change something is 403."
 	what.schemes = append(object{
-		{"cookie", object{{"type", "apiKey"}, {"in", "cookie"}, {"name", names.session}, {"description", "An access token. login, verify-2fa and refresh set it, and logout clears it. A page of another origin is refused."}}},
+		{"cookie", object{{"type", "apiKey"}, {"in", "cookie"}, {"name", names.session}, {"description", "An access token. login, verify-2fa and refresh set it. logout, delete-account and a call whose session is over clear it."}}},
+		{schemeSecondStep, object{{"type", "apiKey"}, {"in", "cookie"}, {"name", names.secondStep}, {"description", "A login that waits for its code. login sets it, and verify-2fa clears it."}}},
 	}, what.schemes...)
 	what.sessions = []string{"cookie", "bearerToken"}
 	return what
@@ -159,7 +164,7 @@ func (d *documenter) operation(rt *route) object {
 		{"operationId", rt.id},
 		{"summary", rt.summary},
 		{"description", rt.description},
-		{"security", d.security(rt.access)},
+		{"security", d.security(rt)},
 	}
 	if parameters := append(d.pathParameters(rt), d.queryParameters(rt)...); parameters != nil {
 		op = append(op, member{"parameters", parameters})
@@ -210,16 +215,16 @@ func (d *documenter) queryParameters(rt *route) (list []object) {
 
 // security returns the credentials that a call accepts. An API key may be in either header. In
 // Authorization it is written as an access token is.
-func (d *documenter) security(a access) []object {
-	none, any := []string{}, []object{}
-	if a == anyone || a == operatorOnly {
-		return any
+func (d *documenter) security(rt *route) []object {
+	schemes, any := slices.Clone(rt.schemes), []object{}
+	if rt.access != anyone && rt.access != operatorOnly {
+		schemes = append(schemes, d.sessions...)
 	}
-	for _, scheme := range d.sessions {
-		any = append(any, object{{scheme, none}})
+	if rt.access == anyCredential {
+		schemes = append(schemes, "apiKeyHeader")
 	}
-	if a == anyCredential {
-		any = append(any, object{{"apiKeyHeader", none}})
+	for _, scheme := range schemes {
+		any = append(any, object{{scheme, []string{}}})
 	}
 	return any
 }
@@ -235,6 +240,9 @@ func (d *documenter) answers(rt *route) (all object) {
 			{headerDeprecation, optional(header("string", "Only for an API key that was replaced: when that was (RFC 9745)."))},
 			{headerSunset, optional(header("string", "Only for an API key that was replaced: when it ends (RFC 8594)."))},
 		}})
+	}
+	if rt.cookies != "" {
+		success = append(success, member{"headers", object{{"Set-Cookie", optional(header("string", rt.cookies))}}})
 	}
 	all.set(strconv.Itoa(rt.status), append(success, member{"content", object{{rt.mediaType(), d.success(rt)}}}))
 	if rt.public {

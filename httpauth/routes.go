@@ -89,13 +89,15 @@ type route struct {
 	bodyOptional bool
 	challenges   bool // a login that is not fresh is answered with 401 and a challenge, not with 403
 	status       int
-	success      string // what the answer with that status is
-	answers      []any  // a value of each type the call answers with, the usual one first; nil is the OpenAPI document
-	codes        []Code // problems of its own, besides those that all such routes share
-	media        string // of the answer; "" is jsonMedia
-	long         bool   // it may take longer than the server gives an answer
-	ownOrigin    bool   // only a page of the same origin may make it, by a browser
-	public       bool   // the answer is the same for everybody: it may be cached, has an ETag, and any page may read it
+	success      string   // what the answer with that status is
+	answers      []any    // a value of each type the call answers with, the usual one first; nil is the OpenAPI document
+	codes        []Code   // problems of its own, besides those that all such routes share
+	media        string   // of the answer; "" is jsonMedia
+	cookies      string   // what the cookies of the answer do, for the document; "" if it never has one
+	schemes      []string // of the document, where access does not name the credential
+	long         bool     // it may take longer than the server gives an answer
+	ownOrigin    bool     // only a page of the same origin may make it, by a browser
+	public       bool     // the answer is the same for everybody: it may be cached, has an ETag, and any page may read it
 
 	variables []string // the names in path, set by newRouting
 }
@@ -176,7 +178,13 @@ func (h *Handler) table() []route {
 		loginCall, verifyCall, loggedIn = withBody(loginOnDevice), withBody(verifyAndTrust), sessionOnDevice{}
 	}
 	refreshCall, refreshed, halfway := endpoint{run: refresh}, any(accessToken{}), any(secondStep{})
+	step, code := "the answer is a temp token for verify-2fa", "Takes the temp token of a login with a TOTP code or a backup code."
+	var setSession, setStep, cleared string
+	var halfwayIn []string
 	if h.names != nil {
+		step, code = "a cookie begins the second step, for verify-2fa", "Takes the cookie of the second step with a TOTP code or a backup code."
+		setSession, cleared = "Sets the cookie of the session.", "Clears the cookies of the session and of the second step, unless a header has the credential."
+		setStep, halfwayIn = "Sets the cookie of the session, or that of the second step.", []string{schemeSecondStep}
 		loginCall, verifyCall, loggedIn = withBody(loginInBrowser), withBody(verifyInBrowser), browserSession{}
 		refreshCall, refreshed, halfway = endpoint{run: refreshInBrowser}, browserToken{}, browserStep{}
 		if h.manager.TrustsDevices() {
@@ -192,20 +200,21 @@ func (h *Handler) table() []route {
 		},
 		{
 			method: http.MethodPost, path: "/login", tag: TagLogin, id: "login", summary: "Log in",
-			description: "Checks email and password. If two-factor authentication is on, the answer is a temp token for verify-2fa.",
+			description: "Checks email and password. If two-factor authentication is on, " + step + ".",
 			access:      anyone, call: loginCall, status: http.StatusOK, success: "A session, or the second step.", answers: []any{loggedIn, halfway},
-			codes: loggingIn,
+			codes: loggingIn, cookies: setStep,
 		},
 		{
 			method: http.MethodPost, path: "/verify-2fa", tag: TagLogin, id: "verifyTwoFactor", summary: "Finish a login",
-			description: "Takes the temp token of a login with a TOTP code or a backup code.",
+			description: code,
 			access:      anyone, call: verifyCall, status: http.StatusOK, success: "A session.", answers: []any{loggedIn},
-			codes: verifying,
+			codes: verifying, cookies: setSession, schemes: halfwayIn,
 		},
 		{
 			method: http.MethodPost, path: "/refresh", tag: TagLogin, id: "refresh", summary: "Refresh the token",
 			description: "Returns a new access token of the same session. The old one stays valid for a short grace. If the answer was lost, send the same token again.",
 			access:      unprovenToken, call: refreshCall, status: http.StatusOK, success: "The new access token.", answers: []any{refreshed},
+			cookies: setSession,
 		},
 		{
 			method: http.MethodPost, path: "/verify-email", tag: TagEmail, id: "verifyEmail", summary: "Verify an email",
@@ -406,6 +415,7 @@ func (h *Handler) table() []route {
 			method: http.MethodPost, path: "/logout", tag: TagLogin, id: "logout", summary: "Log out",
 			description: "Ends the session and every token of it. Takes any token that the session ever had, also one that expired or was refreshed.",
 			access:      unprovenToken, call: h.ending(endpoint{run: logout}), status: http.StatusOK, success: "The session is over.", answers: []any{success{}},
+			cookies: cleared,
 		},
 		{
 			method: http.MethodPost, path: "/forgot-password", tag: TagRecovery, id: "forgotPassword", summary: "Ask for a reset",
@@ -423,7 +433,7 @@ func (h *Handler) table() []route {
 			method: http.MethodPost, path: "/delete-account", tag: TagAccount, id: "deleteAccount", summary: "Delete the account",
 			description: "Takes the password and, with two-factor authentication on, a code, however fresh the login is. Everything that the service has of the user is removed. There is no undo.",
 			access:      sessionOnly, call: h.ending(withBody(deleteAccount)), bodyOptional: true, challenges: true, status: http.StatusOK, success: "The account is deleted.", answers: []any{success{}},
-			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeLastAdmin, CodeRateLimited, CodeOverloaded},
+			codes: []Code{CodeInvalidCredentials, CodeReauthenticationRequired, CodeLastAdmin, CodeRateLimited, CodeOverloaded}, cookies: cleared,
 		},
 		{
 			method: http.MethodGet, path: "/.well-known/jwks.json", tag: TagPublicKeys, id: "getJWKS", summary: "Read the public keys",

@@ -42,12 +42,15 @@ type service struct {
 	accounts int
 	mails    *authtest.Mails
 	client   *http.Client
+	browser  bool // a Browser is mounted
 }
 
-func newService(t *testing.T) *service {
+func newService(t *testing.T) *service { return newServiceOf(t, false) }
+
+func newServiceOf(t *testing.T, browser bool) *service {
 	t.Helper()
 	memory := memstore.New()
-	s := &service{t: t, clock: authtest.NewClock(), store: &faultyStore{Store: memory}, mails: &authtest.Mails{}, client: &http.Client{Timeout: 20 * time.Second}}
+	s := &service{browser: browser, t: t, clock: authtest.NewClock(), store: &faultyStore{Store: memory}, mails: &authtest.Mails{}, client: &http.Client{Timeout: 20 * time.Second}}
 	memory.Now = s.clock.Now
 	s.manager = s.configured(auth.Config{}).Manager
 	s.url = s.serve(s.manager, mount)
@@ -115,7 +118,11 @@ func (s *service) serve(m *auth.Manager, prefix string) (address string) {
 		s.t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle(prefix+"/", http.StripPrefix(prefix, handler))
+	mounted := http.Handler(handler)
+	if s.browser {
+		mounted = handler.Browser(httpauth.BrowserConfig{})
+	}
+	mux.Handle(prefix+"/", http.StripPrefix(prefix, mounted))
 	server := httptest.NewServer(mux)
 	s.t.Cleanup(server.Close)
 	return server.URL
