@@ -28,6 +28,7 @@ const given = `package page
 import (
 	"context"
 	"crypto"
+	"html/template"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -47,6 +48,7 @@ var (
 	reports, billing, wipe, ingest http.Handler
 	ownSignIn                      http.Handler
 	logo                           []byte
+	reportsPage                    *template.Template
 	secrets                        []auth.Secret
 	newSecret, oldSecret           auth.Secret
 	email, password, code, agent   string
@@ -63,7 +65,7 @@ var (
 // importable are the packages that a piece of code may use without importing them,
 // as no piece shows its imports. A block that begins with a package clause has its own.
 var importable = []string{
-	"bufio", "context", "crypto", "crypto/sha256", "crypto/subtle", "crypto/tls", "crypto/x509", "errors", "log/slog", "net/http", "net/netip", "os", "slices", "testing", "time",
+	"bufio", "context", "crypto", "crypto/sha256", "crypto/subtle", "crypto/tls", "crypto/x509", "errors", "io", "log/slog", "net/http", "net/netip", "os", "slices", "testing", "time",
 	"github.com/datixlab/auth", "github.com/datixlab/auth/authtest", "github.com/datixlab/auth/httpauth", "github.com/datixlab/auth/pages", "github.com/datixlab/auth/smtpmail",
 	"github.com/datixlab/auth/store/boltstore", "github.com/datixlab/auth/store/memstore",
 	"github.com/datixlab/auth/store/redisstore", "github.com/datixlab/auth/store/storetest",
