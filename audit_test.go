@@ -333,7 +333,13 @@ var audited = map[string]struct {
 		_ = s.DisableUser(context.Background(), s.u.ID)
 		_ = s.LogoutToken(s.ctx, auth.Secret(s.u.Token()))
 	}, "token_refused:disabled of u"},
-	"SessionEnded":           {func(s *stage) { _, _ = s.SessionEnded(s.ctx, auth.Secret(s.u.Token())) }, ""},
+	"SessionEnded":       {func(s *stage) { _, _ = s.SessionEnded(s.ctx, auth.Secret(s.u.Token())) }, ""},
+	"EndReplacedSession": {func(s *stage) { _ = s.EndReplacedSession(s.ctx, auth.Secret(s.u.Token())) }, "logged_out:replaced by ses of u"},
+	"EndReplacedSession: over": {func(s *stage) {
+		token := auth.Secret(s.u.Token())
+		_ = s.RevokeSessions(context.Background(), s.u.ID)
+		_ = s.EndReplacedSession(s.ctx, token)
+	}, ""},
 	"SessionEnded: nonsense": {func(s *stage) { _, _ = s.SessionEnded(s.ctx, "nonsense") }, ""},
 	"LogoutSession": {func(s *stage) {
 		s.u.Login()

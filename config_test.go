@@ -376,8 +376,9 @@ func everyCall(alice *authtest.User, id auth.Identity, key string) map[string]fu
 		"LogoutSession": func(m *auth.Manager) error {
 			return m.LogoutSession(ctx, id, "ses_"+strings.Repeat("0", 22))
 		},
-		"SessionEnded": func(m *auth.Manager) error { _, err := m.SessionEnded(ctx, auth.Secret(alice.Token())); return err },
-		"LogoutOthers": func(m *auth.Manager) error { _, err := m.LogoutOthers(ctx, id); return err },
+		"SessionEnded":       func(m *auth.Manager) error { _, err := m.SessionEnded(ctx, auth.Secret(alice.Token())); return err },
+		"EndReplacedSession": func(m *auth.Manager) error { return m.EndReplacedSession(ctx, auth.Secret(alice.Token())) },
+		"LogoutOthers":       func(m *auth.Manager) error { _, err := m.LogoutOthers(ctx, id); return err },
 		"ChangePassword": func(m *auth.Manager) error {
 			return m.ChangePassword(ctx, id, authtest.Password, "another long password")
 		},

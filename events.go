@@ -151,6 +151,7 @@ const (
 //	EventEmailTaken           Action  register, create_user, import_user, change_email
 //	EventInvitationCreated    Reason  replaced: there was another for the address; else none
 //	EventLoggedOut            Reason  expired, superseded: the token, which LogoutToken takes
+//	                                  replaced: by a login in the same browser
 //	EventLoginFailed          Reason  disabled: the user of a LoginAs; else none
 //	EventLoginSucceeded       Reason  trusted_device: it stood in for the code
 //	EventMailFailed           Action  the purpose of the mail

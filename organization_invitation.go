@@ -168,7 +168,7 @@ func (m *Manager) Invite(ctx context.Context, id Identity, n NewInvitation) (Inv
 	e.Role = n.Role
 	org, former, err := m.addInvitation(ctx, oid, made)
 	if former != nil {
-		e.Reason = "replaced"
+		e.Reason = replaced
 	}
 	m.report(ctx, err, e)
 	if err != nil {

@@ -155,16 +155,48 @@ func (m *Manager) LogoutToken(ctx context.Context, token Secret) error {
 // event. The error is ErrUnavailable or ErrClosed.
 func (m *Manager) SessionEnded(ctx context.Context, token Secret) (bool, error) {
 	defer m.calls.Begin()()
+	t, err := m.goingOn(ctx, token)
+	return err == nil && t == nil, err
+}
+
+// replaced is the Reason of the event of what another of its kind took the place of.
+const replaced = "replaced"
+
+// EndReplacedSession is [Manager.LogoutToken] for a program that keeps one token for a client, such as
+// in a cookie, and has put the token of a new login in its place. Nobody else holds the old token, so
+// its session would stay in the list until it expires. Call it after the login: if it fails, both
+// sessions go on. The Reason of its event is "replaced".
+//
+// A token whose session is over is no error here, and emits nothing. The error is ErrUnavailable or
+// ErrClosed.
+func (m *Manager) EndReplacedSession(ctx context.Context, token Secret) error {
+	defer m.calls.Begin()()
+	t, err := m.goingOn(ctx, token)
+	if err != nil || t == nil {
+		return err
+	}
+	event := t.event(EventLoggedOut)
+	event.Reason = replaced
+	err = m.records.Commit(ctx, store.Delete(t.session.Key)) // without a condition: see endSession
+	m.report(ctx, err, event)
+	return err
+}
+
+// goingOn returns what is known about an access token whose session goes on, and nil for any other.
+func (m *Manager) goingOn(ctx context.Context, token Secret) (*tokenCheck, error) {
 	if err := m.ready(); err != nil {
-		return false, err
+		return nil, err
 	}
 	t := new(tokenCheck)
 	c := &t.claims
 	if !m.tokenKeys.Verify(string(token), m.format, c) || !c.WellFormed || c.Issuer != m.cfg.Issuer || c.Audience != m.cfg.Audience {
-		return true, nil
+		return nil, nil
 	}
 	if err := m.readRecords(ctx, m.records, t, new(record.Arena)); err != nil {
-		return false, err
+		return nil, err
 	}
-	return !m.goesOn(&t.session.Rec, &t.acct, t.read), nil
+	if !m.goesOn(&t.session.Rec, &t.acct, t.read) {
+		return nil, nil
+	}
+	return t, nil
 }

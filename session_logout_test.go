@@ -433,3 +433,36 @@ func TestASessionHasEndedWhenNoTokenOfItWorksAgain(t *testing.T) {
 		}
 	})
 }
+
+// A program that keeps one token for a client has put another in its place.
+func TestASessionThatWasReplacedIsEndedWhateverItsTokenIs(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store.Store) {
+		h := authtest.With(t, s, auth.Config{RefreshAfterExpiry: time.Hour})
+		for name, act := range map[string]func(u *authtest.User){
+			"live":       func(*authtest.User) {},
+			"expired":    func(*authtest.User) { h.Clock.Advance(90 * time.Minute) },
+			"superseded": func(u *authtest.User) { refreshed(t, h.Manager, u.Token()); h.Clock.Advance(time.Minute) },
+		} {
+			u := h.Register()
+			token := auth.Secret(u.Token())
+			act(u)
+			u.Login() // another session, which goes on
+			for range 2 {
+				if err := h.EndReplacedSession(t.Context(), token); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if ended, err := h.SessionEnded(t.Context(), token); err != nil || !ended {
+				t.Errorf("%s: %v, %v", name, ended, err)
+			}
+			if left, err := h.Sessions(t.Context(), u.ID); err != nil || len(left) != 1 {
+				t.Errorf("%s: %d sessions are left, %v", name, len(left), err)
+			}
+		}
+		for _, token := range []string{"", "nonsense", authtest.New(t).Register().Token(), h.Register().APIKey()} {
+			if err := h.EndReplacedSession(t.Context(), auth.Secret(token)); err != nil {
+				t.Errorf("%.9s: %v", token, err)
+			}
+		}
+	})
+}

@@ -37,6 +37,15 @@ import (
 // Several tabs share the cookies. If they refresh at once, each gets the same successor within
 // auth.Config.RefreshGrace. A refused token clears the cookie only if its whole session is over: the
 // late answer to an old token must not remove the token that another tab got since.
+//
+// A login ends the session whose cookie it replaces, of whichever account: nobody holds its token any
+// more, and on a shared computer its owner has gone. It passes the check of the origin, so no other page
+// can end a session by a login. The new session is made first. Whatever fails then leaves the old one as
+// it was. Django's login and Rails' reset_session end it too.
+//
+// No answer can depend on the cookies that its browser has by then. So the answer to a request of a
+// session that has ended, if it comes later than that of a new login, clears the new cookie, and the
+// user has to log in once more.
 
 // BrowserConfig is what your program may set about a [Browser].
 type BrowserConfig struct {
@@ -58,7 +67,8 @@ type Browser struct{ h *Handler }
 // These routes differ from those of h. Everything else is the same, and the OpenAPI document of the
 // Browser has it all:
 //   - login and verify-2fa answer with expires_in and user, or with requires_2fa, and set a cookie
-//     instead of access_token, temp_token and device_token. Neither takes a token in its body.
+//     instead of access_token, temp_token and device_token. Neither takes a token in its body. The new
+//     session takes the place of the one whose cookie came with the call, which ends.
 //   - refresh answers with expires_in.
 //   - logout and delete-account clear the cookies, as does a request whose session is over. The
 //     cookie of a trusted device stays.

@@ -1,6 +1,7 @@
 package httpauth_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -240,6 +241,7 @@ func TestNoPageOfAnotherOriginChangesAnything(t *testing.T) {
 	f := newBrowserFixture(t, memstore.New(), auth.Config{})
 	u := f.Register()
 	token := u.Token()
+	replaced := f.Register().Token() // a login ends its session
 	own := func(r *http.Request) { r.Header.Set("Origin", f.server.URL) }
 	nothing := func(r *http.Request) { r.Header.Del("Sec-Fetch-Site") }
 	site := func(value string) with { return func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", value) } }
@@ -292,6 +294,9 @@ func TestNoPageOfAnotherOriginChangesAnything(t *testing.T) {
 				}
 				if by == "cookie" || by == "both" {
 					p.put(sessionCookie, token)
+					if call.path == "/auth/login" {
+						p.put(sessionCookie, replaced)
+					}
 				}
 				if by == "header" || by == "both" {
 					changes = append(changes, bearer(token))
@@ -469,6 +474,71 @@ func TestSeveralTabsRefreshAtOnce(t *testing.T) {
 	if p.cookie(sessionCookie) != "" {
 		t.Error("the cookie of a deleted account is left")
 	}
+}
+
+// A keepsSessions is a store that meets a fault when it ends one session.
+type keepsSessions struct {
+	store.Store
+	fault func() error
+}
+
+func (s *keepsSessions) Commit(ctx context.Context, ops ...store.Op) error {
+	if s.fault != nil && len(ops) == 1 && ops[0].Write == store.Remove {
+		return s.fault()
+	}
+	return s.Store.Commit(ctx, ops...)
+}
+
+// BR-6. The browser forgets the token of the session that it had before, and nobody else has it.
+func TestALoginEndsTheSessionWhoseCookieItReplaces(t *testing.T) {
+	t.Parallel()
+	s := &keepsSessions{Store: memstore.New()}
+	f := newBrowserFixture(t, s, auth.Config{})
+	ada, bob := f.Register(), f.Register()
+	bob.EnableTwoFactor()
+	sessions := func(u *authtest.User) int { return len(must(f.Sessions(t.Context(), u.ID))) }
+	elsewhere, strangers := sessions(ada), sessions(bob)
+	p := f.open()
+	for range 3 {
+		p.do("POST", "/auth/login", credentials(ada)).want(200)
+	}
+	if got := sessions(ada); got != elsewhere+1 {
+		t.Errorf("after three logins in a browser it has %d sessions", got-elsewhere)
+	}
+	p.do("GET", "/auth/me", nil).want(200)
+	p.do("POST", "/auth/login", members{"email": ada.Email, "password": "not the password"}).want(401)
+	p.do("POST", "/auth/login", credentials(bob)).want(200).wantMembers("requires_2fa")
+	if got := sessions(ada); got != elsewhere+1 {
+		t.Errorf("before the second step, or a wrong password, it has %d sessions", got-elsewhere)
+	}
+	p.do("POST", "/auth/verify-2fa", members{"code": bob.Code()}).want(200)
+	if got := [2]int{sessions(ada), sessions(bob)}; got != [2]int{elsewhere, strangers + 1} {
+		t.Errorf("after the login of another user they have %v sessions, not %d and %d", got, elsewhere, strangers+1)
+	}
+	if !slices.ContainsFunc(f.Events.All(), func(e auth.Event) bool {
+		return e.Type == auth.EventLoggedOut && e.UserID == ada.ID && e.Reason == "replaced"
+	}) {
+		t.Error("no event says so")
+	}
+
+	// The login has succeeded, whatever becomes of the other session.
+	for name, fault := range map[string]func() error{"fails": func() error { return errDisk }, "panics": func() error { panic("bolt: page 7 is damaged") }} {
+		before := p.cookie(sessionCookie)
+		s.fault = fault
+		p.do("POST", "/auth/login", credentials(ada)).want(200)
+		if s.fault = nil; p.cookie(sessionCookie) == before {
+			t.Errorf("the store %s: the new session is lost", name)
+		}
+		p.do("GET", "/auth/me", nil).want(200)
+	}
+	for name, cookie := range map[string]string{"a key": ada.APIKey(), "nonsense": "x", "two": "x; " + sessionCookie + "=" + p.cookie(sessionCookie)} {
+		fresh := f.open()
+		fresh.do("POST", "/auth/login", credentials(ada), header("Cookie", sessionCookie+"="+cookie)).want(200)
+		if fresh.cookie(sessionCookie) == "" {
+			t.Errorf("%s: no session", name)
+		}
+	}
+	p.do("GET", "/auth/me", nil).want(200)
 }
 
 func TestAStoreThatDoesNotAnswerClearsNoCookie(t *testing.T) {

@@ -132,12 +132,24 @@ func (c *call) verifyInBrowser(code auth.Secret, verify func(*auth.Manager, cont
 	return c.beginInBrowser(res), nil
 }
 
-// beginInBrowser sets the cookie of a session, which ends the second step.
+// beginInBrowser sets the cookie of a session, which ends the second step, and the session of the
+// cookie that was there.
 func (c *call) beginInBrowser(res auth.LoginResult) browserSession {
 	s := sessionOf(res)
+	c.endReplaced()
 	c.cookies.put(c.cookies.names.session, res.AccessToken.Token, res.AccessToken.RefreshUntil)
 	c.cookies.remove(c.cookies.names.secondStep)
 	return browserSession{s.ExpiresIn, s.User}
+}
+
+// endReplaced ends the session whose cookie the call replaces. If the store does not do it, that session
+// goes on: the login has succeeded.
+func (c *call) endReplaced() {
+	token, err := c.cookies.sent(c.cookies.names.session)
+	if err != nil || token == "" {
+		return
+	}
+	_ = catchPanic(func() error { return c.manager.EndReplacedSession(c, auth.Secret(token)) })
 }
 
 func refreshInBrowser(c *call) (any, error) {
