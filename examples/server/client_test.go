@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 )
 
 // object is a JSON object.
@@ -86,4 +87,53 @@ func (c client) header(t *testing.T, path, credential string) http.Header {
 		t.Fatalf("GET %s: status %d", path, resp.StatusCode)
 	}
 	return resp.Header
+}
+
+// How long a user of the pages may be away. The list of sessions and the cookie say the same.
+func TestUsersStaySignedInForTwoWeeksUnlessAFlagSaysOtherwise(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, c := range map[string]struct {
+		args []string
+		want time.Duration
+	}{
+		"by default": {nil, time.Hour + 14*24*time.Hour},
+		"not at all": {[]string{"-refresh-after-expiry", "0"}, time.Hour},
+	} {
+		log, stop := running(t, environment{secret: testSecret}, c.args...)
+		server := client{"http://" + addrInLog.FindStringSubmatch(log.String())[1], http.DefaultClient}
+		ada := object{"email": "ada@example.com", "password": "a sentence that nobody else has", "full_name": "Ada"}
+		server.must(t, 201, "POST", "/v1/auth/register", "", ada)
+		delete(ada, "full_name")
+		body, err := json.Marshal(ada)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.Post(server.base+"/auth/login", "application/json", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		cookies := answer.Cookies()
+		if len(cookies) == 0 {
+			t.Fatalf("%s: a login is %d, and sets no cookie", name, answer.StatusCode)
+		}
+		var list struct {
+			Sessions []struct {
+				Begun time.Time `json:"created_at"`
+				End   time.Time `json:"expires_at"`
+			}
+		}
+		text, err := json.Marshal(server.must(t, 200, "GET", "/v1/auth/sessions", cookies[0].Value, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &list); err != nil || len(list.Sessions) != 1 {
+			t.Fatalf("%s: %s, %v", name, text, err)
+		}
+		one := list.Sessions[0]
+		if kept := time.Duration(cookies[0].MaxAge) * time.Second; one.End.Sub(one.Begun) != c.want || kept > c.want || kept < c.want-time.Minute {
+			t.Errorf("%s: the session is listed for %v and the cookie kept for %v, not %v", name, one.End.Sub(one.Begun), kept, c.want)
+		}
+		stop()
+	}
 }

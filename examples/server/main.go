@@ -35,6 +35,10 @@
 // The pages of package pages are at /sign-in, /account and so on. The page at / says where everything
 // is, and the log has its address as "open". The API reference at /docs is there to read and to try.
 //
+// Users stay signed in for 14 days after the last visit. The session ends 30 days after the login, or 24
+// hours after a login with a second factor. For computers that people share, -refresh-after-expiry 0
+// asks for the password after an hour away.
+//
 // Operators administer the service on a Unix socket, which only the user of this program can use:
 //
 //	curl --unix-socket auth.sock http://localhost/users
@@ -86,6 +90,10 @@ func main() {
 // That one may take drainTime for its requests, and as long for its events.
 const lockWait = 20 * time.Second
 
+// staySignedIn is how long a user of the pages may be away, beyond the hour of a token, if nothing says
+// otherwise. Without it, lunch would end in front of the form for the password.
+const staySignedIn = 14 * 24 * time.Hour
+
 // The environment has what must not be on the command line; "" is none.
 type environment struct{ secret, store, smtp, adminToken auth.Secret }
 
@@ -98,6 +106,7 @@ type options struct {
 	proxies          string
 	mail             *string
 	confirmEmail     bool
+	refreshLate      time.Duration
 	admin            *string
 	env              environment
 }
@@ -116,6 +125,7 @@ func (o *options) flags() *flag.FlagSet {
 	flags.StringVar(&o.proxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, as `CIDR,CIDR`; none if empty")
 	flags.Func("mail", "who sends mails: `log|none|URL`, the URL of a server: smtp://USER@HOST:PORT?from=ADDRESS, with its password in AUTH_SMTP_PASSWORD (default log on a loopback -addr, else none)", set(&o.mail))
 	flags.BoolVar(&o.confirmEmail, "confirm-email", false, "change an email only after the mail that goes to the new one was confirmed")
+	flags.DurationVar(&o.refreshLate, "refresh-after-expiry", staySignedIn, "how long after its expiry, an hour after it was made, a token can still be refreshed, 0 to 9600h; 0 means that a pause of an hour ends a session")
 	flags.Func("admin", "where operators administer: `unix:PATH|HOST:PORT|none`; a socket has mode 0600, and HOST:PORT needs 32 bytes in AUTH_ADMIN_TOKEN (default "+defaultAdmin+")", set(&o.admin))
 	return flags
 }
@@ -207,7 +217,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 	}
 	manager, err := auth.New(records, auth.Config{
 		Secrets: secrets(roots), Mailer: mails, Notifier: notifier, ConfirmEmailChange: o.confirmEmail, Events: auth.LogEvents(log), Logger: log,
-		TrustedDevices: auth.DeviceTrust{TTL: 30 * 24 * time.Hour},
+		TrustedDevices: auth.DeviceTrust{TTL: 30 * 24 * time.Hour}, RefreshAfterExpiry: o.refreshLate,
 	})
 	if err != nil {
 		return err

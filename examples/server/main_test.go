@@ -76,6 +76,7 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"bad URL", []string{"-store", "memory", "-url", "example.com"}, 1, "URL"},
 		{"bad mail", []string{"-store", "memory", "-addr", "127.0.0.1:0", "-mail", "smtp://u:hunter2@mail"}, 1, "AUTH_SMTP_PASSWORD"},
 		{"no mail to confirm with", []string{"-store", "memory", "-addr", "127.0.0.1:0", "-mail", "none", "-confirm-email"}, 1, "needs a Mailer"},
+		{"no time to stay signed in", []string{"-store", "memory", "-addr", "127.0.0.1:0", "-refresh-after-expiry", "-1h"}, 1, "RefreshAfterExpiry"},
 		{"bad administration", []string{"-store", "memory", "-admin", "auth.sock"}, 1, "use unix:PATH, HOST:PORT or none"},
 		{"administration without a path", []string{"-store", "memory", "-admin", "unix:"}, 1, "needs a path"},
 		{"administration for everybody", []string{"-store", "memory", "-admin", "127.0.0.1:0"}, 1, "AUTH_ADMIN_TOKEN has 0 bytes"},
