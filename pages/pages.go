@@ -41,6 +41,9 @@ var files embed.FS
 // policy is the Content-Security-Policy of every page.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
+// script is the name of the script of the pages.
+const script = "app.js"
+
 // Pages serves the pages. Any number of goroutines may call it.
 type Pages struct {
 	fallback string // a language
@@ -171,7 +174,7 @@ func (a *answer) WriteHeader(int) {}
 
 // addAssets adds the files that every page has.
 func (p *Pages) addAssets(cfg Config) error {
-	for name, media := range map[string]string{"app.js": "text/javascript; charset=utf-8", "style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
+	for name, media := range map[string]string{script: "text/javascript; charset=utf-8", "style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
 		body, err := files.ReadFile("static/" + name)
 		if err != nil {
 			return err
@@ -199,7 +202,7 @@ func (p *Pages) render(cfg Config, a *api, l Language) (map[string]*file, error)
 	for _, name := range slices.Concat(outside, inside) {
 		v := &view{
 			Config: cfg, Name: name, Lang: l.Tag, api: a, words: l.Texts, Texts: spoken(l.Texts),
-			Script: p.url("app.js"), Style: p.url("style.css"), Logo: p.url("logo.svg"), Icon: cmp.Or(p.url("logo.svg"), p.url("icon.svg")),
+			Script: p.url(script), Style: p.url("style.css"), Logo: p.url("logo.svg"), Icon: cmp.Or(p.url("logo.svg"), p.url("icon.svg")),
 		}
 		if route := needs[name]; route != "" && !v.Has(route) {
 			continue
@@ -236,7 +239,8 @@ func (p *Pages) url(name string) string {
 	return "assets/" + name + "?v=" + f.version
 }
 
-// ServeHTTP serves the pages by GET and HEAD. It answers any other path with 404. If you mount it
+// ServeHTTP serves the pages by GET and HEAD. It answers any other path with 404, and the script of another
+// release too: a page that is open or was kept then says that it needs to be loaded again. If you mount it
 // under a prefix, remove the prefix with [http.StripPrefix].
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head := w.Header()
@@ -253,8 +257,11 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f, caching := p.pages[p.languageOf(r)][name], "no-cache"
 	if asset, ok := strings.CutPrefix(name, "assets/"); ok {
 		f = p.assets[asset]
-		if f != nil && r.URL.Query().Get("v") == f.version {
+		switch v := r.URL.Query().Get("v"); {
+		case f != nil && v == f.version:
 			caching = "public, max-age=31536000, immutable"
+		case asset == script && v != "":
+			f = nil // a page of another release: it would be half right with this script, and says what to do without
 		}
 		head.Add("Vary", "Accept-Encoding")
 	} else {
@@ -262,10 +269,12 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case f == nil:
+		head.Set("Cache-Control", "no-store") // another process may have it, while a service is upgraded
 		http.Error(w, "404 page not found", http.StatusNotFound)
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		head.Set("Allow", "GET, HEAD")
+		head.Set("Cache-Control", "no-store")
 		http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
 		return
 	}

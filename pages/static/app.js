@@ -1202,4 +1202,5 @@ async function start() {
   root.dataset.ready = "";
 }
 
+$("#late").remove(); // the script is there
 start().catch(alertOf);
