@@ -15,7 +15,7 @@ const mayEnrol = Boolean($("[data-enrol]")) && page !== "security"; // the page 
 class Refusal extends Error {
   constructor(status, problem) {
     super(problem.code);
-    Object.assign(this, { status, code: problem.code, detail: problem.detail, retryAfter: problem.retry_after, errors: problem.errors ?? [] });
+    Object.assign(this, { status, code: problem.code, detail: problem.detail, retryAfter: problem.retry_after, errors: problem.errors ?? [], values: problem.values });
   }
 }
 
@@ -74,6 +74,44 @@ async function refreshing(act) {
   }
 }
 
+// found is act for a change that a lost answer leaves open. Then look says what has become of it: it
+// returns what act would have, throws what to do, or returns nothing if act has done nothing.
+async function found(act, look) {
+  const lost = (error) => ["offline", "unavailable", "internal_error"].includes(error.code);
+  try {
+    return await act();
+  } catch (error) {
+    if (!lost(error)) {
+      throw error;
+    }
+    const answer = await look().catch((next) => {
+      throw lost(next) ? new Refusal(0, { code: "unsure" }) : next;
+    });
+    if (!answer) {
+      throw error;
+    }
+    return answer;
+  }
+}
+
+// lostAs is a look that cannot find out. The text of the code says what to do.
+const lostAs = (code) => async () => {
+  throw new Refusal(0, { code });
+};
+
+// unless returns what takes an error with this code for no answer.
+const unless = (code) => (error) => {
+  if (error.code !== code) {
+    throw error;
+  }
+};
+
+// changed is a look at the profile, of which a member is another then.
+const changed = (member) => async () => {
+  const user = await call("GET", "/me");
+  return user[member] !== me[member] && user;
+};
+
 const ended = (error) => error.code === "invalid_token" || error.code === "authentication_required";
 
 // --- Texts ---
@@ -98,7 +136,8 @@ function explain(error) {
   if (seconds) {
     return say("error.wait_seconds", { seconds });
   }
-  return texts.get("error." + error.code) ?? error.detail ?? say("error.internal_error");
+  const key = "error." + error.code;
+  return texts.has(key) ? say(key, error.values) : error.detail ?? say("error.internal_error");
 }
 
 // roleName returns a role in words. A service may have roles of its own, whose names are their words.
@@ -480,6 +519,9 @@ let me; // the profile, on pages inside
 const pages = {
   "sign-in": () => {
     const [first, second] = [$("#sign-in"), $("#second-step")];
+    if (handed.get("next")) {
+      notify(say("say.sign_in_first"));
+    }
     if (handed.get("next") === "invitation" && $("#to-register")) {
       $("#to-register").href = linkTo("register", { invitation: handed.get("token") ?? "" });
       $("#to-register").hidden = false;
@@ -537,13 +579,11 @@ const pages = {
       } else if (!fields.organization_name) {
         delete fields.organization_name;
       }
-      await send("POST", "/register", fields).catch(refuseInvitation);
-      const answer = await send("POST", "/login", { email: fields.email, password: fields.password }).catch((error) => {
-        if (error.code === "email_not_verified") {
-          return undefined;
-        }
-        throw error;
-      });
+      const login = () => send("POST", "/login", { email: fields.email, password: fields.password });
+      const answer = await found(async () => {
+        await send("POST", "/register", fields).catch(refuseInvitation);
+        return login();
+      }, () => login().catch(unless("invalid_credentials"))).catch(unless("email_not_verified"));
       if (answer) {
         await enter();
       } else {
@@ -561,7 +601,7 @@ const pages = {
   }),
 
   "reset-password": () => withToken("#reset-password", async (fields, form) => {
-    await send("POST", "/reset-password", { token: handed.get("token"), new_password: fields.new_password });
+    await found(() => send("POST", "/reset-password", { token: handed.get("token"), new_password: fields.new_password }), lostAs("link_lost"));
     form.reset();
     form.hidden = true;
     notify(say("say.password_set"));
@@ -569,7 +609,7 @@ const pages = {
 
   "verify-email": () => {
     withToken("#verify-email", async (_, form) => {
-      await send("POST", "/verify-email", { token: handed.get("token") });
+      await found(() => send("POST", "/verify-email", { token: handed.get("token") }), lostAs("link_lost"));
       form.hidden = true;
       notify(say("say.verified"));
     });
@@ -580,7 +620,7 @@ const pages = {
   },
 
   "confirm-email": () => withToken("#confirm-email", async (_, form) => {
-    await call("POST", "/confirm-email", { token: handed.get("token") });
+    await found(() => call("POST", "/confirm-email", { token: handed.get("token") }), changed("email"));
     form.hidden = true;
     notify(say("say.email_changed"));
   }),
@@ -605,7 +645,7 @@ const pages = {
       offer();
     });
     withToken("#invitation-accept", async () => {
-      if (await proven((proof) => call("POST", "/accept-invitation", { token, ...proof }).catch(refuseInvitation))) {
+      if (await proven((proof) => found(() => call("POST", "/accept-invitation", { token, ...proof }).catch(refuseInvitation), changed("organization_id")))) {
         go("organization");
       }
     });
@@ -652,7 +692,7 @@ const pages = {
       notify(say("say.verification_sent", { email: me.email }));
     });
     onSubmit("#password", async ({ current_password, new_password }, form) => {
-      await call("POST", "/change-password", { current_password, new_password });
+      await found(() => call("POST", "/change-password", { current_password, new_password }), lostAs("password_lost"));
       form.reset();
       notify(say("say.password_changed"));
     });
@@ -663,9 +703,10 @@ const pages = {
       }
     });
     onPress($("#delete"), async () => {
-      if (await prove((proof) => call("POST", "/delete-account", proof), "say.proof_delete")) {
-        for (const gone of document.querySelectorAll("main section, nav")) {
-          gone.remove();
+      const gone = () => refreshing(() => send("GET", "/me")).then(() => false, (error) => ended(error) || Promise.reject(error));
+      if (await prove((proof) => found(() => call("POST", "/delete-account", proof), gone), "say.proof_delete")) {
+        for (const part of document.querySelectorAll("main section, nav")) {
+          part.remove();
         }
         notify(say("say.deleted"));
         focus($("main"));
@@ -689,11 +730,8 @@ const pages = {
     onSubmit("#new-key", async (fields, form) => {
       const { name, description, expires_in_days: days, scopes } = fields;
       const body = { name, description: description || undefined, expires_in_days: number(days), scopes: scopes ? scopes.split(/\s+/) : undefined };
-      const made = await proven((proof) => call("POST", "/api-keys", { ...body, ...proof }));
-      if (made) {
+      if (await takeKey(name, (made) => proven((proof) => made("/api-keys", { ...body, ...proof })))) {
         form.reset();
-        await showKey(made);
-        await showKeys(made.id);
       }
     });
     await showKeys();
@@ -777,7 +815,7 @@ async function showFactor() {
   show($("#factor-why"), why);
   const begin = button("say.set_up", setUpFactor, "");
   const codes = button("say.new_codes", async () => {
-    const made = await prove((proof) => call("POST", "/backup-codes", proof), "say.proof_codes");
+    const made = await prove((proof) => found(() => call("POST", "/backup-codes", proof), lostAs("codes_lost")), "say.proof_codes");
     if (made) {
       await showFactor();
       showCodes(made.backup_codes, button("say.codes_kept", endSetUp, ""));
@@ -862,7 +900,7 @@ function endSetUp() {
 async function confirmFactor({ code }) {
   const codes = [...$("#codes ol").children].map((item) => item.textContent);
   try {
-    await call("POST", "/confirm-2fa", { code });
+    await found(() => call("POST", "/confirm-2fa", { code }), async () => (await call("GET", "/two-factor")).enabled);
   } catch (error) {
     if (error.code === "two_factor_not_enabled") {
       endSetUp();
@@ -995,11 +1033,33 @@ async function rotateKey(key) {
   const dialog = $("#rotate-key");
   $("form", dialog).reset();
   $("h2", dialog).textContent = `${say("say.rotate")}: ${key.name}`;
-  const made = await ask(dialog, ({ overlap_hours: hours }) =>
-    proven((proof) => call("POST", `/api-keys/${key.id}/rotate`, { overlap_hours: number(hours), ...proof })));
-  if (made) {
-    await showKey(made);
-    await showKeys(made.id);
+  await takeKey(key.name, (made) => ask(dialog, ({ overlap_hours: hours }) =>
+    proven((proof) => made(`/api-keys/${key.id}/rotate`, { overlap_hours: number(hours), ...proof }))));
+}
+
+// takeKey shows the key that act makes by the call that it is given. If the answer is lost, the list has
+// the key that appeared, and its secret is lost too.
+async function takeKey(name, act) {
+  const known = [...$("#keys").children].map((row) => row.dataset.id);
+  const look = async () => {
+    const { api_keys: keys } = await call("GET", "/api-keys");
+    const key = keys.find((one) => one.name === name && !known.includes(one.id));
+    if (key) {
+      throw new Refusal(0, { code: "key_lost", values: { name: `${name}, ${key.key_prefix}`, id: key.id } });
+    }
+  };
+  try {
+    const made = await act((path, body) => found(() => call("POST", path, body), look));
+    if (made) {
+      await showKey(made);
+      await showKeys(made.id);
+    }
+    return made;
+  } catch (error) {
+    if (error.code === "key_lost") {
+      await showKeys(error.values.id);
+    }
+    throw error;
   }
 }
 
@@ -1143,6 +1203,7 @@ function memberButtons(member, name, row) {
 async function showInvitations() {
   const { invitations } = await call("GET", "/organization/invitations");
   $("#invited").replaceChildren(...invitations.map(invitationRow));
+  return invitations;
 }
 
 function invitationRow({ id, email, role, expires_at: end }) {
@@ -1157,7 +1218,12 @@ function invitationRow({ id, email, role, expires_at: end }) {
 }
 
 async function invite(fields, form) {
-  const { email, invitation_token: token } = await call("POST", "/organization/invitations", fields);
+  const { email, invitation_token: token } = await found(() => call("POST", "/organization/invitations", fields), async () => {
+    const invitations = await showInvitations();
+    if (invitations.some((one) => one.email.toLowerCase() === fields.email.toLowerCase())) {
+      throw new Refusal(0, { code: "invitation_lost", values: fields });
+    }
+  });
   form.reset();
   await showInvitations();
   $("#link").hidden = !token;
@@ -1172,7 +1238,7 @@ async function invite(fields, form) {
 }
 
 async function leave() {
-  if (await confirmed(say("say.leave_question")) && await proven((proof) => call("POST", "/organization/leave", proof))) {
+  if (await confirmed(say("say.leave_question")) && await proven((proof) => found(() => call("POST", "/organization/leave", proof), changed("organization_id")))) {
     location.reload(); // it shows the new organization, or asks an account that is disabled to sign in
   }
 }
