@@ -26,6 +26,10 @@ type LoginResult struct {
 	TempTokenExpiresAt   time.Time // UTC; zero without a TempToken
 	DeviceTokenExpiresAt time.Time // UTC; zero without a DeviceToken
 
+	// DeviceRefused is true if the device token of a [Manager.LoginWithDevice] is good for nothing, so that
+	// a code is asked for. Discard it: each time that it is sent may count as a wrong code.
+	DeviceRefused bool
+
 	// EnrollmentOnly is true if Config.TwoFactorPolicy lets the session only set up a
 	// second factor.
 	EnrollmentOnly bool
@@ -155,7 +159,7 @@ func (m *Manager) askForCode(ctx context.Context, uid string, acct *record.Row[a
 		m.emit(ctx, Event{Type: EventSecondFactorFailed, UserID: due.UserID, OrganizationID: due.OrganizationID, Action: "device", Reason: refused})
 	}
 	m.emit(ctx, due)
-	result.refusedDevice = refused == deviceEnded
+	result.refusedDevice, result.DeviceRefused = refused == deviceEnded, refused != ""
 	return result, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"net/netip"
 	"slices"
@@ -134,6 +135,25 @@ func deviceDigest(uid, secret string) []byte {
 	return d[:]
 }
 
+// deviceOwner stands for the owner of a device token. Only with the token can it be told whose it is.
+func deviceOwner(uid, secret string) string {
+	d := sha256.Sum256([]byte("owner of a device/" + uid + "/" + secret))
+	return base64.RawURLEncoding.EncodeToString(d[:12])
+}
+
+// BoundDeviceToken is DeviceToken, with a mark of its user. [Manager.LoginWithDevice] ignores it for any
+// other user, and DeviceToken would count as a wrong code of theirs. So a device that several people
+// share can send it whoever logs in. The mark stays right if the address of the account changes, and it
+// tells nobody whose it is. It is "" without a DeviceToken.
+func (r LoginResult) BoundDeviceToken() Secret {
+	secret, ok := strings.CutPrefix(string(r.DeviceToken), devicePrefix)
+	if !ok {
+		return ""
+	}
+	uid, _ := parseUser(r.User.ID)
+	return r.DeviceToken + Secret("."+deviceOwner(uid, secret))
+}
+
 // TrustsDevices reports whether Config.TrustedDevices lets users trust a device. A page of a
 // login shows the choice if it does.
 func (m *Manager) TrustsDevices() bool { return m.cfg.TrustedDevices.TTL > 0 }
@@ -161,7 +181,8 @@ func (m *Manager) VerifyTwoFactorAndTrust(ctx context.Context, tempToken, code S
 //
 // A device token that is malformed, unknown, of another user, expired, removed or void changes
 // nothing: the result is a temp token, as without one. It is charged as a wrong code is, unless
-// it is malformed. Spaces and line breaks are no part of it. A right one is accepted even while
+// it is malformed, or a [LoginResult.BoundDeviceToken] of another user. Spaces and line breaks are no part
+// of it. A right one is accepted even while
 // strangers have used up the budgets of codes.
 func (m *Manager) LoginWithDevice(ctx context.Context, email string, password, deviceToken Secret) (LoginResult, error) {
 	return m.loginOn(ctx, email, password, deviceToken)
@@ -216,8 +237,12 @@ func (m *Manager) useDevice(ctx context.Context, uid string, acct *account, toke
 	// A client may keep it in a file that ends in a line break. The user would be asked for a code
 	// at each login, and no answer would say why.
 	secret, ok := strings.CutPrefix(withoutSpace.Replace(string(token)), devicePrefix)
+	secret, owner, bound := strings.Cut(secret, ".")
 	if !ok || !ident.IsBase62(secret, deviceSecret) {
 		return nil, malformed, nil
+	}
+	if bound && owner != deviceOwner(uid, secret) { // of another user of the device
+		return nil, "", nil
 	}
 	devices := devicesRow(uid)
 	if err := m.records.Read(ctx, &devices); errors.Is(err, record.ErrDamaged) {

@@ -86,6 +86,55 @@ func TestATrustedDeviceStandsInForTheCode(t *testing.T) {
 	})
 }
 
+// A device may have two users, and it sends its token whoever logs in.
+func TestABoundDeviceTokenIsNobodyElsesWrongCode(t *testing.T) {
+	t.Parallel()
+	h := authtest.With(t, memstore.New(), trusting())
+	u, other := h.Register(), h.Register()
+	u.EnableTwoFactor()
+	other.EnableTwoFactor()
+	r, err := h.Login(t.Context(), u.Email, authtest.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = h.VerifyTwoFactorAndTrust(t.Context(), r.TempToken, auth.Secret(u.Code())); err != nil {
+		t.Fatal(err)
+	}
+	bound := r.BoundDeviceToken()
+	if text := string(bound); !strings.HasPrefix(text, string(r.DeviceToken)+".") || strings.Contains(text, u.ID[len("user_"):]) || (auth.LoginResult{}).BoundDeviceToken() != "" {
+		t.Errorf("it is %s", text)
+	}
+	if got, err := h.LoginWithDevice(t.Context(), other.Email, authtest.Password, bound); err != nil || !got.TwoFactorRequired() || got.DeviceRefused {
+		t.Errorf("of another user: %+v, %v", got, err)
+	}
+	for what, token := range map[string]auth.Secret{"bound": bound, "as it is": r.DeviceToken} {
+		if got, err := h.LoginWithDevice(t.Context(), u.Email, authtest.Password, token); err != nil || got.TwoFactorRequired() || got.DeviceRefused {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+	}
+	if got, err := h.LoginWithDevice(t.Context(), u.Email, authtest.Password, bound+"x"); err != nil || !got.TwoFactorRequired() || got.DeviceRefused {
+		t.Errorf("with another mark: %+v, %v", got, err)
+	}
+	if err := h.RevokeSessions(t.Context(), u.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.LoginWithDevice(t.Context(), u.Email, authtest.Password, bound); err != nil || !got.TwoFactorRequired() || !got.DeviceRefused {
+		t.Errorf("after the trust has ended: %+v, %v", got, err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var counted []string
+	for _, e := range h.Events.All() {
+		if e.Type == auth.EventSecondFactorFailed {
+			counted = append(counted, e.UserID+" "+e.Reason)
+		}
+	}
+	if want := []string{u.ID + " ended"}; !slices.Equal(counted, want) {
+		t.Errorf("as a wrong code count %q, not %q", counted, want)
+	}
+}
+
 // TD-2.
 func TestADeviceTokenThatIsNotValidAsksForTheCode(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {

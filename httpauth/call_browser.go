@@ -2,15 +2,11 @@ package httpauth
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/datixlab/auth"
-	"github.com/datixlab/auth/internal/emailaddr"
 )
 
 // cookies are those of a call by a browser: the ones that came, and those to set.
@@ -84,12 +80,11 @@ type browserTrustBody struct {
 func (browserTrustBody) variantOf() any { return verifyTwoFactorBody{} }
 
 func loginInBrowser(c *call, in loginBody) (any, error) {
-	sent, err := c.cookies.sent(c.cookies.names.device)
+	device, err := c.cookies.sent(c.cookies.names.device)
 	if err != nil {
 		return nil, err
 	}
-	device, ours := deviceFor(in.Email, sent)
-	res, err := c.manager.LoginWithDevice(c, in.Email, in.Password, device)
+	res, err := c.manager.LoginWithDevice(c, in.Email, in.Password, auth.Secret(device))
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +92,7 @@ func loginInBrowser(c *call, in loginBody) (any, error) {
 		return c.beginInBrowser(res), nil
 	}
 	c.cookies.put(c.cookies.names.secondStep, res.TempToken, res.TempTokenExpiresAt)
-	if ours { // it is refused, and would count as a wrong code again
+	if res.DeviceRefused {
 		c.cookies.remove(c.cookies.names.device)
 	}
 	return browserStep{true}, nil
@@ -126,8 +121,8 @@ func (c *call) verifyInBrowser(code auth.Secret, verify func(*auth.Manager, cont
 	if err != nil {
 		return nil, refusedSecondStep(err)
 	}
-	if res.DeviceToken != "" {
-		c.cookies.put(c.cookies.names.device, res.DeviceToken+auth.Secret("."+deviceOwner(res.User.Email)), res.DeviceTokenExpiresAt)
+	if res.DeviceToken != "" { // people share browsers
+		c.cookies.put(c.cookies.names.device, res.BoundDeviceToken(), res.DeviceTokenExpiresAt)
 	}
 	return c.beginInBrowser(res), nil
 }
@@ -175,24 +170,4 @@ func (h *Handler) ending(e endpoint) endpoint {
 		return answer, err
 	}
 	return e
-}
-
-// The cookie of a device has its token and deviceOwner of the account. People share browsers, and the
-// token of one account, sent with the login of another, would count there as a wrong code.
-
-// deviceFor returns the token in the cookie of a device, if it is of the account with this address.
-func deviceFor(email, cookie string) (token auth.Secret, ours bool) {
-	text, owner, _ := strings.Cut(cookie, ".")
-	if owner != deviceOwner(email) {
-		return "", false
-	}
-	return auth.Secret(text), true
-}
-
-// deviceOwner stands for the address of an account. It is no secret, and only a browser that has the
-// token has it.
-func deviceOwner(email string) string {
-	spelling, _ := emailaddr.Canonical(email)
-	sum := sha256.Sum256([]byte("device of/" + spelling))
-	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
