@@ -53,6 +53,11 @@ type BrowserConfig struct {
 	// to 32 letters, digits, '-' and '_'. Services on one host need different names, even if their
 	// ports differ. Default "auth".
 	Name string
+
+	// URL is the address of the Browser as its pages reach it, such as https://example.com/shop/auth. It
+	// is for the OpenAPI document only, as Config.URL is. Default: the path that the document was asked
+	// for, which lacks what a proxy in front has removed.
+	URL string
 }
 
 // A Browser serves the routes of a [Handler] to pages of its own origin, and guards other routes for
@@ -62,7 +67,7 @@ type Browser struct{ h *Handler }
 
 // Browser returns a Browser with the Manager and the Config of h. Mount it beside h, such as at
 // /auth/, and the pages on the same origin. It must be reached by HTTPS: browsers drop the cookies
-// otherwise, and some do so on localhost too. It panics if cfg has a Name that is none.
+// otherwise, and some do so on localhost too. It panics if cfg has a Name or a URL that is none.
 //
 // These routes differ from those of h. Everything else is the same, and the OpenAPI document of the
 // Browser has it all:
@@ -87,6 +92,9 @@ func (h *Handler) Browser(cfg BrowserConfig) *Browser {
 	}
 	b.mounted.Store(true) // h has warned, or knows better
 	routes, err := served(b.table(), h.manager, h.without)
+	if err == nil {
+		b.url, err = publicURL(cfg.URL)
+	}
 	for i := range routes {
 		routes[i].ownOrigin = routes[i].method != http.MethodGet
 	}
@@ -94,7 +102,7 @@ func (h *Handler) Browser(cfg BrowserConfig) *Browser {
 		b.routes = newRouting(routes)
 		b.document, err = openAPI(aboutBrowser(names), routes, h.manager.InputLimits())
 	}
-	if err != nil { // the same that New has accepted
+	if err != nil { // a URL that is none: of the rest, New has accepted the same
 		panic(err)
 	}
 	return &Browser{b}

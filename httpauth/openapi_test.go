@@ -292,6 +292,17 @@ func TestTheServerOfTheDocumentIsWhereItWasAskedFor(t *testing.T) {
 			t.Errorf("%s: %q", url, got)
 		}
 	}
+	h, err := httpauth.New(manager, httpauth.Config{URL: "https://example.com/v1/auth"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{"": `"/auth"`, "https://example.com/shop/auth/": `"https://example.com/shop/auth"`} {
+		rec := httptest.NewRecorder()
+		http.StripPrefix("/auth", h.Browser(httpauth.BrowserConfig{URL: url})).ServeHTTP(rec, httptest.NewRequest("GET", "/auth/openapi.json", nil))
+		if !strings.Contains(rec.Body.String(), `"url":`+want) && !strings.Contains(rec.Body.String(), `"url": `+want) {
+			t.Errorf("the document of a Browser with the URL %q lacks the server %s", url, want)
+		}
+	}
 	for _, url := range []string{
 		"/v1/auth", "example.com/v1", "//example.com", "ftp://example.com", "https://", "https:///v1", "https://ada@example.com", "https://example.com?x=1",
 		"https://example.com?", "https://example.com#", "https://example.com/#x", "mailto:ada@example.com", "https:example.com", "https://exa mple.com", "https://:443", "\x00",
