@@ -56,7 +56,7 @@
 //     [Manager.AcceptInvitation].
 //   - Sessions: [Manager.Login], [Manager.VerifyTwoFactor], [Manager.Refresh],
 //     [Manager.Logout], [Manager.LogoutToken], [Manager.LogoutSession],
-//     [Manager.LogoutOthers], [Manager.SessionEnded].
+//     [Manager.LogoutOthers], [Manager.EndReplacedSession], [Manager.SessionEnded].
 //   - The second factor: [Manager.EnableTwoFactor], [Manager.ConfirmTwoFactor],
 //     [Manager.DisableTwoFactor], [Manager.ReplaceBackupCodes].
 //   - Trusted devices: [Manager.VerifyTwoFactorAndTrust], [Manager.LoginWithDevice],
