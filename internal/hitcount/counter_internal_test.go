@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/datixlab/auth/store"
 )
@@ -66,5 +67,11 @@ func TestACounterHitSinceTheEvictionScanPassedIsNotDropped(t *testing.T) {
 	s.mu.Unlock()
 	if dropped || c.state.Load() == dead || table.Len() != 1 {
 		t.Errorf("dropped: %v, state %d, %d counters", dropped, c.state.Load(), table.Len())
+	}
+}
+
+func TestAnEmptyTableTakesTenKilobytes(t *testing.T) {
+	if size := unsafe.Sizeof(Table{}) + shards*unsafe.Sizeof(buckets{}[0]); size > 10_000 {
+		t.Errorf("%d bytes", size)
 	}
 }

@@ -50,8 +50,7 @@ func (t *Table) Load(e Entry) {
 	case c != nil:
 		c.state.Store(e.State)
 	case e.State != 0 && s.add(e.Key, hash, e.State, 0) == nil:
-		shared := s.shared(hash)
-		*shared = max(*shared, e.State)
+		s.share(hash, max(s.shared(hash), e.State))
 	}
 }
 

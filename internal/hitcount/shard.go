@@ -18,10 +18,10 @@ type shard struct {
 	mu       sync.Mutex // not needed to find a counter and to count on it
 	buckets  buckets    // those that the counters are in
 	counters []*counter
-	sweptAt  []uint8    // the tick at which sweep last looked at each
-	hand     int        // the counter to sweep next
-	dirty    []*counter // changed since last drained, oldest first
-	overflow [overflows]int64
+	sweptAt  []uint8           // the tick at which sweep last looked at each
+	hand     int               // the counter to sweep next
+	dirty    []*counter        // changed since last drained, oldest first
+	overflow *[overflows]int64 // nil while it counts nothing, as in most Tables
 }
 
 func (s *shard) lock() {
@@ -34,24 +34,40 @@ func (s *shard) lock() {
 func (s *shard) hitNew(key string, hash uint32, l store.Limit, n int, now time.Time) store.Decision {
 	shared := s.shared(hash)
 	if n < 0 {
-		_, d := l.Apply(*shared, 0, now)
+		_, d := l.Apply(shared, 0, now)
 		return d
 	}
 	s.sweep(now.UnixNano())
-	next, d := l.Apply(*shared, n, now)
+	next, d := l.Apply(shared, n, now)
 	if !d.OK {
 		return d
 	}
 	if c := s.add(key, hash, next, now.UnixNano()); c == nil {
-		*shared = next
+		s.share(hash, next)
 	} else if s.table.tracked {
 		s.mark(c)
 	}
 	return d
 }
 
-// shared returns the overflow counter of a hash. It is in the hash's high bits.
-func (s *shard) shared(hash uint32) *int64 { return &s.overflow[hash/(1<<32/overflows)] }
+// shared returns the state of the overflow counter of a hash.
+func (s *shard) shared(hash uint32) int64 {
+	if s.overflow == nil {
+		return 0
+	}
+	return s.overflow[place(hash)]
+}
+
+// share sets it.
+func (s *shard) share(hash uint32, state int64) {
+	if s.overflow == nil {
+		s.overflow = new([overflows]int64)
+	}
+	s.overflow[place(hash)] = state
+}
+
+// place is that of the overflow counter of a hash: its high bits.
+func place(hash uint32) uint32 { return hash / (1 << 32 / overflows) }
 
 // add returns a new counter for key, or nil if the shard is full.
 func (s *shard) add(key string, hash uint32, state, now int64) *counter {

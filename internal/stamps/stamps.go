@@ -18,20 +18,18 @@ const (
 // methods may be called by any number of goroutines, and none waits.
 type Table struct {
 	seed  maphash.Seed
+	first uint64 // a random number, without the low 20 bits
 	off   atomic.Bool
-	slots [slots]atomic.Uint64 // a random number plus the changes so far; in the low 20 bits, changes under way
+	slots [slots]atomic.Uint64 // the changes so far; in the low 20 bits, changes under way
 }
 
-// New returns a Table in which every partition is known. Each slot begins at a random
-// number, so a partition has the same number in two Tables with a probability of 2^-44.
+// New returns a Table in which every partition is known. Its numbers begin at a random
+// one, so a partition has the same number in two Tables with a probability of 2^-44.
 // A store that is opened again therefore never repeats a number, not even behind a
-// wrapper that hides the opening from its caller.
+// wrapper that hides the opening from its caller. All slots are zero at first, so that
+// a new Table touches none of its memory.
 func New() *Table {
-	t := &Table{seed: maphash.MakeSeed()}
-	for i := range t.slots {
-		t.slots[i].Store(rand.Uint64() &^ changing) //nolint:gosec // a stamp is no secret; it only must not repeat
-	}
-	return t
+	return &Table{seed: maphash.MakeSeed(), first: rand.Uint64() &^ changing} //nolint:gosec // a stamp is no secret; it only must not repeat
 }
 
 // Begin notes that a change of the partition may take effect from now on. Its number is
@@ -58,8 +56,8 @@ func (t *Table) Close() { t.off.Store(true) }
 
 // Stamp is that of store.Stamper.
 func (t *Table) Stamp(partition string) (stamp uint64, known bool) {
-	stamp = t.slot(partition).Load()
-	return stamp, stamp&changing == 0 && !t.off.Load()
+	n := t.slot(partition).Load()
+	return t.first + n, n&changing == 0 && !t.off.Load()
 }
 
 func (t *Table) slot(partition string) *atomic.Uint64 {
