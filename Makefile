@@ -55,24 +55,30 @@ help: ## Say what there is.
 
 # Packages whose tests have a short form, or are built without the race detector. They are
 # tested twice: in the short form under the race detector, where a test takes five times as
-# long, and in full without it. All others are tested once, in full, under the race detector,
-# the stores first, as they take longest.
+# long, and in full without it those of their tests that have more to say so (.ci/full.go). All
+# others are tested once, in full, under the race detector, the stores first, as they take longest.
+# Where one goroutine does all, the race detector has nothing to find: that is tested without it
+# (.ci/alone).
 TWICE = $$(.ci/twice)
-ONCE = $$(go list ./... | grep -vxF "$(TWICE)" | sort -r)
+ALONE = $$(.ci/alone | grep -vxF "$(TWICE)")
+ONCE = $$(go list ./... | grep -vxF "$(TWICE)" | grep -vxF "$(ALONE)" | sort -r)
+FULL = $$(go run .ci/full.go $$(go list -f '{{.Dir}}' $(TWICE)))
 
 # What fails soonest comes first. With -l the compiler inlines nothing in the other modules: it
 # would take twice as long for what interop uses of its libraries, and their tests measure
 # nothing. Every parser is fuzzed with a thousand inputs, beyond the seeds that every run tries:
-# that is the same on a busy machine. The tests of TWICE are kept for that, as they are linked.
+# that is the same on a busy machine. The tests that were linked in full are kept for that.
 .PHONY: test
 test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests under the race detector, then every test, all in random order.
-	@built=$$(mktemp -d) && trap 'rm -rf "$$built"' EXIT && \
-	go test $(EVERY) -o "$$built/" -ldflags='-s -w' $(TWICE) $(VERDICT) && .ci/fuzz 1000x "$$built"
+	@built=$$(mktemp -d) && trap 'rm -rf "$$built"' EXIT && full=$(FULL) && \
+	go test $(EVERY) -o "$$built/" -ldflags='-s -w' $(ALONE) $(VERDICT) && \
+	go test $(EVERY) $$full -o "$$built/" -ldflags='-s -w' $(TWICE) $(VERDICT) && \
+	.ci/fuzz 1000x "$$built"
 	$(call each,go test $(EVERY) -gcflags=-l ./... $(VERDICT),$(filter-out .,$(MODULES)))
 
 .PHONY: test-race
-test-race: ## Every package under the race detector, in the short form of its tests if it has one.
-	$(RACE) -short -shuffle=on -vet=off -timeout 20m $(TWICE)
+test-race: ## Every package that shares memory under the race detector, in the short form of its tests if it has one.
+	short=$(FULL) && export short && $(RACE) $(EVERY) -short $(TWICE) $(VERDICT)
 	$(RACE) $(EVERY) $(ONCE) $(VERDICT)
 
 .PHONY: race
