@@ -125,7 +125,7 @@ func openAPI(what about, routes []route, limits auth.InputLimits) (*document, er
 			groups = append(groups, member{string(t.tag), object{{"name", t.tag}, {"description", t.description}}})
 		}
 	}
-	text, err := json.Marshal(object{
+	text, err := appendJSON(nil, object{
 		{"openapi", "3.1.0"},
 		{"info", object{
 			{"title", what.title},
