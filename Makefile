@@ -15,7 +15,7 @@ GOVULNCHECK ?= go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # The modules that the gate holds, the library first. What a module of OPTIONAL requires may
 # be out of reach, such as the peers of the benchmarks: the gate says so and does without.
-MODULES := . bench browsertest examples/routers examples/oauth interop
+MODULES := . browsertest bench examples/routers examples/oauth interop
 OPTIONAL := bench
 
 # The packages that may not build on other systems: they have files for some systems only,
@@ -73,8 +73,20 @@ test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests un
 	@built=$$(mktemp -d) && trap 'rm -rf "$$built"' EXIT && full=$(FULL) && \
 	go test $(EVERY) -o "$$built/" -ldflags='-s -w' $(ALONE) $(VERDICT) && \
 	go test $(EVERY) $$full -o "$$built/" -ldflags='-s -w' $(TWICE) $(VERDICT) && \
-	.ci/fuzz 1000x "$$built"
-	$(call each,go test $(EVERY) -gcflags=-l ./... $(VERDICT),$(filter-out .,$(MODULES)))
+	built="$$built" $(BESIDE) $(NESTED) test-fuzz
+
+# A browser waits as much as it works, so the other modules and the fuzz targets have their turns
+# beside it. Each of these prints when it is done.
+BESIDE = $(MAKE) --no-print-directory -j2 -Otarget
+NESTED := $(addprefix test-in-,$(filter-out .,$(MODULES)))
+
+.PHONY: test-fuzz
+test-fuzz:
+	@.ci/fuzz 1000x "$$built"
+
+.PHONY: $(NESTED)
+$(NESTED): test-in-%:
+	$(call each,go test $(EVERY) -gcflags=-l ./... $(VERDICT),$*)
 
 .PHONY: test-race
 test-race: ## Every package that shares memory under the race detector, in the short form of its tests if it has one.
