@@ -45,9 +45,8 @@ RACE = GOFLAGS="$$GOFLAGS$(foreach p,$(COMPUTING), -gcflags=$p/...=-race=false)"
 
 # -vet=off: vet has run by then. With CI set, nothing may be left out: a missing program
 # fails the tests that need it, and a test that skips fails the run. -v is what makes go
-# test tell of skips. Tests wait for disks, servers and processes, so one package more is tested
-# at a time than there are processors.
-EVERY := -p $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1))) -shuffle=on -vet=off -timeout 20m $(if $(CI),-v)
+# test tell of skips.
+EVERY := -shuffle=on -vet=off -timeout 20m $(if $(CI),-v)
 VERDICT := $(if $(CI),| awk -f $(CURDIR)/.ci/verdict.awk)
 
 .PHONY: help
