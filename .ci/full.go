@@ -2,11 +2,11 @@
 //
 //	go run .ci/full.go DIR...
 //
-// prints arguments of go test that run these alone, of the packages in the directories. A test says more if its file is not built under the race
-// detector, or if it or anything that it mentions asks testing.Short, in the package or in one of this
-// module that asks for its callers. Methods are told apart by their names alone, which errs on the side
-// of running a test. Where -short leaves out all stores but memory and changes
-// nothing else, the test is not run on memory again.
+// prints arguments of go test that run these alone, of the packages in the directories. A test says
+// more if its file is not built under the race detector. It also does if it asks testing.Short, or if
+// anything that it mentions does, in its package or in another one of this module. Methods are told
+// apart by their names alone, which errs on the side of running a test. Where -short leaves out all
+// stores but memory and changes nothing else, the test is not run on memory again.
 package main
 
 import (

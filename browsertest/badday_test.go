@@ -27,6 +27,15 @@ func (b *tab) signIn(u *authtest.User) {
 	b.at("account")
 }
 
+// withoutScript is a network on which no script arrives.
+func withoutScript(w http.ResponseWriter, r *http.Request) bool {
+	if !strings.HasSuffix(r.URL.Path, ".js") {
+		return false
+	}
+	w.WriteHeader(http.StatusServiceUnavailable)
+	return true
+}
+
 // BR-4. The network may be slow, so that a form is submitted before the script runs.
 func TestAFormSendsNothingWithoutTheScript(t *testing.T) {
 	t.Parallel()
@@ -37,11 +46,7 @@ func TestAFormSendsNothingWithoutTheScript(t *testing.T) {
 			what := r.Method + " " + r.URL.String()
 			sent.Store(&what)
 		}
-		if strings.HasSuffix(r.URL.Path, ".js") {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return true
-		}
-		return false
+		return withoutScript(w, r)
 	})
 	b := s.profile(t)
 	b.do(chromedp.Navigate(s.url(own, "/sign-in")))

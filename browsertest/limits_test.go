@@ -19,13 +19,7 @@ import (
 func TestAPageSaysThatItsScriptHasNotLoaded(t *testing.T) {
 	t.Parallel()
 	s := newService(t, auth.Config{})
-	s.disturb(func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, ".js") {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return true
-		}
-		return false
-	})
+	s.disturb(withoutScript)
 	b := s.profile(t)
 	b.do(chromedp.Navigate(s.url(own, "/sign-in")))
 	const shown = `document.querySelector("#late")?.checkVisibility({visibilityProperty: true}) ?? false`

@@ -112,9 +112,9 @@ func (h *Handler) Browser(cfg BrowserConfig) *Browser {
 func (b *Browser) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.h.ServeHTTP(w, r) }
 
 // Check is [Handler.Check] for the cookie or the credential of r. It also refuses, with
-// [auth.ErrForbidden], what a page of another origin may have sent. It clears no cookie and sets no header: an answer of yours
-// that depends on the identity needs Cache-Control: private, no-cache or no-store, and
-// Cross-Origin-Resource-Policy: same-origin. An access token that has expired is [auth.ErrInvalidToken],
+// [auth.ErrForbidden], what a page of another origin may have sent. It clears no cookie and sets no
+// header: an answer of yours that depends on the identity needs Cache-Control: private, no-cache or
+// no-store, and Cross-Origin-Resource-Policy: same-origin. An access token that has expired is [auth.ErrInvalidToken],
 // also where the session goes on: refresh it by a call of the page, and do not ask for the password.
 func (b *Browser) Check(r *http.Request, rules ...Rule) (auth.Identity, error) {
 	return b.h.Check(r, rules...)
