@@ -24,7 +24,8 @@ type Config struct {
 	AccentDark string
 	// Links are at the foot of every page, such as to terms of use. Default: none.
 	Links []Link
-	// Home is where a user goes after signing in, a path of the same origin, such as "/app", as a browser sees it. Default: the
+	// Home is where a user goes after signing in. It is a path of the same origin, such as "/app", as a
+	// browser sees it. Default: the
 	// page of the account.
 	Home string
 	// API is the path of the [httpauth.Browser], as a browser sees it: with the prefix that a proxy in front
