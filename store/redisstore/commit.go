@@ -35,8 +35,8 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	}
 	if s.watch != nil && writes {
 		partition := store.Partition(ops[0].Key)
-		s.watch.table.Begin(partition)
-		defer s.watch.table.End(partition)
+		s.watch.Begin(partition)
+		defer s.watch.End(partition)
 	}
 	reply, err := s.run(ctx, command{replicate: writes}, commitScript, s.base(ops[0].Key), args...)
 	if err != nil {

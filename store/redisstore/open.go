@@ -14,6 +14,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/datixlab/auth/internal/stamps"
 )
 
 // A call waits in up to two steps: for a connection, and for the reply on it. Each is
@@ -266,6 +268,10 @@ func connectOne(u redis.UniversalOptions, then onConnect) *redis.Client {
 // beginWatch starts the watch. Its clients are like the client of the calls.
 func (s *Store) beginWatch(ctx context.Context, u redis.UniversalOptions, lag time.Duration) error {
 	u.Protocol, u.PoolSize, u.MinIdleConns = 2, 1, 0 // changes are messages on one connection
-	s.watch = s.newWatch(lag, func(then onConnect) *redis.Client { return connectOne(u, then) })
-	return s.watch.check(ctx)
+	w := s.newWatch(lag, func(then onConnect) *redis.Client { return connectOne(u, then) })
+	if err := w.check(ctx); err != nil {
+		return err
+	}
+	s.watch = stamps.NewWatch(lag, w.follow)
+	return nil
 }

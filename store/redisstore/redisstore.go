@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/datixlab/auth/internal/stamps"
 	"github.com/datixlab/auth/store"
 )
 
@@ -27,7 +28,7 @@ type Store struct {
 	cluster  *redis.ClusterClient // client, if it is one of a cluster; else nil
 	reloaded atomic.Int64         // when follow last asked for the topology, Unix ns
 
-	watch *watch // nil without Options.MaxLag
+	watch *stamps.Watch // nil without Options.MaxLag
 
 	calls  sync.RWMutex // held for reading by every call, for good by Close
 	closed sync.Once
@@ -88,7 +89,7 @@ func (s *Store) Stamp(partition string) (stamp uint64, known bool) {
 	if s.watch == nil {
 		return 0, false
 	}
-	return s.watch.stamp(partition)
+	return s.watch.Stamp(partition)
 }
 
 // List implements store.Store. Each page is one command.
@@ -148,7 +149,7 @@ func (s *Store) Close() error {
 	var err error
 	s.closed.Do(func() {
 		if s.watch != nil {
-			s.watch.close()
+			s.watch.Close()
 		}
 		s.calls.Lock() // and never Unlock: enter fails from here on
 		err = s.client.Close()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -31,16 +30,8 @@ type watch struct {
 	s       *Store
 	dial    func(onConnect onConnect) *redis.Client
 	lag     time.Duration
-	table   *stamps.Table
 	channel string // of the heartbeats
 	began   time.Time
-
-	proven atomic.Pointer[time.Time] // all changes before this are in table; nil: unknown
-	asked  atomic.Int64              // roughly when a stamp was last asked for
-	wake   chan struct{}
-
-	stop context.CancelFunc
-	done chan struct{}
 }
 
 const (
@@ -51,98 +42,33 @@ const (
 	// than any failover, so a server that hung and was replaced is not believed when it
 	// wakes.
 	heartbeatTimeout = 450 * time.Millisecond
-	// idleAfter is how long heartbeats go on after the last question for a stamp.
-	idleAfter = 2 * time.Second
-	// retryAfter is how long a watch waits after an error before it starts again.
-	retryAfter = 100 * time.Millisecond
 )
 
+// newWatch returns a watch whose follow is for a stamps.Watch.
 func (s *Store) newWatch(lag time.Duration, dial func(onConnect) *redis.Client) *watch {
-	ctx, stop := context.WithCancel(context.Background())
-	w := &watch{
-		s: s, dial: dial, lag: lag, table: stamps.New(), channel: s.prefix + "beat:" + rand.Text(),
-		began: time.Now(), wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
-	}
-	go w.run(ctx)
-	return w
+	return &watch{s: s, dial: dial, lag: lag, channel: s.prefix + "beat:" + rand.Text(), began: time.Now()}
 }
 
-func (w *watch) close() {
-	w.table.Close()
-	w.stop()
-	<-w.done
-}
-
-func (w *watch) now() int64 { return int64(time.Since(w.began)) }
-
-// stamp implements Store.Stamp.
-func (w *watch) stamp(partition string) (stamp uint64, known bool) {
-	now := w.now()
-	if now-w.asked.Load() > int64(idleAfter/4) {
-		w.asked.Store(now)
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
-	}
-	if proven := w.proven.Load(); proven == nil || w.older(*proven) {
-		return 0, false
-	}
-	return w.table.Stamp(partition)
-}
-
-// older reports whether t is longer ago than lag, by the monotonic clock or by the wall
-// clock: the monotonic clock can stand still while a machine is suspended.
-func (w *watch) older(t time.Time) bool {
-	now := time.Now()
-	return now.Sub(t) > w.lag || now.Round(0).Sub(t.Round(0)) > w.lag
-}
-
-// run watches until ctx is done, and starts again after every error.
-func (w *watch) run(ctx context.Context) {
-	defer close(w.done)
-	for ctx.Err() == nil {
-		w.sleep(ctx)
-		w.watch(ctx)
-		w.proven.Store(nil)
-		select {
-		case <-ctx.Done():
-		case <-time.After(retryAfter):
-		}
-	}
-}
-
-// sleep returns once a stamp has been asked for lately, or ctx is done.
-func (w *watch) sleep(ctx context.Context) {
-	for ctx.Err() == nil && w.now()-w.asked.Load() > int64(idleAfter) {
-		select {
-		case <-ctx.Done():
-		case <-w.wake:
-		}
-	}
-}
-
-// watch watches on one connection, until it fails or no stamp has been asked for
-// lately.
-func (w *watch) watch(ctx context.Context) {
+// follow watches on one connection, until it fails or no stamp has been asked for lately.
+func (w *watch) follow(ctx context.Context, table *stamps.Watch) {
 	changes, end, err := w.subscribe(ctx)
 	defer end()
 	if err != nil {
 		return
 	}
-	w.table.ChangedAll() // changes until now were not received
+	table.ChangedAll() // changes until now were not received
 
 	heartbeats := make(chan int64, 1) // that have come back
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
-		w.listen(ctx, changes, heartbeats)
+		w.listen(ctx, table, changes, heartbeats)
 	}()
 	defer func() {
 		_ = changes.Close()
 		<-heard
 	}()
-	w.heartbeat(ctx, heartbeats, heard)
+	w.heartbeat(ctx, table, heartbeats, heard)
 }
 
 // subscribe begins to receive changes and heartbeats on a connection of its own, until
@@ -174,7 +100,7 @@ func (w *watch) track(ctx context.Context, c *redis.Conn) error {
 }
 
 // listen handles messages until something is wrong.
-func (w *watch) listen(ctx context.Context, changes *redis.PubSub, heartbeats chan<- int64) {
+func (w *watch) listen(ctx context.Context, table *stamps.Watch, changes *redis.PubSub, heartbeats chan<- int64) {
 	for {
 		m, err := changes.Receive(ctx)
 		if err != nil {
@@ -196,28 +122,29 @@ func (w *watch) listen(ctx context.Context, changes *redis.PubSub, heartbeats ch
 			continue
 		}
 		for _, key := range message.PayloadSlice {
-			w.changed(key)
+			changed(table, key)
 		}
 	}
 }
 
 // changed notes that a key has changed: a partition or a counter.
-func (w *watch) changed(key string) {
+func changed(table *stamps.Watch, key string) {
 	_, rest, ok := strings.Cut(key, "{")
 	partition, _, closed := strings.Cut(rest, "}")
 	if ok && closed {
-		w.table.Changed(partition)
+		table.Changed(partition)
 	}
 }
 
 // heartbeat publishes a heartbeat when the last one is back, and notes what that
 // proves.
-func (w *watch) heartbeat(ctx context.Context, heartbeats <-chan int64, heard <-chan struct{}) {
+func (w *watch) heartbeat(ctx context.Context, table *stamps.Watch, heartbeats <-chan int64, heard <-chan struct{}) {
 	overdue := time.NewTimer(heartbeatTimeout)
 	defer overdue.Stop()
 	var before time.Time // when the last heartbeat that came back was sent
-	for w.now()-w.asked.Load() <= int64(idleAfter) {
-		at, sent := time.Now(), w.now()
+	for table.Asked() {
+		at := time.Now()
+		sent := int64(at.Sub(w.began))
 		if err := w.publish(ctx, sent); err != nil {
 			return
 		}
@@ -233,8 +160,8 @@ func (w *watch) heartbeat(ctx context.Context, heartbeats <-chan int64, heard <-
 				return
 			}
 		}
-		if proven := before; !proven.IsZero() {
-			w.proven.Store(&proven)
+		if !before.IsZero() {
+			table.Proven(before)
 		}
 		before = at
 		select {
