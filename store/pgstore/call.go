@@ -1,0 +1,88 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var (
+	errStandby = errors.New("pgstore: the server is a standby, which may not know yet what was revoked")
+	errOld     = errors.New("pgstore: the answer came from a connection that is older than a silence of the server")
+)
+
+// call calls f with a connection that leads to the present server, and waits for it and for
+// f no longer than Options.Timeout. Nothing is sent twice: if the reply is lost, nobody can
+// know whether a statement was carried out.
+func (s *Store) call(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.calls.RUnlock()
+
+	bounded, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	pooled, err := s.pool.Acquire(bounded)
+	if err != nil {
+		return describe(ctx, err)
+	}
+	c := pooled.Conn()
+	err = f(bounded, c)
+	answered := err == nil || errors.As(err, new(*pgconn.PgError))
+	believed := !answered || s.pulse.answered(linkOf(c.PgConn()).generation)
+	if c.IsClosed() {
+		s.abandon(pooled.Hijack())
+	} else {
+		pooled.Release()
+	}
+	if !believed {
+		return errors.Join(errOld, err)
+	}
+	return describe(ctx, err)
+}
+
+// abandon lets go of a connection on which a call failed. The client library would wait 15 s
+// for a server that hangs to confirm the end. The pool would count the connection until then,
+// and soon have no other.
+func (s *Store) abandon(c *pgx.Conn) {
+	raw := c.PgConn().Conn()
+	time.AfterFunc(s.timeout, func() { _ = raw.Close() }) // the request to cancel has been sent by then
+}
+
+// describe wraps an error of the client, once; nil stays nil. If the caller's context has ended by now, it is
+// the cause.
+func describe(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, errStandby) {
+		return err
+	}
+	cause := ctx.Err()
+	if end, ok := ctx.Deadline(); ok && cause == nil && !time.Now().Before(end) {
+		cause = context.DeadlineExceeded // the socket's timer was a little earlier
+	}
+	if cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("pgstore: %w: %w", cause, err)
+	}
+	return fmt.Errorf("pgstore: %w", err)
+}
+
+// A link is what a Store knows of a connection. One goroutine at a time uses it.
+type link struct {
+	generation uint64 // of the pulse, when the connection was made
+	warning    string // the last one that the server sent
+}
+
+// linkKey is where a connection of the client library has its link.
+const linkKey = "github.com/datixlab/auth/store/pgstore"
+
+func linkOf(c *pgconn.PgConn) *link {
+	l, ok := c.CustomData()[linkKey].(*link)
+	if !ok {
+		l = new(link)
+		c.CustomData()[linkKey] = l
+	}
+	return l
+}

@@ -1,0 +1,81 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/datixlab/auth/store"
+)
+
+// Commit implements store.Store, with one statement, which is one transaction.
+//
+// With a synchronous standby it also waits for that. If the wait is cancelled, the server has
+// carried out the Commit and warns. The error then says so: whether the Commit survives a
+// failover is not known.
+func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
+	if err := store.CheckCommit(ops); err != nil {
+		return err
+	}
+	partition := store.Partition(ops[0].Key)
+	var (
+		names      = make([]string, len(ops))
+		conditions = make([]int16, len(ops))
+		olds       = make([][]byte, len(ops))
+		writes     = make([]int16, len(ops))
+		values     = make([][]byte, len(ops))
+		expiries   = make([]int64, len(ops))
+		changes    = false
+	)
+	for i := range ops {
+		op := &ops[i]
+		names[i], conditions[i], writes[i] = name(op.Key), int16(op.When), int16(op.Write)
+		olds[i], values[i], expiries[i] = notNil(op.Old), notNil(op.Value), expiry(op.Expires)
+		changes = changes || op.Write != store.None
+	}
+	if s.watch != nil && changes {
+		s.watch.Begin(partition)
+		defer s.watch.End(partition)
+	}
+	var met bool
+	var warning string
+	err := s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		l := linkOf(c.PgConn())
+		l.warning = ""
+		err := c.QueryRow(ctx, s.sql.commit, partition, names, conditions, olds, writes, values, expiries).Scan(&met)
+		warning = l.warning
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case warning != "":
+		return fmt.Errorf("pgstore: written, but whether it survives a failover is not known: %s", warning)
+	case !met:
+		return store.ErrConflict
+	}
+	return nil
+}
+
+// notNil returns b, or the empty value for a nil one: nil would be sent as null.
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// expiry returns the Unix time of t in milliseconds, rounded up, and 0 for never. An expiry of
+// 1970 or before is the first millisecond of it.
+func expiry(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	const latest = 253402300799999 // the year 9999; later ones may not fit
+	if t.Year() > 9999 {
+		return latest
+	}
+	return max(1, t.Add(time.Millisecond-1).UnixMilli())
+}

@@ -1,0 +1,143 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// maxAhead is how far ahead the clock of the server may be: half of what the sweeper keeps.
+const maxAhead = 5 * time.Minute
+
+// A condition is what the server says of itself, as settings of a connection of the Store.
+type condition struct {
+	version                          int
+	name                             string
+	standby                          bool
+	clock                            time.Time
+	isolation, synchronous, standbys string
+	fsync, fullPageWrites            bool
+	missing                          []string // privileges
+}
+
+const inspection = `SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery(),
+	(extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+	current_setting('transaction_isolation'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
+	current_setting('fsync')::bool, current_setting('full_page_writes')::bool,
+	ARRAY(SELECT p || ' on ' || t FROM (VALUES
+		('records', 'SELECT'), ('records', 'INSERT'), ('records', 'UPDATE'), ('records', 'DELETE'),
+		('counters', 'SELECT'), ('counters', 'INSERT'), ('counters', 'UPDATE'), ('counters', 'DELETE'),
+		('changes', 'SELECT'), ('changes', 'INSERT'), ('changes', 'DELETE'), ('epochs', 'SELECT'), ('epochs', 'INSERT'),
+		('sweeps', 'SELECT'), ('sweeps', 'UPDATE')) AS needed (t, p)
+		WHERE NOT has_table_privilege('{schema}.' || t, p))`
+
+func (s *Store) condition(ctx context.Context) (c condition, err error) {
+	var us int64
+	err = s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, s.sql.inspect).Scan(&c.version, &c.name, &c.standby, &us,
+			&c.isolation, &c.synchronous, &c.standbys, &c.fsync, &c.fullPageWrites, &c.missing)
+	})
+	c.clock = time.UnixMicro(us)
+	return c, err
+}
+
+// check returns an error if the contract cannot be kept.
+func (c condition) check() error {
+	switch ahead := time.Until(c.clock); {
+	case c.version < 140000:
+		return fmt.Errorf("pgstore: the server has version %s; 14 or later is needed", c.name)
+	case c.standby:
+		return errStandby
+	case c.synchronous == "off":
+		return errors.New("pgstore: with synchronous_commit off the server acknowledges what it can lose; set it to on")
+	case c.isolation != "read committed":
+		return errors.New("pgstore: the isolation of transactions must be read committed: set default_transaction_isolation")
+	case ahead >= maxAhead:
+		return fmt.Errorf("pgstore: the clock of the server is %v ahead of this one's, so it would drop records too early", ahead.Round(time.Second))
+	case len(c.missing) > 0:
+		return errors.New("pgstore: the role lacks privileges: " + strings.Join(c.missing, ", "))
+	}
+	return nil
+}
+
+// warnings says what may lose records, each without its full stop.
+func (c condition) warnings() (all []string) {
+	if !c.fsync {
+		all = append(all, "with fsync off a crash of the machine can lose or damage every record; set it to on")
+	}
+	if !c.fullPageWrites {
+		all = append(all, "with full_page_writes off a crash of the machine can damage records; set it to on")
+	}
+	if c.standbys != "" && (c.synchronous == "local" || c.synchronous == "remote_write") {
+		all = append(all, "with synchronous_commit "+c.synchronous+" a failover can lose what was acknowledged; set it to on")
+	}
+	return all
+}
+
+// inspect checks that records are safe on the server, and that the schema is there.
+func (s *Store) inspect(ctx context.Context, config *pgx.ConnConfig, schema string) error {
+	var at versionRow
+	err := s.call(ctx, func(ctx context.Context, c *pgx.Conn) (err error) {
+		at, err = readVersion(ctx, c, schema)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := at.check(schema); err != nil {
+		return err
+	}
+	c, err := s.condition(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	for _, text := range c.warnings() {
+		s.log.Warn("pgstore: " + text)
+	}
+	if host, how := exposed(config); host != "" {
+		s.log.Warn("pgstore: "+how+"; use sslmode=verify-full", "server", host)
+	}
+	return s.try(ctx)
+}
+
+// try makes each kind of call that needs the privilege of a function, or a setting that only
+// the function sees, and changes nothing.
+func (s *Store) try(ctx context.Context) error {
+	return s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		var met bool
+		none, numbers := []string{}, []int16{}
+		if err := c.QueryRow(ctx, s.sql.commit, "probe", none, numbers, [][]byte{}, numbers, [][]byte{}, []int64{}).Scan(&met); err != nil {
+			return err
+		}
+		var state int64
+		return c.QueryRow(ctx, s.sql.hit, "probe/probe", 1, 2, -1).Scan(&state)
+	})
+}
+
+// exposed returns an address that is reached over a network without a certificate that was
+// verified, and what that means. A host name other than localhost counts as one of the network.
+func exposed(c *pgx.ConnConfig) (host, how string) {
+	all := []*pgconn.FallbackConfig{{Host: c.Host, TLSConfig: c.TLSConfig}}
+	for _, e := range append(all, c.Fallbacks...) {
+		ip, err := netip.ParseAddr(e.Host)
+		here := e.Host == "" || strings.HasPrefix(e.Host, "/") || strings.HasPrefix(e.Host, "@") ||
+			strings.EqualFold(e.Host, "localhost") || err == nil && ip.Unmap().IsLoopback()
+		switch {
+		case here:
+		case e.TLSConfig == nil:
+			return e.Host, "a connection may have no TLS: anyone on the network path can read every record, and change records"
+		case e.TLSConfig.InsecureSkipVerify && e.TLSConfig.VerifyPeerCertificate == nil && e.TLSConfig.VerifyConnection == nil:
+			return e.Host, "the certificate of the server is not verified: who pretends to be the server can read every record, and change records"
+		}
+	}
+	return "", ""
+}

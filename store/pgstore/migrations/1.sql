@@ -1,0 +1,187 @@
+-- The records. The collation "C" orders by bytes in every database, whatever its locale. No
+-- index holds value or expires, so an update of a record changes no index (HOT). The room
+-- that the fill factor leaves on each page is for the new version.
+CREATE TABLE {schema}.records (
+	partition text COLLATE "C" NOT NULL,
+	name      text COLLATE "C" NOT NULL,
+	value     bytea NOT NULL,
+	expires   bigint, -- Unix time in milliseconds, rounded up; null is never
+	PRIMARY KEY (partition, name)
+) WITH (fillfactor = 85);
+
+CREATE TABLE {schema}.counters (
+	key   text COLLATE "C" PRIMARY KEY,
+	until bigint NOT NULL -- Unix time in microseconds; the state of store.Limit.Apply
+) WITH (fillfactor = 70);
+
+-- Which partitions were changed lately, by the transaction that changed them. A crash of the
+-- server empties both tables, so an epoch that is gone says that changes may be missing.
+CREATE UNLOGGED TABLE {schema}.changes (
+	xid       xid8 NOT NULL,
+	partition text COLLATE "C" NOT NULL
+);
+CREATE INDEX ON {schema}.changes (xid);
+CREATE UNLOGGED TABLE {schema}.epochs (
+	epoch uuid PRIMARY KEY
+);
+
+-- Where the sweeper is, for all processes.
+CREATE TABLE {schema}.sweeps (
+	relation text PRIMARY KEY,
+	page     bigint NOT NULL, -- the next one
+	swept    timestamptz NOT NULL,
+	horizon  text -- of changes: a snapshot; what it sees may be dropped
+);
+INSERT INTO {schema}.sweeps VALUES ('records', 0, now()), ('counters', 0, now()), ('changes', 0, now());
+
+-- commit_1 carries out a store.Commit: it returns false if a condition does not hold. The
+-- lock comes first. Every later statement has a snapshot of its own, taken under the lock, if
+-- the isolation is read committed.
+--
+-- Others may have turned synchronous_commit off, or hidden the warning that a wait for a
+-- standby was cancelled: for a role, a database or the server, at any time. Both are set
+-- right for this transaction.
+CREATE FUNCTION {schema}.commit_1(
+	part text, names text[], conditions smallint[], olds bytea[],
+	writes smallint[], contents bytea[], expiries bigint[]
+) RETURNS boolean LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET lock_timeout = '1s' AS $$
+DECLARE
+	present bytea;
+	changed boolean := false;
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE 'the isolation of transactions must be read committed (default_transaction_isolation)'
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	IF current_setting('synchronous_commit') = 'off' THEN
+		PERFORM set_config('synchronous_commit', 'on', true);
+	END IF;
+	IF current_setting('client_min_messages') = 'error' THEN
+		PERFORM set_config('client_min_messages', 'warning', true);
+	END IF;
+	PERFORM pg_advisory_xact_lock(hashtextextended('{schema}/' || part, 0));
+
+	FOR i IN 1 .. cardinality(names) LOOP
+		CONTINUE WHEN conditions[i] = 0;
+		SELECT r.value INTO present FROM {schema}.records r WHERE r.partition = part AND r.name = names[i];
+		IF FOUND <> (conditions[i] = 2) OR FOUND AND present <> olds[i] THEN
+			RETURN false;
+		END IF;
+	END LOOP;
+	FOR i IN 1 .. cardinality(names) LOOP
+		IF writes[i] = 1 THEN
+			INSERT INTO {schema}.records AS r VALUES (part, names[i], contents[i], nullif(expiries[i], 0))
+				ON CONFLICT (partition, name) DO UPDATE SET value = excluded.value, expires = excluded.expires;
+			changed := true;
+		ELSIF writes[i] = 2 THEN
+			DELETE FROM {schema}.records r WHERE r.partition = part AND r.name = names[i];
+			changed := true;
+		END IF;
+	END LOOP;
+	IF changed THEN
+		INSERT INTO {schema}.changes VALUES (pg_current_xact_id(), part);
+	END IF;
+	RETURN true;
+END $$;
+
+-- hit_1 carries out store.Hit in microseconds. It returns a state of the counter from which
+-- store.Limit.Apply makes the decision. Nobody waits for the disk.
+CREATE FUNCTION {schema}.hit_1(k text, at bigint, full_at bigint, step bigint) RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET lock_timeout = '1s' AS $$
+DECLARE
+	state bigint;
+BEGIN
+	PERFORM set_config('synchronous_commit', 'off', true);
+	IF step > 0 THEN
+		INSERT INTO {schema}.counters AS c VALUES (k, at + step)
+			ON CONFLICT (key) DO UPDATE SET until = greatest(at, least(c.until, full_at)) + step
+			WHERE greatest(at, least(c.until, full_at)) + step <= full_at
+			RETURNING c.until - step INTO state;
+		IF NOT FOUND THEN -- the row is locked, and as it was
+			SELECT c.until INTO state FROM {schema}.counters c WHERE c.key = k;
+			IF state > full_at THEN -- the clock went back, or the limit was another
+				UPDATE {schema}.counters c SET until = full_at WHERE c.key = k;
+			END IF;
+		END IF;
+		RETURN least(state, full_at);
+	END IF;
+	SELECT greatest(at, least(c.until, full_at)) INTO state FROM {schema}.counters c WHERE c.key = k FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN at;
+	END IF;
+	IF state + step > at THEN
+		UPDATE {schema}.counters c SET until = state + step WHERE c.key = k;
+	ELSE
+		DELETE FROM {schema}.counters c WHERE c.key = k;
+	END IF;
+	RETURN state;
+END $$;
+
+-- changes_1 returns the present snapshot, the epoch, and which partitions were changed by
+-- transactions that this snapshot sees and the snapshot before does not. These were running
+-- then, or began later. All of it is of one instant.
+CREATE FUNCTION {schema}.changes_1(before text, OUT now text, OUT epoch text, OUT partitions text[]) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+	SELECT pg_current_snapshot()::text,
+		(SELECT e.epoch::text FROM {schema}.epochs e LIMIT 1),
+		CASE WHEN before <> '' THEN
+			ARRAY(SELECT c.partition FROM {schema}.changes c WHERE c.xid >= pg_snapshot_xmax(before::pg_snapshot))
+			|| ARRAY(SELECT c.partition FROM {schema}.changes c WHERE c.xid = ANY(ARRAY(SELECT pg_snapshot_xip(before::pg_snapshot))))
+		END
+$$;
+
+-- epoch_1 begins an epoch if there is none.
+CREATE FUNCTION {schema}.epoch_1() RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock(hashtextextended('{schema}', 1));
+	INSERT INTO {schema}.epochs SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT FROM {schema}.epochs);
+END $$;
+
+-- sweep_1 drops records and counters that ended ten minutes ago by both clocks, that of the
+-- server and now, which is Unix time in milliseconds. A call looks at a range of pages: one in
+-- 3600 of the table, and 64 or more. Most calls find that another process swept within the
+-- last second. Rows that others hold are left for the next time, so nobody waits for another
+-- here.
+CREATE FUNCTION {schema}.sweep_1(now bigint) RETURNS integer LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET lock_timeout = '1s' AS $$
+DECLARE
+	clock timestamptz := clock_timestamp();
+	ended bigint := least(now, floor(extract(epoch FROM clock) * 1000)::bigint) - 600000;
+	s     {schema}.sweeps;
+	pages bigint;
+	first tid;
+	last  tid;
+	swept integer;
+BEGIN
+	SELECT * INTO s FROM {schema}.sweeps w
+		WHERE abs(extract(epoch FROM clock - w.swept)) >= CASE w.relation WHEN 'changes' THEN 10 ELSE 1 END
+		ORDER BY w.swept LIMIT 1 FOR UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN 0;
+	END IF;
+	PERFORM set_config('synchronous_commit', 'off', true);
+	IF s.relation = 'changes' THEN
+		DELETE FROM {schema}.changes c WHERE s.horizon <> ''
+			AND c.xid < pg_snapshot_xmax(s.horizon::pg_snapshot) AND pg_visible_in_snapshot(c.xid, s.horizon::pg_snapshot);
+		UPDATE {schema}.sweeps w SET swept = clock, horizon = pg_current_snapshot()::text WHERE w.relation = s.relation;
+		RETURN 0;
+	END IF;
+	pages := pg_relation_size(('{schema}.' || s.relation)::regclass) / current_setting('block_size')::bigint;
+	first := format('(%s,0)', s.page)::tid;
+	s.page := s.page + greatest(64, pages / 3600);
+	last := format('(%s,0)', s.page)::tid;
+	IF s.relation = 'records' THEN
+		DELETE FROM {schema}.records r WHERE r.ctid = ANY(ARRAY(
+			SELECT e.ctid FROM {schema}.records e WHERE e.ctid >= first AND e.ctid < last AND e.expires < ended
+			FOR UPDATE SKIP LOCKED));
+	ELSE
+		DELETE FROM {schema}.counters c WHERE c.ctid = ANY(ARRAY(
+			SELECT e.ctid FROM {schema}.counters e WHERE e.ctid >= first AND e.ctid < last AND e.until < ended * 1000
+			FOR UPDATE SKIP LOCKED));
+	END IF;
+	GET DIAGNOSTICS swept = ROW_COUNT;
+	UPDATE {schema}.sweeps w SET swept = clock, page = CASE WHEN s.page < pages THEN s.page ELSE 0 END WHERE w.relation = s.relation;
+	RETURN swept;
+END $$;

@@ -1,0 +1,161 @@
+package pgstore
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/datixlab/auth/internal/stamps"
+	"github.com/datixlab/auth/store"
+)
+
+// A Store is a store.Store on PostgreSQL.
+type Store struct {
+	pool    *pgxpool.Pool
+	sql     statements
+	timeout time.Duration
+	log     *slog.Logger
+	pulse   *pulse
+	watch   *stamps.Watch // nil without Options.MaxLag
+
+	stop  context.CancelFunc // ends the sweeper
+	swept chan struct{}      // closed at its end
+
+	calls  sync.RWMutex // held for reading by every call, for good by Close
+	closed sync.Once
+}
+
+var _ store.Stamper = (*Store)(nil)
+
+// Get implements store.Store, with one statement.
+func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
+	if err := store.CheckGet(keys); err != nil {
+		return nil, err
+	}
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		names[i] = name(key)
+	}
+	found, err := s.read(ctx, s.sql.get, store.Partition(keys[0]), names)
+	if err != nil {
+		return nil, err
+	}
+	values := make([][]byte, len(keys))
+	for _, r := range found {
+		for i := range names {
+			if names[i] != r.name {
+				continue
+			}
+			if values[i] != nil { // a key may be asked for twice, and each value is the caller's
+				values[i] = slices.Clone(r.value)
+				continue
+			}
+			values[i] = r.value
+		}
+	}
+	return values, nil
+}
+
+// List implements store.Store, with one statement for each page.
+func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
+	if err := store.CheckList(prefix, after, limit); err != nil {
+		return nil, err
+	}
+	begin := name(prefix)
+	const end = "\x7f" // no name has a byte so high
+	found, err := s.read(ctx, s.sql.list, store.Partition(prefix), begin, begin+end, name(after), limit)
+	if err != nil {
+		return nil, err
+	}
+	partition := store.Partition(prefix) + "/"
+	items := make([]store.Item, len(found))
+	for i, r := range found {
+		items[i] = store.Item{Key: partition + r.name, Value: r.value}
+	}
+	return items, nil
+}
+
+// A row is a record of the partition that was asked for.
+type row struct {
+	name  string
+	value []byte // never nil
+}
+
+// read returns the rows of a statement that only reads records. Each of these statements
+// returns one row without a name if the server is a standby. A pooler can lead a connection
+// to a server that was demoted, which would answer with what was revoked elsewhere.
+func (s *Store) read(ctx context.Context, sql string, args ...any) (found []row, err error) {
+	err = s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		rows, err := c.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name *string
+			var r row
+			if err := rows.Scan(&name, &r.value); err != nil {
+				return err
+			}
+			if name == nil {
+				return errStandby
+			}
+			r.name = *name
+			if r.value == nil {
+				r.value = []byte{}
+			}
+			found = append(found, r)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// name returns what follows the partition in a key or a prefix.
+func name(key string) string {
+	if key == "" {
+		return ""
+	}
+	return key[len(store.Partition(key))+1:]
+}
+
+// Stamp implements store.Stamper. Without Options.MaxLag no stamp is known.
+func (s *Store) Stamp(partition string) (stamp uint64, known bool) {
+	if s.watch == nil {
+		return 0, false
+	}
+	return s.watch.Stamp(partition)
+}
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.closed.Do(func() {
+		if s.watch != nil {
+			s.watch.Close()
+		}
+		s.stop()
+		<-s.swept
+		s.calls.Lock() // and never Unlock: enter fails from here on
+		s.pool.Close()
+	})
+	return nil
+}
+
+// enter begins a call. If it returns nil the caller must s.calls.RUnlock().
+func (s *Store) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !s.calls.TryRLock() { // only Close ever takes the lock for writing
+		return store.ErrClosed
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package pgstore
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// statements are the texts that a Store sends. Each names the schema, so the search_path of
+// the role or of a pooler's connection does not matter, and says the types of its arguments,
+// so every mode of pgx sends the same.
+type statements struct {
+	get, list, commit, hit, walk, walkCounters, sweep, changes, epoch, inspect string
+}
+
+func newStatements(schema string) statements {
+	in := func(text string) string { return inSchema(text, schema) }
+	const standby = ` UNION ALL SELECT NULL, NULL WHERE pg_catalog.pg_is_in_recovery()`
+	return statements{
+		get: in(`SELECT name, value FROM {schema}.records WHERE partition = $1::text AND name = ANY($2::text[])` + standby),
+		list: in(`(SELECT name, value FROM {schema}.records
+			WHERE partition = $1::text AND name >= $2::text AND name < $3::text AND name > $4::text
+			ORDER BY name LIMIT $5::bigint)` + standby),
+		commit:  in(`SELECT {schema}.commit_1($1::text, $2::text[], $3::smallint[], $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[])`),
+		hit:     in(`SELECT {schema}.hit_1($1::text, $2::bigint, $3::bigint, $4::bigint)`),
+		sweep:   in(`SELECT {schema}.sweep_1($1::bigint)`),
+		changes: in(`SELECT now, coalesce(epoch, ''), coalesce(partitions, '{}') FROM {schema}.changes_1($1::text)`),
+		inspect: in(inspection),
+		epoch:   in(`SELECT {schema}.epoch_1()`),
+		walk: in(`SELECT partition, name, value, coalesce(expires, 0) FROM {schema}.records
+			WHERE (partition, name) > ($1::text, $2::text) ORDER BY partition, name LIMIT $3::bigint`),
+		walkCounters: in(`SELECT key, until FROM {schema}.counters WHERE key > $1::text ORDER BY key LIMIT $2::bigint`),
+	}
+}
+
+// inSchema puts the quoted name of the schema into a text.
+func inSchema(text, schema string) string {
+	return strings.ReplaceAll(text, "{schema}", pgx.Identifier{schema}.Sanitize())
+}
