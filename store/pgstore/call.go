@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 var (
@@ -18,20 +19,28 @@ var (
 // call calls f with a connection that leads to the present server, and waits for it and for
 // f no longer than Options.Timeout. Nothing is sent twice: if the reply is lost, nobody can
 // know whether a statement was carried out.
+//
+// The end of a context by its deadline ends the statement, and costs the connection. A context
+// that is cancelled does not: many are, when clients go away, and each would cost a connection
+// and a request to cancel.
 func (s *Store) call(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.calls.RUnlock()
 
-	bounded, cancel := context.WithTimeout(ctx, s.timeout)
+	end := time.Now().Add(s.timeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(end) {
+		end = d
+	}
+	sent, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer cancel()
-	pooled, err := s.pool.Acquire(bounded)
+	pooled, err := s.acquire(ctx, end)
 	if err != nil {
 		return describe(ctx, err)
 	}
 	c := pooled.Conn()
-	err = f(bounded, c)
+	err = f(sent, c)
 	answered := err == nil || errors.As(err, new(*pgconn.PgError))
 	believed := !answered || s.pulse.answered(linkOf(c.PgConn()).generation)
 	if c.IsClosed() {
@@ -43,6 +52,12 @@ func (s *Store) call(ctx context.Context, f func(context.Context, *pgx.Conn) err
 		return errors.Join(errOld, err)
 	}
 	return describe(ctx, err)
+}
+
+func (s *Store) acquire(ctx context.Context, end time.Time) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	return s.pool.Acquire(ctx)
 }
 
 // abandon lets go of a connection on which a call failed. The client library would wait 15 s
