@@ -20,7 +20,7 @@ OPTIONAL := bench
 
 # The packages that may not build on other systems: they have files for some systems only,
 # or call the system.
-ELSEWHERE := ./store/boltstore ./examples/server ./cmd/authctl ./cmd/copystore ./internal/openstore ./internal/redistest ./internal/secretfile
+ELSEWHERE := ./store/boltstore ./examples/server ./cmd/authctl ./cmd/copystore ./internal/openstore ./internal/redistest ./internal/secretfile ./internal/servertest
 
 # Files of the tests and of the go command are in memory where the system offers room for
 # them: bbolt syncs its disk some ten thousand times. The tests of this project make small
@@ -98,7 +98,7 @@ race: ## Every test in its full form under the race detector: before a release, 
 	$(RACE) -shuffle=on -vet=off -timeout 30m ./...
 
 # The short form of a test has fewer rounds and memory alone where every store has its turn.
-# It leaves out what measures time, starts processes or needs several Redis servers. The
+# It leaves out what measures time, starts processes or needs several servers. The
 # suites of the adapters take longest even so, and are left out here.
 .PHONY: test-short
 test-short: ## The inner loop: what every test says, on memory and without the race detector.

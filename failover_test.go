@@ -14,6 +14,7 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store/redisstore"
 )
 
@@ -82,7 +83,7 @@ func testFailover(t *testing.T, u redis.UniversalOptions, failover func()) {
 	killed := time.Now()
 	failover()
 	wg.Wait()
-	redistest.Within(t, 10*time.Second, func() error {
+	servertest.Within(t, 10*time.Second, func() error {
 		_, err := signUp(h.Manager, "after@example.com")
 		if errors.Is(err, auth.ErrEmailTaken) {
 			return nil
@@ -98,7 +99,7 @@ func testFailover(t *testing.T, u redis.UniversalOptions, failover func()) {
 		}
 		acknowledged++
 		var err error
-		redistest.Within(t, 10*time.Second, func() error { // a call that meets the dead master first is told so, once
+		servertest.Within(t, 10*time.Second, func() error { // a call that meets the dead master first is told so, once
 			if err = a.verify(h.Manager); errors.Is(err, auth.ErrUnavailable) {
 				return err
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
 )
@@ -181,7 +182,7 @@ func TestWhatOneProcessEndsAnotherRefusesAtOnce(t *testing.T) {
 // began that was answered as the first was.
 func watchCredentials(t *testing.T, addr string, lag time.Duration) {
 	h := authtest.With(t, onRedisWith(t, addr, redisstore.Options{Prefix: "auth:", MaxLag: lag}), auth.Config{Now: time.Now})
-	redistest.Within(t, 10*time.Second, func() error { // else it would read each time
+	servertest.Within(t, 10*time.Second, func() error { // else it would read each time
 		if _, known := h.Store.(store.Stamper).Stamp("any"); !known {
 			return errors.New("no stamp is known")
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
 	"github.com/datixlab/auth/store/redisstore"
@@ -50,7 +51,7 @@ func eachPair(t *testing.T, cfg auth.Config, test func(t *testing.T, a, b *autht
 				}
 				t.Cleanup(func() { _ = s.Close() })
 				if lag > 0 {
-					redistest.Within(t, raceTime, func() error { // else nothing would be remembered at first
+					servertest.Within(t, raceTime, func() error { // else nothing would be remembered at first
 						if _, known := s.Stamp("any"); !known {
 							return errors.New("no stamp is known")
 						}

@@ -371,7 +371,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		left := 0
 		for _, stack := range strings.Split(string(stacks), "\n\n") {
-			ours := strings.Contains(stack, "datixlab/auth") && !strings.Contains(stack, "internal/redistest") // whose servers are shared
+			ours := strings.Contains(stack, "datixlab/auth") && !strings.Contains(stack, "internal/servertest") // whose servers are shared
 			if ours && !strings.Contains(stack, "testing.tRunner") {
 				left++
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/datixlab/auth/httpauth"
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 )
 
@@ -28,7 +29,7 @@ func onServer(t *testing.T, server *redistest.Server) *fixture {
 // within two seconds.
 func (f *fixture) wantBack(token, key string) {
 	f.t.Helper()
-	took := redistest.Within(f.t, 2*time.Second, func() error {
+	took := servertest.Within(f.t, 2*time.Second, func() error {
 		if a := f.call("GET", "/me", nil, bearer(token)); a.status != http.StatusOK {
 			return fmt.Errorf("%s: %d", a.what, a.status)
 		}
@@ -114,7 +115,7 @@ func TestRedisThatHangsIsUnavailableAndLeaksNothing(t *testing.T) {
 	const flood = 400
 	slowest = atOnce(flood)
 	f.server.Client().CloseIdleConnections()
-	redistest.Within(t, 3*time.Second, func() error {
+	servertest.Within(t, 3*time.Second, func() error {
 		if n, _ := held(); n > goroutines+20 {
 			return fmt.Errorf("%d goroutines, of %d before %d requests", n, goroutines, flood)
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/datixlab/auth/httpauth"
 	"github.com/datixlab/auth/internal/openstore"
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/redis/go-redis/v9/logging"
 )
@@ -351,7 +352,7 @@ func TestWhatWasAcknowledgedSurvivesKill9OfRedis(t *testing.T) {
 		r := &crashRound{client: server.client, kill: sync.OnceFunc(redis.Kill), dead: 503}
 		r.use(t, n, 1+random.Int64N(120))
 		redis.Restart()
-		redistest.Within(t, patience, func() error {
+		servertest.Within(t, patience, func() error {
 			status, _, err := server.send("POST", "/v1/auth/login", "", object{"email": "nobody@example.com", "password": crashPassword})
 			if err == nil && status == 503 {
 				return errors.New("the server does not find that Redis is back")

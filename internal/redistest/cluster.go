@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/datixlab/auth/internal/servertest"
 )
 
 // A Cluster is a Redis Cluster of three masters with one replica each. A node that has
@@ -24,7 +26,7 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 	c := &Cluster{tb: tb}
 	bus := make([]int, nodes)
 	for i := range bus {
-		bus[i] = FreePort(tb)
+		bus[i] = servertest.FreePort(tb)
 		c.Servers = append(c.Servers, Start(tb, append([]string{
 			"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(bus[i]),
 		}, args...)...))
@@ -37,10 +39,10 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 			s.Do("cluster", "addslotsrange", i*slots/masters, (i+1)*slots/masters-1)
 		}
 		if i > 0 {
-			s.Do("cluster", "meet", "127.0.0.1", c.Servers[0].port, bus[0])
+			s.Do("cluster", "meet", "127.0.0.1", c.Servers[0].Port(), bus[0])
 		}
 	}
-	Within(tb, startTime, func() error {
+	servertest.Within(tb, servertest.StartTime, func() error {
 		for i, s := range c.Servers {
 			if n := s.Field("cluster info", "cluster_known_nodes"); n != strconv.Itoa(nodes) {
 				return fmt.Errorf("a node knows %s nodes", n)
@@ -71,7 +73,7 @@ func (c *Cluster) Addrs() []string {
 // node then agrees that live masters serve every slot, and live replicas are in step.
 func (c *Cluster) WaitHealthy() time.Duration {
 	c.tb.Helper()
-	return Within(c.tb, 30*time.Second, func() error {
+	return servertest.Within(c.tb, 30*time.Second, func() error {
 		for _, s := range c.live() {
 			if state := s.Field("cluster info", "cluster_state"); state != "ok" {
 				return fmt.Errorf("%s holds the cluster's state for %q", s.Addr(), state)
@@ -118,7 +120,7 @@ func (c *Cluster) MasterOf(key string) *Server {
 // there is none.
 func (c *Cluster) ReplicaOf(key string) *Server {
 	c.tb.Helper()
-	port := strconv.Itoa(c.MasterOf(key).port)
+	port := strconv.Itoa(c.MasterOf(key).Port())
 	for _, s := range c.live() {
 		if s.Field("replication", "master_port") == port {
 			return s
@@ -140,7 +142,7 @@ func (c *Cluster) KillMaster(key string) *Server {
 // is not one of them. The node old may hang. It also returns how long that took.
 func (c *Cluster) WaitForFailover(old *Server) time.Duration {
 	c.tb.Helper()
-	return Within(c.tb, 30*time.Second, func() error {
+	return servertest.Within(c.tb, 30*time.Second, func() error {
 		for _, s := range c.live() {
 			if s == old {
 				continue
@@ -214,7 +216,7 @@ func (c *Cluster) owners(by *Server) ([]owner, error) {
 		node, _ := r[2].([]any)
 		o := owner{first: int(first), last: int(last)}
 		for _, s := range c.Servers {
-			if len(node) > 1 && node[1] == int64(s.port) {
+			if len(node) > 1 && node[1] == int64(s.Port()) {
 				o.master = s
 			}
 		}
@@ -258,7 +260,7 @@ func (m *Migration) Keys() []string {
 func (m *Migration) Move(keys ...string) {
 	m.c.tb.Helper()
 	for _, k := range keys {
-		m.from.Do("migrate", "127.0.0.1", m.to.port, k, 0, 1000)
+		m.from.Do("migrate", "127.0.0.1", m.to.Port(), k, 0, 1000)
 	}
 }
 
@@ -278,7 +280,7 @@ func (m *Migration) Finish() {
 			s.Do("cluster", "setslot", m.slot, "node", id)
 		}
 	}
-	Within(m.c.tb, startTime, func() error { // the replicas learn it from their masters
+	servertest.Within(m.c.tb, servertest.StartTime, func() error { // the replicas learn it from their masters
 		for _, s := range m.c.live() {
 			owners, err := m.c.owners(s)
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 )
 
 // The test runs itself as a process that starts a server and is killed.
@@ -31,7 +32,7 @@ func TestAServerEndsWithTheProcessThatStartedIt(t *testing.T) {
 	if !ok {
 		t.Fatalf("the child said %q", out)
 	}
-	redistest.Within(t, 5*time.Second, func() error {
+	servertest.Within(t, 5*time.Second, func() error {
 		if _, err := os.Stat("/proc/" + pid); err == nil {
 			return os.ErrExist
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/datixlab/auth/internal/servertest"
 )
 
 // MasterName is the name under which the sentinels know the master.
@@ -31,13 +33,13 @@ func StartSentinel(tb testing.TB, args ...string) *Sentinel {
 	master := Start(tb, args...)
 	s := &Sentinel{tb: tb, Servers: []*Server{master}}
 	for range 2 {
-		s.Servers = append(s.Servers, Start(tb, append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.port)}, args...)...))
+		s.Servers = append(s.Servers, Start(tb, append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.Port())}, args...)...))
 	}
 	for range 3 {
 		dir := tb.TempDir()
 		conf := filepath.Join(dir, "sentinel.conf")
 		text := fmt.Sprintf("bind 127.0.0.1\nsentinel monitor %[1]s 127.0.0.1 %[2]d 2\n"+
-			"sentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 2000\n", MasterName, master.port)
+			"sentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 2000\n", MasterName, master.Port())
 		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
 		}
@@ -45,7 +47,7 @@ func StartSentinel(tb testing.TB, args ...string) *Sentinel {
 		sentinel.Do("sentinel", "debug", "publish-period", 200) // they find each other at once
 		s.Sentinels = append(s.Sentinels, sentinel)
 	}
-	Within(tb, startTime, s.whole)
+	servertest.Within(tb, servertest.StartTime, s.whole)
 	return s
 }
 
@@ -124,7 +126,7 @@ func (s *Sentinel) KillMaster() *Server {
 // then do nothing for seconds.
 func (s *Sentinel) ForceFailover(by *Server) {
 	s.tb.Helper()
-	Within(s.tb, startTime, func() error {
+	servertest.Within(s.tb, servertest.StartTime, func() error {
 		_, err := by.Try("sentinel", "failover", MasterName)
 		if err != nil && strings.HasPrefix(err.Error(), "INPROG") {
 			return nil
@@ -137,7 +139,7 @@ func (s *Sentinel) ForceFailover(by *Server) {
 // took.
 func (s *Sentinel) WaitForFailover(old *Server) time.Duration {
 	s.tb.Helper()
-	return Within(s.tb, 30*time.Second, func() error {
+	return servertest.Within(s.tb, 30*time.Second, func() error {
 		if m := s.Master(); m == nil || m == old {
 			return errors.New("no new master")
 		}

@@ -3,27 +3,22 @@ package redistest
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
-)
 
-// startTime is how long a server may take until it answers.
-const startTime = 15 * time.Second
+	"github.com/datixlab/auth/internal/servertest"
+)
 
 // A Server is one Redis server. Its methods fail the test if they cannot do what they
 // promise. Do and Try may be called by any number of goroutines.
 type Server struct {
+	servertest.Server
 	tb       testing.TB
-	dir      string
-	args     []string
-	port     int
 	password string
-	process  *process
 }
 
 // Start starts a server that writes nothing to disk, and returns when it answers. The
@@ -35,106 +30,47 @@ func Start(tb testing.TB, args ...string) *Server {
 
 func start(tb testing.TB, dir string, args ...string) *Server {
 	tb.Helper()
-	s := &Server{tb: tb, dir: dir, args: args}
+	s := &Server{tb: tb}
 	if i := slices.Index(args, "--requirepass"); i >= 0 {
 		s.password = args[i+1]
 	}
-	tb.Cleanup(s.Kill)
-	var err error
-	for range 5 { // another process may take the port first
-		s.port = FreePort(tb)
-		if err = s.launch(); err == nil {
-			return s
-		}
-	}
-	tb.Fatalf("redistest: %v", err)
-	return nil
+	s.Server = servertest.Start(tb, servertest.Program{
+		Dir:     dir,
+		Command: func(port int) (*exec.Cmd, error) { return command(port, args), nil },
+		Answers: s.answers,
+		AtEnd:   syscall.SIGKILL,
+	})
+	return s
 }
 
-// launch runs the server and waits until it answers.
-func (s *Server) launch() (err error) {
-	args := append([]string{}, s.args...)
-	port := strconv.Itoa(s.port)
+// command returns the command that runs a server.
+func command(port int, args []string) *exec.Cmd {
+	args, number := slices.Clone(args), strconv.Itoa(port)
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") { // a configuration file comes first
-		args = append(args[:1:1], append([]string{"--port", port}, args[1:]...)...)
+		args = append(args[:1:1], append([]string{"--port", number}, args[1:]...)...)
 	} else {
 		args = append([]string{
-			"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+			"--port", number, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
 			"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
 		}, args...)
 	}
-	if s.process, err = launch(s.dir, args...); err != nil {
-		return err
-	}
-	for end := time.Now().Add(startTime); ; {
-		err := s.answers()
-		switch {
-		case err == nil:
-			return nil
-		case !s.process.alive():
-			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			return fmt.Errorf("the server ended:\n%s", log[max(0, len(log)-2000):])
-		case time.Now().After(end):
-			s.process.kill()
-			return fmt.Errorf("no answer in %v: %w", startTime, err)
-		}
-		<-time.After(2 * time.Millisecond)
-	}
+	return exec.Command(program, args...) //nolint:gosec // redis-server, with what a test says
 }
 
 // answers returns nil if this server answers commands on its port, and not another one.
-func (s *Server) answers() error {
-	if _, err := s.Try("ping"); err != nil {
+func (s *Server) answers(port int, p *servertest.Process) error {
+	addr := servertest.Loopback(port)
+	if _, err := s.try(addr, "ping"); err != nil {
 		return err
 	}
-	info, err := s.Try("info", "server")
+	info, err := s.try(addr, "info", "server")
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(fmt.Sprint(info), fmt.Sprintf("process_id:%d\r\n", s.process.cmd.Process.Pid)) {
+	if !strings.Contains(fmt.Sprint(info), fmt.Sprintf("process_id:%d\r\n", p.PID())) {
 		return errors.New("another server has the port")
 	}
 	return nil
-}
-
-// Addr returns the server's address, host:port.
-func (s *Server) Addr() string { return loopback(s.port) }
-
-// Alive reports whether the server has not been killed.
-func (s *Server) Alive() bool { return s.process != nil && s.process.alive() }
-
-// Kill ends the server as a crash would: it writes nothing more, and its connections
-// are reset. Killing it again does nothing.
-func (s *Server) Kill() {
-	if s.process != nil {
-		s.process.kill()
-	}
-}
-
-// Restart kills the server if it is alive. Then it starts the server again on its port
-// with what it has on disk.
-func (s *Server) Restart() {
-	s.tb.Helper()
-	s.Kill()
-	if err := s.launch(); err != nil {
-		s.tb.Fatalf("redistest: restart: %v", err)
-	}
-}
-
-// Stop makes the server hang: it accepts connections and answers nothing.
-func (s *Server) Stop() {
-	s.tb.Helper()
-	if err := s.process.stop(); err != nil {
-		s.tb.Fatalf("redistest: stop: %v", err)
-	}
-}
-
-// Continue undoes Stop.
-func (s *Server) Continue() {
-	s.tb.Helper()
-	if err := s.process.cont(); err != nil {
-		s.tb.Fatalf("redistest: continue: %v", err)
-	}
 }
 
 // Do sends a command on a connection of its own and returns the reply: nil, a
@@ -149,8 +85,10 @@ func (s *Server) Do(args ...any) any {
 }
 
 // Try is Do for commands that may fail. It takes a second at most.
-func (s *Server) Try(args ...any) (any, error) {
-	c, err := s.connect()
+func (s *Server) Try(args ...any) (any, error) { return s.try(s.Addr(), args...) }
+
+func (s *Server) try(addr string, args ...any) (any, error) {
+	c, err := s.connect(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +97,8 @@ func (s *Server) Try(args ...any) (any, error) {
 }
 
 // connect returns a connection that can be used for a second.
-func (s *Server) connect() (*connection, error) {
-	c, err := dial(s.Addr())
+func (s *Server) connect(addr string) (*connection, error) {
+	c, err := dial(addr)
 	if err != nil || s.password == "" {
 		return c, err
 	}
@@ -192,8 +130,8 @@ func (s *Server) Field(section, field string) string {
 // has written to it until now.
 func (s *Server) WaitReplicas(n int) {
 	s.tb.Helper()
-	Within(s.tb, startTime, func() error {
-		c, err := s.connect()
+	servertest.Within(s.tb, servertest.StartTime, func() error {
+		c, err := s.connect(s.Addr())
 		if err != nil {
 			return err
 		}

@@ -2,10 +2,10 @@ package redistest
 
 import (
 	"flag"
-	"fmt"
-	"os"
 	"sync"
 	"testing"
+
+	"github.com/datixlab/auth/internal/servertest"
 )
 
 // Main is for the TestMain of a package whose tests share servers. It runs the tests,
@@ -13,7 +13,7 @@ import (
 // tests may run at once on any machine: those that call t.Parallel wait for servers to
 // learn of each other, not for a processor.
 func Main(m *testing.M) (exit int) {
-	defer shared.end()
+	defer shared.End()
 	flag.Parse()
 	parallel := "4"
 	flag.Visit(func(f *flag.Flag) {
@@ -53,7 +53,7 @@ func SharedCluster(tb testing.TB) *Cluster {
 }
 
 var (
-	shared         = new(whole)
+	shared         = new(servertest.Whole)
 	sharedServer   = sync.OnceValue(func() *Server { return Start(shared) })
 	sharedSentinel = sync.OnceValue(func() *Sentinel { return StartSentinel(shared) })
 	sharedCluster  = sync.OnceValue(func() *Cluster { return StartCluster(shared) })
@@ -61,9 +61,7 @@ var (
 
 // on returns the server for another test: failures are failures of that test.
 func (s *Server) on(tb testing.TB) *Server {
-	copied := *s
-	copied.tb = tb
-	return &copied
+	return &Server{s.Server.On(tb), tb, s.password}
 }
 
 func allOn(tb testing.TB, servers []*Server) []*Server {
@@ -72,46 +70,4 @@ func allOn(tb testing.TB, servers []*Server) []*Server {
 		all = append(all, s.on(tb))
 	}
 	return all
-}
-
-// A whole stands for all tests of a process, as the testing.TB that a start of servers
-// needs.
-type whole struct {
-	testing.TB // nil: any other method panics
-	mu         sync.Mutex
-	ends       []func()
-}
-
-// Helper implements testing.TB.
-func (w *whole) Helper() {}
-
-// Cleanup implements testing.TB.
-func (w *whole) Cleanup(end func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ends = append(w.ends, end)
-}
-
-// TempDir implements testing.TB.
-func (w *whole) TempDir() string {
-	dir, err := os.MkdirTemp("", "redistest")
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-// Fatal implements testing.TB.
-func (w *whole) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
-
-// Fatalf implements testing.TB.
-func (w *whole) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-
-func (w *whole) end() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := len(w.ends); i > 0; i-- {
-		w.ends[i-1]()
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 )
 
@@ -91,7 +92,7 @@ func TestNoStampIsKnownOfAServerThatWasDemoted(t *testing.T) {
 	s := mustOpen(t, at(server.Addr()), o)
 	knows := func(want bool) {
 		t.Helper()
-		redistest.Within(t, 10*time.Second, func() error {
+		servertest.Within(t, 10*time.Second, func() error {
 			if _, known := s.Stamp("p"); known != want {
 				return errors.New("whether a stamp is known has not changed")
 			}
@@ -103,7 +104,7 @@ func TestNoStampIsKnownOfAServerThatWasDemoted(t *testing.T) {
 	server.Do("replicaof", host, port)
 	knows(false)
 	for range 10 { // and it stays unknown
-		redistest.Within(t, time.Second, func() error { _, err := server.Try("ping"); return err })
+		servertest.Within(t, time.Second, func() error { _, err := server.Try("ping"); return err })
 		knows(false)
 	}
 	server.Do("replicaof", "no", "one")

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
 )
@@ -114,7 +115,7 @@ func TestWhatNoReplicaHasIsAcknowledgedOnlyWhereNoneIsWaitedFor(t *testing.T) {
 		r.Continue()
 	}
 	t.Logf("a new master after %v", sentinel.WaitForFailover(old))
-	redistest.Within(t, whole, func() error {
+	servertest.Within(t, whole, func() error {
 		_, err := alone.Get(ever, "p/before")
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 )
 
@@ -88,7 +89,7 @@ func TestAServerThatIsDownFailsCallsAtOnceAndIsUsedAgainWhenItIsBack(t *testing.
 
 	server.Restart()
 	// After many failures the client tries a server once a second only.
-	redistest.Within(t, 2*time.Second, func() error { _, err := s.Get(ever, "p/k"); return err })
+	servertest.Within(t, 2*time.Second, func() error { _, err := s.Get(ever, "p/k"); return err })
 	wantValue(t, s, "p/k", "v")
 	if items, err := s.List(ever, "p/", "", 10); err != nil || len(items) != 2 {
 		t.Errorf("List after a restart: %v, %v", items, err)
@@ -256,7 +257,7 @@ func TestCloseEndsConnections(t *testing.T) {
 	s := mustOpen(t, at(server.Addr()), fresh())
 	must(t, s.Commit(ever, store.Put("p/k", nil)))
 	must(t, s.Close())
-	redistest.Within(t, time.Second, func() error {
+	servertest.Within(t, time.Second, func() error {
 		if after := server.Field("clients", "connected_clients"); after != before {
 			return fmt.Errorf("%s connections before Open, %s after Close", before, after)
 		}

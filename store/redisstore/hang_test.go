@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
 )
@@ -111,7 +112,7 @@ func (f *frozen) wake() {
 	if stale > 0 || twice > 0 {
 		f.t.Errorf("the old master, woken, showed %d times what was revoked, and let %d spend what was spent", stale, twice)
 	}
-	took := redistest.Within(f.t, whole, func() error { _, err := f.idle.Get(ever, "p/served"); return err })
+	took := servertest.Within(f.t, whole, func() error { _, err := f.idle.Get(ever, "p/served"); return err })
 	f.t.Logf("of 100 calls after the old master was woken, %d failed; served again %v later", errs, took.Round(time.Millisecond))
 	wantValue(f.t, f.idle, "p/revoked", "")
 }

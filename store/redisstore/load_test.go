@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 )
 
@@ -76,7 +76,7 @@ func (l *load) progress(n int, limit time.Duration) time.Duration {
 	for i, w := range l.workers {
 		was[i].steps, was[i].errs = w.count()
 	}
-	return redistest.Within(l.tb, limit, func() error {
+	return servertest.Within(l.tb, limit, func() error {
 		var slow error
 		for i, w := range l.workers {
 			steps, errs := w.count()

@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
 	"github.com/datixlab/auth/store/storetest"
@@ -122,7 +123,7 @@ func TestAReplicaIsRefusedAtOpenAndLater(t *testing.T) {
 	host, port, _ := strings.Cut(master.Addr(), ":")
 	server.Do("replicaof", host, port)
 	server.Do("client", "kill", "type", "normal")
-	redistest.Within(t, time.Second, func() error { // the first call may only find its connection closed
+	servertest.Within(t, time.Second, func() error { // the first call may only find its connection closed
 		if _, err := s.Get(ever, "p/k"); err == nil || !strings.Contains(err.Error(), "is a replica") {
 			return fmt.Errorf("Get from a server that was demoted: %v", err)
 		}
@@ -141,7 +142,7 @@ func TestAServerThatIsDownIsRefusedWithinASecond(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
-	down := fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t))
+	down := fmt.Sprintf("127.0.0.1:%d", servertest.FreePort(t))
 	wantRefused(t, at(down), fresh(), "connection refused")
 	wantRefused(t, redis.UniversalOptions{Addrs: []string{down}, IsClusterMode: true}, fresh(), "connection refused")
 	wantRefused(t, redis.UniversalOptions{Addrs: []string{down}, MasterName: "m"}, fresh(), "connection refused")
@@ -294,7 +295,7 @@ func TestTheDocumentedACLIsEnough(t *testing.T) {
 		o.MaxLag = 20 * time.Millisecond
 		s, other := mustOpen(t, u, o), mustOpen(t, u, o)
 		known := func() (stamp uint64) {
-			redistest.Within(t, 10*time.Second, func() (err error) {
+			servertest.Within(t, 10*time.Second, func() (err error) {
 				var known bool
 				if stamp, known = s.Stamp("p"); !known {
 					err = errors.New("no stamp is known")
@@ -305,7 +306,7 @@ func TestTheDocumentedACLIsEnough(t *testing.T) {
 		}
 		before := known()
 		must(t, other.Commit(ever, store.Put("p/k", []byte("v"))))
-		redistest.Within(t, 10*time.Second, func() error {
+		servertest.Within(t, 10*time.Second, func() error {
 			if known() == before {
 				return errors.New("a change by another Store is not reported")
 			}
@@ -392,7 +393,7 @@ func TestAServerIsReachedOnAUnixSocket(t *testing.T) {
 	o := fresh()
 	o.MaxLag = 20 * time.Millisecond
 	s := mustOpen(t, u, o)
-	redistest.Within(t, 10*time.Second, func() error {
+	servertest.Within(t, 10*time.Second, func() error {
 		if _, known := s.Stamp("p"); !known {
 			return errors.New("no stamp is known")
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
 )
@@ -45,7 +46,7 @@ func startTLS(t *testing.T, host net.IP) (server *redistest.Server, addr string,
 	must(t, os.WriteFile(certFile, cert, 0o600))
 	must(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
 
-	port := strconv.Itoa(redistest.FreePort(t))
+	port := strconv.Itoa(servertest.FreePort(t))
 	server = redistest.Start(t, "--tls-port", port, "--tls-cert-file", certFile, "--tls-key-file", keyFile,
 		"--tls-ca-cert-file", certFile, "--tls-auth-clients", "no")
 	authority = x509.NewCertPool()

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 )
 
@@ -21,10 +22,10 @@ func TestAFailoverOfSentinelIsFollowed(t *testing.T) {
 	o := fresh()
 	o.Replicas = 2
 	s := mustOpen(t, atSentinel(sentinel), o)
-	redistest.Within(t, 2*time.Second, func() error { return s.Commit(ever, store.Put("p/k", []byte("v"))) })
+	servertest.Within(t, 2*time.Second, func() error { return s.Commit(ever, store.Put("p/k", []byte("v"))) })
 
 	sentinel.WaitForFailover(sentinel.KillMaster())
-	took := redistest.Within(t, 3*time.Second, func() error { _, err := s.Get(ever, "p/k"); return err })
+	took := servertest.Within(t, 3*time.Second, func() error { _, err := s.Get(ever, "p/k"); return err })
 	t.Logf("the new master is read from %v after it is one", took)
 	wantValue(t, s, "p/k", "v")
 
@@ -41,13 +42,13 @@ func TestAFailoverOfAClusterIsFollowed(t *testing.T) { // F-R8
 	o := fresh()
 	o.Replicas = 1
 	replicated := mustOpen(t, at(cluster.Addrs()...), o)
-	redistest.Within(t, 2*time.Second, func() error { return replicated.Commit(ever, store.Put("p/k", []byte("v"))) })
+	servertest.Within(t, 2*time.Second, func() error { return replicated.Commit(ever, store.Put("p/k", []byte("v"))) })
 
 	// A master that is none any more redirects the Commit, and its refusal to wait is
 	// not what counts.
 	replica := cluster.ReplicaOf("{p}")
 	replica.Do("cluster", "failover")
-	redistest.Within(t, 5*time.Second, func() error {
+	servertest.Within(t, 5*time.Second, func() error {
 		if role := replica.Field("replication", "role"); role != "master" {
 			return fmt.Errorf("the replica is a %s", role)
 		}
@@ -67,7 +68,7 @@ func TestAFailoverOfAClusterIsFollowed(t *testing.T) { // F-R8
 		t.Errorf("Get from a master that was killed took %v", d)
 	}
 	cluster.WaitHealthy()
-	took := redistest.Within(t, 900*time.Millisecond, func() error {
+	took := servertest.Within(t, 900*time.Millisecond, func() error {
 		return s.Commit(ever, store.Put("p/other", nil), store.Check("p/k").Equal([]byte("v")))
 	})
 	t.Logf("the new master is written to %v after it is one, %v after the old one was killed", took, time.Since(begin))
@@ -82,7 +83,7 @@ func TestASlotThatIsMovedIsFollowed(t *testing.T) { // ST-8
 		o := fresh()
 		o.Replicas = replicas
 		s := mustOpen(t, at(cluster.Addrs()...), o)
-		redistest.Within(t, 2*time.Second, func() error {
+		servertest.Within(t, 2*time.Second, func() error {
 			return s.Commit(ever, store.Put("p/k", []byte("v")), store.Put("p/l", nil).Until(time.Now().Add(time.Hour)))
 		})
 
@@ -134,7 +135,7 @@ func TestACommitIsOnAsManyReplicasAsAskedFor(t *testing.T) {
 			put := func(value string) func() error {
 				return func() error { return s.Commit(ever, store.Put("p/k", []byte(value))) }
 			}
-			redistest.Within(t, 2*time.Second, put("v")) // a replica counts once it has reported for the first time
+			servertest.Within(t, 2*time.Second, put("v")) // a replica counts once it has reported for the first time
 			replica := c.replica()
 			replica.Stop()
 			defer replica.Continue()
@@ -158,7 +159,7 @@ func TestACommitIsOnAsManyReplicasAsAskedFor(t *testing.T) {
 				t.Errorf("a Commit that writes nothing: %v after %v; it has nothing to wait for", check, tookCheck)
 			}
 			wantValue(t, s, "p/k", "w")
-			redistest.Within(t, 2*time.Second, put("x"))
+			servertest.Within(t, 2*time.Second, put("x"))
 		})
 	}
 }

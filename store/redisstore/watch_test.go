@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
 	"github.com/datixlab/auth/store/storetest"
@@ -30,7 +31,7 @@ func watching() redisstore.Options {
 // known returns the stamp of the partition once it is known.
 func known(tb testing.TB, s *redisstore.Store, partition string) (stamp uint64) {
 	tb.Helper()
-	redistest.Within(tb, 10*time.Second, func() error {
+	servertest.Within(tb, 10*time.Second, func() error {
 		var ok bool
 		if stamp, ok = s.Stamp(partition); !ok {
 			return fmt.Errorf("the stamp of %s is not known", partition)
@@ -167,7 +168,7 @@ func TestWhatIsKnownTakesNoRoundTrip(t *testing.T) {
 	s := mustOpen(t, at(redistest.SharedServer(t).Addr()), watching())
 	must(t, s.Commit(ever, store.Put("p/k", []byte("v"))))
 	r := &reader{s: s}
-	redistest.Within(t, 10*time.Second, func() error {
+	servertest.Within(t, 10*time.Second, func() error {
 		known(t, s, "p")
 		before := r.reads
 		for range 1000 {
@@ -232,7 +233,7 @@ func TestAFailoverMakesEveryStampUnknown(t *testing.T) {
 	o.Replicas = 2
 	u := atSentinel(sentinel)
 	writer, remembers := mustOpen(t, u, o), mustOpen(t, u, o)
-	redistest.Within(t, 5*time.Second, func() error { return writer.Commit(ever, store.Put("p/k", []byte("v"))) })
+	servertest.Within(t, 5*time.Second, func() error { return writer.Commit(ever, store.Put("p/k", []byte("v"))) })
 	known(t, remembers, "p")
 	race(t, writer, remembers, 50)
 
@@ -242,7 +243,7 @@ func TestAFailoverMakesEveryStampUnknown(t *testing.T) {
 	sentinel.WaitForFailover(old)
 	o.Replicas = 1
 	writer = mustOpen(t, u, o)
-	redistest.Within(t, whole, func() error { return writer.Commit(ever, store.Put("p/k", []byte("w"))) })
+	servertest.Within(t, whole, func() error { return writer.Commit(ever, store.Put("p/k", []byte("w"))) })
 	old.Continue()
 	race(t, writer, remembers, 50)
 	known(t, remembers, "p")
@@ -304,7 +305,7 @@ func TestAWatchDoesNotWaitForASubscriptionThatIsNeverAnswered(t *testing.T) {
 	})
 	before := asked.Load()
 	server.Do("client", "kill", "type", "pubsub")
-	redistest.Within(t, 10*time.Second, func() error {
+	servertest.Within(t, 10*time.Second, func() error {
 		if _, _ = s.Stamp("p"); asked.Load() == before {
 			return fmt.Errorf("it has not begun anew")
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
 )
@@ -170,7 +171,7 @@ func (w *writers) write(s *redisstore.Store, x *writer) {
 func (w *writers) second() {
 	w.tb.Helper()
 	begin, was := time.Now(), w.acks.Load()
-	redistest.Within(w.tb, 30*time.Second, func() error {
+	servertest.Within(w.tb, 30*time.Second, func() error {
 		if time.Since(begin) < time.Second || w.acks.Load() < was+500 {
 			return fmt.Errorf("%d written in %v", w.acks.Load()-was, time.Since(begin))
 		}
@@ -186,7 +187,7 @@ func (w *writers) lost(killed time.Time) (n int, oldest time.Duration) {
 		there := map[string]bool{}
 		for after := ""; ; {
 			var page []store.Item
-			redistest.Within(w.tb, whole, func() (err error) {
+			servertest.Within(w.tb, whole, func() (err error) {
 				page, err = w.s.List(ever, x.partition+"/", after, 1000)
 				return err
 			})
