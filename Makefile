@@ -20,7 +20,7 @@ OPTIONAL := bench
 
 # The packages that may not build on other systems: they have files for some systems only,
 # or call the system.
-ELSEWHERE := ./store/boltstore ./examples/server ./cmd/authctl ./cmd/copystore ./internal/openstore ./internal/redistest ./internal/secretfile ./internal/servertest
+ELSEWHERE := ./store/boltstore ./examples/server ./cmd/authctl ./cmd/copystore ./internal/openstore ./internal/pgtest ./internal/redistest ./internal/secretfile ./internal/servertest
 
 # Files of the tests and of the go command are in memory where the system offers room for
 # them: bbolt syncs its disk some ten thousand times. The tests of this project make small

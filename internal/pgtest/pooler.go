@@ -1,0 +1,87 @@
+package pgtest
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/datixlab/auth/internal/servertest"
+)
+
+// A Pooler is a PgBouncer before a server. Its methods fail the test if they cannot do
+// what they promise.
+type Pooler struct {
+	servertest.Server
+	to       *Server
+	dir      string
+	settings []string
+}
+
+// StartPooler starts a PgBouncer for all databases of the server, and returns when it
+// answers. The mode says when a connection to the server goes back to the pool: session,
+// transaction or statement. The settings are those of the section [pgbouncer], name=value.
+func StartPooler(tb testing.TB, to *Server, mode string, settings ...string) *Pooler {
+	tb.Helper()
+	dir, err := newDirectory()
+	if err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	p := &Pooler{to: to, dir: dir, settings: append([]string{"pool_mode=" + mode}, settings...)}
+	p.Server = servertest.Start(tb, servertest.Program{Dir: dir, Command: p.command, Answers: p.answers, AtEnd: syscall.SIGKILL})
+	return p
+}
+
+// pooler returns the program. Debian has it where ordinary users' PATH may not lead.
+func pooler() string {
+	const debian = "/usr/sbin/pgbouncer"
+	if _, err := os.Stat(debian); err == nil {
+		return debian
+	}
+	return "pgbouncer"
+}
+
+// command writes the configuration and returns the command that runs the pooler.
+func (p *Pooler) command(port int) (*exec.Cmd, error) {
+	conf, users := filepath.Join(p.dir, "pgbouncer.ini"), filepath.Join(p.dir, "users")
+	text := &strings.Builder{}
+	fmt.Fprintf(text, "[databases]\n* = host=127.0.0.1 port=%d\n[pgbouncer]\n", p.to.Port())
+	for _, setting := range append([]string{
+		"listen_addr=127.0.0.1", fmt.Sprintf("listen_port=%d", port), "unix_socket_dir=",
+		"auth_type=trust", "auth_file=" + users, "admin_users=postgres", "ignore_startup_parameters=extra_float_digits",
+	}, p.settings...) {
+		fmt.Fprintln(text, setting)
+	}
+	for path, content := range map[string]string{conf: text.String(), users: `"postgres" ""` + "\n"} {
+		if err := errors.Join(os.WriteFile(path, []byte(content), 0o600), give(path)); err != nil {
+			return nil, err
+		}
+	}
+	return ordinary(exec.Command(pooler(), "-q", conf)), nil //nolint:gosec // PgBouncer
+}
+
+// answers returns nil if the pooler answers, whether or not the server does. It ends if
+// another process has the port.
+func (p *Pooler) answers(port int, process *servertest.Process) error {
+	_, err := query(p.url(port, "pgbouncer"), "SHOW VERSION")
+	if err == nil && !process.Alive() {
+		err = errors.New("another pooler has the port")
+	}
+	return err
+}
+
+// URL returns the address of the database postgres by way of the pooler.
+func (p *Pooler) URL() string { return p.URLOf("postgres") }
+
+// URLOf is URL for another database. That with the name pgbouncer is the pooler's own.
+func (p *Pooler) URLOf(database string) string { return p.url(p.Port(), database) }
+
+func (p *Pooler) url(port int, database string) string {
+	return "postgres://postgres@" + servertest.Loopback(port) + "/" + url.PathEscape(database) + "?sslmode=disable"
+}
