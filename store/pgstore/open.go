@@ -62,7 +62,7 @@ type Options struct {
 // It adds to these settings of config, and keeps every hook of the caller:
 //
 //   - Only a server that can be written to is connected to (target_session_attrs=read-write).
-//   - A connection is not pinged, and not used after a silence of the server.
+//   - A connection is not pinged, and not used once it has ended or the server was silent.
 //   - An attempt to connect to one address ends after Options.Timeout.
 //   - Connections end at different times: MaxConnLifetimeJitter is a quarter of MaxConnLifetime
 //     if it is not set.
@@ -160,8 +160,7 @@ func (s *Store) configure(callers *pgxpool.Config) *pgxpool.Config {
 	}
 	c.PrepareConn = func(ctx context.Context, pc *pgx.Conn) (bool, error) {
 		switch {
-		case !s.pulse.trusted(linkOf(pc.PgConn()).generation):
-			_ = pc.PgConn().Conn().Close() // or the pool would wait for a server that hangs
+		case !s.pulse.trusted(linkOf(pc.PgConn()).generation), !alive(pc.PgConn().Conn()):
 			return false, nil
 		case callers.PrepareConn != nil:
 			return callers.PrepareConn(ctx, pc)

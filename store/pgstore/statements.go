@@ -24,7 +24,7 @@ func newStatements(schema string) statements {
 		commit:  in(`SELECT {schema}.commit_1($1::text, $2::text[], $3::smallint[], $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[])`),
 		hit:     in(`SELECT {schema}.hit_1($1::text, $2::bigint, $3::bigint, $4::bigint)`),
 		sweep:   in(`SELECT {schema}.sweep_1($1::bigint)`),
-		changes: in(`SELECT now, coalesce(epoch, ''), coalesce(partitions, '{}') FROM {schema}.changes_1($1::text)`),
+		changes: in(`SELECT now, coalesce(epoch, ''), drops, coalesce(partitions, '{}') FROM {schema}.changes_1($1::text)`),
 		inspect: in(inspection),
 		epoch:   in(`SELECT {schema}.epoch_1()`),
 		walk: in(`SELECT partition, name, value, coalesce(expires, 0) FROM {schema}.records

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,10 +13,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/pgstore"
 	"github.com/datixlab/auth/store/storetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m.Run)) }
 
 var (
 	ever  = context.Background()
@@ -26,7 +30,7 @@ var (
 
 // fresh returns options with a schema that no other test has.
 func fresh() pgstore.Options {
-	return pgstore.Options{Schema: fmt.Sprintf("t%d_%d", os.Getpid(), schemas.Add(1)), Logger: quiet}
+	return pgstore.Options{Schema: fmt.Sprintf("t%d", schemas.Add(1)), Logger: quiet}
 }
 
 func at(tb testing.TB, url string) *pgxpool.Config {
@@ -51,28 +55,44 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-func places(url string) func(testing.TB) storetest.Place {
+// places opens stores in schemas of a database.
+func places(url string, lag time.Duration) func(testing.TB) storetest.Place {
 	return func(tb testing.TB) storetest.Place {
 		o := fresh()
+		o.MaxLag = lag
 		open := func() (store.Store, error) { return pgstore.OpenOrCreate(ever, at(tb, url), o) }
 		behind := func(dial storetest.Dialer) (store.Store, error) {
 			c := at(tb, url)
 			c.ConnConfig.DialFunc = pgconn.DialFunc(dial)
 			return pgstore.OpenOrCreate(ever, c, o)
 		}
-		return storetest.Place{Store: mustOpen(tb, at(tb, url), o), Reopen: open, Join: open, Behind: behind}
+		return storetest.Place{Store: mustOpen(tb, at(tb, url), o), Reopen: open, Join: open, Behind: behind, Lag: lag}
 	}
 }
 
-const dev = "postgres://postgres@127.0.0.1:5499/postgres?sslmode=disable"
-
-func TestStoreOnOneServer(t *testing.T) { storetest.Run(t, places(dev)) }
-
-func TestStoreWithMaxLag(t *testing.T) {
-	storetest.Run(t, func(tb testing.TB) storetest.Place {
-		o := fresh()
-		o.MaxLag = 50 * time.Millisecond
-		open := func() (store.Store, error) { return pgstore.OpenOrCreate(ever, at(tb, dev), o) }
-		return storetest.Place{Store: mustOpen(tb, at(tb, dev), o), Reopen: open, Join: open, Lag: o.MaxLag}
-	})
+// ST-1, ST-4, F-R6, and F-R1, F-R2: the rules SentOnce and LostReply.
+func TestStoreOnOneServer(t *testing.T) {
+	if pgtest.Available(t) {
+		t.Parallel()
+		storetest.Run(t, places(pgtest.Shared(t).URL(), 0))
+	}
 }
+
+// ST-1. The rules that MaxLag can break.
+func TestStoreWithMaxLag(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	open := places(pgtest.Shared(t).URL(), 50*time.Millisecond)
+	first := open(t)
+	rules := storetest.Rules(first)
+	must(t, first.Store.Close())
+	for _, rule := range rules {
+		if stamped.MatchString(rule.Name) {
+			t.Run(rule.Name, func(t *testing.T) { must(t, rule.Check(t.Context(), open(t))) })
+		}
+	}
+}
+
+var stamped = regexp.MustCompile(`^(Stamp|Join|Close|OneWinner|Expired|LostReply)`)

@@ -9,8 +9,8 @@ import (
 	"github.com/datixlab/auth/internal/stamps"
 )
 
-// pollTimeout is how long a watch waits for an answer before it starts again. It is much
-// shorter than the time for which the server keeps changes, which is ten seconds or more.
+// pollTimeout is how long a watch waits for an answer before it starts again. It is shorter than
+// any failover, so a server that hung and was replaced is not believed when it wakes.
 const pollTimeout = 450 * time.Millisecond
 
 // follow asks for changes until it fails or no stamp has been asked for lately. Each answer
@@ -18,13 +18,13 @@ const pollTimeout = 450 * time.Millisecond
 // one of the answer before did not. A transaction is seen before its Commit is acknowledged.
 // So an answer proves that every change from before its question has arrived.
 //
-// A crash of the server, and a failover, empty the table of changes. The epoch is gone then
-// too, and the next one is another, so everything counts as changed.
+// A crash of the server, and a failover, empty the table of changes. The epoch is another then,
+// so everything counts as changed.
 func (s *Store) follow(ctx context.Context, w *stamps.Watch, lag time.Duration) {
-	var snapshot, epoch string
+	var before changes
 	for w.Asked() && ctx.Err() == nil {
 		at := time.Now()
-		now, err := s.changesSince(ctx, snapshot)
+		now, err := s.changesSince(ctx, before.snapshot)
 		if err != nil || longAgo(at, pollTimeout) {
 			return
 		}
@@ -33,37 +33,36 @@ func (s *Store) follow(ctx context.Context, w *stamps.Watch, lag time.Duration) 
 			if err := s.beginEpoch(ctx); err != nil {
 				return
 			}
-			snapshot = ""
+			before = changes{}
 			continue
-		case now.epoch != epoch || snapshot == "":
+		case now.epoch != before.epoch || now.drops > before.drops+1:
 			w.ChangedAll()
 		}
 		for _, partition := range now.partitions {
 			w.Changed(partition)
 		}
 		w.Proven(at)
-		snapshot, epoch = now.snapshot, now.epoch
+		before = now
 		select {
 		case <-ctx.Done():
 		case <-time.After(lag / 4):
-		}
-		if longAgo(at, 2*pollTimeout) { // this machine was suspended
-			return
 		}
 	}
 }
 
 // changes is an answer to a watch.
 type changes struct {
-	snapshot, epoch string
-	partitions      []string
+	snapshot   string
+	epoch      string // "" if there is none
+	drops      int64
+	partitions []string
 }
 
 func (s *Store) changesSince(ctx context.Context, snapshot string) (c changes, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	err = s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, s.sql.changes, snapshot).Scan(&c.snapshot, &c.epoch, &c.partitions)
+		return conn.QueryRow(ctx, s.sql.changes, snapshot).Scan(&c.snapshot, &c.epoch, &c.drops, &c.partitions)
 	})
 	return c, err
 }

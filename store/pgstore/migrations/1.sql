@@ -28,7 +28,7 @@ CREATE UNLOGGED TABLE {schema}.epochs (
 -- Where the sweeper is, for all processes.
 CREATE TABLE {schema}.sweeps (
 	relation text PRIMARY KEY,
-	page     bigint NOT NULL, -- the next one
+	page     bigint NOT NULL, -- the next one; of changes, how often they were dropped
 	swept    timestamptz NOT NULL,
 	horizon  text -- of changes: a snapshot; what it sees may be dropped
 );
@@ -118,13 +118,20 @@ BEGIN
 	RETURN state;
 END $$;
 
--- changes_1 returns the present snapshot, the epoch, and which partitions were changed by
--- transactions that this snapshot sees and the snapshot before does not. These were running
--- then, or began later. All of it is of one instant.
-CREATE FUNCTION {schema}.changes_1(before text, OUT now text, OUT epoch text, OUT partitions text[]) LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+-- changes_1 returns the present snapshot, and which partitions were changed by transactions
+-- that this snapshot sees and the snapshot before does not. These were running then, or began
+-- later. All of it is of one instant.
+--
+-- The epoch is another after each end of the server, in each database that a backup was restored
+-- into, and once the table of records was made or emptied anew. Nothing is known of changes in
+-- between. If the number of drops is higher by two than before, changes may have been dropped
+-- that the snapshot before does not see.
+CREATE FUNCTION {schema}.changes_1(before text, OUT now text, OUT epoch text, OUT drops bigint, OUT partitions text[])
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 	SELECT pg_current_snapshot()::text,
-		(SELECT e.epoch::text FROM {schema}.epochs e LIMIT 1),
+		(SELECT concat_ws(' ', e.epoch, pg_postmaster_start_time(), '{schema}.records'::regclass::oid,
+			pg_relation_filenode('{schema}.records'::regclass)) FROM {schema}.epochs e LIMIT 1),
+		(SELECT w.page FROM {schema}.sweeps w WHERE w.relation = 'changes'),
 		CASE WHEN before <> '' THEN
 			ARRAY(SELECT c.partition FROM {schema}.changes c WHERE c.xid >= pg_snapshot_xmax(before::pg_snapshot))
 			|| ARRAY(SELECT c.partition FROM {schema}.changes c WHERE c.xid = ANY(ARRAY(SELECT pg_snapshot_xip(before::pg_snapshot))))
@@ -163,9 +170,10 @@ BEGIN
 	END IF;
 	PERFORM set_config('synchronous_commit', 'off', true);
 	IF s.relation = 'changes' THEN
+		-- What a watch has not seen is dropped no sooner than by the second drop from then on.
 		DELETE FROM {schema}.changes c WHERE s.horizon <> ''
 			AND c.xid < pg_snapshot_xmax(s.horizon::pg_snapshot) AND pg_visible_in_snapshot(c.xid, s.horizon::pg_snapshot);
-		UPDATE {schema}.sweeps w SET swept = clock, horizon = pg_current_snapshot()::text WHERE w.relation = s.relation;
+		UPDATE {schema}.sweeps w SET swept = clock, page = w.page + 1, horizon = pg_current_snapshot()::text WHERE w.relation = s.relation;
 		RETURN 0;
 	END IF;
 	pages := pg_relation_size(('{schema}.' || s.relation)::regclass) / current_setting('block_size')::bigint;
