@@ -14,10 +14,10 @@ const (
 	longest  = 30 * time.Second
 )
 
-// query runs a statement on a connection of its own, and returns the first value of its
+// Query runs a statement on a connection of its own, and returns the first value of its
 // first row as text. There is a NULL or no row where it returns "". Without args, sql may
 // be several statements.
-func query(url, sql string, args ...any) (string, error) {
+func Query(url, sql string, args ...any) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
 	config, err := pgconn.ParseConfig(url)

@@ -26,6 +26,7 @@ type Pooler struct {
 // StartPooler starts a PgBouncer for all databases of the server, and returns when it
 // answers. The mode says when a connection to the server goes back to the pool: session,
 // transaction or statement. The settings are those of the section [pgbouncer], name=value.
+// Roles need a password where the server wants one.
 func StartPooler(tb testing.TB, to *Server, mode string, settings ...string) *Pooler {
 	tb.Helper()
 	dir, err := newDirectory()
@@ -49,27 +50,31 @@ func pooler() string {
 
 // command writes the configuration and returns the command that runs the pooler.
 func (p *Pooler) command(port int) (*exec.Cmd, error) {
-	conf, users := filepath.Join(p.dir, "pgbouncer.ini"), filepath.Join(p.dir, "users")
-	text := &strings.Builder{}
-	fmt.Fprintf(text, "[databases]\n* = host=127.0.0.1 port=%d\n[pgbouncer]\n", p.to.Port())
+	conf, access := &strings.Builder{}, filepath.Join(p.dir, "access")
+	fmt.Fprintf(conf, "[databases]\n* = host=127.0.0.1 port=%d\n[pgbouncer]\n", p.to.Port())
 	for _, setting := range append([]string{
-		"listen_addr=127.0.0.1", fmt.Sprintf("listen_port=%d", port), "unix_socket_dir=",
-		"auth_type=trust", "auth_file=" + users, "admin_users=postgres", "ignore_startup_parameters=extra_float_digits",
+		"listen_addr=127.0.0.1", fmt.Sprintf("listen_port=%d", port), "unix_socket_dir=", "admin_users=postgres",
+		"auth_type=hba", "auth_hba_file=" + access, "auth_file=" + filepath.Join(p.dir, "users"), "auth_user=postgres",
 	}, p.settings...) {
-		fmt.Fprintln(text, setting)
+		fmt.Fprintln(conf, setting)
 	}
-	for path, content := range map[string]string{conf: text.String(), users: `"postgres" ""` + "\n"} {
-		if err := errors.Join(os.WriteFile(path, []byte(content), 0o600), give(path)); err != nil {
+	for name, text := range map[string]string{
+		"conf":   conf.String(),
+		"access": "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
+		"users":  `"postgres" ""` + "\n",
+	} {
+		path := filepath.Join(p.dir, name)
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), give(path)); err != nil {
 			return nil, err
 		}
 	}
-	return ordinary(exec.Command(pooler(), "-q", conf)), nil //nolint:gosec // PgBouncer
+	return ordinary(exec.Command(pooler(), "-q", "conf")), nil //nolint:gosec // PgBouncer
 }
 
 // answers returns nil if the pooler answers, whether or not the server does. It ends if
 // another process has the port.
 func (p *Pooler) answers(port int, process *servertest.Process) error {
-	_, err := query(p.url(port, "pgbouncer"), "SHOW VERSION")
+	_, err := Query(p.url(port, "pgbouncer"), "SHOW VERSION")
 	if err == nil && !process.Alive() {
 		err = errors.New("another pooler has the port")
 	}

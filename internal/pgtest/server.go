@@ -23,16 +23,17 @@ type Server struct {
 	servertest.Server
 	tb       testing.TB
 	database string
-	node
+	*node
 }
 
 // A node is what a server is, whichever test uses it.
 type node struct {
 	dir      string
 	settings []string
-	access   string // the first word of the lines of pg_hba.conf
-	options  string // of a URL
-	primary  *Server
+	access   string  // host, or hostssl for TLS alone
+	options  string  // of a URL
+	primary  *Server // of a standby
+	maxFile  int64   // 0 for no limit
 }
 
 // Start starts a server, and returns when it answers. The settings are those of
@@ -43,11 +44,12 @@ type node struct {
 // nothing by that, as the system keeps what was written. Only the machine must not crash.
 func Start(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
-	return start(tb, node{settings: settings}, newData)
+	n := &node{settings: settings}
+	return start(tb, n, func() error { return newData(n.data()) })
 }
 
-// start makes the directory data by newData and starts a server there.
-func start(tb testing.TB, n node, newData func(data string) error) *Server {
+// start makes a directory, in which fill makes the server's data, and starts the server.
+func start(tb testing.TB, n *node, fill func() error) *Server {
 	tb.Helper()
 	dir, err := newDirectory()
 	if err != nil {
@@ -59,7 +61,7 @@ func start(tb testing.TB, n node, newData func(data string) error) *Server {
 		n.access, n.options = "host", "sslmode=disable"
 	}
 	s := &Server{tb: tb, database: "postgres", node: n}
-	if err := newData(s.data()); err != nil {
+	if err := fill(); err != nil {
 		tb.Fatalf("pgtest: %v", err)
 	}
 	s.Server = servertest.Start(tb, servertest.Program{
@@ -72,7 +74,7 @@ func start(tb testing.TB, n node, newData func(data string) error) *Server {
 	return s
 }
 
-func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+func (n *node) data() string { return filepath.Join(n.dir, "data") }
 
 // command writes the server's configuration and returns the command that runs it.
 func (s *Server) command(port int) (*exec.Cmd, error) {
@@ -88,15 +90,19 @@ func (s *Server) command(port int) (*exec.Cmd, error) {
 	}
 	access := strings.ReplaceAll("? all postgres 127.0.0.1/32 trust\n? replication postgres 127.0.0.1/32 trust\n"+
 		"? all all 127.0.0.1/32 scram-sha-256\n", "?", s.access)
-	if err := errors.Join(s.write("data/postgresql.conf", conf.String()), s.write("data/pg_hba.conf", access)); err != nil {
+	if err := errors.Join(s.write("postgresql.conf", conf.String()), s.write("pg_hba.conf", access)); err != nil {
 		return nil, err
 	}
-	return command("postgres", "-D", s.data()), nil
+	c := command("postgres", "-D", s.data())
+	if s.maxFile > 0 {
+		c = s.limited(c)
+	}
+	return c, nil
 }
 
-// write writes a file of the server.
+// write writes a file of the server's data.
 func (n *node) write(name, text string) error {
-	path := filepath.Join(n.dir, name)
+	path := filepath.Join(n.data(), name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -105,7 +111,7 @@ func (n *node) write(name, text string) error {
 
 // answers returns nil if this server answers on the port, and not another one.
 func (s *Server) answers(port int, _ *servertest.Process) error {
-	data, err := query(s.url(port, "postgres"), "SHOW data_directory")
+	data, err := Query(s.url(port, "postgres"), "SHOW data_directory")
 	if err == nil && data != s.data() {
 		err = errors.New("another server has the port")
 	}
@@ -150,7 +156,7 @@ func (s *Server) NewDatabase(options string) string {
 	return name
 }
 
-var databases atomic.Int64
+var databases, standbys atomic.Int64
 
 // Exec runs statements as the superuser. With args, which are $1 and so on, there may be
 // one statement only.
@@ -161,7 +167,7 @@ func (s *Server) Exec(sql string, args ...any) {
 
 // Try is Exec for statements that may fail.
 func (s *Server) Try(sql string, args ...any) error {
-	_, err := query(s.URL(), sql, args...)
+	_, err := Query(s.URL(), sql, args...)
 	return err
 }
 
@@ -169,7 +175,7 @@ func (s *Server) Try(sql string, args ...any) error {
 // no row.
 func (s *Server) Query(sql string, args ...any) string {
 	s.tb.Helper()
-	value, err := query(s.URL(), sql, args...)
+	value, err := Query(s.URL(), sql, args...)
 	if err != nil {
 		s.tb.Fatalf("pgtest: %s: %v", sql, err)
 	}

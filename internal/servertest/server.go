@@ -13,7 +13,7 @@ type Program struct {
 	Dir     string                            // its working directory
 	Command func(port int) (*exec.Cmd, error) // makes the command that listens on the port
 	Answers func(port int, p *Process) error  // returns nil if this very process answers
-	Ended   func()                            // clears up after it was killed; may be nil
+	Ended   func()                            // clears up after Kill; may be nil
 	AtEnd   syscall.Signal                    // ends it with the process of the test
 }
 
@@ -64,7 +64,7 @@ func (s *server) launch() error {
 		case !p.Alive():
 			return fmt.Errorf("the server ended:\n%s", p.Log())
 		case time.Now().After(end):
-			p.Kill()
+			s.kill()
 			return fmt.Errorf("no answer in %v: %w", StartTime, err)
 		}
 		<-time.After(2 * time.Millisecond)
@@ -83,13 +83,21 @@ func (s Server) Addr() string { return Loopback(s.port) }
 // PID returns the number of the server's process, the one that starts the others.
 func (s Server) PID() int { return s.process.PID() }
 
+// Processes returns the numbers of the server's processes, that of PID first.
+func (s Server) Processes() []int {
+	first := s.PID()
+	return append([]int{first}, children(first)...)
+}
+
 // Alive reports whether the server has not been killed.
 func (s Server) Alive() bool { return s.process != nil && s.process.Alive() }
 
 // Kill ends the server as a crash would: it writes nothing more, and its connections
 // are reset. Killing it again does nothing.
-func (s Server) Kill() {
-	if s.process == nil {
+func (s Server) Kill() { s.kill() }
+
+func (s *server) kill() {
+	if s.process == nil || !s.process.Alive() {
 		return
 	}
 	s.process.Kill()

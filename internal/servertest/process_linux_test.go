@@ -1,0 +1,73 @@
+package servertest_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth/internal/servertest"
+)
+
+// The test runs itself as a process that starts another one and is killed.
+func TestAProcessEndsWithTheOneThatStartedIt(t *testing.T) {
+	if os.Getenv("SERVERTEST_CHILD") != "" {
+		p, err := servertest.Launch(os.TempDir(), exec.Command("sleep", "1000"), syscall.SIGKILL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = os.Stdout.WriteString("started " + strconv.Itoa(p.PID()) + "\n")
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+	c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	c.Env = append(os.Environ(), "SERVERTEST_CHILD=1", "TMPDIR="+t.TempDir()) // which the child cannot remove
+	out, _ := c.Output()
+	pid, ok := strings.CutPrefix(strings.TrimSpace(string(out)), "started ")
+	if !ok {
+		t.Fatalf("the child said %q", out)
+	}
+	servertest.Within(t, 5*time.Second, func() error {
+		if _, err := os.Stat("/proc/" + pid); err == nil {
+			return os.ErrExist
+		}
+		return nil
+	})
+}
+
+func TestChildrenHangAndEndWithTheirProcess(t *testing.T) {
+	p, err := servertest.Launch(t.TempDir(), exec.Command("sh", "-c", "sleep 1000 & echo $!; wait"), syscall.SIGKILL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	servertest.Within(t, 5*time.Second, func() error {
+		if !strings.HasSuffix(p.Log(), "\n") {
+			return errors.New("no child")
+		}
+		return nil
+	})
+	child := strings.TrimSpace(p.Log())
+	state := func() string { // as a letter after the name of the program
+		stat, _ := os.ReadFile("/proc/" + child + "/stat")
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		return rest[:min(1, len(rest))]
+	}
+	if err := p.Stop(); err != nil || state() != "T" {
+		t.Errorf("after a stop: %v, the child's state is %s", err, state())
+	}
+	if err := p.Continue(); err != nil || state() == "T" {
+		t.Errorf("after the end of a stop: %v, the child's state is %s", err, state())
+	}
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
+	p.Kill()
+	if s := state(); p.Alive() || s != "" && s != "Z" {
+		t.Errorf("after a kill the child's state is %s", s)
+	}
+}
