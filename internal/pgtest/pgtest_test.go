@@ -88,7 +88,7 @@ func TestOnlyTheSuperuserNeedsNoPassword(t *testing.T) {
 		return
 	}
 	s := pgtest.Shared(t)
-	s.Exec("CREATE ROLE app LOGIN PASSWORD 'right'")
+	s.Exec("DROP ROLE IF EXISTS app; CREATE ROLE app LOGIN PASSWORD 'right'")
 	for _, url := range []string{s.URL(), pgtest.StartPooler(t, s, "session").URL()} {
 		for password, right := range map[string]bool{":right": true, ":wrong": false, "": false} {
 			_, err := pgtest.Query(strings.Replace(url, "postgres@", "app"+password+"@", 1), "SELECT 1")

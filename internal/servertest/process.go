@@ -30,6 +30,7 @@ func Launch(dir string, c *exec.Cmd, atEnd syscall.Signal) (*Process, error) {
 	defer log.Close()
 	c.Dir, c.Stdout, c.Stderr = dir, log, log
 	endWithParent(c, atEnd)
+	adopt()
 	started := make(chan error)
 	go func() { // until Kill
 		// Linux takes the thread that started a process for its parent, so this thread
@@ -82,6 +83,7 @@ func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended
 	for _, c := range children {
+		reap(c)
 		for running(c) {
 			<-time.After(time.Millisecond)
 		}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 func endWithParent(c *exec.Cmd, atEnd syscall.Signal) {
@@ -15,6 +17,13 @@ func endWithParent(c *exec.Cmd, atEnd syscall.Signal) {
 	}
 	c.SysProcAttr.Pdeathsig = atEnd
 }
+
+// adopt makes the process of the test the parent of those whose parent has ended, so that
+// it can reap them. The first process of a container may leave them for ever.
+func adopt() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// reap waits for the end of a process that has no other parent any more.
+func reap(pid int) { _, _ = unix.Wait4(pid, nil, 0, nil) }
 
 // stat returns a process's state, a letter, and its parent; 'X' and 0 if there is none.
 func stat(pid int) (state byte, parent int) {
