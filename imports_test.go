@@ -46,16 +46,17 @@ var linked = sync.OnceValues(func() (map[string]map[string]bool, error) {
 
 // The arrows of ARCHITECTURE.md: examples → pages → httpauth → auth → store ← adapters.
 func TestNoPackageImportsAgainstTheArrows(t *testing.T) {
-	shipped := []string{"", "/httpauth", "/pages", "/smtpmail", "/store", "/store/memstore", "/store/boltstore", "/store/redisstore"}
+	shipped := []string{"", "/httpauth", "/pages", "/smtpmail", "/store", "/store/memstore", "/store/boltstore", "/store/redisstore", "/store/pgstore"}
 	never := map[string][]string{
-		"":                  {"/httpauth", "/pages", "/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
-		"/httpauth":         {"/pages", "/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
-		"/pages":            {"/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore"},
-		"/smtpmail":         {"/httpauth", "/pages", "/store/memstore", "/store/boltstore", "/store/redisstore"},
-		"/store/memstore":   {"", "/httpauth", "/pages", "/store/boltstore", "/store/redisstore"},
-		"/store/boltstore":  {"", "/httpauth", "/pages", "/store/memstore", "/store/redisstore"},
-		"/store/redisstore": {"", "/httpauth", "/pages", "/store/memstore", "/store/boltstore"},
-		"/store/storetest":  {"", "/httpauth", "/pages", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"":                  {"/httpauth", "/pages", "/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore", "/store/pgstore"},
+		"/httpauth":         {"/pages", "/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore", "/store/pgstore"},
+		"/pages":            {"/smtpmail", "/store/memstore", "/store/boltstore", "/store/redisstore", "/store/pgstore"},
+		"/smtpmail":         {"/httpauth", "/pages", "/store/memstore", "/store/boltstore", "/store/redisstore", "/store/pgstore"},
+		"/store/memstore":   {"", "/httpauth", "/pages", "/store/boltstore", "/store/redisstore", "/store/pgstore"},
+		"/store/boltstore":  {"", "/httpauth", "/pages", "/store/memstore", "/store/redisstore", "/store/pgstore"},
+		"/store/redisstore": {"", "/httpauth", "/pages", "/store/memstore", "/store/boltstore", "/store/pgstore"},
+		"/store/pgstore":    {"", "/httpauth", "/pages", "/store/memstore", "/store/boltstore", "/store/redisstore"},
+		"/store/storetest":  {"", "/httpauth", "/pages", "/store/memstore", "/store/boltstore", "/store/redisstore", "/store/pgstore"},
 	}
 	for pkg, forbidden := range never {
 		all := deps(t, module+pkg)
@@ -92,7 +93,7 @@ var mayImport = map[string][]string{
 	"/internal/jose":        {"/internal/ident", "/internal/strictjson"},
 	"/internal/keyuse":      {"/internal/netprefix", "/internal/parallel", "/internal/record", "/store"},
 	"/internal/netprefix":   nil,
-	"/internal/openstore":   {"/internal/secretfile", "/store", "/store/boltstore", "/store/memstore", "/store/redisstore"},
+	"/internal/openstore":   {"/internal/secretfile", "/store", "/store/boltstore", "/store/memstore", "/store/pgstore", "/store/redisstore"},
 	"/internal/otp":         nil,
 	"/internal/parallel":    nil,
 	"/internal/password":    nil,
@@ -158,12 +159,33 @@ func TestInternalPackagesImportWhatTheirRowAllowsAndNeverTheRoot(t *testing.T) {
 	}
 }
 
+// drivers are the libraries of the stores, each with the adapter that alone brings it into a program.
+var drivers = map[string]string{
+	"go.etcd.io/bbolt":           "/store/boltstore",
+	"github.com/redis/go-redis/": "/store/redisstore",
+	"github.com/jackc/":          "/store/pgstore", // pgx, and what comes with it
+}
+
 func TestAProgramLinksOnlyTheAdapterItImports(t *testing.T) {
-	for _, pkg := range []string{"/httpauth", "/pages", "/authtest", "/store/memstore"} {
-		for p := range deps(t, module+pkg) {
-			if strings.Contains(p, "bbolt") || strings.Contains(p, "redis") {
-				t.Errorf("%s links %s", module+pkg, p)
+	links, err := linked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for driver, adapter := range drivers {
+		used := false
+		for pkg, all := range links {
+			for p := range all {
+				switch {
+				case !strings.HasPrefix(p, driver):
+				case all[module+adapter]:
+					used = true
+				default:
+					t.Errorf("%s links %s without %s", pkg, p, adapter)
+				}
 			}
+		}
+		if !used {
+			t.Errorf("%s no longer links %s: this test looks for another", adapter, driver)
 		}
 	}
 }

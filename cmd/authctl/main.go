@@ -5,8 +5,8 @@
 //	authctl backup /backups/auth.db
 //
 // It speaks to the administration handler of the service (httpauth.NewAdmin). With -store it opens
-// the store of a service that is stopped, or a Redis, and serves itself. So every command exists
-// once, and each act is an event with the operator as its actor.
+// the store of a service that is stopped, or a Redis or a PostgreSQL, and serves itself. So every
+// command exists once, and each act is an event with the operator as its actor.
 //
 //	-admin unix:auth.sock        a Unix socket, as the example server makes it; the default if it is there
 //	-admin https://HOST/…        with AUTH_ADMIN_TOKEN of the environment as its Bearer token, or
@@ -165,7 +165,7 @@ func (o *output) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// say prints an error. A Redis, a certificate and other strangers may have written parts of it, so
+// say prints an error. A server, a certificate and other strangers may have written parts of it, so
 // no line of it has a character that a terminal would obey.
 func say(w io.Writer, err error) {
 	obeyed := func(r rune) bool { return !unicode.IsPrint(r) }

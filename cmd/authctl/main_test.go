@@ -58,6 +58,10 @@ func TestWhatCannotBeDoneSaysWhatToDo(t *testing.T) {
 		{"memory", append([]string{"-store", "memory"}, list...), 2, "use -admin"},
 		{"no store", append([]string{"-store", "bolt:none.db"}, list...), 1, "at its first start"},
 		{"a store with a password", append([]string{"-store", "redis://u:hunter2@127.0.0.1:1"}, list...), 1, "connection refused"},
+		{"a PostgreSQL that is down", append([]string{"-store", "postgres://u:hunter2@127.0.0.1:1/auth"}, list...), 1, "connection refused"},
+		{"a migration of nothing", []string{"migrate"}, 2, "which store to migrate"},
+		{"a migration of a service", []string{"migrate", "-admin", "unix:a"}, 2, "in place of -admin"},
+		{"a migration of a store that is down", []string{"migrate", "-store", "postgres://u:hunter2@127.0.0.1:1/auth"}, 1, "connection refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := runWith(t, c.exit, environment{token: token}, c.args...)

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 
+	"github.com/datixlab/auth/internal/printable"
 	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store/boltstore"
 )
@@ -18,6 +20,7 @@ import (
 func serviceCommands() []command {
 	return []command{
 		{"backup", "FILE", "Copy the store of a service while it is in use. On bbolt: the copy is a file that the service can open. Keep it apart from the root secret.", [2]int{1, 1}, backup},
+		{"migrate", "", "Bring the schema of a PostgreSQL to this version, and make it if there is none. For an operator whose role may do that, where that of the service may not. The other stores have no schema.", [2]int{0, 0}, simple(migrate)},
 		{"revoke-all", "", "End all sessions and API keys of all users. As after the restore of a backup.", [2]int{0, 0}, revokeAll},
 	}
 }
@@ -95,6 +98,33 @@ func checkCopy(ctx context.Context, path string) error {
 		return err
 	}
 	return errors.Join(s.Verify(ctx), s.Close())
+}
+
+// migrate works on the store itself, without a service and without its secret.
+func migrate(ctx context.Context, v *invocation) error {
+	switch {
+	case v.at.admin != "":
+		return usageError("migrate opens the store itself: say with -store which, in place of -admin")
+	case v.at.store.Spec == nil && v.at.store.File == nil && v.store == "":
+		return usageError("say with -store, -store-file or AUTH_STORE which store to migrate")
+	}
+	log := slog.New(slog.NewTextHandler(v.stderr, nil))
+	place, err := v.at.store.Place(string(v.store), secretfile.Rules{Insecure: v.at.insecure, Logger: log}, log)
+	if err != nil {
+		return err
+	}
+	schema, err := place.Migrate(ctx, log)
+	switch {
+	case err != nil:
+		return err
+	case v.json:
+		return v.printJSON(map[string]any{"store": place.Kind, "schema": schema})
+	case schema == "":
+		_, err = fmt.Fprintf(v.stdout, "%s: there is nothing to migrate, as this store has no schema\n", place.Kind)
+	default:
+		_, err = fmt.Fprintf(v.stdout, "%s: the schema %s has the version of this program\n", place.Kind, printable.Escape(schema))
+	}
+	return err
 }
 
 func revokeAll(flags *flag.FlagSet) action {

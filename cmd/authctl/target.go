@@ -44,9 +44,7 @@ func (t *target) add(flags *flag.FlagSet) {
 	}
 	flags.StringVar(&t.admin, "admin", t.admin, "where the service serves its administration: `unix:PATH|https://…`, or http:// on a loopback address; the token of AUTH_ADMIN_TOKEN goes with it (default AUTH_ADMIN of the environment, or unix:"+defaultSocket+" if that is there)")
 	flags.Func("cert", "with -admin https://: PEM `file` of mode 0600 with a certificate of yours and its key, for a service that asks for one; AUTH_ADMIN_TOKEN may be missing then", set(&t.cert))
-	flags.Func("store", "open the `store` itself: bolt:PATH of a service that is stopped, redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH (default AUTH_STORE of the environment if there is no socket)", set(&t.store.Spec))
-	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&t.store.File))
-	flags.Func("redis-prefix", "`prefix` of the keys on a Redis (default "+openstore.DefaultPrefix+")", set(&t.store.Prefix))
+	t.store.Add(flags, "open the `store` itself: bolt:PATH of a service that is stopped, "+openstore.URLs+" (default AUTH_STORE of the environment if there is no socket)")
 	flags.Func("secret-file", "with -store: `file` with the root secret of the service (default AUTH_SECRET of the environment, or the file beside the store)", set(&t.secretFile))
 	flags.BoolVar(&t.insecure, "insecure-file-mode", t.insecure, "accept files with records and secrets that other users may read or write")
 }

@@ -4,9 +4,11 @@
 //
 //	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to redis://localhost
 //
-// A store is bolt:PATH or a URL as in [redisstore.ParseURL]. Its keys have the prefix
-// "auth:", or that of -from-prefix and -to-prefix. A URL with a password goes into a file that
-// only you may read, since every user of the machine sees the command line:
+// A store is bolt:PATH, or a URL as in [redisstore.ParseURL] and [pgstore.ParseURL]. On a Redis its
+// keys have the prefix "auth:", or that of -from-prefix and -to-prefix. On a PostgreSQL its tables
+// are in the schema [pgstore.DefaultSchema], or in that of -from-schema and -to-schema. A URL with a
+// password goes into a file that only you may read, since every user of the machine sees the command
+// line:
 //
 //	go run github.com/datixlab/auth/cmd/copystore -from bolt:auth.db -to-file redis.url
 //
@@ -56,6 +58,9 @@ import (
 	"syscall"
 
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/datixlab/auth/internal/openstore"
+	"github.com/datixlab/auth/internal/secretfile"
 )
 
 func main() {
@@ -69,16 +74,12 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exit int) {
 	flags := flag.NewFlagSet("copystore", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	from, to := side{name: "-from"}, side{name: "-to"}
-	var a access
-	flags.StringVar(&from.spec, "from", "", "the `store` to read: bolt:PATH, redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH")
-	flags.StringVar(&to.spec, "to", "", "the `store` to fill")
-	flags.StringVar(&from.file, "from-file", "", "`file` with what -from would say, for a URL with a password: on the command line others see it; its mode is 0600")
-	flags.StringVar(&to.file, "to-file", "", "`file` with what -to would say")
-	flags.StringVar(&from.prefix, "from-prefix", "", "`prefix` of the keys to read, on a Redis (default "+defaultPrefix+")")
-	flags.StringVar(&to.prefix, "to-prefix", "", "`prefix` of the keys to fill, on a Redis (default "+defaultPrefix+")")
-	flags.DurationVar(&a.lockWait, "lock-wait", 0, "how long to wait for another process to close a bolt file")
-	flags.BoolVar(&a.rules.Insecure, "insecure-file-mode", false, "accept files with records and passwords that other users may read or write")
+	from, to := openstore.Flags{Side: "from"}, openstore.Flags{Side: "to"}
+	var rules secretfile.Rules
+	from.Add(flags, "the `store` to read: bolt:PATH, "+openstore.URLs)
+	to.Add(flags, "the `store` to fill")
+	flags.DurationVar(&from.LockWait, "lock-wait", 0, "how long to wait for another process to close a bolt file")
+	flags.BoolVar(&rules.Insecure, "insecure-file-mode", false, "accept files with records and passwords that other users may read or write")
 	final := flags.Bool("final", false, "nothing is written to the source any more: compare everything, and finish the destination")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -87,35 +88,40 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exit int
 	if err != nil {
 		return 2
 	}
-	if (from.spec == "") == (from.file == "") || (to.spec == "") == (to.file == "") || flags.NArg() > 0 {
+	if isGiven(from.Spec) == isGiven(from.File) || isGiven(to.Spec) == isGiven(to.File) || flags.NArg() > 0 {
 		fmt.Fprintln(stderr, "copystore: needs -from or -from-file, -to or -to-file, and no argument")
 		return 2
 	}
-	a.rules.Logger = slog.New(slog.NewTextHandler(stderr, nil))
-	source, err := from.place(a.rules)
-	target, err2 := to.place(a.rules)
+	to.LockWait = from.LockWait
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	rules.Logger = log
+	source, err := place(from, rules, log)
+	target, err2 := place(to, rules, log)
 	if err := cmp.Or(err, err2); err != nil {
 		fmt.Fprintln(stderr, "copystore:", err)
 		return 1
 	}
-	if source == target {
+	if source.IsSame(target) {
 		fmt.Fprintln(stderr, "copystore: needs two stores, a source and a destination")
 		return 2
 	}
-	if err := move(ctx, a, source, target, *final, stdout); err != nil {
+	if err := move(ctx, source, target, *final, stdout, log); err != nil {
 		fmt.Fprintln(stderr, "copystore:", err)
 		return 1
 	}
 	return 0
 }
 
-func move(ctx context.Context, a access, from, to place, final bool, stdout io.Writer) (err error) {
-	source, err := a.openSource(ctx, from)
+// isGiven says whether a flag was given, and is not that of a variable of a script that is not set.
+func isGiven(flag *string) bool { return flag != nil && *flag != "" }
+
+func move(ctx context.Context, from, to openstore.Place, final bool, stdout io.Writer, log *slog.Logger) (err error) {
+	source, err := openSource(ctx, from, log)
 	if err != nil {
 		return fmt.Errorf("-from: %w", err)
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := a.openTarget(ctx, to)
+	target, err := to.OpenOrCreate(ctx, log)
 	if err != nil {
 		return fmt.Errorf("-to: %w", err)
 	}

@@ -24,10 +24,12 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/openstore"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
+	"github.com/datixlab/auth/store/pgstore"
 )
 
 const (
@@ -172,18 +174,22 @@ func with(t *testing.T, spec string, f func(s store.Walker)) {
 }
 
 // withPrefix is with for keys with another prefix than the usual one.
-func withPrefix(t *testing.T, spec, prefix string, f func(s store.Walker)) {
+func withPrefix(t *testing.T, spec, prefix string, use func(s store.Walker)) {
 	t.Helper()
-	a := access{rules: secretfile.Rules{Logger: slog.New(slog.DiscardHandler)}}
-	p, err := side{spec: spec, prefix: prefix}.place(a.rules)
+	log := slog.New(slog.DiscardHandler)
+	f := openstore.Flags{Side: "from", Spec: &spec}
+	if prefix != "" {
+		f.Prefix = &prefix
+	}
+	p, err := f.Place("", secretfile.Rules{Logger: log}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := a.openTarget(t.Context(), p)
+	s, err := p.OpenOrCreate(t.Context(), log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f(s)
+	use(s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -447,9 +453,15 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{[]string{"-from-file", file("redis://u:hunter2@127.0.0.1:1\n"), "-to", "bolt:b"}, 1, "connection refused"},
 		{[]string{"-from", "bolt:" + taken, "-to", "bolt:b"}, 1, "in use"},
 		{[]string{"-from", "bolt:" + dir + "/none.db", "-to", "bolt:b"}, 1, "does not exist"},
-		{[]string{"-from", "memory", "-to", "bolt:b"}, 1, "unknown store"},
+		{[]string{"-from", "memory", "-to", "bolt:b"}, 1, "-from: a store in memory is in its process"},
+		{[]string{"-from", "hunter2:a", "-to", "bolt:b"}, 1, "-from: unknown store"},
+		{[]string{"-from", "bolt:", "-to", "bolt:b"}, 1, "-from: bolt: needs a path"},
 		{[]string{"-from", "bolt:a", "-from-prefix", "a:", "-to", "bolt:b"}, 1, "-from-prefix is for a Redis"},
 		{[]string{"-from", "bolt:a", "-to-prefix", "a:", "-to", "bolt:b"}, 1, "-to-prefix is for a Redis"},
+		{[]string{"-from", "bolt:a", "-from-schema", "a", "-to", "bolt:b"}, 1, "-from-schema is for a PostgreSQL"},
+		{[]string{"-from", "postgres://a", "-to", "postgres://a", "-to-schema", pgstore.DefaultSchema}, 2, "two stores"},
+		{[]string{"-from", "postgres://u:hunter2@[", "-to", "bolt:b"}, 1, "-from: pgstore: "},
+		{[]string{"-from", "postgres://u:hunter2@127.0.0.1:1", "-to", "bolt:b"}, 1, "connection refused"},
 		{[]string{"-from", "redis://a", "-to", "redis://a", "-to-prefix", "auth:"}, 2, "two stores"},
 		{[]string{"-from", "unix:///none/redis.sock", "-to", "bolt:b"}, 1, "no such file"},
 		{[]string{"-from", "bolt:" + taken, "-to", "bolt:b", "-lock-wait", "-1s"}, 1, "LockWait"},
@@ -535,6 +547,8 @@ func TestThePasswordOfAStoreNeedsNoCommandLine(t *testing.T) {
 		{[]string{"-from", bolt(t), "-to", url}, 1},
 		{[]string{"-from", url, "-to", "redis-sentinel://127.0.0.1:1?master_name=m&sentinel_password=hunter2"}, 2},
 		{[]string{"-from-file", specFile(t, url), "-to", "bolt:b"}, 0},
+		{[]string{"-from", "postgres://u:hunter2@127.0.0.1:1/auth", "-to", "bolt:b"}, 1},
+		{[]string{"-from-file", specFile(t, "postgres://u:hunter2@127.0.0.1:1/auth"), "-to", "bolt:b"}, 0},
 		{[]string{"-from", "redis://127.0.0.1:1", "-to", "bolt:b"}, 0},
 	} {
 		out := copystore(t, 1, c.args...)

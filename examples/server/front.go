@@ -44,7 +44,7 @@ func (f front) ofThisMachine(place openstore.Place, secret string, admin adminis
 	case "bolt":
 		f.Store = absolute(place.Path)
 	default:
-		f.Store = "On the Redis that -store names."
+		f.Store = "On the server that -store names."
 	}
 	switch secret {
 	case "", "AUTH_SECRET":

@@ -8,19 +8,20 @@
 //	go run ./examples/server -store unix:///run/redis/redis.sock
 //	go run ./examples/server -store 'redis-cluster://one:7000?addr=two:7000'
 //	go run ./examples/server -store 'redis-sentinel://one:26379?master_name=auth'
+//	go run ./examples/server -store 'postgres://localhost/auth'
 //
 // A URL with a password goes into a file, or into the environment variable AUTH_STORE. On
 // the command line every user of the machine sees it in the list of processes:
 //
 //	go run ./examples/server -store-file /etc/auth/store
 //
-// Any number of these programs may share one Redis. All need the same secret, which
-// must not change later.
+// Any number of these programs may share one Redis or one PostgreSQL. All need the same secret,
+// which must not change later.
 //
 // The root secret, 32 random bytes or more as text, is in a file that -secret-file names, or
 // in the environment variable AUTH_SECRET. Without both, the first start makes one, in a
-// file next to the database. For a Redis that is auth.secret in the working directory. Line
-// breaks at its end are not part of it. The program speaks plain HTTP: on a network, put TLS
+// file next to the bolt file. For a Redis or a PostgreSQL that is auth.secret in the working
+// directory. Line breaks at its end are not part of it. The program speaks plain HTTP: on a network, put TLS
 // in front of it. docs/deploy.md has it on Kubernetes, systemd and Docker.
 //
 // On a loopback address each mail is one line of JSON on the standard output, with its token. On
@@ -116,9 +117,7 @@ func (o *options) flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
 	flags.StringVar(&o.url, "url", "", "public address, such as `https://example.com`, for links in mails and for the OpenAPI document (default http://ADDR; without a host in -addr, the document names the path that it was asked for)")
-	flags.Func("store", "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis: redis://…, redis-cluster://…, redis-sentinel://… or unix:///PATH (default AUTH_STORE of the environment, or "+openstore.DefaultStore+")", set(&o.store.Spec))
-	flags.Func("store-file", "`file` with what -store would say, for a URL with a password: on the command line others see it; its mode is 0600", set(&o.store.File))
-	flags.Func("redis-prefix", "`prefix` of the keys on a Redis (default "+openstore.DefaultPrefix+")", set(&o.store.Prefix))
+	o.store.Add(flags, "where records are kept: `memory|bolt:PATH|URL`, the URL of a Redis or a PostgreSQL: "+openstore.URLs+" (default AUTH_STORE of the environment, or "+openstore.DefaultStore+")")
 	flags.DurationVar(&o.store.LockWait, "lock-wait", lockWait, "how long to wait for another process to close the bolt file")
 	flags.Func("secret-file", "`file` with the root secret; its mode is 0600 (default AUTH_SECRET of the environment, or a file that the first start makes)", set(&o.secretFile))
 	flags.BoolVar(&o.insecureFileMode, "insecure-file-mode", false, "accept files with records and secrets that other users may read or write")

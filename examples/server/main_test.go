@@ -56,7 +56,7 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 	}{
 		{"unknown flag", []string{"-port", "80"}, 2, "not defined: -port"},
 		{"argument", []string{"redis://u:hunter2@db"}, 2, "takes flags only"},
-		{"unknown store", []string{"-store", "postgres://u:hunter2@db/auth"}, 1, "unknown store; use"},
+		{"unknown store", []string{"-store", "mysql://u:hunter2@db/auth"}, 1, "unknown store; use"},
 		{"no scheme", []string{"-store", "hunter2:db"}, 1, "unknown store"},
 		{"no store", []string{"-store", ""}, 1, "-store: unknown store"},
 		{"no name of a file", []string{"-store-file", ""}, 1, "-store-file: stat"},
@@ -71,6 +71,9 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"Redis that is not there", []string{"-store", "redis://u:hunter2@127.0.0.1:1"}, 1, "connection refused"},
 		{"cluster that is not there", []string{"-store", "redis-cluster://u:hunter2@127.0.0.1:1?addr=127.0.0.1:2"}, 1, "connection refused"},
 		{"Sentinel that is not there", []string{"-store", "redis-sentinel://u:hunter2@127.0.0.1:1?master_name=m"}, 1, "connection refused"},
+		{"bad URL of a PostgreSQL", []string{"-store", "postgres://u:hunter2@["}, 1, "-store: pgstore: "},
+		{"PostgreSQL that is not there", []string{"-store", "postgres://u:hunter2@127.0.0.1:1/auth"}, 1, "connection refused"},
+		{"PostgreSQL behind a socket that is not there", []string{"-store", "postgres://u:hunter2@/auth?host=/none"}, 1, "no such file"},
 		{"bad network", []string{"-store", "memory", "-trusted-proxies", "10.0.0.0/8,10.0.0.1/33"}, 1, "10.0.0.1/33"},
 		{"mapped network", []string{"-store", "memory", "-trusted-proxies", "::ffff:10.0.0.0/104"}, 1, "TrustedProxies"},
 		{"bad URL", []string{"-store", "memory", "-url", "example.com"}, 1, "URL"},
@@ -89,6 +92,8 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"short secret", []string{"-store", free, "-secret-file", file("0123456789\r\n")}, 1, "holds 10 bytes"},
 		{"secret file for others", []string{"-store", free, "-secret-file", shared}, 1, "InsecureFileMode"},
 		{"prefix without a Redis", []string{"-store", free, "-redis-prefix", "a:"}, 1, "-redis-prefix is for a Redis"},
+		{"schema without a PostgreSQL", []string{"-store", free, "-postgres-schema", "a"}, 1, "-postgres-schema is for a PostgreSQL"},
+		{"no schema", []string{"-store", "postgres://a", "-postgres-schema", ""}, 1, "-postgres-schema is empty"},
 		{"Unix socket that is not there", []string{"-store", "unix://u:hunter2@/none/redis.sock"}, 1, "no such file"},
 		{"relative Unix socket", []string{"-store", "unix://redis.sock"}, 1, "absolute path"},
 		{"missing directory", []string{"-store", "bolt:" + filepath.Join(dir, "no", "auth.db")}, 1, "no such file or directory"},
@@ -133,7 +138,7 @@ func TestHelpIsNotAnError(t *testing.T) {
 	if exit := run(t.Context(), []string{"-h"}, environment{}, io.Discard, &stderr); exit != 0 {
 		t.Errorf("exit status %d", exit)
 	}
-	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-store-file", "AUTH_STORE", "-trusted-proxies", "-url", "-mail", "AUTH_SMTP_PASSWORD", "-confirm-email", "-admin", "AUTH_ADMIN_TOKEN"} {
+	for _, want := range []string{"-addr", "127.0.0.1:8080", "-store", "bolt:auth.db", "-store-file", "AUTH_STORE", "-redis-prefix", "-postgres-schema", "-trusted-proxies", "-url", "-mail", "AUTH_SMTP_PASSWORD", "-confirm-email", "-admin", "AUTH_ADMIN_TOKEN"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("the help does not say %s", want)
 		}

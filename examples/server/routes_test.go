@@ -215,14 +215,16 @@ func TestTheFirstStartSaysWhereEverythingIsAndLaterOnesDoNot(t *testing.T) {
 		})
 	}
 	log := slog.New(slog.DiscardHandler)
-	for given, want := range map[string]string{"": openstore.SharedSecretFile, string(testSecret): ""} {
-		t.Chdir(t.TempDir())
-		p, err := openstore.Flags{Spec: new("redis://localhost")}.Place("", secretfile.Rules{}, log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if where, first := p.FirstSecret(given); where != want || first != (want != "") {
-			t.Errorf("Redis: %q, %v", where, first)
+	for _, spec := range []string{"redis://localhost", "postgres://localhost"} {
+		for given, want := range map[string]string{"": openstore.SharedSecretFile, string(testSecret): ""} {
+			t.Chdir(t.TempDir())
+			p, err := openstore.Flags{Spec: &spec}.Place("", secretfile.Rules{}, log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if where, first := p.FirstSecret(given); where != want || first != (want != "") {
+				t.Errorf("%s: %q, %v", spec, where, first)
+			}
 		}
 	}
 }

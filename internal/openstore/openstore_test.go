@@ -2,6 +2,7 @@ package openstore
 
 import (
 	"bytes"
+	"cmp"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,9 +11,11 @@ import (
 
 	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/internal/secretfile"
+	"github.com/datixlab/auth/store/pgstore"
 )
 
 func TestThePasswordOfAStoreNeedsNoCommandLine(t *testing.T) {
+	t.Setenv("PGPASSWORD", "hunter2") // which is on no command line
 	url := "redis-sentinel://a?master_name=m&sentinel_password=hunter2"
 	for name, c := range map[string]struct {
 		flags Flags
@@ -28,6 +31,10 @@ func TestThePasswordOfAStoreNeedsNoCommandLine(t *testing.T) {
 		"a flag without a password":    {Flags{Spec: new("redis://a")}, "", "redis", 0},
 		"a flag with a password":       {Flags{Spec: new("redis://u:hunter2@a")}, "", "redis", 1},
 		"a flag with that of Sentinel": {Flags{Spec: new(url)}, "", "redis-sentinel", 1},
+		"PostgreSQL":                   {Flags{Spec: new("postgresql://u@a,b:5433/auth")}, "", "postgresql", 0},
+		"PostgreSQL with a password":   {Flags{Spec: new("postgres://u:hunter2@a:5432,b:5433/auth")}, "", "postgres", 1},
+		"PostgreSQL with a parameter":  {Flags{Spec: new("postgres:///auth?host=/run/postgresql&password=hunter2")}, "", "postgres", 1},
+		"PostgreSQL, the environment":  {Flags{}, "postgres://u:hunter2@a/auth", "postgres", 0},
 	} {
 		var log bytes.Buffer
 		p, err := c.flags.Place(c.env, secretfile.Rules{}, slog.New(slog.NewTextHandler(&log, nil)))
@@ -52,6 +59,62 @@ func TestTheKeysOfARedisBeginAsItIsSaid(t *testing.T) {
 	}
 }
 
+func TestTheTablesOfAPostgreSQLAreInTheSchemaThatIsSaid(t *testing.T) {
+	for want, flags := range map[string]Flags{
+		pgstore.DefaultSchema: {Spec: new("postgres://a")},
+		"b":                   {Spec: new("postgres://a"), Schema: new("b")},
+	} {
+		if p, err := flags.Place("", secretfile.Rules{}, discard); err != nil || p.schema != want {
+			t.Errorf("%q, %v, want %q", p.schema, err, want)
+		}
+	}
+}
+
+func TestAFlagIsForItsKindOfStore(t *testing.T) {
+	for want, flags := range map[string]Flags{
+		"-redis-prefix is for a Redis":         {Spec: new("postgres://a"), Prefix: new("a:")},
+		"-from-prefix is for a Redis":          {Side: "from", Spec: new("memory"), Prefix: new("a:")},
+		"-postgres-schema is for a PostgreSQL": {Spec: new("redis://a"), Schema: new("a")},
+		"-to-schema is for a PostgreSQL":       {Side: "to", Spec: new("bolt:a"), Schema: new("a")},
+		"-postgres-schema is empty":            {Spec: new("postgres://a"), Schema: new("")},
+		"-to and -to-file exclude each other":  {Side: "to", Spec: new("memory"), File: new("a")},
+	} {
+		if p, err := flags.Place("", secretfile.Rules{}, discard); err == nil || err.Error() != want {
+			t.Errorf("%+v, %v, want %q", p, err, want)
+		}
+	}
+}
+
+func TestAPlaceIsTheSameIfItIsWrittenAlike(t *testing.T) {
+	place := func(f Flags) Place {
+		t.Helper()
+		p, err := f.Place("", secretfile.Rules{}, discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	one := place(Flags{Spec: new("postgres://a")})
+	for _, c := range []struct {
+		other Flags
+		same  bool
+	}{
+		{Flags{Spec: new("postgres://a")}, true},
+		{Flags{File: new(storeFile(t, "postgres://a\n")), Schema: new(pgstore.DefaultSchema)}, true},
+		{Flags{Spec: new("postgres://a"), Schema: new("b")}, false},
+		{Flags{Spec: new("postgres://b")}, false},
+		{Flags{Spec: new("redis://a")}, false},
+	} {
+		if got := one.IsSame(place(c.other)); got != c.same {
+			t.Errorf("%s: %v", *cmp.Or(c.other.Spec, c.other.File), got)
+		}
+	}
+	redis := place(Flags{Spec: new("redis://a")})
+	if !redis.IsSame(place(Flags{Spec: new("redis://a"), Prefix: new(DefaultPrefix)})) || redis.IsSame(place(Flags{Spec: new("redis://a"), Prefix: new("b:")})) {
+		t.Error("a Redis is not compared by its prefix")
+	}
+}
+
 // storeFile makes a file for -store-file.
 func storeFile(t *testing.T, text string) (path string) {
 	t.Helper()
@@ -62,12 +125,13 @@ func storeFile(t *testing.T, text string) (path string) {
 	return path
 }
 
-// FuzzParseStore: a -store is one of three kinds, whole, and an error repeats nothing
+// FuzzParseStore: a -store is one of four kinds, whole, and an error repeats nothing
 // that may be a password.
 func FuzzParseStore(f *testing.F) {
 	for _, spec := range []string{
 		"memory", "bolt:auth.db", "bolt::", "redis://localhost", "rediss-cluster://app:hunter2@a?addr=b:2", "redis-sentinel://a?master_name=m", "unix:///run/redis.sock", "unix://app:hunter2@/run/redis.sock?db=1",
-		"", "memory:", "bolt", "bolt:", "Bolt:auth.db", "redis", "redis:", "redis://", "redisx://app:hunter2@a", "postgres://app:hunter2@a", "://", "auth.db", "unix:", "unix://redis.sock", "unixs:///a",
+		"", "memory:", "bolt", "bolt:", "Bolt:auth.db", "redis", "redis:", "redis://", "redisx://app:hunter2@a", "postgres://app:hunter2@a", "postgresql://a:1,b:2/auth?target_session_attrs=read-write", "postgres:///auth?host=/run/postgresql",
+		"postgres://app:hunter2@[", "postgres://app:hunter2%zz@a", "postgres://app:hunter2@a?sslmode=no", "postgres:hunter2", "postgresx://app:hunter2@a", "BOLT:auth.db", "hunter2:hunter2", "://", "auth.db", "unix:", "unix://redis.sock", "unixs:///a",
 	} {
 		f.Add(spec)
 	}
@@ -84,9 +148,10 @@ func FuzzParseStore(f *testing.F) {
 			return
 		}
 		switch {
-		case spec == "memory" && p == (Place{Kind: "memory"}):
-		case p.Kind == "bolt" && p.Path != "" && p.redis == nil && spec == "bolt:"+p.Path:
-		case (strings.HasPrefix(p.Kind, "redis") || p.Kind == "unix") && p.Path == "" && p.redis != nil && len(p.redis.Addrs) > 0 && strings.HasPrefix(spec, p.Kind+":"):
+		case spec == "memory" && p == (Place{Kind: spec, spec: spec}):
+		case p.Kind == "bolt" && p.Path != "" && !p.isShared() && spec == "bolt:"+p.Path:
+		case (p.Kind == "postgres" || p.Kind == "postgresql") && p.Path == "" && p.redis == nil && p.postgres != nil && strings.HasPrefix(spec, p.Kind+"://"):
+		case (strings.HasPrefix(p.Kind, "redis") || p.Kind == "unix") && p.Path == "" && p.postgres == nil && p.redis != nil && len(p.redis.Addrs) > 0 && strings.HasPrefix(spec, p.Kind+":"):
 		default:
 			t.Fatalf("%q is taken as %+v", spec, p)
 		}

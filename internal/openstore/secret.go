@@ -36,7 +36,7 @@ func Given(file *string, env string, rules secretfile.Rules) (string, error) {
 //   - the one in the file next to the database. The first start without given makes it.
 //     If given is set later, it still opens what it sealed;
 //   - for a store in memory, which is lost with the process, a new one;
-//   - for a Redis, nil: its records decide which secret is right, see [SharedSecret].
+//   - for a Redis or a PostgreSQL, nil: its records decide which secret is right, see [SharedSecret].
 //
 // An existing database without given and without its file is refused: a new secret
 // could open none of the second factors in it.
@@ -44,7 +44,7 @@ func (p Place) Secrets(given string) ([]string, error) {
 	if given != "" && len(given) < minSecret {
 		return nil, fmt.Errorf("AUTH_SECRET has %d bytes, %d or more are needed", len(given), minSecret)
 	}
-	if p.redis != nil {
+	if p.isShared() {
 		return nil, nil
 	}
 	if p.Path == "" {
@@ -89,11 +89,14 @@ func (p Place) FirstSecret(given string) (where string, first bool) {
 		return "AUTH_SECRET", missing(p.Path)
 	case p.Path != "":
 		return p.Path + ".secret", missing(p.Path + ".secret")
-	case p.redis != nil && given == "":
+	case p.isShared() && given == "":
 		return SharedSecretFile, missing(SharedSecretFile)
 	}
 	return "", false
 }
+
+// isShared says whether other machines may use the store.
+func (p Place) isShared() bool { return p.redis != nil || p.postgres != nil }
 
 // newSecret returns 32 random bytes as text, which can be moved to AUTH_SECRET as it
 // is.

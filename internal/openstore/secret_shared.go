@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	SharedSecretFile = "auth.secret" // in the working directory, for a Redis
+	SharedSecretFile = "auth.secret" // in the working directory, for a store of other machines too
 	sharedSecretKey  = "server/secret"
 )
 
@@ -72,7 +72,7 @@ func readShared(given, file string, rules secretfile.Rules) (string, error) {
 }
 
 func errNoShared(file string) error {
-	return fmt.Errorf("this Redis has records, and there is no %s: copy that file here (beside a bolt file it is PATH.secret), or set AUTH_SECRET or -secret-file", file)
+	return fmt.Errorf("this store has records, and there is no %s: copy that file here (beside a bolt file it is PATH.secret), or set AUTH_SECRET or -secret-file", file)
 }
 
 // checkShared returns an error if the store has the digest of another secret.
@@ -85,7 +85,7 @@ func checkShared(ctx context.Context, s store.Store, kept, given, file string) e
 	if given != "" {
 		from = "the secret of -secret-file or AUTH_SECRET"
 	}
-	return fmt.Errorf("%s is not the secret that this Redis was first used with, and every process on it needs the same", from)
+	return fmt.Errorf("%s is not the secret that this store was first used with, and every process on it needs the same", from)
 }
 
 func digestOf(secret string) []byte {
