@@ -19,14 +19,14 @@
 // "Your program" is the one that imports this package and makes a [Manager]. Package httpauth
 // serves a Manager over HTTP and guards your program's own routes.
 //
-// The store is memstore for tests, boltstore for one process with a file, or redisstore for
-// many processes. Package store is the contract for another one.
+// The store is memstore for tests, boltstore for one process with a file, or pgstore or redisstore
+// for many processes. Package store is the contract for another one.
 //
 // # What holds
 //
 //   - A credential is rejected from the moment that the call which ended it returns: it was
 //     revoked, superseded or used up, or its user was disabled. This holds in every process
-//     on the store. (With redisstore's Options.MaxLag, other processes may be late by that.)
+//     on the store. (With the option MaxLag of pgstore and redisstore, other processes may be late by that.)
 //   - Temp tokens, tokens of mails, TOTP codes, backup codes and refreshes take effect once, for
 //     any number of racing calls and processes.
 //   - An attempt is counted before the password or code is compared.

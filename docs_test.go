@@ -68,7 +68,7 @@ var importable = []string{
 	"bufio", "context", "crypto", "crypto/sha256", "crypto/subtle", "crypto/tls", "crypto/x509", "errors", "io", "log/slog", "net/http", "net/netip", "os", "slices", "testing", "time",
 	"github.com/datixlab/auth", "github.com/datixlab/auth/authtest", "github.com/datixlab/auth/httpauth", "github.com/datixlab/auth/pages", "github.com/datixlab/auth/smtpmail",
 	"github.com/datixlab/auth/store/boltstore", "github.com/datixlab/auth/store/memstore",
-	"github.com/datixlab/auth/store/redisstore", "github.com/datixlab/auth/store/storetest",
+	"github.com/datixlab/auth/store/pgstore", "github.com/datixlab/auth/store/redisstore", "github.com/datixlab/auth/store/storetest",
 }
 
 // notOurs are packages of others that a page shows and that this module does not
