@@ -179,6 +179,7 @@ func TestAProgramLinksOnlyTheAdapterItImports(t *testing.T) {
 				case !strings.HasPrefix(p, driver):
 				case all[module+adapter]:
 					used = true
+				case pkg == module+"/internal/pgtest": // which is for tests
 				default:
 					t.Errorf("%s links %s without %s", pkg, p, adapter)
 				}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 )
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	logging.Disable()
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m.Run))
 }
 
 // A service is a Manager on a bbolt file in use, with its administration at a Unix socket.

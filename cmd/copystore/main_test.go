@@ -25,6 +25,7 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/internal/openstore"
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/internal/secretfile"
 	"github.com/datixlab/auth/store"
@@ -45,7 +46,7 @@ func TestMain(m *testing.M) {
 	if args := os.Getenv(arguments); args != "" {
 		os.Exit(run(context.Background(), strings.Split(args, "\n"), os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m.Run))
 }
 
 // copystore runs the program here and returns what it says.
@@ -167,20 +168,15 @@ func fill(t *testing.T, s store.Store, n int) {
 	}
 }
 
-// with opens a store as the program does, for as long as f runs.
-func with(t *testing.T, spec string, f func(s store.Walker)) {
+// with opens a store as the program does, for as long as use runs.
+func with(t *testing.T, spec string, use func(s store.Walker)) {
 	t.Helper()
-	withPrefix(t, spec, "", f)
+	withFlags(t, openstore.Flags{Side: "to", Spec: &spec}, use)
 }
 
-// withPrefix is with for keys with another prefix than the usual one.
-func withPrefix(t *testing.T, spec, prefix string, use func(s store.Walker)) {
+func withFlags(t *testing.T, f openstore.Flags, use func(s store.Walker)) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	f := openstore.Flags{Side: "from", Spec: &spec}
-	if prefix != "" {
-		f.Prefix = &prefix
-	}
 	p, err := f.Place("", secretfile.Rules{Logger: log}, log)
 	if err != nil {
 		t.Fatal(err)
@@ -206,15 +202,26 @@ func serve(t *testing.T, s store.Store, f func(m *auth.Manager)) {
 
 func bolt(t *testing.T) string { return "bolt:" + filepath.Join(t.TempDir(), "auth.db") }
 
-// each runs test with every pair of stores that there is.
+func redis(t *testing.T) string { return "redis://" + redistest.Start(t).Addr() }
+
+// postgres makes a database.
+func postgres(t *testing.T) string {
+	t.Helper()
+	server := pgtest.Shared(t)
+	return server.URLOf(server.NewDatabase(""))
+}
+
+// each runs test with every kind of store as the source and as the destination.
 func each(t *testing.T, test func(t *testing.T, from, to string)) {
 	t.Run("bolt to bolt", func(t *testing.T) { test(t, bolt(t), bolt(t)) })
-	if !redistest.Available(t) {
-		return
+	if redistest.Available(t) {
+		t.Run("bolt to Redis", func(t *testing.T) { test(t, bolt(t), redis(t)) })
+		t.Run("Redis to bolt", func(t *testing.T) { test(t, redis(t), bolt(t)) })
 	}
-	redis := func(t *testing.T) string { return "redis://" + redistest.Start(t).Addr() }
-	t.Run("bolt to Redis", func(t *testing.T) { test(t, bolt(t), redis(t)) })
-	t.Run("Redis to bolt", func(t *testing.T) { test(t, redis(t), bolt(t)) })
+	if pgtest.Available(t) {
+		t.Run("bolt to PostgreSQL", func(t *testing.T) { test(t, bolt(t), postgres(t)) })
+		t.Run("PostgreSQL to bolt", func(t *testing.T) { test(t, postgres(t), bolt(t)) })
+	}
 }
 
 func TestAServiceGoesOnInTheOtherStoreAsIfNothingHadHappened(t *testing.T) {
@@ -223,6 +230,10 @@ func TestAServiceGoesOnInTheOtherStoreAsIfNothingHadHappened(t *testing.T) {
 		t.Run("cluster to bolt", func(t *testing.T) {
 			moves(t, "redis-cluster://"+redistest.StartCluster(t).Addrs()[0], bolt(t))
 		})
+	}
+	if redistest.Available(t) && pgtest.Available(t) {
+		t.Run("Redis to PostgreSQL", func(t *testing.T) { moves(t, redis(t), postgres(t)) })
+		t.Run("PostgreSQL to Redis", func(t *testing.T) { moves(t, postgres(t), redis(t)) })
 	}
 }
 
@@ -480,16 +491,34 @@ func TestRecordsAreCopiedFromOnePrefixToAnother(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
-	redis := "redis://" + redistest.Start(t).Addr()
-	withPrefix(t, redis, "one:", func(s store.Walker) { fill(t, s, 15) })
-	withPrefix(t, redis, "auth:", func(s store.Walker) { fill(t, s, 35) })
-	copystore(t, 0, "-from", redis, "-from-prefix", "one:", "-to", redis, "-to-prefix", "two:", "-final")
+	server := redis(t)
+	copiesWithin(t, server, "prefix", openstore.DefaultPrefix, func(prefix string) openstore.Flags {
+		return openstore.Flags{Spec: &server, Prefix: &prefix}
+	})
+}
+
+func TestRecordsAreCopiedFromOneSchemaToAnother(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	database := postgres(t)
+	copiesWithin(t, database, "schema", pgstore.DefaultSchema, func(schema string) openstore.Flags {
+		return openstore.Flags{Spec: &database, Schema: &schema}
+	})
+}
+
+// copiesWithin copies from one room of a store to another, and from there to a file. The flags -from-
+// and -to- with this name say which room, or else it is the usual one.
+func copiesWithin(t *testing.T, spec, flag, usual string, room func(name string) openstore.Flags) {
+	withFlags(t, room("one"), func(s store.Walker) { fill(t, s, 15) })
+	with(t, spec, func(s store.Walker) { fill(t, s, 35) })
+	copystore(t, 0, "-from", spec, "-from-"+flag, "one", "-to", spec, "-to-"+flag, "two", "-final")
 	file := bolt(t)
-	copystore(t, 0, "-from", redis, "-from-prefix", "two:", "-to", file, "-final")
-	for prefix, want := range map[string]int{"one:": 15, "auth:": 35, "two:": 15} {
-		withPrefix(t, redis, prefix, func(s store.Walker) {
+	copystore(t, 0, "-from", spec, "-from-"+flag, "two", "-to", file, "-final")
+	for name, want := range map[string]int{"one": 15, usual: 35, "two": 15} {
+		withFlags(t, room(name), func(s store.Walker) {
 			if n := recordsIn(t, s); n != want {
-				t.Errorf("%s has %d records, want %d", prefix, n, want)
+				t.Errorf("%s has %d records, want %d", name, n, want)
 			}
 		})
 	}

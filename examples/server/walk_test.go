@@ -20,6 +20,7 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/internal/openstore"
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 )
 
@@ -61,13 +62,19 @@ func TestTheWholeContractHoldsOverHTTPFromThreeLanguagesAndOverARestart(t *testi
 			return records
 		})
 	})
-	if !redistest.Available(t) {
-		return
-	}
-	t.Run("Redis", func(t *testing.T) {
-		dir, spec := t.TempDir(), "redis://"+redistest.Start(t).Addr()
+	shared := func(t *testing.T, spec string) {
+		dir := t.TempDir()
 		walkThrough(t, binary, dir, spec, filepath.Join(dir, openstore.SharedSecretFile), func() []byte { return everythingIn(t, spec) })
-	})
+	}
+	if redistest.Available(t) {
+		t.Run("Redis", func(t *testing.T) { shared(t, "redis://"+redistest.Start(t).Addr()) })
+	}
+	if pgtest.Available(t) {
+		t.Run("PostgreSQL", func(t *testing.T) {
+			server := pgtest.Shared(t)
+			shared(t, server.URLOf(server.NewDatabase("")))
+		})
+	}
 }
 
 // everythingIn returns the keys and values of a store.
