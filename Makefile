@@ -66,23 +66,18 @@ FULL = $$(go run .ci/full.go $$(go list -f '{{.Dir}}' $(TWICE)))
 
 # What fails soonest comes first. With -l the compiler inlines nothing in the other modules: it
 # would take twice as long for what interop uses of its libraries, and their tests measure
-# nothing. Every parser is fuzzed with a thousand inputs, beyond the seeds that every run tries:
-# that is the same on a busy machine. The tests that were linked in full are kept for that.
+# nothing.
 .PHONY: test
 test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests under the race detector, then every test, all in random order.
-	@built=$$(mktemp -d) && trap 'rm -rf "$$built"' EXIT && full=$(FULL) && \
-	go test $(EVERY) -o "$$built/" -ldflags='-s -w' $(ALONE) $(VERDICT) && \
-	go test $(EVERY) $$full -o "$$built/" -ldflags='-s -w' $(TWICE) $(VERDICT) && \
-	built="$$built" $(BESIDE) $(NESTED) test-fuzz
+	@full=$(FULL) && \
+	go test $(EVERY) $(ALONE) $(VERDICT) && \
+	go test $(EVERY) $$full $(TWICE) $(VERDICT) && \
+	$(BESIDE) $(NESTED)
 
-# A browser waits as much as it works, so the other modules and the fuzz targets have their turns
-# beside it. Each of these prints when it is done.
+# A browser waits as much as it works, so the other modules have their turns beside it. Each of
+# these prints when it is done.
 BESIDE = $(MAKE) --no-print-directory -j2 -Otarget
 NESTED := $(addprefix test-in-,$(filter-out .,$(MODULES)))
-
-.PHONY: test-fuzz
-test-fuzz:
-	@.ci/fuzz 1000x "$$built"
 
 .PHONY: $(NESTED)
 $(NESTED): test-in-%:

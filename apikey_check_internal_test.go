@@ -47,7 +47,7 @@ func FuzzParseAPIKey(f *testing.F) {
 		f.Add(seed)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		uid, ok := parseKey("sk_live_", s)
 		if saw(ok); !ok {
 			if s == key {

@@ -91,7 +91,7 @@ func FuzzNoTextIsACursorButOneThatWasSealed(f *testing.F) {
 	f.Add(made[:20] + "x" + made[21:])
 	f.Add(withCursors(f, "b").sealCursor("place", "users"))
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, cursor string) {
+	fuzztest.Fuzz(f, func(t *testing.T, cursor string) {
 		place, err := m.openCursor(cursor, "users")
 		saw(err == nil)
 		if cursor == "" || err != nil {

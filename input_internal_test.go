@@ -15,7 +15,7 @@ func FuzzCheckText(f *testing.F) {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		ok := printable.Line(s, 100)
 		saw(ok)
 		for _, required := range []bool{false, true} {

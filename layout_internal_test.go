@@ -149,7 +149,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, body []byte) {
 		for key, s := range samples() {
 			first, err := s.read(sealBody(key, body))
 			if saw(err == nil); err != nil {
@@ -176,7 +176,7 @@ func FuzzNames(f *testing.F) {
 	roles := regexp.MustCompile(`\A[0-9A-Za-z_.:-]{1,64}\z`)
 	prefixes := regexp.MustCompile(`\A[0-9A-Za-z_]{1,31}_\z`)
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		uid, ok := parseUser(s)
 		if ok != ids.MatchString(s) || ok && userIDOf(uid) != s {
 			t.Errorf("parseUser(%q) = %q, %v", s, uid, ok)

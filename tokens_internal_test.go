@@ -162,7 +162,7 @@ func FuzzTempToken(f *testing.F) {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		uid, digest, ok := m.parseTempToken(Secret(s))
 		if saw(ok); !ok {
 			if uid != "" || digest != nil {

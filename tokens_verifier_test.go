@@ -22,6 +22,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/store/memstore"
 )
 
@@ -238,7 +239,7 @@ func FuzzVerifierTakesWhatWasSignedAndNothingElse(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzztest.Fuzz(f, func(t *testing.T, text string) {
 		c, err := v.Verify(auth.Secret(text))
 		if (err == nil) != (text == token) || err != nil && (err != auth.ErrInvalidToken || c.UserID != "") {
 			t.Fatalf("%q: %+v, %v", text, c, err)

@@ -182,7 +182,7 @@ func FuzzCode(f *testing.F) {
 	form := regexp.MustCompile(`\A([0-9]{6}|[0-9]{8,32})\z`)
 	typed := regexp.MustCompile(`\A[\t-\r ._-]*(([0-9][\t-\r ._-]*){6}|([0-9OoIiLl][\t-\r ._-]*){8,32})\z`)
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		if got := wellFormedCode(Secret(s)); got != form.MatchString(s) {
 			t.Fatalf("wellFormedCode(%q) = %v", s, got)
 		}

@@ -60,7 +60,7 @@ func FuzzParseImportedUser(f *testing.F) {
 		}
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, line []byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, line []byte) {
 		u, err := auth.ParseImportedUser(line)
 		if saw(err == nil); err != nil {
 			var input *auth.InputError

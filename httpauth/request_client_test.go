@@ -117,7 +117,7 @@ func FuzzClientAddress(f *testing.F) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	ours := func(a netip.Addr) bool { return proxies[0].Contains(a) || proxies[1].Contains(a) }
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, peer, forwarded string) {
+	fuzztest.Fuzz(f, func(t *testing.T, peer, forwarded string) {
 		of := func(lines ...string) netip.Addr {
 			return httpauth.ClientOf(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": lines}}, proxies...).Addr
 		}

@@ -148,7 +148,7 @@ func FuzzCredential(f *testing.F) {
 	}
 	m := authtest.New(f).Manager
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, authorization, key string) {
+	fuzztest.Fuzz(f, func(t *testing.T, authorization, key string) {
 		head := http.Header{}
 		if authorization != "" {
 			head.Set("Authorization", authorization)

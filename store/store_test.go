@@ -106,7 +106,7 @@ func FuzzApply(f *testing.F) {
 	f.Add(1_000_000, century/1_000_000, 1_000_000, century, int64(30*365*24*time.Hour))
 	f.Add(1_000_000, int64(time.Microsecond), 1, int64(time.Second), int64(time.Microsecond))
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, burst int, every int64, n int, ahead, pass int64) {
+	fuzztest.Fuzz(f, func(t *testing.T, burst int, every int64, n int, ahead, pass int64) {
 		l := store.Limit{Burst: burst, Every: time.Duration(every)}
 		if store.CheckHit("p/k", l, n) != nil || ahead < 0 || ahead > century || pass < 0 || pass > century/4 {
 			return // outside the contract
@@ -177,7 +177,7 @@ func FuzzAValidKeyIsInOnePartitionAndCanBeListed(f *testing.F) {
 		f.Add(key)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, key string) {
+	fuzztest.Fuzz(f, func(t *testing.T, key string) {
 		p := store.Partition(key)
 		valid := store.ValidKey(key)
 		if saw(valid); !valid {

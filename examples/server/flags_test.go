@@ -17,7 +17,7 @@ func FuzzParseProxies(f *testing.F) {
 		f.Add(list)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, list string) {
+	fuzztest.Fuzz(f, func(t *testing.T, list string) {
 		networks, err := parseProxies(list)
 		if saw(err == nil); err != nil {
 			if networks != nil {

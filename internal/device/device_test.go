@@ -106,7 +106,7 @@ func FuzzOf(f *testing.F) {
 	for header := range known {
 		f.Add(header)
 	}
-	f.Fuzz(func(t *testing.T, header string) {
+	fuzztest.Fuzz(f, func(t *testing.T, header string) {
 		name := device.Of(header)
 		if !onlyWords(name) || len(name) > 40 || strings.TrimSpace(name) != name {
 			t.Errorf("%q is called %q", header, name)

@@ -146,7 +146,7 @@ func FuzzAnAddressFromBeforeKeepsItsKey(f *testing.F) {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		local, domain, _ := strings.Cut(s, "@")
 		was := before.MatchString(s) && len(local) <= 64 && len(s) <= 254 && strings.Trim(domain[strings.LastIndex(domain, ".")+1:], "0123456789") != ""
 		if saw(was); !was {
@@ -222,7 +222,7 @@ func FuzzCanonicalEmail(f *testing.F) {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		c, ok := emailaddr.Canonical(s)
 		address, clean := emailaddr.Clean(s)
 		local, domain, _ := strings.Cut(s, "@")

@@ -60,7 +60,7 @@ func FuzzScanReadsAsEncodingJSONDoes(f *testing.F) {
 	f.Add("auth", "auth", uid, sid, jti, now, now, now, "r", byte(0xff))
 	f.Add("auth", "http\x97\xf8//api.example.com/?a=b", uid, sid, jti, now, now, now, "r", byte('.'))
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, iss, aud, sub, sid, jti string, iat, nbf, exp int64, role string, b byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, iss, aud, sub, sid, jti string, iat, nbf, exp int64, role string, b byte) {
 		format := NewFormat(iss, aud, iss+aud, "user_", "ses_")
 		body := jwttest.JSON(Payload{
 			Claims:   Claims{Issuer: iss, Audience: aud, ClientID: iss + aud, Subject: sub, Session: sid, ID: jti, Validity: Validity{iat, nbf, exp}},

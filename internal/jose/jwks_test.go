@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/datixlab/auth/internal/fuzztest"
 	"github.com/datixlab/auth/internal/jose"
 )
 
@@ -242,7 +243,7 @@ func FuzzParseJWKS(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, document []byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, document []byte) {
 		keys, err := jose.ParseJWKS(document, nil)
 		if err != nil {
 			if keys != nil {

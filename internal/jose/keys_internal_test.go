@@ -143,7 +143,7 @@ func FuzzVerifyToken(f *testing.F) {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, token string) {
+	fuzztest.Fuzz(f, func(t *testing.T, token string) {
 		c, ok := forge.verified(token)
 		if saw(ok); !ok {
 			if c != (Claims{}) {
@@ -193,7 +193,7 @@ func FuzzATokenIsReadAsGolangJWTReadsIt(f *testing.F) {
 		f.Add(body, jwttest.Signed(sha256.New, forge.key, header+"."+base64.RawURLEncoding.EncodeToString(body)))
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, body []byte, text string) {
+	fuzztest.Fuzz(f, func(t *testing.T, body []byte, text string) {
 		token := jwttest.Signed(sha256.New, forge.key, header+"."+base64.RawURLEncoding.EncodeToString(body))
 		c, got := forge.verified(token)
 		want, ok := asked(token)

@@ -53,7 +53,7 @@ func FuzzNetworks(f *testing.F) {
 	}
 	f.Add([]byte{}, []byte{1, 2, 3})
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, one, other []byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, one, other []byte) {
 		a, okA := netip.AddrFromSlice(one)
 		b, okB := netip.AddrFromSlice(other)
 		if saw(okA && okB); !okA || !okB {

@@ -136,7 +136,7 @@ func FuzzParseStore(f *testing.F) {
 		f.Add(spec)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, spec string) {
+	fuzztest.Fuzz(f, func(t *testing.T, spec string) {
 		p, err := Parse(spec)
 		if saw(err == nil); err != nil {
 			if p != (Place{}) {

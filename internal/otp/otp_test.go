@@ -157,7 +157,7 @@ func FuzzMatch(f *testing.F) {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		step, ok := otp.Match(rfcSecret, s, 0, now)
 		saw(ok)
 		of := uint64(now.Unix()) / 30
@@ -183,7 +183,7 @@ func FuzzTOTPURI(f *testing.F) {
 		f.Add(seed[0], seed[1], []byte("12345678901234567890"))
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, issuer, account string, secret []byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, issuer, account string, secret []byte) {
 		if issuer == "" || strings.Contains(issuer, ":") || !utf8.ValidString(issuer+account) || strings.TrimSpace(issuer) != issuer || strings.TrimSpace(account) != account {
 			return // the caller lets none of these through
 		}

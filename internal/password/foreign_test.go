@@ -317,7 +317,7 @@ func FuzzImport(f *testing.F) {
 	}
 	c := newComparer(f)
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzztest.Fuzz(f, func(t *testing.T, text string) {
 		stored, err := c.Import(text)
 		if saw(err == nil); err != nil {
 			if stored != "" || !errors.Is(err, password.ErrMalformed) {

@@ -116,7 +116,7 @@ func FuzzDecode(f *testing.F) {
 		}
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, encoded string) {
+	fuzztest.Fuzz(f, func(t *testing.T, encoded string) {
 		p, salt, tag, again, err := password.Decode(encoded)
 		if saw(err == nil); err != nil {
 			if !errors.Is(err, password.ErrMalformed) {

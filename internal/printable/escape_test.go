@@ -14,7 +14,7 @@ func FuzzEscaped(f *testing.F) {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		e := printable.Escape(s)
 		saw(e == s)
 		if printable.Line(s, len(s)) {

@@ -33,7 +33,7 @@ func FuzzClipped(f *testing.F) {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		c := printable.Clip(s, 200)
 		saw(c == s)
 		if len(c) > 200 || !utf8.ValidString(c) || strings.ContainsAny(c, "\n\r\x1b\x00\u202e\u2028") {
@@ -132,7 +132,7 @@ func FuzzDisplayable(f *testing.F) {
 	never := regexp.MustCompile(`[\p{Cc}\p{Zl}\p{Zp}\p{Co}\p{Cs}\x{fffd}\x{ad}\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{feff}]`) // bytes that are no UTF-8 read as U+FFFD
 	hidden := regexp.MustCompile(`[\p{Cf}\p{Mn}\x{115f}\x{1160}\x{3164}\x{ffa0}\x{2800}]`)
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		ok := printable.Line(s, 100)
 		saw(ok)
 		size := utf8.RuneCountInString(s)
@@ -161,7 +161,7 @@ func FuzzTidy(f *testing.F) {
 		f.Add(s)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzztest.Fuzz(f, func(t *testing.T, s string) {
 		tidy := printable.Tidy(s)
 		if saw(tidy == s); printable.Tidy(tidy) != tidy {
 			t.Fatalf("%+q: %+q becomes %+q", s, tidy, printable.Tidy(tidy))

@@ -91,7 +91,7 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, body []byte) {
 		first, second := new(everything), new(everything)
 		err := decode("k", encode("k", &rawBody{body}), first, new(Arena))
 		if saw(err == nil); err != nil {

@@ -35,7 +35,7 @@ func FuzzCheck(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, data []byte) {
 		before := bytes.Clone(data)
 		err := Check(data)
 		saw(err == nil)

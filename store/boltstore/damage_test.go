@@ -181,7 +181,7 @@ func FuzzOpenOfADamagedFile(f *testing.F) {
 	whole, err := small()
 	must(f, err)
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, at uint32, patch []byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, at uint32, patch []byte) {
 		b := bytes.Clone(whole)
 		copy(b[int(at)%len(b):], patch)
 		saw(holdsTogether(t, newPath(t), b))

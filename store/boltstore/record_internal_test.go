@@ -20,7 +20,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(binary.AppendUvarint(nil, maxExpiry), int64(1<<63-1))
 	f.Add(append(binary.AppendUvarint(nil, 1767225600), "value"...), int64(1))
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, raw []byte, at int64) {
+	fuzztest.Fuzz(f, func(t *testing.T, raw []byte, at int64) {
 		value, expiry, err := decodeRecord(raw)
 		saw(err == nil)
 		switch {

@@ -22,7 +22,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add("", int64(-1))
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, member string, at int64) {
+	fuzztest.Fuzz(f, func(t *testing.T, member string, at int64) {
 		name, value, err := decode(member)
 		if saw(err == nil); err != nil {
 			if name != "" || value != nil || !errors.Is(err, errReply) {
@@ -50,7 +50,7 @@ func FuzzPlace(f *testing.F) {
 		f.Add(after)
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, after string) {
+	fuzztest.Fuzz(f, func(t *testing.T, after string) {
 		node, cursor, err := parsePlace(after)
 		saw(err == nil)
 		switch {

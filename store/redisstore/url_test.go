@@ -80,7 +80,7 @@ func FuzzParseURL(f *testing.F) {
 	f.Add("redis-cluster://app:hunter2@a?addr=b:2")
 	f.Add("unix://app:hunter2@/run/redis.sock?db=1")
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzztest.Fuzz(f, func(t *testing.T, text string) {
 		u, err := redisstore.ParseURL(text)
 		saw(err == nil)
 		switch {

@@ -340,7 +340,7 @@ func FuzzCheck(f *testing.F) {
 		f.Add(bytes.Clone(deep))
 	}
 	saw := fuzztest.BothWays(f)
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzztest.Fuzz(f, func(t *testing.T, body []byte) {
 		b := bytes.Clone(whole)
 		copy(b[2*size:], body)
 		path := filepath.Join(t.TempDir(), "db")
