@@ -25,8 +25,8 @@ ELSEWHERE := ./store/boltstore ./examples/server ./cmd/authctl ./cmd/copystore .
 # Files of the tests and of the go command are in memory where the system offers room for
 # them: bbolt syncs its disk some ten thousand times. The tests of this project make small
 # heaps in quick succession, which a lazier garbage collector collects for half the price.
-test test-race race test-short: export TMPDIR := $(or $(TMPDIR),$(shell .ci/tmpdir))
-test test-race race test-short: export GOGC := $(or $(GOGC),300)
+test test-race race everywhere test-short: export TMPDIR := $(or $(TMPDIR),$(shell .ci/tmpdir))
+test test-race race everywhere test-short: export GOGC := $(or $(GOGC),300)
 
 # $(call each,COMMAND,MODULES) runs a command in every module, until one fails.
 each = @for module in $(or $(2),$(MODULES)); do \
@@ -88,9 +88,13 @@ test-race: ## Every package that shares memory under the race detector, in the s
 	short=$(FULL) && export short && $(RACE) $(EVERY) -short $(TWICE) $(VERDICT)
 	$(RACE) $(EVERY) $(ONCE) $(VERDICT)
 
+.PHONY: everywhere
+everywhere: ## The tests of package auth and of httpauth, each on every store: for a new store, and for a change of the contract.
+	EVERYWHERE=1 go test -shuffle=on -vet=off -timeout 20m . ./httpauth
+
 .PHONY: race
-race: ## Every test in its full form under the race detector: before a release, and for what is new and shares memory.
-	$(RACE) -shuffle=on -vet=off -timeout 30m ./...
+race: ## Every test in its full form on every store under the race detector: before a release, and for what is new and shares memory.
+	EVERYWHERE=1 $(RACE) -shuffle=on -vet=off -timeout 30m ./...
 
 # The short form of a test has fewer rounds and memory alone where every store has its turn.
 # It leaves out what measures time, starts processes or needs several servers. The

@@ -19,7 +19,7 @@ import (
 // SE-9: a logout a second before the token expires is one for the next process, and a
 // minute later there is nothing left of it but the account.
 func TestALogoutOutlivesTheTokenAndTheProcess(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{AccessTokenTTL: time.Minute, SessionTTL: time.Minute})
 		alice := h.Register()
 		token := alice.Token()
@@ -49,7 +49,7 @@ func TestALogoutOutlivesTheTokenAndTheProcess(t *testing.T) {
 // codes at once have used up, each of a login that failed, is used up for the next process
 // on the store.
 func TestWrongCodesOfFailedLoginsAreCountedForTheNextProcess(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits()})
 		u, e := withSecondFactor(t, h)
 		temps := []auth.Secret{firstStep(t, h, u.Email), firstStep(t, h, u.Email)}

@@ -144,7 +144,7 @@ func TestEnablingAKeyNeedsACodeBesideThePasswordWhereTheFactorIsOn(t *testing.T)
 // A client that disables a key and one that changes its name do not undo each other, and the
 // owner's revocation is the end of it.
 func TestChangesOfAKeyAtOnceUndoNothing(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := manyProcesses(authtest.With(t, s, auth.Config{Limits: unlimited()}))
 		other := manyProcesses(twin(t, h, auth.Config{Limits: unlimited()}))
 		id := h.Register().Identity()
@@ -181,7 +181,7 @@ func TestChangesOfAKeyAtOnceUndoNothing(t *testing.T) {
 
 // Of many rotations of one key one makes a key.
 func TestOfManyRotationsOfOneKeyOneIsMade(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := manyProcesses(authtest.With(t, s, auth.Config{Limits: unlimited()}))
 		other := manyProcesses(twin(t, h, auth.Config{Limits: unlimited()}))
 		id := h.Register().Identity()

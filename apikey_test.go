@@ -139,7 +139,7 @@ func TestAnUnknownAPIKeyIsRefusedLikeARevokedOne(t *testing.T) {
 
 // AK-11.
 func TestAnAPIKeyExpiresWhenItSaid(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, keeper{s}, auth.Config{})
 		forever := twin(t, h, auth.Config{APIKeyTTL: -1})
 		u := h.Register()
@@ -199,7 +199,7 @@ func TestAKeysNameIsTextThatCanBeShown(t *testing.T) {
 
 // RC-11, AK-8, Advisory 3 (GHSA-392p-2q2v-4372).
 func TestOfSixtyKeysMadeAtOnceFiftyAreMade(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{}).Manager}
 		u := h.Register()
@@ -231,7 +231,7 @@ func TestOfSixtyKeysMadeAtOnceFiftyAreMade(t *testing.T) {
 }
 
 func TestExpiredKeysMakeRoomForNewOnes(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{MaxAPIKeys: 3})
 		u := h.Register()
 		id := u.Identity()
@@ -476,7 +476,7 @@ func TestWrongPasswordsForKeysCountLikeThoseOfLogins(t *testing.T) {
 
 // RC-10, AK-5: what begins after a revocation returned finds the key revoked.
 func TestARevokedKeyIsRevokedEverywhereAtOnce(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{}).Manager}
 		u := h.Register()
@@ -733,7 +733,7 @@ func TestARotationNeverBringsBackAKeyRevokedDuringIt(t *testing.T) {
 // A rotation during a revocation never leaves a successor of a key that was revoked
 // first.
 func TestOfARotationAndARevocationAtOnceEitherIsSeenByTheOther(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		other := twin(t, h, auth.Config{})
 		u := h.Register()

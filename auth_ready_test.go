@@ -16,7 +16,7 @@ import (
 )
 
 func TestReadySaysWhetherTheStoreAnswers(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{})
 		auth.AwaitBackground(h.Manager)

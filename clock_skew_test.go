@@ -14,7 +14,7 @@ import (
 // A process whose clock is a year ahead registers an address and dies half-way, or begins
 // a session. For clocks that are right neither of them has just happened.
 func TestWhatAClockAheadHasWrittenIsNotRecent(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{})
 		const jump = 365 * 24 * time.Hour

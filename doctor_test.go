@@ -14,7 +14,7 @@ import (
 )
 
 func TestTheDoctorLooksAtEveryStore(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		auth.AwaitBackground(h.Manager)
 		checks := examined(t, h.Manager)

@@ -26,7 +26,7 @@ func moveWith(ctx context.Context, m *auth.Manager, id auth.Identity, email stri
 
 // PR-3, ST-4
 func TestAChangeOfAddressCutOffAnywhereLeavesBothOwnedOrFree(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		ids := map[int]string{}
 		afterEveryStop(t, s,
 			func(h *authtest.Harness, round int) func(*auth.Manager) error {
@@ -104,7 +104,7 @@ func TestADeletionCutOffAnywhereLeavesTheAddressOwnedOrFree(t *testing.T) {
 
 // RC-2
 func TestOfARegistrationAndAChangeToOneAddressExactlyOneWins(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 		other := twinOn(t, h, tap, auth.Config{Limits: unlimited()})
@@ -128,7 +128,7 @@ func TestOfARegistrationAndAChangeToOneAddressExactlyOneWins(t *testing.T) {
 
 // RC-3, Advisory 20 (CVE-2026-32700).
 func TestOfTwoChangesToOneAddressExactlyOneWins(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: unlimited()}).Manager}
@@ -166,7 +166,7 @@ func TestASwapOfAddressesIsRefusedAndBothStayOwned(t *testing.T) {
 
 // RC-3, Advisory 20 (CVE-2026-32700).
 func TestAnAddressChangedTwiceAtOnceIsOneOfTheTwo(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: unlimited()}).Manager}

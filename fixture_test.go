@@ -37,40 +37,62 @@ func init() { logging.Disable() } // the client's own remarks on servers that ar
 
 func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
-// eachStore runs a test on every store: what a Manager promises, it promises on all of
-// them. The stores have their turns at the same time, and together with other tests: bbolt waits
-// for its disk and Redis for its replies while memory computes. The test is done when all
-// are, so nothing may follow eachStore. With -short it is memory alone.
+// eachStore runs a test of a rule of package auth, which is above the store contract: on memory, and
+// on bbolt, where values are bytes of a file. If EVERYWHERE of the environment is set, it is
+// [everyStore].
 func eachStore(t *testing.T, test func(t *testing.T, s store.Store)) {
 	t.Helper()
+	onStores(t, os.Getenv("EVERYWHERE") != "", test)
+}
+
+// everyStore runs a test on every store. It is for what the engine decides as well as package auth:
+// what happens at once, in several processes or in a failure; what expires, is listed, or is known
+// not to have changed.
+func everyStore(t *testing.T, test func(t *testing.T, s store.Store)) {
+	t.Helper()
+	onStores(t, true, test)
+}
+
+// onStores gives the stores their turns at the same time, and together with other tests: bbolt waits
+// for its disk and a server for its clients while memory computes. The test is done when all
+// are, so nothing may follow eachStore or everyStore. With -short it is memory alone.
+func onStores(t *testing.T, servers bool, test func(t *testing.T, s store.Store)) {
+	t.Helper()
 	t.Parallel()
-	t.Run("memory", func(t *testing.T) {
-		t.Parallel()
-		s := memstore.New()
-		t.Cleanup(func() { _ = s.Close() })
-		test(t, s)
-	})
+	turn := func(name string, open func(t *testing.T) store.Store) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+	turn("memory", onMemory)
 	if testing.Short() {
 		return
 	}
-	t.Run("bolt", func(t *testing.T) {
-		t.Parallel()
-		s, err := boltstore.OpenOrCreate(filepath.Join(t.TempDir(), "auth.db"), boltstore.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = s.Close() })
-		test(t, s)
-	})
-	if redistest.Available(t) {
-		t.Run("redis", func(t *testing.T) {
-			t.Parallel()
-			test(t, onRedis(t, redistest.SharedServer(t).Addr(), fmt.Sprintf("test%d:", prefixes.Add(1))))
+	turn("bolt", onBolt)
+	if servers && redistest.Available(t) {
+		turn("redis", func(t *testing.T) store.Store {
+			return onRedis(t, redistest.SharedServer(t).Addr(), fmt.Sprintf("test%d:", prefixes.Add(1)))
 		})
 	}
 }
 
-var prefixes atomic.Int64 // that eachStore has used
+func onMemory(t *testing.T) store.Store {
+	s := memstore.New()
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func onBolt(t *testing.T) store.Store {
+	s, err := boltstore.OpenOrCreate(filepath.Join(t.TempDir(), "auth.db"), boltstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+var prefixes atomic.Int64 // that onStores has used
 
 // onRedis opens a store on the Redis at this address.
 func onRedis(t *testing.T, addr, prefix string) store.Store {

@@ -76,7 +76,7 @@ func TestATempTokenMakesOneSession(t *testing.T) {
 // RC-7: two right codes at once on one temp token make one session, and the code that
 // lost is not spent.
 func TestTwoRightCodesOnOneTempTokenMakeOneSession(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		other := manyProcesses(twin(t, h, raced()))
@@ -102,7 +102,7 @@ func TestTwoRightCodesOnOneTempTokenMakeOneSession(t *testing.T) {
 // TT-3, RC-23. The store is made to keep the record for good: the time in the record
 // decides, not the store's clean-up.
 func TestATempTokenExpiresByTheClockEvenIfTheStoreKeepsIt(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, keeper{s}, auth.Config{Limits: noLoginLimits()})
 		u := h.Register()
 		u.EnableTwoFactor()

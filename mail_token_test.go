@@ -166,7 +166,7 @@ func TestWhatChangesAnAccountEndsItsOneTimeTokens(t *testing.T) {
 
 // OT-3: of any number of racers with one token, one wins.
 func TestOfManyUsesOfAOneTimeTokenOneWins(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		cfg := mailConfig()
 		cfg.HashQueue, cfg.HashWait = 500, time.Minute
 		h := authtest.With(t, s, cfg)

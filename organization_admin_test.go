@@ -70,7 +70,7 @@ func TestAnOrganizationOfTheProgramStaysWithoutAUser(t *testing.T) {
 // A Manager on a store of before there were rosters removes organizations without a user. One
 // that the program made is none of them.
 func TestTheMigrationKeepsTheOrganizationsOfTheProgram(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		old := newOldStore(t, s)
 		tap := newTapStore(s)
 		tap.background = true
@@ -170,7 +170,7 @@ func TestADeletedOrganizationLeavesNothingOfItsUsers(t *testing.T) {
 // PR-9. Wherever it is cut off, the organization is as it was or nobody can join it, and the
 // next call finishes it.
 func TestADeletionOfAnOrganizationCutOffAnywhereIsContinued(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		type group struct {
 			id    string
 			email string
@@ -221,7 +221,7 @@ func TestADeletionOfAnOrganizationCutOffAnywhereIsContinued(t *testing.T) {
 
 // PR-9.
 func TestOfTheDeletionOfAnOrganizationAndANewUserExactlyOneHappens(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		auth.AwaitBackground(h.Manager)
 		other := twin(t, h, auth.Config{Limits: unlimited()})

@@ -61,7 +61,7 @@ func TestTheLastAdminOfOtherMembersCannotDeleteTheAccount(t *testing.T) {
 
 // PR-11: of admins who leave at the same time, one stays.
 func TestOfAdminsWhoLeaveAtTheSameTimeOneStays(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		cfg := auth.Config{Limits: unlimited(), HashQueue: 100}
 		h := authtest.With(t, s, cfg)
 		auth.AwaitBackground(h.Manager)

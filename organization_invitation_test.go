@@ -217,7 +217,7 @@ func relogged(u *authtest.User) *authtest.User {
 
 // PR-24.
 func TestAnOrganizationHasAHundredInvitationsAtMost(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		h.WithoutTurns()
 		ann := h.Register()

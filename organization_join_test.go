@@ -125,7 +125,7 @@ func TestAnOrganizationOfTheProgramStaysWhenItsLastUserMoves(t *testing.T) {
 // PR-21, PR-28. A hundred registrations, and then a hundred acceptances in the sessions of one user, with
 // registrations among them.
 func TestOfAHundredUsesOfAnInvitationOneIsAMember(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		n := 100
 		h := authtest.With(t, s, raced())
 		h.WithoutTurns()
@@ -174,7 +174,7 @@ func TestOfAHundredUsesOfAnInvitationOneIsAMember(t *testing.T) {
 
 // PR-28. If the revocation returns nil, nobody has joined and nobody will.
 func TestARevocationAndAUseOfAnInvitationExcludeEachOther(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, raced())
 		h.WithoutTurns()
 		other := twin(t, h, raced())

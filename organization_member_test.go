@@ -56,7 +56,7 @@ func checkRoster(t *testing.T, h *authtest.Harness, organizationID, when string,
 
 // PR-8.
 func TestTheRosterOfAnOrganizationSaysWhatItsAccountsDo(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		ctx := auth.WithForce(t.Context()) // there is no admin at times
 		ann := h.Register()
@@ -127,7 +127,7 @@ func TestAChangeOfAMemberCutOffAnywhereIsSettledByTheNext(t *testing.T) {
 }
 
 func TestChangesOfMembersAtTheSameTimeEndInWhatTheAccountsSay(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{}).Manager}
 		ann := h.Register()

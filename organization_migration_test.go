@@ -88,7 +88,7 @@ func (o oldStore) check(t *testing.T, h *authtest.Harness) {
 
 // PR-10.
 func TestTheAccountsOfAnOlderVersionGetTheirRosters(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		old := newOldStore(t, s)
 		h := twin(t, old.Harness, auth.Config{})
 		auth.AwaitBackground(h.Manager)
@@ -98,7 +98,7 @@ func TestTheAccountsOfAnOlderVersionGetTheirRosters(t *testing.T) {
 
 // PR-10. Wherever the migration is cut off, the next Manager completes it.
 func TestAMigrationCutOffAnywhereIsCompletedByTheNextManager(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		old := newOldStore(t, s)
 		tap := newTapStore(s)
 		tap.background = true
@@ -142,7 +142,7 @@ func TestAMigrationCutOffAnywhereIsCompletedByTheNextManager(t *testing.T) {
 
 // PR-10.
 func TestSeveralManagersMigrateAStoreAtTheSameTime(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		old := newOldStore(t, s)
 		var all [4]*authtest.Harness
 		for i := range all {

@@ -49,7 +49,7 @@ func TestAnOrganizationEndsWithItsLastUser(t *testing.T) {
 
 // PR-9.
 func TestOfTheEndOfAnOrganizationAndANewUserExactlyOneHappens(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		auth.AwaitBackground(h.Manager)
 		other := twin(t, h, auth.Config{Limits: unlimited()})

@@ -111,7 +111,7 @@ func TestAPasswordIsChangedFromALiveSessionOnly(t *testing.T) {
 
 // RC-9, PR-5
 func TestOfManyChangesFromOnePasswordExactlyOneHappens(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
@@ -158,7 +158,7 @@ func TestARefusedNewPasswordCostsNoAttempt(t *testing.T) {
 // Passwords that the checker reports cost no attempt, so they have a budget of their own. It is
 // one for all instances, and no success refills it.
 func TestOneUserHasTheCheckerCalledSixtyTimes(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		var calls atomic.Int64
 		cfg := auth.Config{PasswordChecker: checkerFunc(func(_ context.Context, pw auth.Secret) (bool, error) {
 			calls.Add(1)

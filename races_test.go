@@ -186,7 +186,7 @@ func TestACallDuringTheEndOfItsSessionFailsAndLeavesNothing(t *testing.T) {
 		{"deleted", func(ctx context.Context, w *world) error { return w.DeleteUser(ctx, w.u.ID) }},
 	}
 	opensSession := map[string]bool{"login": true, "second step": true} // of its own
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		other := manyProcesses(twin(t, h, raced()))
@@ -277,7 +277,7 @@ func TestACallDuringTheEndOfItsSessionFailsAndLeavesNothing(t *testing.T) {
 // RC-9, RC-18: two calls from one session. The first of them to be written ends nothing
 // that the other stands on but the password or the enrolment.
 func TestACallDuringANewPasswordOrEnrolmentFails(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		other := manyProcesses(twin(t, h, raced()))

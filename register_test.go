@@ -229,7 +229,7 @@ func TestEverySpellingThatRegisterTakesFindsTheOneAccount(t *testing.T) {
 
 // RC-1: the spellings are of one address while they race as well.
 func TestOfSpellingsThatRaceOneIsRegistered(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		for _, all := range spellings[:4] {
 			errs := atOnce(t, len(all), func(i int) error {
@@ -467,7 +467,7 @@ func TestARefusedRegistrationWritesNothing(t *testing.T) {
 
 // RC-1
 func TestOfManyRegistrationsOfOneAddressExactlyOneSucceeds(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 		other := twinOn(t, h, tap, auth.Config{Limits: unlimited()})
@@ -548,7 +548,7 @@ func afterEveryStop(t *testing.T, s store.Store, prepare func(h *authtest.Harnes
 
 // ST-4.
 func TestARegistrationCutOffAnywhereLeavesTheAddressOwnedOrFree(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		afterEveryStop(t, s,
 			func(_ *authtest.Harness, round int) func(*auth.Manager) error {
 				return func(m *auth.Manager) error { _, err := signUp(m, emailOf("ada", round)); return err }
@@ -589,7 +589,7 @@ func TestAnAddressIsReservedWhileItsRegistrationRuns(t *testing.T) {
 }
 
 func TestARegistrationThatIsTooSlowFails(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{})
 		held, release := stall(t, tap, func(c storeCall) bool { return c.kind == "Commit" && c.names("/acct") })

@@ -66,7 +66,7 @@ func copied(t *testing.T, from store.Walker, to store.Store) store.Store {
 
 // ST-10.
 func TestWhatWasRevokedAfterABackupIsEndedOnceItIsRestored(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), UsageInterval: rarely})
 		ann, bob, eve := h.Register(), h.Register(), h.Register()
 		tokens, keys := []string{ann.Token(), eve.Token()}, []string{ann.APIKey(), ann.APIKey(), eve.APIKey()}
@@ -265,7 +265,7 @@ func TestCloseInterruptsRevokeAll(t *testing.T) {
 
 // Cut off after any step, it is finished by another run.
 func TestARunThatWasCutOffIsFinishedByAnother(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited()})
 		var users [2]*authtest.User
@@ -304,7 +304,7 @@ func TestARunThatWasCutOffIsFinishedByAnother(t *testing.T) {
 }
 
 func TestADamagedAccountDoesNotStopRevokeAll(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		broken, torn, key, well := h.Register(), h.Register(), h.Register(), h.Register()
 		torn.EnableTwoFactor()
@@ -336,7 +336,7 @@ func TestADamagedAccountDoesNotStopRevokeAll(t *testing.T) {
 
 // A session that is being ended leaves no key behind.
 func TestNoKeyMadeWhileItsSessionEndsIsAccepted(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		for range 5 {
 			u := h.Register()

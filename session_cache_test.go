@@ -33,7 +33,7 @@ func eachPair(t *testing.T, cfg auth.Config, test func(t *testing.T, a, b *autht
 		a := authtest.With(t, sa, cfg)
 		test(t, a, twinOn(t, a, sb, cfg), lag)
 	}
-	eachStore(t, func(t *testing.T, s store.Store) { pair(t, s, s, 0) })
+	everyStore(t, func(t *testing.T, s store.Store) { pair(t, s, s, 0) })
 	if !redistest.Available(t) {
 		return
 	}
@@ -321,7 +321,7 @@ func TestWhatIsRememberedIsOneText(t *testing.T) {
 // checked without reading, and not once they have ended.
 func TestASessionIsKnownFromItsFirstTokenOn(t *testing.T) {
 	ctx := context.Background()
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		if _, stamps := s.(store.Stamper).Stamp("any"); !stamps {
 			return // it is read each time
 		}
@@ -422,7 +422,7 @@ func TestASessionIsReadAfterItIsWrittenOnlyIfItCanBeCached(t *testing.T) {
 
 // A Manager that is closed, or whose store is, answers nothing from memory.
 func TestNothingIsCachedBeyondTheEnd(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		a, b := authtest.With(t, s, auth.Config{}), authtest.With(t, s, auth.Config{})
 		u := a.Register()
 		remember(t, a, u.Token())

@@ -137,7 +137,7 @@ func TestATokenOfNoLiveSessionLogsNobodyOut(t *testing.T) {
 
 // RC-13, with the token that another tab has refreshed.
 func TestNoRefreshOutrunsALogoutByAnOldToken(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		other := twin(t, h, auth.Config{Limits: unlimited()})
 		alice := h.Register()
@@ -317,7 +317,7 @@ func TestLogoutOthersEndsAllSessionsButTheCallers(t *testing.T) {
 
 // RC-13: logins, refreshes and two who log out the others, at the same time.
 func TestOfTwoWhoLogOutTheOthersOneGoesOn(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		cfg := auth.Config{Limits: unlimited()}
 		h := authtest.With(t, s, cfg)
 		other := twin(t, h, cfg)

@@ -39,7 +39,7 @@ func TestATokenIsRefusedByAnEmptyStore(t *testing.T) {
 
 // SE-7, SE-10
 func TestARevokedSessionIsRevokedEverywhereAndAlone(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		other := twin(t, h, auth.Config{})
 		ctx := context.Background()
@@ -143,7 +143,7 @@ func TestALoginOverTheCapEndsTheOldestSession(t *testing.T) {
 
 // ST-6, SE-9
 func TestTheNextLoginDeletesEndedSessions(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		alice := h.Register()
 		for range 5 {

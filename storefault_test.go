@@ -176,7 +176,7 @@ func TestAStoreThatFailsIsUnavailableAndNeverARefusal(t *testing.T) {
 // Every byte of every record of a user, flipped: the record is refused as a whole,
 // or it is one that nothing rests on.
 func TestADamagedRecordIsNeverUsed(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		log := &lockedBuffer{}
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{Limits: unlimited(), Logger: log.logger()})

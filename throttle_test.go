@@ -19,7 +19,7 @@ import (
 // RC-4, LG-5, DO-2, Advisory 9 (CVE-2024-4629), Advisory 21 (CVE-2019-5421): an attempt
 // is counted before it is checked.
 func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsChecked(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		cfg := auth.Config{HashQueue: 500}
 		h := authtest.With(t, s, cfg)
 		other := twin(t, h, cfg)
@@ -81,7 +81,7 @@ func TestOf200WrongPasswordsAtOnceOnlyTheBudgetIsHashed(t *testing.T) {
 
 // HT-11: what RetryError says is true to the microsecond, in which some stores count.
 func TestTheTimeToWaitIsExact(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		u := h.Register()
 		failLogins(t.Context(), t, h.Manager, u.Email, 5)
@@ -339,7 +339,7 @@ func TestSecondStepsCountOnTheAddressTheyComeFrom(t *testing.T) {
 
 // RC-22: the budget is one for all instances, at every instant.
 func TestNoSpanHoldsMoreWrongPasswordsThanTheBudgetOverTwoInstances(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{}).Manager}
 		u := h.Register()

@@ -30,7 +30,7 @@ func TestManyClientsWithTheRightPasswordAllGetIn(t *testing.T) {
 		"many networks": func(i int) string { return fmt.Sprintf("2001:db8:%x::1", i) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, s store.Store) {
+			everyStore(t, func(t *testing.T, s store.Store) {
 				h := authtest.With(t, s, patient())
 				managers := []*auth.Manager{h.Manager, twin(t, h, patient()).Manager}
 				u := h.Register()
@@ -113,7 +113,7 @@ func TestTenTabsAtOnceAreNotRateLimited(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, s store.Store) {
+			everyStore(t, func(t *testing.T, s store.Store) {
 				cfg := patient()
 				cfg.APIKeysNeedFreshLogin = true
 				h := authtest.With(t, s, cfg)
@@ -154,7 +154,7 @@ func TestAChangeOfThePasswordThatCameTooLateUsesNothingUp(t *testing.T) {
 
 // LG-10: one machine logs its users in, or runs its tests, a thousand times.
 func TestAThousandRightLoginsFromOneAddressAreNoEndOfLogins(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		ctx := clientAt(t, "192.0.2.7")
 		users := []*authtest.User{h.Register(), h.Register(), h.Register()}

@@ -189,7 +189,7 @@ func newModel(t *testing.T, managers []*authtest.Harness, late time.Duration, rn
 
 // eachModel plays rounds of sessions on every store. Late is Config.RefreshAfterExpiry.
 func eachModel(t *testing.T, late time.Duration, play func(m *model)) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		cfg := slowUses()
 		cfg.Limits, cfg.RefreshAfterExpiry = unlimited(), late
 		h := authtest.With(t, s, cfg)

@@ -381,7 +381,7 @@ func TestChecksDoNotWaitForTheWriteOfAFirstUse(t *testing.T) {
 
 // RC-12: tabs that wake up at the same time have all lost the reply.
 func TestManyRefreshesAfterALostReplyContinueOneSession(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, slowUses())
 		other := twin(t, h, slowUses())
 		first := h.Register().Token()

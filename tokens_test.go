@@ -435,7 +435,7 @@ func TestASessionEndsAfterAnHourWithoutARefresh(t *testing.T) {
 
 // RC-12, Advisory 3 (CVE-2026-53517).
 func TestManyRefreshesOfOneTokenContinueOneSession(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		other := manyProcesses(twin(t, h, raced()))
@@ -509,7 +509,7 @@ func TestNoTokenOfASessionWorksAfterItsLogout(t *testing.T) {
 
 // RC-14
 func TestOfManyLogoutsNoneIsAnError(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{}).Manager}
 		for name, logout := range map[string]func(m *auth.Manager, u *authtest.User, id auth.Identity) error{

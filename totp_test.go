@@ -334,7 +334,7 @@ func TestAcceptedStepsOnlyEverGrow(t *testing.T) {
 // RC-5, Advisory 3 (CVE-2026-20779): one code, fifty racers, logins, changes of address
 // and at last disablings, two instances.
 func TestOneCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
@@ -402,7 +402,7 @@ func TestOnlyTheSessionThatBeganAnEnrolmentConfirmsIt(t *testing.T) {
 
 // RC-16: of ten enrolments at once the last one confirms, and no other.
 func TestOfManyEnrolmentsAtOnceOneConfirms(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := manyProcesses(authtest.With(t, s, raced()))
 		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
 		u := h.Register()
@@ -440,7 +440,7 @@ func TestOfManyEnrolmentsAtOnceOneConfirms(t *testing.T) {
 
 // RC-17.
 func TestOfManyConfirmationsAtOnceOneWins(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
@@ -600,7 +600,7 @@ func TestATempTokenTakesFiveWrongCodes(t *testing.T) {
 
 // RC-8: a try is taken before the code is compared.
 func TestOfManyWrongCodesAtOnceFiveAreCompared(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}
@@ -777,7 +777,7 @@ func TestNoCodeIsCheckedAfterAHundredWrongOnesInARow(t *testing.T) {
 // TF-8, LG-7: every store counts as far, and for the next process: 20 logins with 5 wrong
 // codes each are the last that are checked, over two months.
 func TestTheHundredWrongCodesAreCountedOnEveryStore(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		limits := noLoginLimits()
 		limits.CodeByAccount = plenty
 		h := authtest.With(t, s, auth.Config{Limits: limits})
@@ -865,7 +865,7 @@ func TestWrongCodesAreStillCountedAfterARestart(t *testing.T) {
 
 // RC-26: a store that is closed during the calls is an error, not a crash.
 func TestAStoreClosedDuringCallsIsUnavailable(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: noLoginLimits(), HashQueue: 500})
 		managers := []*auth.Manager{h.Manager, twin(t, h, auth.Config{Limits: noLoginLimits(), HashQueue: 500}).Manager}
 		u := h.Register()

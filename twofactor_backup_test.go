@@ -60,7 +60,7 @@ func TestEachBackupCodeWorksOnceAndTheOwnerSeesHowManyAreLeft(t *testing.T) {
 
 // RC-6, Advisory 3 (GHSA-392p-2q2v-4372): one backup code, fifty logins and ten disablings at once.
 func TestOneBackupCodeAtOnceInManyPlacesWorksInOne(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		managers := []*auth.Manager{h.Manager, manyProcesses(twin(t, h, raced())).Manager}

@@ -601,7 +601,7 @@ func TestTheDateOfAPolicyPassesDuringAnyStepOfACall(t *testing.T) {
 // While a second factor is being confirmed, what else the session asks for is refused
 // or done, and is there if it was done.
 func TestEveryCallDuringAConfirmationIsRefusedOrDone(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}, Limits: unlimited()})
 		other := twin(t, h, auth.Config{TwoFactorPolicy: auth.TwoFactorPolicy{Of: bound}, Limits: unlimited()})
 		for range 5 {

@@ -102,7 +102,7 @@ func use(t *testing.T, m *auth.Manager, key, addr string) {
 }
 
 func TestAUseShowsAtOnceHereAndInOtherProcessesAfterClose(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{UsageInterval: rarely})
 		other := twin(t, h, auth.Config{UsageInterval: rarely})
 		u := h.Register()
@@ -211,7 +211,7 @@ func TestAThousandUsesCostNoWriteAndThenOne(t *testing.T) {
 
 // Uses of several processes add up, and the later one is the last, whoever writes first.
 func TestUsesOfTwoProcessesAddUp(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{UsageInterval: rarely})
 		other := twin(t, h, auth.Config{UsageInterval: rarely})
 		last := twin(t, h, auth.Config{UsageInterval: rarely})
@@ -278,7 +278,7 @@ func TestAUseShowsWhileItIsBeingWritten(t *testing.T) {
 // What better-auth's issue 9974 was: the write behind a use must not bring back a key
 // that was revoked in the meantime.
 func TestWritingAUseNeverBringsARevokedKeyBack(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{UsageInterval: rarely})
 		other := twin(t, h, auth.Config{UsageInterval: rarely})
 		u := h.Register()

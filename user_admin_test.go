@@ -115,7 +115,7 @@ func TestADeletedUserIsNotFoundAndTheAddressIsFreeAtOnce(t *testing.T) {
 
 // RC-21
 func TestNoCallDuringADeletionSucceedsAfterItOrBringsTheUserBack(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		other := twin(t, h, auth.Config{Limits: unlimited()})
 		ctx := context.Background()

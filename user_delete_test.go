@@ -108,7 +108,7 @@ func (u departed) isGone(t *testing.T, s store.Store, now time.Time, when string
 
 // PR-7. A deletion is cut off before and after every call of the store, and days pass.
 func TestADeletionCutOffAnywhereIsFinishedByAnotherHoweverLate(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{})
 		auth.AwaitBackground(h.Manager)
@@ -211,7 +211,7 @@ func TestADeletionRemovesTheClaimsOfChangesThatWereCutOff(t *testing.T) {
 
 // PR-7. What is under way for the user while it is deleted leaves nothing.
 func TestNothingBesideADeletionLeavesARecordOfTheUser(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{Limits: unlimited()})
 		auth.AwaitBackground(h.Manager)
 		other := twin(t, h, auth.Config{Limits: unlimited()})

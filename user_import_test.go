@@ -119,7 +119,7 @@ func TestTheFirstLoginOfAnImportedUserMakesTheHashOurs(t *testing.T) {
 
 // PW-10
 func TestOfFirstLoginsAtTheSameTimeEachSucceeds(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := manyProcesses(authtest.With(t, tap, raced()))
 		other := manyProcesses(twin(t, h, raced()))

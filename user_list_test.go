@@ -37,7 +37,7 @@ func list(t *testing.T, m *auth.Manager, q auth.UserQuery) (ids []string) {
 }
 
 func TestEveryUserAndOrganizationIsListed(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		auth.AwaitBackground(h.Manager)
 		ann, bob := h.Register(), h.Register()
@@ -225,7 +225,7 @@ func TestADamagedAccountIsListed(t *testing.T) {
 
 // AD-3. In full on memory; other stores have fewer, since they are slow to fill.
 func TestAListMissesNobodyWhoWasThereThroughout(t *testing.T) {
-	eachStore(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		n, changed := 1_000, 50
 		_, memory := s.(*memstore.Store)
 		if memory && !testing.Short() {

@@ -76,7 +76,7 @@ func touching(token, key string) []struct {
 // HT-12: a store that cannot answer is 503, never 401, never a pass, and its words
 // stay inside.
 func TestStoreThatFailsIsUnavailable(t *testing.T) {
-	onEachStore(t, func(t *testing.T, f *fixture) {
+	onEveryStore(t, func(t *testing.T, f *fixture) {
 		token := f.account("ada@example.com")
 		_, key := f.apiKey(token)
 		f.store.fail()

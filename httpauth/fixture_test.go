@@ -168,8 +168,8 @@ func (f *fixture) close() {
 	_ = f.store.Store.Close()
 }
 
-// onEachStore runs test on every store, on Redis where there is one. Redis drops what
-// has expired by its own clock, so there the test's clock begins at its time.
+// onEachStore runs test on memory and on bbolt: what an answer says is decided above the store
+// contract. If EVERYWHERE of the environment is set, it is onEveryStore.
 func onEachStore(t *testing.T, test func(t *testing.T, f *fixture)) {
 	onEachStoreWith(t, nil, test)
 }
@@ -178,12 +178,22 @@ func onEachStore(t *testing.T, test func(t *testing.T, f *fixture)) {
 // be busy.
 const patience = 30 * time.Second
 
-// onEachStoreWith is onEachStore with a Config that is changed. The stores take their turns
-// at the same time, and together with other tests: bbolt waits for its disk and Redis for its
-// replies while memory computes. Nothing may follow it in a test.
+// onEachStoreWith is onEachStore with a Config that is changed.
 func onEachStoreWith(t *testing.T, edit func(*auth.Config), test func(t *testing.T, f *fixture)) {
 	t.Parallel()
-	onEachSetup(t, func(t *testing.T, s setup) {
+	onSetups(t, os.Getenv("EVERYWHERE") != "", inTurn(edit, test))
+}
+
+// onEveryStore runs test on every store: what a store does in a failure decides as well.
+func onEveryStore(t *testing.T, test func(t *testing.T, f *fixture)) {
+	t.Parallel()
+	onSetups(t, true, inTurn(nil, test))
+}
+
+// inTurn gives the stores their turns at the same time, and together with other tests: bbolt waits
+// for its disk and a server for its clients while memory computes. Nothing may follow in a test.
+func inTurn(edit func(*auth.Config), test func(t *testing.T, f *fixture)) func(t *testing.T, s setup) {
+	return func(t *testing.T, s setup) {
 		t.Parallel()
 		if !s.begin.IsZero() {
 			s.begin = time.Now() // it may have waited for others
@@ -195,18 +205,18 @@ func onEachStoreWith(t *testing.T, edit func(*auth.Config), test func(t *testing
 			}
 		}
 		test(t, newFixture(t, s))
-	})
+	}
 }
 
-// onEachSetup is onEachStore for a test that makes its own fixture. With -short it is
-// memory alone.
-func onEachSetup(t *testing.T, test func(t *testing.T, s setup)) {
+// onSetups is for a test that makes its own fixture. With -short it is memory alone. Redis drops
+// what has expired by its own clock, so there the test's clock begins at its time.
+func onSetups(t *testing.T, servers bool, test func(t *testing.T, s setup)) {
 	t.Run("memory", func(t *testing.T) { test(t, setup{store: onMemory}) })
 	if testing.Short() {
 		return
 	}
 	t.Run("bolt", func(t *testing.T) { test(t, setup{store: onBolt}) })
-	if redistest.Available(t) {
+	if servers && redistest.Available(t) {
 		t.Run("redis", func(t *testing.T) { test(t, setup{store: onRedis, begin: time.Now()}) })
 	}
 }

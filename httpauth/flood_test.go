@@ -163,5 +163,5 @@ func TestAFloodOfLoginsIsShedAndOtherRequestsAreServed(t *testing.T) {
 			}
 		}
 	}
-	onEachSetup(t, each)
+	onSetups(t, true, each)
 }

@@ -12,7 +12,7 @@ import (
 
 // The table of docs/clients.md, "When an answer is lost".
 func TestACallThatIsRepeatedAfterALostAnswerEndsWhereTheFirstDid(t *testing.T) {
-	onEachStore(t, func(t *testing.T, f *fixture) {
+	onEveryStore(t, func(t *testing.T, f *fixture) {
 		says := func(a answer, words string) {
 			t.Helper()
 			if !strings.Contains(a.text("detail"), words) {
