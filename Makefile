@@ -18,10 +18,6 @@ GOVULNCHECK ?= go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 MODULES := . browsertest bench examples/routers examples/oauth interop
 OPTIONAL := bench
 
-# The packages that may not build on other systems: they have files for some systems only,
-# or call the system.
-ELSEWHERE := ./store/boltstore ./examples/server ./cmd/authctl ./cmd/copystore ./internal/openstore ./internal/pgtest ./internal/redistest ./internal/secretfile ./internal/servertest
-
 # Files of the tests and of the go command are in memory where the system offers room for
 # them: bbolt syncs its disk some ten thousand times. The tests of this project make small
 # heaps in quick succession, which a lazier garbage collector collects for half the price.
@@ -113,10 +109,10 @@ fmt: ## Fail if a file is not formatted.
 	[ -z "$$unformatted" ] || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
 
 .PHONY: vet
-vet: ## go vet, for other systems too, and that each go.mod is tidy.
+vet: ## go vet, that each go.mod is tidy, and that all builds on another system.
 	$(call each,go vet ./...)
 	$(call each,go mod tidy -diff)
-	GOOS=windows go vet $(ELSEWHERE)
+	go run .ci/elsewhere.go windows/amd64 ./...
 
 .PHONY: deps
 deps: ## Install what the tests run, on Debian as root; elsewhere, say what to install.
