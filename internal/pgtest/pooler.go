@@ -53,15 +53,15 @@ func (p *Pooler) command(port int) (*exec.Cmd, error) {
 	conf, access := &strings.Builder{}, filepath.Join(p.dir, "access")
 	fmt.Fprintf(conf, "[databases]\n* = host=127.0.0.1 port=%d\n[pgbouncer]\n", p.to.Port())
 	for _, setting := range append([]string{
-		"listen_addr=127.0.0.1", fmt.Sprintf("listen_port=%d", port), "unix_socket_dir=", "admin_users=postgres",
+		"listen_addr=127.0.0.1", fmt.Sprintf("listen_port=%d", port), "unix_socket_dir=", "admin_users=postgres," + p.name(),
 		"auth_type=hba", "auth_hba_file=" + access, "auth_file=" + filepath.Join(p.dir, "users"), "auth_user=postgres",
 	}, p.settings...) {
 		fmt.Fprintln(conf, setting)
 	}
 	for name, text := range map[string]string{
 		"conf":   conf.String(),
-		"access": "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
-		"users":  `"postgres" ""` + "\n",
+		"access": "host all postgres," + p.name() + " 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
+		"users":  fmt.Sprintf("\"postgres\" \"\"\n%q \"\"\n", p.name()),
 	} {
 		path := filepath.Join(p.dir, name)
 		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), give(path)); err != nil {
@@ -71,13 +71,13 @@ func (p *Pooler) command(port int) (*exec.Cmd, error) {
 	return ordinary(exec.Command(pooler(), "-q", "conf")), nil //nolint:gosec // PgBouncer
 }
 
-// answers returns nil if the pooler answers, whether or not the server does. It ends if
-// another process has the port.
-func (p *Pooler) answers(port int, process *servertest.Process) error {
-	_, err := Query(p.url(port, "pgbouncer"), "SHOW VERSION")
-	if err == nil && !process.Alive() {
-		err = errors.New("another pooler has the port")
-	}
+// name returns the name of a user that no other pooler has.
+func (p *Pooler) name() string { return filepath.Base(p.dir) }
+
+// answers returns nil if this pooler answers on the port, and not another one. The server
+// need not answer.
+func (p *Pooler) answers(port int, _ *servertest.Process) error {
+	_, err := Query(p.url(port, p.name(), "pgbouncer"), "SHOW VERSION")
 	return err
 }
 
@@ -85,8 +85,8 @@ func (p *Pooler) answers(port int, process *servertest.Process) error {
 func (p *Pooler) URL() string { return p.URLOf("postgres") }
 
 // URLOf is URL for another database. That with the name pgbouncer is the pooler's own.
-func (p *Pooler) URLOf(database string) string { return p.url(p.Port(), database) }
+func (p *Pooler) URLOf(database string) string { return p.url(p.Port(), "postgres", database) }
 
-func (p *Pooler) url(port int, database string) string {
-	return "postgres://postgres@" + servertest.Loopback(port) + "/" + url.PathEscape(database) + "?sslmode=disable"
+func (p *Pooler) url(port int, user, database string) string {
+	return "postgres://" + user + "@" + servertest.Loopback(port) + "/" + url.PathEscape(database) + "?sslmode=disable"
 }

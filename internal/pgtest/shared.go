@@ -8,7 +8,8 @@ import (
 )
 
 // Main is for the TestMain of a package whose tests share a server. It calls run, ends the
-// server and returns what run returned.
+// server and returns what run returned. That may be m.Run, or a function that calls Main of
+// redistest.
 func Main(run func() int) (exit int) {
 	defer shared.End()
 	return run()
