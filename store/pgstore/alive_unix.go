@@ -24,11 +24,12 @@ func alive(c net.Conn) bool {
 	if err != nil {
 		return false
 	}
+	// Control and not Read, which waits for whoever reads. The client library still does, on a
+	// connection at rest, if a write on it took longer than 15 ms.
 	quiet := false
-	err = raw.Read(func(fd uintptr) bool {
+	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		quiet = errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR)
-		return true
 	})
 	return err == nil && quiet
 }
