@@ -73,7 +73,7 @@ func TestWhatCannotBeDoneIsOneClearLine(t *testing.T) {
 		{"cluster that is not there", []string{"-store", "redis-cluster://u:hunter2@127.0.0.1:1?addr=127.0.0.1:2"}, 1, "connection refused"},
 		{"Sentinel that is not there", []string{"-store", "redis-sentinel://u:hunter2@127.0.0.1:1?master_name=m"}, 1, "connection refused"},
 		{"bad URL of a PostgreSQL", []string{"-store", "postgres://u:hunter2@["}, 1, "-store: pgstore: "},
-		{"PostgreSQL that is not there", []string{"-store", "postgres://u:hunter2@127.0.0.1:1/auth?sslmode=disable"}, 1, "connection refused"},
+		{"PostgreSQL that is not there", []string{"-store", "postgres://u:hunter2@127.0.0.1:1,127.0.0.1:2/auth"}, 1, "connection refused"},
 		{"PostgreSQL behind a socket that is not there", []string{"-store", "postgres://u:hunter2@/auth?host=/none"}, 1, "no such file"},
 		{"bad network", []string{"-store", "memory", "-trusted-proxies", "10.0.0.0/8,10.0.0.1/33"}, 1, "10.0.0.1/33"},
 		{"mapped network", []string{"-store", "memory", "-trusted-proxies", "::ffff:10.0.0.0/104"}, 1, "TrustedProxies"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,6 +75,9 @@ func describe(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, errStandby) {
 		return err
 	}
+	if errors.As(err, new(*pgconn.ConnectError)) {
+		err = oneLine{err}
+	}
 	cause := ctx.Err()
 	if end, ok := ctx.Deadline(); ok && cause == nil && !time.Now().Before(end) {
 		cause = context.DeadlineExceeded // the socket's timer was a little earlier
@@ -83,6 +87,22 @@ func describe(ctx context.Context, err error) error {
 	}
 	return fmt.Errorf("pgstore: %w", err)
 }
+
+// oneLine is an error whose text has no line break. The client library writes each address that
+// it has tried on a line of its own.
+type oneLine struct{ error }
+
+// Error implements error.
+func (e oneLine) Error() string {
+	first, others, _ := strings.Cut(e.error.Error(), "\n\t")
+	if others == "" {
+		return first
+	}
+	return first + " " + strings.ReplaceAll(others, "\n\t", "; ")
+}
+
+// Unwrap returns the error itself.
+func (e oneLine) Unwrap() error { return e.error }
 
 // A link is what a Store knows of a connection. One goroutine at a time uses it.
 type link struct {

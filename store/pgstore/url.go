@@ -16,10 +16,10 @@ const defaultPool = 16
 //
 //	postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full
 //
-// with postgresql:// as well. The rest is as in libpq: several hosts, separated by commas; the
-// directory of a Unix socket as the parameter host; sslmode, sslrootcert, sslcert and sslkey;
-// and defaults from the environment (PGHOST, PGPASSWORD, PGPASSFILE and so on). Special
-// characters in a password must be percent-encoded. A pool has pool_max_conns connections at
+// with postgresql:// as well. The rest is as in libpq. There may be several hosts, separated by
+// commas. The directory of a Unix socket is the parameter host. TLS has sslmode, sslrootcert,
+// sslcert and sslkey. Defaults are from the environment: PGHOST, PGPASSWORD, PGPASSFILE and so
+// on. Special characters in a password must be percent-encoded. A pool has pool_max_conns connections at
 // most, and 16 if the URL does not say. default_query_exec_mode is for poolers, see the package
 // comment.
 //
