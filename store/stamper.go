@@ -12,8 +12,8 @@ type Stamper interface {
 	// what a Get begun after the first returned is still current at the second. Known
 	// is false if the store cannot tell, and after Close.
 	//
-	// Stamp does not wait and calls no engine. Dropping an expired record need not be a
-	// change, as a Get may return one for any time. Partitions may share numbers, and a number may change although its partition did
+	// Stamp does not wait and calls no engine. Dropping an expired record is a change.
+	// Partitions may share numbers, and a number may change although its partition did
 	// not. A store that was opened again repeats no number of the store before it, so
 	// let numbers begin at random. An adapter may allow its operator a bounded delay
 	// for changes by other processes; the default is none.
