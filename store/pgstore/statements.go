@@ -27,9 +27,11 @@ func newStatements(schema string) statements {
 		changes: in(`SELECT now, coalesce(epoch, ''), drops, coalesce(partitions, '{}') FROM {schema}.changes_1($1::text)`),
 		inspect: in(inspection),
 		epoch:   in(`SELECT {schema}.epoch_1()`),
-		walk: in(`SELECT partition, name, value, coalesce(expires, 0) FROM {schema}.records
-			WHERE (partition, name) > ($1::text, $2::text) ORDER BY partition, name LIMIT $3::bigint`),
-		walkCounters: in(`SELECT key, until FROM {schema}.counters WHERE key > $1::text ORDER BY key LIMIT $2::bigint`),
+		walk: in(`(SELECT partition, name, value, coalesce(expires, 0), false FROM {schema}.records
+			WHERE (partition, name) > ($1::text, $2::text) ORDER BY partition, name LIMIT $3::bigint)
+			UNION ALL SELECT '', '', '', 0, true WHERE pg_catalog.pg_is_in_recovery()`),
+		walkCounters: in(`(SELECT key, until, false FROM {schema}.counters WHERE key > $1::text ORDER BY key LIMIT $2::bigint)
+			UNION ALL SELECT '', 0, true WHERE pg_catalog.pg_is_in_recovery()`),
 	}
 }
 

@@ -49,7 +49,11 @@ func (s *Store) walkRecords(ctx context.Context, after string) (page store.Page,
 		var partition, name string
 		var value []byte
 		var expires int64
-		_, err = pgx.ForEachRow(rows, []any{&partition, &name, &value, &expires}, func() error {
+		var standby bool
+		_, err = pgx.ForEachRow(rows, []any{&partition, &name, &value, &expires, &standby}, func() error {
+			if standby {
+				return errStandby
+			}
 			r := store.Record{Key: partition + "/" + name, Value: notNil(value)}
 			if expires != 0 {
 				r.Expires = time.UnixMilli(expires)
@@ -79,7 +83,11 @@ func (s *Store) walkCounters(ctx context.Context, after string) (page store.Page
 		}
 		var key string
 		var us int64
-		_, err = pgx.ForEachRow(rows, []any{&key, &us}, func() error {
+		var standby bool
+		_, err = pgx.ForEachRow(rows, []any{&key, &us, &standby}, func() error {
+			if standby {
+				return errStandby
+			}
 			read, last = read+1, key
 			if until := time.UnixMicro(us); until.After(now) {
 				page.Counters = append(page.Counters, store.Counter{Key: key, Until: until})

@@ -54,6 +54,9 @@ BEGIN
 		RAISE 'the isolation of transactions must be read committed (default_transaction_isolation)'
 			USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
+	IF pg_is_in_recovery() THEN -- a Commit that writes nothing would be answered
+		RAISE 'the server is a standby, which may not know yet what was revoked' USING ERRCODE = 'read_only_sql_transaction';
+	END IF;
 	IF current_setting('synchronous_commit') = 'off' THEN
 		PERFORM set_config('synchronous_commit', 'on', true);
 	END IF;
