@@ -35,7 +35,9 @@ const inspection = `SELECT current_setting('server_version_num')::int, current_s
 		('counters', 'SELECT'), ('counters', 'INSERT'), ('counters', 'UPDATE'), ('counters', 'DELETE'),
 		('changes', 'SELECT'), ('changes', 'INSERT'), ('changes', 'DELETE'), ('epochs', 'SELECT'), ('epochs', 'INSERT'),
 		('sweeps', 'SELECT'), ('sweeps', 'UPDATE')) AS needed (t, p)
-		WHERE NOT has_table_privilege('{schema}.' || t, p))`
+		WHERE NOT has_table_privilege('{schema}.' || t, p)
+		UNION ALL SELECT 'EXECUTE on ' || f FROM unnest(ARRAY['{schema}.commit_1', '{schema}.hit_1', '{schema}.sweep_1',
+			'{schema}.changes_1', '{schema}.epoch_1']::regproc[]) f WHERE NOT has_function_privilege(f, 'EXECUTE'))`
 
 func (s *Store) condition(ctx context.Context) (c condition, err error) {
 	var us int64
