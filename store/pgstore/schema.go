@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -36,6 +37,7 @@ func Migrate(ctx context.Context, config *pgxpool.Config, o Options) error {
 		return err
 	}
 	conn := config.ConnConfig.Copy()
+	conn.ValidateConnect = both(conn.ValidateConnect, pgconn.ValidateConnectTargetSessionAttrsPrimary)
 	if config.BeforeConnect != nil {
 		if err := config.BeforeConnect(ctx, conn); err != nil {
 			return err
