@@ -184,9 +184,10 @@ BEGIN
 	s.page := s.page + greatest(64, pages / 3600);
 	last := format('(%s,0)', s.page)::tid;
 	IF s.relation = 'records' THEN
-		DELETE FROM {schema}.records r WHERE r.ctid = ANY(ARRAY(
+		WITH dropped AS (DELETE FROM {schema}.records r WHERE r.ctid = ANY(ARRAY(
 			SELECT e.ctid FROM {schema}.records e WHERE e.ctid >= first AND e.ctid < last AND e.expires < ended
-			FOR UPDATE SKIP LOCKED));
+			FOR UPDATE SKIP LOCKED)) RETURNING r.partition)
+		INSERT INTO {schema}.changes SELECT pg_current_xact_id(), d.partition FROM dropped d;
 	ELSE
 		DELETE FROM {schema}.counters c WHERE c.ctid = ANY(ARRAY(
 			SELECT e.ctid FROM {schema}.counters e WHERE e.ctid >= first AND e.ctid < last AND e.until < ended * 1000
