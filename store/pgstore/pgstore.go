@@ -3,7 +3,6 @@ package pgstore
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -41,22 +40,17 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	for i, key := range keys {
 		names[i] = name(key)
 	}
-	found, err := s.read(ctx, s.sql.get, store.Partition(keys[0]), names)
+	values := make([][]byte, len(keys))
+	err := s.read(ctx, func(rows pgx.Rows) (standby bool, err error) {
+		var i int
+		var value []byte
+		if err = rows.Scan(&i, &value, &standby); err == nil && !standby {
+			values[i-1] = value
+		}
+		return standby, err
+	}, s.sql.get, store.Partition(keys[0]), names)
 	if err != nil {
 		return nil, err
-	}
-	values := make([][]byte, len(keys))
-	for _, r := range found {
-		for i := range names {
-			if names[i] != r.name {
-				continue
-			}
-			if values[i] != nil { // a key may be asked for twice, and each value is the caller's
-				values[i] = slices.Clone(r.value)
-				continue
-			}
-			values[i] = r.value
-		}
 	}
 	return values, nil
 }
@@ -68,55 +62,42 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 	}
 	begin := name(prefix)
 	const end = "\x7f" // no name has a byte so high
-	found, err := s.read(ctx, s.sql.list, store.Partition(prefix), begin, begin+end, name(after), limit)
+	partition := store.Partition(prefix)
+	items := []store.Item{}
+	err := s.read(ctx, func(rows pgx.Rows) (standby bool, err error) {
+		var name string
+		var value []byte
+		if err = rows.Scan(&name, &value, &standby); err == nil && !standby {
+			items = append(items, store.Item{Key: partition + "/" + name, Value: value})
+		}
+		return standby, err
+	}, s.sql.list, partition, begin, begin+end, name(after), limit)
 	if err != nil {
 		return nil, err
-	}
-	partition := store.Partition(prefix) + "/"
-	items := make([]store.Item, len(found))
-	for i, r := range found {
-		items[i] = store.Item{Key: partition + r.name, Value: r.value}
 	}
 	return items, nil
 }
 
-// A row is a record of the partition that was asked for.
-type row struct {
-	name  string
-	value []byte // never nil
-}
-
-// read returns the rows of a statement that only reads records. Each of these statements
-// returns one row without a name if the server is a standby. A pooler can lead a connection
-// to a server that was demoted, which would answer with what was revoked elsewhere.
-func (s *Store) read(ctx context.Context, sql string, args ...any) (found []row, err error) {
-	err = s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
+// read calls scan with each row of a statement that only reads records. A row can say that
+// the server is a standby. A pooler can lead a connection to a server that was demoted, which
+// would answer with what was revoked elsewhere.
+func (s *Store) read(ctx context.Context, scan func(pgx.Rows) (standby bool, err error), sql string, args ...any) error {
+	return s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
 		rows, err := c.Query(ctx, sql, args...)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var name *string
-			var r row
-			if err := rows.Scan(&name, &r.value); err != nil {
+			switch standby, err := scan(rows); {
+			case err != nil:
 				return err
-			}
-			if name == nil {
+			case standby:
 				return errStandby
 			}
-			r.name = *name
-			if r.value == nil {
-				r.value = []byte{}
-			}
-			found = append(found, r)
 		}
 		return rows.Err()
 	})
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
 }
 
 // name returns what follows the partition in a key or a prefix.

@@ -15,12 +15,14 @@ type statements struct {
 
 func newStatements(schema string) statements {
 	in := func(text string) string { return inSchema(text, schema) }
-	const standby = ` UNION ALL SELECT NULL, NULL WHERE pg_catalog.pg_is_in_recovery()`
 	return statements{
-		get: in(`SELECT name, value FROM {schema}.records WHERE partition = $1::text AND name = ANY($2::text[])` + standby),
-		list: in(`(SELECT name, value FROM {schema}.records
+		// One look into the index for each name. With name = ANY($2) a plan for any argument may
+		// read the whole partition, as most partitions are small.
+		get: in(`SELECT i, (SELECT r.value FROM {schema}.records r WHERE r.partition = $1::text AND r.name = ($2::text[])[i]),
+			pg_catalog.pg_is_in_recovery() FROM pg_catalog.generate_subscripts($2::text[], 1) i`),
+		list: in(`(SELECT name, value, false FROM {schema}.records
 			WHERE partition = $1::text AND name >= $2::text AND name < $3::text AND name > $4::text
-			ORDER BY name LIMIT $5::bigint)` + standby),
+			ORDER BY name LIMIT $5::bigint) UNION ALL SELECT '', '', true WHERE pg_catalog.pg_is_in_recovery()`),
 		commit:  in(`SELECT {schema}.commit_1($1::text, $2::text[], $3::smallint[], $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[])`),
 		hit:     in(`SELECT {schema}.hit_1($1::text, $2::bigint, $3::bigint, $4::bigint)`),
 		sweep:   in(`SELECT {schema}.sweep_1($1::bigint)`),

@@ -1,0 +1,60 @@
+package pgstore_test
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/datixlab/auth/internal/pgtest"
+	"github.com/datixlab/auth/internal/servertest"
+	"github.com/datixlab/auth/store"
+)
+
+// A plan for any argument is made of averages: of a table in which most partitions are small,
+// and one is large. A server keeps to it from the sixth call of a connection on.
+func TestACallReadsOnlyWhatItIsAskedFor(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	const large, small, calls = 1000, 2000, 20
+	server, o := pgtest.Shared(t), fresh()
+	config := at(t, server.URL())
+	config.MaxConns = 1
+	s := mustOpen(t, config, o)
+	table := o.Schema + ".records"
+	server.Exec(fmt.Sprintf(`INSERT INTO %s SELECT 'o.large', 'm.' || to_char(i, 'FM0000'), 'x' FROM generate_series(0, %d) i`, table, large-1))
+	server.Exec(fmt.Sprintf(`INSERT INTO %s SELECT 'u.' || i, 'acct', 'x' FROM generate_series(1, %d) i`, table, small))
+	server.Exec("VACUUM ANALYZE " + table)
+
+	value := []byte("x")
+	for i := range calls {
+		key := fmt.Sprintf("o.large/m.%04d", 37*i)
+		values, err := s.Get(ever, key, "o.large/m.0999")
+		must(t, err)
+		items, err := s.List(ever, "o.large/m.", key, 2)
+		must(t, err)
+		if string(values[0]) != "x" || string(values[1]) != "x" || len(items) != 2 {
+			t.Fatalf("read %q and %v", values, items)
+		}
+		must(t, s.Commit(ever, store.Put(key, value).Equal(value)))
+	}
+	must(t, s.Close()) // the connection tells of its work when it ends
+	read := func() (rows int) {
+		rows, err := strconv.Atoi(server.Query(`SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relid = '` + table + `'::regclass`))
+		must(t, err)
+		return rows
+	}
+	servertest.Within(t, 10*time.Second, func() error {
+		if rows := read(); rows < 5*calls {
+			return fmt.Errorf("only %d rows were read", rows)
+		}
+		return nil
+	})
+	// Two by Get, two by List, one by the condition and one by the write. VACUUM and the probe
+	// of a new Store read some as well.
+	if rows := read(); rows > 10*calls {
+		t.Errorf("%d calls of each kind read %d rows", calls, rows)
+	}
+}
