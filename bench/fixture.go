@@ -11,14 +11,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/memstore"
+	"github.com/datixlab/auth/store/pgstore"
 	"github.com/datixlab/auth/store/redisstore"
 )
 
@@ -28,6 +31,7 @@ type fixture struct {
 	testing.TB // nil: only the methods below are called
 	ends       []func()
 	redis      *redistest.Server
+	postgres   *pgtest.Server
 }
 
 // Helper implements testing.TB.
@@ -70,8 +74,8 @@ var client = auth.WithClient(ever, auth.Client{Addr: netip.MustParseAddr("192.0.
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// server returns the redis-server of the row. It writes nothing to disk.
-func (f *fixture) server() *redistest.Server {
+// redisServer returns the redis-server of the row. It writes nothing to disk.
+func (f *fixture) redisServer() *redistest.Server {
 	if f.redis == nil {
 		f.redis = redistest.Start(f)
 	}
@@ -79,7 +83,7 @@ func (f *fixture) server() *redistest.Server {
 }
 
 func (f *fixture) redisClient() *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: f.server().Addr()})
+	c := redis.NewClient(&redis.Options{Addr: f.redisServer().Addr()})
 	f.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -95,7 +99,36 @@ func (f *fixture) onRedis() store.Store { return f.onRedisWith(0) }
 // onRedisWith returns a store on Redis with this MaxLag.
 func (f *fixture) onRedisWith(lag time.Duration) store.Store {
 	o := redisstore.Options{Prefix: fmt.Sprintf("bench%d:", len(f.ends)), MaxLag: lag, Logger: quiet} // a different one for each store
-	return f.closing(redisstore.OpenOrCreate(ever, redis.UniversalOptions{Addrs: []string{f.server().Addr()}}, o))
+	return f.closing(redisstore.OpenOrCreate(ever, redis.UniversalOptions{Addrs: []string{f.redisServer().Addr()}}, o))
+}
+
+// postgresServer returns the PostgreSQL server of the row. It waits for its disk.
+func (f *fixture) postgresServer() *pgtest.Server {
+	if f.postgres == nil {
+		f.postgres = pgtest.StartAsInProduction(f)
+	}
+	return f.postgres
+}
+
+// postgresConfig returns the configuration of a pool of so many connections.
+func (f *fixture) postgresConfig(connections int32) *pgxpool.Config {
+	config, err := pgstore.ParseURL(f.postgresServer().URL())
+	must(err)
+	config.MaxConns = connections
+	return config
+}
+
+func (f *fixture) postgresPool(config *pgxpool.Config) *pgxpool.Pool {
+	pool, err := pgxpool.NewWithConfig(ever, config)
+	must(err)
+	f.Cleanup(pool.Close)
+	return pool
+}
+
+// onPostgresWith returns a store on PostgreSQL with this MaxLag.
+func (f *fixture) onPostgresWith(lag time.Duration, config *pgxpool.Config) store.Store {
+	o := pgstore.Options{Schema: fmt.Sprintf("bench%d", len(f.ends)), MaxLag: lag, Logger: quiet} // a different one for each store
+	return f.closing(pgstore.OpenOrCreate(ever, config, o))
 }
 
 func (f *fixture) closing(s store.Store, err error) store.Store {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/datixlab/auth/internal/pgtest"
 )
 
 // machine describes where and when the table was made, and how much of the processors
@@ -18,9 +20,9 @@ func machine(rounds int, took time.Duration, before times) string {
 	averages, err := os.ReadFile("/proc/loadavg")
 	must(err)
 	load := strings.Fields(string(averages))[1] // of 5 minutes
-	return fmt.Sprintf("%s: %s, %d cores, %s, %s, Redis %s. %d rounds in %v; the hypervisor kept %.0f %% of the processors for others, load average %s.\n",
+	return fmt.Sprintf("%s: %s, %d cores, %s, %s, Redis %s, PostgreSQL %s. %d rounds in %v; the hypervisor kept %.0f %% of the processors for others, load average %s.\n",
 		time.Now().UTC().Format("2 January 2006"), field("/proc/cpuinfo", "model name"), runtime.GOMAXPROCS(0), runtime.GOOS+"/"+runtime.GOARCH,
-		runtime.Version(), redisVersion(), rounds, took.Round(time.Second),
+		runtime.Version(), redisVersion(), postgresVersion(), rounds, took.Round(time.Second),
 		100*float64(now.stolen-before.stolen)/float64(max(1, now.all-before.all)), load)
 }
 
@@ -40,6 +42,12 @@ func redisVersion() string {
 	out, err := exec.Command("redis-server", "--version").Output()
 	must(err)
 	return strings.TrimPrefix(regexp.MustCompile(`v=\S+`).FindString(string(out)), "v=")
+}
+
+func postgresVersion() string {
+	version, err := pgtest.Version()
+	must(err)
+	return version
 }
 
 // times are ticks of all processors since the machine began.

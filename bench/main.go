@@ -10,7 +10,7 @@
 //	go run . -only 'token|key'            # some rows
 //	go run . -write ../PERFORMANCE.md     # all, into the file
 //
-// It needs redis-server, which it starts itself, and Linux, since it reads /proc.
+// It needs redis-server and PostgreSQL, which it starts itself, and Linux, since it reads /proc.
 package main
 
 import (
@@ -29,6 +29,7 @@ var rows = []row{
 	{name: "access token, seen before", subjects: tokensSeenBefore},
 	{name: "access token, seen first", subjects: tokensSeenFirst},
 	{name: "access token, on Redis", subjects: tokensOnRedis},
+	{name: "access token, on Postgres", subjects: tokensOnPostgres},
 	{name: "public keys alone", subjects: verifiers},
 	{name: "API key", subjects: apiKeys},
 	{name: "middleware", subjects: middleware},
@@ -38,6 +39,7 @@ var rows = []row{
 	{name: "durable Commit", subjects: commits},
 	{name: "Hit", subjects: hits},
 	{name: "Redis", subjects: roundTrips},
+	{name: "Postgres", subjects: postgres},
 	{name: "enable-2fa", subjects: enrolment},
 }
 

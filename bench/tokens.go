@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -13,12 +14,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	josejwt "github.com/go-jose/go-jose/v4/jwt"
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/jackc/pgx/v5"
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	jwxjwt "github.com/lestrrat-go/jwx/v3/jwt"
 
@@ -242,38 +245,88 @@ func tokensSeenFirst(f *fixture) []*subject {
 	return all
 }
 
-// maxLag is the redisstore.Options.MaxLag that is measured.
+// maxLag is the Options.MaxLag of a store on a server that is measured.
 const maxLag = 20 * time.Millisecond
 
-// tokensOnRedis check tokens, and count the commands that Redis receives meanwhile.
-func tokensOnRedis(f *fixture) []*subject {
-	const trip = "one round trip, PING"
-	h, c := f.manager(f.onRedis(), auth.Config{}), f.redisClient()
+// A remote is a kind of store on a server.
+type remote struct {
+	trip  string       // the name of a round trip
+	ask   func() error // makes one
+	with  func(lag time.Duration) store.Store
+	asked func() float64 // how much the server was asked by the store that with returned first for maxLag
+	asks  string         // what asked counts
+}
+
+// tokensOn check tokens on a server, and count what it is asked meanwhile.
+func tokensOn(f *fixture, on remote) []*subject {
+	watching, h := f.manager(on.with(maxLag), auth.Config{}), f.manager(on.with(0), auth.Config{})
 	token := auth.Secret(h.Register().Token())
 	peers := peerToken(token)
-	watching := f.manager(f.onRedisWith(maxLag), auth.Config{})
 	before := check("seen before, MaxLag 20 ms", watching, auth.Secret(watching.Register().Token())).waiting()
-	asked := func() float64 {
-		n, err := strconv.ParseFloat(f.server().Field("stats", "total_commands_processed"), 64)
-		must(err)
-		return n
-	}
-	commands := &subject{name: "seen before, MaxLag 20 ms, commands that reach Redis", unit: "a check", sample: func() float64 {
+	questions := &subject{name: "seen before, MaxLag 20 ms, " + on.asks, unit: "a check", sample: func() float64 {
 		const checks = 100_000
-		began := asked()
+		began := on.asked()
 		before.run(checks)
-		return (asked() - began - 1) / checks
+		return (on.asked() - began) / checks
 	}}
 	return []*subject{
 		byGolangJWT("HS256", peerKey, peers),
-		each(trip, func() error { return c.Ping(ever).Err() }).waiting(),
+		each(on.trip, on.ask).waiting(),
 		before.reaches(golangJWT, atMost(0.1)),
 		check("seen before, without", h, token).waiting(),
-		commands.reaches("", limit(0.01)),
-		knownSession(f, "seen first, known session, MaxLag 20 ms", f.onRedisWith(maxLag), true).reaches(golangJWT, atMost(0.3)),
-		unknownSession(f, "seen first, unknown session", h, auth.Config{}, true).reaches(trip, mark{}),
+		questions.reaches("", limit(0.01)),
+		knownSession(f, "seen first, known session, MaxLag 20 ms", on.with(maxLag), true).reaches(golangJWT, atMost(0.3)),
+		unknownSession(f, "seen first, unknown session", h, auth.Config{}, true).reaches(on.trip, mark{}),
 	}
 }
+
+func tokensOnRedis(f *fixture) []*subject {
+	c, questions := f.redisClient(), 0.0
+	return tokensOn(f, remote{
+		trip: "one round trip, PING",
+		ask:  func() error { return c.Ping(ever).Err() },
+		with: f.onRedisWith,
+		asks: "commands that reach Redis",
+		asked: func() float64 {
+			n, err := strconv.ParseFloat(f.redisServer().Field("stats", "total_commands_processed"), 64)
+			must(err)
+			questions++ // this one
+			return n - questions
+		},
+	})
+}
+
+func tokensOnPostgres(f *fixture) []*subject {
+	const connections = 16
+	pool := f.postgresPool(f.postgresConfig(connections))
+	var watching *counter
+	return tokensOn(f, remote{
+		trip: "one round trip, SELECT 1",
+		ask:  func() error { _, err := pool.Exec(ever, "SELECT 1"); return err },
+		with: func(lag time.Duration) store.Store {
+			config, statements := f.postgresConfig(connections), new(counter)
+			config.ConnConfig.Tracer = statements
+			if lag != 0 && watching == nil {
+				watching = statements
+			}
+			return f.onPostgresWith(lag, config)
+		},
+		asks:  "statements that reach Postgres",
+		asked: func() float64 { return float64(watching.Load()) },
+	})
+}
+
+// A counter counts the statements of a pool.
+type counter struct{ atomic.Int64 }
+
+// TraceQueryStart implements pgx.QueryTracer.
+func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	c.Add(1)
+	return ctx
+}
+
+// TraceQueryEnd implements pgx.QueryTracer.
+func (*counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 // verifiers check tokens with the public keys alone, without a store.
 func verifiers(f *fixture) []*subject {

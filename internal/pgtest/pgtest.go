@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -63,4 +64,13 @@ func skipIfShort(tb testing.TB) {
 	if testing.Short() {
 		tb.Skip("not with -short: it needs several servers")
 	}
+}
+
+// Version returns the version of the programs.
+func Version() (string, error) {
+	out, err := command("postgres", "--version").Output()
+	if err != nil {
+		return "", err
+	}
+	return strings.Fields(string(out))[2], nil // postgres (PostgreSQL) 15.18 (Debian …)
 }
