@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -22,10 +21,10 @@ const (
 
 // Fuzz calls f.Fuzz with the target. When go test runs the seeds, each is followed by inputs that are
 // made from it and from the seeds before it: some hundreds a target, and none with -short. They are
-// others in every run. An input that fails is printed and left in testdata/fuzz, as go test -fuzz does
-// it, so go test runs it from then on. FUZZSEED of the environment makes the inputs of the run that
-// printed it, for a process that died. The target must not call t.Parallel. It may end a seed early
-// with t.Skip, and then the seed is not followed.
+// the same in every run; another number in FUZZSEED of the environment makes others. An input that
+// fails is printed and left in testdata/fuzz, as go test -fuzz does it, so go test runs it from
+// then on. The target must not call t.Parallel. It may end a seed early with t.Skip, and then the
+// seed is not followed.
 func Fuzz(f *testing.F, target any) {
 	f.Helper()
 	if seedsAlone() {
@@ -112,12 +111,11 @@ func marshal(input []reflect.Value) string {
 	return b.String()
 }
 
-// seed returns what FUZZSEED has, or else a random number, and prints it once.
-var seed = sync.OnceValue(func() uint64 {
+// seed returns what FUZZSEED has, or else 1.
+func seed() uint64 {
 	n, err := strconv.ParseUint(os.Getenv("FUZZSEED"), 10, 64)
 	if err != nil {
-		n = rand.Uint64()
+		return 1
 	}
-	fmt.Printf("FUZZSEED=%d\n", n)
 	return n
-})
+}
