@@ -9,6 +9,7 @@ USERS ?= 1000000
 STORE ?= bolt
 EACH ?= 100000
 LISTPACK ?= 64
+COMMITS ?= 10000000
 PLOT ?= $(CURDIR)/docs/scale-$(STORE).svg
 GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK ?= go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -143,8 +144,12 @@ interop: ## Try other people's clients, libraries, proxies and viewers on the AP
 	cd interop && ./deps && go run .
 
 .PHONY: scale
-scale: ## What a store of USERS users costs (1000000) at each power of ten: STORE=bolt or redis, of LISTPACK 64; with a plot.
-	go test -tags scale -v -timeout 12h ./internal/scale -users $(USERS) -each $(EACH) -store $(STORE) -listpack $(LISTPACK) -plot $(PLOT)
+scale: ## What a store of USERS users costs (1000000) at each power of ten: STORE=bolt, postgres, or redis of LISTPACK 64; with a plot.
+	go test -tags scale -run 'Scale|BytesOfEach' -v -timeout 12h ./internal/scale -users $(USERS) -each $(EACH) -store $(STORE) -listpack $(LISTPACK) -plot $(PLOT)
+
+.PHONY: bloat
+bloat: ## How the tables of PostgreSQL grow while the same accounts are written COMMITS times (10000000).
+	go test -tags scale -run Bloat -v -timeout 12h ./internal/scale -commits $(COMMITS)
 
 .PHONY: window
 window: ## What a failover undoes that was acknowledged, on Sentinel and on Cluster, of ten masters killed in each of four ways.

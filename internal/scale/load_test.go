@@ -136,7 +136,7 @@ func load(t *testing.T, s store.Store, writers, from, to int, keep func(i int) b
 	for range writers {
 		committers.Go(func() {
 			for ops := range partitions {
-				if err := s.Commit(ctx, ops...); err != nil {
+				if err := put(ctx, s, ops); err != nil {
 					cancel(err)
 					continue
 				}
@@ -150,6 +150,17 @@ func load(t *testing.T, s store.Store, writers, from, to int, keep func(i int) b
 	must(t, context.Cause(ctx))
 	slices.SortFunc(kept, func(a, b sample) int { return a.Number - b.Number })
 	return kept, int(written.Load())
+}
+
+// put commits ops that have no condition. It tries again what fails: a busy server may take
+// longer than a Store waits.
+func put(ctx context.Context, s store.Store, ops []store.Op) (err error) {
+	for range 10 {
+		if err = s.Commit(ctx, ops...); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return err
 }
 
 // makeUser makes user i, with a session and an API key, on a store of its own.

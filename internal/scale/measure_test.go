@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/datixlab/auth"
+	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/store"
 )
 
@@ -43,6 +44,7 @@ type result struct {
 	Get                         span // of an account
 	FirstKey, Key               span
 	FirstToken, Token           span
+	Login                       span          // with a hash that costs nothing
 	SHA256                      time.Duration // of an API key
 	Memory, Mapped              int64         // bytes resident: the process's own, and of files
 	Swept                       int           // sessions
@@ -151,11 +153,25 @@ func measure(k task) (r result, err error) {
 	if r.Memory, r.Mapped, err = resident(); err != nil {
 		return r, err
 	}
+	writing, err := newManager(s, nil)
+	if err != nil {
+		return r, err
+	}
+	r.Login = each(samples[:min(len(samples), mostLogins)], func(u sample) error {
+		_, err := writing.Login(client, email(u.Number), authtest.Password)
+		return err
+	})
+	if err := writing.Close(); err != nil {
+		return r, err
+	}
 	if k.Kind == "bolt" {
 		errs = append(errs, r.sweep(s, k.Users, samples, &ahead))
 	}
 	return r, errors.Join(errs...)
 }
+
+// mostLogins is how many users log in.
+const mostLogins = 500
 
 // timed does something for each of them, and returns how long it took.
 func timed(all []sample, do func(sample) error) (span, error) {

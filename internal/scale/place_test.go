@@ -3,6 +3,8 @@
 package scale
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"strconv"
 	"syscall"
@@ -12,18 +14,24 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.etcd.io/bbolt"
 
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
+	"github.com/datixlab/auth/store/pgstore"
 	"github.com/datixlab/auth/store/redisstore"
 )
 
+// writersOnPostgres is how many connections a store on PostgreSQL has.
+const writersOnPostgres = 64
+
 // A place is where a store is.
 type place struct {
-	kind    string
-	at      string // a path, or the address of a server
-	writers int    // how many Commits are under way at once while it is filled
-	redis   *redistest.Server
+	kind     string
+	at       string // a path, or the address of a server
+	writers  int    // how many Commits are under way at once while it is filled
+	redis    *redistest.Server
+	postgres *pgtest.Server
 }
 
 func (p *place) open(t *testing.T) store.Store {
@@ -34,7 +42,15 @@ func (p *place) open(t *testing.T) store.Store {
 }
 
 func open(kind, at string, now func() time.Time) (store.Stamper, error) {
-	if kind == "redis" {
+	switch kind {
+	case "postgres":
+		config, err := pgstore.ParseURL(at)
+		if err != nil {
+			return nil, err
+		}
+		config.MaxConns = writersOnPostgres
+		return pgstore.OpenOrCreate(ever, config, pgstore.Options{Logger: quiet})
+	case "redis":
 		return redisstore.OpenOrCreate(ever, redis.UniversalOptions{
 			Addrs: []string{at}, PoolSize: 32, ReadTimeout: time.Minute, PoolTimeout: time.Minute, // the machine is busy
 		}, redisstore.Options{Prefix: "auth:", Logger: quiet})
@@ -43,10 +59,20 @@ func open(kind, at string, now func() time.Time) (store.Stamper, error) {
 }
 
 // size returns how many bytes a store that is closed takes, and how many without
-// those that it will use again.
+// those that it will use again. Of PostgreSQL, used is what the records take.
 func (p *place) size(t *testing.T) (all, used int64) {
 	t.Helper()
-	if p.kind == "redis" {
+	switch p.kind {
+	case "postgres":
+		p.postgres.Exec("VACUUM ANALYZE")
+		for _, r := range p.relations(t) {
+			all += r.Table + r.Indexes
+			if r.Name == "records" {
+				used = r.Table + r.Indexes
+			}
+		}
+		return all, used
+	case "redis":
 		n, err := strconv.ParseInt(p.redis.Field("memory", "used_memory_rss"), 10, 64)
 		must(t, err)
 		m, err := strconv.ParseInt(p.redis.Field("memory", "used_memory"), 10, 64)
@@ -64,6 +90,29 @@ func (p *place) size(t *testing.T) (all, used int64) {
 		return nil
 	}))
 	return info.Size(), used
+}
+
+// waitForDisk says whether the server waits for its disk. While it is filled it need not.
+func (p *place) waitForDisk(wait bool) {
+	if p.postgres != nil {
+		p.postgres.Exec(fmt.Sprintf("ALTER SYSTEM SET fsync = %v", wait))
+		p.postgres.Exec("SELECT pg_reload_conf()")
+	}
+}
+
+// A relation is a table of PostgreSQL, with the bytes that it takes.
+type relation struct {
+	Name           string
+	Table, Indexes int64
+}
+
+// relations returns the tables of the store.
+func (p *place) relations(t *testing.T) (all []relation) {
+	t.Helper()
+	text := p.postgres.Query(`SELECT json_agg(json_build_object('Name', relname, 'Table', pg_table_size(relid), 'Indexes', pg_indexes_size(relid))
+		ORDER BY relname) FROM pg_stat_user_tables WHERE schemaname = 'auth_store' AND relname IN ('records', 'counters', 'changes')`)
+	must(t, json.Unmarshal([]byte(text), &all))
+	return all
 }
 
 // forget makes the kernel drop the pages of the file from its cache. No process may

@@ -19,12 +19,13 @@ import (
 
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 )
 
 var (
 	users    = flag.Int("users", 1_000_000, "how many users to make, each with a session and an API key")
-	kind     = flag.String("store", "bolt", "bolt or redis")
+	kind     = flag.String("store", "bolt", "bolt, redis or postgres")
 	listpack = flag.Int("listpack", 64, "the zset-max-listpack-value of the Redis server")
 	plotted  = flag.String("plot", "", "the SVG file to draw the latencies into; none if empty")
 
@@ -54,16 +55,24 @@ func TestScale(t *testing.T) {
 		}
 		c := column{Users: n}
 		s := p.open(t)
+		p.waitForDisk(false)
+		if p.postgres != nil && from >= committed {
+			s = p.copying(t, s)
+		}
 		begin := time.Now()
 		more, made := load(t, s, p.writers, from, n, func(i int) bool { return wanted(decades, i) })
 		must(t, s.Close())
 		c.Rate = float64(n-from) / time.Since(begin).Seconds()
+		p.waitForDisk(true)
 		kept = append(kept, more...)
 		c.Records = made
 		if i > 0 {
 			c.Records += columns[i-1].Records
 		}
 		c.Size, c.Used = p.size(t)
+		if p.postgres != nil {
+			c.Relations = p.relations(t)
+		}
 		c.result = measureApart(t, p, n, pick(kept, n))
 		columns = append(columns, c)
 		fmt.Fprintf(t.Output(), "%d users after %v\n", n, time.Since(begin).Round(time.Second))
@@ -79,6 +88,7 @@ type column struct {
 	Users, Records int
 	Rate           float64 // users a second, while the store grew to that many
 	Size, Used     int64   // bytes: all of them, and without those that are free to be used again
+	Relations      []relation
 	result
 }
 
@@ -157,6 +167,11 @@ func report(w io.Writer, columns []column) {
 	row("records", func(c column) string { return thousands(c.Records) })
 	row("users loaded a second", func(c column) string { return thousands(int(c.Rate)) })
 	row("MB", func(c column) string { return fmt.Sprintf("%.1f", float64(c.Size)/1e6) })
+	for i, r := range columns[0].Relations {
+		row(r.Name+", table + indexes, MB", func(c column) string {
+			return fmt.Sprintf("%.1f + %.1f", float64(c.Relations[i].Table)/1e6, float64(c.Relations[i].Indexes)/1e6)
+		})
+	}
 	row("bytes a user, without free pages", func(c column) string { return thousands(int(c.Used) / c.Users) })
 	row("bytes a record", func(c column) string { return strconv.Itoa(int(c.Used) / c.Records) })
 	row("open, ms", func(c column) string { return millis(c.Open) })
@@ -173,6 +188,7 @@ func report(w io.Writer, columns []column) {
 	spans("API key again, µs", func(r result) span { return r.Key })
 	spans("token seen first, µs", func(r result) span { return r.FirstToken })
 	spans("token again, µs", func(r result) span { return r.Token })
+	spans("login, µs", func(r result) span { return r.Login })
 	row("memory of the process, MB", func(c column) string { return fmt.Sprintf("%.0f", float64(c.Memory)/1e6) })
 	if bolt {
 		row("pages of the file mapped, MB", func(c column) string { return fmt.Sprintf("%.0f", float64(c.Mapped)/1e6) })
@@ -213,7 +229,10 @@ func newPlace(t *testing.T) *place {
 	case "redis":
 		s := redistest.Start(t, "--zset-max-listpack-value", strconv.Itoa(*listpack))
 		return &place{kind: *kind, at: s.Addr(), writers: 32, redis: s}
+	case "postgres":
+		s := pgtest.StartAsInProduction(t)
+		return &place{kind: *kind, at: s.URL(), writers: writersOnPostgres, postgres: s}
 	}
-	t.Fatalf("-store=%s: it is bolt or redis", *kind)
+	t.Fatalf("-store=%s: it is bolt, redis or postgres", *kind)
 	return nil
 }
