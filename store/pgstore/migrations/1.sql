@@ -174,10 +174,19 @@ BEGIN
 	PERFORM set_config('synchronous_commit', 'off', true);
 	IF s.relation = 'changes' THEN
 		-- What a watch has not seen is dropped no sooner than by the second drop from then on.
-		DELETE FROM {schema}.changes c WHERE s.horizon <> ''
-			AND c.xid < pg_snapshot_xmax(s.horizon::pg_snapshot) AND pg_visible_in_snapshot(c.xid, s.horizon::pg_snapshot);
-		UPDATE {schema}.sweeps w SET swept = clock, page = w.page + 1, horizon = pg_current_snapshot()::text WHERE w.relation = s.relation;
-		RETURN 0;
+		-- A few thousand at a time: a call that takes too long is cancelled, and all of it undone.
+		DELETE FROM {schema}.changes c WHERE c.ctid = ANY(ARRAY(
+			SELECT e.ctid FROM {schema}.changes e WHERE s.horizon <> ''
+			AND e.xid < pg_snapshot_xmax(s.horizon::pg_snapshot) AND pg_visible_in_snapshot(e.xid, s.horizon::pg_snapshot)
+			LIMIT 10000));
+		GET DIAGNOSTICS swept = ROW_COUNT;
+		IF swept < 10000 THEN
+			s.horizon := pg_current_snapshot()::text;
+		ELSE
+			clock := clock - interval '9.5 s'; -- the rest soon, and records and counters in between
+		END IF;
+		UPDATE {schema}.sweeps w SET swept = clock, page = w.page + 1, horizon = s.horizon WHERE w.relation = s.relation;
+		RETURN swept;
 	END IF;
 	pages := pg_relation_size(('{schema}.' || s.relation)::regclass) / current_setting('block_size')::bigint;
 	first := format('(%s,0)', s.page)::tid;
