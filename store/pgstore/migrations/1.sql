@@ -34,6 +34,10 @@ CREATE TABLE {schema}.sweeps (
 );
 INSERT INTO {schema}.sweeps VALUES ('records', 0, now()), ('counters', 0, now()), ('changes', 0, now());
 
+-- With enable_seqscan off, a plan that has to read a table whole counts as so expensive that the
+-- server would compile it to machine code first, which takes longer than a call may. So where that
+-- is off, jit is off as well.
+
 -- commit_1 carries out a store.Commit: it returns false if a condition does not hold. The
 -- lock comes first. Every later statement has a snapshot of its own, taken under the lock, if
 -- the isolation is read committed.
@@ -45,7 +49,7 @@ CREATE FUNCTION {schema}.commit_1(
 	part text, names text[], conditions smallint[], olds bytea[],
 	writes smallint[], contents bytea[], expiries bigint[]
 ) RETURNS boolean LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET lock_timeout = '1s' AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET lock_timeout = '1s' AS $$
 DECLARE
 	present bytea;
 	changed boolean := false;
@@ -91,7 +95,7 @@ END $$;
 -- hit_1 carries out store.Hit in microseconds. It returns a state of the counter from which
 -- store.Limit.Apply makes the decision. Nobody waits for the disk.
 CREATE FUNCTION {schema}.hit_1(k text, at bigint, full_at bigint, step bigint) RETURNS bigint LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET lock_timeout = '1s' AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET lock_timeout = '1s' AS $$
 DECLARE
 	state bigint;
 BEGIN
@@ -130,7 +134,7 @@ END $$;
 -- between. If the number of drops is higher by two than before, changes may have been dropped
 -- that the snapshot before does not see.
 CREATE FUNCTION {schema}.changes_1(before text, OUT now text, OUT epoch text, OUT drops bigint, OUT partitions text[])
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 	SELECT pg_current_snapshot()::text,
 		(SELECT concat_ws(' ', e.epoch, pg_postmaster_start_time(), '{schema}.records'::regclass::oid,
 			pg_relation_filenode('{schema}.records'::regclass)) FROM {schema}.epochs e LIMIT 1),
@@ -155,7 +159,7 @@ END $$;
 -- last second. Rows that others hold are left for the next time, so nobody waits for another
 -- here.
 CREATE FUNCTION {schema}.sweep_1(now bigint) RETURNS integer LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET lock_timeout = '1s' AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET lock_timeout = '1s' AS $$
 DECLARE
 	clock timestamptz := clock_timestamp();
 	ended bigint := least(now, floor(extract(epoch FROM clock) * 1000)::bigint) - 600000;
