@@ -1,0 +1,373 @@
+package pgstore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/datixlab/auth/internal/pgtest"
+	"github.com/datixlab/auth/internal/servertest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/pgstore"
+	"github.com/datixlab/auth/store/storetest"
+)
+
+// wantRefused demands that Open fails soon, says why and repeats no password.
+func wantRefused(t *testing.T, c *pgxpool.Config, o pgstore.Options, why string) error {
+	t.Helper()
+	var err error
+	servertest.Within(t, recovery, func() error {
+		begin := time.Now()
+		var s *pgstore.Store
+		if s, err = pgstore.Open(ever, c, o); err == nil {
+			s.Close()
+			t.Fatalf("Open succeeded, want an error that says %q", why)
+		}
+		if d := time.Since(begin); d > time.Second+margin {
+			t.Errorf("Open took %v to fail", d)
+		}
+		if errors.Is(err, context.DeadlineExceeded) && !strings.Contains(err.Error(), why) {
+			return err // the machine is busy
+		}
+		return nil
+	})
+	if text := fmt.Sprintf("%+v", err); !strings.Contains(text, why) || strings.Count(text, "pgstore: ") != 1 || strings.Contains(text, "hunter2") {
+		t.Errorf("Open: error %q, want one that says %q", text, why)
+	}
+	return err
+}
+
+func TestOptionsOutsideTheirRangesAreRefused(t *testing.T) {
+	for why, change := range map[string]func(*pgstore.Options){
+		"Schema must":        func(o *pgstore.Options) { o.Schema = "Auth" },
+		"Schema must be":     func(o *pgstore.Options) { o.Schema = "pg_auth" },
+		"Schema must be 1":   func(o *pgstore.Options) { o.Schema = "1auth" },
+		"Schema must be 1 t": func(o *pgstore.Options) { o.Schema = `a"b` },
+		"to 63":              func(o *pgstore.Options) { o.Schema = strings.Repeat("a", 64) },
+		"Timeout must":       func(o *pgstore.Options) { o.Timeout = -1 },
+		"Timeout must be":    func(o *pgstore.Options) { o.Timeout = 49 * time.Millisecond },
+		"Timeout must be 0":  func(o *pgstore.Options) { o.Timeout = time.Second + 1 },
+		"MaxLag must":        func(o *pgstore.Options) { o.MaxLag = -1 },
+		"MaxLag must be":     func(o *pgstore.Options) { o.MaxLag = time.Millisecond },
+		"MaxLag must be 0":   func(o *pgstore.Options) { o.MaxLag = time.Second + 1 },
+	} {
+		o := pgstore.Options{Logger: quiet}
+		change(&o)
+		wantRefused(t, at(t, "postgres://localhost:1/d"), o, why)
+	}
+	wantRefused(t, nil, pgstore.Options{}, "no configuration")
+}
+
+// parameter returns a parameter of a URL. The client library does not take + for a space.
+func parameter(name, value string) string {
+	return "&" + name + "=" + strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
+}
+
+func TestASettingThatBreaksTheContractIsRefused(t *testing.T) { // ST-9, F-R9
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	o := fresh()
+	mustOpen(t, at(t, server.URL()), o)
+	for i, c := range []struct{ setting, why string }{
+		{"synchronous_commit=off", "synchronous_commit off"},
+		{"default_transaction_isolation=repeatable\\ read", "must be read committed"},
+		{"default_transaction_isolation=serializable", "must be read committed"},
+		{"default_transaction_read_only=on", "read only"},
+	} {
+		name, value, _ := strings.Cut(strings.ReplaceAll(c.setting, "\\", ""), "=")
+		t.Run("in the URL: "+c.setting, func(t *testing.T) {
+			wantRefused(t, at(t, server.URL()+parameter("options", "-c "+c.setting)), o, c.why)
+			wantRefused(t, at(t, server.URL()+parameter(name, value)), o, c.why)
+		})
+		t.Run("of the role: "+c.setting, func(t *testing.T) {
+			role := fmt.Sprint("setting", i)
+			u := asRole(t, server, role)
+			server.Exec(fmt.Sprintf("ALTER ROLE %s SET %s = '%s'", role, name, value))
+			wantRefused(t, u, fresh(), "") // there is no such schema: what follows is not for that
+			server.Exec(fmt.Sprintf("GRANT ALL ON SCHEMA %s TO %s", o.Schema, role))
+			server.Exec(fmt.Sprintf("GRANT ALL ON ALL TABLES IN SCHEMA %s TO %s", o.Schema, role))
+			wantRefused(t, u, o, c.why)
+		})
+		t.Run("of the database: "+c.setting, func(t *testing.T) {
+			in := server.In(server.NewDatabase(""))
+			mustOpen(t, at(t, in.URL()), o)
+			server.Exec(fmt.Sprintf("ALTER DATABASE %s SET %s = '%s'", in.Query("SELECT current_database()"), name, value))
+			wantRefused(t, at(t, in.URL()), o, c.why)
+		})
+	}
+}
+
+func TestAServerThatIsDownOrHangsIsRefusedSoon(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	wantRefused(t, at(t, "postgres://auth:hunter2@"+servertest.Loopback(servertest.FreePort(t))+"/d?sslmode=disable"), fresh(), "connection refused")
+	server := pgtest.Shared(t)
+	p := startProxy(t, server)
+	p.freeze()
+	wantRefused(t, p.at(t, server), fresh(), "deadline exceeded")
+}
+
+func TestAWrongPasswordIsRefusedAndNotRepeated(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	u := asRole(t, server, "password")
+	u.ConnConfig.Password = "hunter2hunter2"
+	wantRefused(t, u, fresh(), "password authentication failed")
+	if err := pgstore.Migrate(ever, u, fresh()); err == nil || strings.Contains(fmt.Sprintf("%+v", err), "hunter2") {
+		t.Errorf("Migrate: %v, want an error without the password", err)
+	}
+}
+
+func TestASchemaThatIsNotThereIsNotMadeByOpen(t *testing.T) { // ST-7
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	o := fresh()
+	c := at(t, server.URL())
+	wantNone := func() {
+		t.Helper()
+		if err := wantRefused(t, c, o, "no store in the schema"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v is no fs.ErrNotExist", err)
+		}
+	}
+	wantNone()
+	server.Exec("CREATE SCHEMA " + o.Schema) // one of its own that is empty
+	wantNone()
+	must(t, pgstore.Migrate(ever, c, o))
+	s, err := pgstore.Open(ever, c, o)
+	must(t, err)
+	must(t, s.Close())
+	server.Exec("INSERT INTO " + o.Schema + ".versions (version, usable_from) VALUES (1000, 1)")
+	mustOpen(t, c, o)
+	server.Exec("INSERT INTO " + o.Schema + ".versions (version, usable_from) VALUES (1001, 1000)")
+	wantRefused(t, c, o, "needs a later version of this program")
+	must(t, pgstore.Migrate(ever, c, o))
+	wantRefused(t, c, o, "needs a later version of this program")
+	server.Exec("DROP SCHEMA " + o.Schema + " CASCADE")
+	wantNone()
+}
+
+func TestFiftyProcessesMayMigrateAtOnce(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	c, o := at(t, server.URLOf(server.NewDatabase(""))), fresh()
+	var all sync.WaitGroup
+	start := make(chan struct{})
+	for range 50 {
+		all.Go(func() {
+			<-start
+			if err := pgstore.Migrate(ever, c, o); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(start)
+	all.Wait()
+	s := mustOpen(t, c, o)
+	must(t, s.Commit(ever, store.Put("p/k", []byte("v"))))
+	wantValue(t, s, "p/k", "v")
+}
+
+// service makes an owner, who migrates the schema of o, and the role of a service, with the
+// privileges that docs/postgres.md gives it. It returns how the service connects.
+func service(tb testing.TB, server *pgtest.Server, o pgstore.Options) *pgxpool.Config {
+	tb.Helper()
+	owner, name := asRole(tb, server, o.Schema+"_owner"), o.Schema+"_service"
+	c := asRole(tb, server, name)
+	server.Exec("CREATE SCHEMA " + o.Schema + " AUTHORIZATION " + o.Schema + "_owner")
+	server.Exec("GRANT USAGE ON SCHEMA " + o.Schema + " TO " + name)
+	for _, privileges := range []string{"SELECT, INSERT, UPDATE, DELETE ON TABLES", "EXECUTE ON FUNCTIONS"} {
+		server.Exec(fmt.Sprintf("ALTER DEFAULT PRIVILEGES FOR ROLE %s_owner IN SCHEMA %[1]s GRANT %s TO %s", o.Schema, privileges, name))
+	}
+	must(tb, pgstore.Migrate(ever, owner, o))
+	return c
+}
+
+func TestAServiceNeedsNoMoreThanTheDocumentedPrivileges(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	server = server.In(server.NewDatabase(""))
+	keepsRules(t, everyStatement, func(tb testing.TB) storetest.Place {
+		o := fresh()
+		o.MaxLag = lag
+		c := service(tb, server, o)
+		open := func() (store.Store, error) { return pgstore.OpenOrCreate(ever, c, o) }
+		return storetest.Place{Store: mustOpen(tb, c, o), Reopen: open, Join: open, Lag: lag}
+	})
+}
+
+func TestOpenNamesThePrivilegeThatIsMissing(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	server = server.In(server.NewDatabase(""))
+	o := fresh()
+	c := service(t, server, o)
+	role := o.Schema + "_service"
+	mustOpen(t, c, o)
+	refusals := func(privilege, on, public, why string) {
+		t.Helper()
+		server.Exec(fmt.Sprintf("REVOKE %s ON %s FROM %s%s", privilege, on, role, public))
+		wantRefused(t, c, o, why)
+		server.Exec(fmt.Sprintf("GRANT %s ON %s TO %s", privilege, on, role))
+		s, err := pgstore.Open(ever, c, o)
+		must(t, err)
+		must(t, s.Close())
+	}
+	refusals("USAGE", "SCHEMA "+o.Schema, "", o.Schema)
+	refusals("SELECT", "TABLE "+o.Schema+".versions", "", "versions")
+	for table, privileges := range map[string][]string{
+		"records": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "counters": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+		"changes": {"SELECT", "INSERT", "DELETE"}, "epochs": {"SELECT", "INSERT"}, "sweeps": {"SELECT", "UPDATE"},
+	} {
+		for _, privilege := range privileges {
+			refusals(privilege, "TABLE "+o.Schema+"."+table, "", privilege+" on "+table)
+		}
+	}
+	for _, f := range []string{"commit_1", "hit_1", "sweep_1", "changes_1", "epoch_1"} {
+		refusals("EXECUTE", "FUNCTION "+o.Schema+"."+f, ", PUBLIC", "EXECUTE on "+o.Schema+"."+f)
+	}
+}
+
+// The order of the keys is that of their bytes, whatever the database is like.
+func TestEveryDatabaseKeepsTheContract(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	for name, options := range map[string]string{
+		"Danish":    "LOCALE_PROVIDER icu ICU_LOCALE 'da-DK' LOCALE 'C' ENCODING 'UTF8' TEMPLATE template0",
+		"SQL_ASCII": "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0",
+		"LATIN1":    "ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := server.URLOf(server.NewDatabase(options))
+			keepsRules(t, everyStatement, places(url, 0))
+		})
+	}
+}
+
+func TestSettingsOfTheRoleChangeNothing(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	in := server.In(server.NewDatabase(""))
+	u := asRole(t, in, "odd")
+	server.Exec("GRANT CREATE ON DATABASE " + in.Query("SELECT current_database()") + " TO odd")
+	for _, setting := range []string{
+		"DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'", "bytea_output = 'escape'", "extra_float_digits = -15",
+		"standard_conforming_strings = off", "search_path = 'nowhere'", "client_encoding = 'LATIN1'", "TimeZone = 'Asia/Kathmandu'",
+		"transform_null_equals = on", "array_nulls = off", "quote_all_identifiers = on",
+		"enable_indexscan = off", "enable_tidscan = off", "plan_cache_mode = 'force_generic_plan'",
+		"backslash_quote = off", "check_function_bodies = off", "plpgsql.extra_warnings = 'all'", "default_transaction_deferrable = on",
+		"row_security = off", "xmloption = 'document'", "escape_string_warning = on",
+	} {
+		in.Exec("ALTER ROLE odd SET " + setting)
+	}
+	t.Run("lc_messages", func(t *testing.T) { in.Exec("ALTER ROLE odd SET lc_messages = 'C.utf8'") })
+	keepsRules(t, everyStatement, func(tb testing.TB) storetest.Place {
+		o := fresh()
+		open := func() (store.Store, error) { return pgstore.OpenOrCreate(ever, u, o) }
+		return storetest.Place{Store: mustOpen(tb, u, o), Reopen: open, Join: open}
+	})
+}
+
+// warnings opens a Store and returns what Open logs, line by line.
+func warnings(t *testing.T, c *pgxpool.Config, o pgstore.Options) []string {
+	t.Helper()
+	var log bytes.Buffer
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	s, err := pgstore.Open(ever, c, o)
+	must(t, err)
+	must(t, s.Close())
+	if strings.Contains(log.String(), "hunter2") {
+		t.Errorf("the password is logged: %s", &log)
+	}
+	return slices.Collect(strings.Lines(log.String()))
+}
+
+func TestOpenWarnsOfWhatPutsRecordsAtRisk(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Start(t, "fsync=on")
+	o := fresh()
+	mustOpen(t, at(t, server.URL()), o)
+	says := func(url string, want ...string) {
+		t.Helper()
+		log := warnings(t, at(t, url), o)
+		if len(log) != len(want) {
+			t.Fatalf("Open said %q, want %d warnings", log, len(want))
+		}
+		for i := range want {
+			if !strings.Contains(log[i], want[i]) {
+				t.Errorf("Open said %q, want %q", log[i], want[i])
+			}
+		}
+	}
+	says(server.URL())
+	says(strings.Replace(server.URL(), "127.0.0.1", "localhost", 1))
+	with := func(setting string) string { return server.URL() + parameter("options", "-c "+setting) }
+	says(with("synchronous_commit=local")) // there is no standby
+	for setting, want := range map[string]string{
+		"fsync=off":            "with fsync off",
+		"full_page_writes=off": "with full_page_writes off",
+	} {
+		name, value, _ := strings.Cut(setting, "=")
+		server.Exec("ALTER SYSTEM SET " + name + " = " + value)
+		reload(t, server, name, value)
+		says(server.URL(), want)
+		server.Exec("ALTER SYSTEM RESET " + name)
+		reload(t, server, name, "on")
+	}
+	server.Exec("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	reload(t, server, "synchronous_standby_names", "nobody")
+	says(with("synchronous_commit=local"), "with synchronous_commit local")
+	says(with("synchronous_commit=remote_write"), "with synchronous_commit remote_write")
+}
+
+// reload returns when connections have a new setting.
+func reload(t *testing.T, server *pgtest.Server, name, value string) {
+	t.Helper()
+	server.Exec("SELECT pg_reload_conf()")
+	servertest.Within(t, recovery, func() error {
+		if got := server.Query("SHOW " + name); got != value {
+			return fmt.Errorf("%s is %s", name, got)
+		}
+		return nil
+	})
+}

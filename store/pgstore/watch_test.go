@@ -1,0 +1,434 @@
+package pgstore_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/datixlab/auth/internal/pgtest"
+	"github.com/datixlab/auth/internal/servertest"
+	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/pgstore"
+)
+
+const lag = 50 * time.Millisecond
+
+func watching() pgstore.Options {
+	o := fresh()
+	o.MaxLag = lag
+	return o
+}
+
+// known returns the stamp of the partition once it is known.
+func known(tb testing.TB, s *pgstore.Store, partition string) (stamp uint64) {
+	tb.Helper()
+	servertest.Within(tb, recovery, func() error {
+		var ok bool
+		if stamp, ok = s.Stamp(partition); !ok {
+			return fmt.Errorf("the stamp of %s is not known", partition)
+		}
+		return nil
+	})
+	return stamp
+}
+
+// A reader remembers a value for as long as its stamp is the same, as package auth does.
+type reader struct {
+	s     *pgstore.Store
+	stamp uint64
+	known bool
+	value string
+	reads int
+}
+
+// read returns the value of p/k, and when it began to.
+func (r *reader) read() (value string, begun time.Time) {
+	begun = time.Now()
+	stamp, ok := r.s.Stamp("p")
+	if ok && r.known && stamp == r.stamp {
+		return r.value, begun
+	}
+	got, err := r.s.Get(ever, "p/k")
+	if err != nil {
+		return "", begun
+	}
+	r.stamp, r.known, r.value = stamp, ok, string(got[0])
+	r.reads++
+	return r.value, begun
+}
+
+var values atomic.Int64
+
+// race has one store write p/k and another remember it, and demands that nothing is remembered
+// for longer than MaxLag after it was replaced. It returns how late each change was seen.
+func race(t *testing.T, writer, remembers *pgstore.Store, rounds int) (late []time.Duration) {
+	t.Helper()
+	r := &reader{s: remembers}
+	unsure := map[string]bool{"": true} // what may be there as well: nothing, where it cannot be read
+	for range rounds {
+		value := fmt.Sprint(values.Add(1))
+		if err := writer.Commit(ever, store.Put("p/k", []byte(value))); err != nil {
+			unsure[value] = true // it may take effect later
+			continue
+		}
+		written := time.Now()
+		for {
+			got, begun := r.read()
+			if got == value {
+				late = append(late, max(0, begun.Sub(written)))
+				break
+			}
+			if begun.Sub(written) <= lag {
+				continue
+			}
+			if unsure[got] {
+				break
+			}
+			t.Fatalf("%v after it was replaced by %q, %q is still there", begun.Sub(written), value, got)
+		}
+	}
+	return late
+}
+
+func TestAChangeByAnotherProcessIsSeenWithinMaxLag(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	o := watching()
+	c := at(t, pgtest.Shared(t).URL())
+	writer, remembers := mustOpen(t, c, o), mustOpen(t, c, o)
+	known(t, remembers, "p")
+	late := race(t, writer, remembers, 300)
+	slices.Sort(late)
+	t.Logf("with MaxLag %v seen after %v in the median, %v at 99 %%, %v at most", lag, late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
+}
+
+// What this process writes it never remembers otherwise, and in the steady state it asks nothing.
+func TestAnOwnChangeIsSeenAtOnceAndWhatIsKnownTakesNoRoundTrip(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	s := mustOpen(t, at(t, pgtest.Shared(t).URL()), watching())
+	known(t, s, "p")
+	r := &reader{s: s}
+	for i := range 100 {
+		value := fmt.Sprint(i)
+		must(t, s.Commit(ever, store.Put("p/k", []byte(value))))
+		for range 3 {
+			if got, _ := r.read(); got != value {
+				t.Fatalf("read %q after %q was written", got, value)
+			}
+		}
+	}
+	servertest.Within(t, recovery, func() error {
+		known(t, s, "p")
+		before := r.reads
+		for range 1000 {
+			if got, _ := r.read(); got != "99" {
+				t.Fatalf("read %q", got)
+			}
+		}
+		if n := r.reads - before; n > 10 {
+			return fmt.Errorf("%d of 1000 reads asked the server", n)
+		}
+		return nil
+	})
+}
+
+// begin begins a transaction that writes p/k as the Store does, and does not end it.
+func begin(t *testing.T, server *pgtest.Server, o pgstore.Options, value string) pgx.Tx {
+	t.Helper()
+	c, err := pgx.Connect(ever, server.URL())
+	must(t, err)
+	t.Cleanup(func() { c.Close(ever) })
+	tx, err := c.Begin(ever)
+	must(t, err)
+	_, err = tx.Exec(ever, fmt.Sprintf("SELECT %s.commit_1('p', '{k}', '{0}', ARRAY[''::bytea], '{1}', ARRAY[$1::bytea], '{0}')", o.Schema), []byte(value))
+	must(t, err)
+	return tx
+}
+
+// Transactions take effect in another order than the one in which they began.
+func TestACommitThatTakesEffectAfterLaterOnesIsNotMissed(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	o := watching()
+	writer, remembers := mustOpen(t, at(t, server.URL()), o), mustOpen(t, at(t, server.URL()), o)
+	must(t, writer.Commit(ever, store.Put("p/k", []byte("before"))))
+	r := &reader{s: remembers}
+	for i := range 5 {
+		value := fmt.Sprint("late", i)
+		late := begin(t, server, o, value)
+		for range 3 { // each is seen by a poll, so the watch goes on to a later snapshot
+			was := known(t, remembers, "q")
+			must(t, writer.Commit(ever, store.Put("q/k", nil)))
+			servertest.Within(t, recovery, func() error {
+				if known(t, remembers, "q") == was {
+					return errors.New("a change is not seen")
+				}
+				return nil
+			})
+		}
+		before := known(t, remembers, "p")
+		if got, _ := r.read(); got == value {
+			t.Fatal("read what is not committed")
+		}
+		must(t, late.Commit(ever))
+		committed := time.Now()
+		for {
+			got, begun := r.read()
+			if got == value {
+				break
+			}
+			if begun.Sub(committed) > lag {
+				t.Fatalf("%v after %q was committed, %q is still there", begun.Sub(committed), value, got)
+			}
+		}
+		if known(t, remembers, "p") == before {
+			t.Error("the stamp is the one of before")
+		}
+	}
+}
+
+// Whatever happens to the watch, what is remembered ends with the proof, and is there again after it.
+func TestEveryStampIsUnknownWhileTheWatchIsCutOff(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Start(t)
+	p := startProxy(t, server)
+	o := watching()
+	writer, remembers := mustOpen(t, at(t, server.URL()), o), mustOpen(t, p.at(t, server), o)
+	must(t, writer.Commit(ever, store.Put("quiet/k", nil)))
+	for name, cut := range map[string]func(){
+		"its connections are ended": p.cut,
+		"everybody's are": func() {
+			server.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'auth'")
+		},
+		"the server ends":               server.Restart,
+		"the server hangs":              func() { server.Stop(); <-time.After(2 * lag); server.Continue() },
+		"the network hangs for a short": func() { p.freeze(); <-time.After(2 * lag); p.thaw() },
+		"the network hangs":             func() { p.freeze(); <-time.After(500 * time.Millisecond); p.thaw() },
+		"the changes are emptied":       func() { server.Exec("TRUNCATE " + o.Schema + ".changes, " + o.Schema + ".epochs") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			known(t, remembers, "p")
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for range 2 {
+					cut()
+				}
+			}()
+			for cutting := true; cutting; {
+				select {
+				case <-done:
+					cutting = false
+				default:
+				}
+				race(t, writer, remembers, 10)
+			}
+			known(t, remembers, "p")
+			race(t, writer, remembers, 10)
+		})
+	}
+	t.Run("while the server hangs", func(t *testing.T) {
+		known(t, remembers, "p")
+		server.Stop()
+		defer server.Continue()
+		hung := time.Now()
+		<-time.After(lag)
+		for time.Since(hung) < 4*lag {
+			if _, known := remembers.Stamp("p"); known {
+				t.Fatalf("%v after the server hung, a stamp is known", time.Since(hung))
+			}
+			<-time.After(time.Millisecond)
+		}
+	})
+	t.Run("after a crash", func(t *testing.T) {
+		before := known(t, remembers, "quiet")
+		server.Restart()
+		servertest.Within(t, recovery, func() error { return writer.Commit(ever, store.Put("p/k", []byte("v"))) })
+		if after := known(t, remembers, "quiet"); after == before {
+			t.Error("what is known of changes from before a crash is believed after it")
+		}
+	})
+}
+
+// drop has the server drop changes, as the sweeper does every ten seconds.
+func drop(t *testing.T, server *pgtest.Server, o pgstore.Options) {
+	t.Helper()
+	server.Exec("UPDATE " + o.Schema + ".sweeps SET swept = swept - interval '1 hour' WHERE relation = 'changes'")
+	server.Exec("SELECT " + o.Schema + ".sweep_1(0)")
+}
+
+// A watch that was held up may find that changes are gone which it has not seen.
+func TestAChangeThatIsGoneBeforeItWasSeenCountsAsSeen(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	p := startProxy(t, server)
+	o := watching()
+	mustOpen(t, at(t, server.URL()), o)
+	remembers := mustOpen(t, p.at(t, server), o)
+	const dropTwice = `
+		FOR i IN 1 .. 2 LOOP
+			UPDATE {schema}.sweeps SET swept = swept - interval '1 hour' WHERE relation = 'changes';
+			PERFORM {schema}.sweep_1(0);
+			COMMIT;
+		END LOOP;`
+	const emptyBoth = `DELETE FROM {schema}.changes; DELETE FROM {schema}.epochs; PERFORM {schema}.epoch_1(); COMMIT;` // as a crash does
+	for _, gone := range []string{dropTwice, emptyBoth} {
+		for range 3 {
+			was := known(t, remembers, "p")
+			p.freeze() // for less time than a watch waits for an answer
+			server.Exec(strings.ReplaceAll(`DO $$ BEGIN
+				PERFORM {schema}.commit_1('p', '{k}', '{0}', '{""}', '{1}', '{""}', '{0}');
+				COMMIT;`+gone+`
+				IF EXISTS (SELECT FROM {schema}.changes) THEN RAISE 'changes are left'; END IF;
+			END $$`, "{schema}", o.Schema))
+			p.thaw()
+			servertest.Within(t, recovery, func() error {
+				if known(t, remembers, "p") == was {
+					return errors.New("a change that is gone is not seen")
+				}
+				return nil
+			})
+		}
+	}
+}
+
+// An answer that was long on its way proves nothing of the time since it was asked for.
+func TestALateAnswerMakesNoStampKnown(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	p := startProxy(t, server)
+	o := watching()
+	writer, remembers := mustOpen(t, at(t, server.URL()), o), mustOpen(t, p.at(t, server), o)
+	for range 3 {
+		was := known(t, remembers, "p")
+		routes := p.all()
+		before := asked(routes)
+		p.freezeAnswers()
+		servertest.Within(t, recovery, func() error {
+			if asked(routes) == before {
+				return errors.New("the watch has not asked")
+			}
+			return nil
+		})
+		must(t, writer.Commit(ever, store.Put("p/k", []byte("v"))))
+		committed := time.Now()
+		time.Sleep(2 * lag) // so much later is the answer
+		p.thaw()
+		for time.Since(committed) < 6*lag {
+			if stamp, known := remembers.Stamp("p"); known && stamp == was {
+				t.Fatalf("%v after a change the stamp is known, and the one from before", time.Since(committed))
+			}
+			runtime.Gosched()
+		}
+	}
+}
+
+func TestAChangeIsKeptForTenSeconds(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	o := fresh()
+	s := mustOpen(t, at(t, server.URL()), o)
+	drop(t, server, o)
+	must(t, s.Commit(ever, store.Put("p/k", []byte("v"))))
+	left := func() string { return server.Query("SELECT count(*) FROM " + o.Schema + ".changes") }
+	for i := range 5 { // whatever the sweepers do meanwhile
+		server.Exec("SELECT " + o.Schema + ".sweep_1(0)")
+		if n := left(); n != "1" {
+			t.Fatalf("after %d calls of the sweeper %s changes are left", i, n)
+		}
+	}
+	if drop(t, server, o); left() != "1" {
+		t.Error("a change was dropped that a watch has had less than ten seconds for")
+	}
+	if drop(t, server, o); left() != "0" {
+		t.Error("a change of long ago was not dropped")
+	}
+}
+
+// A transaction of somebody else may stay open for hours, with a number or with a snapshot.
+func TestATransactionThatStaysOpenHoldsUpNothing(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Start(t)
+	o := watching()
+	writer, remembers := mustOpen(t, at(t, server.URL()), o), mustOpen(t, at(t, server.URL()), o)
+	for _, statements := range []string{"BEGIN; SELECT pg_current_xact_id()", "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class"} {
+		c, err := pgx.Connect(ever, server.URL())
+		must(t, err)
+		defer c.Close(ever)
+		_, err = c.Exec(ever, statements, pgx.QueryExecModeSimpleProtocol)
+		must(t, err)
+	}
+	known(t, remembers, "p")
+	race(t, writer, remembers, 50)
+	allWork(t, writer)
+
+	poll := func() (partitions, blocks string) { // of the answer to a watch that saw all but one change
+		t.Helper()
+		snapshot := server.Query("SELECT pg_current_snapshot()")
+		must(t, writer.Commit(ever, store.Put("p/k", []byte("v"))))
+		call := o.Schema + ".changes_1('" + snapshot + "')"
+		partitions = server.Query("SELECT cardinality(partitions) FROM " + call)
+		return partitions, server.Query("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON, TIMING off, COSTS off) SELECT partitions FROM " + call)
+	}
+	_, _ = poll()
+	partitions, few := poll()
+	server.Exec(fmt.Sprintf("DO $$ BEGIN FOR i IN 1 .. 2000 LOOP PERFORM %s.commit_1('r' || i, '{k}', '{0}', '{\"\"}', '{1}', '{\"\"}', '{0}'); COMMIT; END LOOP; END $$", o.Schema))
+	after, many := poll()
+	if partitions != "1" || after != "1" {
+		t.Errorf("an answer has %s partitions, after 2000 Commits %s, want 1", partitions, after)
+	}
+	if few, many := hits(t, few), hits(t, many); many > few+20 {
+		t.Errorf("an answer takes %d blocks, after 2000 Commits %d", few, many)
+	}
+	for range 2 {
+		drop(t, server, o)
+	}
+	if n := server.Query("SELECT count(*) FROM " + o.Schema + ".changes"); n != "0" {
+		t.Errorf("%s changes are left", n)
+	}
+	race(t, writer, remembers, 50)
+}
+
+// hits returns how many blocks a plan has read.
+func hits(t *testing.T, plan string) (n int) {
+	t.Helper()
+	var plans []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		}
+	}
+	must(t, json.Unmarshal([]byte(plan), &plans))
+	return plans[0].Plan.Hit + plans[0].Plan.Read
+}
