@@ -15,7 +15,7 @@ import (
 
 // A load is writers that make one step after the other, each in a partition of its own, and
 // know what was acknowledged to them. A step is a once-only act: it sets two records, on the
-// condition that one of them is as it was left.
+// condition that both are as they were left.
 type load struct {
 	tb      testing.TB
 	writers []*writer
@@ -102,7 +102,7 @@ func (w *writer) work(stop chan struct{}) {
 		case <-time.After(time.Millisecond):
 		}
 		err := w.try(func(ctx context.Context) error {
-			return w.s.Commit(ctx, store.Put(w.counted, number(steps+1)).Was(number(steps)), store.Put(w.witness, number(steps+1)))
+			return w.s.Commit(ctx, store.Put(w.counted, number(steps+1)).Was(number(steps)), store.Put(w.witness, number(steps+1)).Was(number(steps)))
 		})
 		conflict := errors.Is(err, store.ErrConflict)
 		switch {

@@ -27,6 +27,9 @@ func TestStoreBehindAPooler(t *testing.T) {
 	} {
 		t.Run(c.mode, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() {
+				c.rules = everyStatement
+			}
 			url := pgtest.StartPooler(t, server, c.mode, "default_pool_size=20").URL() + c.options
 			keepsRules(t, c.rules, func(tb testing.TB) storetest.Place {
 				o := fresh()
