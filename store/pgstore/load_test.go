@@ -63,7 +63,7 @@ func (l *load) progress(n int, limit time.Duration) time.Duration {
 	return servertest.Within(l.tb, limit, func() error {
 		for i, w := range l.writers {
 			if steps, failures, last := w.state(); steps < was[i]+n {
-				return fmt.Errorf("%s: %d steps, %d failures, the last %w", w.counted, steps-was[i], failures, last)
+				return fmt.Errorf("%s: %d steps, %d failures, the last %v", w.counted, steps-was[i], failures, last)
 			}
 		}
 		return nil
@@ -87,9 +87,13 @@ func (l *load) end() (failures int, slowest time.Duration) {
 	return failures, slowest
 }
 
+// state returns what is known so far. What is wrong counts as the last failure.
 func (w *writer) state() (steps, failures int, last error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.wrong) > 0 {
+		return w.steps, w.failures, errors.New(w.wrong[0])
+	}
 	return w.steps, w.failures, w.last
 }
 
