@@ -57,9 +57,9 @@
 // # Poolers
 //
 // PgBouncer works in session and in transaction mode. Before version 1.21, and if its
-// max_prepared_statements is 0, add default_query_exec_mode=exec to the URL: pgx prepares statements
-// otherwise, which the pooler does not know of. In statement mode it works too, but only an owner
-// that connects without the pooler can migrate.
+// max_prepared_statements is 0, add default_query_exec_mode=exec to the URL: pgx prepares
+// statements otherwise, which the pooler does not know of. In statement mode it works too, but
+// the schema must be migrated without the pooler.
 //
 // # Expiry
 //
