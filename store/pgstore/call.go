@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 var (
@@ -23,7 +22,8 @@ var (
 //
 // The end of a context by its deadline ends the statement, and costs the connection. A context
 // that is cancelled does not: many are, when clients go away, and each would cost a connection
-// and a request to cancel.
+// and a request to cancel. So f gets a context without an end. The deadline is that of the
+// connection, which takes less time to set than that of a context takes to watch.
 func (s *Store) call(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -34,19 +34,23 @@ func (s *Store) call(ctx context.Context, f func(context.Context, *pgx.Conn) err
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {
 		end = d
 	}
-	sent, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
-	defer cancel()
-	pooled, err := s.acquire(ctx, end)
+	waiting, cancel := context.WithDeadline(ctx, end)
+	pooled, err := s.pool.Acquire(waiting)
+	cancel()
 	if err != nil {
 		return describe(ctx, err)
 	}
 	c := pooled.Conn()
-	err = f(sent, c)
+	raw := c.PgConn().Conn()
+	if err = raw.SetDeadline(end); err == nil {
+		err = f(context.WithoutCancel(ctx), c)
+	}
 	answered := err == nil || errors.As(err, new(*pgconn.PgError))
 	believed := !answered || s.pulse.answered(linkOf(c.PgConn()).generation)
-	if c.IsClosed() {
+	if !answered || c.IsClosed() {
 		s.abandon(pooled.Hijack())
 	} else {
+		_ = raw.SetDeadline(time.Time{})
 		pooled.Release()
 	}
 	if !believed {
@@ -55,17 +59,15 @@ func (s *Store) call(ctx context.Context, f func(context.Context, *pgx.Conn) err
 	return describe(ctx, err)
 }
 
-func (s *Store) acquire(ctx context.Context, end time.Time) (*pgxpool.Conn, error) {
-	ctx, cancel := context.WithDeadline(ctx, end)
-	defer cancel()
-	return s.pool.Acquire(ctx)
-}
-
 // abandon lets go of a connection on which a call failed. The client library would wait 15 s
 // for a server that hangs to confirm the end. The pool would count the connection until then,
 // and soon have no other.
 func (s *Store) abandon(c *pgx.Conn) {
 	raw := c.PgConn().Conn()
+	if !c.IsClosed() {
+		_ = raw.Close()
+		return
+	}
 	time.AfterFunc(s.timeout, func() { _ = raw.Close() }) // the request to cancel has been sent by then
 }
 

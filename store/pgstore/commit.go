@@ -20,19 +20,25 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 		return err
 	}
 	partition := store.Partition(ops[0].Key)
-	var (
-		names      = make([]string, len(ops))
-		conditions = make([]int16, len(ops))
-		olds       = make([][]byte, len(ops))
-		writes     = make([]int16, len(ops))
-		values     = make([][]byte, len(ops))
-		expiries   = make([]int64, len(ops))
-		changes    = false
-	)
+	names, conditions, writes := make([]string, len(ops)), make([]int16, len(ops)), make([]int16, len(ops))
+	var olds, values [][]byte // null unless an Op has one, as most Commits have no use for all of them
+	var expiries []int64
+	changes := false
 	for i := range ops {
 		op := &ops[i]
 		names[i], conditions[i], writes[i] = name(op.Key), int16(op.When), int16(op.Write)
-		olds[i], values[i], expiries[i] = notNil(op.Old), notNil(op.Value), expiry(op.Expires)
+		if op.When == store.IfEqual {
+			olds = grown(olds, len(ops))
+			olds[i] = notNil(op.Old)
+		}
+		if op.Write == store.Set {
+			values = grown(values, len(ops))
+			values[i] = notNil(op.Value)
+		}
+		if !op.Expires.IsZero() {
+			expiries = grown(expiries, len(ops))
+			expiries[i] = expiry(op.Expires)
+		}
 		changes = changes || op.Write != store.None
 	}
 	if s.watch != nil && changes {
@@ -59,6 +65,14 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	return nil
 }
 
+// grown returns s, or n zero elements if it has none.
+func grown[E any](s []E, n int) []E {
+	if s == nil {
+		return make([]E, n)
+	}
+	return s
+}
+
 // notNil returns b, or the empty value for a nil one: nil would be sent as null.
 func notNil(b []byte) []byte {
 	if b == nil {
@@ -67,12 +81,9 @@ func notNil(b []byte) []byte {
 	return b
 }
 
-// expiry returns the Unix time of t in milliseconds, rounded up, and 0 for never. An expiry of
+// expiry returns the Unix time of t in milliseconds, rounded up. 0 would be never, so an expiry of
 // 1970 or before is the first millisecond of it.
 func expiry(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
 	const latest = 253402300799999 // the year 9999; later ones may not fit
 	if t.Year() > 9999 {
 		return latest

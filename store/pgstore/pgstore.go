@@ -36,9 +36,18 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	if err := store.CheckGet(keys); err != nil {
 		return nil, err
 	}
-	names := make([]string, len(keys))
-	for i, key := range keys {
-		names[i] = name(key)
+	sql, args := s.sql.getMany, []any{store.Partition(keys[0])}
+	if len(keys) <= len(s.sql.get) {
+		sql = s.sql.get[len(keys)-1]
+		for _, key := range keys {
+			args = append(args, name(key))
+		}
+	} else {
+		names := make([]string, len(keys))
+		for i, key := range keys {
+			names[i] = name(key)
+		}
+		args = append(args, names)
 	}
 	values := make([][]byte, len(keys))
 	err := s.read(ctx, func(rows pgx.Rows) (standby bool, err error) {
@@ -48,7 +57,7 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 			values[i-1] = value
 		}
 		return standby, err
-	}, s.sql.get, store.Partition(keys[0]), names)
+	}, sql, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -10,15 +11,15 @@ import (
 // the role or of a pooler's connection does not matter, and says the types of its arguments,
 // so every mode of pgx sends the same.
 type statements struct {
-	get, list, commit, hit, walk, walkCounters, sweep, changes, epoch, inspect string
+	get                                                                            [4]string // by the number of keys less one
+	getMany, list, commit, hit, walk, walkCounters, sweep, changes, epoch, inspect string
 }
 
 func newStatements(schema string) statements {
 	in := func(text string) string { return inSchema(text, schema) }
 	return statements{
-		// One look into the index for each name. With name = ANY($2) a plan for any argument may
-		// read the whole partition, as most partitions are small.
-		get: in(`SELECT i, (SELECT r.value FROM {schema}.records r WHERE r.partition = $1::text AND r.name = ($2::text[])[i]),
+		get: [...]string{in(getFew(1)), in(getFew(2)), in(getFew(3)), in(getFew(4))},
+		getMany: in(`SELECT i, (SELECT r.value FROM {schema}.records r WHERE r.partition = $1::text AND r.name = ($2::text[])[i]),
 			pg_catalog.pg_is_in_recovery() FROM pg_catalog.generate_subscripts($2::text[], 1) i`),
 		list: in(`(SELECT name, value, false FROM {schema}.records
 			WHERE partition = $1::text AND name >= $2::text AND name < $3::text AND name > $4::text
@@ -35,6 +36,16 @@ func newStatements(schema string) statements {
 		walkCounters: in(`(SELECT key, until, false FROM {schema}.counters WHERE key > $1::text ORDER BY key LIMIT $2::bigint)
 			UNION ALL SELECT '', 0, true WHERE pg_catalog.pg_is_in_recovery()`),
 	}
+}
+
+// getFew is the statement that reads n keys. It looks into the index once for each name. With
+// name = ANY($2) a plan for any argument may read the whole partition, as most are small.
+func getFew(n int) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "SELECT %d, value, false FROM {schema}.records WHERE partition = $1::text AND name = $%d::text UNION ALL ", i+1, i+2)
+	}
+	return text.String() + "SELECT 0, NULL, true WHERE pg_catalog.pg_is_in_recovery()"
 }
 
 // inSchema puts the quoted name of the schema into a text.

@@ -54,18 +54,20 @@ DECLARE
 	present bytea;
 	changed boolean := false;
 BEGIN
-	IF current_setting('transaction_isolation') <> 'read committed' THEN
-		RAISE 'the isolation of transactions must be read committed (default_transaction_isolation)'
-			USING ERRCODE = 'object_not_in_prerequisite_state';
-	END IF;
-	IF pg_is_in_recovery() THEN -- a Commit that writes nothing would be answered
-		RAISE 'the server is a standby, which may not know yet what was revoked' USING ERRCODE = 'read_only_sql_transaction';
-	END IF;
-	IF current_setting('synchronous_commit') = 'off' THEN
-		PERFORM set_config('synchronous_commit', 'on', true);
-	END IF;
-	IF current_setting('client_min_messages') = 'error' THEN
-		PERFORM set_config('client_min_messages', 'warning', true);
+	IF current_setting('transaction_isolation') <> 'read committed' OR pg_is_in_recovery()
+		OR current_setting('synchronous_commit') = 'off' OR current_setting('client_min_messages') = 'error' THEN
+		IF current_setting('transaction_isolation') <> 'read committed' THEN
+			RAISE 'the isolation of transactions must be read committed (default_transaction_isolation)'
+				USING ERRCODE = 'object_not_in_prerequisite_state';
+		ELSIF pg_is_in_recovery() THEN -- a Commit that writes nothing would be answered
+			RAISE 'the server is a standby, which may not know yet what was revoked' USING ERRCODE = 'read_only_sql_transaction';
+		END IF;
+		IF current_setting('synchronous_commit') = 'off' THEN
+			PERFORM set_config('synchronous_commit', 'on', true);
+		END IF;
+		IF current_setting('client_min_messages') = 'error' THEN
+			PERFORM set_config('client_min_messages', 'warning', true);
+		END IF;
 	END IF;
 	PERFORM pg_advisory_xact_lock(hashtextextended('{schema}/' || part, 0));
 
