@@ -146,7 +146,7 @@ func TestAChangeThatHasBegunIsReportedWhateverHappensMeanwhile(t *testing.T) {
 		reported++
 		for _, f := range []fault{answerLost, clientLeaves, managerEnds} {
 			t.Run(scenario+": "+string(f), func(t *testing.T) {
-				everyStore(t, func(t *testing.T, s store.Store) {
+				everyFastStore(t, func(t *testing.T, s store.Store) {
 					comparePlay(t, f, plain, play(t, s, act, nth, f))
 				})
 			})

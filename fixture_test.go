@@ -26,6 +26,8 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/emptystore"
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
@@ -35,14 +37,16 @@ import (
 
 func init() { logging.Disable() } // the client's own remarks on servers that are down
 
-func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(pgtest.Main(func() int { return redistest.Main(m) }))
+}
 
 // eachStore runs a test of a rule of package auth, which is above the store contract: on memory, and
 // on bbolt, where values are bytes of a file. If EVERYWHERE of the environment is set, it is
 // [everyStore].
 func eachStore(t *testing.T, test func(t *testing.T, s store.Store)) {
 	t.Helper()
-	onStores(t, os.Getenv("EVERYWHERE") != "", test)
+	onStores(t, everywhere, everywhere, test)
 }
 
 // everyStore runs a test on every store. It is for what the engine decides as well as package auth:
@@ -50,13 +54,23 @@ func eachStore(t *testing.T, test func(t *testing.T, s store.Store)) {
 // not to have changed.
 func everyStore(t *testing.T, test func(t *testing.T, s store.Store)) {
 	t.Helper()
-	onStores(t, true, test)
+	onStores(t, true, true, test)
 }
+
+// everyFastStore is everyStore for a test that makes thousands of calls. A call costs PostgreSQL five
+// times what it costs Redis, and both have to decide in the same way, so PostgreSQL has its turn
+// only if EVERYWHERE is set.
+func everyFastStore(t *testing.T, test func(t *testing.T, s store.Store)) {
+	t.Helper()
+	onStores(t, true, everywhere, test)
+}
+
+var everywhere = os.Getenv("EVERYWHERE") != ""
 
 // onStores gives the stores their turns at the same time, and together with other tests: bbolt waits
 // for its disk and a server for its clients while memory computes. The test is done when all
-// are, so nothing may follow eachStore or everyStore. With -short it is memory alone.
-func onStores(t *testing.T, servers bool, test func(t *testing.T, s store.Store)) {
+// are, so nothing may follow eachStore or its like. With -short it is memory alone.
+func onStores(t *testing.T, onRedisToo, onPostgresToo bool, test func(t *testing.T, s store.Store)) {
 	t.Helper()
 	t.Parallel()
 	turn := func(name string, open func(t *testing.T) store.Store) {
@@ -70,10 +84,13 @@ func onStores(t *testing.T, servers bool, test func(t *testing.T, s store.Store)
 		return
 	}
 	turn("bolt", onBolt)
-	if servers && redistest.Available(t) {
+	if onRedisToo && redistest.Available(t) {
 		turn("redis", func(t *testing.T) store.Store {
 			return onRedis(t, redistest.SharedServer(t).Addr(), fmt.Sprintf("test%d:", prefixes.Add(1)))
 		})
+	}
+	if onPostgresToo && pgtest.Available(t) {
+		turn("postgres", func(t *testing.T) store.Store { return emptystore.Postgres(t) })
 	}
 }
 

@@ -96,7 +96,7 @@ func TestTwoAdminsNeverLeaveAnOrganizationWithoutOne(t *testing.T) {
 			endAdmins(t, s)
 		})
 	}
-	everyStore(t, endAdmins)
+	everyFastStore(t, endAdmins)
 }
 
 func endAdmins(t *testing.T, s store.Store) {

@@ -18,26 +18,23 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
-	"github.com/datixlab/auth/internal/redistest"
-	"github.com/datixlab/auth/internal/servertest"
-	"github.com/datixlab/auth/store"
-	"github.com/datixlab/auth/store/redisstore"
 )
 
-// An otherProcess is this test program, run once more on the same Redis.
+// An otherProcess is this test program, run once more at the same place.
 type otherProcess struct {
 	t       *testing.T
 	ask     io.Writer
 	answers *bufio.Scanner
 }
 
-// sharedRedis is where the environment of an otherProcess says which Redis that is.
-const sharedRedis = "AUTH_TEST_REDIS"
+// sharedPlace is where the environment of an otherProcess says which place that is.
+const sharedPlace = "AUTH_TEST_PLACE"
 
-func startOther(t *testing.T, addr string) *otherProcess {
+func startOther(t *testing.T, p place) *otherProcess {
 	t.Helper()
-	c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
-	c.Env = append(os.Environ(), sharedRedis+"="+addr)
+	test, _, _ := strings.Cut(t.Name(), "/")
+	c := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	c.Env = append(os.Environ(), sharedPlace+"="+p.String())
 	in, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -74,8 +71,8 @@ func (p *otherProcess) goesOn() string {
 }
 
 // beOther is what the other process does.
-func beOther(t *testing.T, addr string) {
-	h := authtest.With(t, onRedis(t, addr, "auth:"), auth.Config{})
+func beOther(t *testing.T, p place) {
+	h := authtest.With(t, p.open(t, 0), auth.Config{})
 	ctx := context.Background()
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		words := strings.Fields(lines.Text())
@@ -106,17 +103,17 @@ func TestWhatOneProcessEndsAnotherRefusesAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not with -short: it starts a process")
 	}
+	if p := os.Getenv(sharedPlace); p != "" {
+		beOther(t, placeOf(t, p))
+		return
+	}
+	eachPlace(t, endBeforeAnother)
+}
+
+func endBeforeAnother(t *testing.T, p place) {
 	t.Parallel()
-	if addr := os.Getenv(sharedRedis); addr != "" {
-		beOther(t, addr)
-		return
-	}
-	if !redistest.Available(t) {
-		return
-	}
-	addr := redistest.Start(t).Addr()
-	h := authtest.With(t, onRedis(t, addr, "auth:"), auth.Config{})
-	other := startOther(t, addr)
+	h := authtest.With(t, p.open(t, 0), auth.Config{})
+	other := startOther(t, p)
 	ctx := context.Background()
 	want := func(answer any, kind string, credential ...string) {
 		t.Helper()
@@ -180,14 +177,9 @@ func TestWhatOneProcessEndsAnotherRefusesAtOnce(t *testing.T) {
 // watchCredentials is what the other process does with MaxLag: it checks each credential
 // that it is given without a pause, for raceTime at the most, and says when the last check
 // began that was answered as the first was.
-func watchCredentials(t *testing.T, addr string, lag time.Duration) {
-	h := authtest.With(t, onRedisWith(t, addr, redisstore.Options{Prefix: "auth:", MaxLag: lag}), auth.Config{Now: time.Now})
-	servertest.Within(t, 10*time.Second, func() error { // else it would read each time
-		if _, known := h.Store.(store.Stamper).Stamp("any"); !known {
-			return errors.New("no stamp is known")
-		}
-		return nil
-	})
+func watchCredentials(t *testing.T, p place, lag time.Duration) {
+	h := authtest.With(t, p.open(t, lag), auth.Config{Now: time.Now})
+	awaitStamps(t, h.Store) // else it would read each time
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		_, credential, _ := strings.Cut(lines.Text(), " ")
 		first, err := h.Authenticate(t.Context(), auth.Secret(credential))
@@ -212,23 +204,24 @@ func watchCredentials(t *testing.T, addr string, lag time.Duration) {
 	}
 }
 
-// SE-7, AK-5, where checks of what is remembered ask no Redis: no check that begins MaxLag
+// SE-7, AK-5, where checks of what is remembered ask no server: no check that begins MaxLag
 // after a change was acknowledged is answered as before it, by any process.
 func TestWhatOneProcessEndsAnotherRefusesWithinMaxLag(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not with -short: it starts a process")
 	}
-	const lag, rounds = 20 * time.Millisecond, 30
-	if addr := os.Getenv(sharedRedis); addr != "" {
-		watchCredentials(t, addr, lag)
+	const lag = 20 * time.Millisecond
+	if p := os.Getenv(sharedPlace); p != "" {
+		watchCredentials(t, placeOf(t, p), lag)
 		return
 	}
-	if !redistest.Available(t) {
-		return
-	}
-	addr := redistest.Start(t).Addr()
-	h := authtest.With(t, onRedis(t, addr, "auth:"), auth.Config{Limits: unlimited(), Now: time.Now})
-	other := startOther(t, addr)
+	eachPlace(t, func(t *testing.T, p place) { endWithinLag(t, p, lag) })
+}
+
+func endWithinLag(t *testing.T, p place, lag time.Duration) {
+	const rounds = 30
+	h := authtest.With(t, p.open(t, 0), auth.Config{Limits: unlimited(), Now: time.Now})
+	other := startOther(t, p)
 	ctx := t.Context()
 	acts := []struct {
 		name string

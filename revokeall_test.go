@@ -13,10 +13,12 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/emptystore"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/memstore"
+	"github.com/datixlab/auth/store/redisstore"
 )
 
 // restored is a backup of s that was put in another place.
@@ -40,9 +42,10 @@ func restored(t *testing.T, s store.Store) store.Store {
 		return r
 	case *memstore.Store:
 		return copied(t, s, memstore.New())
+	case *redisstore.Store:
+		return copied(t, s, onRedis(t, redistest.SharedServer(t).Addr(), fmt.Sprintf("restored%d:", prefixes.Add(1))))
 	default:
-		r := onRedis(t, redistest.SharedServer(t).Addr(), fmt.Sprintf("restored%d:", prefixes.Add(1)))
-		return copied(t, s.(store.Walker), r)
+		return copied(t, s.(store.Walker), emptystore.Postgres(t))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -13,18 +12,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
-	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/memstore"
-	"github.com/datixlab/auth/store/redisstore"
 )
 
-// eachPair runs a test on every store with two Managers of one clock, and on Redis with
+// eachPair runs a test on every store with two Managers of one clock, and at every place with
 // two stores, as of two processes: once where nothing is known of what the other does,
 // and once where it is known with a lag.
 func eachPair(t *testing.T, cfg auth.Config, test func(t *testing.T, a, b *authtest.Harness, lag time.Duration)) {
@@ -34,35 +29,32 @@ func eachPair(t *testing.T, cfg auth.Config, test func(t *testing.T, a, b *autht
 		test(t, a, twinOn(t, a, sb, cfg), lag)
 	}
 	everyStore(t, func(t *testing.T, s store.Store) { pair(t, s, s, 0) })
-	if !redistest.Available(t) {
-		return
-	}
-	for name, lag := range map[string]time.Duration{"two on redis": 0, "two on redis with a lag": 50 * time.Millisecond} {
+	for name, lag := range map[string]time.Duration{"two": 0, "two with a lag": 50 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := redisstore.Options{
-				Prefix: fmt.Sprintf("pair%d:", prefixes.Add(1)), MaxLag: lag, Logger: slog.New(slog.DiscardHandler),
-			}
-			open := func() store.Store {
-				u := redis.UniversalOptions{Addrs: []string{redistest.SharedServer(t).Addr()}}
-				s, err := redisstore.OpenOrCreate(t.Context(), u, o)
-				if err != nil {
-					t.Fatal(err)
+			eachPlace(t, func(t *testing.T, p place) {
+				t.Parallel()
+				open := func() store.Store {
+					s := p.open(t, lag)
+					if lag > 0 {
+						awaitStamps(t, s) // else nothing would be remembered at first
+					}
+					return s
 				}
-				t.Cleanup(func() { _ = s.Close() })
-				if lag > 0 {
-					servertest.Within(t, raceTime, func() error { // else nothing would be remembered at first
-						if _, known := s.Stamp("any"); !known {
-							return errors.New("no stamp is known")
-						}
-						return nil
-					})
-				}
-				return s
-			}
-			pair(t, open(), open(), lag)
+				pair(t, open(), open(), lag)
+			})
 		})
 	}
+}
+
+// awaitStamps returns when the store knows what others have changed.
+func awaitStamps(t *testing.T, s store.Store) {
+	t.Helper()
+	servertest.Within(t, raceTime, func() error {
+		if _, known := s.(store.Stamper).Stamp("any"); !known {
+			return errors.New("no stamp is known")
+		}
+		return nil
+	})
 }
 
 // check returns what b makes of a credential, which it remembers as well as it can.

@@ -83,7 +83,7 @@ func (w *rightProof) calls(t *testing.T) map[string]func() func(ctx context.Cont
 // LG-5: whenever the store fails or the client leaves, a right password or code is not counted as
 // a wrong one, and a next attempt with it succeeds.
 func TestARightProofThatTheStoreOrTheClientCutsOffIsGivenBack(t *testing.T) {
-	everyStore(t, func(t *testing.T, s store.Store) {
+	everyFastStore(t, func(t *testing.T, s store.Store) {
 		w := newRightProof(t, s)
 		ctx := clientAt(t, "192.0.2.1")
 		for name, prepare := range w.calls(t) {

@@ -154,7 +154,7 @@ func TestAChangeOfThePasswordThatCameTooLateUsesNothingUp(t *testing.T) {
 
 // LG-10: one machine logs its users in, or runs its tests, a thousand times.
 func TestAThousandRightLoginsFromOneAddressAreNoEndOfLogins(t *testing.T) {
-	everyStore(t, func(t *testing.T, s store.Store) {
+	everyFastStore(t, func(t *testing.T, s store.Store) {
 		h := authtest.With(t, s, auth.Config{})
 		ctx := clientAt(t, "192.0.2.7")
 		users := []*authtest.User{h.Register(), h.Register(), h.Register()}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
@@ -390,17 +391,44 @@ func TestNoSecretIsInTheStore(t *testing.T) {
 			return file
 		})
 	})
-	if !redistest.Available(t) {
-		return
-	}
 	// The log of all that was ever written, and the dump of what is there.
 	t.Run("redis", func(t *testing.T) {
+		if !redistest.Available(t) {
+			return
+		}
 		server := redistest.Start(t, "--appendonly", "yes", "--aof-use-rdb-preamble", "no", "--rdbcompression", "no")
 		checkAtRest(t, onRedis(t, server.Addr(), "auth:"), func() (all []byte) {
 			server.Do("SAVE")
 			dir := server.Do("CONFIG", "GET", "dir").([]any)[1].(string)
 			for _, pattern := range []string{"*.rdb", "appendonlydir/*.aof"} {
 				paths, err := filepath.Glob(filepath.Join(dir, pattern))
+				if err != nil || len(paths) == 0 {
+					t.Fatalf("%s: %v, %v", pattern, paths, err)
+				}
+				for _, path := range paths {
+					file, err := os.ReadFile(path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, file...)
+				}
+			}
+			return all
+		})
+	})
+	// The tables with what was deleted from them, and the log of the transactions.
+	t.Run("postgres", func(t *testing.T) {
+		if !pgtest.Available(t) {
+			return
+		}
+		server := pgtest.Start(t)
+		p := place{"postgres", server.URL(), "auth"}
+		checkAtRest(t, p.open(t, 0), func() (all []byte) {
+			server.Exec("CHECKPOINT")
+			data := server.Query("SHOW data_directory")
+			tables := server.Query("SELECT concat('base/', oid, '/*') FROM pg_database WHERE datname = current_database()")
+			for _, pattern := range []string{tables, "pg_wal/0*"} {
+				paths, err := filepath.Glob(filepath.Join(data, pattern))
 				if err != nil || len(paths) == 0 {
 					t.Fatalf("%s: %v, %v", pattern, paths, err)
 				}

@@ -108,7 +108,7 @@ func (u departed) isGone(t *testing.T, s store.Store, now time.Time, when string
 
 // PR-7. A deletion is cut off before and after every call of the store, and days pass.
 func TestADeletionCutOffAnywhereIsFinishedByAnotherHoweverLate(t *testing.T) {
-	everyStore(t, func(t *testing.T, s store.Store) {
+	everyFastStore(t, func(t *testing.T, s store.Store) {
 		tap := newTapStore(s)
 		h := authtest.With(t, tap, auth.Config{})
 		auth.AwaitBackground(h.Manager)
