@@ -26,6 +26,8 @@ import (
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/emptystore"
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
@@ -181,13 +183,14 @@ const patience = 30 * time.Second
 // onEachStoreWith is onEachStore with a Config that is changed.
 func onEachStoreWith(t *testing.T, edit func(*auth.Config), test func(t *testing.T, f *fixture)) {
 	t.Parallel()
-	onSetups(t, os.Getenv("EVERYWHERE") != "", inTurn(edit, test))
+	everywhere := os.Getenv("EVERYWHERE") != ""
+	onSetups(t, everywhere, everywhere, inTurn(edit, test))
 }
 
 // onEveryStore runs test on every store: what a store does in a failure decides as well.
 func onEveryStore(t *testing.T, test func(t *testing.T, f *fixture)) {
 	t.Parallel()
-	onSetups(t, true, inTurn(nil, test))
+	onSetups(t, true, true, inTurn(nil, test))
 }
 
 // inTurn gives the stores their turns at the same time, and together with other tests: bbolt waits
@@ -208,16 +211,19 @@ func inTurn(edit func(*auth.Config), test func(t *testing.T, f *fixture)) func(t
 	}
 }
 
-// onSetups is for a test that makes its own fixture. With -short it is memory alone. Redis drops
-// what has expired by its own clock, so there the test's clock begins at its time.
-func onSetups(t *testing.T, servers bool, test func(t *testing.T, s setup)) {
+// onSetups is for a test that makes its own fixture. With -short it is memory alone. Servers drop
+// what has expired by their own clock, so there the test's clock begins at their time.
+func onSetups(t *testing.T, onRedisToo, onPostgresToo bool, test func(t *testing.T, s setup)) {
 	t.Run("memory", func(t *testing.T) { test(t, setup{store: onMemory}) })
 	if testing.Short() {
 		return
 	}
 	t.Run("bolt", func(t *testing.T) { test(t, setup{store: onBolt}) })
-	if servers && redistest.Available(t) {
+	if onRedisToo && redistest.Available(t) {
 		t.Run("redis", func(t *testing.T) { test(t, setup{store: onRedis, begin: time.Now()}) })
+	}
+	if onPostgresToo && pgtest.Available(t) {
+		t.Run("postgres", func(t *testing.T) { test(t, setup{store: onPostgres, begin: time.Now()}) })
 	}
 }
 
@@ -235,13 +241,17 @@ func onBolt(t *testing.T, now func() time.Time) store.Store {
 	return s
 }
 
-func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(pgtest.Main(func() int { return redistest.Main(m) }))
+}
 
 func onRedis(t *testing.T, _ func() time.Time) store.Store {
 	return openRedis(t, redis.UniversalOptions{
 		Addrs: []string{redistest.SharedServer(t).Addr()}, DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, PoolTimeout: patience,
 	})
 }
+
+func onPostgres(t *testing.T, _ func() time.Time) store.Store { return emptystore.Postgres(t) }
 
 var prefixes atomic.Int64 // that openRedis has used
 

@@ -2,6 +2,7 @@ package httpauth_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"strings"
@@ -12,17 +13,48 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/datixlab/auth/httpauth"
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/pgstore"
 )
 
-// onServer returns a fixture on this server.
-func onServer(t *testing.T, server *redistest.Server) *fixture {
+// onRedisServer returns a fixture on this server.
+func onRedisServer(t *testing.T, server *redistest.Server) *fixture {
 	t.Helper()
 	return newFixture(t, setup{begin: time.Now(), store: func(t *testing.T, _ func() time.Time) store.Store {
 		return openRedis(t, redis.UniversalOptions{Addrs: []string{server.Addr()}})
 	}})
+}
+
+// onEachServer runs a test on a server of its own of each engine that is one. A store says soon
+// that it hangs.
+func onEachServer(t *testing.T, test func(t *testing.T, server servertest.Server, f *fixture, soon time.Duration)) {
+	t.Helper()
+	if redistest.Available(t) {
+		t.Run("redis", func(t *testing.T) {
+			server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+			test(t, server.Server, onRedisServer(t, server), time.Second)
+		})
+	}
+	if pgtest.Available(t) {
+		t.Run("postgres", func(t *testing.T) {
+			server := pgtest.Start(t)
+			f := newFixture(t, setup{begin: time.Now(), store: func(t *testing.T, _ func() time.Time) store.Store {
+				config, err := pgstore.ParseURL(server.URL())
+				if err != nil {
+					t.Fatal(err)
+				}
+				s, err := pgstore.OpenOrCreate(t.Context(), config, pgstore.Options{Logger: slog.New(slog.DiscardHandler)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}})
+			test(t, server.Server, f, 1500*time.Millisecond)
+		})
+	}
 }
 
 // wantBack fails the test unless a token, a key, a login and a registration work again
@@ -43,12 +75,11 @@ func (f *fixture) wantBack(token, key string) {
 }
 
 // On a server that is not there: nothing is decided, and that at once.
-func TestRedisThatIsDownIsUnavailableWithinASecond(t *testing.T) {
-	if !redistest.Available(t) {
-		return
-	}
-	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	f := onServer(t, server)
+func TestAServerThatIsDownIsUnavailableWithinASecond(t *testing.T) {
+	onEachServer(t, testDown)
+}
+
+func testDown(t *testing.T, server servertest.Server, f *fixture, _ time.Duration) {
 	token := f.account("ada@example.com")
 	_, key := f.apiKey(token)
 	f.login("ada@example.com")
@@ -63,7 +94,7 @@ func TestRedisThatIsDownIsUnavailableWithinASecond(t *testing.T) {
 		if took > time.Second {
 			t.Errorf("%s: answered after %v", a.what, took)
 		}
-		if strings.Contains(a.raw, "redis") || strings.Contains(a.raw, "127.0.0.1") {
+		if strings.Contains(a.raw, "store") || strings.Contains(a.raw, "127.0.0.1") {
 			t.Errorf("%s: %s", a.what, a.raw)
 		}
 	}
@@ -75,12 +106,11 @@ func TestRedisThatIsDownIsUnavailableWithinASecond(t *testing.T) {
 
 // DO-3.
 // On a server that takes what it is sent and never answers.
-func TestRedisThatHangsIsUnavailableAndLeaksNothing(t *testing.T) {
-	if !redistest.Available(t) {
-		return
-	}
-	server := redistest.Start(t)
-	f := onServer(t, server)
+func TestAServerThatHangsIsUnavailableAndLeaksNothing(t *testing.T) {
+	onEachServer(t, testHang)
+}
+
+func testHang(t *testing.T, server servertest.Server, f *fixture, soon time.Duration) {
 	token := f.account("ada@example.com")
 	_, key := f.apiKey(token)
 	calls := touching(token, key)
@@ -107,7 +137,7 @@ func TestRedisThatHangsIsUnavailableAndLeaksNothing(t *testing.T) {
 	server.Stop()
 	slowest := atOnce(len(calls))
 	t.Logf("the slowest of %d answers took %v", len(calls), slowest.Round(time.Millisecond))
-	if slowest > time.Second {
+	if slowest > soon {
 		t.Errorf("one call was answered after %v", slowest)
 	}
 	f.server.Client().CloseIdleConnections()
@@ -147,7 +177,7 @@ func TestRedisWithoutMemoryRefusesLoginsAndAcceptsLogouts(t *testing.T) {
 		return
 	}
 	server := redistest.Start(t)
-	f := onServer(t, server)
+	f := onRedisServer(t, server)
 	token := f.account("ada@example.com")
 	other := f.login("ada@example.com")
 	id, key := f.apiKey(token)
