@@ -14,13 +14,16 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/memstore"
+	"github.com/datixlab/auth/store/pgstore"
 	"github.com/datixlab/auth/store/redisstore"
 	"github.com/datixlab/auth/store/storetest"
 )
@@ -312,22 +315,12 @@ func TestWhatClientsSeeAtOnceTheyCouldHaveSeenOneAfterTheOther(t *testing.T) {
 			return boltstore.OpenOrCreate(filepath.Join(t.TempDir(), "test.db"), boltstore.Options{})
 		})
 	})
-	if !redistest.Available(t) {
-		return
-	}
-	t.Run("Redis", func(t *testing.T) {
-		addr := redistest.Start(t).Addr()
-		open := func() (store.Store, error) { return openRedis(redis.UniversalOptions{Addrs: []string{addr}}) }
-		behindLoss(t, open, open)
-	})
-	t.Run("Redis behind connections that break", func(t *testing.T) {
-		u := redis.UniversalOptions{Addrs: []string{redistest.Start(t).Addr()}}
+	behindBreaks := func(t *testing.T, open func(storetest.Dialer) (store.Store, error)) {
 		wire := new(storetest.Wire)
 		t.Cleanup(wire.Close) // after the stores
-		u.Dialer = wire.Dial
 		var stores []store.Store
 		for range 2 {
-			s, err := openRedis(u)
+			s, err := open(wire.Dial)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -336,12 +329,49 @@ func TestWhatClientsSeeAtOnceTheyCouldHaveSeenOneAfterTheOther(t *testing.T) {
 		}
 		wire.Arm(60)
 		wantSound(t, wire.Ended, func() {}, stores...)
-	})
-	t.Run("Redis Cluster", func(t *testing.T) {
-		addrs := redistest.StartCluster(t).Addrs()
-		open := func() (store.Store, error) { return openRedis(redis.UniversalOptions{Addrs: addrs}) }
-		behindLoss(t, open, open)
-	})
+	}
+	if redistest.Available(t) {
+		t.Run("Redis", func(t *testing.T) {
+			addr := redistest.Start(t).Addr()
+			open := func() (store.Store, error) { return openRedis(redis.UniversalOptions{Addrs: []string{addr}}) }
+			behindLoss(t, open, open)
+		})
+		t.Run("Redis behind connections that break", func(t *testing.T) {
+			addr := redistest.Start(t).Addr()
+			behindBreaks(t, func(dial storetest.Dialer) (store.Store, error) {
+				return openRedis(redis.UniversalOptions{Addrs: []string{addr}, Dialer: dial})
+			})
+		})
+		t.Run("Redis Cluster", func(t *testing.T) {
+			addrs := redistest.StartCluster(t).Addrs()
+			open := func() (store.Store, error) { return openRedis(redis.UniversalOptions{Addrs: addrs}) }
+			behindLoss(t, open, open)
+		})
+	}
+	if pgtest.Available(t) {
+		server := pgtest.Start(t)
+		t.Run("PostgreSQL", func(t *testing.T) {
+			open := func() (store.Store, error) { return openPostgres(server.URL(), "calls", nil) }
+			behindLoss(t, open, open)
+		})
+		t.Run("PostgreSQL behind connections that break", func(t *testing.T) {
+			behindBreaks(t, func(dial storetest.Dialer) (store.Store, error) {
+				return openPostgres(server.URL(), "breaks", dial)
+			})
+		})
+	}
+}
+
+// openPostgres opens a store in this schema. A dialer other than nil makes its connections.
+func openPostgres(url, schema string, dial storetest.Dialer) (store.Store, error) {
+	config, err := pgstore.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	if dial != nil {
+		config.ConnConfig.DialFunc = pgconn.DialFunc(dial)
+	}
+	return pgstore.OpenOrCreate(context.Background(), config, pgstore.Options{Schema: schema, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // The checker is only worth what it refutes.
