@@ -58,16 +58,3 @@ func TestACallReadsOnlyWhatItIsAskedFor(t *testing.T) {
 		t.Errorf("%d calls of each kind read %d rows", calls, rows)
 	}
 }
-
-func TestNoPlanIsCompiledThatAvoidsReadingATable(t *testing.T) {
-	if !pgtest.Available(t) {
-		return
-	}
-	t.Parallel()
-	server, o := pgtest.Shared(t), fresh()
-	mustOpen(t, at(t, server.URL()), o)
-	if functions := server.Query(`SELECT string_agg(proname, ', ') FROM pg_proc WHERE pronamespace = '` + o.Schema + `'::regnamespace
-		AND 'enable_seqscan=off' = ANY(proconfig) AND NOT 'jit=off' = ANY(proconfig)`); functions != "" {
-		t.Errorf("%s may be compiled at each call", functions)
-	}
-}

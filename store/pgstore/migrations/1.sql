@@ -34,10 +34,6 @@ CREATE TABLE {schema}.sweeps (
 );
 INSERT INTO {schema}.sweeps VALUES ('records', 0, now()), ('counters', 0, now()), ('changes', 0, now());
 
--- With enable_seqscan off, a plan that has to read a table whole counts as so expensive that the
--- server would compile it to machine code first, which takes longer than a call may. So where that
--- is off, jit is off as well.
-
 -- commit_1 carries out a store.Commit: it returns false if a condition does not hold. The
 -- lock comes first. Every later statement has a snapshot of its own, taken under the lock, if
 -- the isolation is read committed.
@@ -46,9 +42,9 @@ INSERT INTO {schema}.sweeps VALUES ('records', 0, now()), ('counters', 0, now())
 -- standby was cancelled: for a role, a database or the server, at any time. Both are set
 -- right for this transaction.
 --
--- No function scans a whole table where there is an index, whatever the statistics say. Where
--- there is none, the server takes the plan for an expensive one, so jit is off: it would be
--- compiled for 0.3 s.
+-- No function reads a whole table where there is an index, whatever the statistics say. Where
+-- there is none, the server then takes the plan for an expensive one. It would compile it at each
+-- call, for 0.3 s, so jit is off.
 CREATE FUNCTION {schema}.commit_1(
 	part text, names text[], conditions smallint[], olds bytea[],
 	writes smallint[], contents bytea[], expiries bigint[]
