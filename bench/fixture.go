@@ -125,9 +125,12 @@ func (f *fixture) postgresPool(config *pgxpool.Config) *pgxpool.Pool {
 	return pool
 }
 
+// nextSchema is the schema of the next store on PostgreSQL. Each has another one.
+func (f *fixture) nextSchema() string { return fmt.Sprintf("bench%d", len(f.ends)) }
+
 // onPostgresWith returns a store on PostgreSQL with this MaxLag.
 func (f *fixture) onPostgresWith(lag time.Duration, config *pgxpool.Config) store.Store {
-	o := pgstore.Options{Schema: fmt.Sprintf("bench%d", len(f.ends)), MaxLag: lag, Logger: quiet} // a different one for each store
+	o := pgstore.Options{Schema: f.nextSchema(), MaxLag: lag, Logger: quiet}
 	return f.closing(pgstore.OpenOrCreate(ever, config, o))
 }
 

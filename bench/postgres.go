@@ -20,6 +20,8 @@ const (
 	bareInsert = `INSERT INTO bare VALUES ($1, $2, $3)`
 	bareSelect = `SELECT name, value FROM bare WHERE partition = $1 AND name = ANY($2)`
 	bareUpdate = `UPDATE bare SET value = $3, expires = NULL WHERE partition = $1 AND name = $2`
+	// sameCommit is what a Commit sends, of the schema %s.
+	sameCommit = `SELECT %s.commit_1($1, ARRAY['acct'], '{0}', NULL, '{1}', ARRAY[$2::bytea], NULL)`
 	bareHit    = `INSERT INTO bare_counters AS c VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET until = greatest(c.until, $2) + 1 RETURNING until`
 )
 
@@ -27,9 +29,11 @@ const (
 // goroutine and with 64, which have a connection and a partition each.
 func postgres(f *fixture) []*subject {
 	const writers, partitions = 64, 512
-	s := f.onPostgresWith(0, f.postgresConfig(writers))
-	pool := f.postgresPool(f.postgresConfig(writers))
 	config := f.postgresConfig(writers)
+	same := fmt.Sprintf(sameCommit, f.nextSchema())
+	s := f.onPostgresWith(0, config)
+	pool := f.postgresPool(f.postgresConfig(writers))
+	config = f.postgresConfig(writers)
 	config.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
 	hurried := f.postgresPool(config)
 	_, err := pool.Exec(ever, bareTables, pgx.QueryExecModeSimpleProtocol)
@@ -80,7 +84,16 @@ func postgres(f *fixture) []*subject {
 				return err
 			},
 			func(p, i int64) error { return s.Commit(ever, store.Put(partition(p)+"/acct", changed(i))) },
-			1.3, 0.7,
+			1.3, 0,
+		},
+		{
+			"the transaction of a Commit, pgx", "Commit of one record, beside it",
+			func(p, i int64) error {
+				_, err := pool.Exec(ever, same, partition(p), changed(i))
+				return err
+			},
+			func(p, i int64) error { return s.Commit(ever, store.Put(partition(p)+"/acct", changed(i))) },
+			0, 0.7,
 		},
 		{
 			"INSERT or UPDATE of a counter, pgx, synchronous_commit off", "Hit",

@@ -25,13 +25,14 @@
 // schema, commit_1. It takes an advisory lock on the partition until the end of the
 // transaction, checks the conditions, and writes. The isolation is read committed, so nothing
 // fails to be serialized and has to be tried again. Different partitions do not wait for each
-// other. Two partitions share a lock with a probability of 2^-64.
+// other, unless they share a lock, with a probability of 2^-32.
 //
 // Every statement names the schema and the types of its arguments. No statement relies on a
 // setting of the connection. So the search_path does not matter, and a pooler may give each
 // statement another connection.
 //
-// With Options.MaxLag, what was read before takes no round trip while it has not changed.
+// With Options.MaxLag, what was read before takes no round trip while it has not changed. A Commit
+// then takes a third more of the server's time, as it notes what it changes.
 //
 // # When the server fails
 //

@@ -304,8 +304,9 @@ func TestLocksOfOthersHoldUpNoCallForLong(t *testing.T) {
 	o.Timeout = 200 * time.Millisecond
 	s := mustOpen(t, at(t, server.URL()), o)
 	locks := map[string][]string{ // and what waits for them
-		"records": {"Get", "List", "Commit", "Walk"}, "counters": {"Hit"}, "changes": {"Commit"}, "sweeps": nil, "epochs": nil,
+		"records": {"Get", "List", "Commit", "Walk"}, "counters": {"Hit"}, "changes": {"Commit"}, "sweeps": nil, "epochs": {"Commit"},
 	}
+	server.Exec("SELECT " + o.Schema + ".epoch_1()") // so that changes are noted
 	for table, waits := range locks {
 		allWork(t, s)
 		locker := lock(t, server, o, table)

@@ -33,7 +33,7 @@ const inspection = `SELECT current_setting('server_version_num')::int, current_s
 	ARRAY(SELECT p || ' on ' || t FROM (VALUES
 		('records', 'SELECT'), ('records', 'INSERT'), ('records', 'UPDATE'), ('records', 'DELETE'),
 		('counters', 'SELECT'), ('counters', 'INSERT'), ('counters', 'UPDATE'), ('counters', 'DELETE'),
-		('changes', 'SELECT'), ('changes', 'INSERT'), ('changes', 'DELETE'), ('epochs', 'SELECT'), ('epochs', 'INSERT'),
+		('changes', 'SELECT'), ('changes', 'INSERT'), ('changes', 'DELETE'), ('epochs', 'SELECT'), ('epochs', 'INSERT'), ('epochs', 'UPDATE'), ('epochs', 'DELETE'),
 		('sweeps', 'SELECT'), ('sweeps', 'UPDATE')) AS needed (t, p)
 		WHERE NOT has_table_privilege('{schema}.' || t, p)
 		UNION ALL SELECT 'EXECUTE on ' || f FROM unnest(ARRAY['{schema}.commit_1', '{schema}.hit_1', '{schema}.sweep_1',

@@ -247,7 +247,7 @@ func TestOpenNamesThePrivilegeThatIsMissing(t *testing.T) {
 	refusals("SELECT", "TABLE "+o.Schema+".versions", "", "versions")
 	for table, privileges := range map[string][]string{
 		"records": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "counters": {"SELECT", "INSERT", "UPDATE", "DELETE"},
-		"changes": {"SELECT", "INSERT", "DELETE"}, "epochs": {"SELECT", "INSERT"}, "sweeps": {"SELECT", "UPDATE"},
+		"changes": {"SELECT", "INSERT", "DELETE"}, "epochs": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "sweeps": {"SELECT", "UPDATE"},
 	} {
 		for _, privilege := range privileges {
 			refusals(privilege, "TABLE "+o.Schema+"."+table, "", privilege+" on "+table)

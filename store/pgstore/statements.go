@@ -11,8 +11,8 @@ import (
 // the role or of a pooler's connection does not matter, and says the types of its arguments,
 // so every mode of pgx sends the same.
 type statements struct {
-	get                                                                            [4]string // by the number of keys less one
-	getMany, list, commit, hit, walk, walkCounters, sweep, changes, epoch, inspect string
+	get                                                                                     [4]string // by the number of keys less one
+	getMany, list, commit, hit, walk, walkCounters, sweep, changes, commits, epoch, inspect string
 }
 
 func newStatements(schema string) statements {
@@ -27,8 +27,9 @@ func newStatements(schema string) statements {
 		commit:  in(`SELECT {schema}.commit_1($1::text, $2::text[], $3::smallint[], $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[])`),
 		hit:     in(`SELECT {schema}.hit_1($1::text, $2::bigint, $3::bigint, $4::bigint)`),
 		sweep:   in(`SELECT {schema}.sweep_1($1::bigint)`),
-		changes: in(`SELECT now, coalesce(epoch, ''), drops, coalesce(partitions, '{}') FROM {schema}.changes_1($1::text)`),
+		changes: in(`SELECT now, coalesce(epoch, ''), coalesce(idle, 0), drops, coalesce(partitions, '{}') FROM {schema}.changes_1($1::text)`),
 		inspect: in(inspection),
+		commits: in(`SELECT {schema}.commits_1()`),
 		epoch:   in(`SELECT {schema}.epoch_1()`),
 		walk: in(`(SELECT partition, name, value, coalesce(expires, 0), false FROM {schema}.records
 			WHERE (partition, name) > ($1::text, $2::text) ORDER BY partition, name LIMIT $3::bigint)

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,9 +19,11 @@ const pollTimeout = 450 * time.Millisecond
 // one of the answer before did not. A transaction is seen before its Commit is acknowledged.
 // So an answer proves that every change from before its question has arrived.
 //
-// A crash of the server, and a failover, empty the table of changes. The epoch is another then,
-// so everything counts as changed.
+// This holds within an epoch. Commits note their changes while there is one. A crash of the
+// server and a failover end it, and so does a time in which nobody asks. The next one has
+// another name, and then everything counts as changed.
 func (s *Store) follow(ctx context.Context, w *stamps.Watch, lag time.Duration) {
+	var epoch string
 	var before changes
 	for w.Asked() && ctx.Err() == nil {
 		at := time.Now()
@@ -28,14 +31,14 @@ func (s *Store) follow(ctx context.Context, w *stamps.Watch, lag time.Duration) 
 		if err != nil || longAgo(at, pollTimeout) {
 			return
 		}
-		switch {
-		case now.epoch == "":
-			if err := s.beginEpoch(ctx); err != nil {
+		if now.epoch == "" || now.epoch != epoch {
+			if epoch, err = s.beginEpoch(ctx); err != nil {
 				return
 			}
 			before = changes{}
 			continue
-		case now.epoch != before.epoch || now.drops > before.drops+1:
+		}
+		if before.snapshot == "" || now.drops > before.drops+1 {
 			w.ChangedAll()
 		}
 		for _, partition := range now.partitions {
@@ -43,6 +46,11 @@ func (s *Store) follow(ctx context.Context, w *stamps.Watch, lag time.Duration) 
 		}
 		w.Proven(at)
 		before = now
+		if now.idle > 1 { // or the epoch would end
+			if _, err := s.askForChanges(ctx); err != nil {
+				return
+			}
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(lag / 4):
@@ -53,7 +61,8 @@ func (s *Store) follow(ctx context.Context, w *stamps.Watch, lag time.Duration) 
 // changes is an answer to a watch.
 type changes struct {
 	snapshot   string
-	epoch      string // "" if there is none
+	epoch      string // its name, or "" if there is none
+	idle       int
 	drops      int64
 	partitions []string
 }
@@ -62,14 +71,47 @@ func (s *Store) changesSince(ctx context.Context, snapshot string) (c changes, e
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	err = s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, s.sql.changes, snapshot).Scan(&c.snapshot, &c.epoch, &c.drops, &c.partitions)
+		return conn.QueryRow(ctx, s.sql.changes, snapshot).Scan(&c.snapshot, &c.epoch, &c.idle, &c.drops, &c.partitions)
 	})
 	return c, err
 }
 
-func (s *Store) beginEpoch(ctx context.Context) error {
-	return s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, s.sql.epoch)
-		return err
+// beginEpoch returns the name of the epoch, once every Commit notes its changes in it. A Commit
+// looks for an epoch while it holds its lock. So those that held one when the epoch had begun may
+// not have seen it, and are waited for.
+func (s *Store) beginEpoch(ctx context.Context) (epoch string, err error) {
+	if epoch, err = s.askForChanges(ctx); err != nil {
+		return "", err
+	}
+	unaware, err := s.commitsUnderWay(ctx)
+	for err == nil && len(unaware) > 0 {
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(beginPause):
+		}
+		var now []string
+		now, err = s.commitsUnderWay(ctx)
+		unaware = slices.DeleteFunc(unaware, func(t string) bool { return !slices.Contains(now, t) })
+	}
+	return epoch, err
+}
+
+// commitsUnderWay returns the transactions of Commits that hold their lock.
+func (s *Store) commitsUnderWay(ctx context.Context) (transactions []string, err error) {
+	err = s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, s.sql.commits).Scan(&transactions)
 	})
+	return transactions, err
+}
+
+// beginPause is how long a watch waits before it asks again which Commits are under way.
+const beginPause = 5 * time.Millisecond
+
+// askForChanges keeps the epoch going, or begins one, and returns its name.
+func (s *Store) askForChanges(ctx context.Context) (epoch string, err error) {
+	err = s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, s.sql.epoch).Scan(&epoch)
+	})
+	return epoch, err
 }

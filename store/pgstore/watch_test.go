@@ -168,6 +168,7 @@ func TestACommitThatTakesEffectAfterLaterOnesIsNotMissed(t *testing.T) {
 	o := watching()
 	writer, remembers := mustOpen(t, at(t, server.URL()), o), mustOpen(t, at(t, server.URL()), o)
 	must(t, writer.Commit(ever, store.Put("p/k", []byte("before"))))
+	known(t, remembers, "p") // an epoch has begun
 	r := &reader{s: remembers}
 	for i := range 5 {
 		value := fmt.Sprint("late", i)
@@ -200,6 +201,38 @@ func TestACommitThatTakesEffectAfterLaterOnesIsNotMissed(t *testing.T) {
 		if known(t, remembers, "p") == before {
 			t.Error("the stamp is the one of before")
 		}
+	}
+}
+
+// A Commit that looked for an epoch before there was one does not note what it changes. It may
+// take effect at any time from then on.
+func TestACommitFromBeforeTheEpochIsWaitedFor(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	o := fresh()
+	writer := mustOpen(t, at(t, server.URL()), o)
+	must(t, writer.Commit(ever, store.Put("p/k", []byte("before"))))
+	o.MaxLag = lag
+	for _, again := range []bool{false, true} { // the first epoch, and one that somebody else has begun
+		server.Exec("DELETE FROM " + o.Schema + ".epochs")
+		unaware := begin(t, server, o, "after")
+		if again {
+			server.Exec("SELECT " + o.Schema + ".epoch_1()")
+		}
+		remembers := mustOpen(t, at(t, server.URL()), o)
+		for begun := time.Now(); time.Since(begun) < 4*lag; <-time.After(time.Millisecond) {
+			if _, known := remembers.Stamp("p"); known {
+				t.Fatal("a stamp is known while a Commit may change records and not say so")
+			}
+		}
+		must(t, unaware.Commit(ever))
+		known(t, remembers, "p")
+		wantValue(t, remembers, "p/k", "after")
+		must(t, writer.Commit(ever, store.Put("p/k", []byte("before"))))
+		must(t, remembers.Close()) // or it would begin the next epoch
 	}
 }
 
@@ -355,6 +388,7 @@ func TestAChangeIsKeptForTenSeconds(t *testing.T) {
 	server := pgtest.Shared(t)
 	o := fresh()
 	s := mustOpen(t, at(t, server.URL()), o)
+	server.Exec("SELECT " + o.Schema + ".epoch_1()")
 	drop(t, server, o)
 	must(t, s.Commit(ever, store.Put("p/k", []byte("v"))))
 	left := func() string { return server.Query("SELECT count(*) FROM " + o.Schema + ".changes") }

@@ -14,16 +14,18 @@ CREATE TABLE {schema}.counters (
 	until bigint NOT NULL -- Unix time in microseconds; the state of store.Limit.Apply
 ) WITH (fillfactor = 70);
 
--- Which partitions were changed lately, by the transaction that changed them. A crash of the
--- server empties both tables, so an epoch that is gone says that changes may be missing.
+-- Which partitions were changed lately, by the transaction that changed them. Commits note it while
+-- there is an epoch, which is while somebody asks for it (Options.MaxLag). A crash of the server
+-- empties both tables, so an epoch that is gone says that changes may be missing.
 CREATE UNLOGGED TABLE {schema}.changes (
 	xid       xid8 NOT NULL,
 	partition text COLLATE "C" NOT NULL
 );
 CREATE INDEX ON {schema}.changes (xid);
 CREATE UNLOGGED TABLE {schema}.epochs (
-	epoch uuid PRIMARY KEY
-);
+	epoch uuid PRIMARY KEY, -- one row, or none
+	idle  integer NOT NULL  -- how often changes were dropped since somebody asked
+) WITH (fillfactor = 50);
 
 -- Where the sweeper is, for all processes.
 CREATE TABLE {schema}.sweeps (
@@ -69,7 +71,9 @@ BEGIN
 			PERFORM set_config('client_min_messages', 'warning', true);
 		END IF;
 	END IF;
-	PERFORM pg_advisory_xact_lock(hashtextextended('{schema}/' || part, 0));
+	IF NOT pg_try_advisory_xact_lock(hashtext('{schema}'), hashtext(part)) THEN -- this takes less time
+		PERFORM pg_advisory_xact_lock(hashtext('{schema}'), hashtext(part));
+	END IF;
 
 	FOR i IN 1 .. cardinality(names) LOOP
 		CONTINUE WHEN conditions[i] = 0;
@@ -88,7 +92,7 @@ BEGIN
 			changed := true;
 		END IF;
 	END LOOP;
-	IF changed THEN
+	IF changed AND EXISTS (SELECT FROM {schema}.epochs) THEN
 		INSERT INTO {schema}.changes VALUES (pg_current_xact_id(), part);
 	END IF;
 	RETURN true;
@@ -127,19 +131,24 @@ BEGIN
 	RETURN state;
 END $$;
 
+-- epoch_name_1 returns another name after each end of the server, in each database that a backup
+-- was restored into, and once the table of records was made or emptied anew. Nothing is known of
+-- changes in between.
+CREATE FUNCTION {schema}.epoch_name_1(epoch uuid) RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+	SELECT concat_ws(' ', epoch, pg_postmaster_start_time(), '{schema}.records'::regclass::oid,
+		pg_relation_filenode('{schema}.records'::regclass))
+$$;
+
 -- changes_1 returns the present snapshot, and which partitions were changed by transactions
 -- that this snapshot sees and the snapshot before does not. These were running then, or began
--- later. All of it is of one instant.
---
--- The epoch is another after each end of the server, in each database that a backup was restored
--- into, and once the table of records was made or emptied anew. Nothing is known of changes in
--- between. If the number of drops is higher by two than before, changes may have been dropped
--- that the snapshot before does not see.
-CREATE FUNCTION {schema}.changes_1(before text, OUT now text, OUT epoch text, OUT drops bigint, OUT partitions text[])
+-- later. All of it is of one instant. If the number of drops is higher by two than before, changes
+-- may have been dropped that the snapshot before does not see.
+CREATE FUNCTION {schema}.changes_1(before text, OUT now text, OUT epoch text, OUT idle integer, OUT drops bigint, OUT partitions text[])
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 	SELECT pg_current_snapshot()::text,
-		(SELECT concat_ws(' ', e.epoch, pg_postmaster_start_time(), '{schema}.records'::regclass::oid,
-			pg_relation_filenode('{schema}.records'::regclass)) FROM {schema}.epochs e LIMIT 1),
+		(SELECT {schema}.epoch_name_1(e.epoch) FROM {schema}.epochs e LIMIT 1),
+		(SELECT e.idle FROM {schema}.epochs e LIMIT 1),
 		(SELECT w.page FROM {schema}.sweeps w WHERE w.relation = 'changes'),
 		CASE WHEN before <> '' THEN
 			ARRAY(SELECT c.partition FROM {schema}.changes c WHERE c.xid >= pg_snapshot_xmax(before::pg_snapshot))
@@ -147,13 +156,24 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = o
 		END
 $$;
 
--- epoch_1 begins an epoch if there is none.
-CREATE FUNCTION {schema}.epoch_1() RETURNS void LANGUAGE plpgsql
+-- epoch_1 notes that somebody asks for changes, begins an epoch if there is none, and returns its
+-- name. A Commit that holds its lock by then may not know of the epoch: see commits_1.
+CREATE FUNCTION {schema}.epoch_1() RETURNS text LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock(hashtextextended('{schema}', 1));
-	INSERT INTO {schema}.epochs SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT FROM {schema}.epochs);
+	UPDATE {schema}.epochs SET idle = 0 WHERE idle > 0;
+	INSERT INTO {schema}.epochs SELECT gen_random_uuid(), 0 WHERE NOT EXISTS (SELECT FROM {schema}.epochs);
+	RETURN (SELECT {schema}.epoch_name_1(e.epoch) FROM {schema}.epochs e);
 END $$;
+
+-- commits_1 returns the transactions of Commits that hold their lock.
+CREATE FUNCTION {schema}.commits_1() RETURNS text[] LANGUAGE sql
+SET search_path = pg_catalog, pg_temp AS $$
+	SELECT ARRAY(SELECT l.virtualtransaction FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		AND l.classid::bigint = hashtext('{schema}')::bigint & 4294967295)
+$$;
 
 -- sweep_1 drops records and counters that ended ten minutes ago by both clocks, that of the
 -- server and now, which is Unix time in milliseconds. A call looks at a range of pages: one in
@@ -192,6 +212,8 @@ BEGIN
 			clock := clock - interval '9.5 s'; -- the rest soon, and records and counters in between
 		END IF;
 		UPDATE {schema}.sweeps w SET swept = clock, page = w.page + 1, horizon = s.horizon WHERE w.relation = s.relation;
+		UPDATE {schema}.epochs e SET idle = e.idle + 1;
+		DELETE FROM {schema}.epochs e WHERE e.idle > 10; -- nobody has asked for two minutes
 		RETURN swept;
 	END IF;
 	pages := pg_relation_size(('{schema}.' || s.relation)::regclass) / current_setting('block_size')::bigint;
