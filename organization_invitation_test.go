@@ -182,8 +182,12 @@ func TestATokenOfAnInvitationIsForItsAddressAndItsTime(t *testing.T) {
 		t.Errorf("there wait %v", got)
 	}
 	verification := h.AwaitMail(auth.MailVerifyEmail, guest.Email).Token
+	otherDigit := auth.Secret("0")
+	if strings.HasSuffix(string(live), "0") {
+		otherDigit = "1"
+	}
 	for name, token := range map[string]auth.Secret{
-		"none": "", "no token": "inv_", "of another purpose": verification, "changed": live[:len(live)-1] + "0", "revoked": revokedToken, "replaced": replaced,
+		"none": "", "no token": "inv_", "of another purpose": verification, "changed": live[:len(live)-1] + otherDigit, "revoked": revokedToken, "replaced": replaced,
 	} {
 		if _, err := acceptBy(h.Manager, guest, token); !errors.Is(err, auth.ErrInvalidOneTimeToken) {
 			t.Errorf("%s: %v", name, err)
