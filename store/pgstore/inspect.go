@@ -26,18 +26,22 @@ type condition struct {
 	missing                          []string // privileges
 }
 
-const inspection = `SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery(),
-	(extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
-	current_setting('transaction_isolation'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-	current_setting('fsync')::bool, current_setting('full_page_writes')::bool,
-	ARRAY(SELECT p || ' on ' || t FROM (VALUES
+// Each function and operator is named with its schema: others may have one with nearer types
+// (CVE-2018-1058).
+const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'),
+	pg_catalog.pg_is_in_recovery(), (extract(epoch FROM pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.*) 1000000)::bigint,
+	pg_catalog.current_setting('transaction_isolation'), pg_catalog.current_setting('synchronous_commit'),
+	pg_catalog.current_setting('synchronous_standby_names'),
+	pg_catalog.current_setting('fsync')::boolean, pg_catalog.current_setting('full_page_writes')::boolean,
+	ARRAY(SELECT pg_catalog.concat(p, ' on ', t) FROM (VALUES
 		('records', 'SELECT'), ('records', 'INSERT'), ('records', 'UPDATE'), ('records', 'DELETE'),
 		('counters', 'SELECT'), ('counters', 'INSERT'), ('counters', 'UPDATE'), ('counters', 'DELETE'),
 		('changes', 'SELECT'), ('changes', 'INSERT'), ('changes', 'DELETE'), ('epochs', 'SELECT'), ('epochs', 'INSERT'), ('epochs', 'UPDATE'), ('epochs', 'DELETE'),
 		('sweeps', 'SELECT'), ('sweeps', 'UPDATE')) AS needed (t, p)
-		WHERE NOT has_table_privilege('{schema}.' || t, p)
-		UNION ALL SELECT 'EXECUTE on ' || f FROM unnest(ARRAY['{schema}.commit_1', '{schema}.hit_1', '{schema}.sweep_1',
-			'{schema}.changes_1', '{schema}.epoch_1']::regproc[]) f WHERE NOT has_function_privilege(f, 'EXECUTE'))`
+		WHERE NOT pg_catalog.has_table_privilege(pg_catalog.concat('{schema}.', t), p)
+		UNION ALL SELECT pg_catalog.concat('EXECUTE on ', f) FROM pg_catalog.unnest(ARRAY['{schema}.commit_1', '{schema}.hit_1', '{schema}.sweep_1',
+			'{schema}.changes_1', '{schema}.epoch_1', '{schema}.epoch_name_1', '{schema}.commits_1']::pg_catalog.regproc[]) f
+			WHERE NOT pg_catalog.has_function_privilege(f, 'EXECUTE'))`
 
 func (s *Store) condition(ctx context.Context) (c condition, err error) {
 	var us int64

@@ -253,7 +253,7 @@ func TestOpenNamesThePrivilegeThatIsMissing(t *testing.T) {
 			refusals(privilege, "TABLE "+o.Schema+"."+table, "", privilege+" on "+table)
 		}
 	}
-	for _, f := range []string{"commit_1", "hit_1", "sweep_1", "changes_1", "epoch_1"} {
+	for _, f := range []string{"commit_1", "hit_1", "sweep_1", "changes_1", "epoch_1", "epoch_name_1", "commits_1"} {
 		refusals("EXECUTE", "FUNCTION "+o.Schema+"."+f, ", PUBLIC", "EXECUTE on "+o.Schema+"."+f)
 	}
 }

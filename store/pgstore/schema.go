@@ -85,6 +85,7 @@ func migrateOnce(ctx context.Context, c *pgx.Conn, o Options) (done bool, err er
 			_, err = tx.Exec(ctx, inSchema(text, o.Schema), pgx.QueryExecModeSimpleProtocol)
 		}
 	}
+	exec(`SET LOCAL search_path = pg_catalog, pg_temp`) // others may have functions with nearer types (CVE-2018-1058)
 	exec(`SELECT pg_advisory_xact_lock(hashtextextended('{schema}', 0))`)
 	if err == nil { // only a later statement sees what another process did before it let go of the lock
 		at, err = readVersion(ctx, tx, o.Schema)
