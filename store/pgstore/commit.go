@@ -49,8 +49,13 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	var warning string
 	err := s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
 		l := linkOf(c.PgConn())
-		l.warning = ""
-		err := c.QueryRow(ctx, s.sql.commit, partition, names, conditions, olds, writes, values, expiries).Scan(&met)
+		rows, err := c.Query(ctx, s.sql.commit, partition, names, conditions, olds, writes, values, expiries)
+		if err != nil {
+			return err
+		}
+		// The wait for a standby follows the row. A warning before it is of something else, such as
+		// that the numbers of transactions run low.
+		_, err = pgx.ForEachRow(rows, []any{&met}, func() error { l.warning = ""; return nil })
 		warning = l.warning
 		return err
 	})

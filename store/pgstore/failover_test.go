@@ -86,6 +86,20 @@ func TestACommitWhoseWaitForTheStandbyWasCancelledIsNotAcknowledged(t *testing.T
 	}
 }
 
+// A trigger of somebody else warns, or the server that the numbers of transactions run low.
+func TestAWarningOfSomethingElseFailsNoCommit(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), fresh()
+	s := mustOpen(t, at(t, server.URL()), o)
+	server.Exec("CREATE FUNCTION " + o.Schema + ".warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'vacuum'; RETURN NEW; END $$")
+	server.Exec(fmt.Sprintf("CREATE TRIGGER warn BEFORE INSERT ON %[1]s.records FOR EACH ROW EXECUTE FUNCTION %[1]s.warn()", o.Schema))
+	must(t, s.Commit(ever, store.Put("p/k", []byte("v"))))
+	wantValue(t, s, "p/k", "v")
+}
+
 // A primary that hung until a standby took its place does not know that when it wakes.
 func TestAPrimaryThatHungIsNotAskedAgain(t *testing.T) { // ST-9
 	if !pgtest.Available(t) {
