@@ -347,6 +347,50 @@ func TestAChangeThatIsGoneBeforeItWasSeenCountsAsSeen(t *testing.T) {
 	}
 }
 
+// Two connections of a Store may have two settings: one is from before an ALTER ROLE.
+func TestAnEpochHasOneNameWhateverTheSettings(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), fresh()
+	mustOpen(t, at(t, server.URL()), o)
+	server.Exec("SELECT " + o.Schema + ".epoch_1()")
+	names := map[string]bool{}
+	for _, setting := range []string{"TimeZone = 'UTC'", "TimeZone = 'Asia/Kathmandu'", "DateStyle = 'SQL, DMY'", "extra_float_digits = -15"} {
+		names[server.Query("SET "+setting+"; SELECT epoch FROM "+o.Schema+".changes_1('')")] = true
+	}
+	if len(names) != 1 {
+		t.Errorf("an epoch has %d names: %v", len(names), names)
+	}
+}
+
+// A backup has the number of drops, a snapshot and changes of another server, whose transactions
+// may have had higher numbers.
+func TestARestoredSnapshotDropsNoChangeUnnoticed(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), fresh()
+	s := mustOpen(t, at(t, server.URL()), o)
+	server.Exec("SELECT " + o.Schema + ".epoch_1()")
+	drop(t, server, o)
+	server.Exec("UPDATE " + o.Schema + ".sweeps SET horizon = '9000000000:9000000000:', server = 'another' WHERE relation = 'changes'")
+	server.Exec("INSERT INTO " + o.Schema + ".changes VALUES ('8999999999', 'q'), ('9000000001', 'q')")
+	snapshot, epoch := server.Query("SELECT now FROM "+o.Schema+".changes_1('')"), server.Query("SELECT epoch FROM "+o.Schema+".changes_1('')")
+	must(t, s.Commit(ever, store.Put("p/k", []byte("v"))))
+	drop(t, server, o)
+	seen := server.Query("SELECT 'p' = ANY(partitions) AND epoch = $2 FROM "+o.Schema+".changes_1($1)", snapshot, epoch)
+	began := server.Query("SELECT epoch IS DISTINCT FROM $1 FROM "+o.Schema+".changes_1('')", epoch)
+	if seen != "t" && began != "t" {
+		t.Error("a change was dropped that a watch has not seen, and the watch goes on")
+	}
+	if n := server.Query("SELECT count(*) FROM " + o.Schema + ".changes WHERE partition = 'q'"); n != "0" {
+		t.Errorf("%s changes of another server are left", n)
+	}
+}
+
 // An answer that was long on its way proves nothing of the time since it was asked for.
 func TestALateAnswerMakesNoStampKnown(t *testing.T) {
 	if !pgtest.Available(t) {

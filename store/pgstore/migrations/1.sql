@@ -32,7 +32,8 @@ CREATE TABLE {schema}.sweeps (
 	relation text PRIMARY KEY,
 	page     bigint NOT NULL, -- the next one; of changes, how often they were dropped
 	swept    timestamptz NOT NULL,
-	horizon  text -- of changes: a snapshot; what it sees may be dropped
+	horizon  text, -- of changes: a snapshot; what it sees may be dropped
+	server   text  -- of changes: where and since when the snapshot is one
 );
 INSERT INTO {schema}.sweeps VALUES ('records', 0, now()), ('counters', 0, now()), ('changes', 0, now());
 
@@ -136,7 +137,7 @@ END $$;
 -- changes in between.
 CREATE FUNCTION {schema}.epoch_name_1(epoch uuid) RETURNS text LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
-	SELECT concat_ws(' ', epoch, pg_postmaster_start_time(), '{schema}.records'::regclass::oid,
+	SELECT concat_ws(' ', epoch, extract(epoch FROM pg_postmaster_start_time()), '{schema}.records'::regclass::oid,
 		pg_relation_filenode('{schema}.records'::regclass))
 $$;
 
@@ -186,6 +187,7 @@ DECLARE
 	clock timestamptz := clock_timestamp();
 	ended bigint := least(now, floor(extract(epoch FROM clock) * 1000)::bigint) - 600000;
 	s     {schema}.sweeps;
+	here  text;
 	pages bigint;
 	first tid;
 	last  tid;
@@ -199,19 +201,28 @@ BEGIN
 	END IF;
 	PERFORM set_config('synchronous_commit', 'off', true);
 	IF s.relation = 'changes' THEN
-		-- What a watch has not seen is dropped no sooner than by the second drop from then on.
 		-- A few thousand at a time: a call that takes too long is cancelled, and all of it undone.
-		DELETE FROM {schema}.changes c WHERE c.ctid = ANY(ARRAY(
-			SELECT e.ctid FROM {schema}.changes e WHERE s.horizon <> ''
-			AND e.xid < pg_snapshot_xmax(s.horizon::pg_snapshot) AND pg_visible_in_snapshot(e.xid, s.horizon::pg_snapshot)
-			LIMIT 10000));
+		here := {schema}.epoch_name_1(NULL);
+		IF s.server <> here THEN
+			-- A backup may have been restored into another server, which numbers transactions in
+			-- its own way. All watches begin again.
+			DELETE FROM {schema}.epochs;
+			DELETE FROM {schema}.changes c WHERE c.ctid = ANY(ARRAY(SELECT e.ctid FROM {schema}.changes e LIMIT 10000));
+		ELSE
+			-- What a watch has not seen is dropped no sooner than by the second drop from then on.
+			DELETE FROM {schema}.changes c WHERE c.ctid = ANY(ARRAY(
+				SELECT e.ctid FROM {schema}.changes e WHERE s.horizon <> ''
+				AND e.xid < pg_snapshot_xmax(s.horizon::pg_snapshot) AND pg_visible_in_snapshot(e.xid, s.horizon::pg_snapshot)
+				LIMIT 10000));
+		END IF;
 		GET DIAGNOSTICS swept = ROW_COUNT;
 		IF swept < 10000 THEN
 			s.horizon := pg_current_snapshot()::text;
+			s.server := here;
 		ELSE
 			clock := clock - interval '9.5 s'; -- the rest soon, and records and counters in between
 		END IF;
-		UPDATE {schema}.sweeps w SET swept = clock, page = w.page + 1, horizon = s.horizon WHERE w.relation = s.relation;
+		UPDATE {schema}.sweeps w SET swept = clock, page = w.page + 1, horizon = s.horizon, server = s.server WHERE w.relation = s.relation;
 		UPDATE {schema}.epochs e SET idle = e.idle + 1;
 		DELETE FROM {schema}.epochs e WHERE e.idle > 10; -- nobody has asked for two minutes
 		RETURN swept;
