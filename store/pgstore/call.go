@@ -25,6 +25,11 @@ var (
 // and a request to cancel. So f gets a context without an end. The deadline is that of the
 // connection, which takes less time to set than that of a context takes to watch.
 func (s *Store) call(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	return s.callInTurn(ctx, nil, f)
+}
+
+// callInTurn is call, of which there are no more at once than turns has room for.
+func (s *Store) callInTurn(ctx context.Context, turns chan struct{}, f func(context.Context, *pgx.Conn) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -35,6 +40,15 @@ func (s *Store) call(ctx context.Context, f func(context.Context, *pgx.Conn) err
 		end = d
 	}
 	waiting, cancel := context.WithDeadline(ctx, end)
+	if turns != nil {
+		select {
+		case turns <- struct{}{}:
+			defer func() { <-turns }()
+		case <-waiting.Done():
+			cancel()
+			return describe(ctx, waiting.Err())
+		}
+	}
 	pooled, err := s.pool.Acquire(waiting)
 	cancel()
 	if err != nil {

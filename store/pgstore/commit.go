@@ -47,7 +47,7 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	}
 	var met bool
 	var warning string
-	err := s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
+	err := s.callInTurn(ctx, s.commits, func(ctx context.Context, c *pgx.Conn) error {
 		l := linkOf(c.PgConn())
 		rows, err := c.Query(ctx, s.sql.commit, partition, names, conditions, olds, writes, values, expiries)
 		if err != nil {
@@ -69,6 +69,10 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	}
 	return nil
 }
+
+// atOnce is how many Commits may be under way on a pool. A Commit may wait for a lock or for a
+// standby, and who only reads is not to wait for Commits.
+func atOnce(connections int32) int32 { return max(1, connections-max(1, connections/8)) }
 
 // grown returns s, or n zero elements if it has none.
 func grown[E any](s []E, n int) []E {

@@ -331,6 +331,50 @@ func TestLocksOfOthersHoldUpNoCallForLong(t *testing.T) {
 	allWork(t, s)
 }
 
+// A partition can be held up, and every Commit of all partitions while no synchronous standby answers.
+func TestCommitsThatWaitHoldUpNoRead(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), fresh()
+	s := mustOpen(t, at(t, server.URL()), o)
+	allWork(t, s)
+	c, err := pgx.Connect(ever, server.URL())
+	must(t, err)
+	t.Cleanup(func() { c.Close(ever) })
+	_, err = c.Exec(ever, fmt.Sprintf(`SELECT pg_advisory_lock(hashtext('"%s"'), hashtext('p'))`, o.Schema))
+	must(t, err)
+	ctx, stop := context.WithCancel(ever)
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				_ = s.Commit(ctx, store.Put("p/k", nil))
+			}
+		})
+	}
+	wait := `SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l USING (pid) WHERE NOT l.granted
+		AND l.locktype = 'advisory' AND l.classid::bigint = hashtext('"` + o.Schema + `"')::bigint & 4294967295`
+	for range 5 {
+		servertest.Within(t, recovery, func() error {
+			if n := server.Query(wait); n != "14" && n != "16" {
+				return fmt.Errorf("%s Commits wait", n)
+			}
+			return nil
+		})
+		begin := time.Now()
+		wantValue(t, s, "q/k", "")
+		if d := time.Since(begin); d > 500*time.Millisecond {
+			t.Errorf("a Get took %v while Commits wait", d)
+		}
+	}
+	stop()
+	must(t, c.Close(ever))
+	all.Wait()
+	allWork(t, s)
+}
+
 func TestAServerWithoutAConnectionToSpareFailsCallsSoon(t *testing.T) {
 	if !pgtest.Available(t) {
 		return

@@ -121,6 +121,7 @@ func open(ctx context.Context, config *pgxpool.Config, o Options) (*Store, error
 		return nil, describe(ctx, err)
 	}
 	s.pool = pool
+	s.commits = make(chan struct{}, atOnce(pool.Config().MaxConns))
 	if err := s.inspect(ctx, config.ConnConfig, o.Schema); err != nil {
 		pool.Close()
 		return nil, err

@@ -21,6 +21,7 @@ type Store struct {
 	log     *slog.Logger
 	pulse   *pulse
 	watch   *stamps.Watch // nil without Options.MaxLag
+	commits chan struct{} // has a value for each Commit under way
 
 	stop  context.CancelFunc // ends the sweeper
 	swept chan struct{}      // closed at its end
