@@ -48,7 +48,8 @@
 // does not use it then. It makes new connections if the server was silent for 1.5 seconds: every
 // failover takes longer. Each Store asks the server twice a second, so a service at rest
 // keeps its connections. New connections go to a server that can be written to. With several
-// hosts in the URL, the client library finds it.
+// hosts in the URL, the client library finds it. A pooler has connections of its own, on which
+// none of this holds: it must be told of the failover.
 //
 // An old primary that is only cut off from the new one still answers the processes that reach
 // it. They read what was revoked elsewhere. With a synchronous standby none of their Commits
