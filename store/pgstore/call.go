@@ -68,7 +68,7 @@ func (s *Store) callInTurn(ctx context.Context, turns chan struct{}, f func(cont
 		pooled.Release()
 	}
 	if !believed {
-		return errors.Join(errOld, err)
+		return errOld
 	}
 	return describe(ctx, err)
 }

@@ -43,9 +43,10 @@ type Options struct {
 	// records are read again. Changes by this process are seen at once.
 	MaxLag time.Duration
 
-	// Logger receives what puts records at risk without being a reason to refuse the server,
-	// and that the sweeper fails. Examples are a connection without TLS, and a server that does
-	// not wait for its disk. nil is slog.Default().
+	// Logger receives what puts records at risk without being a reason to refuse the server.
+	// Examples are a connection without TLS, and a server that does not wait for its disk. It
+	// also receives that a schema was made or migrated, and that the sweeper fails. nil is
+	// slog.Default().
 	Logger *slog.Logger
 }
 

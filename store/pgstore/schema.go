@@ -40,7 +40,7 @@ func Migrate(ctx context.Context, config *pgxpool.Config, o Options) error {
 	conn.ValidateConnect = both(conn.ValidateConnect, pgconn.ValidateConnectTargetSessionAttrsPrimary)
 	if config.BeforeConnect != nil {
 		if err := config.BeforeConnect(ctx, conn); err != nil {
-			return err
+			return describe(ctx, err)
 		}
 	}
 	if conn.ConnectTimeout <= 0 {
@@ -109,7 +109,11 @@ func migrateOnce(ctx context.Context, c *pgx.Conn, o Options) (done bool, err er
 	if err != nil {
 		return true, describe(ctx, err)
 	}
-	o.Logger.Info("pgstore: the schema was brought to a new version", "schema", o.Schema, "version", next)
+	if at.number == 0 {
+		o.Logger.Warn("pgstore: new and empty: the schema had no store before", "schema", o.Schema)
+	} else {
+		o.Logger.Info("pgstore: the schema was brought to a new version", "schema", o.Schema, "version", next)
+	}
 	return false, nil
 }
 
