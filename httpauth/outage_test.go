@@ -52,7 +52,7 @@ func onEachServer(t *testing.T, test func(t *testing.T, server servertest.Server
 				}
 				return s
 			}})
-			test(t, server.Server, f, 1500*time.Millisecond)
+			test(t, server.Server, f, 1800*time.Millisecond)
 		})
 	}
 }

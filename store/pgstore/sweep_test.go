@@ -201,6 +201,7 @@ func TestTheSweeperAndCommitsDoNotUndoEachOther(t *testing.T) {
 	o := fresh()
 	s := mustOpen(t, at(t, server.URL()), o)
 	stop := make(chan struct{})
+	var due sync.Mutex // two updates of the same rows could wait for each other
 	var sweeping sync.WaitGroup
 	for range 2 {
 		sweeping.Go(func() {
@@ -209,7 +210,10 @@ func TestTheSweeperAndCommitsDoNotUndoEachOther(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					if err := server.Try("UPDATE " + o.Schema + ".sweeps SET swept = swept - interval '2 seconds' WHERE relation <> 'changes'"); err != nil {
+					due.Lock()
+					err := server.Try("UPDATE " + o.Schema + ".sweeps SET swept = swept - interval '2 seconds' WHERE relation <> 'changes'")
+					due.Unlock()
+					if err != nil {
 						t.Error(err)
 					}
 					if err := server.Try("SELECT "+o.Schema+".sweep_1($1)", time.Now().UnixMilli()); err != nil {
