@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -24,6 +25,9 @@ const version = 1
 // processes of a service can be replaced one after the other. A function that a process may
 // still call stays, and a new form of it gets another number in its name.
 var usableFrom = [version + 1]int{1: 1}
+
+// insufficientPrivilege is the SQLSTATE of what a role may not do.
+const insufficientPrivilege = "42501"
 
 // Migrate makes the schema of o if there is none, and brings one of an earlier version up to
 // date. It does nothing if the schema is up to date, or later and usable by this version. Each
@@ -58,6 +62,9 @@ func Migrate(ctx context.Context, config *pgxpool.Config, o Options) error {
 	}
 	for {
 		done, err := migrateOnce(ctx, c, o)
+		if denied := new(pgconn.PgError); errors.As(err, &denied) && denied.Code == insufficientPrivilege {
+			err = fmt.Errorf("%w; the role may not make or migrate the schema %s, so let its owner do that: authctl migrate", err, o.Schema)
+		}
 		if done || err != nil {
 			return err
 		}
