@@ -15,8 +15,15 @@ func everyStatement(rule string) bool {
 	}, rule)
 }
 
-// butForLoad leaves out the two rules that write most, which take longest.
-func butForLoad(rule string) bool { return rule != "LargePartition" && rule != "Walk" }
+// statementsAtOnce adds the rules in which many calls share the connections.
+func statementsAtOnce(rule string) bool {
+	return everyStatement(rule) || slices.Contains([]string{"OneWinner", "NoLostUpdate", "HitRace", "GetSnapshot", "CloseUnderWay", "Joined"}, rule)
+}
+
+// ofText names the rules about the bytes of keys and values, and the order of keys.
+func ofText(rule string) bool {
+	return slices.Contains([]string{"Conditions", "Values", "Keys", "ListOrder", "ListAfter", "WalkCounters"}, rule)
+}
 
 // keepsRules is storetest.Run with some of the rules, for a variant of a server that has passed
 // all of them.

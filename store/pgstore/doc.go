@@ -31,8 +31,8 @@
 // setting of the connection. So the search_path does not matter, and a pooler may give each
 // statement another connection.
 //
-// With Options.MaxLag, what was read before takes no round trip while it has not changed. A Commit
-// then takes a third more of the server's time, as it notes what it changes.
+// With Options.MaxLag, what was read before takes no round trip while it has not changed. Each
+// Commit then notes what it changes, which is a fifth of the server's time for it.
 //
 // # When the server fails
 //

@@ -16,7 +16,7 @@ import (
 )
 
 // One address, several hosts in the URL: both ways lead to the new primary.
-func TestAFailoverToASynchronousStandbyUndoesNothing(t *testing.T) { // F-R7
+func TestAFailoverToASynchronousStandbyUndoesNothing(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}

@@ -21,15 +21,12 @@ func TestStoreBehindAPooler(t *testing.T) {
 		mode, options string
 		rules         func(string) bool
 	}{
-		{"transaction", "&default_query_exec_mode=exec", butForLoad},
+		{"transaction", "&default_query_exec_mode=exec", statementsAtOnce},
 		{"statement", "&default_query_exec_mode=exec", everyStatement},
 		{"session", "", everyStatement},
 	} {
 		t.Run(c.mode, func(t *testing.T) {
 			t.Parallel()
-			if testing.Short() {
-				c.rules = everyStatement
-			}
 			url := pgtest.StartPooler(t, server, c.mode, "default_pool_size=20").URL() + c.options
 			keepsRules(t, c.rules, func(tb testing.TB) storetest.Place {
 				o := fresh()

@@ -70,7 +70,7 @@ func places(url string, lag time.Duration) func(testing.TB) storetest.Place {
 	}
 }
 
-// ST-1, ST-4, F-R6, and F-R1, F-R2: the rules SentOnce and LostReply.
+// ST-1, ST-4.
 func TestStoreOnOneServer(t *testing.T) {
 	if pgtest.Available(t) {
 		t.Parallel()
@@ -80,18 +80,9 @@ func TestStoreOnOneServer(t *testing.T) {
 
 // ST-1. The rules that MaxLag can break.
 func TestStoreWithMaxLag(t *testing.T) {
-	if !pgtest.Available(t) {
-		return
-	}
-	t.Parallel()
-	open := places(pgtest.Shared(t).URL(), 50*time.Millisecond)
-	first := open(t)
-	rules := storetest.Rules(first)
-	must(t, first.Store.Close())
-	for _, rule := range rules {
-		if stamped.MatchString(rule.Name) {
-			t.Run(rule.Name, func(t *testing.T) { must(t, rule.Check(t.Context(), open(t))) })
-		}
+	if pgtest.Available(t) {
+		t.Parallel()
+		keepsRules(t, stamped.MatchString, places(pgtest.Shared(t).URL(), lag))
 	}
 }
 
