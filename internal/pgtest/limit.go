@@ -9,10 +9,10 @@ import (
 )
 
 // StartLimited starts a server that can make no file larger than maxFile bytes, which
-// stands for a full disk. A statement that would fails with "File too large", which has the
-// SQLSTATE XX000, where that of a full disk is 53100. The log
-// of its transactions has files of 1 MiB, so with less the server stops at the first commit
-// that needs another one. It is a limit of Linux: on other systems the test is skipped.
+// stands for a full disk. A statement that needs a larger file fails with "File too large". Its
+// SQLSTATE is XX000, where that of a full disk is 53100. The log of transactions has files of
+// 1 MiB, so with less the server stops at the first commit that needs another one. It is a limit
+// of Linux: on other systems the test is skipped.
 func StartLimited(tb testing.TB, maxFile int64) *Server {
 	tb.Helper()
 	if runtime.GOOS != "linux" {
