@@ -85,14 +85,24 @@ func (s *Store) abandon(c *pgx.Conn) {
 	time.AfterFunc(s.timeout, func() { _ = raw.Close() }) // the request to cancel has been sent by then
 }
 
-// describe wraps an error of the client, once; nil stays nil. If the caller's context has ended by now, it is
-// the cause.
+// The SQLSTATEs of statements that the client library has prepared, on a connection of a pooler
+// that leads to another one of the server by then.
+const (
+	duplicateStatement = "42P05"
+	noSuchStatement    = "26000"
+)
+
+// describe wraps an error of the client, once; nil stays nil. If the caller's context has ended by
+// now, it is the cause.
 func describe(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, errStandby) {
 		return err
 	}
 	if errors.As(err, new(*pgconn.ConnectError)) {
 		err = oneLine{err}
+	}
+	if e := new(pgconn.PgError); errors.As(err, &e) && (e.Code == duplicateStatement || e.Code == noSuchStatement) {
+		err = fmt.Errorf("%w; a pooler that does not keep prepared statements needs default_query_exec_mode=exec in the URL", err)
 	}
 	cause := ctx.Err()
 	if end, ok := ctx.Deadline(); ok && cause == nil && !time.Now().Before(end) {
