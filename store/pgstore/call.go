@@ -54,6 +54,10 @@ func (s *Store) callInTurn(ctx context.Context, turns chan struct{}, f func(cont
 	if err != nil {
 		return describe(ctx, err)
 	}
+	if !time.Now().Before(end) { // the connection took all the time, and is for the next call
+		pooled.Release()
+		return describe(ctx, context.DeadlineExceeded)
+	}
 	c := pooled.Conn()
 	raw := c.PgConn().Conn()
 	if err = raw.SetDeadline(end); err == nil {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -482,4 +483,36 @@ func TestOnAFullDiskNothingIsHalfWrittenAndRemovalsWork(t *testing.T) {
 	server.Unlimit()
 	allWork(t, s)
 	must(t, s.Commit(ever, store.Put("p/b", big), store.Put("p/c", nil)))
+}
+
+// Connections that each take as long as a call would otherwise all be lost, and no call succeed.
+func TestAConnectionThatComesTooLateIsForTheNextCall(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	o := fresh()
+	o.Timeout = 200 * time.Millisecond
+	config := at(t, pgtest.Shared(t).URL())
+	config.MaxConns = 1
+	var made atomic.Int64
+	var late atomic.Bool
+	config.AfterConnect = func(context.Context, *pgx.Conn) error { made.Add(1); return nil }
+	config.PrepareConn = func(context.Context, *pgx.Conn) (bool, error) {
+		if late.Load() {
+			<-time.After(o.Timeout + 10*time.Millisecond)
+		}
+		return true, nil
+	}
+	s := mustOpen(t, config, o)
+	before := made.Load()
+	late.Store(true)
+	if _, err := s.Get(ever, "p/k"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Get with a late connection: %v", err)
+	}
+	late.Store(false)
+	allWork(t, s)
+	if n := made.Load() - before; n > 0 {
+		t.Errorf("%d connections were made anew", n)
+	}
 }
