@@ -26,8 +26,6 @@ type condition struct {
 	missing                          []string // privileges
 }
 
-// Each function and operator is named with its schema: others may have one with nearer types
-// (CVE-2018-1058).
 const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'),
 	pg_catalog.pg_is_in_recovery(), (extract(epoch FROM pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.*) 1000000)::bigint,
 	pg_catalog.current_setting('transaction_isolation'), pg_catalog.current_setting('synchronous_commit'),

@@ -41,7 +41,7 @@ func Migrate(ctx context.Context, config *pgxpool.Config, o Options) error {
 		return err
 	}
 	conn := config.ConnConfig.Copy()
-	conn.ValidateConnect = both(conn.ValidateConnect, pgconn.ValidateConnectTargetSessionAttrsPrimary)
+	conn.ValidateConnect = both(conn.ValidateConnect, validatePrimary)
 	if config.BeforeConnect != nil {
 		if err := config.BeforeConnect(ctx, conn); err != nil {
 			return describe(ctx, err)
@@ -71,6 +71,16 @@ func Migrate(ctx context.Context, config *pgxpool.Config, o Options) error {
 	}
 }
 
+// validatePrimary is that of the client library, which calls the function that the search_path
+// finds first.
+func validatePrimary(ctx context.Context, c *pgconn.PgConn) error {
+	results, err := c.Exec(ctx, "SELECT pg_catalog.pg_is_in_recovery()").ReadAll()
+	if err == nil && string(results[0].Rows[0][0]) == "t" {
+		err = pgconn.ErrStandbyConnection
+	}
+	return err
+}
+
 // migrateOnce carries out the next migration, if there is one to carry out.
 func migrateOnce(ctx context.Context, c *pgx.Conn, o Options) (done bool, err error) {
 	// Most calls find that there is nothing to do, which needs no lock.
@@ -92,7 +102,7 @@ func migrateOnce(ctx context.Context, c *pgx.Conn, o Options) (done bool, err er
 			_, err = tx.Exec(ctx, inSchema(text, o.Schema), pgx.QueryExecModeSimpleProtocol)
 		}
 	}
-	exec(`SET LOCAL search_path = pg_catalog, pg_temp`) // others may have functions with nearer types (CVE-2018-1058)
+	exec(`SET LOCAL search_path = pg_catalog, pg_temp`) // as in ofSystem
 	exec(`SELECT pg_advisory_xact_lock(hashtextextended('{schema}', 0))`)
 	if err == nil { // only a later statement sees what another process did before it let go of the lock
 		at, err = readVersion(ctx, tx, o.Schema)
@@ -167,11 +177,11 @@ type querier interface {
 // readVersion returns the version of the schema.
 func readVersion(ctx context.Context, q querier, schema string) (v versionRow, err error) {
 	var there bool
-	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = $1::text AND c.relname = 'versions')`, schema).Scan(&there)
+	err = q.QueryRow(ctx, ofSystem.Replace(`SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1::text AND c.relname = 'versions')`), schema).Scan(&there)
 	if err != nil || !there {
 		return v, err
 	}
-	err = q.QueryRow(ctx, inSchema(`SELECT max(version), max(usable_from) FROM {schema}.versions`, schema)).Scan(&v.number, &v.usableFrom)
+	err = q.QueryRow(ctx, inSchema(`SELECT pg_catalog.max(version), pg_catalog.max(usable_from) FROM {schema}.versions`, schema)).Scan(&v.number, &v.usableFrom)
 	return v, err
 }

@@ -2,6 +2,8 @@ package pgstore_test
 
 import (
 	"fmt"
+	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,16 +14,25 @@ import (
 
 // Others may create functions and operators in public, if the database was made by version 14 or
 // before. One with nearer types than that of the system is preferred, wherever it is. It would
-// run as the role of the service, or as the one that migrates.
+// run as the role of the service, or as the one that migrates. The owner of a database can also
+// have a schema of another name searched before that of the system.
 func TestNoFunctionOfOthersIsCalled(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}
 	t.Parallel()
+	for _, path := range []string{"public", "evil, pg_catalog"} {
+		t.Run(path, func(t *testing.T) { neverCalls(t, path) })
+	}
+}
+
+func neverCalls(t *testing.T, path string) {
 	server := pgtest.Shared(t)
 	server = server.In(server.NewDatabase(""))
+	schema, _, first := strings.Cut(path, ", ")
+	server.Exec("CREATE SCHEMA IF NOT EXISTS " + schema + "; GRANT USAGE ON SCHEMA " + schema + " TO PUBLIC")
 	server.Exec("CREATE TABLE public.called (what text); GRANT ALL ON public.called TO PUBLIC")
-	for what, result := range map[string]string{
+	functions := map[string]string{
 		"hashtext(a varchar)":                         "integer",
 		"hashtextextended(a text, b integer)":         "bigint",
 		"pg_advisory_xact_lock(a integer)":            "bigint",
@@ -35,17 +46,37 @@ func TestNoFunctionOfOthersIsCalled(t *testing.T) {
 		"joined(a regproc, b regproc)":                "text",
 		"joined(a varchar, b text)":                   "text",
 		"same(a name, b varchar)":                     "boolean",
-	} {
-		server.Exec(fmt.Sprintf("CREATE FUNCTION public.%s RETURNS %s LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.called VALUES ('%[1]s'); RETURN NULL; END $$", what, result))
 	}
-	for _, operator := range []string{
-		"* (FUNCTION = public.times, LEFTARG = numeric, RIGHTARG = integer)",
-		"|| (FUNCTION = public.joined, LEFTARG = regproc, RIGHTARG = regproc)",
-		"|| (FUNCTION = public.joined, LEFTARG = varchar, RIGHTARG = text)",
-		"= (FUNCTION = public.same, LEFTARG = name, RIGHTARG = varchar)",
-	} {
-		server.Exec("CREATE OPERATOR public." + operator)
+	operators := []string{
+		"* (FUNCTION = evil.times, LEFTARG = numeric, RIGHTARG = integer)",
+		"|| (FUNCTION = evil.joined, LEFTARG = regproc, RIGHTARG = regproc)",
+		"|| (FUNCTION = evil.joined, LEFTARG = varchar, RIGHTARG = text)",
+		"= (FUNCTION = evil.same, LEFTARG = name, RIGHTARG = varchar)",
 	}
+	if first { // these have the same types as those of the system
+		maps.Copy(functions, map[string]string{
+			"pg_is_in_recovery()": "boolean", "clock_timestamp()": "timestamptz", "now()": "timestamptz",
+			"current_setting(a text)": "text", "has_table_privilege(a text, b text)": "boolean", "max(a integer)": "integer",
+			"same(a text, b text)": "boolean", "same(a name, b text)": "boolean", "same(a name, b name)": "boolean", "same(a oid, b oid)": "boolean",
+		})
+		for _, types := range []string{"text text", "name text", "name name", "oid oid"} {
+			left, right, _ := strings.Cut(types, " ")
+			for _, operator := range []string{"=", "<", ">", ">="} {
+				operators = append(operators, operator+" (FUNCTION = evil.same, LEFTARG = "+left+", RIGHTARG = "+right+")")
+			}
+		}
+	}
+	for what, result := range functions {
+		server.Exec(fmt.Sprintf("CREATE FUNCTION %s.%s RETURNS %s LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.called VALUES ('%[2]s'); RETURN NULL; END $$", schema, what, result))
+	}
+	for _, operator := range operators {
+		server.Exec("CREATE OPERATOR " + schema + "." + strings.ReplaceAll(operator, "evil", schema))
+	}
+	if first {
+		server.Exec("CREATE DOMAIN evil.text AS pg_catalog.text CHECK (pg_catalog.length(value) < 0)")
+		server.Exec("CREATE DOMAIN evil.bytea AS pg_catalog.bytea CHECK (pg_catalog.length(value) < 0)")
+	}
+	server.Exec("ALTER DATABASE " + server.Query("SELECT current_database()") + " SET search_path = " + path)
 
 	o := watching()
 	must(t, pgstore.Migrate(ever, at(t, server.URL()), o))
@@ -59,7 +90,7 @@ func TestNoFunctionOfOthersIsCalled(t *testing.T) {
 		must(t, err)
 		_, err = s.Examine(ever)
 	}
-	if called := server.Query("SELECT string_agg(what, ', ') FROM public.called"); err != nil || called != "" {
+	if called := server.Query("SELECT pg_catalog.string_agg(what, ', ') FROM public.called"); err != nil || called != "" {
 		t.Errorf("error %v; these were called: %s", err, called)
 	}
 }

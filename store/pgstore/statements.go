@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// statements are the texts that a Store sends. Each names the schema, so the search_path of
+// statements are the texts that a Store sends. Each names every schema, so the search_path of
 // the role or of a pooler's connection does not matter, and says the types of its arguments,
 // so every mode of pgx sends the same.
 type statements struct {
@@ -16,7 +16,7 @@ type statements struct {
 }
 
 func newStatements(schema string) statements {
-	in := func(text string) string { return inSchema(text, schema) }
+	in := func(text string) string { return inSchema(ofSystem.Replace(text), schema) }
 	return statements{
 		get: [...]string{in(getFew(1)), in(getFew(2)), in(getFew(3)), in(getFew(4))},
 		getMany: in(`SELECT i, (SELECT r.value FROM {schema}.records r WHERE r.partition = $1::text AND r.name = ($2::text[])[i]),
@@ -48,6 +48,13 @@ func getFew(n int) string {
 	}
 	return text.String() + "SELECT 0, NULL, true WHERE pg_catalog.pg_is_in_recovery()"
 }
+
+// ofSystem names the schema of types and operators. A search_path can lead to those of others
+// first, which would run as this role (CVE-2018-1058). The rest of a statement names it itself.
+var ofSystem = strings.NewReplacer(
+	"::text", "::pg_catalog.text", "::bytea", "::pg_catalog.bytea",
+	" = ", " OPERATOR(pg_catalog.=) ", " < ", " OPERATOR(pg_catalog.<) ", " > ", " OPERATOR(pg_catalog.>) ", " >= ", " OPERATOR(pg_catalog.>=) ",
+)
 
 // inSchema puts the quoted name of the schema into a text.
 func inSchema(text, schema string) string {
