@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -32,7 +33,7 @@ func (s *Store) follow(ctx context.Context, w *stamps.Watch, lag time.Duration) 
 			return
 		}
 		if now.epoch == "" || now.epoch != epoch {
-			if epoch, err = s.beginEpoch(ctx); err != nil {
+			if epoch, err = s.beginEpoch(ctx, w); err != nil {
 				return
 			}
 			before = changes{}
@@ -78,13 +79,16 @@ func (s *Store) changesSince(ctx context.Context, snapshot string) (c changes, e
 
 // beginEpoch returns the name of the epoch, once every Commit notes its changes in it. A Commit
 // looks for an epoch while it holds its lock. So those that held one when the epoch had begun may
-// not have seen it, and are waited for.
-func (s *Store) beginEpoch(ctx context.Context) (epoch string, err error) {
+// not have seen it, and are waited for while somebody asks.
+func (s *Store) beginEpoch(ctx context.Context, w *stamps.Watch) (epoch string, err error) {
 	if epoch, err = s.askForChanges(ctx); err != nil {
 		return "", err
 	}
 	unaware, err := s.commitsUnderWay(ctx)
 	for err == nil && len(unaware) > 0 {
+		if !w.Asked() {
+			return "", errNotAsked
+		}
 		select {
 		case <-ctx.Done():
 			return "", ctx.Err()
@@ -104,6 +108,8 @@ func (s *Store) commitsUnderWay(ctx context.Context) (transactions []string, err
 	})
 	return transactions, err
 }
+
+var errNotAsked = errors.New("pgstore: nobody asks for changes")
 
 // beginPause is how long a watch waits before it asks again which Commits are under way.
 const beginPause = 5 * time.Millisecond

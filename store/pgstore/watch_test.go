@@ -240,6 +240,43 @@ func TestACommitFromBeforeTheEpochIsWaitedFor(t *testing.T) {
 	}
 }
 
+// Any role that may connect can take a lock like that of a Commit, and keep it for hours.
+func TestAWatchThatNobodyAsksWaitsForNoCommit(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	p := startProxy(t, server)
+	o := watching()
+	c, err := pgx.Connect(ever, server.URL())
+	must(t, err)
+	defer c.Close(ever)
+	_, err = c.Exec(ever, fmt.Sprintf(`SELECT pg_advisory_lock(hashtext('"%s"'), 1)`, o.Schema))
+	must(t, err)
+	s := mustOpen(t, p.at(t, server), o)
+	if _, known := s.Stamp("p"); known {
+		t.Error("a stamp is known while a Commit may change records and not say so")
+	}
+	servertest.Within(t, recovery, func() error { // more than the sweeper asks
+		before := asked(p.all())
+		if time.Sleep(beats); asked(p.all()) < before+20 {
+			return errors.New("the watch does not wait for the Commit")
+		}
+		return nil
+	})
+	servertest.Within(t, recovery, func() error {
+		before := asked(p.all())
+		if time.Sleep(beats); asked(p.all()) > before+5 {
+			return errors.New("a watch that nobody asks still waits")
+		}
+		return nil
+	})
+}
+
+// beats is a time in which the sweeper asks three times at most.
+const beats = time.Second
+
 // Whatever happens to the watch, what is remembered ends with the proof, and is there again after it.
 func TestEveryStampIsUnknownWhileTheWatchIsCutOff(t *testing.T) {
 	if !pgtest.Available(t) {
