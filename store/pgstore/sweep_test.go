@@ -51,11 +51,11 @@ func TestWhatHasEndedIsDroppedTenMinutesLater(t *testing.T) { // ST-6
 	o := fresh()
 	o.MaxLag = lag
 	s := mustOpen(t, at(t, server.URL()), o)
+	stamp := known(t, s, "old") // what is inserted here is noted nowhere
 	insert(server, o, "old", 50, longEnded)
 	insert(server, o, "young", 50, justEnded)
 	insert(server, o, "live", 50, -time.Hour)
 	must(t, s.Commit(ever, store.Put("live/never", nil)))
-	stamp := known(t, s, "old")
 	servertest.Within(t, recovery, func() error { // by the Store's own sweeper
 		known(t, s, "old")
 		if n := left(server, o, "old"); n != "0 records, 0 counters" {
