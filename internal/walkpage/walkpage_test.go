@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -84,14 +85,14 @@ func TestNothingThatWasThereThroughoutIsLeftOut(t *testing.T) {
 				t.Fatalf("%q is parsed as %q, %v", next, parsed, ok)
 			}
 			from = parsed
+			if pages > 200 { // what grows faster than it is read may have no end
+				continue
+			}
 			for range rng.IntN(8) {
 				s.keys[fmt.Sprint("new", rng.Int())] = true
-				delete(s.keys, fmt.Sprint("new", rng.Int()))
-				for key := range s.keys {
-					if key[0] == 'n' && rng.IntN(2) == 0 {
-						delete(s.keys, key)
-					}
-					break
+				all := slices.Sorted(maps.Keys(s.keys))
+				if key := all[rng.IntN(len(all))]; key[0] == 'n' && rng.IntN(2) == 0 {
+					delete(s.keys, key)
 				}
 			}
 		}
