@@ -74,9 +74,10 @@ func inTurns(t *testing.T, n int, calls []func()) []timed {
 	return samples
 }
 
-// upTo3Times calls measure until it finds nothing, 3 times at most. Measure judges all samples
-// that it has taken so far: noise averages out, and a true difference stays.
-func upTo3Times(t *testing.T, measure func() (found []string)) {
+// upToTenTimes calls measure until it finds nothing, ten times at most. Measure judges all samples
+// that it has taken so far: noise averages out, and a true difference stays. Beside other packages
+// on two cores, three times were too few now and then.
+func upToTenTimes(t *testing.T, measure func() (found []string)) {
 	t.Helper()
 	for try := 1; ; try++ {
 		found := measure()
@@ -86,8 +87,8 @@ func upTo3Times(t *testing.T, measure func() (found []string)) {
 		for _, f := range found {
 			t.Log(f)
 		}
-		if try == 3 {
-			t.Fatal("found 3 times of 3")
+		if try == 10 {
+			t.Fatal("found ten times of ten")
 		}
 	}
 }
@@ -130,7 +131,7 @@ func TestTheTimeOfALoginDoesNotRevealWhetherAnAccountExists(t *testing.T) {
 		refused(disabled.Email, authtest.Password), refused(withFactor.Email, wrong), refused(none.Email, wrong),
 	}
 	samples := make([]timed, len(calls))
-	upTo3Times(t, func() (found []string) {
+	upToTenTimes(t, func() (found []string) {
 		for i, more := range inTurns(t, 150, calls) {
 			samples[i] = append(samples[i], more...)
 		}
@@ -184,7 +185,7 @@ func TestACodeCostsNoMoreThanAPassword(t *testing.T) {
 		})
 	}
 	var verify, first, backup, totp timed
-	upTo3Times(t, func() (found []string) {
+	upToTenTimes(t, func() (found []string) {
 		defer debug.SetGCPercent(debug.SetGCPercent(-1))
 		for round := range 70 {
 			runtime.GC()
