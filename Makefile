@@ -68,9 +68,8 @@ ALONE = $$(.ci/alone | grep -vxF "$(TWICE)")
 ONCE = $$(go list ./... | grep -vxF "$(TWICE)" | grep -vxF "$(ALONE)" | sort -r)
 FULL = $$(go run .ci/full.go $$(go list -f '{{.Dir}}' $(TWICE)))
 
-# What fails soonest comes first. With -l the compiler inlines nothing in the other modules: it
-# would take twice as long for what interop uses of its libraries, and their tests measure
-# nothing.
+# What fails soonest comes first. With -l the compiler inlines nothing in the packages of the other
+# modules, whose tests measure nothing.
 .PHONY: test
 test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests under the race detector, then every test, all in random order.
 	@full=$(FULL) && \

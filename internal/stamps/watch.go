@@ -62,7 +62,7 @@ func (w *Watch) Stamp(partition string) (stamp uint64, known bool) {
 		default:
 		}
 	}
-	if proven := w.proven.Load(); proven == nil || w.older(*proven) {
+	if proven := w.proven.Load(); proven == nil || LongAgo(*proven, w.lag) {
 		return 0, false
 	}
 	return w.Table.Stamp(partition)
@@ -76,11 +76,11 @@ func (w *Watch) Asked() bool { return w.now()-w.asked.Load() <= int64(idleAfter)
 
 func (w *Watch) now() int64 { return int64(time.Since(w.began)) }
 
-// older reports whether t is longer ago than lag, by the monotonic clock or by the wall
+// LongAgo reports whether t is longer ago than d, by the monotonic clock or by the wall
 // clock: the monotonic clock can stand still while a machine is suspended.
-func (w *Watch) older(t time.Time) bool {
+func LongAgo(t time.Time, d time.Duration) bool {
 	now := time.Now()
-	return now.Sub(t) > w.lag || now.Round(0).Sub(t.Round(0)) > w.lag
+	return now.Sub(t) > d || now.Round(0).Sub(t.Round(0)) > d
 }
 
 // run follows until ctx is done, and starts again after every error.

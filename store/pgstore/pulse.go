@@ -3,6 +3,8 @@ package pgstore
 import (
 	"sync"
 	"time"
+
+	"github.com/datixlab/auth/internal/stamps"
 )
 
 // maxSilence is how long a server may answer nothing at all before its connections are no
@@ -44,7 +46,7 @@ func (p *pulse) answered(generation uint64) bool {
 func (p *pulse) trusted(generation uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if longAgo(p.last, maxSilence) {
+	if stamps.LongAgo(p.last, maxSilence) {
 		p.listen()
 	}
 	return generation == p.generation
@@ -52,15 +54,8 @@ func (p *pulse) trusted(generation uint64) bool {
 
 // listen begins a generation if there was a silence before now.
 func (p *pulse) listen() {
-	if longAgo(p.last, maxSilence) {
+	if stamps.LongAgo(p.last, maxSilence) {
 		p.generation++
 	}
 	p.last = time.Now()
-}
-
-// longAgo reports whether t is longer ago than d, by the monotonic clock or by the wall
-// clock: the monotonic clock can stand still while a machine is suspended.
-func longAgo(t time.Time, d time.Duration) bool {
-	now := time.Now()
-	return now.Sub(t) > d || now.Round(0).Sub(t.Round(0)) > d
 }

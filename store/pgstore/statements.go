@@ -11,7 +11,8 @@ import (
 // the role or of a pooler's connection does not matter, and says the types of its arguments,
 // so every mode of pgx sends the same.
 type statements struct {
-	get                                                                                     [4]string // by the number of keys less one
+	get [4]string // by the number of keys less one
+
 	getMany, list, commit, hit, walk, walkCounters, sweep, changes, commits, epoch, inspect string
 }
 

@@ -2,6 +2,8 @@ package pgstore
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/url"
 	"strings"
 
@@ -40,6 +42,9 @@ func ParseURL(text string) (*pgxpool.Config, error) {
 		return nil, errors.New("pgstore: target_session_attrs in URL: only a primary will do; leave it out")
 	}
 	config, err := pgxpool.ParseConfig(text)
+	if file := new(fs.PathError); errors.As(err, &file) {
+		return nil, fmt.Errorf("pgstore: a file that the URL names cannot be read (sslrootcert, sslcert or sslkey): %w", file.Err)
+	}
 	if err != nil {
 		return nil, malformed
 	}

@@ -1,6 +1,8 @@
 package pgstore_test
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -29,6 +31,13 @@ func TestMalformedURLsAreRefusedAndNotRepeated(t *testing.T) {
 		if strings.Contains(err.Error(), "hunter2") || !strings.HasPrefix(err.Error(), "pgstore: ") || c != nil {
 			t.Errorf("ParseURL(%q) = %v, %v", text, c, err)
 		}
+	}
+}
+
+func TestAURLWithAFileThatIsNotThereSaysSo(t *testing.T) {
+	_, err := pgstore.ParseURL("postgres://app:hunter2@a/d?sslmode=verify-full&sslrootcert=/none/ca.pem")
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "sslrootcert") {
+		t.Errorf("ParseURL = %v", err)
 	}
 }
 

@@ -29,7 +29,7 @@ func (s *Store) follow(ctx context.Context, w *stamps.Watch, lag time.Duration) 
 	for w.Asked() && ctx.Err() == nil {
 		at := time.Now()
 		now, err := s.changesSince(ctx, before.snapshot)
-		if err != nil || longAgo(at, pollTimeout) {
+		if err != nil || stamps.LongAgo(at, pollTimeout) {
 			return
 		}
 		if now.epoch == "" || now.epoch != epoch {
