@@ -21,7 +21,7 @@ const (
 	bareSelect = `SELECT name, value FROM bare WHERE partition = $1 AND name = ANY($2)`
 	bareUpdate = `UPDATE bare SET value = $3, expires = NULL WHERE partition = $1 AND name = $2`
 	// sameCommit is what a Commit sends, of the schema %s.
-	sameCommit = `SELECT %s.commit_1($1, ARRAY['acct'], '{0}', NULL, '{1}', ARRAY[$2::bytea], NULL)`
+	sameCommit = `SELECT %s.commit_1($1, ARRAY['acct'], NULL, NULL, '{1}', ARRAY[$2::bytea], NULL)`
 	bareHit    = `INSERT INTO bare_counters AS c VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET until = greatest(c.until, $2) + 1 RETURNING until`
 )
 

@@ -16,6 +16,15 @@ var (
 	errOld     = errors.New("pgstore: the answer came from a connection that is older than a silence of the server")
 )
 
+// ofPrimary returns an error for an answer of a standby. A pooler can lead a connection to a server
+// that was demoted, which would answer with what was revoked elsewhere.
+func ofPrimary(standby bool) error {
+	if standby {
+		return errStandby
+	}
+	return nil
+}
+
 // call calls f with a connection that leads to the present server, and waits for it and for
 // f no longer than Options.Timeout. Nothing is sent twice: if the reply is lost, nobody can
 // know whether a statement was carried out.

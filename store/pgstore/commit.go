@@ -20,13 +20,18 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 		return err
 	}
 	partition := store.Partition(ops[0].Key)
-	names, conditions, writes := make([]string, len(ops)), make([]int16, len(ops)), make([]int16, len(ops))
-	var olds, values [][]byte // null unless an Op has one, as most Commits have no use for all of them
+	names, writes := make([]string, len(ops)), make([]int16, len(ops))
+	var conditions []int16 // this and the next are null unless an Op has one: few Commits have all
+	var olds, values [][]byte
 	var expiries []int64
 	changes := false
 	for i := range ops {
 		op := &ops[i]
-		names[i], conditions[i], writes[i] = name(op.Key), int16(op.When), int16(op.Write)
+		names[i], writes[i] = name(op.Key), int16(op.Write)
+		if op.When != store.Always {
+			conditions = grown(conditions, len(ops))
+			conditions[i] = int16(op.When)
+		}
 		if op.When == store.IfEqual {
 			olds = grown(olds, len(ops))
 			olds[i] = notNil(op.Old)

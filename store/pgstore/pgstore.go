@@ -37,11 +37,13 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	if err := store.CheckGet(keys); err != nil {
 		return nil, err
 	}
-	sql, args := s.sql.getMany, []any{store.Partition(keys[0])}
+	partition, values := store.Partition(keys[0]), make([][]byte, len(keys))
+	var standby bool
+	sql, args, into := s.sql.getMany, []any{partition}, []any{&values}
 	if len(keys) <= len(s.sql.get) {
-		sql = s.sql.get[len(keys)-1]
-		for _, key := range keys {
-			args = append(args, name(key))
+		sql, into = s.sql.get[len(keys)-1], into[:0]
+		for i, key := range keys {
+			args, into = append(args, name(key)), append(into, &values[i])
 		}
 	} else {
 		names := make([]string, len(keys))
@@ -50,15 +52,12 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 		}
 		args = append(args, names)
 	}
-	values := make([][]byte, len(keys))
-	err := s.read(ctx, func(rows pgx.Rows) (standby bool, err error) {
-		var i int
-		var value []byte
-		if err = rows.Scan(&i, &value, &standby); err == nil && !standby {
-			values[i-1] = value
+	err := s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		if err := c.QueryRow(ctx, sql, args...).Scan(append(into, &standby)...); err != nil {
+			return err
 		}
-		return standby, err
-	}, sql, args...)
+		return ofPrimary(standby)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -74,40 +73,24 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 	const end = "\x7f" // no name has a byte so high
 	partition := store.Partition(prefix)
 	items := []store.Item{}
-	err := s.read(ctx, func(rows pgx.Rows) (standby bool, err error) {
+	err := s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		rows, err := c.Query(ctx, s.sql.list, partition, begin, begin+end, name(after), limit)
+		if err != nil {
+			return err
+		}
 		var name string
 		var value []byte
-		if err = rows.Scan(&name, &value, &standby); err == nil && !standby {
+		var standby bool
+		_, err = pgx.ForEachRow(rows, []any{&name, &value, &standby}, func() error {
 			items = append(items, store.Item{Key: partition + "/" + name, Value: value})
-		}
-		return standby, err
-	}, s.sql.list, partition, begin, begin+end, name(after), limit)
+			return ofPrimary(standby)
+		})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return items, nil
-}
-
-// read calls scan with each row of a statement that only reads records. A row can say that
-// the server is a standby. A pooler can lead a connection to a server that was demoted, which
-// would answer with what was revoked elsewhere.
-func (s *Store) read(ctx context.Context, scan func(pgx.Rows) (standby bool, err error), sql string, args ...any) error {
-	return s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
-		rows, err := c.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			switch standby, err := scan(rows); {
-			case err != nil:
-				return err
-			case standby:
-				return errStandby
-			}
-		}
-		return rows.Err()
-	})
 }
 
 // name returns what follows the partition in a key or a prefix.

@@ -20,8 +20,8 @@ func newStatements(schema string) statements {
 	in := func(text string) string { return inSchema(ofSystem.Replace(text), schema) }
 	return statements{
 		get: [...]string{in(getFew(1)), in(getFew(2)), in(getFew(3)), in(getFew(4))},
-		getMany: in(`SELECT i, (SELECT r.value FROM {schema}.records r WHERE r.partition = $1::text AND r.name = ($2::text[])[i]),
-			pg_catalog.pg_is_in_recovery() FROM pg_catalog.generate_subscripts($2::text[], 1) i`),
+		getMany: in(`SELECT ARRAY(SELECT (SELECT r.value FROM {schema}.records r WHERE r.partition = $1::text AND r.name = n)
+			FROM pg_catalog.unnest($2::text[]) WITH ORDINALITY AS u (n, i) ORDER BY i), pg_catalog.pg_is_in_recovery()`),
 		list: in(`(SELECT name, value, false FROM {schema}.records
 			WHERE partition = $1::text AND name >= $2::text AND name < $3::text AND name > $4::text
 			ORDER BY name LIMIT $5::bigint) UNION ALL SELECT '', '', true WHERE pg_catalog.pg_is_in_recovery()`),
@@ -40,14 +40,16 @@ func newStatements(schema string) statements {
 	}
 }
 
-// getFew is the statement that reads n keys. It looks into the index once for each name. With
-// name = ANY($2) a plan for any argument may read the whole partition, as most are small.
+// getFew is the statement that reads n keys. Its one row has their values, which are null where there
+// is no record. It looks into the index once for each name. With name = ANY($2) a plan for any
+// argument may read the whole partition, as most are small.
 func getFew(n int) string {
 	var text strings.Builder
+	text.WriteString("SELECT ")
 	for i := range n {
-		fmt.Fprintf(&text, "SELECT %d, value, false FROM {schema}.records WHERE partition = $1::text AND name = $%d::text UNION ALL ", i+1, i+2)
+		fmt.Fprintf(&text, "(SELECT r.value FROM {schema}.records r WHERE r.partition = $1::text AND r.name = $%d::text), ", i+2)
 	}
-	return text.String() + "SELECT 0, NULL, true WHERE pg_catalog.pg_is_in_recovery()"
+	return text.String() + "pg_catalog.pg_is_in_recovery()"
 }
 
 // ofSystem names the schema of types and operators. A search_path can lead to those of others

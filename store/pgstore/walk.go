@@ -51,8 +51,8 @@ func (s *Store) walkRecords(ctx context.Context, after string) (page store.Page,
 		var expires int64
 		var standby bool
 		_, err = pgx.ForEachRow(rows, []any{&partition, &name, &value, &expires, &standby}, func() error {
-			if standby {
-				return errStandby
+			if err := ofPrimary(standby); err != nil {
+				return err
 			}
 			r := store.Record{Key: partition + "/" + name, Value: notNil(value)}
 			if expires != 0 {
@@ -85,8 +85,8 @@ func (s *Store) walkCounters(ctx context.Context, after string) (page store.Page
 		var us int64
 		var standby bool
 		_, err = pgx.ForEachRow(rows, []any{&key, &us, &standby}, func() error {
-			if standby {
-				return errStandby
+			if err := ofPrimary(standby); err != nil {
+				return err
 			}
 			read, last = read+1, key
 			if until := time.UnixMicro(us); until.After(now) {

@@ -55,7 +55,8 @@ CREATE FUNCTION {schema}.commit_1(
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET lock_timeout = '1s' AS $$
 DECLARE
 	present bytea;
-	changed boolean := false;
+	asked   boolean; -- whether somebody asks for changes
+	note    boolean := false;
 BEGIN
 	IF current_setting('transaction_isolation') <> 'read committed' OR pg_is_in_recovery()
 		OR current_setting('synchronous_commit') = 'off' OR current_setting('client_min_messages') = 'error' THEN
@@ -76,24 +77,27 @@ BEGIN
 		PERFORM pg_advisory_xact_lock(hashtext('{schema}'), hashtext(part));
 	END IF;
 
-	FOR i IN 1 .. cardinality(names) LOOP
+	FOR i IN 1 .. coalesce(cardinality(conditions), 0) LOOP
 		CONTINUE WHEN conditions[i] = 0;
 		SELECT r.value INTO present FROM {schema}.records r WHERE r.partition = part AND r.name = names[i];
 		IF FOUND <> (conditions[i] = 2) OR FOUND AND present <> olds[i] THEN
 			RETURN false;
 		END IF;
 	END LOOP;
-	FOR i IN 1 .. cardinality(names) LOOP
+	FOR i IN 1 .. cardinality(writes) LOOP
 		IF writes[i] = 1 THEN
 			INSERT INTO {schema}.records AS r VALUES (part, names[i], contents[i], nullif(expiries[i], 0))
-				ON CONFLICT (partition, name) DO UPDATE SET value = excluded.value, expires = excluded.expires;
-			changed := true;
+				ON CONFLICT (partition, name) DO UPDATE SET value = excluded.value, expires = excluded.expires
+				RETURNING EXISTS (SELECT FROM {schema}.epochs) INTO asked;
 		ELSIF writes[i] = 2 THEN
-			DELETE FROM {schema}.records r WHERE r.partition = part AND r.name = names[i];
-			changed := true;
+			DELETE FROM {schema}.records r WHERE r.partition = part AND r.name = names[i]
+				RETURNING EXISTS (SELECT FROM {schema}.epochs) INTO asked;
+		ELSE
+			CONTINUE;
 		END IF;
+		note := note OR asked IS TRUE; -- null if there was nothing to delete
 	END LOOP;
-	IF changed AND EXISTS (SELECT FROM {schema}.epochs) THEN
+	IF note THEN
 		INSERT INTO {schema}.changes VALUES (pg_current_xact_id(), part);
 	END IF;
 	RETURN true;
