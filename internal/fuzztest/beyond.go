@@ -31,7 +31,7 @@ func Fuzz(f *testing.F, target any) {
 		f.Fuzz(target)
 		return
 	}
-	m := &mutator{random: rand.New(rand.NewPCG(seed(), 0))}
+	m := &mutator{random: rand.New(rand.NewPCG(seed(), 0))} //nolint:gosec // inputs of tests are no secrets
 	call := reflect.ValueOf(target)
 	f.Fuzz(reflect.MakeFunc(call.Type(), func(args []reflect.Value) []reflect.Value {
 		t := args[0].Interface().(*testing.T)
@@ -84,10 +84,10 @@ func keep(t testing.TB, text string) {
 	t.Helper()
 	name, _, _ := strings.Cut(t.Name(), "/")
 	dir := filepath.Join("testdata", "fuzz", name)
-	path := filepath.Join(dir, fmt.Sprintf("%016x", rand.Uint64()))
-	err := os.MkdirAll(dir, 0o777)
+	path := filepath.Join(dir, fmt.Sprintf("%016x", rand.Uint64())) //nolint:gosec // a name
+	err := os.MkdirAll(dir, 0o777)                                  //nolint:gosec // as other files of the tree
 	if err == nil {
-		err = os.WriteFile(path, []byte(text), 0o666)
+		err = os.WriteFile(path, []byte(text), 0o666) //nolint:gosec // the same
 	}
 	t.Errorf("with the input that is now in %s (error: %v):\n%s", path, err, text)
 }

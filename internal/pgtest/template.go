@@ -26,7 +26,7 @@ func newData(data string) error {
 	if err := give(data); err != nil {
 		return err
 	}
-	unpack := ordinary(exec.Command("tar", "-C", data, "-xf", "-"))
+	unpack := ordinary(exec.Command("tar", "-C", data, "-xf", "-")) //nolint:gosec // a directory of the test
 	unpack.Stdin = archive
 	return run(unpack)
 }
@@ -70,7 +70,7 @@ func makeTemplate(path string) (archive *os.File, err error) {
 	if archive, err = os.CreateTemp("", "pgtest"); err != nil {
 		return nil, err
 	}
-	pack := ordinary(exec.Command("tar", "-C", data, "-cf", "-", "."))
+	pack := ordinary(exec.Command("tar", "-C", data, "-cf", "-", ".")) //nolint:gosec // the same
 	pack.Stdout = archive
 	err = run(pack)
 	if err == nil {

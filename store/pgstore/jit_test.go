@@ -26,7 +26,7 @@ func TestNoStatementIsCompiled(t *testing.T) {
 	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { fmt.Fprintln(&plans, n.Message) }
 	c, err := pgconn.ConnectConfig(ever, config)
 	must(t, err)
-	defer c.Close(ever) //nolint:errcheck // the plans are known
+	defer c.Close(ever)
 	run := func(sql string) string {
 		plans.Reset()
 		_, err := c.Exec(ever, strings.ReplaceAll(sql, "{schema}", o.Schema)).ReadAll()

@@ -166,8 +166,8 @@ func (s *Store) configure(callers *pgxpool.Config) *pgxpool.Config {
 			return false, nil
 		case callers.PrepareConn != nil:
 			return callers.PrepareConn(ctx, pc)
-		case callers.BeforeAcquire != nil:
-			return callers.BeforeAcquire(ctx, pc), nil
+		case callers.BeforeAcquire != nil: //nolint:staticcheck // a caller may have the older hook
+			return callers.BeforeAcquire(ctx, pc), nil //nolint:staticcheck // the same
 		}
 		return true, nil
 	}

@@ -54,7 +54,7 @@ func Migrate(ctx context.Context, config *pgxpool.Config, o Options) error {
 	if err != nil {
 		return describe(ctx, err)
 	}
-	defer c.Close(context.WithoutCancel(ctx))
+	defer c.Close(context.WithoutCancel(ctx)) //nolint:errcheck // every statement was answered
 	if config.AfterConnect != nil {
 		if err := config.AfterConnect(ctx, c); err != nil {
 			return describe(ctx, err)
