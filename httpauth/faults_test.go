@@ -122,7 +122,7 @@ func TestPanicIsAnInternalErrorAndTheProcessLives(t *testing.T) {
 
 func TestAskingTheServerToDropTheConnectionPasses(t *testing.T) {
 	f := newFixture(t, setup{})
-	f.store.fault.Store(func() error { panic(http.ErrAbortHandler) })
+	f.store.fault.Store(func(context.Context) error { panic(http.ErrAbortHandler) })
 	defer func() {
 		if v := recover(); v != http.ErrAbortHandler {
 			t.Errorf("recovered %v", v)

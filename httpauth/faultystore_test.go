@@ -3,6 +3,7 @@ package httpauth_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,32 +15,38 @@ import (
 // A faultyStore does what its store does until a test makes it fail or panic.
 type faultyStore struct {
 	store.Store
-	fault   atomic.Value // of func() error
+	fault   atomic.Value // of func(context.Context) error
 	commits atomic.Int64 // tried, but for what is written in the background: see behind
 }
 
 var errDisk = errors.New("bolt: /var/lib/secret/path.db: input/output error")
 
-func (s *faultyStore) fail()  { s.fault.Store(func() error { return errDisk }) }
-func (s *faultyStore) panic() { s.fault.Store(func() error { panic("bolt: page 7 is damaged") }) }
-func (s *faultyStore) heal()  { s.fault.Store(func() error { return nil }) }
+func (s *faultyStore) fail() { s.fault.Store(func(context.Context) error { return errDisk }) }
+func (s *faultyStore) panic() {
+	s.fault.Store(func(context.Context) error { panic("bolt: page 7 is damaged") })
+}
+func (s *faultyStore) heal() { s.fault.Store(func(context.Context) error { return nil }) }
 
-func (s *faultyStore) check() error {
-	if f, ok := s.fault.Load().(func() error); ok {
-		return f()
+func (s *faultyStore) check(ctx context.Context) error {
+	if f, ok := s.fault.Load().(func(context.Context) error); ok {
+		return f(ctx)
 	}
 	return nil
 }
 
+// ofRequest reports whether a call with this context is one of a request, and not of the queue of
+// mails or of what else a Manager does beside it.
+func ofRequest(ctx context.Context) bool { return ctx.Value(http.ServerContextKey) != nil }
+
 func (s *faultyStore) Get(ctx context.Context, keys ...string) ([][]byte, error) {
-	if err := s.check(); err != nil {
+	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
 	return s.Store.Get(ctx, keys...)
 }
 
 func (s *faultyStore) List(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
-	if err := s.check(); err != nil {
+	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
 	return s.Store.List(ctx, prefix, after, limit)
@@ -49,7 +56,7 @@ func (s *faultyStore) Commit(ctx context.Context, ops ...store.Op) error {
 	if !behind(ops) {
 		s.commits.Add(1)
 	}
-	if err := s.check(); err != nil {
+	if err := s.check(ctx); err != nil {
 		return err
 	}
 	return s.Store.Commit(ctx, ops...)
@@ -68,7 +75,7 @@ func behind(ops []store.Op) bool {
 }
 
 func (s *faultyStore) Hit(ctx context.Context, key string, limit store.Limit, n int, now time.Time) (store.Decision, error) {
-	if err := s.check(); err != nil {
+	if err := s.check(ctx); err != nil {
 		return store.Decision{}, err
 	}
 	return s.Store.Hit(ctx, key, limit, n, now)
