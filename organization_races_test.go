@@ -11,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/datixlab/auth"
 	"github.com/datixlab/auth/authtest"
 	"github.com/datixlab/auth/internal/redistest"
@@ -87,8 +85,7 @@ func TestTwoAdminsNeverLeaveAnOrganizationWithoutOne(t *testing.T) {
 	if !testing.Short() && redistest.Available(t) {
 		t.Run("cluster", func(t *testing.T) {
 			t.Parallel()
-			u := redis.UniversalOptions{Addrs: redistest.StartCluster(t).Addrs()}
-			s, err := redisstore.OpenOrCreate(t.Context(), u, redisstore.Options{Prefix: "auth:", Logger: slog.New(slog.DiscardHandler)})
+			s, err := redisstore.OpenOrCreate(t.Context(), redisAt(redistest.StartCluster(t).Addrs()...), redisstore.Options{Prefix: "auth:", Logger: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}
