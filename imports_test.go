@@ -68,7 +68,7 @@ func TestNoPackageImportsAgainstTheArrows(t *testing.T) {
 	}
 	for _, pkg := range shipped {
 		all := deps(t, module+pkg)
-		for _, f := range []string{"testing", module + "/store/storetest", module + "/authtest", module + "/internal/servertest", module + "/internal/redistest", module + "/internal/pgtest", module + "/internal/emptystore", module + "/internal/fuzztest", module + "/internal/jwttest", module + "/internal/cputime"} {
+		for _, f := range []string{"testing", module + "/store/storetest", module + "/authtest", module + "/internal/adaptertest", module + "/internal/servertest", module + "/internal/redistest", module + "/internal/pgtest", module + "/internal/emptystore", module + "/internal/fuzztest", module + "/internal/jwttest", module + "/internal/cputime"} {
 			if all[f] {
 				t.Errorf("%s, which ships, imports %s", module+pkg, f)
 			}
@@ -116,14 +116,15 @@ var mayImport = map[string][]string{
 	"/store/boltstore/internal/pages": nil,
 
 	// For tests.
-	"/internal/cputime":    nil,
-	"/internal/emptystore": {"/internal/pgtest", "/store", "/store/pgstore"},
-	"/internal/fuzztest":   nil,
-	"/internal/jwttest":    nil,
-	"/internal/pgtest":     {"/internal/servertest"},
-	"/internal/redistest":  {"/internal/servertest"},
-	"/internal/scale":      nil,
-	"/internal/servertest": nil,
+	"/internal/adaptertest": {"/internal/servertest", "/store", "/store/storetest"},
+	"/internal/cputime":     nil,
+	"/internal/emptystore":  {"/internal/pgtest", "/store", "/store/pgstore"},
+	"/internal/fuzztest":    nil,
+	"/internal/jwttest":     nil,
+	"/internal/pgtest":      {"/internal/servertest"},
+	"/internal/redistest":   {"/internal/servertest"},
+	"/internal/scale":       nil,
+	"/internal/servertest":  nil,
 }
 
 func TestInternalPackagesImportWhatTheirRowAllowsAndNeverTheRoot(t *testing.T) {

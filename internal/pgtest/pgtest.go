@@ -57,15 +57,6 @@ func command(program string, args ...string) *exec.Cmd {
 	return ordinary(exec.Command(filepath.Join(directory(), program), args...)) //nolint:gosec // with what a test says
 }
 
-// skipIfShort skips a test that needs several servers, with -short. CI runs such a test
-// without -short as well, where none may be skipped.
-func skipIfShort(tb testing.TB) {
-	tb.Helper()
-	if testing.Short() {
-		tb.Skip("not with -short: it needs several servers")
-	}
-}
-
 // Version returns the version of the programs.
 func Version() (string, error) {
 	out, err := command("postgres", "--version").Output()

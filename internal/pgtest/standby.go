@@ -14,7 +14,7 @@ import (
 // standby does not have on its disk. A primary has one synchronous standby.
 func StartStandby(tb testing.TB, primary *Server, synchronous bool) *Server {
 	tb.Helper()
-	skipIfShort(tb)
+	servertest.SkipIfShort(tb)
 	name := fmt.Sprintf("standby%d", standbys.Add(1))
 	url := primary.URL() + "&application_name=" + name
 	n := *primary.node

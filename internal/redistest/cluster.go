@@ -21,7 +21,7 @@ type Cluster struct {
 // every node.
 func StartCluster(tb testing.TB, args ...string) *Cluster {
 	tb.Helper()
-	skipIfShort(tb)
+	servertest.SkipIfShort(tb)
 	const masters, nodes = 3, 6
 	c := &Cluster{tb: tb}
 	bus := make([]int, nodes)

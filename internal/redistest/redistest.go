@@ -20,13 +20,3 @@ func Available(tb testing.TB) bool {
 	_, err := exec.LookPath(program)
 	return servertest.Available(tb, program, err == nil)
 }
-
-// skipIfShort skips a test that needs several servers, with -short: they take seconds to
-// find out about each other, and more to agree on a new master. CI runs such a test
-// without -short as well, where none may be skipped.
-func skipIfShort(tb testing.TB) {
-	tb.Helper()
-	if testing.Short() {
-		tb.Skip("not with -short: it needs several servers")
-	}
-}

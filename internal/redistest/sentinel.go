@@ -29,7 +29,7 @@ type Sentinel struct {
 // sentinels know each other. The args apply to the master and the replicas.
 func StartSentinel(tb testing.TB, args ...string) *Sentinel {
 	tb.Helper()
-	skipIfShort(tb)
+	servertest.SkipIfShort(tb)
 	master := Start(tb, args...)
 	s := &Sentinel{tb: tb, Servers: []*Server{master}}
 	for range 2 {

@@ -36,7 +36,7 @@ func SharedServer(tb testing.TB) *Server {
 // SharedSentinel is SharedServer for what StartSentinel starts.
 func SharedSentinel(tb testing.TB) *Sentinel {
 	tb.Helper()
-	skipIfShort(tb)
+	servertest.SkipIfShort(tb)
 	s := *sharedSentinel()
 	s.tb, s.Servers, s.Sentinels = tb, allOn(tb, s.Servers), allOn(tb, s.Sentinels)
 	return &s
@@ -46,7 +46,7 @@ func SharedSentinel(tb testing.TB) *Sentinel {
 // move a slot.
 func SharedCluster(tb testing.TB) *Cluster {
 	tb.Helper()
-	skipIfShort(tb)
+	servertest.SkipIfShort(tb)
 	c := *sharedCluster()
 	c.tb, c.Servers = tb, allOn(tb, c.Servers)
 	return &c

@@ -31,6 +31,16 @@ func Available(tb testing.TB, program string, found bool) bool {
 	return false
 }
 
+// SkipIfShort skips a test that needs several servers, with -short: they take seconds to
+// find out about each other, and more to agree on a new primary. CI runs such a test
+// without -short as well, where none may be skipped.
+func SkipIfShort(tb testing.TB) {
+	tb.Helper()
+	if testing.Short() {
+		tb.Skip("not with -short: it needs several servers")
+	}
+}
+
 // FreePort returns a loopback port on which nothing listens. It is below the ports that
 // systems give to outgoing connections. Otherwise such a connection could take the port
 // of a server while the server is down.

@@ -2,9 +2,6 @@ package pgstore_test
 
 import (
 	"slices"
-	"testing"
-
-	"github.com/datixlab/auth/store/storetest"
 )
 
 // everyStatement names the rules of storetest that say what each statement is for.
@@ -23,18 +20,4 @@ func statementsAtOnce(rule string) bool {
 // ofText names the rules about the bytes of keys and values, and the order of keys.
 func ofText(rule string) bool {
 	return slices.Contains([]string{"Conditions", "Values", "Keys", "ListOrder", "ListAfter", "WalkCounters"}, rule)
-}
-
-// keepsRules is storetest.Run with some of the rules, for a variant of a server that has passed
-// all of them.
-func keepsRules(t *testing.T, wanted func(rule string) bool, open func(testing.TB) storetest.Place) {
-	t.Helper()
-	first := open(t)
-	rules := storetest.Rules(first)
-	must(t, first.Store.Close())
-	for _, rule := range rules {
-		if wanted(rule.Name) {
-			t.Run(rule.Name, func(t *testing.T) { must(t, rule.Check(t.Context(), open(t))) })
-		}
-	}
 }

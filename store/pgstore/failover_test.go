@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
@@ -25,23 +26,21 @@ func TestAFailoverToASynchronousStandbyUndoesNothing(t *testing.T) {
 	standby := pgtest.StartStandby(t, primary, true)
 	p := startProxy(t, primary)
 	o := fresh()
-	one := startLoad(t, mustOpen(t, p.at(t, primary), o), "one", 4)
+	one := adaptertest.StartLoad(t, mustOpen(t, p.at(t, primary), o), adaptertest.Partitions("one", 4)...)
 	hosts := strings.Replace(primary.URL(), primary.Addr(), standby.Addr()+","+primary.Addr(), 1)
-	several := startLoad(t, mustOpen(t, at(t, hosts), fresh()), "several", 4) // the primary migrates, though it is named last
+	several := adaptertest.StartLoad(t, mustOpen(t, at(t, hosts), fresh()), adaptertest.Partitions("several", 4)...) // the primary migrates, though it is named last
 	wantRefused(t, at(t, standby.URL()), o, "read only")
-	one.progress(20, recovery)
-	several.progress(20, recovery)
+	one.Progress(20, recovery)
+	several.Progress(20, recovery)
 
 	primary.Kill()
 	killed := time.Now()
 	standby.Promote()
 	p.lead(standby)
-	one.progress(10, recovery)
-	several.progress(10, recovery)
-	failures, slowest := one.end()
-	t.Logf("served again after %v and %d failures, the slowest of %v", time.Since(killed).Round(time.Millisecond), failures, slowest.Round(time.Millisecond))
-	failures, slowest = several.end()
-	t.Logf("with several hosts: %d failures, the slowest of %v", failures, slowest.Round(time.Millisecond))
+	one.Progress(10, recovery)
+	several.Progress(10, recovery)
+	t.Logf("served again after %v: %v", time.Since(killed).Round(time.Millisecond), one.End())
+	t.Logf("with several hosts: %v", several.End())
 }
 
 // An operator or a timeout can end the wait. The primary then has what the standby may lack.
@@ -171,7 +170,7 @@ func TestNoCallIsAnsweredByAStandbyBehindAPooler(t *testing.T) { // ST-9
 	must(t, s.Commit(ever, store.Put("p/a", []byte("v"))))
 	_, err := s.Hit(ever, "p/h", hourly, 2, time.Now())
 	must(t, err)
-	known(t, s, "p")
+	adaptertest.Known(t, s, "p")
 	standby.WaitStandby()
 	p.lead(standby)
 	p.cut()
@@ -219,5 +218,5 @@ func TestNoCallIsAnsweredByAStandbyBehindAPooler(t *testing.T) { // ST-9
 	p.lead(primary)
 	p.cut()
 	servertest.Within(t, recovery, func() error { return every["Commit that writes"](ever) })
-	known(t, s, "p")
+	adaptertest.Known(t, s, "p")
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
@@ -29,25 +30,10 @@ const (
 
 var hourly = store.Limit{Burst: 5, Every: time.Hour}
 
-// wantUndecided demands an error that is none of those that promise something.
+// wantUndecided demands an error of this package that is none of those that promise something.
 func wantUndecided(t *testing.T, what string, err error) {
 	t.Helper()
-	if err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrClosed) {
-		t.Fatalf("%s: error %v, want one that says that it could not decide", what, err)
-	}
-	if n := strings.Count(err.Error(), "pgstore: "); n != 1 {
-		t.Errorf("%s: error %q names the package %d times", what, err, n)
-	}
-}
-
-// wantValue demands the value under key; "" demands that there is no record.
-func wantValue(tb testing.TB, s store.Store, key, value string) {
-	tb.Helper()
-	got, err := s.Get(ever, key)
-	must(tb, err)
-	if (got[0] == nil) != (value == "") || string(got[0]) != value {
-		tb.Fatalf("Get(%q) = %q, want %q", key, got[0], value)
-	}
+	adaptertest.WantUndecided(t, "pgstore", what, err)
 }
 
 // calls are one of each kind that reads or writes the partition p.
@@ -109,9 +95,9 @@ func TestWhatWasAcknowledgedSurvivesTheEndOfTheServer(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
 	s := mustOpen(t, at(t, server.URL()), fresh())
-	l := startLoad(t, s, "w", 8)
+	l := adaptertest.StartLoad(t, s, adaptertest.Partitions("w", 8)...)
 	for range 2 {
-		l.progress(10, recovery)
+		l.Progress(10, recovery)
 		server.Kill()
 		begin := time.Now()
 		for name, call := range calls(s) {
@@ -123,10 +109,9 @@ func TestWhatWasAcknowledgedSurvivesTheEndOfTheServer(t *testing.T) {
 			t.Errorf("50 calls of a server that is down took %v", d)
 		}
 		server.Restart()
-		l.progress(10, recovery)
+		l.Progress(10, recovery)
 	}
-	failures, _ := l.end()
-	t.Logf("%d calls failed", failures)
+	t.Log(l.End())
 	allWork(t, s)
 }
 
@@ -258,12 +243,12 @@ func TestConnectionsThatTheServerEndedCostNoCall(t *testing.T) {
 			}
 		}
 	}
-	l := startLoad(t, s, "w", 4)
+	l := adaptertest.StartLoad(t, s, adaptertest.Partitions("w", 4)...)
 	for range 5 {
 		server.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'auth' AND datname = current_database()")
-		l.progress(1, recovery)
+		l.Progress(1, recovery)
 	}
-	l.end()
+	l.End()
 	allWork(t, s)
 }
 
@@ -285,8 +270,8 @@ func TestTimeoutsOfTheRoleUndoNothingAndHalveNothing(t *testing.T) {
 			s := mustOpen(t, u, o)
 			server.Exec("ALTER ROLE " + role + " SET " + setting) // for connections from now on
 			server.Exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1", role)
-			l := startLoad(t, s, "w", 4)
-			l.progress(10, recovery)
+			l := adaptertest.StartLoad(t, s, adaptertest.Partitions("w", 4)...)
+			l.Progress(10, recovery)
 			locker := lock(t, server, o, "records")
 			servertest.Within(t, recovery, func() error {
 				if _, err := s.Get(ever, "p/k"); err == nil {
@@ -295,9 +280,8 @@ func TestTimeoutsOfTheRoleUndoNothingAndHalveNothing(t *testing.T) {
 				return nil
 			})
 			must(t, locker.Close(ever))
-			l.progress(10, recovery)
-			failures, slowest := l.end()
-			t.Logf("%d calls failed, the slowest after %v", failures, slowest)
+			l.Progress(10, recovery)
+			t.Log(l.End())
 		})
 	}
 }

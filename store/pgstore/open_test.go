@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
@@ -222,7 +223,7 @@ func TestAServiceNeedsNoMoreThanTheDocumentedPrivileges(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Shared(t)
 	server = server.In(server.NewDatabase(""))
-	keepsRules(t, everyStatement, func(tb testing.TB) storetest.Place {
+	adaptertest.KeepsRules(t, everyStatement, func(tb testing.TB) storetest.Place {
 		o := fresh()
 		o.MaxLag = lag
 		c := service(tb, server, o)
@@ -281,7 +282,7 @@ func TestEveryDatabaseKeepsTheContract(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := server.URLOf(server.NewDatabase(options))
-			keepsRules(t, ofText, places(url, 0))
+			adaptertest.KeepsRules(t, ofText, places(url, 0))
 		})
 	}
 }
@@ -306,7 +307,7 @@ func TestSettingsOfTheRoleChangeNothing(t *testing.T) {
 		in.Exec("ALTER ROLE odd SET " + setting)
 	}
 	t.Run("lc_messages", func(t *testing.T) { in.Exec("ALTER ROLE odd SET lc_messages = 'C.utf8'") })
-	keepsRules(t, everyStatement, func(tb testing.TB) storetest.Place {
+	adaptertest.KeepsRules(t, everyStatement, func(tb testing.TB) storetest.Place {
 		o := fresh()
 		open := func() (store.Store, error) { return pgstore.OpenOrCreate(ever, u, o) }
 		return storetest.Place{Store: mustOpen(tb, u, o), Reopen: open, Join: open}

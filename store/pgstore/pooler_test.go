@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/pgstore"
@@ -28,7 +29,7 @@ func TestStoreBehindAPooler(t *testing.T) {
 		t.Run(c.mode, func(t *testing.T) {
 			t.Parallel()
 			url := pgtest.StartPooler(t, server, c.mode, "default_pool_size=20").URL() + c.options
-			keepsRules(t, c.rules, func(tb testing.TB) storetest.Place {
+			adaptertest.KeepsRules(t, c.rules, func(tb testing.TB) storetest.Place {
 				o := fresh()
 				must(tb, pgstore.Migrate(ever, at(tb, server.URL()), o))
 				open := func() (store.Store, error) { return pgstore.Open(ever, at(tb, url), o) }
@@ -49,21 +50,20 @@ func TestAPoolerWhoseServerRestartsLosesNothing(t *testing.T) {
 	server := pgtest.Start(t)
 	pooler := pgtest.StartPooler(t, server, "transaction", "server_login_retry=0.1")
 	s := mustOpen(t, at(t, pooler.URL()+"&default_query_exec_mode=exec"), fresh())
-	l := startLoad(t, s, "w", 4)
-	l.progress(10, recovery)
+	l := adaptertest.StartLoad(t, s, adaptertest.Partitions("w", 4)...)
+	l.Progress(10, recovery)
 	server.Kill()
 	server.Restart()
-	l.progress(10, recovery)
+	l.Progress(10, recovery)
 	pooler.Kill()
 	pooler.Restart()
-	l.progress(10, recovery)
+	l.Progress(10, recovery)
 	pooler.Stop()
 	begin := time.Now()
 	wantFailInTime(t, s, time.Second)
 	t.Logf("calls of a pooler that hangs took %v to fail", time.Since(begin))
 	pooler.Continue()
-	l.progress(10, recovery)
-	failures, slowest := l.end()
-	t.Logf("%d calls failed, the slowest after %v", failures, slowest)
+	l.Progress(10, recovery)
+	t.Log(l.End())
 	allWork(t, s)
 }

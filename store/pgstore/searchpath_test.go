@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/pgstore"
@@ -83,7 +84,7 @@ func neverCalls(t *testing.T, path string) {
 	s, err := pgstore.Open(ever, at(t, server.URL()), o)
 	if err == nil {
 		defer s.Close()
-		known(t, s, "p")
+		adaptertest.Known(t, s, "p")
 		allWork(t, s)
 		must(t, s.Commit(ever, store.Put("p/k", []byte("v")), store.Check("p/l").Absent()))
 		_, err = s.Hit(ever, "p/h", hourly, -1, time.Now())

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
@@ -25,6 +26,8 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m.Run)) }
 var (
 	ever  = context.Background()
 	quiet = slog.New(slog.DiscardHandler)
+
+	wantValue = adaptertest.WantValue
 
 	schemas atomic.Int64
 )
@@ -86,7 +89,7 @@ func TestStoreOnOneServer(t *testing.T) {
 func TestStoreWithMaxLag(t *testing.T) {
 	if pgtest.Available(t) {
 		t.Parallel()
-		keepsRules(t, stamped.MatchString, places(pgtest.Shared(t).URL(), lag))
+		adaptertest.KeepsRules(t, stamped.MatchString, places(pgtest.Shared(t).URL(), lag))
 	}
 }
 

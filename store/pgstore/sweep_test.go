@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
@@ -51,13 +52,13 @@ func TestWhatHasEndedIsDroppedTenMinutesLater(t *testing.T) { // ST-6
 	o := fresh()
 	o.MaxLag = lag
 	s := mustOpen(t, at(t, server.URL()), o)
-	stamp := known(t, s, "old") // what is inserted here is noted nowhere
+	stamp := adaptertest.Known(t, s, "old") // what is inserted here is noted nowhere
 	insert(server, o, "old", 50, longEnded)
 	insert(server, o, "young", 50, justEnded)
 	insert(server, o, "live", 50, -time.Hour)
 	must(t, s.Commit(ever, store.Put("live/never", nil)))
 	servertest.Within(t, recovery, func() error { // by the Store's own sweeper
-		known(t, s, "old")
+		adaptertest.Known(t, s, "old")
 		if n := left(server, o, "old"); n != "0 records, 0 counters" {
 			return errors.New(n + " are left")
 		}
@@ -70,7 +71,7 @@ func TestWhatHasEndedIsDroppedTenMinutesLater(t *testing.T) { // ST-6
 		t.Errorf("of those that have not ended, %s are left", n)
 	}
 	servertest.Within(t, recovery, func() error { // dropping a record is a change
-		if known(t, s, "old") == stamp {
+		if adaptertest.Known(t, s, "old") == stamp {
 			return errors.New("the stamp of a partition is the one from before its records were dropped")
 		}
 		return nil

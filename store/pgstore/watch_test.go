@@ -4,14 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
@@ -26,81 +25,6 @@ func watching() pgstore.Options {
 	return o
 }
 
-// known returns the stamp of the partition once it is known.
-func known(tb testing.TB, s *pgstore.Store, partition string) (stamp uint64) {
-	tb.Helper()
-	servertest.Within(tb, recovery, func() error {
-		var ok bool
-		if stamp, ok = s.Stamp(partition); !ok {
-			return fmt.Errorf("the stamp of %s is not known", partition)
-		}
-		return nil
-	})
-	return stamp
-}
-
-// A reader remembers a value for as long as its stamp is the same, as package auth does.
-type reader struct {
-	s     *pgstore.Store
-	stamp uint64
-	known bool
-	value string
-	reads int
-}
-
-// read returns the value of p/k, and when it began to.
-func (r *reader) read() (value string, begun time.Time) {
-	begun = time.Now()
-	stamp, ok := r.s.Stamp("p")
-	if ok && r.known && stamp == r.stamp {
-		return r.value, begun
-	}
-	got, err := r.s.Get(ever, "p/k")
-	if err != nil {
-		return "", begun
-	}
-	r.stamp, r.known, r.value = stamp, ok, string(got[0])
-	r.reads++
-	return r.value, begun
-}
-
-var values atomic.Int64
-
-// lookPause is between two looks at a value that may be remembered. Without it they take a core.
-const lookPause = lag / 200
-
-// race has one store write p/k and another remember it, and demands that nothing is remembered
-// for longer than MaxLag after it was replaced. It returns how late each change was seen.
-func race(t *testing.T, writer, remembers *pgstore.Store, rounds int) (late []time.Duration) {
-	t.Helper()
-	r := &reader{s: remembers}
-	unsure := map[string]bool{"": true} // what may be there as well: nothing, where it cannot be read
-	for range rounds {
-		value := fmt.Sprint(values.Add(1))
-		if err := writer.Commit(ever, store.Put("p/k", []byte(value))); err != nil {
-			unsure[value] = true // it may take effect later
-			continue
-		}
-		written := time.Now()
-		for {
-			got, begun := r.read()
-			if got == value {
-				late = append(late, max(0, begun.Sub(written)))
-				break
-			}
-			if begun.Sub(written) <= lag {
-				<-time.After(lookPause)
-				continue
-			}
-			if unsure[got] {
-				break
-			}
-			t.Fatalf("%v after it was replaced by %q, %q is still there", begun.Sub(written), value, got)
-		}
-	}
-	return late
-}
-
 func TestAChangeByAnotherProcessIsSeenWithinMaxLag(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -109,10 +33,8 @@ func TestAChangeByAnotherProcessIsSeenWithinMaxLag(t *testing.T) {
 	o := watching()
 	c := at(t, pgtest.Shared(t).URL())
 	writer, remembers := mustOpen(t, c, o), mustOpen(t, c, o)
-	known(t, remembers, "p")
-	late := race(t, writer, remembers, 200)
-	slices.Sort(late)
-	t.Logf("with MaxLag %v seen after %v in the median, %v at 99 %%, %v at most", lag, late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
+	adaptertest.Known(t, remembers, "p")
+	t.Logf("with MaxLag %v %v", lag, adaptertest.Race(t, writer, remembers, lag, 200))
 }
 
 // What this process writes it never remembers otherwise, and in the steady state it asks nothing.
@@ -122,30 +44,7 @@ func TestAnOwnChangeIsSeenAtOnceAndWhatIsKnownTakesNoRoundTrip(t *testing.T) {
 	}
 	t.Parallel()
 	s := mustOpen(t, at(t, pgtest.Shared(t).URL()), watching())
-	known(t, s, "p")
-	r := &reader{s: s}
-	for i := range 100 {
-		value := fmt.Sprint(i)
-		must(t, s.Commit(ever, store.Put("p/k", []byte(value))))
-		for range 3 {
-			if got, _ := r.read(); got != value {
-				t.Fatalf("read %q after %q was written", got, value)
-			}
-		}
-	}
-	servertest.Within(t, recovery, func() error {
-		known(t, s, "p")
-		before := r.reads
-		for range 1000 {
-			if got, _ := r.read(); got != "99" {
-				t.Fatalf("read %q", got)
-			}
-		}
-		if n := r.reads - before; n > 10 {
-			return fmt.Errorf("%d of 1000 reads asked the server", n)
-		}
-		return nil
-	})
+	adaptertest.WantOwnChangesAtOnce(t, s)
 }
 
 // begin begins a transaction that writes p/k as the Store does, and does not end it.
@@ -171,39 +70,31 @@ func TestACommitThatTakesEffectAfterLaterOnesIsNotMissed(t *testing.T) {
 	o := watching()
 	writer, remembers := mustOpen(t, at(t, server.URL()), o), mustOpen(t, at(t, server.URL()), o)
 	must(t, writer.Commit(ever, store.Put("p/k", []byte("before"))))
-	known(t, remembers, "p") // an epoch has begun
-	r := &reader{s: remembers}
+	adaptertest.Known(t, remembers, "p") // an epoch has begun
+	r := adaptertest.NewReader(remembers)
 	for i := range 5 {
 		value := fmt.Sprint("late", i)
 		late := begin(t, server, o, value)
 		for range 3 { // each is seen by a poll, so the watch goes on to a later snapshot
-			was := known(t, remembers, "q")
+			was := adaptertest.Known(t, remembers, "q")
 			must(t, writer.Commit(ever, store.Put("q/k", nil)))
 			servertest.Within(t, recovery, func() error {
-				if known(t, remembers, "q") == was {
+				if adaptertest.Known(t, remembers, "q") == was {
 					return errors.New("a change is not seen")
 				}
 				return nil
 			})
 		}
-		before := known(t, remembers, "p")
-		if got, _ := r.read(); got == value {
+		before := adaptertest.Known(t, remembers, "p")
+		if got, _ := r.Read(); got == value {
 			t.Fatal("read what is not committed")
 		}
 		must(t, late.Commit(ever))
-		committed := time.Now()
-		for {
-			got, begun := r.read()
-			if got == value {
-				break
-			}
-			if begun.Sub(committed) > lag {
-				t.Fatalf("%v after %q was committed, %q is still there", begun.Sub(committed), value, got)
-			}
-			<-time.After(lookPause)
+		if got, late := r.Await(value, time.Now(), lag); got != value {
+			t.Fatalf("%v after %q was committed, %q is still there", late, value, got)
 		}
 		servertest.Within(t, recovery, func() error { // it may be read sooner than the stamp changes
-			if known(t, remembers, "p") == before {
+			if adaptertest.Known(t, remembers, "p") == before {
 				return errors.New("the stamp is the one of before")
 			}
 			return nil
@@ -236,7 +127,7 @@ func TestACommitFromBeforeTheEpochIsWaitedFor(t *testing.T) {
 			}
 		}
 		must(t, unaware.Commit(ever))
-		known(t, remembers, "p")
+		adaptertest.Known(t, remembers, "p")
 		wantValue(t, remembers, "p/k", "after")
 		must(t, writer.Commit(ever, store.Put("p/k", []byte("before"))))
 		must(t, remembers.Close()) // or it would begin the next epoch
@@ -303,28 +194,15 @@ func TestEveryStampIsUnknownWhileTheWatchIsCutOff(t *testing.T) {
 		"the changes are emptied":       func() { server.Exec("TRUNCATE " + o.Schema + ".changes, " + o.Schema + ".epochs") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			known(t, remembers, "p")
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
+			adaptertest.RaceWhile(t, writer, remembers, lag, func() {
 				for range 2 {
 					cut()
 				}
-			}()
-			for cutting := true; cutting; {
-				select {
-				case <-done:
-					cutting = false
-				default:
-				}
-				race(t, writer, remembers, 10)
-			}
-			known(t, remembers, "p")
-			race(t, writer, remembers, 10)
+			})
 		})
 	}
 	t.Run("while the server hangs", func(t *testing.T) {
-		known(t, remembers, "p")
+		adaptertest.Known(t, remembers, "p")
 		server.Stop()
 		defer server.Continue()
 		hung := time.Now()
@@ -337,10 +215,10 @@ func TestEveryStampIsUnknownWhileTheWatchIsCutOff(t *testing.T) {
 		}
 	})
 	t.Run("after a crash", func(t *testing.T) {
-		before := known(t, remembers, "quiet")
+		before := adaptertest.Known(t, remembers, "quiet")
 		server.Restart()
 		servertest.Within(t, recovery, func() error { return writer.Commit(ever, store.Put("p/k", []byte("v"))) })
-		if after := known(t, remembers, "quiet"); after == before {
+		if after := adaptertest.Known(t, remembers, "quiet"); after == before {
 			t.Error("what is known of changes from before a crash is believed after it")
 		}
 	})
@@ -373,7 +251,7 @@ func TestAChangeThatIsGoneBeforeItWasSeenCountsAsSeen(t *testing.T) {
 	const emptyBoth = `DELETE FROM {schema}.changes; DELETE FROM {schema}.epochs; PERFORM {schema}.epoch_1(); COMMIT;` // as a crash does
 	for _, gone := range []string{dropTwice, emptyBoth} {
 		for range 3 {
-			was := known(t, remembers, "p")
+			was := adaptertest.Known(t, remembers, "p")
 			p.freeze() // for less time than a watch waits for an answer
 			server.Exec(strings.ReplaceAll(`DO $$ BEGIN
 				PERFORM {schema}.commit_1('p', '{k}', '{0}', '{""}', '{1}', '{""}', '{0}');
@@ -382,7 +260,7 @@ func TestAChangeThatIsGoneBeforeItWasSeenCountsAsSeen(t *testing.T) {
 			END $$`, "{schema}", o.Schema))
 			p.thaw()
 			servertest.Within(t, recovery, func() error {
-				if known(t, remembers, "p") == was {
+				if adaptertest.Known(t, remembers, "p") == was {
 					return errors.New("a change that is gone is not seen")
 				}
 				return nil
@@ -446,7 +324,7 @@ func TestALateAnswerMakesNoStampKnown(t *testing.T) {
 	o := watching()
 	writer, remembers := mustOpen(t, at(t, server.URL()), o), mustOpen(t, p.at(t, server), o)
 	for range 3 {
-		was := known(t, remembers, "p")
+		was := adaptertest.Known(t, remembers, "p")
 		before := asked(p.all())
 		p.freezeAnswers()
 		servertest.Within(t, recovery, func() error {
@@ -463,7 +341,7 @@ func TestALateAnswerMakesNoStampKnown(t *testing.T) {
 			if stamp, known := remembers.Stamp("p"); known && stamp == was {
 				t.Fatalf("%v after a change the stamp is known, and the one from before", time.Since(committed))
 			}
-			<-time.After(lookPause)
+			<-time.After(lag / 200)
 		}
 	}
 }
@@ -510,8 +388,8 @@ func TestATransactionThatStaysOpenHoldsUpNothing(t *testing.T) {
 		_, err = c.Exec(ever, statements, pgx.QueryExecModeSimpleProtocol)
 		must(t, err)
 	}
-	known(t, remembers, "p")
-	race(t, writer, remembers, 50)
+	adaptertest.Known(t, remembers, "p")
+	adaptertest.Race(t, writer, remembers, lag, 50)
 	allWork(t, writer)
 
 	poll := func() (partitions, blocks string) { // of the answer to a watch that saw all but one change
@@ -538,7 +416,7 @@ func TestATransactionThatStaysOpenHoldsUpNothing(t *testing.T) {
 	if n := server.Query("SELECT count(*) FROM " + o.Schema + ".changes"); n != "0" {
 		t.Errorf("%s changes are left", n)
 	}
-	race(t, writer, remembers, 50)
+	adaptertest.Race(t, writer, remembers, lag, 50)
 }
 
 // hits returns how many blocks a plan has read.

@@ -10,20 +10,16 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 )
 
-// wantUndecided demands an error that is none of those that promise something.
+// wantUndecided demands an error of this package that is none of those that promise something.
 func wantUndecided(t *testing.T, what string, err error) {
 	t.Helper()
-	if err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrClosed) {
-		t.Fatalf("%s: error %v, want one that says that it could not decide", what, err)
-	}
-	if n := strings.Count(err.Error(), "redisstore: "); n != 1 {
-		t.Errorf("%s: error %q names the package %d times", what, err, n)
-	}
+	adaptertest.WantUndecided(t, "redisstore", what, err)
 }
 
 func TestADeadlineIsHonouredWhileTheServerHangs(t *testing.T) { // F-R4

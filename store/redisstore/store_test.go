@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/redisstore"
@@ -22,6 +23,8 @@ var (
 	ever   = context.Background()
 	quiet  = slog.New(slog.DiscardHandler)
 	hourly = store.Limit{Burst: 5, Every: time.Hour}
+
+	wantValue = adaptertest.WantValue
 
 	prefixes atomic.Int64
 )
@@ -55,16 +58,6 @@ func must(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)
-	}
-}
-
-// wantValue demands the value under key; "" demands that there is no record.
-func wantValue(tb testing.TB, s store.Store, key, value string) {
-	tb.Helper()
-	got, err := s.Get(ever, key)
-	must(tb, err)
-	if (got[0] == nil) != (value == "") || string(got[0]) != value {
-		tb.Fatalf("Get(%q) = %q, want %q", key, got[0], value)
 	}
 }
 
@@ -110,14 +103,7 @@ func TestStoreOnCluster(t *testing.T) {
 // two rules that write most, which take longest and for which no variant differs.
 func keepsTheContract(t *testing.T, open func(testing.TB) storetest.Place) {
 	t.Helper()
-	first := open(t)
-	rules := storetest.Rules(first)
-	must(t, first.Store.Close())
-	for _, rule := range rules {
-		if rule.Name != "LargePartition" && rule.Name != "Walk" {
-			t.Run(rule.Name, func(t *testing.T) { must(t, rule.Check(t.Context(), open(t))) })
-		}
-	}
+	adaptertest.KeepsRules(t, func(rule string) bool { return rule != "LargePartition" && rule != "Walk" }, open)
 }
 
 func BenchmarkStore(b *testing.B) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/redistest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
@@ -26,77 +26,6 @@ func watching() redisstore.Options {
 	o := fresh()
 	o.MaxLag = lag
 	return o
-}
-
-// known returns the stamp of the partition once it is known.
-func known(tb testing.TB, s *redisstore.Store, partition string) (stamp uint64) {
-	tb.Helper()
-	servertest.Within(tb, 10*time.Second, func() error {
-		var ok bool
-		if stamp, ok = s.Stamp(partition); !ok {
-			return fmt.Errorf("the stamp of %s is not known", partition)
-		}
-		return nil
-	})
-	return stamp
-}
-
-// A reader remembers a value for as long as its stamp is the same, as package auth does.
-type reader struct {
-	s     *redisstore.Store
-	stamp uint64
-	known bool
-	value string
-	reads int
-}
-
-// read returns the value of p/k, and when it began to.
-func (r *reader) read(tb testing.TB) (value string, begun time.Time) {
-	tb.Helper()
-	begun = time.Now()
-	stamp, ok := r.s.Stamp("p")
-	if ok && r.known && stamp == r.stamp {
-		return r.value, begun
-	}
-	got, err := r.s.Get(ever, "p/k")
-	if err != nil {
-		return "", begun // no connection is let in
-	}
-	r.stamp, r.known, r.value = stamp, ok, string(got[0])
-	r.reads++
-	return r.value, begun
-}
-
-// race has one store write p/k and another remember it, and demands that nothing is
-// remembered for longer than MaxLag after it was replaced. It returns how late
-// each change was seen.
-func race(t *testing.T, writer, remembers *redisstore.Store, rounds int) (late []time.Duration) {
-	t.Helper()
-	r := &reader{s: remembers}
-	unsure := map[string]bool{"": true} // what may be there as well: nothing, where it was deleted or cannot be read
-	for i := range rounds {
-		value := fmt.Sprint(i)
-		if err := writer.Commit(ever, store.Put("p/k", []byte(value))); err != nil {
-			unsure[value] = true // it may take effect later
-			continue
-		}
-		written := time.Now()
-		for {
-			got, begun := r.read(t)
-			if got == value {
-				late = append(late, max(0, begun.Sub(written)))
-				break
-			}
-			if begun.Sub(written) <= lag {
-				continue
-			}
-			if unsure[got] {
-				break
-			}
-			t.Fatalf("%v after it was replaced by %q, %q is still there", begun.Sub(written), value, got)
-		}
-	}
-	return late
 }
 
 // What is stamped is what is there, on one server and with Sentinel.
@@ -131,56 +60,19 @@ func TestAChangeByAnotherProcessIsSeenWithinMaxLag(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := watching()
 			writer, remembers := mustOpen(t, u, o), mustOpen(t, u, o)
-			known(t, remembers, "p")
-			late := race(t, writer, remembers, 500)
-			slices.Sort(late)
-			t.Logf("seen after %v in the median, %v at 99 %%, %v at most", late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
+			adaptertest.Known(t, remembers, "p")
+			t.Log(adaptertest.Race(t, writer, remembers, lag, 500))
 		})
 	}
 }
 
-// What this process writes it never remembers otherwise.
-func TestAnOwnChangeIsSeenAtOnce(t *testing.T) {
+// What this process writes it never remembers otherwise, and in the steady state it asks nothing.
+func TestAnOwnChangeIsSeenAtOnceAndWhatIsKnownTakesNoRoundTrip(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
 	t.Parallel()
-	s := mustOpen(t, at(redistest.SharedServer(t).Addr()), watching())
-	known(t, s, "p")
-	r := &reader{s: s}
-	for i := range 500 {
-		value := fmt.Sprint(i)
-		must(t, s.Commit(ever, store.Put("p/k", []byte(value))))
-		for range 3 {
-			if got, _ := r.read(t); got != value {
-				t.Fatalf("read %q after %q was written", got, value)
-			}
-		}
-	}
-}
-
-// In the steady state nothing is asked.
-func TestWhatIsKnownTakesNoRoundTrip(t *testing.T) {
-	if !redistest.Available(t) {
-		return
-	}
-	t.Parallel()
-	s := mustOpen(t, at(redistest.SharedServer(t).Addr()), watching())
-	must(t, s.Commit(ever, store.Put("p/k", []byte("v"))))
-	r := &reader{s: s}
-	servertest.Within(t, 10*time.Second, func() error {
-		known(t, s, "p")
-		before := r.reads
-		for range 1000 {
-			if got, _ := r.read(t); got != "v" {
-				t.Fatalf("read %q", got)
-			}
-		}
-		if n := r.reads - before; n > 10 {
-			return fmt.Errorf("%d of 1000 reads asked the server", n)
-		}
-		return nil
-	})
+	adaptertest.WantOwnChangesAtOnce(t, mustOpen(t, at(redistest.SharedServer(t).Addr()), watching()))
 }
 
 // Whatever happens to the connection that the changes come on, what is remembered ends
@@ -201,23 +93,12 @@ func TestEveryStampIsUnknownWhileTheWatchIsCutOff(t *testing.T) {
 	}
 	for name, cut := range cuts {
 		t.Run(name, func(t *testing.T) {
-			known(t, remembers, "p")
-			var stop atomic.Bool
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
+			adaptertest.RaceWhile(t, writer, remembers, lag, func() {
 				for range 5 {
 					cut()
 					time.Sleep(lag)
 				}
-				stop.Store(true)
-			}()
-			for !stop.Load() {
-				race(t, writer, remembers, 20)
-			}
-			<-done
-			known(t, remembers, "p")
-			race(t, writer, remembers, 20)
+			})
 		})
 	}
 }
@@ -234,8 +115,8 @@ func TestAFailoverMakesEveryStampUnknown(t *testing.T) {
 	u := atSentinel(sentinel)
 	writer, remembers := mustOpen(t, u, o), mustOpen(t, u, o)
 	servertest.Within(t, 5*time.Second, func() error { return writer.Commit(ever, store.Put("p/k", []byte("v"))) })
-	known(t, remembers, "p")
-	race(t, writer, remembers, 50)
+	adaptertest.Known(t, remembers, "p")
+	adaptertest.Race(t, writer, remembers, lag, 50)
 
 	old := sentinel.Master()
 	old.Stop() // and woken, it believes to be the master
@@ -245,9 +126,9 @@ func TestAFailoverMakesEveryStampUnknown(t *testing.T) {
 	writer = mustOpen(t, u, o)
 	servertest.Within(t, whole, func() error { return writer.Commit(ever, store.Put("p/k", []byte("w"))) })
 	old.Continue()
-	race(t, writer, remembers, 50)
-	known(t, remembers, "p")
-	race(t, writer, remembers, 50)
+	adaptertest.Race(t, writer, remembers, lag, 50)
+	adaptertest.Known(t, remembers, "p")
+	adaptertest.Race(t, writer, remembers, lag, 50)
 }
 
 // muted is a connection on which no SUBSCRIBE arrives while on is set, and so none is
@@ -295,7 +176,7 @@ func TestAWatchDoesNotWaitForASubscriptionThatIsNeverAnswered(t *testing.T) {
 		}
 	}
 	s := mustOpen(t, u, watching())
-	known(t, s, "p")
+	adaptertest.Known(t, s, "p")
 	on.Store(true)
 	within("Open", func() {
 		if s, err := redisstore.OpenOrCreate(ever, u, watching()); err == nil {
