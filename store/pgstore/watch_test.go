@@ -291,6 +291,27 @@ func TestAnEpochHasOneNameWhateverTheSettings(t *testing.T) {
 	}
 }
 
+// A pooler can lead the connections of a Store to a copy of its database at any time.
+func TestACopyOfADatabaseHasAnotherEpoch(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), fresh()
+	name := server.NewDatabase("")
+	must(t, pgstore.Migrate(ever, at(t, server.URLOf(name)), o)) // a Store's connections would prevent the copy
+	server.In(name).Exec("SELECT " + o.Schema + ".epoch_1()")
+	const text = "SELECT epoch FROM %s.changes_1('')"
+	original := server.In(name).Query(fmt.Sprintf(text, o.Schema))
+	copied := name + "_copy"
+	servertest.Within(t, recovery, func() error { // a connection may take a moment to end
+		return server.Try("CREATE DATABASE " + copied + " TEMPLATE " + name)
+	})
+	if got := server.In(copied).Query(fmt.Sprintf(text, o.Schema)); got == "" || got == original {
+		t.Errorf("the epoch of the copy is %q, and that of the original %q", got, original)
+	}
+}
+
 // A backup has the number of drops, a snapshot and changes of another server, whose transactions
 // may have had higher numbers.
 func TestARestoredSnapshotDropsNoChangeUnnoticed(t *testing.T) {

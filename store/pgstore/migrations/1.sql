@@ -136,13 +136,13 @@ BEGIN
 	RETURN state;
 END $$;
 
--- epoch_name_1 returns another name after each end of the server, in each database that a backup
--- was restored into, and once the table of records was made or emptied anew. Nothing is known of
--- changes in between.
+-- epoch_name_1 returns another name after each end of the server, in each copy of a database and in
+-- each that a backup was restored into, and once the table of records was made or emptied anew.
+-- Nothing is known of changes in between.
 CREATE FUNCTION {schema}.epoch_name_1(epoch uuid) RETURNS text LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
 	SELECT concat_ws(' ', epoch, extract(epoch FROM pg_postmaster_start_time()), '{schema}.records'::regclass::oid,
-		pg_relation_filenode('{schema}.records'::regclass))
+		pg_relation_filepath('{schema}.records'::regclass))
 $$;
 
 -- changes_1 returns the present snapshot, and which partitions were changed by transactions
