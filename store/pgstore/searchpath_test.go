@@ -95,3 +95,27 @@ func neverCalls(t *testing.T, path string) {
 		t.Errorf("error %v; these were called: %s", err, called)
 	}
 }
+
+// Whoever may create in the schema, as everybody may in the schema public of version 14, could add
+// functions with the names of ours.
+func TestNoFunctionWithANameOfOursIsCalled(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), watching()
+	s := mustOpen(t, at(t, server.URL()), o)
+	server.Exec("CREATE TABLE " + o.Schema + ".called (what text)")
+	for _, f := range []string{
+		"commit_1(a varchar, b varchar[], c integer[], d text[], e integer[], f text[], g integer[])", "hit_1(a varchar, b integer, c integer, d integer)",
+		"epoch_name_1(a text)", "changes_1(a varchar)", "sweep_1(a integer)",
+	} {
+		server.Exec(fmt.Sprintf("CREATE FUNCTION %[1]s.%s RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO %[1]s.called VALUES ('%[2]s'); RETURN NULL; END $$", o.Schema, f))
+	}
+	known(t, s, "p")
+	allWork(t, s)
+	server.Exec(fmt.Sprintf("UPDATE %[1]s.sweeps SET swept = swept - interval '1 hour' WHERE relation = 'changes'; SELECT %[1]s.sweep_1(0::bigint)", o.Schema))
+	if called := server.Query("SELECT string_agg(what, ', ') FROM " + o.Schema + ".called"); called != "" {
+		t.Errorf("these were called: %s", called)
+	}
+}

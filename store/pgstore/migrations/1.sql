@@ -206,7 +206,7 @@ BEGIN
 	PERFORM set_config('synchronous_commit', 'off', true);
 	IF s.relation = 'changes' THEN
 		-- A few thousand at a time: a call that takes too long is cancelled, and all of it undone.
-		here := {schema}.epoch_name_1(NULL);
+		here := {schema}.epoch_name_1(NULL::uuid);
 		IF s.server <> here THEN
 			-- A backup may have been restored into another server, which numbers transactions in
 			-- its own way. All watches begin again.
