@@ -182,6 +182,6 @@ func readVersion(ctx context.Context, q querier, schema string) (v versionRow, e
 	if err != nil || !there {
 		return v, err
 	}
-	err = q.QueryRow(ctx, inSchema(`SELECT pg_catalog.max(version), pg_catalog.max(usable_from) FROM {schema}.versions`, schema)).Scan(&v.number, &v.usableFrom)
+	err = q.QueryRow(ctx, inSchema(`SELECT coalesce(pg_catalog.max(version), 0), coalesce(pg_catalog.max(usable_from), 0) FROM {schema}.versions`, schema)).Scan(&v.number, &v.usableFrom)
 	return v, err
 }
