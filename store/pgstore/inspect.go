@@ -24,6 +24,7 @@ type condition struct {
 	isolation, synchronous, standbys string
 	fsync, fullPageWrites            bool
 	missing                          []string // privileges
+	strangers                        []string // roles that own a part of the schema
 }
 
 const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'),
@@ -39,13 +40,25 @@ const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int
 		WHERE NOT pg_catalog.has_table_privilege(pg_catalog.concat('{schema}.', t), p)
 		UNION ALL SELECT pg_catalog.concat('EXECUTE on ', f) FROM pg_catalog.unnest(ARRAY['{schema}.commit_1', '{schema}.hit_1', '{schema}.sweep_1',
 			'{schema}.changes_1', '{schema}.epoch_1', '{schema}.epoch_name_1', '{schema}.commits_1']::pg_catalog.regproc[]) f
-			WHERE NOT pg_catalog.has_function_privilege(f, 'EXECUTE'))`
+			WHERE NOT pg_catalog.has_function_privilege(f, 'EXECUTE')), ` + ofStrangers
+
+// ofStrangers has the roles beside the owner of the records that own the schema, a table or a function
+// of it. A superuser and the owner of the database can replace all of it anyway.
+const ofStrangers = `ARRAY(SELECT DISTINCT u.rolname::text FROM pg_catalog.pg_class r
+	JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database(),
+	LATERAL (SELECT n.nspowner AS owner WHERE NOT n.nspowner = d.datdba
+		UNION ALL SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
+			AND c.relname = ANY('{versions,records,counters,changes,epochs,sweeps}'::pg_catalog.name[])
+		UNION ALL SELECT f.proowner FROM pg_catalog.pg_proc f WHERE f.pronamespace = n.oid
+			AND f.proname = ANY('{commit_1,hit_1,sweep_1,changes_1,epoch_1,epoch_name_1,commits_1}'::pg_catalog.name[])) o
+	JOIN pg_catalog.pg_roles u ON u.oid = o.owner AND NOT u.rolsuper AND NOT u.rolname = 'pg_database_owner'
+	WHERE r.oid = '{schema}.records'::pg_catalog.regclass AND NOT u.oid = r.relowner)`
 
 func (s *Store) condition(ctx context.Context) (c condition, err error) {
 	var us int64
 	err = s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, s.sql.inspect).Scan(&c.version, &c.name, &c.standby, &us,
-			&c.isolation, &c.synchronous, &c.standbys, &c.fsync, &c.fullPageWrites, &c.missing)
+			&c.isolation, &c.synchronous, &c.standbys, &c.fsync, &c.fullPageWrites, &c.missing, &c.strangers)
 	})
 	c.clock = time.UnixMicro(us)
 	return c, err
@@ -80,6 +93,10 @@ func (c condition) warnings() (all []string) {
 	}
 	if c.standbys != "" && (c.synchronous == "local" || c.synchronous == "remote_write") {
 		all = append(all, "with synchronous_commit "+c.synchronous+" a failover can lose what was acknowledged; set it to on")
+	}
+	if len(c.strangers) > 0 {
+		all = append(all, "others than the owner of the records own the schema or a part of it, and can replace what the service reads and runs: "+
+			strings.Join(c.strangers, ", ")+"; give all of it to one role with ALTER … OWNER TO")
 	}
 	return all
 }

@@ -374,6 +374,39 @@ func TestOpenWarnsOfWhatPutsRecordsAtRisk(t *testing.T) {
 	says(with("synchronous_commit=remote_write"), "with synchronous_commit remote_write")
 }
 
+// Whoever made the schema can drop the tables and functions that another role made in it, and make
+// others. The two roles of docs/postgres.md are no reason to warn.
+func TestOpenWarnsOfASchemaThatHasTwoOwners(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	server = server.In(server.NewDatabase(""))
+	o := fresh()
+	c := service(t, server, o)
+	owner, stranger := o.Schema+"_owner", o.Schema+"_stranger"
+	server.Exec("CREATE ROLE " + stranger)
+	says := func(warns bool, after string) {
+		t.Helper()
+		server.Exec(after)
+		log := strings.Join(warnings(t, c, o), "")
+		if warns != strings.Contains(log, "can replace what the service reads and runs: "+stranger+";") || !warns && strings.Contains(log, "owner") {
+			t.Errorf("after %s Open said %q; want a warning of %s: %v", after, log, stranger, warns)
+		}
+	}
+	says(false, "SELECT")
+	for _, part := range []string{"SCHEMA " + o.Schema, "TABLE " + o.Schema + ".sweeps", "FUNCTION " + o.Schema + ".hit_1"} {
+		says(true, "ALTER "+part+" OWNER TO "+stranger)
+		says(false, "ALTER "+part+" OWNER TO postgres")
+		says(false, "ALTER "+part+" OWNER TO "+owner)
+	}
+	says(false, "ALTER SCHEMA "+o.Schema+" OWNER TO pg_database_owner")
+	server.Exec("ALTER DATABASE " + server.Query("SELECT current_database()") + " OWNER TO " + stranger)
+	says(false, "ALTER SCHEMA "+o.Schema+" OWNER TO "+stranger)
+	says(true, "ALTER TABLE "+o.Schema+".sweeps OWNER TO "+stranger)
+}
+
 // reload returns when connections have a new setting.
 func reload(t *testing.T, server *pgtest.Server, name, value string) {
 	t.Helper()
