@@ -40,7 +40,9 @@ const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int
 		WHERE NOT pg_catalog.has_table_privilege(pg_catalog.concat('{schema}.', t), p)
 		UNION ALL SELECT pg_catalog.concat('EXECUTE on ', f) FROM pg_catalog.unnest(ARRAY['{schema}.commit_1', '{schema}.hit_1', '{schema}.sweep_1',
 			'{schema}.changes_1', '{schema}.epoch_1', '{schema}.epoch_name_1', '{schema}.commits_1']::pg_catalog.regproc[]) f
-			WHERE NOT pg_catalog.has_function_privilege(f, 'EXECUTE')), ` + ofStrangers
+			WHERE NOT pg_catalog.has_function_privilege(f, 'EXECUTE')
+		UNION ALL SELECT pg_catalog.concat('BYPASSRLS on ', t) FROM pg_catalog.unnest('{records,counters,changes,epochs,sweeps}'::text[]) t
+			WHERE pg_catalog.row_security_active(pg_catalog.concat('{schema}.', t))), ` + ofStrangers
 
 // ofStrangers has the roles beside the owner of the records that own the schema, a table or a function
 // of it. A superuser and the owner of the database can replace all of it anyway.

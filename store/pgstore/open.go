@@ -58,7 +58,7 @@ type Options struct {
 //   - A standby, a database that is read-only by default, and a server before version 14.
 //   - synchronous_commit off, and a default isolation other than read committed.
 //   - A server whose clock is five minutes or more ahead.
-//   - A role that lacks a privilege.
+//   - A role that lacks a privilege, or that row-level security hides rows from.
 //
 // It adds to these settings of config, and keeps every hook of the caller:
 //

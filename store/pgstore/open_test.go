@@ -272,6 +272,27 @@ func TestOpenNamesThePrivilegeThatIsMissing(t *testing.T) {
 	}
 }
 
+// Row-level security without a policy hides every row from who does not own the table. A Get would find
+// nothing, and a Delete of what is there would succeed. Some hosted services ask for it.
+func TestTablesWhoseRowsAreHiddenAreRefused(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	server = server.In(server.NewDatabase(""))
+	o := fresh()
+	c := service(t, server, o)
+	for _, table := range []string{"records", "counters", "changes", "epochs", "sweeps"} {
+		server.Exec("ALTER TABLE " + o.Schema + "." + table + " ENABLE ROW LEVEL SECURITY")
+		wantRefused(t, c, o, "BYPASSRLS on "+table)
+		server.Exec("ALTER ROLE " + o.Schema + "_service BYPASSRLS")
+		mustOpen(t, c, o)
+		server.Exec("ALTER ROLE " + o.Schema + "_service NOBYPASSRLS; ALTER TABLE " + o.Schema + "." + table + " DISABLE ROW LEVEL SECURITY")
+	}
+	mustOpen(t, c, o)
+}
+
 // The order of the keys is that of their bytes, whatever the database is like.
 func TestEveryDatabaseKeepsTheContract(t *testing.T) {
 	if !pgtest.Available(t) {
