@@ -252,6 +252,32 @@ func TestConnectionsThatTheServerEndedCostNoCall(t *testing.T) {
 	allWork(t, s)
 }
 
+// The tokens of hosted services are passwords that end.
+func TestAPasswordThatChangesIsAskedForBeforeEachConnection(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	server = server.In(server.NewDatabase(""))
+	c := asRole(t, server, "token")
+	server.Exec("GRANT CREATE ON DATABASE " + server.Query("SELECT current_database()") + " TO token")
+	var password atomic.Value
+	password.Store("hunter2")
+	c.ConnConfig.Password = ""
+	c.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {
+		cc.Password, _ = password.Load().(string)
+		return nil
+	}
+	s := mustOpen(t, c, fresh())
+	allWork(t, s)
+	server.Exec("ALTER ROLE token PASSWORD 'hunter3'")
+	wantValue(t, s, "p/k", "v") // a connection that is there goes on
+	password.Store("hunter3")
+	server.Exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'token'")
+	allWork(t, s)
+}
+
 // A role may have any setting.
 func TestTimeoutsOfTheRoleUndoNothingAndHalveNothing(t *testing.T) {
 	if !pgtest.Available(t) {
