@@ -40,7 +40,7 @@ func TestAMigrationMakesTheSchemaThatAServiceOpens(t *testing.T) {
 	}
 	for range 2 { // the second time there is nothing left to do
 		r := runWith(t, 0, environment{}, "migrate", "-store-file", file, "-postgres-schema", schema)
-		if !strings.Contains(r.stdout, "the schema "+schema+" has the version") {
+		if !strings.Contains(r.stdout, "the schema "+schema+" is ready for this program") {
 			t.Errorf("it says %q", r.stdout)
 		}
 	}

@@ -122,7 +122,7 @@ func migrate(ctx context.Context, v *invocation) error {
 	case schema == "":
 		_, err = fmt.Fprintf(v.stdout, "%s: there is nothing to migrate, as this store has no schema\n", place.Kind)
 	default:
-		_, err = fmt.Fprintf(v.stdout, "%s: the schema %s has the version of this program\n", place.Kind, printable.Escape(schema))
+		_, err = fmt.Fprintf(v.stdout, "%s: the schema %s is ready for this program\n", place.Kind, printable.Escape(schema))
 	}
 	return err
 }

@@ -171,8 +171,9 @@ func TestASchemaThatIsNotThereIsNotMadeByOpen(t *testing.T) { // ST-7
 	mustOpen(t, c, o)
 	server.Exec("INSERT INTO " + o.Schema + ".versions (version, usable_from) VALUES (1001, 1000)")
 	wantRefused(t, c, o, "needs a later version of this program")
-	must(t, pgstore.Migrate(ever, c, o))
-	wantRefused(t, c, o, "needs a later version of this program")
+	if err := pgstore.Migrate(ever, c, o); err == nil || !strings.Contains(err.Error(), "needs a later version of this program") {
+		t.Errorf("Migrate of a schema that is too new: %v", err)
+	}
 	server.Exec("DELETE FROM " + o.Schema + ".versions") // as of a dump that has no data, or is not yet restored to its end
 	wantNone()
 	if err := pgstore.Migrate(ever, c, o); err == nil || !strings.Contains(err.Error(), "already exists") {

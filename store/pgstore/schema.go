@@ -30,11 +30,11 @@ var usableFrom = [version + 1]int{1: 1}
 const insufficientPrivilege = "42501"
 
 // Migrate makes the schema of o if there is none, and brings one of an earlier version up to
-// date. It does nothing if the schema is up to date, or later and usable by this version. Each
-// step is one transaction. Any number of processes may call it at once. It takes one
-// connection, and as long as ctx permits.
+// date. It does nothing if the schema is up to date, or later and usable by this version, and
+// refuses one that needs a later version of this package. Each step is one transaction. Any number
+// of processes may call it at once. It takes one connection, and as long as ctx permits.
 //
-// A role other than the one of the service may do this, which then owns the schema. Its role
+// A role other than the one of the service may do this, which then owns what it makes. Its role
 // needs CREATE on the database, or a schema of its own that is empty.
 func Migrate(ctx context.Context, config *pgxpool.Config, o Options) error {
 	if err := o.complete(config); err != nil {
@@ -85,8 +85,11 @@ func validatePrimary(ctx context.Context, c *pgconn.PgConn) error {
 func migrateOnce(ctx context.Context, c *pgx.Conn, o Options) (done bool, err error) {
 	// Most calls find that there is nothing to do, which needs no lock.
 	at, err := readVersion(ctx, c, o.Schema)
-	if err != nil || at.number >= version {
+	if err != nil {
 		return true, describe(ctx, err)
+	}
+	if at.number >= version {
+		return true, at.check(o.Schema)
 	}
 	tx, err := c.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 	if err != nil {
@@ -107,8 +110,11 @@ func migrateOnce(ctx context.Context, c *pgx.Conn, o Options) (done bool, err er
 	if err == nil { // only a later statement sees what another process did before it let go of the lock
 		at, err = readVersion(ctx, tx, o.Schema)
 	}
-	if err != nil || at.number >= version {
+	if err != nil {
 		return true, describe(ctx, err)
+	}
+	if at.number >= version {
+		return true, at.check(o.Schema)
 	}
 	if at.number == 0 {
 		err = createVersions(ctx, tx, o.Schema)
