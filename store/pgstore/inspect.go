@@ -23,6 +23,7 @@ type condition struct {
 	clock                            time.Time
 	isolation, synchronous, standbys string
 	fsync, fullPageWrites            bool
+	renamed                          bool     // the schema, since its functions were made
 	missing                          []string // privileges
 	strangers                        []string // roles that own a part of the schema
 }
@@ -32,6 +33,8 @@ const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int
 	pg_catalog.current_setting('transaction_isolation'), pg_catalog.current_setting('synchronous_commit'),
 	pg_catalog.current_setting('synchronous_standby_names'),
 	pg_catalog.current_setting('fsync')::boolean, pg_catalog.current_setting('full_page_writes')::boolean,
+	EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE f.pronamespace = '{schema}'::pg_catalog.regnamespace
+		AND f.proname = 'commit_1' AND pg_catalog.strpos(f.prosrc, '{schema}') = 0),
 	ARRAY(SELECT pg_catalog.concat(p, ' on ', t) FROM (VALUES
 		('records', 'SELECT'), ('records', 'INSERT'), ('records', 'UPDATE'), ('records', 'DELETE'),
 		('counters', 'SELECT'), ('counters', 'INSERT'), ('counters', 'UPDATE'), ('counters', 'DELETE'),
@@ -60,7 +63,7 @@ func (s *Store) condition(ctx context.Context) (c condition, err error) {
 	var us int64
 	err = s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, s.sql.inspect).Scan(&c.version, &c.name, &c.standby, &us,
-			&c.isolation, &c.synchronous, &c.standbys, &c.fsync, &c.fullPageWrites, &c.missing, &c.strangers)
+			&c.isolation, &c.synchronous, &c.standbys, &c.fsync, &c.fullPageWrites, &c.renamed, &c.missing, &c.strangers)
 	})
 	c.clock = time.UnixMicro(us)
 	return c, err
@@ -79,6 +82,8 @@ func (c condition) check() error {
 		return errors.New("pgstore: the isolation of transactions must be read committed: set default_transaction_isolation")
 	case ahead >= maxAhead:
 		return fmt.Errorf("pgstore: the clock of the server is %v ahead of this one's, so it would drop records too early", ahead.Round(time.Second))
+	case c.renamed:
+		return errors.New("pgstore: the schema was renamed, and its functions still change the one of the name before; rename it back")
 	case len(c.missing) > 0:
 		return errors.New("pgstore: the role lacks privileges: " + strings.Join(c.missing, ", "))
 	}

@@ -273,6 +273,23 @@ func TestOpenNamesThePrivilegeThatIsMissing(t *testing.T) {
 	}
 }
 
+// The functions of a schema name it. Reads would be of one schema, and changes of another.
+func TestASchemaThatWasRenamedIsRefused(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), fresh()
+	c, renamed := at(t, server.URL()), fresh()
+	mustOpen(t, c, o)
+	server.Exec("ALTER SCHEMA " + o.Schema + " RENAME TO " + renamed.Schema)
+	wantRefused(t, c, renamed, "the schema was renamed")
+	mustOpen(t, c, o) // a new one
+	wantRefused(t, c, renamed, "the schema was renamed")
+	server.Exec("DROP SCHEMA " + o.Schema + " CASCADE; ALTER SCHEMA " + renamed.Schema + " RENAME TO " + o.Schema)
+	mustOpen(t, c, o)
+}
+
 // Row-level security without a policy hides every row from who does not own the table. A Get would find
 // nothing, and a Delete of what is there would succeed. Some hosted services ask for it.
 func TestTablesWhoseRowsAreHiddenAreRefused(t *testing.T) {
