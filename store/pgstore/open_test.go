@@ -258,8 +258,14 @@ func TestOpenNamesThePrivilegeThatIsMissing(t *testing.T) {
 		must(t, err)
 		must(t, s.Close())
 	}
-	refusals("USAGE", "SCHEMA "+o.Schema, "", o.Schema)
-	refusals("SELECT", "TABLE "+o.Schema+".versions", "", "versions")
+	for privilege, on := range map[string]string{"USAGE": "SCHEMA " + o.Schema, "SELECT": "TABLE " + o.Schema + ".versions"} {
+		server.Exec("REVOKE " + privilege + " ON " + on + " FROM " + role)
+		err := pgstore.Migrate(ever, c, o) // nothing is left to do, so its owner is of no help
+		if err == nil || !strings.Contains(err.Error(), "may not read the schema") || strings.Contains(err.Error(), "owner") {
+			t.Errorf("Migrate without %s: %v", privilege, err)
+		}
+		refusals(privilege, on, "", "permission denied")
+	}
 	for table, privileges := range map[string][]string{
 		"records": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "counters": {"SELECT", "INSERT", "UPDATE", "DELETE"},
 		"changes": {"SELECT", "INSERT", "DELETE"}, "epochs": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "sweeps": {"SELECT", "UPDATE"},

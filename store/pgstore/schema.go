@@ -61,11 +61,7 @@ func Migrate(ctx context.Context, config *pgxpool.Config, o Options) error {
 		}
 	}
 	for {
-		done, err := migrateOnce(ctx, c, o)
-		if denied := new(pgconn.PgError); errors.As(err, &denied) && denied.Code == insufficientPrivilege {
-			err = fmt.Errorf("%w; the role may not make or migrate the schema %s, so let its owner do that: authctl migrate", err, o.Schema)
-		}
-		if done || err != nil {
+		if done, err := migrateOnce(ctx, c, o); done || err != nil {
 			return err
 		}
 	}
@@ -86,7 +82,7 @@ func migrateOnce(ctx context.Context, c *pgx.Conn, o Options) (done bool, err er
 	// Most calls find that there is nothing to do, which needs no lock.
 	at, err := readVersion(ctx, c, o.Schema)
 	if err != nil {
-		return true, describe(ctx, err)
+		return true, explain(describe(ctx, err), "the role may not read the schema "+o.Schema+": give it USAGE there, and the privileges on the tables")
 	}
 	if at.number >= version {
 		return true, at.check(o.Schema)
@@ -130,7 +126,7 @@ func migrateOnce(ctx context.Context, c *pgx.Conn, o Options) (done bool, err er
 		err = tx.Commit(ctx)
 	}
 	if err != nil {
-		return true, describe(ctx, err)
+		return true, explain(describe(ctx, err), "the role may not make or migrate the schema "+o.Schema+", so let its owner do that: authctl migrate")
 	}
 	if at.number == 0 {
 		o.Logger.Warn("pgstore: new and empty: the schema had no store before", "schema", o.Schema)
@@ -138,6 +134,14 @@ func migrateOnce(ctx context.Context, c *pgx.Conn, o Options) (done bool, err er
 		o.Logger.Info("pgstore: the schema was brought to a new version", "schema", o.Schema, "version", next)
 	}
 	return false, nil
+}
+
+// explain adds to an error what the role may not do, if the error is that it lacks a privilege.
+func explain(err error, why string) error {
+	if denied := new(pgconn.PgError); errors.As(err, &denied) && denied.Code == insufficientPrivilege {
+		return fmt.Errorf("%w; %s", err, why)
+	}
+	return err
 }
 
 // createVersions makes the table of versions, and the schema if there is none. CREATE SCHEMA IF
