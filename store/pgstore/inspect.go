@@ -48,16 +48,16 @@ const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int
 			WHERE pg_catalog.row_security_active(pg_catalog.concat('{schema}.', t))), ` + ofStrangers
 
 // ofStrangers has the roles beside the owner of the records that own the schema, a table or a function
-// of it. A superuser and the owner of the database can replace all of it anyway.
-const ofStrangers = `ARRAY(SELECT DISTINCT u.rolname::text FROM pg_catalog.pg_class r
-	JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database(),
-	LATERAL (SELECT n.nspowner AS owner WHERE NOT n.nspowner = d.datdba
-		UNION ALL SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
+// of it. A superuser and the owner of the database can replace all of it anyway, and so can a member
+// of the role that owns the records. No list of roles or databases is read, as some servers hide those.
+const ofStrangers = `ARRAY(SELECT DISTINCT pg_catalog.pg_get_userbyid(o.owner)::text FROM pg_catalog.pg_class r,
+	LATERAL (SELECT n.nspowner AS owner FROM pg_catalog.pg_namespace n WHERE n.oid = r.relnamespace
+			AND NOT pg_catalog.pg_has_role(n.nspowner, pg_catalog.to_regrole('pg_database_owner')::pg_catalog.oid, 'MEMBER')
+		UNION ALL SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.relnamespace = r.relnamespace
 			AND c.relname = ANY('{versions,records,counters,changes,epochs,sweeps}'::pg_catalog.name[])
-		UNION ALL SELECT f.proowner FROM pg_catalog.pg_proc f WHERE f.pronamespace = n.oid
+		UNION ALL SELECT f.proowner FROM pg_catalog.pg_proc f WHERE f.pronamespace = r.relnamespace
 			AND f.proname = ANY('{commit_1,hit_1,sweep_1,changes_1,epoch_1,epoch_name_1,commits_1}'::pg_catalog.name[])) o
-	JOIN pg_catalog.pg_roles u ON u.oid = o.owner AND NOT u.rolsuper AND NOT u.rolname = 'pg_database_owner'
-	WHERE r.oid = '{schema}.records'::pg_catalog.regclass AND NOT u.oid = r.relowner)`
+	WHERE r.oid = '{schema}.records'::pg_catalog.regclass AND NOT pg_catalog.pg_has_role(o.owner, r.relowner, 'MEMBER'))`
 
 func (s *Store) condition(ctx context.Context) (c condition, err error) {
 	var us int64

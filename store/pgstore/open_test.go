@@ -432,6 +432,7 @@ func TestOpenWarnsOfASchemaThatHasTwoOwners(t *testing.T) {
 	c := service(t, server, o)
 	owner, stranger := o.Schema+"_owner", o.Schema+"_stranger"
 	server.Exec("CREATE ROLE " + stranger)
+	server.Exec("REVOKE SELECT ON pg_catalog.pg_roles, pg_catalog.pg_database FROM PUBLIC") // of this database alone
 	says := func(warns bool, after string) {
 		t.Helper()
 		server.Exec(after)
@@ -443,6 +444,8 @@ func TestOpenWarnsOfASchemaThatHasTwoOwners(t *testing.T) {
 	says(false, "SELECT")
 	for _, part := range []string{"SCHEMA " + o.Schema, "TABLE " + o.Schema + ".sweeps", "FUNCTION " + o.Schema + ".hit_1"} {
 		says(true, "ALTER "+part+" OWNER TO "+stranger)
+		says(false, "GRANT "+owner+" TO "+stranger)
+		says(true, "REVOKE "+owner+" FROM "+stranger)
 		says(false, "ALTER "+part+" OWNER TO postgres")
 		says(false, "ALTER "+part+" OWNER TO "+owner)
 	}
