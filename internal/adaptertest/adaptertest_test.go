@@ -16,20 +16,20 @@ import (
 	"github.com/datixlab/auth/store/memstore"
 )
 
-// A told is a test that keeps what fails it.
-type told struct {
+// A recorder is a testing.TB that keeps what fails it.
+type recorder struct {
 	testing.TB
 	mu     sync.Mutex
 	errors []string
 }
 
-func (f *told) Errorf(format string, args ...any) {
+func (f *recorder) Errorf(format string, args ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.errors = append(f.errors, fmt.Sprintf(format, args...))
 }
 
-func (f *told) Fatalf(format string, args ...any) {
+func (f *recorder) Fatalf(format string, args ...any) {
 	f.Errorf(format, args...)
 	panic(f) // which by catches
 }
@@ -37,7 +37,7 @@ func (f *told) Fatalf(format string, args ...any) {
 // by returns what fails a test that calls check.
 func by(t *testing.T, check func(tb testing.TB)) string {
 	t.Helper()
-	f := &told{TB: t}
+	f := &recorder{TB: t}
 	func() {
 		defer func() {
 			if p := recover(); p != nil && p != any(f) {

@@ -112,7 +112,7 @@ func TestNoFunctionWithANameOfOursIsCalled(t *testing.T) {
 	} {
 		server.Exec(fmt.Sprintf("CREATE FUNCTION %[1]s.%s RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO %[1]s.called VALUES ('%[2]s'); RETURN NULL; END $$", o.Schema, f))
 	}
-	known(t, s, "p")
+	adaptertest.Known(t, s, "p")
 	allWork(t, s)
 	server.Exec(fmt.Sprintf("UPDATE %[1]s.sweeps SET swept = swept - interval '1 hour' WHERE relation = 'changes'; SELECT %[1]s.sweep_1(0::bigint)", o.Schema))
 	if called := server.Query("SELECT string_agg(what, ', ') FROM " + o.Schema + ".called"); called != "" {
