@@ -40,11 +40,16 @@ func postgres(f *fixture) []*subject {
 	must(err)
 
 	value := make([]byte, 300)
+	read := func(i int64) string { return fmt.Sprintf("r.%03d", i%partitions) } // these stay as they are
 	partition := func(i int64) string { return fmt.Sprintf("u.%03d", i%partitions) }
-	for i := range int64(partitions) {
-		must(s.Commit(ever, store.Put(partition(i)+"/acct", value), store.Put(partition(i)+"/s.1", value)))
+	for i := range int64(2 * partitions) {
+		in := read
+		if i >= partitions {
+			in = partition
+		}
+		must(s.Commit(ever, store.Put(in(i)+"/acct", value), store.Put(in(i)+"/s.1", value)))
 		for _, name := range []string{"acct", "s.1"} {
-			_, err := pool.Exec(ever, bareInsert, partition(i), name, value)
+			_, err := pool.Exec(ever, bareInsert, in(i), name, value)
 			must(err)
 		}
 	}
@@ -73,8 +78,8 @@ func postgres(f *fixture) []*subject {
 	}{
 		{
 			"two rows by primary key, pgx", "Get of two records",
-			func(p, _ int64) error { return selectTwo(pool, partition(p)) },
-			func(p, _ int64) error { _, err := s.Get(ever, partition(p)+"/acct", partition(p)+"/s.1"); return err },
+			func(p, _ int64) error { return selectTwo(pool, read(p)) },
+			func(p, _ int64) error { _, err := s.Get(ever, read(p)+"/acct", read(p)+"/s.1"); return err },
 			1.25, 0.8,
 		},
 		{

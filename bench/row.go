@@ -21,6 +21,7 @@ type row struct {
 	name     string
 	subjects func(f *fixture) []*subject
 	slow     bool // its samples take seconds, so there are only 7 rounds
+	fine     bool // its subjects wait for a server: four times as many samples, which are shorter
 }
 
 // A subject is one thing that is measured. Exactly one of run, sample and read is set.
@@ -109,8 +110,12 @@ func (s *subject) over(less string) *subject { s.less = less; return s }
 
 // measure takes the samples of a row: every subject once in each round.
 func (r row) measure(rounds int) []*result {
-	if r.slow {
+	length := sampleTime
+	switch {
+	case r.slow:
 		rounds = min(rounds, 7)
+	case r.fine:
+		rounds, length = 4*rounds, length/4
 	}
 	f := &fixture{}
 	defer f.end()
@@ -118,7 +123,7 @@ func (r row) measure(rounds int) []*result {
 	counts := make([]int, len(subjects))
 	for i, s := range subjects {
 		if s.run != nil {
-			counts[i] = s.calibrate()
+			counts[i] = s.calibrate(length)
 		}
 	}
 	samples := make([][]float64, len(subjects))
@@ -181,11 +186,12 @@ func (s *subject) take(n int) float64 {
 
 // calibrate returns how often something is done in the time of a sample, and warms it
 // up.
-func (s *subject) calibrate() int {
+func (s *subject) calibrate(length time.Duration) int {
+	s.run(max(1, s.least)) // the first may have to connect
 	for n := max(1, s.least); ; {
 		took := max(elapsed(s.waits, func() { s.run(n) }), time.Microsecond)
-		fits := int(float64(n) * float64(sampleTime) / float64(took))
-		if took >= sampleTime/2 {
+		fits := int(float64(n) * float64(length) / float64(took))
+		if took >= length/2 {
 			return max(1, s.least, fits)
 		}
 		n = max(n+1, min(100*n, fits))
