@@ -60,7 +60,8 @@ help: ## Say what there is.
 # Packages whose tests have a short form, or are built without the race detector. They are
 # tested twice: in the short form under the race detector, where a test takes five times as
 # long, and in full without it those of their tests that have more to say so (.ci/full.go). All
-# others are tested once, in full, under the race detector, the stores first, as they take longest.
+# others are tested once, in full, under the race detector, the stores first, as they take longest. The
+# rest waits as much as it works, and more of it is tested at a time.
 # Where one goroutine does all, the race detector has nothing to find: that is tested without it
 # (.ci/alone).
 TWICE = $$(.ci/twice)
@@ -72,9 +73,9 @@ FULL = $$(go run .ci/full.go $$(go list -f '{{.Dir}}' $(TWICE)))
 # modules, whose tests measure nothing.
 .PHONY: test
 test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests under the race detector, then every test, all in random order.
-	@full=$(FULL) && \
+	@full=$(FULL) && set -- $$full && \
 	go test $(EVERY) $(ALONE) $(VERDICT) && \
-	go test $(EVERY) $$full $(TWICE) $(VERDICT) && \
+	SAID_ON_MEMORY=$$2 go test $(EVERY) "$$1" $(TWICE) $(VERDICT) && \
 	$(BESIDE) $(NESTED)
 
 # A browser waits as much as it works, so the other modules have their turns beside it. Each of
@@ -89,7 +90,8 @@ $(NESTED): test-in-%:
 .PHONY: test-race
 test-race: ## Every package that shares memory under the race detector, in the short form of its tests if it has one.
 	short=$(FULL) && export short && $(RACE) $(EVERY) -short $(TWICE) $(VERDICT)
-	$(RACE) $(EVERY) $(ONCE) $(VERDICT)
+	$(RACE) $(EVERY) $$(grep /store/ <<<"$(ONCE)") $(VERDICT)
+	$(RACE) $(EVERY) -p 4 $$(grep -v /store/ <<<"$(ONCE)") $(VERDICT)
 
 .PHONY: everywhere
 everywhere: ## The tests of package auth and of httpauth, each on every store: for a new store, and for a change of the contract.

@@ -30,6 +30,7 @@ import (
 	"github.com/datixlab/auth/internal/emptystore"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/memstore"
@@ -80,7 +81,9 @@ func onStores(t *testing.T, onRedisToo, onPostgresToo bool, test func(t *testing
 			test(t, open(t))
 		})
 	}
-	turn("memory", onMemory)
+	if !servertest.SaidOnMemory(t) {
+		turn("memory", onMemory)
+	}
 	if testing.Short() {
 		return
 	}

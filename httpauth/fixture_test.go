@@ -29,6 +29,7 @@ import (
 	"github.com/datixlab/auth/internal/emptystore"
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/redistest"
+	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
 	"github.com/datixlab/auth/store/boltstore"
 	"github.com/datixlab/auth/store/memstore"
@@ -214,7 +215,9 @@ func inTurn(edit func(*auth.Config), test func(t *testing.T, f *fixture)) func(t
 // onSetups is for a test that makes its own fixture. With -short it is memory alone. Servers drop
 // what has expired by their own clock, so there the test's clock begins at their time.
 func onSetups(t *testing.T, onRedisToo, onPostgresToo bool, test func(t *testing.T, s setup)) {
-	t.Run("memory", func(t *testing.T) { test(t, setup{store: onMemory}) })
+	if !servertest.SaidOnMemory(t) {
+		t.Run("memory", func(t *testing.T) { test(t, setup{store: onMemory}) })
+	}
 	if testing.Short() {
 		return
 	}

@@ -14,6 +14,7 @@ func TestAServerKeepsItsFilesAndItsPortOverARestart(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	s.Do("set", "k", "v")
 	s.Kill()
@@ -39,6 +40,7 @@ func TestSentinelFailsOver(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	begin := time.Now()
 	s := redistest.StartSentinel(t)
 	t.Logf("whole after %v", time.Since(begin))
@@ -55,6 +57,7 @@ func TestClusterFailsOverAndMovesSlots(t *testing.T) {
 	if !redistest.Available(t) {
 		return
 	}
+	t.Parallel()
 	begin := time.Now()
 	c := redistest.StartCluster(t)
 	t.Logf("whole after %v", time.Since(begin))

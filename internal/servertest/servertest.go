@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -40,6 +41,18 @@ func SkipIfShort(tb testing.TB) {
 		tb.Skip("not with -short: it needs several servers")
 	}
 }
+
+// SaidOnMemory reports whether the short form of a test has run before, and the test says no more on
+// memory without -short. make test knows (.ci/full.go), and the test need not be run on memory again.
+func SaidOnMemory(tb testing.TB) bool { return saidOnMemory[tb.Name()] }
+
+var saidOnMemory = func() map[string]bool {
+	said := map[string]bool{}
+	for name := range strings.SplitSeq(os.Getenv("SAID_ON_MEMORY"), ",") {
+		said[name] = true
+	}
+	return said
+}()
 
 // FreePort returns a loopback port on which nothing listens. It is below the ports that
 // systems give to outgoing connections. Otherwise such a connection could take the port
