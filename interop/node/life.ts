@@ -10,6 +10,7 @@ type SecondStep = { requires_2fa: boolean; temp_token: string };
 type Done = { success: boolean };
 type Profile = { id: string; organization_id: string; role: string; email: string; email_verified: boolean; pending_email?: string; full_name: string; two_factor_enabled: boolean };
 type Organization = { id: string; name: string; members: number };
+type Role = "member" | "admin"; // what members give each other
 type Member = { id: string; email: string; role: string };
 type Key = { id: string; enabled: boolean; description: string; last_used_at: string | null; replaced_by?: string; sunset_at?: string };
 
@@ -37,9 +38,9 @@ export interface Api {
   organization(): Promise<Organization>;
   rename(body: { name: string }): Promise<Organization>;
   members(): Promise<{ members: Member[]; next: string | null }>;
-  changeMember(id: string, body: { role: string }): Promise<Member>;
+  changeMember(id: string, body: { role: Role }): Promise<Member>;
   removeMember(id: string): Promise<Done>;
-  invite(body: { email: string; role: string }): Promise<{ id: string; email: string; role: string; invitation_token?: string }>;
+  invite(body: { email: string; role: Role }): Promise<{ id: string; email: string; role: string; invitation_token?: string }>;
   invitations(): Promise<{ invitations: { id: string; email: string; role: string }[] }>;
   revokeInvitation(id: string): Promise<Done>;
   acceptInvitation(body: { token: string }): Promise<Profile>;
