@@ -47,6 +47,41 @@ func TestAnOwnChangeIsSeenAtOnceAndWhatIsKnownTakesNoRoundTrip(t *testing.T) {
 	adaptertest.WantOwnChangesAtOnce(t, s)
 }
 
+// A Commit notes its partition if any of its Ops changes a record, whichever it is.
+func TestWhateverAnotherProcessChangesIsSeen(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	o := watching()
+	c := at(t, pgtest.Shared(t).URL())
+	writer, remembers := mustOpen(t, c, o), mustOpen(t, c, o)
+	seen := func(t *testing.T, ops ...store.Op) {
+		t.Helper()
+		was := adaptertest.Known(t, remembers, "p")
+		must(t, writer.Commit(ever, ops...))
+		servertest.Within(t, recovery, func() error {
+			if adaptertest.Known(t, remembers, "p") == was {
+				return errors.New("the change is not seen")
+			}
+			return nil
+		})
+	}
+	for name, ops := range map[string][]store.Op{
+		"a write":                            {store.Put("p/k", []byte("v"))},
+		"a delete":                           {store.Delete("p/there")},
+		"a delete before one of nothing":     {store.Delete("p/there"), store.Delete("p/none")},
+		"a write before a delete of nothing": {store.Put("p/k", nil), store.Delete("p/none")},
+		"a delete of nothing before a write": {store.Delete("p/none"), store.Put("p/k", nil)},
+		"a write before a condition":         {store.Put("p/k", nil), store.Check("p/none").Absent()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen(t, store.Put("p/there", nil))
+			seen(t, ops...)
+		})
+	}
+}
+
 // begin begins a transaction that writes p/k as the Store does, and does not end it.
 func begin(t *testing.T, server *pgtest.Server, o pgstore.Options, value string) pgx.Tx {
 	t.Helper()
