@@ -39,9 +39,9 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 	}
 	partition, values := store.Partition(keys[0]), make([][]byte, len(keys))
 	var standby bool
-	sql, args, into := s.sql.getMany, []any{partition}, []any{&values}
+	sql, args, into := s.sql.getMany, []any{partition}, []any{&standby, &values}
 	if len(keys) <= len(s.sql.get) {
-		sql, into = s.sql.get[len(keys)-1], into[:0]
+		sql, into = s.sql.get[len(keys)-1], into[:1]
 		for i, key := range keys {
 			args, into = append(args, name(key)), append(into, &values[i])
 		}
@@ -53,7 +53,7 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 		args = append(args, names)
 	}
 	err := s.call(ctx, func(ctx context.Context, c *pgx.Conn) error {
-		if err := c.QueryRow(ctx, sql, args...).Scan(append(into, &standby)...); err != nil {
+		if err := c.QueryRow(ctx, sql, args...).Scan(into...); err != nil {
 			return err
 		}
 		return ofPrimary(standby)
@@ -81,7 +81,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 		var name string
 		var value []byte
 		var standby bool
-		_, err = pgx.ForEachRow(rows, []any{&name, &value, &standby}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&standby, &name, &value}, func() error {
 			items = append(items, store.Item{Key: partition + "/" + name, Value: value})
 			return ofPrimary(standby)
 		})

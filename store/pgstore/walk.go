@@ -50,7 +50,7 @@ func (s *Store) walkRecords(ctx context.Context, after string) (page store.Page,
 		var value []byte
 		var expires int64
 		var standby bool
-		_, err = pgx.ForEachRow(rows, []any{&partition, &name, &value, &expires, &standby}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&standby, &partition, &name, &value, &expires}, func() error {
 			if err := ofPrimary(standby); err != nil {
 				return err
 			}
@@ -84,7 +84,7 @@ func (s *Store) walkCounters(ctx context.Context, after string) (page store.Page
 		var key string
 		var us int64
 		var standby bool
-		_, err = pgx.ForEachRow(rows, []any{&key, &us, &standby}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&standby, &key, &us}, func() error {
 			if err := ofPrimary(standby); err != nil {
 				return err
 			}
