@@ -192,6 +192,11 @@ func readVersion(ctx context.Context, q querier, schema string) (v versionRow, e
 	if err != nil || !there {
 		return v, err
 	}
-	err = q.QueryRow(ctx, inSchema(`SELECT coalesce(pg_catalog.max(version), 0), coalesce(pg_catalog.max(usable_from), 0) FROM {schema}.versions`, schema)).Scan(&v.number, &v.usableFrom)
+	var hidden bool
+	err = q.QueryRow(ctx, inSchema(`SELECT coalesce(pg_catalog.max(version), 0), coalesce(pg_catalog.max(usable_from), 0),
+		pg_catalog.row_security_active('{schema}.versions') FROM {schema}.versions`, schema)).Scan(&v.number, &v.usableFrom, &hidden)
+	if err == nil && hidden { // with no rows it would seem that there is no store
+		err = errors.New("the role lacks privileges: BYPASSRLS on versions")
+	}
 	return v, err
 }
