@@ -176,7 +176,7 @@ END $$;
 CREATE FUNCTION {schema}.commits_1() RETURNS text[] LANGUAGE sql
 SET search_path = pg_catalog, pg_temp AS $$
 	SELECT ARRAY(SELECT l.virtualtransaction FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
-		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		AND l.database = (SELECT a.datid FROM pg_stat_get_activity(pg_backend_pid()) a) -- some servers hide pg_database
 		AND l.classid::bigint = hashtext('{schema}')::bigint & 4294967295)
 $$;
 
