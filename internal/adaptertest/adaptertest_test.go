@@ -23,30 +23,30 @@ type recorder struct {
 	errors []string
 }
 
-func (f *recorder) Errorf(format string, args ...any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.errors = append(f.errors, fmt.Sprintf(format, args...))
+func (r *recorder) Errorf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.errors = append(r.errors, fmt.Sprintf(format, args...))
 }
 
-func (f *recorder) Fatalf(format string, args ...any) {
-	f.Errorf(format, args...)
-	panic(f) // which by catches
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	panic(r) // which by catches
 }
 
 // by returns what fails a test that calls check.
 func by(t *testing.T, check func(tb testing.TB)) string {
 	t.Helper()
-	f := &recorder{TB: t}
+	r := &recorder{TB: t}
 	func() {
 		defer func() {
-			if p := recover(); p != nil && p != any(f) {
+			if p := recover(); p != nil && p != any(r) {
 				panic(p)
 			}
 		}()
-		check(f)
+		check(r)
 	}()
-	return strings.Join(f.errors, "; ")
+	return strings.Join(r.errors, "; ")
 }
 
 // A broken store carries out each Commit in its own way. Every 50th is broken.

@@ -48,8 +48,9 @@ const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int
 			WHERE pg_catalog.row_security_active(pg_catalog.concat('{schema}.', t))), ` + ofStrangers
 
 // ofStrangers has the roles beside the owner of the records that own the schema, a table or a function
-// of it. A superuser and the owner of the database can replace all of it anyway, and so can a member
-// of the role that owns the records. No list of roles or databases is read, as some servers hide those.
+// of it. A superuser can replace all of it anyway, and so can a member of the role that owns the
+// records. The owner of the database often makes the schema, and could as well drop the database. No
+// list of roles or databases is read, as some servers hide those.
 const ofStrangers = `ARRAY(SELECT DISTINCT pg_catalog.pg_get_userbyid(o.owner)::text FROM pg_catalog.pg_class r,
 	LATERAL (SELECT n.nspowner AS owner FROM pg_catalog.pg_namespace n WHERE n.oid = r.relnamespace
 			AND NOT pg_catalog.pg_has_role(n.nspowner, pg_catalog.to_regrole('pg_database_owner')::pg_catalog.oid, 'MEMBER')
