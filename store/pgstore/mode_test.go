@@ -66,3 +66,20 @@ func TestEveryQueryModeOfTheClientWorks(t *testing.T) {
 		})
 	}
 }
+
+// A null is not equal to a record, and compares as neither true nor false.
+func TestAConditionWithoutItsValueDoesNotHold(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), fresh()
+	s := mustOpen(t, at(t, server.URL()), o)
+	must(t, s.Commit(ever, store.Put("p/k", []byte("v"))))
+	for _, olds := range []string{"NULL", "'{NULL}'", "'{}'"} {
+		if met := server.Query("SELECT " + o.Schema + ".commit_1('p', '{k}', '{2}', " + olds + ", '{1}', '{w}', NULL)"); met != "f" {
+			t.Errorf("with %s: %s", olds, met)
+		}
+	}
+	wantValue(t, s, "p/k", "v")
+}

@@ -80,7 +80,7 @@ BEGIN
 	FOR i IN 1 .. coalesce(cardinality(conditions), 0) LOOP
 		CONTINUE WHEN conditions[i] = 0;
 		SELECT r.value INTO present FROM {schema}.records r WHERE r.partition = part AND r.name = names[i];
-		IF FOUND <> (conditions[i] = 2) OR FOUND AND present <> olds[i] THEN
+		IF FOUND <> (conditions[i] = 2) OR FOUND AND present IS DISTINCT FROM olds[i] THEN
 			RETURN false;
 		END IF;
 	END LOOP;
