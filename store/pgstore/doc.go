@@ -28,7 +28,7 @@
 // other, unless they share a lock, with a probability of 2^-32.
 //
 // Every statement names the schema and the types of its arguments. No statement relies on a
-// setting of the connection. So the search_path does not matter, and a pooler may give each
+// setting of the connection, but for bytea_output where pgx reads values as text: see [Open]. So the search_path does not matter, and a pooler may give each
 // statement another connection.
 //
 // With Options.MaxLag, what was read before takes no round trip while it has not changed. Each

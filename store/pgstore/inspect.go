@@ -23,6 +23,7 @@ type condition struct {
 	clock                            time.Time
 	isolation, synchronous, standbys string
 	fsync, fullPageWrites            bool
+	escaped                          bool     // values that are sent as text, by bytea_output
 	renamed                          bool     // the schema, since its functions were made
 	missing                          []string // privileges
 	strangers                        []string // roles that own a part of the schema
@@ -33,6 +34,7 @@ const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int
 	pg_catalog.current_setting('transaction_isolation'), pg_catalog.current_setting('synchronous_commit'),
 	pg_catalog.current_setting('synchronous_standby_names'),
 	pg_catalog.current_setting('fsync')::boolean, pg_catalog.current_setting('full_page_writes')::boolean,
+	pg_catalog.current_setting('bytea_output') = 'escape',
 	EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE f.pronamespace = '{schema}'::pg_catalog.regnamespace
 		AND f.proname = 'commit_1' AND pg_catalog.strpos(f.prosrc, '{schema}') = 0),
 	ARRAY(SELECT pg_catalog.concat(p, ' on ', t) FROM (VALUES
@@ -64,7 +66,7 @@ func (s *Store) condition(ctx context.Context) (c condition, err error) {
 	var us int64
 	err = s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, s.sql.inspect).Scan(&c.version, &c.name, &c.standby, &us,
-			&c.isolation, &c.synchronous, &c.standbys, &c.fsync, &c.fullPageWrites, &c.renamed, &c.missing, &c.strangers)
+			&c.isolation, &c.synchronous, &c.standbys, &c.fsync, &c.fullPageWrites, &c.escaped, &c.renamed, &c.missing, &c.strangers)
 	})
 	c.clock = time.UnixMicro(us)
 	return c, err
@@ -128,6 +130,9 @@ func (s *Store) inspect(ctx context.Context, config *pgx.ConnConfig, schema stri
 	}
 	if err := c.check(); err != nil {
 		return err
+	}
+	if mode := config.DefaultQueryExecMode; c.escaped && (mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol) {
+		return fmt.Errorf("pgstore: with default_query_exec_mode %v values can be read only if bytea_output is hex; set it to hex", mode)
 	}
 	for _, text := range c.warnings() {
 		s.log.Warn("pgstore: " + text)

@@ -67,6 +67,21 @@ func TestEveryQueryModeOfTheClientWorks(t *testing.T) {
 	}
 }
 
+// These modes read values as text, for which a role or a database can have a form of its own.
+func TestAFormOfValuesThatAModeCannotReadIsRefused(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), fresh()
+	c := at(t, server.URL()+parameter("options", "-c bytea_output=escape"))
+	allWork(t, mustOpen(t, c, o))
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		c.ConnConfig.DefaultQueryExecMode = mode
+		wantRefused(t, c, o, "set it to hex")
+	}
+}
+
 // A null is not equal to a record, and compares as neither true nor false.
 func TestAConditionWithoutItsValueDoesNotHold(t *testing.T) {
 	if !pgtest.Available(t) {

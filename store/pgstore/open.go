@@ -59,6 +59,7 @@ type Options struct {
 //   - synchronous_commit off, and a default isolation other than read committed.
 //   - A server whose clock is five minutes or more ahead.
 //   - A role that lacks a privilege, or that row-level security hides rows from.
+//   - bytea_output escape, in a mode of pgx that reads values as text.
 //
 // It adds to these settings of config, and keeps every hook of the caller:
 //
