@@ -25,6 +25,17 @@ func Known(tb testing.TB, s store.Stamper, partition string) (stamp uint64) {
 	return stamp
 }
 
+// WantChanged waits for the stamp of the partition to be known, and another than it was.
+func WantChanged(tb testing.TB, s store.Stamper, partition string, was uint64) {
+	tb.Helper()
+	servertest.Within(tb, 10*time.Second, func() error {
+		if stamp, ok := s.Stamp(partition); !ok || stamp == was {
+			return fmt.Errorf("the stamp of %s: %d, known %v; it was %d", partition, stamp, ok, was)
+		}
+		return nil
+	})
+}
+
 // A Reader remembers the value of p/k for as long as its stamp is the same, as package auth does.
 type Reader struct {
 	s     store.Stamper
@@ -71,6 +82,7 @@ func (r *Reader) Await(value string, written time.Time, lag time.Duration) (got 
 // Lateness is how late each of some changes was seen.
 type Lateness []time.Duration
 
+// String implements fmt.Stringer.
 func (l Lateness) String() string {
 	if len(l) == 0 {
 		return "nothing was seen"

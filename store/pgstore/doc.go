@@ -21,15 +21,15 @@
 //
 // # One statement each
 //
-// Get, List, Commit and Hit are one statement each, and one round trip. A Commit calls a function of the
-// schema, commit_1. It takes an advisory lock on the partition until the end of the
+// Get, List, Commit and Hit are one statement each, and one round trip. A Commit calls a function
+// of the schema, commit_1. It takes an advisory lock on the partition until the end of the
 // transaction, checks the conditions, and writes. The isolation is read committed, so nothing
 // fails to be serialized and has to be tried again. Different partitions do not wait for each
 // other, unless they share a lock, with a probability of 2^-32.
 //
-// Every statement names the schema and the types of its arguments. No statement relies on a
-// setting of the connection, but for bytea_output where pgx reads values as text: see [Open]. So the search_path does not matter, and a pooler may give each
-// statement another connection.
+// Every statement names the schema and the types of its arguments. So the search_path does not
+// matter, and a pooler may give each statement another connection. No statement relies on a
+// setting of the connection, but for bytea_output where pgx reads values as text: see [Open].
 //
 // With Options.MaxLag, what was read before takes no round trip while it has not changed. Each
 // Commit then notes what it changes, which is a fifth of the server's time for it.

@@ -105,7 +105,7 @@ func (c condition) warnings() (all []string) {
 		all = append(all, "with synchronous_commit "+c.synchronous+" a failover can lose what was acknowledged; set it to on")
 	}
 	if len(c.strangers) > 0 {
-		all = append(all, "others than the owner of the records own the schema or a part of it, and can replace what the service reads and runs: "+
+		all = append(all, "roles beside the owner of the records own the schema or a part of it, and can replace what the service reads and runs: "+
 			strings.Join(c.strangers, ", ")+"; give all of it to one role with ALTER … OWNER TO")
 	}
 	return all
