@@ -92,6 +92,17 @@ func postgres(f *fixture) []*subject {
 			1.3, 0,
 		},
 		{
+			"BEGIN, UPDATE of a row and COMMIT, pgx", "Commit of one record, in one round trip",
+			func(p, i int64) error {
+				return pgx.BeginFunc(ever, pool, func(tx pgx.Tx) error {
+					_, err := tx.Exec(ever, bareUpdate, partition(p), "acct", changed(i))
+					return err
+				})
+			},
+			func(p, i int64) error { return s.Commit(ever, store.Put(partition(p)+"/acct", changed(i))) },
+			0, 0,
+		},
+		{
 			"the transaction of a Commit, pgx", "Commit of one record, beside it",
 			func(p, i int64) error {
 				_, err := pool.Exec(ever, same, partition(p), changed(i))

@@ -44,22 +44,20 @@ func (s *Store) callInTurn(ctx context.Context, turns chan struct{}, f func(cont
 	}
 	defer s.calls.RUnlock()
 
-	end := time.Now().Add(s.timeout)
+	until, end := s.deadlines.next()
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {
-		end = d
+		until, end = ctx, d
 	}
-	waiting, cancel := context.WithDeadline(ctx, end)
-	if turns != nil {
-		select {
-		case turns <- struct{}{}:
-			defer func() { <-turns }()
-		case <-waiting.Done():
-			cancel()
-			return describe(ctx, waiting.Err())
+	for _, turns := range []chan struct{}{turns, s.connections} {
+		if turns == nil {
+			continue
 		}
+		if err := take(ctx, until, turns); err != nil {
+			return describe(ctx, err)
+		}
+		defer func() { <-turns }()
 	}
-	pooled, err := s.pool.Acquire(waiting)
-	cancel()
+	pooled, err := s.pool.Acquire(waiting{until, ctx})
 	if err != nil {
 		return describe(ctx, err)
 	}
@@ -68,22 +66,38 @@ func (s *Store) callInTurn(ctx context.Context, turns chan struct{}, f func(cont
 		return describe(ctx, context.DeadlineExceeded)
 	}
 	c := pooled.Conn()
-	raw := c.PgConn().Conn()
-	if err = raw.SetDeadline(end); err == nil {
+	l := linkOf(c.PgConn())
+	if err = l.setDeadline(c, end); err == nil {
 		err = f(context.WithoutCancel(ctx), c)
 	}
 	answered := err == nil || errors.As(err, new(*pgconn.PgError))
-	believed := !answered || s.pulse.answered(linkOf(c.PgConn()).generation)
+	believed := !answered || s.pulse.answered(l.generation)
 	if !answered || c.IsClosed() {
 		s.abandon(pooled.Hijack())
 	} else {
-		_ = raw.SetDeadline(time.Time{})
 		pooled.Release()
 	}
 	if !believed {
 		return errOld
 	}
 	return describe(ctx, err)
+}
+
+// take takes a turn, unless one of the contexts ends before there is one.
+func take(ctx, until context.Context, turns chan struct{}) error {
+	select {
+	case turns <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-until.Done():
+		return until.Err()
+	}
 }
 
 // abandon lets go of a connection on which a call failed. The client library would wait 15 s
@@ -145,8 +159,19 @@ func (e oneLine) Unwrap() error { return e.error }
 
 // A link is what a Store knows of a connection. One goroutine at a time uses it.
 type link struct {
-	generation uint64 // of the pulse, when the connection was made
-	warning    string // the last one that the server sent
+	generation uint64    // of the pulse, when the connection was made
+	warning    string    // the last one that the server sent
+	deadline   time.Time // that the connection has
+}
+
+// setDeadline sets the deadline of the connection c, whose link l is. A connection at rest keeps
+// the deadline of its last call, as the next call often has the same.
+func (l *link) setDeadline(c *pgx.Conn, t time.Time) error {
+	if l.deadline.Equal(t) {
+		return nil
+	}
+	l.deadline = t
+	return c.PgConn().Conn().SetDeadline(t)
 }
 
 // linkKey is where a connection of the client library has its link.

@@ -38,8 +38,9 @@
 //
 // Nothing is sent twice, so a server that is down delays no request. A call takes no longer than
 // Options.Timeout, also if the server hangs. A call whose reply is lost returns an error, which
-// says that it may have taken effect. A statement whose caller has gone waits for a lock for a
-// second at most.
+// says that it may have taken effect. A call whose time is over asks the server to cancel its
+// statement. A Commit waits for another of its partition for a second at most, also if its process
+// has gone.
 //
 // Cancelling a context does not end a statement that was sent. The context's deadline does,
 // and costs the connection.

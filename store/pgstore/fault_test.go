@@ -352,6 +352,12 @@ func TestLocksOfOthersHoldUpNoCallForLong(t *testing.T) {
 				servertest.Within(t, recovery, func() error { return call(ever) })
 			}
 		}
+		servertest.Within(t, recovery, func() error { // who gave up has told the server
+			if n := server.Query(`SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::regclass`, o.Schema+"."+table); n != "0" {
+				return fmt.Errorf("%s statements still wait for %s", n, table)
+			}
+			return nil
+		})
 		must(t, locker.Close(ever))
 	}
 	allWork(t, s)

@@ -35,19 +35,23 @@ const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int
 	pg_catalog.current_setting('synchronous_standby_names'),
 	pg_catalog.current_setting('fsync')::boolean, pg_catalog.current_setting('full_page_writes')::boolean,
 	pg_catalog.current_setting('bytea_output') = 'escape',
-	EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE f.pronamespace = '{schema}'::pg_catalog.regnamespace
-		AND f.proname = 'commit_1' AND pg_catalog.strpos(f.prosrc, '{schema}') = 0),
+	NOT EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE f.pronamespace = '{schema}'::pg_catalog.regnamespace
+		AND f.proname = 'commit_1' AND pg_catalog.strpos(f.prosrc, '{schema}') > 0),
 	ARRAY(SELECT pg_catalog.concat(p, ' on ', t) FROM (VALUES
 		('records', 'SELECT'), ('records', 'INSERT'), ('records', 'UPDATE'), ('records', 'DELETE'),
 		('counters', 'SELECT'), ('counters', 'INSERT'), ('counters', 'UPDATE'), ('counters', 'DELETE'),
 		('changes', 'SELECT'), ('changes', 'INSERT'), ('changes', 'DELETE'), ('epochs', 'SELECT'), ('epochs', 'INSERT'), ('epochs', 'UPDATE'), ('epochs', 'DELETE'),
 		('sweeps', 'SELECT'), ('sweeps', 'UPDATE')) AS needed (t, p)
 		WHERE NOT pg_catalog.has_table_privilege(pg_catalog.concat('{schema}.', t), p)
-		UNION ALL SELECT pg_catalog.concat('EXECUTE on ', f) FROM pg_catalog.unnest(ARRAY['{schema}.commit_1', '{schema}.hit_1', '{schema}.sweep_1',
-			'{schema}.changes_1', '{schema}.epoch_1', '{schema}.epoch_name_1', '{schema}.commits_1']::pg_catalog.regproc[]) f
-			WHERE NOT pg_catalog.has_function_privilege(f, 'EXECUTE')
-		UNION ALL SELECT pg_catalog.concat('BYPASSRLS on ', t) FROM pg_catalog.unnest('{records,counters,changes,epochs,sweeps}'::text[]) t
+		UNION ALL SELECT pg_catalog.concat('EXECUTE on ', f.pronamespace::pg_catalog.regnamespace, '.', f.proname) FROM pg_catalog.pg_proc f
+			WHERE f.pronamespace = '{schema}'::pg_catalog.regnamespace AND f.proname = ANY('` + ofFunctions + `'::pg_catalog.name[])
+			GROUP BY f.pronamespace, f.proname HAVING NOT pg_catalog.bool_or(pg_catalog.has_function_privilege(f.oid, 'EXECUTE'))
+		UNION ALL SELECT pg_catalog.concat('BYPASSRLS on ', t, ', unless its row-level security is turned off') FROM pg_catalog.unnest('{records,counters,changes,epochs,sweeps}'::text[]) t
 			WHERE pg_catalog.row_security_active(pg_catalog.concat('{schema}.', t))), ` + ofStrangers
+
+// ofFunctions are the names of the functions that the Store calls. Whoever may create in the schema can
+// add others of the same names.
+const ofFunctions = `{commit_1,hit_1,sweep_1,changes_1,epoch_1,epoch_name_1,commits_1}`
 
 // ofStrangers has the roles beside the owner of the records that own the schema, a table or a function
 // of it. A superuser can replace all of it anyway, and so can a member of the role that owns the
@@ -59,7 +63,7 @@ const ofStrangers = `ARRAY(SELECT DISTINCT pg_catalog.pg_get_userbyid(o.owner)::
 		UNION ALL SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.relnamespace = r.relnamespace
 			AND c.relname = ANY('{versions,records,counters,changes,epochs,sweeps}'::pg_catalog.name[])
 		UNION ALL SELECT f.proowner FROM pg_catalog.pg_proc f WHERE f.pronamespace = r.relnamespace
-			AND f.proname = ANY('{commit_1,hit_1,sweep_1,changes_1,epoch_1,epoch_name_1,commits_1}'::pg_catalog.name[])) o
+			AND f.proname = ANY('` + ofFunctions + `'::pg_catalog.name[])) o
 	WHERE r.oid = '{schema}.records'::pg_catalog.regclass AND NOT pg_catalog.pg_has_role(o.owner, r.relowner, 'MEMBER'))`
 
 func (s *Store) condition(ctx context.Context) (c condition, err error) {

@@ -30,7 +30,8 @@ type Options struct {
 	Schema string
 
 	// Timeout is how long a call may take in all: the wait for a connection, the statement and
-	// its answer. It is 50 ms to 1 s, and 0 is 1 s. The context of a call may end it sooner.
+	// its answer. It is 50 ms to 1 s, and 0 is 1 s. A call may end an eighth of it sooner, or when
+	// its context does.
 	Timeout time.Duration
 
 	// MaxLag is how late a change by another process may be seen: 5 ms to 1 s, or 0, the
@@ -117,12 +118,13 @@ func (o *Options) complete(config *pgxpool.Config) error {
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 func open(ctx context.Context, config *pgxpool.Config, o Options) (*Store, error) {
-	s := &Store{sql: newStatements(o.Schema), timeout: o.Timeout, log: o.Logger, pulse: newPulse(), swept: make(chan struct{})}
+	s := &Store{sql: newStatements(o.Schema), deadlines: deadlines{timeout: o.Timeout}, timeout: o.Timeout, log: o.Logger, pulse: newPulse(), swept: make(chan struct{})}
 	pool, err := pgxpool.NewWithConfig(ctx, s.configure(config))
 	if err != nil {
 		return nil, describe(ctx, err)
 	}
 	s.pool = pool
+	s.connections = make(chan struct{}, pool.Config().MaxConns)
 	s.commits = make(chan struct{}, atOnce(pool.Config().MaxConns))
 	if err := s.inspect(ctx, config.ConnConfig, o.Schema); err != nil {
 		pool.Close()
@@ -162,6 +164,9 @@ func (s *Store) configure(callers *pgxpool.Config) *pgxpool.Config {
 		return nil
 	}
 	c.PrepareConn = func(ctx context.Context, pc *pgx.Conn) (bool, error) {
+		if callers.PrepareConn != nil || callers.BeforeAcquire != nil { //nolint:staticcheck // a caller may have the older hook
+			_ = linkOf(pc.PgConn()).setDeadline(pc, time.Time{})
+		}
 		switch {
 		case !s.pulse.trusted(linkOf(pc.PgConn()).generation), !alive(pc.PgConn().Conn()):
 			return false, nil
@@ -171,6 +176,12 @@ func (s *Store) configure(callers *pgxpool.Config) *pgxpool.Config {
 			return callers.BeforeAcquire(ctx, pc), nil //nolint:staticcheck // the same
 		}
 		return true, nil
+	}
+	c.BeforeClose = func(pc *pgx.Conn) {
+		_ = linkOf(pc.PgConn()).setDeadline(pc, time.Time{}) // the server is told of the end
+		if callers.BeforeClose != nil {
+			callers.BeforeClose(pc)
+		}
 	}
 	c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	if c.MaxConnLifetimeJitter == 0 {

@@ -15,13 +15,15 @@ import (
 
 // A Store is a store.Store on PostgreSQL.
 type Store struct {
-	pool    *pgxpool.Pool
-	sql     statements
-	timeout time.Duration
-	log     *slog.Logger
-	pulse   *pulse
-	watch   *stamps.Watch // nil without Options.MaxLag
-	commits chan struct{} // has a value for each Commit under way
+	pool        *pgxpool.Pool
+	sql         statements
+	timeout     time.Duration
+	log         *slog.Logger
+	pulse       *pulse
+	watch       *stamps.Watch // nil without Options.MaxLag
+	deadlines   deadlines
+	connections chan struct{} // has a value for each call that has a connection or waits for one
+	commits     chan struct{} // has a value for each Commit under way
 
 	stop  context.CancelFunc // ends the sweeper
 	swept chan struct{}      // closed at its end
@@ -119,6 +121,7 @@ func (s *Store) Close() error {
 		<-s.swept
 		s.calls.Lock() // and never Unlock: enter fails from here on
 		s.pool.Close()
+		s.deadlines.stop()
 	})
 	return nil
 }

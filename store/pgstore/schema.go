@@ -196,7 +196,7 @@ func readVersion(ctx context.Context, q querier, schema string) (v versionRow, e
 	err = q.QueryRow(ctx, inSchema(`SELECT coalesce(pg_catalog.max(version), 0), coalesce(pg_catalog.max(usable_from), 0),
 		pg_catalog.row_security_active('{schema}.versions') FROM {schema}.versions`, schema)).Scan(&v.number, &v.usableFrom, &hidden)
 	if err == nil && hidden { // with no rows it would seem that there is no store
-		err = errors.New("the role lacks privileges: BYPASSRLS on versions")
+		err = errors.New("the role lacks privileges: BYPASSRLS on versions, unless its row-level security is turned off")
 	}
 	return v, err
 }

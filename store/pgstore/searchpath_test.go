@@ -59,8 +59,14 @@ func neverCalls(t *testing.T, path string) {
 			"pg_is_in_recovery()": "boolean", "clock_timestamp()": "timestamptz", "now()": "timestamptz",
 			"current_setting(a text)": "text", "has_table_privilege(a text, b text)": "boolean", "max(a integer)": "integer",
 			"same(a text, b text)": "boolean", "same(a name, b text)": "boolean", "same(a name, b name)": "boolean", "same(a oid, b oid)": "boolean",
+			"same(a smallint, b integer)": "boolean", "same(a boolean, b boolean)": "boolean", "same(a bytea, b bytea)": "boolean",
+			"hashtext(a text)": "integer", "pg_try_advisory_xact_lock(a integer, b integer)": "boolean", "pg_advisory_xact_lock(a integer, b integer)": "text",
+			"set_config(a text, b text, c boolean)": "text", "cardinality(a smallint[])": "integer", "pg_current_xact_id()": "xid8",
 		})
-		for _, types := range []string{"text text", "name text", "name name", "oid oid"} {
+		for _, types := range []string{"text", "boolean"} {
+			operators = append(operators, "<> (FUNCTION = evil.same, LEFTARG = "+types+", RIGHTARG = "+types+")")
+		}
+		for _, types := range []string{"text text", "name text", "name name", "oid oid", "smallint integer", "bytea bytea"} {
 			left, right, _ := strings.Cut(types, " ")
 			for _, operator := range []string{"=", "<", ">", ">="} {
 				operators = append(operators, operator+" (FUNCTION = evil.same, LEFTARG = "+left+", RIGHTARG = "+right+")")
@@ -90,6 +96,9 @@ func neverCalls(t *testing.T, path string) {
 		_, err = s.Hit(ever, "p/h", hourly, -1, time.Now())
 		must(t, err)
 		_, err = s.Examine(ever)
+		server.Exec("SET synchronous_commit = off; SET client_min_messages = error; " + // a Commit sets both right
+			"SELECT " + o.Schema + ".commit_1('p', '{k,l}', '{2,0}', '{v,NULL}', '{1,2}', '{w,NULL}', NULL)")
+		wantValue(t, s, "p/k", "w")
 	}
 	if called := server.Query("SELECT pg_catalog.string_agg(what, ', ') FROM public.called"); err != nil || called != "" {
 		t.Errorf("error %v; these were called: %s", err, called)
@@ -114,6 +123,7 @@ func TestNoFunctionWithANameOfOursIsCalled(t *testing.T) {
 	}
 	adaptertest.Known(t, s, "p")
 	allWork(t, s)
+	must(t, mustOpen(t, at(t, server.URL()), o).Close())
 	server.Exec(fmt.Sprintf("UPDATE %[1]s.sweeps SET swept = swept - interval '1 hour' WHERE relation = 'changes'; SELECT %[1]s.sweep_1(0::bigint)", o.Schema))
 	if called := server.Query("SELECT string_agg(what, ', ') FROM " + o.Schema + ".called"); called != "" {
 		t.Errorf("these were called: %s", called)

@@ -45,66 +45,72 @@ INSERT INTO {schema}.sweeps VALUES ('records', 0, now()), ('counters', 0, now())
 -- standby was cancelled: for a role, a database or the server, at any time. Both are set
 -- right for this transaction.
 --
--- No function reads a whole table where there is an index, whatever the statistics say. Where
--- there is none, the server then takes the plan for an expensive one. It would compile it at each
--- call, for 0.3 s, so jit is off.
+-- Each SET clause of a function takes time at each call, so this one has none, unlike the others. It
+-- names the schema of each function, operator and type instead.
 CREATE FUNCTION {schema}.commit_1(
 	part text, names text[], conditions smallint[], olds bytea[],
 	writes smallint[], contents bytea[], expiries bigint[]
-) RETURNS boolean LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET lock_timeout = '1s' AS $$
+) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-	present bytea;
-	asked   boolean; -- whether somebody asks for changes
-	note    boolean := false;
+	present pg_catalog.bytea;
+	asked   boolean; -- whether somebody asks for changes, as of the last record that was set
+	noted   boolean; -- the same, as of any that was deleted
+	dropped boolean;
 BEGIN
-	IF current_setting('transaction_isolation') <> 'read committed' OR pg_is_in_recovery()
-		OR current_setting('synchronous_commit') = 'off' OR current_setting('client_min_messages') = 'error' THEN
-		IF current_setting('transaction_isolation') <> 'read committed' THEN
+	IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed' OR pg_catalog.pg_is_in_recovery()
+		OR pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'
+		OR pg_catalog.current_setting('client_min_messages') OPERATOR(pg_catalog.=) 'error'
+		OR NOT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('{schema}'), pg_catalog.hashtext(part)) THEN
+		IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed' THEN
 			RAISE 'the isolation of transactions must be read committed (default_transaction_isolation)'
 				USING ERRCODE = 'object_not_in_prerequisite_state';
-		ELSIF pg_is_in_recovery() THEN -- a Commit that writes nothing would be answered
+		ELSIF pg_catalog.pg_is_in_recovery() THEN -- a Commit that writes nothing would be answered
 			RAISE 'the server is a standby, which may not know yet what was revoked' USING ERRCODE = 'read_only_sql_transaction';
 		END IF;
-		IF current_setting('synchronous_commit') = 'off' THEN
-			PERFORM set_config('synchronous_commit', 'on', true);
+		IF pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off' THEN
+			PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
 		END IF;
-		IF current_setting('client_min_messages') = 'error' THEN
-			PERFORM set_config('client_min_messages', 'warning', true);
+		IF pg_catalog.current_setting('client_min_messages') OPERATOR(pg_catalog.=) 'error' THEN
+			PERFORM pg_catalog.set_config('client_min_messages', 'warning', true);
 		END IF;
-	END IF;
-	IF NOT pg_try_advisory_xact_lock(hashtext('{schema}'), hashtext(part)) THEN -- this takes less time
-		PERFORM pg_advisory_xact_lock(hashtext('{schema}'), hashtext(part));
+		PERFORM pg_catalog.set_config('lock_timeout', '1s', true);
+		PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('{schema}'), pg_catalog.hashtext(part));
 	END IF;
 
-	FOR i IN 1 .. coalesce(cardinality(conditions), 0) LOOP
-		CONTINUE WHEN conditions[i] = 0;
-		SELECT r.value INTO present FROM {schema}.records r WHERE r.partition = part AND r.name = names[i];
-		IF FOUND <> (conditions[i] = 2) OR FOUND AND present IS DISTINCT FROM olds[i] THEN
-			RETURN false;
-		END IF;
-	END LOOP;
-	FOR i IN 1 .. cardinality(writes) LOOP
-		IF writes[i] = 1 THEN
-			INSERT INTO {schema}.records AS r VALUES (part, names[i], contents[i], nullif(expiries[i], 0))
+	IF conditions IS NOT NULL THEN
+		FOR i IN 1 .. pg_catalog.cardinality(conditions) LOOP
+			CONTINUE WHEN conditions[i] OPERATOR(pg_catalog.=) 0;
+			SELECT r.value INTO present FROM {schema}.records r
+				WHERE r.partition OPERATOR(pg_catalog.=) part AND r.name OPERATOR(pg_catalog.=) names[i];
+			IF FOUND OPERATOR(pg_catalog.<>) (conditions[i] OPERATOR(pg_catalog.=) 2)
+				OR FOUND AND (present OPERATOR(pg_catalog.=) olds[i]) IS NOT TRUE THEN
+				RETURN false;
+			END IF;
+		END LOOP;
+	END IF;
+	FOR i IN 1 .. pg_catalog.cardinality(writes) LOOP
+		IF writes[i] OPERATOR(pg_catalog.=) 1 THEN
+			INSERT INTO {schema}.records AS r VALUES (part, names[i], contents[i], expiries[i])
 				ON CONFLICT (partition, name) DO UPDATE SET value = excluded.value, expires = excluded.expires
 				RETURNING EXISTS (SELECT FROM {schema}.epochs) INTO asked;
-		ELSIF writes[i] = 2 THEN
-			DELETE FROM {schema}.records r WHERE r.partition = part AND r.name = names[i]
-				RETURNING EXISTS (SELECT FROM {schema}.epochs) INTO asked;
-		ELSE
-			CONTINUE;
+		ELSIF writes[i] OPERATOR(pg_catalog.=) 2 THEN
+			DELETE FROM {schema}.records r WHERE r.partition OPERATOR(pg_catalog.=) part AND r.name OPERATOR(pg_catalog.=) names[i]
+				RETURNING EXISTS (SELECT FROM {schema}.epochs) INTO dropped; -- null if there was none
+			noted := noted OR dropped;
 		END IF;
-		note := note OR asked IS TRUE; -- null if there was nothing to delete
 	END LOOP;
-	IF note THEN
-		INSERT INTO {schema}.changes VALUES (pg_current_xact_id(), part);
+	IF asked OR noted THEN
+		INSERT INTO {schema}.changes VALUES (pg_catalog.pg_current_xact_id(), part);
 	END IF;
 	RETURN true;
 END $$;
 
 -- hit_1 carries out store.Hit in microseconds. It returns a state of the counter from which
 -- store.Limit.Apply makes the decision. Nobody waits for the disk.
+--
+-- This function and the next ones read no table as a whole where there is an index, whatever the
+-- statistics say. Where there is none, the server then takes the plan for an expensive one. It would
+-- compile it at each call, for 0.3 s, so jit is off.
 CREATE FUNCTION {schema}.hit_1(k text, at bigint, full_at bigint, step bigint) RETURNS bigint LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET lock_timeout = '1s' AS $$
 DECLARE
