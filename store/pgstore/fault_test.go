@@ -315,12 +315,7 @@ func TestTimeoutsOfTheRoleUndoNothingAndHalveNothing(t *testing.T) {
 // lock locks a table of the Store, until the connection that it returns is closed.
 func lock(t *testing.T, server *pgtest.Server, o pgstore.Options, table string) *pgx.Conn {
 	t.Helper()
-	c, err := pgx.Connect(ever, server.URL())
-	must(t, err)
-	t.Cleanup(func() { c.Close(ever) })
-	_, err = c.Exec(ever, fmt.Sprintf("BEGIN; SET LOCAL lock_timeout = '10s'; LOCK TABLE %s.%s IN ACCESS EXCLUSIVE MODE", o.Schema, table))
-	must(t, err)
-	return c
+	return session(t, server, fmt.Sprintf("BEGIN; SET LOCAL lock_timeout = '10s'; LOCK TABLE %s.%s IN ACCESS EXCLUSIVE MODE", o.Schema, table))
 }
 
 // A dump, a migration of another program or an administrator may lock any table.
@@ -372,11 +367,7 @@ func TestCommitsThatWaitHoldUpNoRead(t *testing.T) {
 	server, o := pgtest.Shared(t), fresh()
 	s := mustOpen(t, at(t, server.URL()), o)
 	allWork(t, s)
-	c, err := pgx.Connect(ever, server.URL())
-	must(t, err)
-	t.Cleanup(func() { c.Close(ever) })
-	_, err = c.Exec(ever, fmt.Sprintf(`SELECT pg_advisory_lock(hashtext('"%s"'), hashtext('p'))`, o.Schema))
-	must(t, err)
+	c := session(t, server, fmt.Sprintf(`SELECT pg_advisory_lock(hashtext('"%s"'), hashtext('p'))`, o.Schema))
 	ctx, stop := context.WithCancel(ever)
 	var all sync.WaitGroup
 	for range 100 {

@@ -39,7 +39,7 @@ func TestNoStatementIsCompiled(t *testing.T) {
 		t.Log("the server cannot compile")
 	}
 	for call, statements := range map[string]int{
-		`commit_1('p', '{a,b}', '{1,0}', '{"",""}', '{1,2}', '{x,""}', '{0,0}')`: 5,
+		`commit_1('p', '{a,b}', '{1,0}', '{"",""}', '{1,2}', '{x,""}', NULL)`: 5,
 		`hit_1('p/k', 1, 3, 1)`:  2,
 		`hit_1('p/k', 1, 3, -1)`: 3,
 		`epoch_1()`:              2,

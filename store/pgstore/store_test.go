@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -42,6 +43,17 @@ func at(tb testing.TB, url string) *pgxpool.Config {
 	config, err := pgstore.ParseURL(url)
 	must(tb, err)
 	return config
+}
+
+// session returns a connection of somebody else, which has executed some statements.
+func session(t *testing.T, server *pgtest.Server, statements string) *pgx.Conn {
+	t.Helper()
+	c, err := pgx.Connect(ever, server.URL())
+	must(t, err)
+	t.Cleanup(func() { c.Close(ever) })
+	_, err = c.Exec(ever, statements, pgx.QueryExecModeSimpleProtocol)
+	must(t, err)
+	return c
 }
 
 func mustOpen(tb testing.TB, c *pgxpool.Config, o pgstore.Options) *pgstore.Store {

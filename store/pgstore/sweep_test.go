@@ -155,10 +155,7 @@ func TestTheSweeperWaitsForNobody(t *testing.T) {
 	must(t, mustOpen(t, at(t, server.URL()), o).Close())
 	insert(server, o, "old", 10, longEnded)
 	hold := func(statement string) pgx.Tx {
-		c, err := pgx.Connect(ever, server.URL())
-		must(t, err)
-		t.Cleanup(func() { c.Close(ever) })
-		tx, err := c.Begin(ever)
+		tx, err := session(t, server, "").Begin(ever)
 		must(t, err)
 		_, err = tx.Exec(ever, statement)
 		must(t, err)

@@ -80,12 +80,9 @@ func TestWhateverAnotherProcessChangesIsSeen(t *testing.T) {
 // begin begins a transaction that writes p/k as the Store does, and does not end it.
 func begin(t *testing.T, server *pgtest.Server, o pgstore.Options, value string) pgx.Tx {
 	t.Helper()
-	c, err := pgx.Connect(ever, server.URL())
+	tx, err := session(t, server, "").Begin(ever)
 	must(t, err)
-	t.Cleanup(func() { c.Close(ever) })
-	tx, err := c.Begin(ever)
-	must(t, err)
-	_, err = tx.Exec(ever, fmt.Sprintf("SELECT %s.commit_1('p', '{k}', '{0}', ARRAY[''::bytea], '{1}', ARRAY[$1::bytea], '{0}')", o.Schema), []byte(value))
+	_, err = tx.Exec(ever, fmt.Sprintf("SELECT %s.commit_1('p', '{k}', '{0}', ARRAY[''::bytea], '{1}', ARRAY[$1::bytea], NULL)", o.Schema), []byte(value))
 	must(t, err)
 	return tx
 }
@@ -163,11 +160,7 @@ func TestAWatchThatNobodyAsksWaitsForNoCommit(t *testing.T) {
 	server := pgtest.Shared(t)
 	p := startProxy(t, server)
 	o := watching()
-	c, err := pgx.Connect(ever, server.URL())
-	must(t, err)
-	defer c.Close(ever)
-	_, err = c.Exec(ever, fmt.Sprintf(`SELECT pg_advisory_lock(hashtext('"%s"'), 1)`, o.Schema))
-	must(t, err)
+	session(t, server, fmt.Sprintf(`SELECT pg_advisory_lock(hashtext('"%s"'), 1)`, o.Schema))
 	s := mustOpen(t, p.at(t, server), o)
 	if _, known := s.Stamp("p"); known {
 		t.Error("a stamp is known while a Commit may change records and not say so")
@@ -278,7 +271,7 @@ func TestAChangeThatIsGoneBeforeItWasSeenCountsAsSeen(t *testing.T) {
 			was := adaptertest.Known(t, remembers, "p")
 			p.freeze() // for less time than a watch waits for an answer
 			server.Exec(strings.ReplaceAll(`DO $$ BEGIN
-				PERFORM {schema}.commit_1('p', '{k}', '{0}', '{""}', '{1}', '{""}', '{0}');
+				PERFORM {schema}.commit_1('p', '{k}', '{0}', '{""}', '{1}', '{""}', NULL);
 				COMMIT;`+gone+`
 				IF EXISTS (SELECT FROM {schema}.changes) THEN RAISE 'changes are left'; END IF;
 			END $$`, "{schema}", o.Schema))
@@ -422,11 +415,7 @@ func TestATransactionThatStaysOpenHoldsUpNothing(t *testing.T) {
 	o := watching()
 	writer, remembers := mustOpen(t, at(t, server.URL()), o), mustOpen(t, at(t, server.URL()), o)
 	for _, statements := range []string{"BEGIN; SELECT pg_current_xact_id()", "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class"} {
-		c, err := pgx.Connect(ever, server.URL())
-		must(t, err)
-		defer c.Close(ever)
-		_, err = c.Exec(ever, statements, pgx.QueryExecModeSimpleProtocol)
-		must(t, err)
+		session(t, server, statements)
 	}
 	adaptertest.Known(t, remembers, "p")
 	adaptertest.Race(t, writer, remembers, lag, 50)
@@ -442,7 +431,7 @@ func TestATransactionThatStaysOpenHoldsUpNothing(t *testing.T) {
 	}
 	_, _ = poll()
 	partitions, few := poll()
-	server.Exec(fmt.Sprintf("DO $$ BEGIN FOR i IN 1 .. 2000 LOOP PERFORM %s.commit_1('r' || i, '{k}', '{0}', '{\"\"}', '{1}', '{\"\"}', '{0}'); COMMIT; END LOOP; END $$", o.Schema))
+	server.Exec(fmt.Sprintf("DO $$ BEGIN FOR i IN 1 .. 2000 LOOP PERFORM %s.commit_1('r' || i, '{k}', '{0}', '{\"\"}', '{1}', '{\"\"}', NULL); COMMIT; END LOOP; END $$", o.Schema))
 	after, many := poll()
 	if partitions != "1" || after != "1" {
 		t.Errorf("an answer has %s partitions, after 2000 Commits %s, want 1", partitions, after)
