@@ -48,15 +48,16 @@ func (s *Store) callInTurn(ctx context.Context, turns chan struct{}, f func(cont
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {
 		until, end = ctx, d
 	}
-	for _, turns := range []chan struct{}{turns, s.connections} {
-		if turns == nil {
-			continue
-		}
+	if turns != nil {
 		if err := take(ctx, until, turns); err != nil {
 			return describe(ctx, err)
 		}
 		defer func() { <-turns }()
 	}
+	if err := take(ctx, until, s.connections); err != nil {
+		return describe(ctx, err)
+	}
+	defer func() { <-s.connections }()
 	pooled, err := s.pool.Acquire(waiting{until, ctx})
 	if err != nil {
 		return describe(ctx, err)
@@ -165,7 +166,8 @@ type link struct {
 }
 
 // setDeadline sets the deadline of the connection c, whose link l is. A connection at rest keeps
-// the deadline of its last call, as the next call often has the same.
+// the deadline of its last call, as the next call often has the same. Hooks of the caller must
+// find none: they take their time, and the client library can change the deadline for them.
 func (l *link) setDeadline(c *pgx.Conn, t time.Time) error {
 	if l.deadline.Equal(t) {
 		return nil

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/datixlab/auth/store"
 )
@@ -24,7 +23,7 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 	names, writes := make([]string, len(ops)), make([]int16, len(ops))
 	var conditions []int16 // this and the next are null unless an Op has one: few Commits have all
 	var olds, values [][]byte
-	var expiries []pgtype.Int8 // zero is null
+	var expiries []int64
 	changes := false
 	for i := range ops {
 		op := &ops[i]
@@ -43,7 +42,7 @@ func (s *Store) Commit(ctx context.Context, ops ...store.Op) error {
 		}
 		if !op.Expires.IsZero() {
 			expiries = grown(expiries, len(ops))
-			expiries[i] = pgtype.Int8{Int64: expiry(op.Expires), Valid: true}
+			expiries[i] = expiry(op.Expires)
 		}
 		changes = changes || op.Write != store.None
 	}

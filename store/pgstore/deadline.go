@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Deadlines make the deadlines of calls. Calls that begin within an eighth of the timeout have the
+// deadlines makes the deadlines of calls. Calls that begin within an eighth of the timeout have the
 // same one: it comes after seven eighths of the timeout or later, and not after the timeout. A timer for
 // each call would take as much time as all else that a call does here.
 type deadlines struct {
@@ -38,8 +38,8 @@ func (d *deadlines) stop() {
 	}
 }
 
-// A waiting is the context of a wait. It ends with a context of deadlines, and has the values of the
-// caller's.
+// A waiting is the context of the wait for a connection. It ends with a context of deadlines, not with
+// the caller's, whose values it has.
 type waiting struct {
 	context.Context
 	caller context.Context

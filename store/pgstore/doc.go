@@ -39,11 +39,10 @@
 // Nothing is sent twice, so a server that is down delays no request. A call takes no longer than
 // Options.Timeout, also if the server hangs. A call whose reply is lost returns an error, which
 // says that it may have taken effect. A call whose time is over asks the server to cancel its
-// statement. A Commit waits for another of its partition for a second at most, also if its process
-// has gone.
+// statement. A Commit waits for a lock for a second at most, also if its process has gone.
 //
-// Cancelling a context does not end a statement that was sent. The context's deadline does,
-// and costs the connection.
+// Cancelling a context does not end a statement that was sent, nor the wait for a connection that is
+// being made. The context's deadline does, and costs the connection.
 //
 // A server that hung until another took its place does not know that when it wakes. A Store
 // does not use it then. It makes new connections if the server was silent for 1.5 seconds: every

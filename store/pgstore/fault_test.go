@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/datixlab/auth/internal/adaptertest"
 	"github.com/datixlab/auth/internal/pgtest"
@@ -356,6 +358,36 @@ func TestLocksOfOthersHoldUpNoCallForLong(t *testing.T) {
 		must(t, locker.Close(ever))
 	}
 	allWork(t, s)
+}
+
+// A process can end while its Commit waits for a lock. Nobody asks the server to cancel that.
+func TestACommitWhoseProcessHasEndedDoesNotWaitOn(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Shared(t), fresh()
+	s := mustOpen(t, at(t, server.URL()), o)
+	must(t, s.Commit(ever, store.Put("p/k", []byte("before"))))
+	locker := lock(t, server, o, "records")
+	config := at(t, server.URL()).ConnConfig
+	c, err := pgconn.ConnectConfig(ever, &config.Config)
+	must(t, err)
+	waiting := func(want string) {
+		servertest.Within(t, recovery, func() error {
+			if n := server.Query(`SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = $1`, c.PID()); n != want {
+				return fmt.Errorf("%s Commits wait, want %s", n, want)
+			}
+			return nil
+		})
+	}
+	c.Frontend().SendQuery(&pgproto3.Query{String: "SELECT " + o.Schema + ".commit_1('p', '{k}', NULL, NULL, '{1}', '{late}', NULL)"})
+	must(t, c.Frontend().Flush())
+	waiting("1")
+	must(t, c.Conn().Close())
+	waiting("0")
+	must(t, locker.Close(ever))
+	wantValue(t, s, "p/k", "before")
 }
 
 // A partition can be held up, and every Commit of all partitions while no synchronous standby answers.

@@ -25,52 +25,59 @@ type condition struct {
 	fsync, fullPageWrites            bool
 	escaped                          bool     // values that are sent as text, by bytea_output
 	renamed                          bool     // the schema, since its functions were made
+	lacking                          []string // functions
 	missing                          []string // privileges
 	strangers                        []string // roles that own a part of the schema
 }
 
-const inspection = `SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'),
+var inspection = `SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'),
 	pg_catalog.pg_is_in_recovery(), (extract(epoch FROM pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.*) 1000000)::bigint,
 	pg_catalog.current_setting('transaction_isolation'), pg_catalog.current_setting('synchronous_commit'),
 	pg_catalog.current_setting('synchronous_standby_names'),
 	pg_catalog.current_setting('fsync')::boolean, pg_catalog.current_setting('full_page_writes')::boolean,
 	pg_catalog.current_setting('bytea_output') = 'escape',
-	NOT EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE f.pronamespace = '{schema}'::pg_catalog.regnamespace
-		AND f.proname = 'commit_1' AND pg_catalog.strpos(f.prosrc, '{schema}') > 0),
+	EXISTS (SELECT FROM pg_catalog.pg_proc p, ` + ofFunctions + ` f WHERE p.oid = f.id::pg_catalog.oid
+		AND p.proname = 'commit_1' AND pg_catalog.strpos(p.prosrc, '{schema}') = 0),
+	ARRAY(SELECT f.signature FROM ` + ofFunctions + ` f WHERE f.id IS NULL),
 	ARRAY(SELECT pg_catalog.concat(p, ' on ', t) FROM (VALUES
 		('records', 'SELECT'), ('records', 'INSERT'), ('records', 'UPDATE'), ('records', 'DELETE'),
 		('counters', 'SELECT'), ('counters', 'INSERT'), ('counters', 'UPDATE'), ('counters', 'DELETE'),
 		('changes', 'SELECT'), ('changes', 'INSERT'), ('changes', 'DELETE'), ('epochs', 'SELECT'), ('epochs', 'INSERT'), ('epochs', 'UPDATE'), ('epochs', 'DELETE'),
 		('sweeps', 'SELECT'), ('sweeps', 'UPDATE')) AS needed (t, p)
 		WHERE NOT pg_catalog.has_table_privilege(pg_catalog.concat('{schema}.', t), p)
-		UNION ALL SELECT pg_catalog.concat('EXECUTE on ', f.pronamespace::pg_catalog.regnamespace, '.', f.proname) FROM pg_catalog.pg_proc f
-			WHERE f.pronamespace = '{schema}'::pg_catalog.regnamespace AND f.proname = ANY('` + ofFunctions + `'::pg_catalog.name[])
-			GROUP BY f.pronamespace, f.proname HAVING NOT pg_catalog.bool_or(pg_catalog.has_function_privilege(f.oid, 'EXECUTE'))
+		UNION ALL SELECT pg_catalog.concat('EXECUTE on ', f.id) FROM ` + ofFunctions + ` f WHERE NOT pg_catalog.has_function_privilege(f.id, 'EXECUTE')
 		UNION ALL SELECT pg_catalog.concat('BYPASSRLS on ', t, ', unless its row-level security is turned off') FROM pg_catalog.unnest('{records,counters,changes,epochs,sweeps}'::text[]) t
 			WHERE pg_catalog.row_security_active(pg_catalog.concat('{schema}.', t))), ` + ofStrangers
 
-// ofFunctions are the names of the functions that the Store calls. Whoever may create in the schema can
-// add others of the same names.
-const ofFunctions = `{commit_1,hit_1,sweep_1,changes_1,epoch_1,epoch_name_1,commits_1}`
+// functions are those that the Store calls and their arguments. Whoever may create in the schema can add
+// others of the same names.
+var functions = []string{
+	"commit_1(pg_catalog.text, pg_catalog.text[], smallint[], pg_catalog.bytea[], smallint[], pg_catalog.bytea[], bigint[])",
+	"hit_1(pg_catalog.text, bigint, bigint, bigint)", "sweep_1(bigint)", "changes_1(pg_catalog.text)",
+	"epoch_1()", "epoch_name_1(pg_catalog.uuid)", "commits_1()",
+}
+
+// ofFunctions has the functions. The id is null where there is none.
+var ofFunctions = `(SELECT f AS signature, pg_catalog.to_regprocedure(pg_catalog.concat('{schema}.', f)) AS id
+	FROM pg_catalog.unnest(ARRAY['` + strings.Join(functions, "', '") + `']) f)`
 
 // ofStrangers has the roles beside the owner of the records that own the schema, a table or a function
 // of it. A superuser can replace all of it anyway, and so can a member of the role that owns the
 // records. The owner of the database often makes the schema, and could as well drop the database. No
 // list of roles or databases is read, as some servers hide those.
-const ofStrangers = `ARRAY(SELECT DISTINCT pg_catalog.pg_get_userbyid(o.owner)::text FROM pg_catalog.pg_class r,
+var ofStrangers = `ARRAY(SELECT DISTINCT pg_catalog.pg_get_userbyid(o.owner)::text FROM pg_catalog.pg_class r,
 	LATERAL (SELECT n.nspowner AS owner FROM pg_catalog.pg_namespace n WHERE n.oid = r.relnamespace
 			AND NOT pg_catalog.pg_has_role(n.nspowner, pg_catalog.to_regrole('pg_database_owner')::pg_catalog.oid, 'MEMBER')
 		UNION ALL SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.relnamespace = r.relnamespace
 			AND c.relname = ANY('{versions,records,counters,changes,epochs,sweeps}'::pg_catalog.name[])
-		UNION ALL SELECT f.proowner FROM pg_catalog.pg_proc f WHERE f.pronamespace = r.relnamespace
-			AND f.proname = ANY('` + ofFunctions + `'::pg_catalog.name[])) o
+		UNION ALL SELECT p.proowner FROM pg_catalog.pg_proc p, ` + ofFunctions + ` f WHERE p.oid = f.id::pg_catalog.oid) o
 	WHERE r.oid = '{schema}.records'::pg_catalog.regclass AND NOT pg_catalog.pg_has_role(o.owner, r.relowner, 'MEMBER'))`
 
 func (s *Store) condition(ctx context.Context) (c condition, err error) {
 	var us int64
 	err = s.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, s.sql.inspect).Scan(&c.version, &c.name, &c.standby, &us,
-			&c.isolation, &c.synchronous, &c.standbys, &c.fsync, &c.fullPageWrites, &c.escaped, &c.renamed, &c.missing, &c.strangers)
+			&c.isolation, &c.synchronous, &c.standbys, &c.fsync, &c.fullPageWrites, &c.escaped, &c.renamed, &c.lacking, &c.missing, &c.strangers)
 	})
 	c.clock = time.UnixMicro(us)
 	return c, err
@@ -91,6 +98,8 @@ func (c condition) check() error {
 		return fmt.Errorf("pgstore: the clock of the server is %v ahead of this one's, so it would drop records too early", ahead.Round(time.Second))
 	case c.renamed:
 		return errors.New("pgstore: the schema was renamed, and its functions still change the one of the name before; rename it back")
+	case len(c.lacking) > 0:
+		return errors.New("pgstore: the schema lacks functions, as when a part of it was restored: " + strings.Join(c.lacking, ", "))
 	case len(c.missing) > 0:
 		return errors.New("pgstore: the role lacks privileges: " + strings.Join(c.missing, ", "))
 	}

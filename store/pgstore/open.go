@@ -30,8 +30,8 @@ type Options struct {
 	Schema string
 
 	// Timeout is how long a call may take in all: the wait for a connection, the statement and
-	// its answer. It is 50 ms to 1 s, and 0 is 1 s. A call may end an eighth of it sooner, or when
-	// its context does.
+	// its answer. It is 50 ms to 1 s, and 0 is 1 s. A call that is not answered may fail up to
+	// an eighth of it sooner, or when its context ends.
 	Timeout time.Duration
 
 	// MaxLag is how late a change by another process may be seen: 5 ms to 1 s, or 0, the
@@ -176,6 +176,12 @@ func (s *Store) configure(callers *pgxpool.Config) *pgxpool.Config {
 			return callers.BeforeAcquire(ctx, pc), nil //nolint:staticcheck // the same
 		}
 		return true, nil
+	}
+	if callers.AfterRelease != nil {
+		c.AfterRelease = func(pc *pgx.Conn) bool {
+			_ = linkOf(pc.PgConn()).setDeadline(pc, time.Time{})
+			return callers.AfterRelease(pc)
+		}
 	}
 	c.BeforeClose = func(pc *pgx.Conn) {
 		_ = linkOf(pc.PgConn()).setDeadline(pc, time.Time{}) // the server is told of the end

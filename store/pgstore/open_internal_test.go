@@ -19,7 +19,8 @@ func TestAServerThatBreaksTheContractIsRefused(t *testing.T) { // ST-9
 		"is a standby":               func(c *condition) { c.standby = true },
 		"synchronous_commit off":     func(c *condition) { c.synchronous = "off" },
 		"must be read committed":     func(c *condition) { c.isolation = "serializable" },
-		"privileges: A, B":           func(c *condition) { c.missing = []string{"A", "B"} },
+		"functions, as when a part of it was restored: f(), g()": func(c *condition) { c.lacking = []string{"f()", "g()"} },
+		"privileges: A, B": func(c *condition) { c.missing = []string{"A", "B"} },
 	} {
 		c := good()
 		change(&c)

@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/datixlab/auth/internal/adaptertest"
@@ -367,6 +369,75 @@ func TestSettingsOfTheRoleChangeNothing(t *testing.T) {
 		open := func() (store.Store, error) { return pgstore.OpenOrCreate(ever, u, o) }
 		return storetest.Place{Store: mustOpen(tb, u, o), Reopen: open, Join: open}
 	})
+}
+
+// A hook has the time that it needs, and leaves no connection without a deadline.
+func TestAHookOfTheCallerAndACallKnowNothingOfEachOther(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server, o := pgtest.Start(t), fresh()
+	o.Timeout = 400 * time.Millisecond
+	config := at(t, server.URL())
+	config.MaxConns = 1
+	var slow atomic.Bool
+	hooks := make(chan error, 1000)
+	config.AfterRelease = func(c *pgx.Conn) bool {
+		if slow.Load() {
+			_, err := c.Exec(ever, "SELECT pg_sleep(0.45)")
+			hooks <- err
+			return err == nil
+		}
+		ctx, cancel := context.WithCancel(ever) // the client library ends a deadline for a context that was cancelled
+		rows, err := c.Query(ctx, "SELECT 1")
+		must(t, err)
+		rows.Next()
+		cancel()
+		<-ctx.Done()
+		rows.Close()
+		return true
+	}
+	s := mustOpen(t, config, o)
+	get := func() error { _, err := s.Get(ever, "p/k"); return err }
+	slow.Store(true)
+	servertest.Within(t, recovery, get) // the hook may be at work for the sweeper
+	must(t, <-hooks)
+	slow.Store(false)
+	for range 3 {
+		servertest.Within(t, recovery, get)
+	}
+	server.Stop()
+	defer server.Continue()
+	defer time.AfterFunc(recovery, server.Continue).Stop()
+	begin := time.Now()
+	wantUndecided(t, "Get", get())
+	if d := time.Since(begin); d > o.Timeout+margin {
+		t.Errorf("Get took %v", d)
+	}
+}
+
+// A backup can be restored in part.
+func TestASchemaThatLacksAFunctionIsRefused(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	server := pgtest.Shared(t)
+	o := fresh()
+	c := at(t, server.URL())
+	must(t, pgstore.Migrate(ever, c, o))
+	for _, f := range []string{
+		"commit_1(text, text[], smallint[], bytea[], smallint[], bytea[], bigint[])", "hit_1(text, bigint, bigint, bigint)",
+		"sweep_1(bigint)", "changes_1(text)", "epoch_1()", "epoch_name_1(uuid)", "commits_1()",
+	} {
+		name, arguments, _ := strings.Cut(f, "(")
+		server.Exec(fmt.Sprintf("ALTER FUNCTION %s.%s RENAME TO hidden", o.Schema, f))
+		server.Exec(fmt.Sprintf("CREATE FUNCTION %s.%s(a boolean) RETURNS integer LANGUAGE sql AS 'SELECT 1'", o.Schema, name)) // somebody else's
+		wantRefused(t, c, o, "lacks functions, as when a part of it was restored: "+name+"(")
+		server.Exec(fmt.Sprintf("ALTER FUNCTION %s.hidden(%s RENAME TO %s", o.Schema, arguments, name))
+	}
+	mustOpen(t, c, o)
 }
 
 // warnings opens a Store and returns what Open logs, line by line.

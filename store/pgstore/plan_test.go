@@ -59,3 +59,52 @@ func TestACallReadsOnlyWhatItIsAskedFor(t *testing.T) {
 		t.Errorf("%d calls of each kind read %d rows", calls, rows)
 	}
 }
+
+// A connection keeps a plan that was made when a table was small. Until statistics are made again, a
+// Commit still reads only what it is asked for.
+func TestACommitReadsNoTableThatHasGrown(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	const few, many, calls = 30, 5000, 20
+	server, o := pgtest.Shared(t), fresh()
+	config := at(t, server.URL())
+	config.MaxConns = 1
+	s := mustOpen(t, config, o)
+	table := o.Schema + ".records"
+	server.Exec("DELETE FROM " + o.Schema + ".sweeps") // a call of the sweeper would read the table too
+	server.Exec("ALTER TABLE " + table + " SET (autovacuum_enabled = off)")
+	insert := func(partition string, n int) {
+		server.Exec(fmt.Sprintf(`INSERT INTO %s SELECT '%s.' || i, 'acct', 'x' FROM generate_series(1, %d) i`, table, partition, n))
+	}
+	commit := func(i int) {
+		user := fmt.Sprintf("u.%d/", i)
+		must(t, s.Commit(ever, store.Put(user+"acct", []byte("x")).Equal([]byte("x")), store.Check(user+"a").Absent(), store.Delete(user+"b")))
+		must(t, s.Commit(ever, store.Delete(user+"c")))
+	}
+	insert("u", few)
+	server.Exec("VACUUM ANALYZE " + table)
+	for i := range calls {
+		commit(i + 1)
+	}
+	insert("v", many)
+	for i := range calls {
+		commit(i + 1)
+	}
+	must(t, s.Close()) // the connection tells of its work when it ends
+	read := func() (rows int) {
+		rows, err := strconv.Atoi(server.Query(`SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relid = '` + table + `'::regclass`))
+		must(t, err)
+		return rows
+	}
+	servertest.Within(t, 10*time.Second, func() error {
+		if rows := read(); rows < 2*calls {
+			return fmt.Errorf("only %d rows were read", rows)
+		}
+		return nil
+	})
+	if rows := read(); rows > many {
+		t.Errorf("%d pairs of Commits read %d rows", 2*calls, rows)
+	}
+}

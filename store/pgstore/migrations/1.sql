@@ -46,7 +46,8 @@ INSERT INTO {schema}.sweeps VALUES ('records', 0, now()), ('counters', 0, now())
 -- right for this transaction.
 --
 -- Each SET clause of a function takes time at each call, so this one has none, unlike the others. It
--- names the schema of each function, operator and type instead.
+-- names the schema of each function, operator and type instead. It reads no table as a whole,
+-- whatever the statistics say, and asks for an epoch by the index, since jit is on: see hit_1.
 CREATE FUNCTION {schema}.commit_1(
 	part text, names text[], conditions smallint[], olds bytea[],
 	writes smallint[], contents bytea[], expiries bigint[]
@@ -55,9 +56,12 @@ DECLARE
 	present pg_catalog.bytea;
 	asked   boolean; -- whether somebody asks for changes, as of the last record that was set
 	noted   boolean; -- the same, as of any that was deleted
-	dropped boolean;
+	dropped boolean; -- the same, as of the last one; null if there was none
+	ignored pg_catalog.text;
 BEGIN
-	IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed' OR pg_catalog.pg_is_in_recovery()
+	IF pg_catalog.set_config('lock_timeout', '1s', true) IS NULL -- never; for locks of others too
+		OR pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'
+		OR pg_catalog.pg_is_in_recovery()
 		OR pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'
 		OR pg_catalog.current_setting('client_min_messages') OPERATOR(pg_catalog.=) 'error'
 		OR NOT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('{schema}'), pg_catalog.hashtext(part)) THEN
@@ -73,11 +77,11 @@ BEGIN
 		IF pg_catalog.current_setting('client_min_messages') OPERATOR(pg_catalog.=) 'error' THEN
 			PERFORM pg_catalog.set_config('client_min_messages', 'warning', true);
 		END IF;
-		PERFORM pg_catalog.set_config('lock_timeout', '1s', true);
 		PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('{schema}'), pg_catalog.hashtext(part));
 	END IF;
 
 	IF conditions IS NOT NULL THEN
+		ignored := pg_catalog.set_config('enable_seqscan', 'off', true);
 		FOR i IN 1 .. pg_catalog.cardinality(conditions) LOOP
 			CONTINUE WHEN conditions[i] OPERATOR(pg_catalog.=) 0;
 			SELECT r.value INTO present FROM {schema}.records r
@@ -90,12 +94,14 @@ BEGIN
 	END IF;
 	FOR i IN 1 .. pg_catalog.cardinality(writes) LOOP
 		IF writes[i] OPERATOR(pg_catalog.=) 1 THEN
-			INSERT INTO {schema}.records AS r VALUES (part, names[i], contents[i], expiries[i])
+			INSERT INTO {schema}.records AS r
+				VALUES (part, names[i], contents[i], CASE WHEN expiries[i] OPERATOR(pg_catalog.<>) 0 THEN expiries[i] END)
 				ON CONFLICT (partition, name) DO UPDATE SET value = excluded.value, expires = excluded.expires
-				RETURNING EXISTS (SELECT FROM {schema}.epochs) INTO asked;
+				RETURNING EXISTS (SELECT FROM {schema}.epochs e WHERE e.epoch OPERATOR(pg_catalog.>=) '00000000-0000-0000-0000-000000000000') INTO asked;
 		ELSIF writes[i] OPERATOR(pg_catalog.=) 2 THEN
+			ignored := pg_catalog.set_config('enable_seqscan', 'off', true);
 			DELETE FROM {schema}.records r WHERE r.partition OPERATOR(pg_catalog.=) part AND r.name OPERATOR(pg_catalog.=) names[i]
-				RETURNING EXISTS (SELECT FROM {schema}.epochs) INTO dropped; -- null if there was none
+				RETURNING EXISTS (SELECT FROM {schema}.epochs e WHERE e.epoch OPERATOR(pg_catalog.>=) '00000000-0000-0000-0000-000000000000') INTO dropped;
 			noted := noted OR dropped;
 		END IF;
 	END LOOP;
@@ -108,7 +114,7 @@ END $$;
 -- hit_1 carries out store.Hit in microseconds. It returns a state of the counter from which
 -- store.Limit.Apply makes the decision. Nobody waits for the disk.
 --
--- This function and the next ones read no table as a whole where there is an index, whatever the
+-- This function, changes_1 and sweep_1 read no table as a whole where there is an index, whatever the
 -- statistics say. Where there is none, the server then takes the plan for an expensive one. It would
 -- compile it at each call, for 0.3 s, so jit is off.
 CREATE FUNCTION {schema}.hit_1(k text, at bigint, full_at bigint, step bigint) RETURNS bigint LANGUAGE plpgsql
