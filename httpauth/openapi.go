@@ -113,7 +113,7 @@ func aboutBrowser(names *cookieNames) about {
 // openAPI returns the document of routes. It is the same, byte for byte, for the same
 // routes and limits.
 func openAPI(what about, routes []route, limits auth.InputLimits) (*document, error) {
-	d := documenter{keywords: keywords(limits), sessions: what.sessions}
+	d := documenter{refusals: map[string]string{}, keywords: keywords(limits), sessions: what.sessions}
 	var paths, groups object
 	for i := range routes {
 		rt := &routes[i]
@@ -153,6 +153,7 @@ func openAPI(what about, routes []route, limits auth.InputLimits) (*document, er
 // A documenter makes a document. It collects what operations refer to.
 type documenter struct {
 	schemas, responses object
+	refusals           map[string]string // what each response for refusals is made of
 	keywords           map[string]object // by the input tag
 	sessions           []string          // of the about
 	err                error             // the first thing that is wrong with the table
@@ -295,7 +296,15 @@ func (d *documenter) success(rt *route) object {
 
 // refusal returns a reference to the response of a status with one of codes.
 func (d *documenter) refusal(status int, codes []Code) object {
-	name := refusalName(codes)
+	name, from := refusalName(codes), fmt.Sprint(status, codes)
+	reference := object{{"$ref", "#/components/responses/" + name}}
+	if before, ok := d.refusals[name]; ok {
+		if before != from {
+			d.fail("two responses are called %s", name)
+		}
+		return reference
+	}
+	d.refusals[name] = from
 	var examples object
 	doc := http.StatusText(status) + "."
 	for _, code := range codes {
@@ -320,11 +329,8 @@ func (d *documenter) refusal(status int, codes []Code) object {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		response = append(response, member{"headers", object{{"Retry-After", header("integer", "Seconds, 1 or more.")}}})
 	}
-	if before, ok := d.responses.get(name).(object); ok && !reflect.DeepEqual(before, response) {
-		d.fail("two responses are called %s", name)
-	}
 	d.responses.set(name, response)
-	return object{{"$ref", "#/components/responses/" + name}}
+	return reference
 }
 
 // commonRefusals are the codes that most calls share. Their name is that of the status.
