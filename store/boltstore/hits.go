@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -87,7 +89,10 @@ func (s *Store) flush() error {
 	}
 }
 
+// writeCounters sorts counters by their keys and writes them. bbolt keeps the new keys of a page in one
+// slice until the end of the transaction, and would move half of it for each that comes in between.
 func (t *tables) writeCounters(counters []hitcount.Entry) error {
+	slices.SortStableFunc(counters, func(a, b hitcount.Entry) int { return strings.Compare(a.Key, b.Key) })
 	for _, c := range counters {
 		var err error
 		if c.State == 0 {
