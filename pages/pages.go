@@ -196,23 +196,36 @@ func theme(cfg Config) []byte {
 		cfg.Accent, textOn(cfg.Accent), cfg.AccentDark, textOn(cfg.AccentDark))
 }
 
+// layouts are the templates of the pages.
+var layouts = sync.OnceValue(func() map[string]*template.Template {
+	all := map[string]*template.Template{}
+	for _, name := range slices.Concat(outside, inside) {
+		all[name] = template.Must(template.New("layout.html").ParseFS(files, "static/layout.html", "static/"+name+".html"))
+	}
+	return all
+})
+
+// spokenTexts is what every page in a language has for the script.
+var spokenTexts = template.Must(template.New("texts").Parse(`{{range .}}<p data-key="{{.Key}}">{{.Text}}</p>{{end}}`))
+
 // render returns the pages in a language.
 func (p *Pages) render(cfg Config, a *api, l Language) (map[string]*file, error) {
+	var texts strings.Builder
+	if err := spokenTexts.Execute(&texts, spoken(l.Texts)); err != nil {
+		return nil, err
+	}
 	all := map[string]*file{}
 	for _, name := range slices.Concat(outside, inside) {
 		v := &view{
-			Config: cfg, Name: name, Lang: l.Tag, api: a, words: l.Texts, Texts: spoken(l.Texts),
+			Config: cfg, Name: name, Lang: l.Tag, api: a, words: l.Texts,
+			Texts:  template.HTML(texts.String()), //nolint:gosec // G203: the template has escaped them
 			Script: p.url(script), Style: p.url("style.css"), Logo: p.url("logo.svg"), Icon: cmp.Or(p.url("logo.svg"), p.url("icon.svg")),
 		}
 		if route := needs[name]; route != "" && !v.Has(route) {
 			continue
 		}
-		t, err := template.New("layout.html").ParseFS(files, "static/layout.html", "static/"+name+".html")
-		if err != nil {
-			return nil, err
-		}
 		var b bytes.Buffer
-		if err := t.Execute(&b, v); err != nil {
+		if err := layouts()[name].Execute(&b, v); err != nil {
 			return nil, fmt.Errorf("pages: %s in %s: %w", name, l.Tag, err)
 		}
 		all[name] = newFile("text/html; charset=utf-8", b.Bytes())

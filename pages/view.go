@@ -2,6 +2,7 @@ package pages
 
 import (
 	"fmt"
+	"html/template"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ type view struct {
 	Icon   string
 	Script string
 	Style  string
-	Texts  []text // that the script shows
+	Texts  template.HTML // what spokenTexts gives
 	*api
 	words map[string]string
 }
