@@ -64,19 +64,25 @@ help: ## Say what there is.
 # rest waits as much as it works, and more of it is tested at a time.
 # Where one goroutine does all, the race detector has nothing to find: that is tested without it
 # (.ci/alone).
-TWICE = $$(.ci/twice)
-ALONE = $$(.ci/alone | grep -vxF "$(TWICE)")
-ONCE = $$(go list ./... | grep -vxF "$(TWICE)" | grep -vxF "$(ALONE)" | sort -r)
-FULL = $$(go run .ci/full.go $$(go list -f '{{.Dir}}' $(TWICE)))
+PACKAGES = $(call said,PACKAGES,go list ./... | sort -r)
+TWICE = $(call said,TWICE,.ci/twice)
+SINGLE = $(call said,SINGLE,.ci/alone)
+ALONE = $(filter-out $(TWICE),$(SINGLE))
+ONCE = $(filter-out $(TWICE) $(ALONE),$(PACKAGES))
+STORES = $(foreach p,$(ONCE),$(if $(findstring /store/,$p),$p))
+FULL = $(call said,FULL,go list -f '{{.Dir}}' $(TWICE) | xargs go run .ci/full.go)
+
+# $(call said,VARIABLE,COMMAND) is what the command prints, in one line. The command runs at the first
+# use of the variable, which has that as its value from then on.
+said = $(eval $1 := $$(shell $2))$(if $(filter-out 0,$(.SHELLSTATUS)),$(error failed: $2))$($1)
 
 # What fails soonest comes first. With -l the compiler inlines nothing in the packages of the other
 # modules, whose tests measure nothing.
 .PHONY: test
 test: deps fmt vet arrows test-race ## The gate: formatting, vet, short tests under the race detector, then every test, all in random order.
-	@full=$(FULL) && set -- $$full && \
-	go test $(EVERY) $(ALONE) $(VERDICT) && \
-	SAID_ON_MEMORY=$$2 go test $(EVERY) "$$1" $(TWICE) $(VERDICT) && \
-	$(BESIDE) $(NESTED)
+	@go test $(EVERY) $(ALONE) $(VERDICT)
+	@SAID_ON_MEMORY=$(word 2,$(FULL)) go test $(EVERY) '$(word 1,$(FULL))' $(TWICE) $(VERDICT)
+	@$(BESIDE) $(NESTED)
 
 # A browser waits as much as it works, so the other modules have their turns beside it. Each of
 # these prints when it is done.
@@ -89,9 +95,9 @@ $(NESTED): test-in-%:
 
 .PHONY: test-race
 test-race: ## Every package that shares memory under the race detector, in the short form of its tests if it has one.
-	short=$(FULL) && export short && $(RACE) $(EVERY) -short $(TWICE) $(VERDICT)
-	$(RACE) $(EVERY) $$(grep /store/ <<<"$(ONCE)") $(VERDICT)
-	$(RACE) $(EVERY) -p 4 $$(grep -v /store/ <<<"$(ONCE)") $(VERDICT)
+	@export short='$(word 1,$(FULL))' && $(RACE) $(EVERY) -short $(TWICE) $(VERDICT)
+	$(RACE) $(EVERY) $(STORES) $(VERDICT)
+	$(RACE) $(EVERY) -p 4 $(filter-out $(STORES),$(ONCE)) $(VERDICT)
 
 .PHONY: everywhere
 everywhere: ## The tests of package auth and of httpauth, each on every store: for a new store, and for a change of the contract.

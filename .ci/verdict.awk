@@ -1,7 +1,7 @@
 # Reads go test -v and prints what go test prints without -v, and whatever skipped:
-# if anything did, it fails. The variable short of the environment may have what full.go prints:
-# then a test that runs in full later may skip.
-BEGIN { later = substr(ENVIRON["short"], 6); sub(/\n.*/, "", later) }
+# if anything did, it fails. The variable short of the environment may have the argument that full.go
+# prints: then a test that runs in full later may skip.
+BEGIN { later = substr(ENVIRON["short"], 6) }
 /^=== / || /^ *--- PASS/ || /^PASS$/ { next }
 /^ *--- SKIP/ {
 	name = $3
