@@ -73,6 +73,9 @@ func TestTheTableOfEventsHasEveryBudget(t *testing.T) {
 	names := regexp.MustCompile(`budget\{name: "(\w+)"|\{name: "(\w+)", key: "e\."|networkBudgets\(.*"(\w+)"\)`)
 	seen := 0
 	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -391,6 +391,9 @@ func TestNoSecretIsInTheStore(t *testing.T) {
 			return file
 		})
 	})
+	if testing.Short() {
+		return
+	}
 	// The log of all that was ever written, and the dump of what is there.
 	t.Run("redis", func(t *testing.T) {
 		if !redistest.Available(t) {
