@@ -107,7 +107,8 @@ everywhere: ## The tests of package auth and of httpauth, each on every store: f
 race: ## Every test in its full form on every store under the race detector: before a release, and for what is new and shares memory.
 	EVERYWHERE=1 $(RACE) -shuffle=on -vet=off -timeout 30m ./...
 
-# The short form of a test has fewer rounds and memory alone where every store has its turn.
+# The short form of a test has fewer rounds, memory alone where every store has its turn, and Redis
+# alone where the stores of several processes share one place.
 # It leaves out what measures time, starts processes or needs several servers. The
 # suites of the adapters take longest even so, and are left out here.
 .PHONY: test-short

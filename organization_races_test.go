@@ -97,7 +97,11 @@ func TestTwoAdminsNeverLeaveAnOrganizationWithoutOne(t *testing.T) {
 }
 
 func endAdmins(t *testing.T, s store.Store) {
-	const rounds, lanes = 1000, 8 // which share the syncs of a disk
+	const lanes = 8 // which share the syncs of a disk
+	rounds := 1000
+	if testing.Short() {
+		rounds = 300
+	}
 	tap := newTapStore(s)
 	tap.tap(func(context.Context, storeCall) error { runtime.Gosched(); return nil }, nil) // the others have a turn between any two calls
 	h := authtest.With(t, tap, auth.Config{Limits: unlimited()})

@@ -17,7 +17,8 @@ import (
 // A place has records that the stores of any number of processes share.
 type place struct{ engine, at, name string }
 
-// eachPlace runs a test on every engine that processes share, at a place without records.
+// eachPlace runs a test on every engine that processes share, at a place without records. With -short it
+// is Redis alone.
 func eachPlace(t *testing.T, test func(t *testing.T, p place)) {
 	t.Helper()
 	if redistest.Available(t) {
@@ -25,7 +26,7 @@ func eachPlace(t *testing.T, test func(t *testing.T, p place)) {
 			test(t, place{"redis", redistest.SharedServer(t).Addr(), fmt.Sprintf("place%d:", prefixes.Add(1))})
 		})
 	}
-	if pgtest.Available(t) {
+	if !testing.Short() && pgtest.Available(t) {
 		t.Run("postgres", func(t *testing.T) {
 			test(t, place{"postgres", pgtest.Shared(t).URL(), fmt.Sprintf("place%d", prefixes.Add(1))})
 		})

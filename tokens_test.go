@@ -370,7 +370,7 @@ func TestNotMoreThanSixteenSupersededTokensAreInGrace(t *testing.T) {
 func TestNoRefreshOutlivesTheSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		cfg, lifetimes := auth.Config{}, map[bool]time.Duration{false: 30 * 24 * time.Hour, true: 24 * time.Hour}
-		if t.Name() != "TestNoRefreshOutlivesTheSession/memory" {
+		if testing.Short() || t.Name() != "TestNoRefreshOutlivesTheSession/memory" {
 			cfg.SessionTTL, cfg.MultiFactorSessionTTL = 8*time.Hour, 3*time.Hour
 			lifetimes = map[bool]time.Duration{false: 8 * time.Hour, true: 3 * time.Hour}
 		}

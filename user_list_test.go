@@ -280,6 +280,9 @@ func TestAListMissesNobodyWhoWasThereThroughout(t *testing.T) {
 
 // A page of the list takes the same memory, however many accounts there are.
 func TestAPageOfTheListTakesConstantMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short: it writes thousands of accounts, and counts bytes")
+	}
 	s, err := boltstore.OpenOrCreate(filepath.Join(t.TempDir(), "auth.db"), boltstore.Options{})
 	if err != nil {
 		t.Fatal(err)
