@@ -541,14 +541,17 @@ func TestAConnectionThatComesTooLateIsForTheNextCall(t *testing.T) {
 		return true, nil
 	}
 	s := mustOpen(t, config, o)
-	before := made.Load()
-	late.Store(true)
-	if _, err := s.Get(ever, "p/k"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Get with a late connection: %v", err)
-	}
-	late.Store(false)
-	allWork(t, s)
-	if n := made.Load() - before; n > 0 {
-		t.Errorf("%d connections were made anew", n)
-	}
+	servertest.Within(t, recovery, func() error { // a call of the sweeper may have too little time left, too
+		before := made.Load()
+		late.Store(true)
+		if _, err := s.Get(ever, "p/k"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Get with a late connection: %v", err)
+		}
+		late.Store(false)
+		allWork(t, s)
+		if n := made.Load() - before; n > 0 {
+			return fmt.Errorf("%d connections were made anew", n)
+		}
+		return nil
+	})
 }
