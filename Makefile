@@ -113,7 +113,12 @@ race: ## Every test in its full form on every store under the race detector: bef
 # suites of the adapters take longest even so, and are left out here.
 .PHONY: test-short
 test-short: ## The inner loop: what every test says, on memory and without the race detector.
-	$(call each,go test -short -vet=off -timeout 10m $$(go list ./... | grep -vE "/store/(boltstore|pgstore|redisstore|storetest)$$"))
+	@$(BESIDE) $(SHORT)
+
+SHORT := $(addprefix short-in-,$(MODULES))
+.PHONY: $(SHORT)
+$(SHORT): short-in-%:
+	$(call each,go test -short -vet=off -timeout 10m $$(go list ./... | grep -vE "/store/(boltstore|pgstore|redisstore|storetest)$$"),$*)
 
 .PHONY: arrows
 arrows: ## That no package imports what it may not.

@@ -121,8 +121,11 @@ func TestNoRouteWorksBeforeABudgetIsCharged(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("\xff\u00ad", 300_000)
-	for _, line := range lines {
-		for _, who := range []string{"nobody", "temp", "live", "old", "mfa", "enr", "due", "rev", "key", "off"} {
+	for i, line := range lines {
+		for j, who := range []string{"nobody", "temp", "live", "old", "mfa", "enr", "due", "rev", "key", "off"} {
+			if testing.Short() && (i+j)%3 != 0 {
+				continue
+			}
 			p := principals[who](b)
 			for _, refuse := range []bool{true, false} { // what is refused leaves p as it was
 				r := b.request(line, p)
