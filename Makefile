@@ -109,12 +109,13 @@ race: ## Every test in its full form on every store under the race detector: bef
 
 # The short form of a test has fewer rounds, memory alone where every store has its turn, and Redis
 # alone where the stores of several processes share one place.
-# It leaves out what measures time, starts processes or needs several servers. The
+# It leaves out what measures time, starts programs of ours or needs several servers. The
 # suites of the adapters take longest even so, and are left out here.
 .PHONY: test-short
 test-short: ## The inner loop: what every test says, on memory and without the race detector.
 	@$(BESIDE) $(SHORT)
 
+# The modules have their turns beside each other, as the nested ones do in the gate.
 SHORT := $(addprefix short-in-,$(MODULES))
 .PHONY: $(SHORT)
 $(SHORT): short-in-%:

@@ -110,7 +110,7 @@ func (s *Store) abandon(c *pgx.Conn) {
 		_ = raw.Close()
 		return
 	}
-	time.AfterFunc(s.timeout, func() { _ = raw.Close() }) // the request to cancel has been sent by then
+	time.AfterFunc(s.deadlines.timeout, func() { _ = raw.Close() }) // the request to cancel has been sent by then
 }
 
 // The SQLSTATEs of statements that the client library has prepared, on a connection of a pooler

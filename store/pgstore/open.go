@@ -59,6 +59,7 @@ type Options struct {
 //   - A standby, a database that is read-only by default, and a server before version 14.
 //   - synchronous_commit off, and a default isolation other than read committed.
 //   - A server whose clock is five minutes or more ahead.
+//   - A schema that was renamed, or that lacks a function.
 //   - A role that lacks a privilege, or that row-level security hides rows from.
 //   - bytea_output escape, in a mode of pgx that reads values as text.
 //
@@ -118,7 +119,7 @@ func (o *Options) complete(config *pgxpool.Config) error {
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 func open(ctx context.Context, config *pgxpool.Config, o Options) (*Store, error) {
-	s := &Store{sql: newStatements(o.Schema), deadlines: deadlines{timeout: o.Timeout}, timeout: o.Timeout, log: o.Logger, pulse: newPulse(), swept: make(chan struct{})}
+	s := &Store{sql: newStatements(o.Schema), deadlines: deadlines{timeout: o.Timeout}, log: o.Logger, pulse: newPulse(), swept: make(chan struct{})}
 	pool, err := pgxpool.NewWithConfig(ctx, s.configure(config))
 	if err != nil {
 		return nil, describe(ctx, err)
@@ -143,8 +144,8 @@ func open(ctx context.Context, config *pgxpool.Config, o Options) (*Store, error
 func (s *Store) configure(callers *pgxpool.Config) *pgxpool.Config {
 	c := callers.Copy()
 	conn := c.ConnConfig
-	if conn.ConnectTimeout <= 0 || conn.ConnectTimeout > s.timeout {
-		conn.ConnectTimeout = s.timeout
+	if conn.ConnectTimeout <= 0 || conn.ConnectTimeout > s.deadlines.timeout {
+		conn.ConnectTimeout = s.deadlines.timeout
 	}
 	conn.ValidateConnect = both(conn.ValidateConnect, pgconn.ValidateConnectTargetSessionAttrsReadWrite)
 	onNotice := conn.OnNotice

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,7 +16,6 @@ import (
 type Store struct {
 	pool        *pgxpool.Pool
 	sql         statements
-	timeout     time.Duration
 	log         *slog.Logger
 	pulse       *pulse
 	watch       *stamps.Watch // nil without Options.MaxLag

@@ -9,6 +9,7 @@ import (
 	"github.com/datixlab/auth/internal/pgtest"
 	"github.com/datixlab/auth/internal/servertest"
 	"github.com/datixlab/auth/store"
+	"github.com/datixlab/auth/store/pgstore"
 )
 
 // A plan for any argument is made of averages: of a table in which most partitions are small,
@@ -41,21 +42,10 @@ func TestACallReadsOnlyWhatItIsAskedFor(t *testing.T) {
 		}
 		must(t, s.Commit(ever, store.Put(key, value).Equal(value)))
 	}
-	must(t, s.Close()) // the connection tells of its work when it ends
-	read := func() (rows int) {
-		rows, err := strconv.Atoi(server.Query(`SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relid = '` + table + `'::regclass`))
-		must(t, err)
-		return rows
-	}
-	servertest.Within(t, 10*time.Second, func() error {
-		if rows := read(); rows < 5*calls {
-			return fmt.Errorf("only %d rows were read", rows)
-		}
-		return nil
-	})
+	rows := rowsRead(t, s, server, table, 5*calls)
 	// Two by Get, two by List, one by the condition and one by the write. VACUUM and the probe
 	// of a new Store read some as well.
-	if rows := read(); rows > 10*calls {
+	if rows > 10*calls {
 		t.Errorf("%d calls of each kind read %d rows", calls, rows)
 	}
 }
@@ -92,19 +82,23 @@ func TestACommitReadsNoTableThatHasGrown(t *testing.T) {
 	for i := range calls {
 		commit(i + 1)
 	}
-	must(t, s.Close()) // the connection tells of its work when it ends
-	read := func() (rows int) {
-		rows, err := strconv.Atoi(server.Query(`SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relid = '` + table + `'::regclass`))
-		must(t, err)
-		return rows
-	}
-	servertest.Within(t, 10*time.Second, func() error {
-		if rows := read(); rows < 2*calls {
-			return fmt.Errorf("only %d rows were read", rows)
-		}
-		return nil
-	})
-	if rows := read(); rows > many {
+	rows := rowsRead(t, s, server, table, 2*calls)
+	if rows > many {
 		t.Errorf("%d pairs of Commits read %d rows", 2*calls, rows)
 	}
+}
+
+// rowsRead closes a Store of one connection, which then tells of its work, and returns how many rows of a
+// table were read: least or more.
+func rowsRead(t *testing.T, s *pgstore.Store, server *pgtest.Server, table string, least int) (rows int) {
+	t.Helper()
+	must(t, s.Close())
+	servertest.Within(t, 10*time.Second, func() (err error) {
+		rows, err = strconv.Atoi(server.Query(`SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relid = '` + table + `'::regclass`))
+		if err == nil && rows < least {
+			err = fmt.Errorf("only %d rows were read", rows)
+		}
+		return err
+	})
+	return rows
 }
