@@ -7,8 +7,8 @@ import (
 )
 
 // deadlines makes the deadlines of calls. Calls that begin within an eighth of the timeout have the
-// same one: it comes after seven eighths of the timeout or later, and not after the timeout. A timer for
-// each call would take as much time as all else that a call does here.
+// same one: it comes after seven eighths of the timeout or later, and not after the timeout. With a
+// timer of its own, each call would take longer.
 type deadlines struct {
 	timeout time.Duration
 

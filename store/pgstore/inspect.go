@@ -99,7 +99,7 @@ func (c condition) check() error {
 	case c.renamed:
 		return errors.New("pgstore: the schema was renamed, and its functions still change the one of the name before; rename it back")
 	case len(c.lacking) > 0:
-		return errors.New("pgstore: the schema lacks functions, as when a part of it was restored: " + strings.Join(c.lacking, ", "))
+		return errors.New("pgstore: the schema lacks functions, as when a part of a backup was restored; restore all of it: " + strings.Join(c.lacking, ", "))
 	case len(c.missing) > 0:
 		return errors.New("pgstore: the role lacks privileges: " + strings.Join(c.missing, ", "))
 	}

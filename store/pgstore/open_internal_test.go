@@ -14,13 +14,13 @@ func TestAServerThatBreaksTheContractIsRefused(t *testing.T) { // ST-9
 		t.Fatalf("a good server is refused: %v", err)
 	}
 	for why, change := range map[string]func(*condition){
-		"14 or later is needed":      func(c *condition) { c.version, c.name = 139999, "13.99" },
-		"the clock of the server is": func(c *condition) { c.clock = time.Now().Add(maxAhead + time.Minute) },
-		"is a standby":               func(c *condition) { c.standby = true },
-		"synchronous_commit off":     func(c *condition) { c.synchronous = "off" },
-		"must be read committed":     func(c *condition) { c.isolation = "serializable" },
-		"functions, as when a part of it was restored: f(), g()": func(c *condition) { c.lacking = []string{"f()", "g()"} },
-		"privileges: A, B": func(c *condition) { c.missing = []string{"A", "B"} },
+		"14 or later is needed":       func(c *condition) { c.version, c.name = 139999, "13.99" },
+		"the clock of the server is":  func(c *condition) { c.clock = time.Now().Add(maxAhead + time.Minute) },
+		"is a standby":                func(c *condition) { c.standby = true },
+		"synchronous_commit off":      func(c *condition) { c.synchronous = "off" },
+		"must be read committed":      func(c *condition) { c.isolation = "serializable" },
+		"restore all of it: f(), g()": func(c *condition) { c.lacking = []string{"f()", "g()"} },
+		"privileges: A, B":            func(c *condition) { c.missing = []string{"A", "B"} },
 	} {
 		c := good()
 		change(&c)

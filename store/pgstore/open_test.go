@@ -434,7 +434,7 @@ func TestASchemaThatLacksAFunctionIsRefused(t *testing.T) {
 		name, arguments, _ := strings.Cut(f, "(")
 		server.Exec(fmt.Sprintf("ALTER FUNCTION %s.%s RENAME TO hidden", o.Schema, f))
 		server.Exec(fmt.Sprintf("CREATE FUNCTION %s.%s(a boolean) RETURNS integer LANGUAGE sql AS 'SELECT 1'", o.Schema, name)) // somebody else's
-		wantRefused(t, c, o, "lacks functions, as when a part of it was restored: "+name+"(")
+		wantRefused(t, c, o, "lacks functions, as when a part of a backup was restored; restore all of it: "+name+"(")
 		server.Exec(fmt.Sprintf("ALTER FUNCTION %s.hidden(%s RENAME TO %s", o.Schema, arguments, name))
 	}
 	mustOpen(t, c, o)
